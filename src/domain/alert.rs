@@ -1,0 +1,54 @@
+//! An alert as the rest of the program sees it: a condition on a CI, from firing to resolved.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ci::CiRef;
+use super::ids::{AlertId, IncidentId, SourceId, TenantId};
+use super::mute::MutedBy;
+use super::severity::Severity;
+use super::time::Timestamp;
+
+/// The two states of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    Firing,
+    Resolved,
+}
+
+/// What the engine tells about an alert whenever more than its count has changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertView {
+    pub id: AlertId,
+    pub tenant: TenantId,
+    pub source: SourceId,
+    pub name: Box<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub title: Box<str>,
+    pub severity: Severity,
+    pub state: AlertState,
+    /// `None` when the CMDB does not know the object (then `object` is all we have).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci: Option<CiRef>,
+    pub object: Box<str>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<Box<str>, Box<str>>,
+    /// By our clock (journal stamps).
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    /// By the source's clock.
+    pub starts_at: Timestamp,
+    /// Events folded into this alert.
+    pub count: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted_by: Vec<MutedBy>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentId>,
+    /// Firing but without an incident: waiting for evidence.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+}

@@ -1,0 +1,50 @@
+//! Configuration items as people and other parts refer to them.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{CiId, OrgId};
+
+/// One of the five managed-object areas of T/ISC 0062-2024's capability domains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Area {
+    /// 机房基础设施
+    Facility,
+    /// 政务云
+    Cloud,
+    /// 政务应用
+    Application,
+    /// 公共支撑
+    Support,
+    /// 安全资源
+    Security,
+}
+
+impl Area {
+    /// All areas, in the order people list them.
+    pub const ALL: [Self; 5] = [Self::Facility, Self::Cloud, Self::Application, Self::Support, Self::Security];
+
+    /// The wire word; never translated.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Facility => "facility",
+            Self::Cloud => "cloud",
+            Self::Application => "application",
+            Self::Support => "support",
+            Self::Security => "security",
+        }
+    }
+}
+
+/// A CI as an effect or an answer shows it: enough to read without the topology.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CiRef {
+    pub id: CiId,
+    pub name: Box<str>,
+    /// Class id, for example `server`.
+    pub class: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<Area>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<OrgId>,
+}

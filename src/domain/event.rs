@@ -1,0 +1,205 @@
+//! One message from a source, decoded. What decoders produce and the journal keeps.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{OrgId, SourceId, TenantId};
+use super::severity::Severity;
+use super::time::Timestamp;
+
+/// What an event says about its condition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The condition holds.
+    #[default]
+    Firing,
+    /// The condition has ended.
+    Resolved,
+    /// Something was changed on purpose (a release, a configuration change): evidence, not an alert.
+    Change,
+}
+
+/// The kind of telemetry an event comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signal {
+    Metric,
+    Log,
+    Event,
+    Trace,
+}
+
+/// Where in the estate the signal was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Endpoint,
+    Network,
+    Cloud,
+}
+
+/// X.733 / X.736 alarm type (names as in 3GPP TS 28.532).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EventType {
+    Communications,
+    QualityOfService,
+    ProcessingError,
+    Equipment,
+    Environmental,
+    IntegrityViolation,
+    OperationalViolation,
+    PhysicalViolation,
+    SecurityServiceOrMechanismViolation,
+    TimeDomainViolation,
+}
+
+/// The managed object as the source names it; at least one key is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ObjectRef {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<String>,
+    /// Further keys: hostname, serial, cloud resource id, k8s namespace/workload/pod …
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, String>,
+}
+
+impl ObjectRef {
+    /// All keys in the order in which they are tried against the CMDB.
+    pub fn keys_in_order(&self) -> impl Iterator<Item = &str> {
+        [&self.ci_id, &self.name, &self.ip]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .chain(self.keys.values().map(String::as_str))
+    }
+
+    /// The first key: how people are shown an object that the CMDB does not know.
+    pub fn label(&self) -> &str {
+        self.keys_in_order().next().unwrap_or("")
+    }
+}
+
+/// The measured value behind a threshold alert.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricRef {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<String>,
+}
+
+/// One event. Text limits (title 512, description 2048 characters, 50 labels, key 128, value 2048,
+/// dedup key 255) have been applied by truncation; `truncated` says so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    pub tenant: TenantId,
+    pub source: SourceId,
+    /// Unique per source; empty when the source gives none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub id: Box<str>,
+    #[serde(default)]
+    pub status: Status,
+    pub severity: Severity,
+    /// The severity word as received.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub source_severity: Box<str>,
+    /// The rule or check that fired: with the object, what makes two events one alert.
+    pub name: Box<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub title: Box<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub description: Box<str>,
+    pub object: ObjectRef,
+    /// Identity and routing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<Box<str>, Box<str>>,
+    /// Never identity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<Box<str>, Box<str>>,
+    /// Raised (firing) or cleared (resolved), by the source's clock.
+    pub starts_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Seen by the collector, else received by us.
+    pub observed_at: Timestamp,
+    /// The source's own identity for the alert; wins over every default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedup_key: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<EventType>,
+    /// X.733 mnemonic or the vendor's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probable_cause: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub specific_problem: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<Box<str>>,
+    /// http or https only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<OrgId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed_repair: Option<Box<str>>,
+    /// Some text was longer than its limit and has been cut.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+}
+
+impl Event {
+    /// A bare firing event; decoders fill in the rest.
+    pub fn new(tenant: TenantId, source: SourceId, name: &str, at: Timestamp) -> Self {
+        Self {
+            tenant,
+            source,
+            id: "".into(),
+            status: Status::Firing,
+            severity: Severity::Indeterminate,
+            source_severity: "".into(),
+            name: name.into(),
+            title: "".into(),
+            description: "".into(),
+            object: ObjectRef::default(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            starts_at: at,
+            ends_at: None,
+            observed_at: at,
+            dedup_key: None,
+            event_type: None,
+            probable_cause: None,
+            specific_problem: None,
+            signal: None,
+            side: None,
+            metric: None,
+            trace_id: None,
+            links: Vec::new(),
+            org: None,
+            proposed_repair: None,
+            truncated: false,
+        }
+    }
+}

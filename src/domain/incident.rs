@@ -1,0 +1,226 @@
+//! An incident: many alerts under one probable root cause. What people handle.
+
+use serde::{Deserialize, Serialize};
+
+use super::ci::{Area, CiRef};
+use super::ids::{AlertId, IncidentId, OrgId, TenantId};
+use super::severity::Severity;
+use super::time::Timestamp;
+
+/// Where an incident is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IncidentState {
+    /// Alerts are firing.
+    Abnormal,
+    /// All alerts are resolved; watched for a while (观察中).
+    Recovering,
+    /// Stayed quiet through the observation.
+    Recovered,
+    /// Closed, by a person or after the reopen gap.
+    Closed,
+    /// Absorbed by another incident (`merged_into`).
+    Merged,
+}
+
+/// How far people are with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Progress {
+    Triggered,
+    Processing,
+    Closed,
+}
+
+/// P1 (first) to P4, from impact × urgency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Priority {
+    P1,
+    P2,
+    P3,
+    P4,
+}
+
+/// One term of a score, with its number. Sentences in zh and en are made from it at the edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub term: EvidenceTerm,
+    /// Contribution to the score, per mille of log-odds (may be negative).
+    pub points: i32,
+    /// What was counted or measured, and out of how many (0 = not a share).
+    #[serde(default)]
+    pub n: i64,
+    #[serde(default)]
+    pub of: i64,
+    /// The CI, alert, rule or change the term speaks of.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub about: Box<str>,
+}
+
+/// The terms of correlation and root cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceTerm {
+    /// n of `of` alerts of the incident lie downstream of the candidate.
+    Coverage,
+    /// The candidate's own alert came n ms before the first of the others (negative: after).
+    TimeOrder,
+    /// Best path from cause to effect: n hops, attenuation in points.
+    Path,
+    /// How well the delay of n ms fits the relation's window.
+    DelayFit,
+    /// The class of the CI often is a cause.
+    ClassPrior,
+    /// The candidate raised a serious alert of its own (n = severity rank).
+    OwnAlert,
+    /// No alert of its own: inferred from what lies downstream.
+    Silent,
+    /// n of `of` monitored neighbours that should show symptoms are quiet.
+    MissingSymptoms,
+    /// A change on the CI n ms before.
+    RecentChange,
+    /// The source itself declares the alert a symptom.
+    DeclaredSymptom,
+    /// Same text or labels: similarity n per mille.
+    Similarity,
+    /// Redundancy: n of `of` feeders are still well.
+    Redundancy,
+    /// Alert type or CI is known for background noise: n lone episodes of `of`.
+    Noise,
+    /// A rule said so.
+    Rule,
+    /// A person said so.
+    Person,
+    /// Anomaly score, per mille.
+    Anomaly,
+}
+
+/// A CI that may have started the incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub ci: CiRef,
+    /// Its first alert, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertId>,
+    /// The CI has no alert of its own.
+    #[serde(default)]
+    pub inferred: bool,
+    /// Share of the posterior, per mille.
+    pub score: i32,
+    pub evidence: Vec<Evidence>,
+    /// A person rejected it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rejected: bool,
+}
+
+/// One step of the propagation path: `effect` was hit through `cause`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathStep {
+    pub cause: CiRef,
+    pub effect: CiRef,
+    /// Relation type, for example `hosts`; `similar`, `rule` or `person` where no relation is known.
+    pub relation: Box<str>,
+}
+
+/// A change event attached as evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeView {
+    pub ci: CiRef,
+    pub at: Timestamp,
+    pub title: Box<str>,
+    pub source: Box<str>,
+}
+
+/// The incident's header: everything but the list of members and the timeline, which travel as deltas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IncidentView {
+    pub id: IncidentId,
+    pub tenant: TenantId,
+    /// Grows with every change; channels see it in increasing order.
+    pub version: u32,
+    pub title: Box<str>,
+    pub state: IncidentState,
+    pub progress: Progress,
+    pub severity: Severity,
+    pub priority: Priority,
+    /// Best first, at most ten. The first one is the root cause; none when no CI is known.
+    pub candidates: Vec<Candidate>,
+    /// From the root outwards, at most 50 steps.
+    pub path: Vec<PathStep>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ChangeView>,
+    pub alert_count: u32,
+    pub firing_count: u32,
+    pub event_count: u64,
+    /// Distinct CIs among the members.
+    pub ci_count: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<Area>,
+    /// Business services downstream of the members, by name, at most 50.
+    pub services: Vec<Box<str>>,
+    /// Organisations of root and members: who may see it.
+    pub orgs: Vec<OrgId>,
+    pub first_alert_at: Timestamp,
+    pub opened_at: Timestamp,
+    pub updated_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<IncidentId>,
+    /// A person confirmed the root cause.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub root_confirmed: bool,
+    pub topology_version: u64,
+    pub ruleset_version: u64,
+}
+
+/// One line of an incident's timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    pub at: Timestamp,
+    /// A user's name, or `headwater`.
+    pub actor: Box<str>,
+    pub kind: TimelineKind,
+    /// A name, a comment, a state: what the kind speaks of.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub detail: Box<str>,
+}
+
+/// What a timeline entry tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimelineKind {
+    Opened,
+    AlertsJoined,
+    AlertsLeft,
+    RootChanged,
+    RootConfirmed,
+    RootRejected,
+    SeverityChanged,
+    StateChanged,
+    Acknowledged,
+    Unacknowledged,
+    Assigned,
+    Commented,
+    Snoozed,
+    Woken,
+    Merged,
+    Split,
+    Moved,
+    Reopened,
+    Closed,
+    Storm,
+    Notified,
+    NotifyFailed,
+    ChangeAttached,
+}

@@ -1,0 +1,11 @@
+//! The nouns: what every other part of Headwater talks about. Imports nothing of ours.
+
+pub mod alert;
+pub mod ci;
+pub mod event;
+pub mod ids;
+pub mod incident;
+pub mod matcher;
+pub mod mute;
+pub mod severity;
+pub mod time;

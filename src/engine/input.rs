@@ -1,0 +1,160 @@
+//! What goes into `step`, and how it is kept in the journal.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::verdict::Reject;
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, CiId, IncidentId, ReceiverId, SilenceId, SourceId, TenantId};
+use crate::domain::mute::Silence;
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+
+/// The version of the journal's format; a reader takes this one and the one before.
+pub const JOURNAL_FORMAT: u32 = 1;
+
+/// Everything that can change a decision, as the journal keeps it. Large texts (topology, rules) are kept
+/// once by digest beside the journal and are named here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "input")]
+pub enum Input {
+    /// Decoded events of one tenant, and what could not be decoded.
+    Batch(Batch),
+    /// A person's (or program's) order.
+    Command(Command),
+    /// Another topology is valid from here on.
+    Topology { tenant: TenantId, version: u64, digest: Digest },
+    /// Another set of rules is valid from here on.
+    Policy { version: u64, digest: Digest, author: Box<str> },
+    /// How a notification went.
+    Delivered(Delivered),
+    /// Time passes.
+    Tick,
+}
+
+/// Events of one tenant and correlation domain, in order of arrival.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    pub tenant: TenantId,
+    pub events: Vec<Event>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<DeadLetter>,
+}
+
+/// An event that could not be taken, with its bytes and the reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub source: SourceId,
+    pub why: Reject,
+    /// At most 64 KiB, as text (invalid bytes replaced).
+    pub raw: Box<str>,
+    /// Name of the decoder that refused it: needed to try again.
+    pub decoder: Box<str>,
+    pub received_at: Timestamp,
+}
+
+/// SHA-256 of a text, in hex.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Digest(pub Arc<str>);
+
+/// The outcome of one notification: an input, because it decides what is sent next.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivered {
+    pub tenant: TenantId,
+    pub incident: IncidentId,
+    pub receiver: ReceiverId,
+    pub key: Box<str>,
+    pub outcome: DeliveryOutcome,
+    pub attempts: u32,
+}
+
+/// How a notification ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "outcome", content = "why")]
+pub enum DeliveryOutcome {
+    Accepted,
+    GaveUp(String),
+}
+
+/// An operator's order. The API answers 202 with its journal sequence; the effect `CommandDone` tells the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    pub tenant: TenantId,
+    pub actor: Box<str>,
+    /// Chosen by the caller; the same id twice is done once. Empty: always done.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub id: Box<str>,
+    pub order: Order,
+}
+
+/// What can be ordered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "order")]
+pub enum Order {
+    Acknowledge {
+        incident: IncidentId,
+    },
+    Unacknowledge {
+        incident: IncidentId,
+    },
+    Assign {
+        incident: IncidentId,
+        assignee: Box<str>,
+    },
+    Comment {
+        incident: IncidentId,
+        text: Box<str>,
+    },
+    Snooze {
+        incident: IncidentId,
+        until: Timestamp,
+    },
+    Wake {
+        incident: IncidentId,
+    },
+    /// Closes the incident and its members.
+    Close {
+        incident: IncidentId,
+        note: Box<str>,
+    },
+    Reopen {
+        incident: IncidentId,
+    },
+    /// All of `from` goes into `into`.
+    Merge {
+        from: IncidentId,
+        into: IncidentId,
+    },
+    /// These alerts become an incident of their own.
+    Split {
+        incident: IncidentId,
+        alerts: Vec<AlertId>,
+    },
+    Move {
+        alert: AlertId,
+        into: IncidentId,
+    },
+    ConfirmRoot {
+        incident: IncidentId,
+    },
+    RejectRoot {
+        incident: IncidentId,
+        ci: CiId,
+    },
+    SetRoot {
+        incident: IncidentId,
+        ci: CiId,
+    },
+    SetSeverity {
+        incident: IncidentId,
+        severity: Severity,
+    },
+    Silence {
+        silence: Silence,
+    },
+    ExpireSilence {
+        id: SilenceId,
+    },
+}

@@ -1,0 +1,164 @@
+//! Where an event ended. Every event ends in exactly one verdict with a reason.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{AlertId, IncidentId, RuleId};
+use crate::domain::incident::Evidence;
+use crate::domain::mute::MutedBy;
+
+/// The end of an event's journey through the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "verdict")]
+pub enum Verdict {
+    /// Nothing new: it repeats an event or an alert.
+    Duplicate { alert: Option<AlertId>, why: Repeat },
+    /// Recorded, but it tells nobody.
+    Muted { alert: Option<AlertId>, by: MutedBy },
+    /// Its alert is part of an incident.
+    Joined { alert: AlertId, incident: IncidentId, decision: Box<Decision> },
+    /// It opened an incident.
+    Opened { alert: AlertId, incident: IncidentId, decision: Box<Decision> },
+    /// No incident of its own yet.
+    Held { alert: Option<AlertId>, why: Hold, decision: Box<Decision> },
+    /// It ended an alert.
+    Resolved { alert: Option<AlertId>, why: Resolution },
+    /// Dead letter.
+    Rejected { why: Reject },
+}
+
+impl Verdict {
+    /// The wire word: also the label of the counter.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Duplicate { .. } => "duplicate",
+            Self::Muted { .. } => "muted",
+            Self::Joined { .. } => "joined",
+            Self::Opened { .. } => "opened",
+            Self::Held { .. } => "held",
+            Self::Resolved { .. } => "resolved",
+            Self::Rejected { .. } => "rejected",
+        }
+    }
+
+    /// The alert the event belongs to.
+    pub const fn alert(&self) -> Option<AlertId> {
+        match self {
+            Self::Duplicate { alert, .. }
+            | Self::Muted { alert, .. }
+            | Self::Held { alert, .. }
+            | Self::Resolved { alert, .. } => *alert,
+            Self::Joined { alert, .. } | Self::Opened { alert, .. } => Some(*alert),
+            Self::Rejected { .. } => None,
+        }
+    }
+}
+
+/// How an event repeats what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repeat {
+    /// Same event id (or same content, without an id) inside the window.
+    SameEvent,
+    /// The alert was firing already.
+    StillFiring,
+    /// The alert was resolved already.
+    StillResolved,
+    /// Older than what the alert is known to be.
+    Late,
+    /// Same event id with another body: the first one stands.
+    Conflict,
+}
+
+/// Why an alert has no incident of its own yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// Alone; waits for time, severity, a rule or a second alert.
+    Lone,
+    /// Known for flapping or background noise.
+    Chronic,
+    /// A rule's threshold has not been reached.
+    BelowThreshold,
+    /// A change event: kept as evidence.
+    Change,
+}
+
+/// What a resolution did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// The alert is over.
+    Ended,
+    /// No such alert is known; kept for a short while in case its start comes late.
+    BeforeStart,
+}
+
+/// Why an event could not be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reason", content = "detail")]
+pub enum Reject {
+    /// Not readable as what its source sends; says where and what to do.
+    Malformed(String),
+    /// A limit was exceeded.
+    TooLarge(String),
+    /// The time is unusable (before 1970, or too far in the future).
+    BadTime(String),
+    /// The tenant has too many active alerts.
+    OverLimit(String),
+}
+
+impl Reject {
+    /// The wire word: also the label of the counter.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::TooLarge(_) => "too_large",
+            Self::BadTime(_) => "bad_time",
+            Self::OverLimit(_) => "over_limit",
+        }
+    }
+
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Malformed(s) | Self::TooLarge(s) | Self::BadTime(s) | Self::OverLimit(s) => s,
+        }
+    }
+}
+
+/// What was checked on the way to a verdict, in order, with every number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    pub checks: Vec<Check>,
+}
+
+/// One thing a stage looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub stage: Stage,
+    /// Whether it applied.
+    pub matched: bool,
+    /// The rule, when a rule was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleId>,
+    /// The alert, CI or incident looked at.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub about: Box<str>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+}
+
+/// The engine's stages, in the order an event meets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Dedup,
+    Enrich,
+    Mute,
+    Anomaly,
+    Correlate,
+    RootCause,
+    Lifecycle,
+    Escalate,
+    Route,
+}

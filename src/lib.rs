@@ -1,0 +1,4 @@
+//! Headwater (溯源): from alert storms to incidents with their root cause.
+
+pub mod domain;
+pub mod engine;

@@ -1,0 +1,3 @@
+//! The command line: arguments in, one library call out.
+
+fn main() {}
