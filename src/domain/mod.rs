@@ -9,3 +9,4 @@ pub mod matcher;
 pub mod mute;
 pub mod severity;
 pub mod time;
+pub mod topology;

@@ -1,5 +1,231 @@
 //! The verbs: what happens to an event. Pure: no clock, no dice, no I/O, no hash-map iteration.
+//!
+//! `Engine::step(stamp, input, loaded) -> effects` is the only door. Deadlines fire inside it at their own due
+//! time, so a late or an extra tick changes nothing. Stages in the order an event meets them: [`dedup`],
+//! `correlate` (with `silent` and `upstream`), [`group`] (held or incident), `root_cause`, `lifecycle`.
 
+pub mod alert;
+mod cell;
+mod correlate;
+pub mod deadlines;
+pub mod dedup;
 pub mod effect;
+pub mod fixed;
+pub mod group;
 pub mod input;
+mod learn;
+mod lifecycle;
+mod lookup;
+mod mute;
+mod root_cause;
+mod silent;
+pub mod slab;
+pub mod snapshot;
+pub mod tuning;
+mod upstream;
 pub mod verdict;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cell::Cell;
+use correlate::Terms;
+use deadlines::Due;
+use dedup::Found;
+use effect::Effect;
+use input::{Batch, Input};
+use slab::Place;
+use tuning::Tuning;
+use verdict::{Check, Decision, Hold, Stage, Verdict};
+
+use crate::domain::event::Event;
+use crate::domain::ids::TenantId;
+use crate::domain::incident::{Evidence, EvidenceTerm};
+use crate::domain::time::Timestamp;
+use crate::domain::topology::Topology;
+
+/// What an input only names by digest, read and compiled by the caller.
+#[derive(Clone, Debug, Default)]
+pub enum Loaded {
+    #[default]
+    Nothing,
+    Topology(Arc<Topology>),
+}
+
+/// One partition: the tenants whose hash falls on it. The only writer of its outbox.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    partition: u16,
+    now: Timestamp,
+    tuning: Arc<Tuning>,
+    topologies: BTreeMap<TenantId, (u64, Arc<Topology>)>,
+    cells: BTreeMap<TenantId, Cell>,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    pub fn empty(partition: u16, tuning: Arc<Tuning>) -> Self {
+        Self { partition, now: Timestamp(0), tuning, topologies: BTreeMap::new(), cells: BTreeMap::new() }
+    }
+
+    /// Applies one input. `stamp` is the record's; the engine's clock never goes back.
+    pub fn step(&mut self, stamp: Timestamp, input: &Input, loaded: Loaded) -> Vec<Effect> {
+        // A later record may carry an earlier stamp when another writer took over.
+        let to = self.now.max(stamp);
+        let mut effects = Vec::new();
+        self.pass_time(to, &mut effects);
+        match input {
+            Input::Batch(batch) => self.on_batch(batch, &mut effects),
+            Input::Command(command) => {
+                let cell = self.cell(&command.tenant);
+                cell.obey(command);
+                effects.append(&mut cell.tell());
+            }
+            Input::Topology { tenant, version, .. } => {
+                if let Loaded::Topology(topology) = loaded {
+                    self.topologies.insert(tenant.clone(), (*version, topology.clone()));
+                    let cell = self.cell(tenant);
+                    cell.take_topology(*version, topology);
+                    effects.append(&mut cell.tell());
+                }
+            }
+            Input::Policy { .. } | Input::Delivered(_) | Input::Tick => {}
+        }
+        effects
+    }
+
+    /// The engine's clock: the highest stamp seen.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// When something is due next; the caller journals a tick then.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.cells.values().filter_map(|c| c.deadlines.next_at()).min()
+    }
+
+    /// Alerts in memory.
+    pub fn alerts(&self) -> usize {
+        self.cells.values().map(|c| c.by_alert.len()).sum()
+    }
+
+    fn cell(&mut self, tenant: &TenantId) -> &mut Cell {
+        if !self.cells.contains_key(tenant) {
+            let mut cell = Cell::empty(tenant.clone(), self.partition, self.tuning.clone());
+            if let Some((version, topology)) = self.topologies.get(tenant) {
+                (cell.topology_version, cell.topology) = (*version, topology.clone());
+            }
+            self.cells.insert(tenant.clone(), cell);
+        }
+        let cell = self.cells.get_mut(tenant).expect("just made");
+        cell.now = self.now;
+        cell
+    }
+
+    /// Fires every deadline up to `to`, each at its own time, across tenants in order of time.
+    fn pass_time(&mut self, to: Timestamp, effects: &mut Vec<Effect>) {
+        loop {
+            let next = self
+                .cells
+                .iter()
+                .filter_map(|(tenant, cell)| Some((cell.deadlines.next_at()?, tenant)))
+                .min()
+                .filter(|(at, _)| *at <= to)
+                .map(|(at, tenant)| (at, tenant.clone()));
+            let Some((at, tenant)) = next else { break };
+            self.now = self.now.max(at);
+            let cell = self.cell(&tenant);
+            while let Some((_, due)) = cell.deadlines.pop(at) {
+                cell.fire(due);
+                effects.append(&mut cell.tell());
+            }
+        }
+        self.now = to;
+    }
+
+    fn on_batch(&mut self, batch: &Batch, effects: &mut Vec<Effect>) {
+        let cell = self.cell(&batch.tenant);
+        for (index, event) in batch.events.iter().enumerate() {
+            let verdict = cell.on_event(event);
+            effects.push(Effect::Verdict { index: index as u32, verdict });
+            effects.append(&mut cell.tell());
+        }
+        for (index, letter) in batch.rejected.iter().enumerate() {
+            let index = (batch.events.len() + index) as u32;
+            effects.push(Effect::Verdict { index, verdict: Verdict::Rejected { why: letter.why.clone() } });
+        }
+    }
+}
+
+impl Cell {
+    /// A deadline is due.
+    fn fire(&mut self, due: Due) {
+        match due {
+            Due::Revise(alert) => self.revise(alert),
+            Due::Learn(alert) => self.learn(alert),
+            Due::Promote(alert) => self.promote(alert),
+            Due::Expire(alert) => self.expire(alert),
+            Due::Remute => self.remute(),
+            Due::Observed(group) => self.observed(group),
+            Due::Close(group) => self.close_recovered(group),
+            Due::Forget(group) => self.forget(group),
+            Due::Wake(group) => self.wake(group),
+        }
+    }
+
+    /// An event's journey through the stages, to its verdict.
+    fn on_event(&mut self, event: &Event) -> Verdict {
+        match self.dedup(event) {
+            Found::Repeat(place, why) => Verdict::Duplicate { alert: place.map(|p| self.alerts[p].id), why },
+            Found::Resolved(place, why) => Verdict::Resolved { alert: place.map(|p| self.alerts[p].id), why },
+            Found::Held(place, why) => {
+                Verdict::Held { alert: place.map(|p| self.alerts[p].id), why, decision: Box::default() }
+            }
+            Found::Again(place) => self.place_verdict(place, None),
+            Found::Fresh(place) => {
+                if let Some(by) = self.mute(place) {
+                    return Verdict::Muted { alert: Some(self.alerts[place].id), by };
+                }
+                let terms = self.evaluate(place);
+                self.consider(self.alerts[place].group);
+                self.place_verdict(place, terms)
+            }
+        }
+    }
+
+    fn place_verdict(&self, place: Place, terms: Option<Terms>) -> Verdict {
+        let alert = &self.alerts[place];
+        if let Some(by) = alert.muted_by.first() {
+            return Verdict::Muted { alert: Some(alert.id), by: by.clone() };
+        }
+        let decision = Box::new(self.decision(place, terms));
+        match self.incident_of(place) {
+            Some(incident) if self.moment.opened.contains(&incident) => {
+                Verdict::Opened { alert: alert.id, incident, decision }
+            }
+            Some(incident) => Verdict::Joined { alert: alert.id, incident, decision },
+            None => {
+                let why = if alert.chronic { Hold::Chronic } else { Hold::Lone };
+                Verdict::Held { alert: Some(alert.id), why, decision }
+            }
+        }
+    }
+
+    /// What correlation looked at, with its numbers.
+    fn decision(&self, place: Place, terms: Option<Terms>) -> Decision {
+        let alert = &self.alerts[place];
+        let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.clone());
+        let evidence = terms.map_or_else(Vec::new, |t| {
+            let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
+            vec![
+                of(EvidenceTerm::Path, t.path, t.hops.into()),
+                of(EvidenceTerm::DelayFit, t.delay_fit, t.delay.0),
+                of(EvidenceTerm::OwnAlert, t.cause, 0),
+                of(EvidenceTerm::Coverage, t.symptom, 0),
+                of(EvidenceTerm::Noise, -self.background(place), 0),
+            ]
+        });
+        let check = Check { stage: Stage::Correlate, matched: alert.parent.is_some(), rule: None, about, evidence };
+        Decision { checks: vec![check] }
+    }
+}

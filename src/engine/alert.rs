@@ -1,0 +1,111 @@
+//! Alerts as the engine keeps them: nodes of the forest "which alert explains which".
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::fixed::Milli;
+use super::slab::Place;
+use crate::domain::alert::AlertState;
+use crate::domain::ids::{AlertId, SourceId};
+use crate::domain::mute::MutedBy;
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+use crate::domain::topology::CiIx;
+
+/// Where an alert is: a CI, or an object that the CMDB does not know (interned by the cell).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Spot {
+    Ci(CiIx),
+    Object(u32),
+}
+
+impl Spot {
+    /// The CI, when it is one.
+    pub const fn ci(self) -> Option<CiIx> {
+        match self {
+            Self::Ci(ci) => Some(ci),
+            Self::Object(_) => None,
+        }
+    }
+}
+
+/// What an inferred cause is: a CI without an alert of its own that explains others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Inferred {
+    /// Guessed while evidence still came in; its children are asked again later.
+    First,
+    /// Guessed again with that evidence.
+    Again,
+}
+
+/// How an alert came to its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Bond {
+    /// Best explanation by topology, delay and statistics.
+    Evidence,
+    /// A lone alert that recurred, or background noise of one type: kept in one incident.
+    Fold,
+    /// A rule said so.
+    Rule,
+    /// A person said so: never looked at again.
+    Person,
+}
+
+/// One alert, from its first event to the end of its incident.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Alert {
+    pub id: AlertId,
+    pub fingerprint: Box<str>,
+    pub source: SourceId,
+    /// Index of the source in the cell's clock table.
+    pub clock: u32,
+    /// Index of the alert type (source and name) in the cell's statistics.
+    pub kind: u32,
+    pub name: Box<str>,
+    pub title: Box<str>,
+    pub object: Box<str>,
+    pub labels: BTreeMap<Box<str>, Box<str>>,
+    pub severity: Severity,
+    pub state: AlertState,
+    pub spot: Spot,
+    /// Source's clock: earliest start, and start of the latest change.
+    pub starts: Timestamp,
+    pub last_start: Timestamp,
+    /// Our clock: first event, latest event, begin of the present stretch of firing.
+    pub received: Timestamp,
+    pub last_seen: Timestamp,
+    pub firing_since: Timestamp,
+    pub count: u64,
+    pub cycles: u32,
+    pub chronic: bool,
+    pub inferred: Option<Inferred>,
+    pub declared_symptom: bool,
+    pub muted_by: Vec<MutedBy>,
+    /// Its type was known for background noise when it had fired for `promote_after`.
+    pub noisy: bool,
+    /// It has fired without a pause for `promote_after`.
+    pub lasted: bool,
+    pub parent: Option<Place>,
+    pub bond: Bond,
+    pub score: Milli,
+    pub children: Vec<Place>,
+    pub group: Place,
+}
+
+impl Alert {
+    /// Whether it counts as serious by itself.
+    pub fn is_serious(&self) -> bool {
+        self.inferred.is_none() && self.severity >= Severity::Major
+    }
+
+    /// Whether it can be the cause of others.
+    pub const fn can_cause(&self) -> bool {
+        !self.chronic
+    }
+
+    /// Whether it is firing.
+    pub fn is_firing(&self) -> bool {
+        self.inferred.is_none() && self.state == AlertState::Firing
+    }
+}

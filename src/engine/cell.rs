@@ -1,0 +1,284 @@
+//! One tenant's world: its alerts, incidents, timers and what was learned. Nothing crosses cells.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::{Alert, Bond, Inferred, Spot};
+use super::deadlines::{Deadlines, Due};
+use super::dedup::Seen;
+use super::effect::Effect;
+use super::group::Group;
+use super::learn::Learned;
+use super::lookup::Lookup;
+use super::silent::Vote;
+use super::slab::{Place, Slab};
+use super::tuning::Tuning;
+use super::upstream::Upstream;
+use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::ci::CiRef;
+use crate::domain::ids::{AlertId, IncidentId, SilenceId, SourceId, TenantId};
+use crate::domain::incident::{ChangeView, TimelineEntry, TimelineKind};
+use crate::domain::mute::Silence;
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::topology::{CiIx, Topology};
+
+/// Changes remembered per CI.
+const CHANGES_MAX: usize = 4;
+
+/// A tenant's state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cell {
+    pub tenant: TenantId,
+    pub now: Timestamp,
+    /// Upper bits of every id made here.
+    pub partition: u16,
+    pub topology_version: u64,
+    #[serde(skip, default = "Topology::none")]
+    pub topology: Arc<Topology>,
+    #[serde(skip)]
+    pub tuning: Arc<Tuning>,
+    #[serde(skip)]
+    pub upstream: Upstream,
+    #[serde(skip)]
+    pub moment: Moment,
+    pub alerts: Slab<Alert>,
+    pub groups: Slab<Group>,
+    pub deadlines: Deadlines,
+    pub learned: Learned,
+    pub seen: Seen,
+    /// Newest alert of each fingerprint.
+    pub current: Lookup<Box<str>, Place>,
+    /// Newest alerts on each CI or object, oldest first.
+    pub recent: Lookup<Spot, Vec<Place>>,
+    pub objects: Lookup<Box<str>, u32>,
+    pub object_names: Vec<Box<str>>,
+    pub votes: Lookup<CiIx, Vec<Vote>>,
+    /// Root alerts of incidents into which lone recurrences go, by fingerprint or alert type.
+    pub folds: Lookup<Box<str>, Place>,
+    pub changes: Lookup<CiIx, Vec<ChangeView>>,
+    pub silences: BTreeMap<SilenceId, Silence>,
+    pub by_incident: BTreeMap<IncidentId, Place>,
+    pub by_alert: BTreeMap<AlertId, Place>,
+    next_alert: u64,
+    next_incident: u64,
+}
+
+/// What one moment (an event, a deadline, a command) has touched; told at its end.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    pub groups: BTreeSet<Place>,
+    pub alerts: BTreeSet<Place>,
+    pub joined: BTreeMap<IncidentId, BTreeSet<AlertId>>,
+    pub left: BTreeMap<IncidentId, BTreeSet<AlertId>>,
+    pub opened: BTreeSet<IncidentId>,
+    pub effects: Vec<Effect>,
+}
+
+impl Cell {
+    /// An empty world.
+    pub fn empty(tenant: TenantId, partition: u16, tuning: Arc<Tuning>) -> Self {
+        Self {
+            tenant,
+            now: Timestamp(0),
+            partition,
+            topology_version: 0,
+            topology: Topology::none(),
+            tuning,
+            upstream: Upstream::default(),
+            moment: Moment::default(),
+            alerts: Slab::default(),
+            groups: Slab::default(),
+            deadlines: Deadlines::default(),
+            learned: Learned::default(),
+            seen: Seen::default(),
+            current: Lookup::default(),
+            recent: Lookup::default(),
+            objects: Lookup::default(),
+            object_names: Vec::new(),
+            votes: Lookup::default(),
+            folds: Lookup::default(),
+            changes: Lookup::default(),
+            silences: BTreeMap::new(),
+            by_incident: BTreeMap::new(),
+            by_alert: BTreeMap::new(),
+            next_alert: 0,
+            next_incident: 0,
+        }
+    }
+
+    /// The next alert id: never used again.
+    pub fn alert_id(&mut self) -> AlertId {
+        self.next_alert += 1;
+        AlertId((u64::from(self.partition) << 48) | self.next_alert)
+    }
+
+    /// The next incident id: never used again.
+    pub fn incident_id(&mut self) -> IncidentId {
+        self.next_incident += 1;
+        IncidentId((u64::from(self.partition) << 48) | self.next_incident)
+    }
+
+    /// When the alert really began, by our clock.
+    pub fn onset(&self, alert: &Alert) -> Timestamp {
+        if alert.inferred.is_some() {
+            return alert.starts;
+        }
+        alert.starts.plus(self.learned.offset(alert.clock))
+    }
+
+    /// How far that may be wrong.
+    pub fn uncertain(&self, alert: &Alert) -> Span {
+        if alert.inferred.is_some() {
+            return Span::secs(3);
+        }
+        self.learned.uncertain(alert.clock)
+    }
+
+    /// Keeps an alert, with its timers, as the newest on its CI.
+    pub fn keep(&mut self, alert: Alert) -> Place {
+        let (id, spot, inferred, received) = (alert.id, alert.spot, alert.inferred, alert.received);
+        let place = self.alerts.insert(alert);
+        let group = self.groups.insert(Group::of(place));
+        self.alerts[place].group = group;
+        self.count_in(group, place);
+        let recent = self.recent.or_insert_with(spot, Vec::new);
+        if recent.len() >= self.tuning.recent_max {
+            recent.remove(0);
+        }
+        recent.push(place);
+        let tuning = self.tuning.clone();
+        if inferred.is_some() {
+            for after in tuning.revise_inferred_after {
+                self.deadlines.set(received.plus(after), Due::Revise(place));
+            }
+        } else {
+            self.by_alert.insert(id, place);
+            for after in tuning.revise_after {
+                self.deadlines.set(received.plus(after), Due::Revise(place));
+            }
+            self.deadlines.set(received.plus(tuning.learn_after), Due::Learn(place));
+            self.deadlines.set(received.plus(tuning.expire_after), Due::Expire(place));
+        }
+        place
+    }
+
+    /// A CI without an alert that is taken for a cause.
+    pub fn infer(&mut self, ci: CiIx, at: Timestamp, inferred: Inferred) -> Place {
+        let alert = Alert {
+            id: AlertId(0),
+            fingerprint: "".into(),
+            source: SourceId::from(""),
+            clock: 0,
+            kind: 0,
+            name: "".into(),
+            title: "".into(),
+            object: self.topology.id(ci).as_str().into(),
+            labels: BTreeMap::new(),
+            severity: crate::domain::severity::Severity::Indeterminate,
+            state: AlertState::Firing,
+            spot: Spot::Ci(ci),
+            starts: at,
+            last_start: at,
+            received: self.now,
+            last_seen: self.now,
+            firing_since: self.now,
+            count: 0,
+            cycles: 0,
+            chronic: false,
+            inferred: Some(inferred),
+            declared_symptom: false,
+            muted_by: Vec::new(),
+            noisy: false,
+            lasted: false,
+            parent: None,
+            bond: Bond::Evidence,
+            score: 0,
+            children: Vec::new(),
+            group: self.groups.insert(Group::default()),
+        };
+        let placeholder = alert.group;
+        let place = self.keep(alert);
+        self.groups.remove(placeholder);
+        place
+    }
+
+    /// The CI as effects show it.
+    pub fn ci_ref(&self, ci: CiIx) -> CiRef {
+        self.topology.ci(ci)
+    }
+
+    /// The alert as effects show it.
+    pub fn alert_view(&self, place: Place) -> AlertView {
+        let alert = &self.alerts[place];
+        let incident = self.incident_of(place);
+        AlertView {
+            id: alert.id,
+            tenant: self.tenant.clone(),
+            source: alert.source.clone(),
+            name: alert.name.clone(),
+            title: alert.title.clone(),
+            severity: alert.severity,
+            state: alert.state,
+            ci: alert.spot.ci().map(|ci| self.ci_ref(ci)),
+            object: alert.object.clone(),
+            labels: alert.labels.clone(),
+            first_seen: alert.received,
+            last_seen: alert.last_seen,
+            starts_at: alert.starts,
+            count: alert.count,
+            muted_by: alert.muted_by.clone(),
+            flapping: alert.chronic,
+            incident,
+            held: incident.is_none() && alert.is_firing() && alert.muted_by.is_empty(),
+        }
+    }
+
+    /// The incident an alert is part of.
+    pub fn incident_of(&self, place: Place) -> Option<IncidentId> {
+        self.groups.get(self.alerts[place].group)?.incident.as_ref().map(|i| i.id)
+    }
+
+    /// Writes a line into an incident's timeline.
+    pub fn note(&mut self, incident: IncidentId, actor: &str, kind: TimelineKind, detail: impl Into<Box<str>>) {
+        let entry = TimelineEntry { at: self.now, actor: actor.into(), kind, detail: detail.into() };
+        self.moment.effects.push(Effect::Timeline { tenant: self.tenant.clone(), incident, entry });
+    }
+
+    /// Remembers a change on a CI as evidence.
+    pub fn remember_change(&mut self, ci: CiIx, at: Timestamp, title: &str, source: &SourceId) {
+        let view = ChangeView { ci: self.ci_ref(ci), at, title: title.into(), source: source.as_str().into() };
+        let changes = self.changes.or_insert_with(ci, Vec::new);
+        if changes.len() >= CHANGES_MAX {
+            changes.remove(0);
+        }
+        changes.push(view);
+    }
+
+    /// Ends the moment: tells what changed, in a fixed order.
+    pub fn tell(&mut self) -> Vec<Effect> {
+        let moment_alerts = std::mem::take(&mut self.moment.alerts);
+        let mut effects = Vec::new();
+        for place in moment_alerts {
+            if self.alerts.get(place).is_some_and(|a| a.inferred.is_none()) {
+                effects.push(Effect::Alert { alert: Box::new(self.alert_view(place)) });
+            }
+        }
+        for group in std::mem::take(&mut self.moment.groups) {
+            if self.groups.get(group).is_some_and(|g| g.incident.is_some()) {
+                let view = self.incident_view(group);
+                let joined = self.moment.joined.remove(&view.id).unwrap_or_default();
+                let left = self.moment.left.remove(&view.id).unwrap_or_default();
+                effects.push(Effect::Incident {
+                    incident: Box::new(view),
+                    joined: joined.into_iter().collect(),
+                    left: left.into_iter().collect(),
+                });
+            }
+        }
+        effects.append(&mut self.moment.effects);
+        self.moment = Moment::default();
+        effects
+    }
+}

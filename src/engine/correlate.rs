@@ -1,0 +1,280 @@
+//! Correlate: each alert picks the ONE best explanation among recent alerts upstream, or stands alone.
+//!
+//! Parent links form a forest; a tree is (or may become) an incident. Links are looked at again as evidence
+//! comes, so a late cause takes its effects over and two faults stay two. Nothing is merged transitively.
+
+use super::alert::{Alert, Bond, Inferred};
+use super::cell::Cell;
+use super::fixed::{Milli, ln, ln_ratio};
+use super::learn::TypeStats;
+use super::slab::Place;
+use crate::domain::time::{Span, Timestamp};
+
+/// Links followed before a tree counts as endless.
+const DEPTH_MAX: usize = 200;
+/// Dependents looked at when learning what an alert type causes.
+const DEPENDENTS_MAX: usize = 64;
+/// CIs upstream looked at when learning whether an alert type is a symptom.
+const LEARN_UPSTREAM_MAX: usize = 40;
+
+/// A possible parent.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    pub parent: Place,
+    pub score: Milli,
+}
+
+/// The terms of a link: what `why` shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    pub path: Milli,
+    pub hops: u8,
+    pub delay_fit: Milli,
+    pub delay: Span,
+    pub cause: Milli,
+    pub symptom: Milli,
+}
+
+/// Log-density per second of a delay, log-normal around `typical` with `slack` added on both sides.
+pub(super) fn delay_fit(spread: i64, spread_max: i64, delay: Span, typical: Span, slack: Span) -> Option<Milli> {
+    let x = delay.0 + slack.0;
+    if x < 500 {
+        return None;
+    }
+    let z = ln_ratio(x as u64, (typical.0 + slack.0).max(1) as u64) * 1000 / spread;
+    if z.abs() > spread_max {
+        return None;
+    }
+    // -z²/2 - ln(spread · x in seconds) - ln √(2π)
+    Some(-(z * z) / 2000 - (ln((x * spread) as u64) - ln(1_000_000)) - 920)
+}
+
+impl Cell {
+    /// The statistics of an alert's type; an inferred cause has none.
+    fn stats(&self, alert: &Alert) -> Option<TypeStats> {
+        alert.inferred.is_none().then(|| self.learned.stats(alert.kind))
+    }
+
+    fn cause_score(&self, alert: &Alert) -> Milli {
+        let declared = if alert.declared_symptom { -1500 } else { 0 };
+        declared + self.stats(alert).map_or(-3000, |s| s.cause_score(alert.severity))
+    }
+
+    /// How likely the alert comes of nothing: log rate of its type on one CI.
+    pub fn background(&self, place: Place) -> Milli {
+        let alert = &self.alerts[place];
+        let Some(stats) = self.stats(alert) else { return self.tuning.background_inferred };
+        let observed = self.now.since(self.learned.since.unwrap_or(self.now));
+        let population = alert.spot.ci().map_or(1, |ci| self.topology.population(ci));
+        stats.background(&self.tuning, observed, population)
+    }
+
+    /// The best explanation of an alert that began at `onset`, and its terms.
+    pub fn best_parent(&mut self, place: Place, onset: Timestamp) -> Option<Link> {
+        self.best_link(place, onset).map(|(link, _)| link)
+    }
+
+    /// The best explanation with the terms of its score.
+    pub fn best_link(&mut self, place: Place, onset: Timestamp) -> Option<(Link, Terms)> {
+        let tuning = self.tuning.clone();
+        let spot = self.alerts[place].spot;
+        let symptom = self.stats(&self.alerts[place]).map_or(0, |s| s.symptom_score());
+        let uncertain = self.uncertain(&self.alerts[place]);
+        let mut best: Option<(Link, Terms)> = None;
+        let mut offer = |link: Link, terms: Terms, cell: &Self| {
+            if best.as_ref().is_none_or(|(b, _)| link.score > b.score) && !cell.descends(link.parent, place) {
+                best = Some((link, terms));
+            }
+        };
+        for other in self.recent_on(spot) {
+            let cause = &self.alerts[other];
+            let delay = onset.since(self.onset(cause));
+            let inferred = cause.inferred.is_some();
+            let earlier = inferred || delay.0 > 0 || (delay.0 == 0 && cause.id < self.alerts[place].id);
+            if other == place || !earlier || !self.may_cause(cause, place, delay) {
+                continue;
+            }
+            let slack = Span(tuning.same_ci_slack.0 + if inferred { 4000 } else { 0 });
+            let fit = delay_fit(tuning.spread, tuning.spread_max, delay, tuning.same_ci_delay, slack);
+            let Some(fit) = fit else { continue };
+            let (cause, symptom) = (self.cause_score(cause) / 2, symptom / 2);
+            let score = tuning.same_ci + fit + cause + symptom;
+            let terms = Terms { path: tuning.same_ci, hops: 0, delay_fit: fit, delay, cause, symptom };
+            offer(Link { parent: other, score }, terms, self);
+        }
+        let Some(ci) = spot.ci() else { return best };
+        let topology = self.topology.clone();
+        let ups = self.upstream.of(&topology, &tuning, ci);
+        for up in ups.iter() {
+            for other in self.recent_on(super::alert::Spot::Ci(up.ci)) {
+                let cause = &self.alerts[other];
+                let delay = onset.since(self.onset(cause));
+                if !self.may_cause(cause, place, delay) {
+                    continue;
+                }
+                let slack = Span(tuning.slack.0 + uncertain.0 + self.uncertain(cause).0);
+                let fit = delay_fit(tuning.spread, tuning.spread_max, delay, up.delay, slack);
+                let Some(fit) = fit else { continue };
+                let cause = self.cause_score(cause);
+                let score = up.path + fit + cause + symptom;
+                let terms = Terms { path: up.path, hops: up.hops, delay_fit: fit, delay, cause, symptom };
+                offer(Link { parent: other, score }, terms, self);
+            }
+        }
+        best
+    }
+
+    fn may_cause(&self, cause: &Alert, effect: Place, delay: Span) -> bool {
+        cause.can_cause()
+            && cause.muted_by.is_empty()
+            && cause.parent != Some(effect)
+            && delay <= self.tuning.horizon
+            && delay.0 >= -self.tuning.early_max.0
+    }
+
+    /// The newest alerts on a CI or object.
+    pub fn recent_on(&self, spot: super::alert::Spot) -> impl Iterator<Item = Place> + use<'_> {
+        self.recent.get(&spot).into_iter().flatten().copied().filter(|p| self.alerts.get(*p).is_some())
+    }
+
+    /// Whether `place` hangs below `ancestor` (or is it).
+    fn descends(&self, place: Place, ancestor: Place) -> bool {
+        let mut at = Some(place);
+        for _ in 0..DEPTH_MAX {
+            match at {
+                Some(here) if here == ancestor => return true,
+                Some(here) => at = self.alerts[here].parent,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Looks for the alert's best parent and links or frees it. A person's or a rule's bond stays.
+    pub fn evaluate(&mut self, place: Place) -> Option<Terms> {
+        let alert = &self.alerts[place];
+        if alert.chronic || !alert.muted_by.is_empty() || matches!(alert.bond, Bond::Person | Bond::Rule) {
+            return None;
+        }
+        let found = self.best_link(place, self.onset(alert));
+        let background = self.background(place);
+        match found {
+            Some((link, terms)) if link.score > background => {
+                self.attach(place, link.parent, Bond::Evidence, link.score - background);
+                Some(terms)
+            }
+            Some(_) | None => {
+                if self.alerts[place].parent.is_some() && self.alerts[place].bond != Bond::Fold {
+                    self.detach(place);
+                }
+                None
+            }
+        }
+    }
+
+    /// A timer: looks again with what came in since.
+    pub fn revise(&mut self, place: Place) {
+        let Some(alert) = self.alerts.get(place) else { return };
+        match alert.inferred {
+            None => {
+                self.evaluate(place);
+                self.suspect_silence(place, Inferred::First);
+            }
+            Some(_) if alert.children.len() < 2 => self.dissolve(place),
+            Some(Inferred::First) => {
+                let mut children = self.alerts[place].children.clone();
+                children.sort_unstable_by_key(|c| self.alerts[*c].id);
+                self.dissolve(place);
+                for child in &children {
+                    self.evaluate(*child);
+                }
+                for child in &children {
+                    self.suspect_silence(*child, Inferred::Again);
+                }
+            }
+            Some(Inferred::Again) => {
+                self.evaluate(place);
+            }
+        }
+    }
+
+    /// Takes an inferred cause back: its children stand alone again.
+    fn dissolve(&mut self, place: Place) {
+        for child in self.alerts[place].children.clone() {
+            self.detach(child);
+        }
+        if self.alerts[place].parent.is_some() {
+            self.detach(place);
+        }
+        let (group, spot) = (self.alerts[place].group, self.alerts[place].spot);
+        self.abandon(group);
+        if let Some(recent) = self.recent.get_mut(&spot) {
+            recent.retain(|p| *p != place);
+        }
+        self.alerts.remove(place);
+    }
+
+    /// A timer: the alert's surroundings are known now; what do they say about its type?
+    pub fn learn(&mut self, place: Place) {
+        let Some(alert) = self.alerts.get(place) else { return };
+        if alert.chronic || alert.inferred.is_some() {
+            return;
+        }
+        let kind = alert.kind;
+        let lone = alert.parent.is_none_or(|_| alert.bond == Bond::Fold) && alert.children.is_empty();
+        let fertile = self.downstream_sign(place);
+        let symptom = self.upstream_sign(place);
+        let stats = self.learned.stats_mut(kind);
+        stats.total += 1;
+        stats.lone += i64::from(lone);
+        stats.symptom += symptom;
+        if let Some(sign) = fertile {
+            stats.fertile_of += 1;
+            stats.fertile += sign;
+        }
+    }
+
+    /// Did alerts on direct dependents come after this one (+1) or before it (-1)?
+    fn downstream_sign(&self, place: Place) -> Option<i64> {
+        let alert = &self.alerts[place];
+        let (ci, onset) = (alert.spot.ci()?, self.onset(alert));
+        let effects = self.topology.effects(ci);
+        let mut balance = 0i64;
+        for edge in effects.iter().take(DEPENDENTS_MAX) {
+            let reach = 8000 + 6 * self.topology.kind(edge.kind).delay_typ.0;
+            for other in self.recent_on(super::alert::Spot::Ci(edge.ci)) {
+                let other = &self.alerts[other];
+                let delay = self.onset(other).since(onset).0;
+                if other.inferred.is_none() && !other.chronic && delay.abs() <= reach && delay != -3000 {
+                    balance += if delay > -3000 { 1 } else { -1 };
+                }
+            }
+        }
+        (!effects.is_empty()).then(|| balance.signum())
+    }
+
+    /// Did alerts upstream (or here) come before this one (+1) or after it (-1)?
+    fn upstream_sign(&mut self, place: Place) -> i64 {
+        let alert = &self.alerts[place];
+        let (spot, onset) = (alert.spot, self.onset(alert));
+        let mut around = vec![(spot, Span::secs(4))];
+        if let Some(ci) = spot.ci() {
+            let (topology, tuning) = (self.topology.clone(), self.tuning.clone());
+            let ups = self.upstream.of(&topology, &tuning, ci);
+            let near = ups.iter().take(LEARN_UPSTREAM_MAX).filter(|u| u.hops <= 2);
+            around.extend(near.map(|u| (super::alert::Spot::Ci(u.ci), u.delay)));
+        }
+        let mut balance = 0i64;
+        for (spot, typical) in around {
+            for other in self.recent_on(spot) {
+                let alert = &self.alerts[other];
+                let delay = onset.since(self.onset(alert)).0;
+                let counts = other != place && alert.inferred.is_none() && !alert.chronic;
+                if counts && (500..=8000 + 4 * typical.0).contains(&delay.abs()) {
+                    balance += delay.signum();
+                }
+            }
+        }
+        balance.signum()
+    }
+}

@@ -1,0 +1,300 @@
+//! Dedup: is this event news, or does it repeat what is known?
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::{Alert, Bond, Spot};
+use super::cell::Cell;
+use super::deadlines::Due;
+use super::lookup::Lookup;
+use super::slab::Place;
+use super::verdict::{Hold, Repeat, Resolution};
+use crate::domain::alert::AlertState;
+use crate::domain::event::{Event, Status};
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
+
+/// Event ids remembered at once.
+const SEEN_MAX: usize = 200_000;
+
+/// Event ids of the last while.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    bodies: Lookup<Box<str>, u64>,
+    order: VecDeque<(Timestamp, Box<str>)>,
+    /// Ids forgotten early because there were too many.
+    pub cut: u64,
+}
+
+impl Seen {
+    /// Remembers an event id; says how it repeats an earlier one.
+    fn check(&mut self, key: Box<str>, body: u64, now: Timestamp, window: Span) -> Option<Repeat> {
+        while let Some((at, _)) = self.order.front() {
+            let full = self.order.len() >= SEEN_MAX;
+            if now.since(*at) <= window && !full {
+                break;
+            }
+            self.cut += u64::from(full);
+            if let Some((_, old)) = self.order.pop_front() {
+                self.bodies.remove(&old);
+            }
+        }
+        match self.bodies.get(&key) {
+            Some(known) if *known == body => Some(Repeat::SameEvent),
+            Some(_) => Some(Repeat::Conflict),
+            None => {
+                self.order.push_back((now, key.clone()));
+                self.bodies.insert(key, body);
+                None
+            }
+        }
+    }
+}
+
+/// What dedup found.
+#[derive(Clone, Copy, Debug)]
+pub enum Found {
+    /// A new alert, or a new episode of a known one.
+    Fresh(Place),
+    /// An alert that fires again before its story ended.
+    Again(Place),
+    Repeat(Option<Place>, Repeat),
+    Resolved(Option<Place>, Resolution),
+    Held(Option<Place>, Hold),
+}
+
+/// FNV-1a: only tells an equal body from another one under the same event id, never identity.
+fn body_hash(event: &Event) -> u64 {
+    let fields = [event.name.as_ref(), event.title.as_ref(), event.description.as_ref(), event.object.label()];
+    let numbers = [event.starts_at.0.to_le_bytes(), [event.status as u8, event.severity as u8, 0, 0, 0, 0, 0, 0]];
+    let bytes = fields.iter().flat_map(|f| f.bytes().chain([0xff])).chain(numbers.into_iter().flatten());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+impl Cell {
+    /// Where the event's object is: its CI, else the object by its own name.
+    pub fn spot(&mut self, event: &Event) -> Spot {
+        for key in event.object.keys_in_order() {
+            if let Some(ci) = self.topology.resolve(key).one() {
+                return Spot::Ci(ci);
+            }
+        }
+        let label = event.object.label();
+        if let Some(object) = self.objects.get(label) {
+            return Spot::Object(*object);
+        }
+        let object = self.object_names.len() as u32;
+        self.object_names.push(label.into());
+        self.objects.insert(label.into(), object);
+        Spot::Object(object)
+    }
+
+    /// What makes two events the same alert: the source's own key, else source, name and CI.
+    fn fingerprint(&self, event: &Event, spot: Spot) -> Box<str> {
+        let object = match spot {
+            Spot::Ci(ci) => self.topology.id(ci).as_str(),
+            Spot::Object(object) => &self.object_names[object as usize],
+        };
+        match &event.dedup_key {
+            Some(key) => format!("{}\u{1f}{key}", event.source),
+            None => format!("{}\u{1f}{}\u{1f}{object}", event.source, event.name),
+        }
+        .into()
+    }
+
+    /// Takes an event to its alert.
+    pub fn dedup(&mut self, event: &Event) -> Found {
+        let window = self.tuning.event_id_window;
+        let repeat = if event.id.is_empty() {
+            None
+        } else {
+            let key = format!("{}\u{1f}{}", event.source, event.id).into();
+            self.seen.check(key, body_hash(event), self.now, window)
+        };
+        let spot = self.spot(event);
+        let fingerprint = self.fingerprint(event, spot);
+        let known = self.current.get(&fingerprint).copied().filter(|p| self.alerts.get(*p).is_some());
+        if let Some(repeat) = repeat {
+            if let Some(alert) = known.and_then(|place| self.alerts.get_mut(place)) {
+                alert.last_seen = self.now;
+            }
+            return Found::Repeat(known, repeat);
+        }
+        if event.status == Status::Change {
+            if let Some(ci) = spot.ci() {
+                let title = if event.title.is_empty() { &event.name } else { &event.title };
+                self.remember_change(ci, self.now, title, &event.source);
+            }
+            return Found::Held(None, Hold::Change);
+        }
+        let clock = self.learned.observe(&event.source, event.starts_at, self.now);
+        match (event.status, known) {
+            (Status::Resolved, None) => Found::Resolved(None, Resolution::BeforeStart),
+            (Status::Resolved, Some(place)) => self.on_resolved(place, event),
+            (Status::Firing | Status::Change, None) => Found::Fresh(self.raise(event, spot, fingerprint, clock)),
+            (Status::Firing | Status::Change, Some(place)) => self.on_known(place, event, spot, fingerprint, clock),
+        }
+    }
+
+    fn on_resolved(&mut self, place: Place, event: &Event) -> Found {
+        let now = self.now;
+        self.heard(place);
+        let alert = &mut self.alerts[place];
+        alert.last_seen = now;
+        if event.starts_at < alert.last_start {
+            return Found::Repeat(Some(place), Repeat::Late);
+        }
+        alert.last_start = event.starts_at;
+        if alert.state == AlertState::Resolved {
+            return Found::Repeat(Some(place), Repeat::StillResolved);
+        }
+        self.end(place);
+        Found::Resolved(Some(place), Resolution::Ended)
+    }
+
+    fn on_known(&mut self, place: Place, event: &Event, spot: Spot, fingerprint: Box<str>, clock: u32) -> Found {
+        let (now, tuning) = (self.now, self.tuning.clone());
+        let alert = &mut self.alerts[place];
+        let gap = now.since(alert.last_seen);
+        let firing = alert.state == AlertState::Firing;
+        let late = event.starts_at < alert.last_start;
+        let same = firing && event.starts_at == alert.last_start;
+        if late || same || (firing && gap < tuning.repeat_window) {
+            alert.last_seen = now;
+            alert.starts = alert.starts.min(event.starts_at);
+            alert.last_start = alert.last_start.max(event.starts_at);
+            let severity_changed = !late && alert.severity != event.severity && alert.severity < event.severity;
+            self.heard(place);
+            if severity_changed {
+                self.reseverity(place, event.severity);
+            }
+            return Found::Repeat(Some(place), if late { Repeat::Late } else { Repeat::StillFiring });
+        }
+        let again = gap < tuning.refire_window && (alert.chronic || !self.starts_anew(place, event));
+        if again {
+            self.fire_again(place, event);
+            return Found::Again(place);
+        }
+        if firing {
+            self.end(place);
+        }
+        Found::Fresh(self.raise(event, spot, fingerprint, clock))
+    }
+
+    /// Counts an event for an alert and its incident.
+    fn heard(&mut self, place: Place) {
+        let alert = &mut self.alerts[place];
+        alert.count += 1;
+        let group = alert.group;
+        self.groups[group].events += 1;
+    }
+
+    /// Whether a refire belongs to another, later fault than the alert does now.
+    fn starts_anew(&mut self, place: Place, event: &Event) -> bool {
+        let onset = event.starts_at.plus(self.learned.offset(self.alerts[place].clock));
+        let Some(link) = self.best_parent(place, onset) else { return false };
+        if link.score <= self.background(place) + 2000 {
+            return false;
+        }
+        let (mine, theirs) = (self.alerts[place].group, self.alerts[link.parent].group);
+        let root_onset = self.onset(&self.alerts[self.groups[theirs].root]);
+        mine != theirs && root_onset > self.onset(&self.alerts[place]).plus(Span::secs(30))
+    }
+
+    fn fire_again(&mut self, place: Place, event: &Event) {
+        self.heard(place);
+        let now = self.now;
+        let alert = &mut self.alerts[place];
+        let was_resolved = alert.state == AlertState::Resolved;
+        alert.last_seen = now;
+        alert.last_start = alert.last_start.max(event.starts_at);
+        if was_resolved {
+            alert.cycles += 1;
+            alert.firing_since = now;
+            self.set_firing(place, AlertState::Firing);
+            let promote = now.plus(self.tuning.promote_after);
+            self.deadlines.set(promote, Due::Promote(place));
+        }
+        let alert = &self.alerts[place];
+        if alert.cycles >= self.tuning.chronic_cycles && alert.children.is_empty() && !alert.chronic {
+            self.make_chronic(place);
+        }
+    }
+
+    /// Makes a new alert of an event.
+    fn raise(&mut self, event: &Event, spot: Spot, fingerprint: Box<str>, clock: u32) -> Place {
+        let kind = self.learned.kind(&event.source, &event.name);
+        self.learned.since.get_or_insert(self.now);
+        let id = self.alert_id();
+        let alert = Alert {
+            id,
+            fingerprint: fingerprint.clone(),
+            source: event.source.clone(),
+            clock,
+            kind,
+            name: event.name.clone(),
+            title: event.title.clone(),
+            object: event.object.label().into(),
+            labels: event.labels.clone(),
+            severity: if event.severity == Severity::Cleared { Severity::Indeterminate } else { event.severity },
+            state: AlertState::Firing,
+            spot,
+            starts: event.starts_at,
+            last_start: event.starts_at,
+            received: self.now,
+            last_seen: self.now,
+            firing_since: self.now,
+            count: 1,
+            cycles: 1,
+            chronic: false,
+            inferred: None,
+            declared_symptom: event.probable_cause.as_deref() == Some("underlyingResourceUnavailable"),
+            muted_by: Vec::new(),
+            noisy: false,
+            lasted: false,
+            parent: None,
+            bond: Bond::Evidence,
+            score: 0,
+            children: Vec::new(),
+            group: Place::default(),
+        };
+        let place = self.keep(alert);
+        self.deadlines.set(self.now.plus(self.tuning.promote_after), Due::Promote(place));
+        self.current.insert(fingerprint, place);
+        self.moment.alerts.insert(place);
+        place
+    }
+
+    /// Ends an alert: its condition no longer holds.
+    pub fn end(&mut self, place: Place) {
+        self.set_firing(place, AlertState::Resolved);
+    }
+
+    /// An alert that keeps coming and going without any effect is kept out of incidents.
+    fn make_chronic(&mut self, place: Place) {
+        let young = self.now.since(self.alerts[place].received) <= self.tuning.learn_after;
+        self.alerts[place].chronic = true;
+        self.moment.alerts.insert(place);
+        if young {
+            if self.alerts[place].parent.is_some() {
+                self.detach(place);
+            }
+            return;
+        }
+        // Its past stays where it was; what comes now is an episode of its own that is only counted.
+        let mut ghost = self.alerts[place].clone();
+        if self.incident_of(place).is_some() {
+            self.end(place);
+            ghost.id = self.alert_id();
+            ghost.received = self.now;
+            ghost.parent = None;
+            ghost.children = Vec::new();
+            ghost.count = 1;
+            let fingerprint = ghost.fingerprint.clone();
+            let ghost = self.keep(ghost);
+            self.current.insert(fingerprint, ghost);
+            self.moment.alerts.insert(ghost);
+        }
+    }
+}

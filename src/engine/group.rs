@@ -1,0 +1,361 @@
+//! Groups: the trees of the forest. A group that earns it becomes an incident; until then its alerts are held.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::Bond;
+use super::cell::Cell;
+use super::deadlines::Due;
+use super::lifecycle::Incident;
+use super::slab::Place;
+use crate::domain::alert::AlertState;
+use crate::domain::ids::IncidentId;
+use crate::domain::incident::{IncidentState, TimelineKind};
+use crate::domain::severity::Severity;
+
+/// A tree of alerts, counted as it grows.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Group {
+    pub root: Place,
+    /// Alerts and inferred causes.
+    pub members: Vec<Place>,
+    /// Alerts without the inferred causes, by severity rank: all, and firing.
+    pub by_severity: [u32; 6],
+    pub firing: [u32; 6],
+    pub events: u64,
+    pub incident: Option<Box<Incident>>,
+}
+
+impl Group {
+    /// A group whose root is `root`; its members are counted in later.
+    pub fn of(root: Place) -> Self {
+        Self { root, ..Self::default() }
+    }
+
+    /// Alerts, without inferred causes.
+    pub fn alerts(&self) -> u32 {
+        self.by_severity.iter().sum()
+    }
+
+    /// Alerts that fire.
+    pub fn firing(&self) -> u32 {
+        self.firing.iter().sum()
+    }
+
+    /// The worst severity among firing alerts, else among all.
+    pub fn severity(&self) -> Severity {
+        let worst = |counts: &[u32; 6]| Severity::ALL.into_iter().rev().find(|s| counts[s.rank() as usize] > 0);
+        worst(&self.firing).or_else(|| worst(&self.by_severity)).unwrap_or_default()
+    }
+
+    fn serious(&self) -> u32 {
+        self.by_severity[Severity::Major.rank() as usize..].iter().sum()
+    }
+}
+
+impl Cell {
+    /// Counts an alert into a group.
+    pub fn count_in(&mut self, group: Place, place: Place) {
+        let alert = &self.alerts[place];
+        let rank = alert.severity.rank() as usize;
+        let group = &mut self.groups[group];
+        group.members.push(place);
+        if alert.inferred.is_none() {
+            group.by_severity[rank] += 1;
+            group.firing[rank] += u32::from(alert.is_firing());
+            group.events += alert.count;
+        }
+    }
+
+    fn count_out(&mut self, group: Place, place: Place) {
+        let alert = &self.alerts[place];
+        let rank = alert.severity.rank() as usize;
+        let group = &mut self.groups[group];
+        if alert.inferred.is_none() {
+            group.by_severity[rank] -= 1;
+            group.firing[rank] -= u32::from(alert.is_firing());
+            group.events -= alert.count;
+        }
+    }
+
+    /// Turns an alert on or off and lets its group know.
+    pub fn set_firing(&mut self, place: Place, state: AlertState) {
+        let group = self.alerts[place].group;
+        let rank = self.alerts[place].severity.rank() as usize;
+        let was = self.alerts[place].is_firing();
+        self.alerts[place].state = state;
+        let is = self.alerts[place].is_firing();
+        let counts = &mut self.groups[group].firing[rank];
+        *counts = *counts + u32::from(is) - u32::from(was);
+        self.moment.alerts.insert(place);
+        self.moment.groups.insert(group);
+        self.follow_state(group);
+    }
+
+    /// Gives an alert another severity.
+    pub fn reseverity(&mut self, place: Place, severity: Severity) {
+        let group = self.alerts[place].group;
+        let firing = u32::from(self.alerts[place].is_firing());
+        let (old, new) = (self.alerts[place].severity.rank() as usize, severity.rank() as usize);
+        self.alerts[place].severity = severity;
+        let counts = &mut self.groups[group];
+        counts.by_severity[old] -= 1;
+        counts.by_severity[new] += 1;
+        counts.firing[old] -= firing;
+        counts.firing[new] += firing;
+        self.moment.alerts.insert(place);
+        self.moment.groups.insert(group);
+        self.consider(group);
+    }
+
+    /// Makes `child` hang on `parent`; their groups become one.
+    pub fn attach(&mut self, child: Place, parent: Place, bond: Bond, score: i64) {
+        if self.alerts[parent].bond == Bond::Fold && self.alerts[parent].parent.is_some() {
+            self.detach(parent);
+        }
+        if let Some(old) = self.alerts[child].parent {
+            self.alerts[old].children.retain(|c| *c != child);
+        }
+        let alert = &mut self.alerts[child];
+        (alert.parent, alert.bond, alert.score) = (Some(parent), bond, score);
+        self.alerts[parent].children.push(child);
+        let (from, to) = (self.alerts[child].group, self.alerts[parent].group);
+        if from != to {
+            self.move_subtree(child, from, to);
+        }
+        self.consider(to);
+    }
+
+    /// Makes `child` the root of a group of its own.
+    pub fn detach(&mut self, child: Place) {
+        let Some(old) = self.alerts[child].parent else { return };
+        self.alerts[old].children.retain(|c| *c != child);
+        let alert = &mut self.alerts[child];
+        (alert.parent, alert.bond, alert.score) = (None, Bond::Evidence, 0);
+        let from = self.alerts[child].group;
+        let to = self.groups.insert(Group::of(child));
+        self.move_subtree(child, from, to);
+        self.consider(to);
+    }
+
+    /// An alert and everything below it.
+    pub fn subtree(&self, top: Place) -> Vec<Place> {
+        let mut all = vec![top];
+        let mut next = 0;
+        while next < all.len() {
+            all.extend_from_slice(&self.alerts[all[next]].children);
+            next += 1;
+        }
+        all
+    }
+
+    fn move_subtree(&mut self, top: Place, from: Place, to: Place) {
+        let whole = self.groups[from].root == top;
+        let moving = if whole { std::mem::take(&mut self.groups[from].members) } else { self.subtree(top) };
+        let (old, into) = (self.incident_id_of(from), self.incident_id_of(to));
+        for place in &moving {
+            self.count_out(from, *place);
+            self.alerts[*place].group = to;
+            self.count_in(to, *place);
+            self.tell_move(*place, old, into);
+        }
+        self.moment.groups.insert(to);
+        if whole {
+            self.hand_over(from, to);
+            self.groups.remove(from);
+            self.moment.groups.remove(&from);
+        } else {
+            let left: BTreeSet<Place> = moving.into_iter().collect();
+            self.groups[from].members.retain(|m| !left.contains(m));
+            self.moment.groups.insert(from);
+            self.follow_state(from);
+        }
+        self.follow_state(to);
+    }
+
+    /// Notes for the end of the moment that an alert changed incidents.
+    fn tell_move(&mut self, place: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
+        if self.alerts[place].inferred.is_some() || old == new {
+            return;
+        }
+        let id = self.alerts[place].id;
+        if let Some(old) = old {
+            self.moment.left.entry(old).or_default().insert(id);
+        }
+        if let Some(new) = new {
+            self.moment.joined.entry(new).or_default().insert(id);
+            if let Some(left) = self.moment.left.get_mut(&new) {
+                left.remove(&id);
+            }
+        }
+        self.moment.alerts.insert(place);
+    }
+
+    /// The incident of an absorbed group goes on in the group that absorbed it.
+    fn hand_over(&mut self, from: Place, to: Place) {
+        let Some(mine) = self.groups[from].incident.take() else { return };
+        let Some(theirs) = self.groups[to].incident.take() else {
+            self.by_incident.insert(mine.id, to);
+            self.moment.left.remove(&mine.id);
+            let id = mine.id;
+            self.groups[to].incident = Some(mine);
+            let newcomers: Vec<Place> = self.groups[to].members.clone();
+            for place in newcomers {
+                if !self.alerts[place].inferred.is_some() {
+                    let alert = self.alerts[place].id;
+                    self.moment.joined.entry(id).or_default().insert(alert);
+                    self.moment.alerts.insert(place);
+                }
+            }
+            return;
+        };
+        let theirs_stays = (theirs.opened_at, theirs.id) <= (mine.opened_at, mine.id);
+        let (survivor, mut merged) = if theirs_stays { (theirs, mine) } else { (mine, theirs) };
+        merged.state = IncidentState::Merged;
+        merged.merged_into = Some(survivor.id);
+        merged.closed_at = Some(self.now);
+        self.by_incident.remove(&merged.id);
+        self.by_incident.insert(survivor.id, to);
+        self.note(survivor.id, "headwater", TimelineKind::Merged, merged.id.to_string());
+        self.tell_merged(from, *merged);
+        let id = survivor.id;
+        self.groups[to].incident = Some(survivor);
+        for place in self.groups[to].members.clone() {
+            if self.alerts[place].inferred.is_none() {
+                let alert = self.alerts[place].id;
+                self.moment.joined.entry(id).or_default().insert(alert);
+                self.moment.alerts.insert(place);
+            }
+        }
+        self.moment.left.remove(&id);
+    }
+
+    /// Forgets a group that holds only an inferred cause.
+    pub fn abandon(&mut self, group: Place) {
+        self.moment.groups.remove(&group);
+        if let Some(group) = self.groups.remove(group)
+            && let Some(incident) = group.incident
+        {
+            self.by_incident.remove(&incident.id);
+        }
+    }
+
+    /// The id of a group's incident.
+    pub fn incident_id_of(&self, group: Place) -> Option<IncidentId> {
+        self.groups.get(group)?.incident.as_ref().map(|i| i.id)
+    }
+
+    /// Whether a held group has earned to be an incident by now.
+    pub fn consider(&mut self, place: Place) {
+        let Some(group) = self.groups.get(place) else { return };
+        if group.incident.is_some() || group.alerts() == 0 || self.alerts[group.root].chronic {
+            return;
+        }
+        let members: Vec<Place> =
+            group.members.iter().copied().filter(|m| self.alerts[*m].inferred.is_none()).collect();
+        let serious: Vec<Place> = members.iter().copied().filter(|m| self.counts_as_serious(*m)).collect();
+        let noisy_root = group.serious() == 1 && serious.first() == Some(&group.root) && self.is_noisy(group.root);
+        if members.len() == 1 || noisy_root {
+            if let [only] = serious[..] {
+                let at_once = self.alerts[only].severity == Severity::Critical && !self.is_noisy(only);
+                if at_once || self.alerts[only].lasted {
+                    self.open_lone(place, only, members.len() == 1);
+                }
+            }
+            return;
+        }
+        let cis: BTreeSet<_> = members.iter().map(|m| self.alerts[*m].spot).collect();
+        if !serious.is_empty() || cis.len() >= self.tuning.minor_cis {
+            self.open(place);
+        }
+    }
+
+    fn counts_as_serious(&self, place: Place) -> bool {
+        let alert = &self.alerts[place];
+        alert.is_serious() && alert.muted_by.is_empty()
+    }
+
+    fn is_noisy(&self, place: Place) -> bool {
+        let alert = &self.alerts[place];
+        alert.noisy || (alert.inferred.is_none() && self.learned.stats(alert.kind).is_noisy())
+    }
+
+    /// A lone alert becomes an incident, or goes into that of its last recurrence.
+    fn open_lone(&mut self, group: Place, place: Place, lone: bool) {
+        if !lone {
+            return self.open(group);
+        }
+        let kind = format!("\u{1f}{}", self.alerts[place].kind);
+        let mut keys = vec![self.alerts[place].fingerprint.clone()];
+        if self.alerts[place].noisy {
+            keys.push(kind.into());
+        }
+        let earlier = keys.iter().find_map(|key| self.folds.get(key).copied().filter(|p| self.can_fold(*p, place)));
+        let target = earlier.unwrap_or(place);
+        for key in keys {
+            self.folds.insert(key, target);
+        }
+        match earlier {
+            Some(root) => self.attach(place, root, Bond::Fold, 0),
+            None => self.open(group),
+        }
+    }
+
+    /// Whether `root` still leads an incident of lone recurrences that is not too old.
+    fn can_fold(&self, root: Place, place: Place) -> bool {
+        let Some(alert) = self.alerts.get(root) else { return false };
+        let group = &self.groups[alert.group];
+        let last = group.members.iter().map(|m| self.alerts[*m].last_seen).max().unwrap_or(alert.last_seen);
+        root != place
+            && group.root == root
+            && group.incident.is_some()
+            && self.now.since(last) < self.tuning.fold_window
+            && alert.children.iter().all(|c| self.alerts[*c].bond == Bond::Fold)
+    }
+
+    /// Makes a group an incident.
+    pub fn open(&mut self, group: Place) {
+        let id = self.incident_id();
+        let members = self.groups[group].members.clone();
+        let first = members.iter().map(|m| self.alerts[*m].received).min().unwrap_or(self.now);
+        self.groups[group].incident = Some(Box::new(Incident::opened(id, self.now, first)));
+        self.by_incident.insert(id, group);
+        self.moment.opened.insert(id);
+        for place in members {
+            self.tell_move(place, None, Some(id));
+        }
+        self.moment.groups.insert(group);
+        self.note(id, "headwater", TimelineKind::Opened, "");
+        self.follow_state(group);
+    }
+
+    /// A timer: the alert has fired for a while.
+    pub fn promote(&mut self, place: Place) {
+        let Some(alert) = self.alerts.get_mut(place) else { return };
+        let waited = self.now.since(alert.firing_since) >= self.tuning.promote_after;
+        if !waited || !alert.is_firing() || alert.lasted {
+            return;
+        }
+        alert.lasted = true;
+        let kind = alert.kind;
+        let noisy = self.learned.stats(kind).is_noisy();
+        self.alerts[place].noisy = noisy;
+        self.consider(self.alerts[place].group);
+    }
+
+    /// A timer: not heard of for long.
+    pub fn expire(&mut self, place: Place) {
+        let Some(alert) = self.alerts.get(place) else { return };
+        let due = alert.last_seen.plus(self.tuning.expire_after);
+        if due > self.now {
+            self.deadlines.set(due, Due::Expire(place));
+            return;
+        }
+        if alert.is_firing() {
+            self.end(place);
+        }
+        let group = self.alerts[place].group;
+        self.deadlines.set(self.now.plus(self.tuning.retain), Due::Forget(group));
+    }
+}

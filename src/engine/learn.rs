@@ -1,0 +1,168 @@
+//! What is learned while running: how each alert type behaves, and how each source's clock is off.
+
+use serde::{Deserialize, Serialize};
+
+use super::fixed::{Milli, ln, ln_ratio};
+use super::lookup::Lookup;
+use super::tuning::Tuning;
+use crate::domain::ids::SourceId;
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
+
+/// The least log-probability that a learned share can give: 1 %.
+const SHARE_MIN: Milli = -4605;
+/// Observation time below which rates are not trusted, seconds.
+const RATE_SECS_MIN: i64 = 7200;
+/// Length of a bucket of the clock statistics; two are kept.
+const CLOCK_BUCKET: Span = Span::hours(12);
+/// The largest clock uncertainty that is believed.
+const UNCERTAIN_MAX: i64 = 30_000;
+
+/// Counts of one alert type (source and name).
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct TypeStats {
+    /// Finished episodes.
+    pub total: i64,
+    /// Episodes with neither cause nor effect.
+    pub lone: i64,
+    /// Episodes with more alerts before than after them upstream, minus the opposite.
+    pub symptom: i64,
+    /// Episodes with more alerts after than before them downstream, minus the opposite; and out of how many.
+    pub fertile: i64,
+    pub fertile_of: i64,
+}
+
+impl TypeStats {
+    /// Log-probability that an episode of this type is the effect of something.
+    pub fn symptom_score(&self) -> Milli {
+        ln_ratio((self.symptom.max(0) + 1) as u64, (self.total + 2) as u64).max(SHARE_MIN)
+    }
+
+    /// Log-probability that an episode of this type has effects, given its severity.
+    pub fn cause_score(&self, severity: Severity) -> Milli {
+        let share = ln_ratio((self.fertile.max(0) + 1) as u64, (self.fertile_of + 2) as u64).max(SHARE_MIN);
+        let mild = match severity {
+            Severity::Minor => -700,
+            Severity::Cleared | Severity::Indeterminate | Severity::Warning => -2000,
+            Severity::Major | Severity::Critical => 0,
+        };
+        share * 3 / 2 + mild
+    }
+
+    /// Whether the type is known for background noise.
+    pub fn is_noisy(&self) -> bool {
+        self.total >= 5
+            && 4 * self.symptom < self.total
+            && 4 * self.fertile <= self.fertile_of
+            && 5 * self.lone >= 2 * self.total
+    }
+
+    /// Log rate per second and CI of episodes that nothing explains.
+    pub fn background(&self, tuning: &Tuning, observed: Span, population: u32) -> Milli {
+        let secs = observed.as_secs().max(RATE_SECS_MIN) as u128;
+        let episodes = ((self.total - self.symptom.max(0)).max(0) as u128) * 1000 + 300;
+        // In units of 1e-10 per second, plus 1e-7.
+        let rate = episodes * 10_000_000 / (secs * u128::from(population.max(1))) + 1000;
+        (ln(u64::try_from(rate).unwrap_or(u64::MAX)) - 23_026).clamp(tuning.background_min, tuning.background_max)
+    }
+}
+
+/// How a source's clock compares with ours, over the last one to two buckets of time.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Clock {
+    bucket: i64,
+    least: [i64; 2],
+    sum: [i64; 2],
+    count: [i64; 2],
+}
+
+/// Everything learned in a cell.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Learned {
+    kinds: Lookup<Box<str>, u32>,
+    stats: Vec<TypeStats>,
+    sources: Lookup<SourceId, u32>,
+    clocks: Vec<Clock>,
+    pub since: Option<Timestamp>,
+}
+
+impl Learned {
+    /// The index of an alert type.
+    pub fn kind(&mut self, source: &SourceId, name: &str) -> u32 {
+        let key: Box<str> = format!("{source}\u{1f}{name}").into();
+        if let Some(kind) = self.kinds.get(&key) {
+            return *kind;
+        }
+        self.stats.push(TypeStats::default());
+        let kind = (self.stats.len() - 1) as u32;
+        self.kinds.insert(key, kind);
+        kind
+    }
+
+    /// The counts of an alert type.
+    pub fn stats(&self, kind: u32) -> TypeStats {
+        self.stats[kind as usize]
+    }
+
+    /// The counts of an alert type, for change.
+    pub fn stats_mut(&mut self, kind: u32) -> &mut TypeStats {
+        &mut self.stats[kind as usize]
+    }
+
+    /// Notes when an event of `source` started by its clock and arrived by ours; returns the clock's index.
+    pub fn observe(&mut self, source: &SourceId, starts: Timestamp, received: Timestamp) -> u32 {
+        let next = self.clocks.len() as u32;
+        let index = *self.sources.or_insert_with(source.clone(), || next);
+        let lag = received.since(starts).0;
+        let bucket = received.0 / CLOCK_BUCKET.0;
+        if index == next {
+            self.clocks.push(Clock { bucket, least: [lag, i64::MAX], sum: [lag, 0], count: [1, 0] });
+            return index;
+        }
+        let clock = &mut self.clocks[index as usize];
+        if bucket != clock.bucket {
+            clock.bucket = bucket;
+            clock.least = [i64::MAX, clock.least[0]];
+            clock.sum = [0, clock.sum[0]];
+            clock.count = [0, clock.count[0]];
+        }
+        clock.least[0] = clock.least[0].min(lag);
+        clock.sum[0] += lag;
+        clock.count[0] += 1;
+        index
+    }
+
+    /// By how much a clock is behind ours at least.
+    pub fn offset(&self, clock: u32) -> Span {
+        let clock = &self.clocks[clock as usize];
+        Span(clock.least[0].min(clock.least[1]))
+    }
+
+    /// How far the offset may still be wrong.
+    pub fn uncertain(&self, clock: u32) -> Span {
+        let least = self.offset(clock).0;
+        let clock = &self.clocks[clock as usize];
+        let count = (clock.count[0] + clock.count[1]).max(1);
+        let mean = (clock.sum[0] + clock.sum[1]) / count;
+        let few = if count < 5 { 3000 } else { 0 };
+        Span(((mean - least) * 3 / 2 / count + few).clamp(0, UNCERTAIN_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_ten_seconds_behind_is_seen_through() {
+        let mut learned = Learned::default();
+        let source = SourceId::from("s");
+        let mut clock = 0;
+        for i in 0..20i64 {
+            let received = Timestamp(1_000_000_000_000 + i * 60_000);
+            clock = learned.observe(&source, received.minus(Span(10_000 + i * 10)), received);
+        }
+        assert_eq!(learned.offset(clock), Span(10_000));
+        assert!(learned.uncertain(clock) < Span(100));
+    }
+}

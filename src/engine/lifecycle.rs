@@ -1,0 +1,415 @@
+//! Lifecycle: an incident from opened to forgotten, and what people order on the way.
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::Bond;
+use super::cell::Cell;
+use super::deadlines::Due;
+use super::effect::Effect;
+use super::input::{Command, Order};
+use super::slab::Place;
+use crate::domain::alert::AlertState;
+use crate::domain::ids::IncidentId;
+use crate::domain::incident::{Candidate, IncidentState, PathStep, Progress, TimelineKind};
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+use crate::domain::topology::CiIx;
+
+/// What an incident knows beyond its alerts.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Incident {
+    pub id: IncidentId,
+    pub version: u32,
+    pub state: IncidentState,
+    pub progress: Progress,
+    pub opened_at: Timestamp,
+    pub first_alert_at: Timestamp,
+    pub acknowledged_at: Option<Timestamp>,
+    pub acknowledged_by: Option<Box<str>>,
+    pub assignee: Option<Box<str>>,
+    pub snoozed_until: Option<Timestamp>,
+    pub quiet_since: Option<Timestamp>,
+    pub recovered_at: Option<Timestamp>,
+    pub closed_at: Option<Timestamp>,
+    pub merged_into: Option<IncidentId>,
+    /// Set by hand; else the worst alert's.
+    pub severity: Option<Severity>,
+    pub chosen_root: Option<CiIx>,
+    pub rejected_roots: Vec<CiIx>,
+    pub root_confirmed: bool,
+    /// The last ranking, and for how many members of which root it was made.
+    pub candidates: Vec<Candidate>,
+    pub path: Vec<PathStep>,
+    pub services: Vec<Box<str>>,
+    pub ranked_for: (Place, u32),
+}
+
+impl Incident {
+    /// A fresh incident.
+    pub fn opened(id: IncidentId, at: Timestamp, first_alert_at: Timestamp) -> Self {
+        Self {
+            id,
+            version: 0,
+            state: IncidentState::Abnormal,
+            progress: Progress::Triggered,
+            opened_at: at,
+            first_alert_at,
+            acknowledged_at: None,
+            acknowledged_by: None,
+            assignee: None,
+            snoozed_until: None,
+            quiet_since: None,
+            recovered_at: None,
+            closed_at: None,
+            merged_into: None,
+            severity: None,
+            chosen_root: None,
+            rejected_roots: Vec::new(),
+            root_confirmed: false,
+            candidates: Vec::new(),
+            path: Vec::new(),
+            services: Vec::new(),
+            ranked_for: (Place::default(), 0),
+        }
+    }
+}
+
+impl Cell {
+    /// Lets the incident's state follow its alerts: firing or quiet.
+    pub fn follow_state(&mut self, place: Place) {
+        let (now, observe) = (self.now, self.tuning.observe);
+        let Some(group) = self.groups.get_mut(place) else { return };
+        let firing = group.firing();
+        let Some(incident) = group.incident.as_mut() else { return };
+        let id = incident.id;
+        match (incident.state, firing) {
+            (IncidentState::Abnormal, 0) => {
+                incident.state = IncidentState::Recovering;
+                incident.quiet_since = Some(now);
+                self.deadlines.set(now.plus(observe), Due::Observed(place));
+                self.note(id, "headwater", TimelineKind::StateChanged, "recovering");
+            }
+            (IncidentState::Recovering | IncidentState::Recovered, 1..) => {
+                incident.state = IncidentState::Abnormal;
+                (incident.quiet_since, incident.recovered_at) = (None, None);
+                self.note(id, "headwater", TimelineKind::StateChanged, "abnormal");
+            }
+            (IncidentState::Closed, 1..) => self.reopen(place, "headwater"),
+            _ => {}
+        }
+        self.moment.groups.insert(place);
+    }
+
+    fn reopen(&mut self, place: Place, actor: &str) {
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        incident.state = IncidentState::Abnormal;
+        incident.progress = Progress::Triggered;
+        (incident.closed_at, incident.recovered_at, incident.quiet_since) = (None, None, None);
+        (incident.acknowledged_at, incident.acknowledged_by) = (None, None);
+        let id = incident.id;
+        self.note(id, actor, TimelineKind::Reopened, "");
+        self.moment.groups.insert(place);
+    }
+
+    /// A timer: quiet through the observation.
+    pub fn observed(&mut self, place: Place) {
+        let (now, tuning) = (self.now, self.tuning.clone());
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        let quiet = incident.quiet_since.is_some_and(|since| now.since(since) >= tuning.observe);
+        if incident.state != IncidentState::Recovering || !quiet {
+            return;
+        }
+        incident.state = IncidentState::Recovered;
+        incident.recovered_at = Some(now);
+        let id = incident.id;
+        self.deadlines.set(now.plus(tuning.reopen_gap), Due::Close(place));
+        self.note(id, "headwater", TimelineKind::StateChanged, "recovered");
+        self.moment.groups.insert(place);
+    }
+
+    /// A timer: the reopen gap is over.
+    pub fn close_recovered(&mut self, place: Place) {
+        let (now, gap) = (self.now, self.tuning.reopen_gap);
+        let Some(incident) = self.groups.get(place).and_then(|g| g.incident.as_ref()) else { return };
+        let quiet = incident.recovered_at.is_some_and(|at| now.since(at) >= gap);
+        if incident.state == IncidentState::Recovered && quiet {
+            self.close(place, "headwater", "");
+        }
+    }
+
+    fn close(&mut self, place: Place, actor: &str, note: &str) {
+        let (now, retain) = (self.now, self.tuning.retain);
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        incident.state = IncidentState::Closed;
+        incident.progress = Progress::Closed;
+        incident.closed_at = Some(now);
+        let id = incident.id;
+        self.deadlines.set(now.plus(retain), Due::Forget(place));
+        self.note(id, actor, TimelineKind::Closed, note);
+        self.moment.groups.insert(place);
+    }
+
+    /// A timer: nothing happened to the group for long; its alerts leave memory (history keeps them).
+    pub fn forget(&mut self, place: Place) {
+        let Some(group) = self.groups.get(place) else { return };
+        let open = group.incident.as_ref().is_some_and(|i| i.state != IncidentState::Closed);
+        let last = group.members.iter().map(|m| self.alerts[*m].last_seen).max().unwrap_or(self.now);
+        let due = last.plus(self.tuning.retain);
+        if open || group.firing() > 0 {
+            return;
+        }
+        if due > self.now {
+            self.deadlines.set(due, Due::Forget(place));
+            return;
+        }
+        let group = self.groups.remove(place).expect("just looked at");
+        if let Some(incident) = group.incident {
+            self.by_incident.remove(&incident.id);
+        }
+        for member in group.members {
+            let Some(alert) = self.alerts.remove(member) else { continue };
+            self.by_alert.remove(&alert.id);
+            if self.current.get(&alert.fingerprint) == Some(&member) {
+                self.current.remove(&alert.fingerprint);
+            }
+            if let Some(recent) = self.recent.get_mut(&alert.spot) {
+                recent.retain(|p| *p != member);
+                if recent.is_empty() {
+                    self.recent.remove(&alert.spot);
+                }
+            }
+        }
+    }
+
+    /// A timer: the snooze is over.
+    pub fn wake(&mut self, place: Place) {
+        let now = self.now;
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        if incident.snoozed_until.is_some_and(|until| until <= now) {
+            incident.snoozed_until = None;
+            let id = incident.id;
+            self.note(id, "headwater", TimelineKind::Woken, "");
+            self.moment.groups.insert(place);
+        }
+    }
+
+    /// Carries out an order, or says why not.
+    pub fn obey(&mut self, command: &Command) {
+        let refused = self.carry_out(&command.order, &command.actor).err().map(Into::into);
+        self.moment.effects.push(Effect::CommandDone { tenant: self.tenant.clone(), refused });
+    }
+
+    fn open_group(&self, incident: IncidentId) -> Result<Place, &'static str> {
+        self.by_incident.get(&incident).copied().ok_or("no such incident, or it was merged or forgotten")
+    }
+
+    fn carry_out(&mut self, order: &Order, actor: &str) -> Result<(), &'static str> {
+        match order {
+            Order::Merge { from, into } => self.merge(*from, *into, actor),
+            Order::Split { incident, alerts } => self.split(*incident, alerts, actor),
+            Order::Move { alert, into } => self.shift(*alert, *into, actor),
+            Order::Close { incident, note } => {
+                let place = self.open_group(*incident)?;
+                for member in self.groups[place].members.clone() {
+                    if self.alerts[member].is_firing() {
+                        self.alerts[member].state = AlertState::Resolved;
+                        self.moment.alerts.insert(member);
+                    }
+                }
+                self.groups[place].firing = [0; 6];
+                self.close(place, actor, note);
+                Ok(())
+            }
+            Order::Reopen { incident } => {
+                let place = self.open_group(*incident)?;
+                self.reopen(place, actor);
+                Ok(())
+            }
+            Order::Silence { .. } | Order::ExpireSilence { .. } => self.change_silence(order),
+            Order::RejectRoot { incident, ci } | Order::SetRoot { incident, ci } => {
+                let place = self.open_group(*incident)?;
+                let ci = self.topology.find(ci.as_str()).ok_or("the topology knows no such CI")?;
+                self.judge_root(place, ci, matches!(order, Order::SetRoot { .. }), actor);
+                Ok(())
+            }
+            Order::Acknowledge { incident }
+            | Order::Unacknowledge { incident }
+            | Order::Assign { incident, .. }
+            | Order::Comment { incident, .. }
+            | Order::Snooze { incident, .. }
+            | Order::Wake { incident }
+            | Order::ConfirmRoot { incident }
+            | Order::SetSeverity { incident, .. } => {
+                let place = self.open_group(*incident)?;
+                self.mark(place, order, actor);
+                Ok(())
+            }
+        }
+    }
+
+    /// Orders that change only the incident's own fields.
+    fn mark(&mut self, place: Place, order: &Order, actor: &str) {
+        let now = self.now;
+        let Some(incident) = self.groups[place].incident.as_mut() else { return };
+        let id = incident.id;
+        let (kind, detail): (TimelineKind, Box<str>) = match order {
+            Order::Acknowledge { .. } => {
+                incident.acknowledged_at.get_or_insert(now);
+                incident.acknowledged_by.get_or_insert_with(|| actor.into());
+                incident.progress = incident.progress.max(Progress::Processing);
+                (TimelineKind::Acknowledged, "".into())
+            }
+            Order::Unacknowledge { .. } => {
+                (incident.acknowledged_at, incident.acknowledged_by) = (None, None);
+                incident.progress = Progress::Triggered;
+                (TimelineKind::Unacknowledged, "".into())
+            }
+            Order::Assign { assignee, .. } => {
+                incident.assignee = Some(assignee.clone());
+                (TimelineKind::Assigned, assignee.clone())
+            }
+            Order::Comment { text, .. } => (TimelineKind::Commented, text.clone()),
+            Order::Snooze { until, .. } => {
+                incident.snoozed_until = Some(*until);
+                self.deadlines.set(*until, Due::Wake(place));
+                (TimelineKind::Snoozed, until.to_string().into())
+            }
+            Order::Wake { .. } => {
+                incident.snoozed_until = None;
+                (TimelineKind::Woken, "".into())
+            }
+            Order::ConfirmRoot { .. } => {
+                incident.root_confirmed = true;
+                (TimelineKind::RootConfirmed, "".into())
+            }
+            Order::SetSeverity { severity, .. } => {
+                incident.severity = Some(*severity);
+                (TimelineKind::SeverityChanged, severity.as_str().into())
+            }
+            _ => return,
+        };
+        self.note(id, actor, kind, detail);
+        self.moment.groups.insert(place);
+    }
+
+    fn judge_root(&mut self, place: Place, ci: CiIx, chosen: bool, actor: &str) {
+        let name = self.topology.id(ci).to_string();
+        let Some(incident) = self.groups[place].incident.as_mut() else { return };
+        incident.ranked_for.1 = 0;
+        let id = incident.id;
+        if chosen {
+            incident.chosen_root = Some(ci);
+            incident.rejected_roots.retain(|c| *c != ci);
+            incident.root_confirmed = true;
+            self.note(id, actor, TimelineKind::RootChanged, name);
+        } else {
+            incident.rejected_roots.push(ci);
+            incident.chosen_root = incident.chosen_root.filter(|c| *c != ci);
+            incident.root_confirmed = false;
+            self.note(id, actor, TimelineKind::RootRejected, name);
+        }
+        self.moment.groups.insert(place);
+    }
+
+    fn merge(&mut self, from: IncidentId, into: IncidentId, actor: &str) -> Result<(), &'static str> {
+        let (from_group, into_group) = (self.open_group(from)?, self.open_group(into)?);
+        if from_group == into_group {
+            return Err("an incident cannot be merged into itself");
+        }
+        // The survivor is the one the person named, however old.
+        if let (Some(opened), Some(incident)) =
+            (self.groups[from_group].incident.as_ref().map(|i| i.opened_at), self.groups[into_group].incident.as_mut())
+        {
+            incident.opened_at = incident.opened_at.min(opened.minus(crate::domain::time::Span(1)));
+        }
+        let (child, parent) = (self.groups[from_group].root, self.groups[into_group].root);
+        self.attach(child, parent, Bond::Person, 0);
+        self.note(into, actor, TimelineKind::Merged, from.to_string());
+        Ok(())
+    }
+
+    fn split(
+        &mut self,
+        incident: IncidentId,
+        alerts: &[crate::domain::ids::AlertId],
+        actor: &str,
+    ) -> Result<(), &'static str> {
+        let group = self.open_group(incident)?;
+        let places: Vec<Place> = alerts.iter().filter_map(|a| self.by_alert.get(a).copied()).collect();
+        let Some(first) = places.first().copied() else { return Err("no such alert") };
+        if places.iter().any(|p| self.alerts[*p].group != group) {
+            return Err("an alert is not part of this incident");
+        }
+        if places.len() as u32 >= self.groups[group].alerts() {
+            return Err("at least one alert must stay");
+        }
+        self.uproot(first, &places);
+        for place in &places[1..] {
+            self.uproot(*place, &places);
+            self.attach(*place, first, Bond::Person, 0);
+        }
+        let new = self.alerts[first].group;
+        self.alerts[first].bond = Bond::Person;
+        if self.groups[new].incident.is_none() {
+            self.open(new);
+        }
+        self.note(incident, actor, TimelineKind::Split, format!("{} alerts", places.len()));
+        Ok(())
+    }
+
+    fn shift(&mut self, alert: crate::domain::ids::AlertId, into: IncidentId, actor: &str) -> Result<(), &'static str> {
+        let place = self.by_alert.get(&alert).copied().ok_or("no such alert")?;
+        let target = self.open_group(into)?;
+        if self.alerts[place].group == target {
+            return Err("the alert is part of that incident already");
+        }
+        if self.groups[self.alerts[place].group].alerts() > 1 {
+            self.uproot(place, &[place]);
+        }
+        let root = self.groups[target].root;
+        self.attach(place, root, Bond::Person, 0);
+        self.note(into, actor, TimelineKind::Moved, alert.to_string());
+        Ok(())
+    }
+
+    /// Takes one alert out of its tree; its children that do not go too move up to what it hung on.
+    fn uproot(&mut self, place: Place, going: &[Place]) {
+        let parent = self.alerts[place].parent;
+        let staying: Vec<Place> = self.alerts[place].children.iter().copied().filter(|c| !going.contains(c)).collect();
+        match parent {
+            Some(parent) => {
+                for child in staying {
+                    self.attach(child, parent, Bond::Evidence, 0);
+                }
+                self.detach(place);
+            }
+            None => {
+                // The root leaves: its first child that stays leads the rest and keeps the incident.
+                let Some(heir) = staying.first().copied() else { return };
+                let group = self.alerts[place].group;
+                self.alerts[place].children.retain(|c| !staying.contains(c));
+                let alert = &mut self.alerts[heir];
+                (alert.parent, alert.bond) = (None, Bond::Evidence);
+                for child in &staying[1..] {
+                    self.alerts[*child].parent = Some(heir);
+                    self.alerts[heir].children.push(*child);
+                }
+                self.groups[group].root = heir;
+                self.alerts[place].parent = Some(heir);
+                self.alerts[heir].children.push(place);
+                self.detach(place);
+            }
+        }
+    }
+
+    /// Tells that an incident has been absorbed, for the last time.
+    pub fn tell_merged(&mut self, group: Place, incident: Incident) {
+        let old = self.groups[group].incident.replace(Box::new(incident));
+        debug_assert!(old.is_none(), "the incident was taken out before");
+        let view = self.incident_view(group);
+        self.groups[group].incident = None;
+        self.moment.joined.remove(&view.id);
+        let left = self.moment.left.remove(&view.id).unwrap_or_default().into_iter().collect();
+        self.moment.effects.push(Effect::Incident { incident: Box::new(view), joined: Vec::new(), left });
+    }
+}

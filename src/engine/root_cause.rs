@@ -1,0 +1,287 @@
+//! Root cause: which CI most likely started an incident, ranked, with every term of the score.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::alert::{Alert, Spot};
+use super::cell::Cell;
+use super::fixed::{Milli, exp_ppm, ln_permille, ln_ratio};
+use super::slab::Place;
+use crate::domain::ci::{Area, CiRef};
+use crate::domain::ids::{CiId, OrgId};
+use crate::domain::incident::{
+    Candidate, ChangeView, Evidence, EvidenceTerm, IncidentView, PathStep, Priority, TimelineKind,
+};
+use crate::domain::severity::Severity;
+use crate::domain::time::Span;
+use crate::domain::topology::CiIx;
+
+/// Candidates told.
+const CANDIDATES_MAX: usize = 10;
+/// Steps of the propagation path told.
+const PATH_MAX: usize = 50;
+/// Business services told, and CIs walked to find them.
+const SERVICES_MAX: usize = 50;
+const SERVICE_WALK_MAX: usize = 2000;
+/// A change this long before the first alert is evidence.
+const CHANGE_WINDOW: Span = Span::mins(30);
+/// What a change just before is worth, a person's word, and being the top of the tree.
+const CHANGE_POINTS: Milli = 1500;
+const PERSON_POINTS: Milli = 20_000;
+const TREE_POINTS: Milli = 3000;
+
+impl Cell {
+    /// The incident as effects show it; ranks its candidates again when it has changed enough.
+    pub fn incident_view(&mut self, place: Place) -> IncidentView {
+        self.rank_if_stale(place);
+        let now = self.now;
+        let firing = self.groups[place].firing();
+        let (severity, alerts, events) =
+            (self.groups[place].severity(), self.groups[place].alerts(), self.groups[place].events);
+        let spots: BTreeSet<Spot> = self.groups[place].members.iter().map(|m| self.alerts[*m].spot).collect();
+        let orgs = self.orgs(&spots);
+        let title = self.title(place);
+        let changes = self.changes_near(place);
+        let topology_version = self.topology_version;
+        let tenant = self.tenant.clone();
+        let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
+        incident.version += 1;
+        let severity = incident.severity.unwrap_or(severity);
+        let area: Option<Area> = incident.candidates.first().and_then(|c| c.ci.area);
+        IncidentView {
+            id: incident.id,
+            tenant,
+            version: incident.version,
+            title,
+            state: incident.state,
+            progress: incident.progress,
+            severity,
+            priority: priority(severity, incident.services.len()),
+            candidates: incident.candidates.clone(),
+            path: incident.path.clone(),
+            changes,
+            alert_count: alerts,
+            firing_count: firing,
+            event_count: events,
+            ci_count: spots.len() as u32,
+            area,
+            services: incident.services.clone(),
+            orgs,
+            first_alert_at: incident.first_alert_at,
+            opened_at: incident.opened_at,
+            updated_at: now,
+            acknowledged_at: incident.acknowledged_at,
+            acknowledged_by: incident.acknowledged_by.clone(),
+            assignee: incident.assignee.clone(),
+            snoozed_until: incident.snoozed_until,
+            recovered_at: incident.recovered_at,
+            closed_at: incident.closed_at,
+            merged_into: incident.merged_into,
+            root_confirmed: incident.root_confirmed,
+            topology_version,
+            ruleset_version: 0,
+        }
+    }
+
+    /// "<root CI>: <its alert>", or what is known.
+    fn title(&self, place: Place) -> Box<str> {
+        let group = &self.groups[place];
+        let root = &self.alerts[group.root];
+        let best = group.incident.as_ref().and_then(|i| i.candidates.first());
+        let named = match (best, root.inferred) {
+            (Some(best), Some(_)) => return format!("{} ({})", best.ci.name, best.ci.class).into(),
+            (Some(best), None) => best.ci.name.clone(),
+            (None, _) => root.object.clone(),
+        };
+        let what = if root.title.is_empty() { &root.name } else { &root.title };
+        if what.contains(named.as_ref()) { what.clone() } else { format!("{named}: {what}").into() }
+    }
+
+    fn orgs(&self, spots: &BTreeSet<Spot>) -> Vec<OrgId> {
+        let orgs: BTreeSet<OrgId> =
+            spots.iter().filter_map(|s| self.topology.attributes(s.ci()?).org.clone()).collect();
+        orgs.into_iter().collect()
+    }
+
+    fn changes_near(&self, place: Place) -> Vec<ChangeView> {
+        let Some(incident) = self.groups[place].incident.as_ref() else { return Vec::new() };
+        let (from, to) = (incident.first_alert_at.minus(CHANGE_WINDOW), incident.first_alert_at.plus(Span::mins(5)));
+        let cis = incident.candidates.iter().filter_map(|c| self.topology.find(c.ci.id.as_str()));
+        cis.filter_map(|ci| self.changes.get(&ci)).flatten().filter(|c| from <= c.at && c.at <= to).cloned().collect()
+    }
+
+    fn rank_if_stale(&mut self, place: Place) {
+        let group = &self.groups[place];
+        let (root, size) = (group.root, group.members.len() as u32);
+        let incident = group.incident.as_ref().expect("only called for incidents");
+        let (ranked_root, ranked_size) = incident.ranked_for;
+        if ranked_root == root && ranked_size > 0 && size < ranked_size + 1 + ranked_size / 4 && size >= ranked_size {
+            return;
+        }
+        let before = incident.candidates.first().map(|c| c.ci.id.clone());
+        let id = incident.id;
+        let candidates = self.rank(place);
+        let path = self.path(place);
+        let services = self.services(place);
+        let after = candidates.first().map(|c| c.ci.id.clone());
+        if before.is_some() && before != after {
+            self.note(id, "headwater", TimelineKind::RootChanged, after.as_ref().map_or("", CiId::as_str));
+        }
+        let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
+        (incident.candidates, incident.path, incident.services) = (candidates, path, services);
+        incident.ranked_for = (root, size);
+    }
+
+    /// Alerts below each alert of the tree, itself included; inferred causes do not count.
+    fn coverage(&self, root: Place) -> BTreeMap<Place, i64> {
+        let order = self.subtree(root);
+        let mut below = BTreeMap::new();
+        for place in order.iter().rev() {
+            let alert = &self.alerts[*place];
+            let own = i64::from(alert.inferred.is_none());
+            let children: i64 = alert.children.iter().map(|c| below.get(c).copied().unwrap_or(0)).sum();
+            below.insert(*place, own + children);
+        }
+        below
+    }
+
+    fn rank(&self, place: Place) -> Vec<Candidate> {
+        let group = &self.groups[place];
+        let incident = group.incident.as_ref().expect("only called for incidents");
+        let below = self.coverage(group.root);
+        let total = i64::from(group.alerts()).max(1);
+        let mut nodes: Vec<Place> = group.members.clone();
+        nodes.sort_by_key(|p| {
+            let alert = &self.alerts[*p];
+            (*p != group.root, -below.get(p).copied().unwrap_or(0), self.onset(alert), alert.id)
+        });
+        let mut seen = BTreeSet::new();
+        let mut scored: Vec<(Milli, CiIx, Candidate)> = Vec::new();
+        for node in nodes {
+            let alert = &self.alerts[node];
+            let Some(ci) = alert.spot.ci() else { continue };
+            if scored.len() >= CANDIDATES_MAX || !seen.insert(ci) {
+                continue;
+            }
+            let mut evidence = self.terms(place, node, below.get(&node).copied().unwrap_or(0), total);
+            if incident.chosen_root == Some(ci) {
+                evidence.push(term(EvidenceTerm::Person, PERSON_POINTS, 1, 0));
+            }
+            let rejected = incident.rejected_roots.contains(&ci);
+            if rejected {
+                evidence.push(term(EvidenceTerm::Person, -PERSON_POINTS, -1, 0));
+            }
+            let score = evidence.iter().map(|e| Milli::from(e.points)).sum();
+            let own = alert.inferred.is_none().then_some(alert.id);
+            let candidate =
+                Candidate { ci: self.ci_ref(ci), alert: own, inferred: own.is_none(), score: 0, evidence, rejected };
+            scored.push((score, ci, candidate));
+        }
+        scored.sort_by(|a, b| b.0.cmp(&a.0));
+        let best = scored.first().map_or(0, |s| s.0);
+        let weight: i64 = scored.iter().map(|s| exp_ppm(s.0 - best)).sum::<i64>().max(1);
+        scored
+            .into_iter()
+            .map(|(score, _, mut candidate)| {
+                candidate.score = (exp_ppm(score - best) * 1000 / weight) as i32;
+                candidate
+            })
+            .collect()
+    }
+
+    fn terms(&self, group: Place, node: Place, below: i64, total: i64) -> Vec<Evidence> {
+        let (group, alert) = (&self.groups[group], &self.alerts[node]);
+        let mut terms = vec![term(EvidenceTerm::Coverage, ln_ratio(below.max(1) as u64, total as u64), below, total)];
+        if node == group.root {
+            terms.push(term(EvidenceTerm::Path, TREE_POINTS, 0, 0));
+        } else {
+            terms.push(term(EvidenceTerm::Path, -alert.score.clamp(0, 5000), 1, 0));
+        }
+        terms.push(self.time_order(group.root, alert));
+        if alert.inferred.is_some() {
+            terms.push(term(EvidenceTerm::Silent, -500, 0, 0));
+        } else {
+            let rank = i64::from(alert.severity.rank());
+            terms.push(term(EvidenceTerm::OwnAlert, 150 * (rank - 3), rank, 5));
+        }
+        if alert.declared_symptom {
+            terms.push(term(EvidenceTerm::DeclaredSymptom, -1500, 0, 0));
+        }
+        if let Some(ci) = alert.spot.ci() {
+            let prior = i64::from(self.topology.class(ci).root_prior);
+            terms.push(term(EvidenceTerm::ClassPrior, ln_permille(prior) / 4, prior, 1000));
+            let onset = self.onset(alert);
+            if let Some(change) = self
+                .changes
+                .get(&ci)
+                .and_then(|c| c.iter().rev().find(|c| (0..=CHANGE_WINDOW.0).contains(&onset.since(c.at).0)))
+            {
+                let mut found = term(EvidenceTerm::RecentChange, CHANGE_POINTS, onset.since(change.at).0, 0);
+                found.about = change.title.clone();
+                terms.push(found);
+            }
+        }
+        terms
+    }
+
+    fn time_order(&self, root: Place, alert: &Alert) -> Evidence {
+        let lead = self.onset(&self.alerts[root]).since(self.onset(alert)).0;
+        term(EvidenceTerm::TimeOrder, (lead / 20).clamp(-1000, 300), lead, 0)
+    }
+
+    /// The tree from the root outwards, nearest first.
+    fn path(&self, place: Place) -> Vec<PathStep> {
+        let mut steps = Vec::new();
+        let mut queue = VecDeque::from([self.groups[place].root]);
+        while let Some(node) = queue.pop_front() {
+            for child in &self.alerts[node].children {
+                queue.push_back(*child);
+                let (Some(cause), Some(effect)) = (self.alerts[node].spot.ci(), self.alerts[*child].spot.ci()) else {
+                    continue;
+                };
+                if cause == effect || steps.len() >= PATH_MAX {
+                    continue;
+                }
+                let edge = self.topology.causes(effect).iter().find(|e| e.ci == cause);
+                let relation: Box<str> = match edge {
+                    Some(edge) => self.topology.kind(edge.kind).relation.clone(),
+                    None => "indirect".into(),
+                };
+                steps.push(PathStep { cause: self.ci_ref(cause), effect: self.ci_ref(effect), relation });
+            }
+        }
+        steps
+    }
+
+    /// Business services downstream of the root cause.
+    fn services(&self, place: Place) -> Vec<Box<str>> {
+        let group = &self.groups[place];
+        let mut found: BTreeSet<Box<str>> = BTreeSet::new();
+        let mut seen: BTreeSet<CiIx> = group.members.iter().filter_map(|m| self.alerts[*m].spot.ci()).collect();
+        let mut queue: VecDeque<CiIx> = seen.iter().copied().collect();
+        while let Some(ci) = queue.pop_front() {
+            if self.topology.class(ci).is_service {
+                found.insert(self.ci_ref(ci).name);
+            }
+            for edge in self.topology.effects(ci) {
+                if seen.len() < SERVICE_WALK_MAX && seen.insert(edge.ci) {
+                    queue.push_back(edge.ci);
+                }
+            }
+        }
+        found.into_iter().take(SERVICES_MAX).collect()
+    }
+}
+
+fn term(term: EvidenceTerm, points: Milli, n: i64, of: i64) -> Evidence {
+    Evidence { term, points: points.clamp(-30_000, 30_000) as i32, n, of, about: "".into() }
+}
+
+/// P1 to P4 from impact (business services hit) and urgency (severity).
+fn priority(severity: Severity, services: usize) -> Priority {
+    match (severity, services) {
+        (Severity::Critical, 1..) => Priority::P1,
+        (Severity::Critical, 0) | (Severity::Major, 1..) => Priority::P2,
+        (Severity::Major, 0) | (Severity::Minor, _) => Priority::P3,
+        (Severity::Warning | Severity::Indeterminate | Severity::Cleared, _) => Priority::P4,
+    }
+}

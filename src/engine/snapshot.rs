@@ -1,0 +1,115 @@
+//! The engine's whole state as bytes and back. Versioned; a reader takes this version and refuses later ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::cell::Cell;
+use super::tuning::Tuning;
+use crate::domain::ids::TenantId;
+use crate::domain::time::Timestamp;
+use crate::domain::topology::Topology;
+
+/// The version of the snapshot's format.
+pub const SNAPSHOT_FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Frozen<C> {
+    format: u32,
+    partition: u16,
+    now: Timestamp,
+    cells: C,
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    #[error("the snapshot has format {0}, this program reads up to {SNAPSHOT_FORMAT}: use a newer program")]
+    Newer(u32),
+    #[error("the snapshot cannot be read: {0}")]
+    Unreadable(String),
+}
+
+impl Engine {
+    /// The state as bytes. Topologies are not part of it: it names their versions.
+    pub fn freeze(&self) -> Vec<u8> {
+        let frozen = Frozen { format: SNAPSHOT_FORMAT, partition: self.partition, now: self.now, cells: &self.cells };
+        serde_json::to_vec(&frozen).expect("the engine's state has only text keys")
+    }
+
+    /// The state back from bytes. `topologies` are those that were valid then.
+    ///
+    /// # Errors
+    /// When the format is newer than this program, or the bytes are not a snapshot.
+    pub fn thaw(
+        bytes: &[u8],
+        tuning: Arc<Tuning>,
+        topologies: BTreeMap<TenantId, (u64, Arc<Topology>)>,
+    ) -> Result<Self, SnapshotError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let unreadable = |e: serde_json::Error| SnapshotError::Unreadable(e.to_string());
+        let head: Head = serde_json::from_slice(bytes).map_err(unreadable)?;
+        if head.format > SNAPSHOT_FORMAT {
+            return Err(SnapshotError::Newer(head.format));
+        }
+        let frozen: Frozen<BTreeMap<TenantId, Cell>> = serde_json::from_slice(bytes).map_err(unreadable)?;
+        let mut engine = Self { partition: frozen.partition, now: frozen.now, tuning, topologies, cells: frozen.cells };
+        for (tenant, cell) in &mut engine.cells {
+            cell.tuning = engine.tuning.clone();
+            if let Some((_, topology)) = engine.topologies.get(tenant) {
+                cell.topology = topology.clone();
+            }
+        }
+        Ok(engine)
+    }
+}
+
+impl Cell {
+    /// Another topology is valid from here on: alerts find their CIs again by id.
+    pub fn take_topology(&mut self, version: u64, topology: Arc<Topology>) {
+        let old = std::mem::replace(&mut self.topology, topology);
+        self.topology_version = version;
+        self.upstream = super::upstream::Upstream::default();
+        self.votes.clear();
+        self.recent.clear();
+        let places: Vec<_> = self.alerts.iter().map(|(place, _)| place).collect();
+        let mut ordered = places;
+        ordered.sort_by_key(|p| (self.alerts[*p].received, self.alerts[*p].id));
+        for place in ordered {
+            if let Some(ci) = self.alerts[place].spot.ci() {
+                let id = old.id(ci).as_str();
+                self.alerts[place].spot = match self.topology.find(id) {
+                    Some(ci) => super::alert::Spot::Ci(ci),
+                    None => {
+                        let next = self.object_names.len() as u32;
+                        let object = *self.objects.or_insert_with(id.into(), || next);
+                        if object == next {
+                            self.object_names.push(id.into());
+                        }
+                        super::alert::Spot::Object(object)
+                    }
+                };
+            }
+            let recent = self.recent.or_insert_with(self.alerts[place].spot, Vec::new);
+            recent.push(place);
+            if recent.len() > self.tuning.recent_max {
+                recent.remove(0);
+            }
+        }
+        let changes: Vec<_> = self.groups.iter().map(|(place, _)| place).collect();
+        for place in changes {
+            if let Some(incident) = self.groups[place].incident.as_mut() {
+                incident.ranked_for.1 = 0;
+                incident.chosen_root = incident.chosen_root.and_then(|c| self.topology.find(old.id(c).as_str()));
+                incident.rejected_roots =
+                    incident.rejected_roots.iter().filter_map(|c| self.topology.find(old.id(*c).as_str())).collect();
+            }
+        }
+        self.changes.clear();
+    }
+}
