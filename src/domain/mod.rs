@@ -7,5 +7,6 @@ pub mod ids;
 pub mod incident;
 pub mod matcher;
 pub mod mute;
+pub mod reject;
 pub mod severity;
 pub mod time;
