@@ -142,6 +142,10 @@ pub struct Event {
     /// The source's own identity for the alert; wins over every default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedup_key: Option<Box<str>>,
+    /// Without a `dedup_key`: the labels that, beside source, name and object, tell two alerts apart, written
+    /// `key="value",…` in the order of the keys. Empty: no label is identity.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub identity: Box<str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_type: Option<EventType>,
     /// X.733 mnemonic or the vendor's word.
@@ -189,6 +193,7 @@ impl Event {
             ends_at: None,
             observed_at: at,
             dedup_key: None,
+            identity: "".into(),
             event_type: None,
             probable_cause: None,
             specific_problem: None,

@@ -7,6 +7,7 @@ pub mod ids;
 pub mod incident;
 pub mod matcher;
 pub mod mute;
+pub mod reject;
 pub mod severity;
 pub mod time;
 pub mod topology;

@@ -27,21 +27,22 @@ impl Timestamp {
             .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
             .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%z"))
             .ok()?;
-        Self::checked(parsed.timestamp_millis())
+        Self::from_epoch_ms(parsed.timestamp_millis())
     }
 
     /// Reads an integer whose unit is told by its size: s below 1e11, ms below 1e14, µs below 1e17, else ns.
     pub fn from_epoch(number: i64) -> Option<Self> {
         match number {
             ..=-1 => None,
-            0..100_000_000_000 => Self::checked(number * 1000),
-            100_000_000_000..100_000_000_000_000 => Self::checked(number),
-            100_000_000_000_000..100_000_000_000_000_000 => Self::checked(number / 1000),
-            _ => Self::checked(number / 1_000_000),
+            0..100_000_000_000 => Self::from_epoch_ms(number * 1000),
+            100_000_000_000..100_000_000_000_000 => Self::from_epoch_ms(number),
+            100_000_000_000_000..100_000_000_000_000_000 => Self::from_epoch_ms(number / 1000),
+            _ => Self::from_epoch_ms(number / 1_000_000),
         }
     }
 
-    fn checked(ms: i64) -> Option<Self> {
+    /// Milliseconds since 1970; `None` before 1970 and after the year 9999.
+    pub fn from_epoch_ms(ms: i64) -> Option<Self> {
         (0..=LATEST_MS).contains(&ms).then_some(Self(ms))
     }
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::verdict::Reject;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, CiId, IncidentId, ReceiverId, SilenceId, SourceId, TenantId};
+use crate::domain::ids::{AlertId, CiId, IncidentId, ReceiverId, SilenceId, TenantId};
 use crate::domain::mute::Silence;
+pub use crate::domain::reject::DeadLetter;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
@@ -40,18 +40,6 @@ pub struct Batch {
     pub events: Vec<Event>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<DeadLetter>,
-}
-
-/// An event that could not be taken, with its bytes and the reason.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    pub source: SourceId,
-    pub why: Reject,
-    /// At most 64 KiB, as text (invalid bytes replaced).
-    pub raw: Box<str>,
-    /// Name of the decoder that refused it: needed to try again.
-    pub decoder: Box<str>,
-    pub received_at: Timestamp,
 }
 
 /// SHA-256 of a text, in hex.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::{AlertId, IncidentId, RuleId};
 use crate::domain::incident::Evidence;
 use crate::domain::mute::MutedBy;
+pub use crate::domain::reject::Reject;
 
 /// The end of an event's journey through the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,39 +92,6 @@ pub enum Resolution {
     Ended,
     /// No such alert is known; kept for a short while in case its start comes late.
     BeforeStart,
-}
-
-/// Why an event could not be taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "reason", content = "detail")]
-pub enum Reject {
-    /// Not readable as what its source sends; says where and what to do.
-    Malformed(String),
-    /// A limit was exceeded.
-    TooLarge(String),
-    /// The time is unusable (before 1970, or too far in the future).
-    BadTime(String),
-    /// The tenant has too many active alerts.
-    OverLimit(String),
-}
-
-impl Reject {
-    /// The wire word: also the label of the counter.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed",
-            Self::TooLarge(_) => "too_large",
-            Self::BadTime(_) => "bad_time",
-            Self::OverLimit(_) => "over_limit",
-        }
-    }
-
-    /// The sentence for people.
-    pub fn detail(&self) -> &str {
-        match self {
-            Self::Malformed(s) | Self::TooLarge(s) | Self::BadTime(s) | Self::OverLimit(s) => s,
-        }
-    }
 }
 
 /// What was checked on the way to a verdict, in order, with every number.

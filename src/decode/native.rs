@@ -1,0 +1,220 @@
+//! Our own JSON: one event, an array of events, or `{"events": […]}`. Unknown fields reject the event by name, so
+//! that a misspelt field is noticed on the first day and not after the first incident.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::json::{Node, Pairs, Str};
+use super::reader::{Reader, bad_time, body_error, open};
+use super::severity::from_otel_number;
+use super::times::Moment;
+use super::{Body, BodyError, Context, Decoded};
+use crate::domain::event::{Event, EventType, MetricRef, ObjectRef, Side, Signal, Status};
+use crate::domain::ids::OrgId;
+use crate::domain::reject::Reject;
+
+/// This decoder's name in dead letters.
+pub const DECODER: &str = "native";
+
+/// An event as it is written. Also the `data` of our CloudEvents.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Written<'a> {
+    #[serde(borrow)]
+    pub id: Option<Str<'a>>,
+    pub status: Option<Status>,
+    #[serde(borrow)]
+    pub severity: Option<Str<'a>>,
+    #[serde(borrow)]
+    source_severity: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub name: Option<Str<'a>>,
+    #[serde(borrow)]
+    title: Option<Str<'a>>,
+    #[serde(borrow)]
+    description: Option<Str<'a>>,
+    pub object: Option<ObjectRef>,
+    #[serde(borrow)]
+    labels: Option<Pairs<'a>>,
+    #[serde(borrow)]
+    annotations: Option<Pairs<'a>>,
+    #[serde(borrow)]
+    pub starts_at: Option<Moment<'a>>,
+    #[serde(borrow)]
+    ends_at: Option<Moment<'a>>,
+    #[serde(borrow)]
+    observed_at: Option<Moment<'a>>,
+    #[serde(borrow)]
+    dedup_key: Option<Str<'a>>,
+    event_type: Option<EventType>,
+    #[serde(borrow)]
+    probable_cause: Option<Str<'a>>,
+    #[serde(borrow)]
+    specific_problem: Option<Str<'a>>,
+    signal: Option<Signal>,
+    side: Option<Side>,
+    metric: Option<MetricRef>,
+    #[serde(borrow)]
+    trace_id: Option<Str<'a>>,
+    #[serde(borrow)]
+    links: Option<Vec<Str<'a>>>,
+    #[serde(borrow)]
+    org: Option<Str<'a>>,
+    #[serde(borrow)]
+    proposed_repair: Option<Str<'a>>,
+    // Fields of the model that decide nothing here: kept as annotations under their own names.
+    #[serde(borrow)]
+    anomaly: Option<Node<'a>>,
+    #[serde(borrow)]
+    span_id: Option<Node<'a>>,
+    #[serde(borrow)]
+    area: Option<Node<'a>>,
+    #[serde(borrow)]
+    env: Option<Node<'a>>,
+    #[serde(borrow)]
+    trend: Option<Node<'a>>,
+    #[serde(borrow)]
+    backed_up: Option<Node<'a>>,
+    #[serde(borrow)]
+    backup_object: Option<Node<'a>>,
+    #[serde(borrow)]
+    raw: Option<Node<'a>>,
+}
+
+/// A body that holds its events one level down; whatever stands beside them is ignored.
+#[derive(Deserialize)]
+struct Wrapped<'a> {
+    #[serde(borrow)]
+    events: Option<&'a RawValue>,
+    name: Option<IgnoredAny>,
+}
+
+/// Decodes a body.
+pub fn decode(body: Body<'_>, context: &Context<'_>) -> Result<Decoded, BodyError> {
+    let opened = open(body, context.limits.depth);
+    let mut reader = Reader::new(context, DECODER);
+    let text = opened.text.trim_start();
+    if text.starts_with('[') {
+        reader.array(text, opened.deep, read)?;
+        return Ok(reader.finish(&opened));
+    }
+    let whole: &RawValue = serde_json::from_str(text).map_err(|error| body_error(&error, context.limits.events))?;
+    match serde_json::from_str::<Wrapped<'_>>(whole.get()) {
+        Ok(Wrapped { events: Some(events), name: None }) => reader.array(events.get(), opened.deep, read)?,
+        Ok(_) | Err(_) => reader.single(0, whole.get(), &mut read),
+    }
+    Ok(reader.finish(&opened))
+}
+
+fn read(reader: &mut Reader<'_>, written: Written<'_>) -> Result<Event, Reject> {
+    written.event(reader)
+}
+
+/// The text, or the empty text.
+pub(super) fn plain<'t>(text: &'t Option<Str<'_>>) -> &'t str {
+    text.as_ref().map_or("", |text| text.0.as_ref())
+}
+
+impl<'a> Written<'a> {
+    /// Makes the event of it.
+    pub fn event(self, reader: &mut Reader<'_>) -> Result<Event, Reject> {
+        let (context, limits) = (reader.context, reader.context.limits);
+        let name = reader.identity(plain(&self.name));
+        let received_at = context.received_at.unwrap_or_default();
+        let mut event = Event::new(context.tenant.clone(), context.source.clone(), &name, received_at);
+        event.id = reader.identity(plain(&self.id));
+        event.status = self.status.unwrap_or_default();
+        self.times(reader, &mut event)?;
+        reader.severity(&mut event, plain(&self.severity), None);
+        if let Some(word) = &self.source_severity {
+            event.source_severity = reader.text(&word.0, limits.label_key_chars);
+        }
+        event.title = reader.text(plain(&self.title), limits.title_chars);
+        event.description = reader.text(plain(&self.description), limits.description_chars);
+        self.pairs(reader, &mut event);
+        event.dedup_key = reader.optional(Some(plain(&self.dedup_key)));
+        event.event_type = self.event_type;
+        event.probable_cause = reader.optional(Some(plain(&self.probable_cause)));
+        event.specific_problem = reader.optional(Some(plain(&self.specific_problem)));
+        (event.signal, event.side) = (self.signal, self.side);
+        event.trace_id = reader.optional(Some(plain(&self.trace_id)));
+        event.links = reader.links(self.links.iter().flatten().map(|link| link.0.as_ref()));
+        event.org = self.org.as_ref().map(|org| OrgId::from(reader.identity(&org.0).as_ref()));
+        event.proposed_repair =
+            self.proposed_repair.as_ref().map(|words| reader.text(&words.0, limits.description_chars));
+        event.object = bounded_object(reader, self.object.unwrap_or_default())?;
+        event.metric = self.metric.map(|metric| bounded_metric(reader, metric));
+        reader.done(event)
+    }
+
+    fn times(&self, reader: &mut Reader<'_>, event: &mut Event) -> Result<(), Reject> {
+        let read = |field, at: &Option<Moment<'a>>| at.as_ref().map(|at| at.read(field)).transpose();
+        let Some(starts_at) = read("starts_at", &self.starts_at)? else {
+            return Err(bad_time("starts_at", ""));
+        };
+        let observed_at = read("observed_at", &self.observed_at)?;
+        if let Some(at) = observed_at.or(Some(starts_at).filter(|_| reader.context.received_at.is_none())) {
+            reader.observed(event, at);
+        }
+        event.ends_at = read("ends_at", &self.ends_at)?;
+        reader.start(event, starts_at)
+    }
+
+    fn pairs(&self, reader: &mut Reader<'_>, event: &mut Event) {
+        let others = [
+            ("anomaly", &self.anomaly),
+            ("area", &self.area),
+            ("backed_up", &self.backed_up),
+            ("backup_object", &self.backup_object),
+            ("env", &self.env),
+            ("raw", &self.raw),
+            ("span_id", &self.span_id),
+            ("trend", &self.trend),
+        ];
+        let others: Vec<(&str, Cow<'_, str>)> =
+            others.into_iter().filter_map(|(key, node)| Some((key, node.as_ref()?.text()?))).collect();
+        event.labels = reader.pairs(self.labels.iter().flat_map(Pairs::iter));
+        // Written annotations win over a field of the same name.
+        let others = others.iter().map(|(key, value)| (*key, value.as_ref()));
+        let mut annotations = reader.pairs(others);
+        annotations.extend(reader.pairs(self.annotations.iter().flat_map(Pairs::iter)));
+        event.annotations.extend(annotations);
+    }
+
+    /// Fills in a severity where the event has none: the word, or else OpenTelemetry's number.
+    pub fn default_severity(&mut self, word: Option<Str<'a>>, number: Option<u8>) {
+        if self.severity.is_some() {
+            return;
+        }
+        let by_number = || number.map(|number| Str(Cow::Borrowed(from_otel_number(number).as_str())));
+        self.severity = word.or_else(by_number);
+    }
+}
+
+/// The object with each key as identity; an error when there is no key.
+fn bounded_object(reader: &mut Reader<'_>, object: ObjectRef) -> Result<ObjectRef, Reject> {
+    if object.keys_in_order().all(str::is_empty) {
+        return Err(Reject::Malformed("object has no key: give ci_id, name, ip or one of keys".into()));
+    }
+    let mut short = |text: String| match reader.identity(&text) {
+        same if *same == *text => text,
+        cut => cut.into_string(),
+    };
+    let some = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let [ci_id, class, name, ip] =
+        [object.ci_id, object.class, object.name, object.ip].map(|text| some(text).map(&mut short));
+    let keys = object.keys.into_iter().filter(|(_, value)| !value.is_empty()).take(16);
+    let keys = keys.map(|(key, value)| (short(key), short(value))).collect();
+    Ok(ObjectRef { ci_id, class, name, ip, keys })
+}
+
+fn bounded_metric(reader: &mut Reader<'_>, mut metric: MetricRef) -> MetricRef {
+    metric.name = reader.identity(&metric.name).into_string();
+    for text in [&mut metric.unit, &mut metric.direction].into_iter().flatten() {
+        *text = reader.text(text, 64).into_string();
+    }
+    metric
+}

@@ -1,0 +1,225 @@
+//! Values as mappings describe them: a path, a literal, a template, or the first of several that is not empty;
+//! then, if wanted, a regular expression, a table and a default.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use regex::{Regex, RegexBuilder};
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+use super::path::{Path, Place};
+
+/// The largest compiled regular expression (memory, bytes).
+const REGEX_BYTES_MAX: usize = 256 * 1024;
+
+/// How one text is made from an event.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    take: Take,
+    pattern: Option<Regex>,
+    map: Option<BTreeMap<String, String>>,
+    default: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Take {
+    Path(Path),
+    Literal(String),
+    Template(Vec<Part>),
+    First(Vec<Value>),
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Path(Path),
+}
+
+/// A value written out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ValueSpec {
+    path: Option<Path>,
+    value: Option<String>,
+    template: Option<String>,
+    first: Option<Vec<Value>>,
+    /// The first group of this regular expression, or all that it matches; no match is no text.
+    r#match: Option<String>,
+    /// What the text becomes; a text that is not here is no text.
+    map: Option<BTreeMap<String, String>>,
+    default: Option<String>,
+}
+
+impl Value {
+    fn of(take: Take) -> Self {
+        Self { take, pattern: None, map: None, default: None }
+    }
+
+    /// The text; `None` when there is none and no default.
+    pub fn text<'n>(&'n self, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
+        self.shaped(place).or_else(|| self.default.as_deref().map(Cow::Borrowed)).filter(|text| !text.is_empty())
+    }
+
+    fn shaped<'n>(&'n self, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
+        let mut text = self.taken(place)?;
+        if let Some(pattern) = &self.pattern {
+            let found = pattern.captures(&text).and_then(|groups| groups.get(1).or_else(|| groups.get(0)));
+            text = found.map(|group| group.as_str().to_owned().into())?;
+        }
+        if let Some(map) = &self.map {
+            text = Cow::Borrowed(map.get(text.as_ref())?);
+        }
+        Some(text).filter(|text| !text.is_empty())
+    }
+
+    fn taken<'n>(&'n self, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
+        match &self.take {
+            Take::Path(path) => path.find(place)?.text(),
+            Take::Literal(text) => Some(Cow::Borrowed(text)),
+            Take::First(values) => values.iter().find_map(|value| value.text(place)),
+            Take::Template(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    match part {
+                        Part::Text(words) => text.push_str(words),
+                        Part::Path(path) => {
+                            text.push_str(&path.find(place).and_then(|node| node.text()).unwrap_or_default());
+                        }
+                    }
+                }
+                Some(text.into())
+            }
+        }
+    }
+}
+
+impl TryFrom<ValueSpec> for Value {
+    type Error = String;
+
+    fn try_from(spec: ValueSpec) -> Result<Self, String> {
+        let template = spec.template.as_deref().map(template).transpose()?;
+        let takes = [
+            spec.path.map(Take::Path),
+            spec.value.map(Take::Literal),
+            template.map(Take::Template),
+            spec.first.map(Take::First),
+        ];
+        let mut takes = takes.into_iter().flatten();
+        let (Some(take), None) = (takes.next(), takes.next()) else {
+            return Err("a value is exactly one of path, value, template and first".into());
+        };
+        let pattern = spec.r#match.as_deref().map(regex).transpose()?;
+        Ok(Self { take, pattern, map: spec.map, default: spec.default })
+    }
+}
+
+fn regex(pattern: &str) -> Result<Regex, String> {
+    RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().map_err(|error| error.to_string())
+}
+
+/// Reads a template: `{path}` is a path, `{{` and `}}` are braces.
+fn template(text: &str) -> Result<Vec<Part>, String> {
+    let mut parts = Vec::new();
+    let mut words = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at);
+        words.push_str(before);
+        if from.starts_with("{{") || from.starts_with("}}") {
+            words.push_str(&from[..1]);
+            rest = &from[2..];
+            continue;
+        }
+        let (path, after) = from
+            .strip_prefix('{')
+            .and_then(|inside| inside.split_once('}'))
+            .ok_or_else(|| format!("template {text:?}: a brace stands alone; write {{{{ or }}}} for a plain one"))?;
+        parts.push(Part::Text(std::mem::take(&mut words)));
+        parts.push(Part::Path(Path::parse(path).map_err(|error| error.to_string())?));
+        rest = after;
+    }
+    words.push_str(rest);
+    parts.push(Part::Text(words));
+    Ok(parts)
+}
+
+impl<'de> Deserialize<'de> for Path {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Path::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+/// Something of which the short way of writing is a plain value.
+pub(super) trait FromValue {
+    /// What the plain value means.
+    fn from_value(value: Value) -> Self;
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "a path, a list of values of which the first that is not empty counts, or a value written out",
+                )
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<Value, E> {
+                Path::parse(path).map(|path| Value::of(Take::Path(path))).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Value, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(|values| Value::of(Take::First(values)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Value, A::Error> {
+                let spec = ValueSpec::deserialize(MapAccessDeserializer::new(map))?;
+                Value::try_from(spec).map_err(A::Error::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Visit)
+    }
+}
+
+/// Either a plain value or a `T` written out.
+#[derive(Clone, Debug)]
+pub(super) struct OrValue<T>(pub T);
+
+impl<'de, T: FromValue + Deserialize<'de>> Deserialize<'de> for OrValue<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit<T>(PhantomData<T>);
+
+        impl<'de, T: FromValue + Deserialize<'de>> Visitor<'de> for Visit<T> {
+            type Value = OrValue<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a path, a list of values, or a block with `from`")
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<OrValue<T>, E> {
+                let path = Path::parse(path).map_err(E::custom)?;
+                Ok(OrValue(T::from_value(Value::of(Take::Path(path)))))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<OrValue<T>, A::Error> {
+                let values = Vec::deserialize(SeqAccessDeserializer::new(seq))?;
+                Ok(OrValue(T::from_value(Value::of(Take::First(values)))))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<OrValue<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(OrValue)
+            }
+        }
+
+        deserializer.deserialize_any(Visit(PhantomData))
+    }
+}
