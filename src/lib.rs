@@ -1,5 +1,11 @@
 //! Headwater (溯源): from alert storms to incidents with their root cause.
+//!
+//! The journey of one alert: a source posts it (`intake`), a decoder reads it (`decode`), the journal keeps it
+//! (`journal`: from here it counts as accepted), the engine decides (`engine::Engine::step`: dedup → enrich → mute →
+//! correlate → root cause → lifecycle → route), one outbox record commits the decision (`outbox`), then it is
+//! delivered (`delivery`) and shown (`projection`, `api`, `console`). Analysts run the same engine in `lab`.
 
 pub mod decode;
 pub mod domain;
 pub mod engine;
+pub mod lab;

@@ -17,6 +17,7 @@ pub mod mapping;
 pub mod native;
 pub mod severity;
 pub mod text;
+pub mod topology;
 
 mod json;
 mod path;

@@ -90,7 +90,7 @@ impl Cell {
         Spot::Object(object)
     }
 
-    /// What makes two events the same alert: the source's own key, else source, name and CI.
+    /// What makes two events the same alert: the source's own key, else source, name, CI and identity labels.
     fn fingerprint(&self, event: &Event, spot: Spot) -> Box<str> {
         let object = match spot {
             Spot::Ci(ci) => self.topology.id(ci).as_str(),
@@ -98,7 +98,7 @@ impl Cell {
         };
         match &event.dedup_key {
             Some(key) => format!("{}\u{1f}{key}", event.source),
-            None => format!("{}\u{1f}{}\u{1f}{object}", event.source, event.name),
+            None => format!("{}\u{1f}{}\u{1f}{object}\u{1f}{}", event.source, event.name, event.identity),
         }
         .into()
     }

@@ -6,7 +6,7 @@ use super::alert::{Alert, Spot};
 use super::cell::Cell;
 use super::fixed::{Milli, exp_ppm, ln_permille, ln_ratio};
 use super::slab::Place;
-use crate::domain::ci::{Area, CiRef};
+use crate::domain::ci::Area;
 use crate::domain::ids::{CiId, OrgId};
 use crate::domain::incident::{
     Candidate, ChangeView, Evidence, EvidenceTerm, IncidentView, PathStep, Priority, TimelineKind,

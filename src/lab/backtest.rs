@@ -1,0 +1,235 @@
+//! Back-test: a recorded stream through the production engine, on the stream's own clock.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::decode::limits::Limits;
+use crate::decode::mapping::{Mapping, Shape};
+use crate::decode::severity::{SeverityMap, SeverityMaps};
+use crate::decode::{Body, Context};
+use crate::domain::alert::AlertView;
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, IncidentId, SourceId, TenantId};
+use crate::domain::incident::{IncidentState, IncidentView};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::effect::Effect;
+use crate::engine::input::{Batch, Digest, Input};
+use crate::engine::tuning::Tuning;
+use crate::engine::{Engine, Loaded};
+
+/// Lines decoded at once.
+const LINES: usize = 512;
+/// Time that passes after the last event, so that every timer has had its say.
+const AFTERMATH: Span = Span::secs(10_000);
+
+/// What to run on what.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub topology: PathBuf,
+    pub topology_names: Option<PathBuf>,
+    pub events: PathBuf,
+    pub mapping: PathBuf,
+    pub out: PathBuf,
+    pub quiet: bool,
+}
+
+/// The run in figures.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    pub events: u64,
+    pub rejected: u64,
+    pub alerts: u64,
+    pub held: u64,
+    pub incidents: u64,
+    /// 1 − incidents / events.
+    pub compression: f64,
+    pub seconds: f64,
+    pub events_per_second: f64,
+    pub peak_rss_mib: u64,
+}
+
+/// What the effects said, folded.
+#[derive(Default)]
+pub struct Outcome {
+    /// Event id and the alert it went to.
+    pub events: Vec<(Box<str>, Option<AlertId>)>,
+    pub alerts: BTreeMap<AlertId, AlertView>,
+    pub first_event: BTreeMap<AlertId, usize>,
+    pub incidents: BTreeMap<IncidentId, IncidentView>,
+}
+
+impl Outcome {
+    fn fold(&mut self, effects: Vec<Effect>, ids: &[Box<str>]) {
+        for effect in effects {
+            match effect {
+                Effect::Verdict { index, verdict } => {
+                    if let Some(id) = ids.get(index as usize) {
+                        if let Some(alert) = verdict.alert() {
+                            self.first_event.entry(alert).or_insert(self.events.len());
+                        }
+                        self.events.push((id.clone(), verdict.alert()));
+                    }
+                }
+                Effect::Alert { alert } => {
+                    self.alerts.insert(alert.id, *alert);
+                }
+                Effect::Incident { incident, .. } => {
+                    self.incidents.insert(incident.id, *incident);
+                }
+                Effect::Timeline { .. }
+                | Effect::Notify { .. }
+                | Effect::Silence { .. }
+                | Effect::CommandDone { .. } => {}
+            }
+        }
+    }
+
+    /// The incident an alert is in at the end.
+    fn incident_of(&self, alert: AlertId) -> Option<IncidentId> {
+        self.alerts.get(&alert)?.incident.filter(|i| self.stands(*i))
+    }
+
+    fn stands(&self, incident: IncidentId) -> bool {
+        self.incidents.get(&incident).is_some_and(|i| i.state != IncidentState::Merged)
+    }
+
+    /// The first event on the root CI among the incident's alerts.
+    fn root_event(&self, incident: &IncidentView, members: &[AlertId]) -> Option<&str> {
+        let root = &incident.candidates.first()?.ci.id;
+        let on_root = members.iter().filter(|a| self.alerts[a].ci.as_ref().is_some_and(|c| c.id == *root));
+        let first = on_root.filter_map(|a| self.first_event.get(a)).min()?;
+        Some(&self.events[*first].0)
+    }
+
+    fn write(&self, out: &Path) -> Result<u64> {
+        std::fs::create_dir_all(out).with_context(|| format!("make {}", out.display()))?;
+        let create = |name: &str| -> Result<BufWriter<std::fs::File>> {
+            let path = out.join(name);
+            Ok(BufWriter::new(std::fs::File::create(&path).with_context(|| format!("write {}", path.display()))?))
+        };
+        let mut clusters = create("clusters.csv")?;
+        let mut members: BTreeMap<IncidentId, (Vec<&str>, Vec<AlertId>)> = BTreeMap::new();
+        writeln!(clusters, "alert_id,incident_id")?;
+        for (id, alert) in &self.events {
+            let incident = alert.and_then(|a| self.incident_of(a));
+            writeln!(clusters, "{id},{}", incident.map(|i| i.to_string()).unwrap_or_default())?;
+            if let (Some(incident), Some(alert)) = (incident, alert) {
+                let entry = members.entry(incident).or_default();
+                entry.0.push(id);
+                if entry.1.last() != Some(alert) {
+                    entry.1.push(*alert);
+                }
+            }
+        }
+        clusters.flush()?;
+        let mut incidents = create("incidents.jsonl")?;
+        for (id, (events, alerts)) in &members {
+            let incident = &self.incidents[id];
+            let line = serde_json::json!({
+                "incident_id": id.to_string(),
+                "alert_ids": events,
+                "root_cause": incident.candidates.iter().map(|c| c.ci.id.as_str()).collect::<Vec<_>>(),
+                "root_alert_id": self.root_event(incident, alerts),
+                "opened_at": incident.opened_at.0 as f64 / 1000.0,
+            });
+            writeln!(incidents, "{line}")?;
+        }
+        incidents.flush()?;
+        Ok(members.len() as u64)
+    }
+}
+
+/// Runs the plan and writes `clusters.csv`, `incidents.jsonl` and `summary.json` into its folder.
+///
+/// # Errors
+/// When a file cannot be read, understood or written; names the place.
+pub fn run(plan: &Plan) -> Result<Summary> {
+    let yaml = std::fs::read_to_string(&plan.mapping).with_context(|| format!("read {}", plan.mapping.display()))?;
+    let place = plan.mapping.display().to_string();
+    let mapping = Mapping::parse(&place, &yaml)?;
+    let (topology, _) = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
+    let tenant = TenantId::from("default");
+    let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
+    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };
+    engine.step(Timestamp(0), &input, Loaded::Topology(topology));
+
+    let source = SourceId::from("*");
+    let severities = SeverityMaps::of(std::iter::empty::<SeverityMap>());
+    let limits = Limits::default();
+    let context =
+        Context { tenant: &tenant, source: &source, received_at: None, severities: &severities, limits: &limits };
+    let bar = progress(plan.quiet);
+    let mut lines = super::files::open(&plan.events)?;
+    let (mut outcome, mut rejected, mut read) = (Outcome::default(), 0u64, 0u64);
+    let began = Instant::now();
+    loop {
+        let mut chunk = Vec::new();
+        for _ in 0..LINES {
+            if lines.read_until(b'\n', &mut chunk).with_context(|| format!("read {}", plan.events.display()))? == 0 {
+                break;
+            }
+        }
+        if chunk.is_empty() {
+            break;
+        }
+        let decoded = mapping
+            .decode(Body::from(chunk.as_slice()), Shape::Lines, &context)
+            .map_err(|e| anyhow::anyhow!("{}: {e:?}", plan.events.display()))?;
+        rejected += decoded.rejected.len() as u64;
+        read += (decoded.events.len() + decoded.rejected.len()) as u64;
+        for event in decoded.events {
+            let effects = one_event(&mut engine, &tenant, event);
+            outcome.fold(effects.1, &[effects.0]);
+        }
+        bar.set_position(read);
+    }
+    let end = engine.now().plus(AFTERMATH);
+    outcome.fold(engine.step(end, &Input::Tick, Loaded::Nothing), &[]);
+    bar.finish_and_clear();
+    let seconds = began.elapsed().as_secs_f64();
+    let incidents = outcome.write(&plan.out)?;
+    let held = outcome.alerts.values().filter(|a| a.incident.is_none()).count() as u64;
+    let summary = Summary {
+        events: read,
+        rejected,
+        alerts: outcome.alerts.len() as u64,
+        held,
+        incidents,
+        compression: 1.0 - incidents as f64 / read.max(1) as f64,
+        seconds,
+        events_per_second: read as f64 / seconds,
+        peak_rss_mib: peak_rss_mib(),
+    };
+    let path = plan.out.join("summary.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(&summary)?).with_context(|| format!("write {}", path.display()))?;
+    Ok(summary)
+}
+
+fn one_event(engine: &mut Engine, tenant: &TenantId, event: Event) -> (Box<str>, Vec<Effect>) {
+    let (id, stamp) = (event.id.clone(), event.observed_at);
+    let batch = Batch { tenant: tenant.clone(), events: vec![event], rejected: Vec::new() };
+    (id, engine.step(stamp, &Input::Batch(batch), Loaded::Nothing))
+}
+
+fn progress(quiet: bool) -> ProgressBar {
+    if quiet {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{spinner} {human_pos} events, {per_sec}, {elapsed}");
+    let bar = ProgressBar::new_spinner();
+    style.map_or(bar.clone(), |style| bar.with_style(style))
+}
+
+/// The most memory this program has used, MiB; 0 where the system does not tell.
+fn peak_rss_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap_or("");
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
+}

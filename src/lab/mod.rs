@@ -1,0 +1,5 @@
+//! The bench: what analysts do with recorded streams, with the same engine as production.
+
+pub mod backtest;
+pub mod built_in;
+pub mod files;
