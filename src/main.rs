@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use headwater::lab::backtest;
+use headwater::lab::{backtest, demo};
 
 /// Turns alert storms into few incidents, each with its root cause and the evidence for it.
 #[derive(Parser)]
@@ -16,6 +16,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Watch a generated storm over the sample estate become incidents.
+    Demo {
+        /// Do not wait: as fast as the engine can.
+        #[arg(long)]
+        fast: bool,
+    },
     /// Run the production engine on a recorded stream, as fast as it can.
     Backtest {
         /// CMDB file (YAML or JSON, .gz is fine).
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Demo { fast } => demo::run(fast),
         Command::Backtest { topology, topology_mapping, events, mapping, out, quiet } => {
             let plan = backtest::Plan { topology, topology_names: topology_mapping, events, mapping, out, quiet };
             let summary = backtest::run(&plan)?;

@@ -202,7 +202,7 @@ impl Cell {
             self.groups[to].incident = Some(mine);
             let newcomers: Vec<Place> = self.groups[to].members.clone();
             for place in newcomers {
-                if !self.alerts[place].inferred.is_some() {
+                if self.alerts[place].inferred.is_none() {
                     let alert = self.alerts[place].id;
                     self.moment.joined.entry(id).or_default().insert(alert);
                     self.moment.alerts.insert(place);

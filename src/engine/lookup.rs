@@ -12,7 +12,7 @@ pub struct Lookup<K, V>(HashMap<K, V, FixedState>);
 
 impl<K, V> Default for Lookup<K, V> {
     fn default() -> Self {
-        Self(HashMap::with_hasher(FixedState::with_seed(0x48_65_61_64)))
+        Self(HashMap::with_hasher(FixedState::with_seed(0x4865_6164)))
     }
 }
 

@@ -176,7 +176,7 @@ impl Cell {
                 Candidate { ci: self.ci_ref(ci), alert: own, inferred: own.is_none(), score: 0, evidence, rejected };
             scored.push((score, ci, candidate));
         }
-        scored.sort_by(|a, b| b.0.cmp(&a.0));
+        scored.sort_by_key(|s| std::cmp::Reverse(s.0));
         let best = scored.first().map_or(0, |s| s.0);
         let weight: i64 = scored.iter().map(|s| exp_ppm(s.0 - best)).sum::<i64>().max(1);
         scored

@@ -1,7 +1,7 @@
 //! Back-test: a recorded stream through the production engine, on the stream's own clock.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,13 +10,9 @@ use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::decode::limits::Limits;
-use crate::decode::mapping::{Mapping, Shape};
-use crate::decode::severity::{SeverityMap, SeverityMaps};
-use crate::decode::{Body, Context};
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, IncidentId, SourceId, TenantId};
+use crate::domain::ids::{AlertId, IncidentId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::effect::Effect;
@@ -24,8 +20,10 @@ use crate::engine::input::{Batch, Digest, Input};
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 
-/// Lines decoded at once.
-const LINES: usize = 512;
+use super::recording::Recording;
+
+/// Events between two moves of the progress bar.
+const PROGRESS_EVERY: u64 = 1000;
 /// Time that passes after the last event, so that every timer has had its say.
 const AFTERMATH: Span = Span::secs(10_000);
 
@@ -151,44 +149,23 @@ impl Outcome {
 /// # Errors
 /// When a file cannot be read, understood or written; names the place.
 pub fn run(plan: &Plan) -> Result<Summary> {
-    let yaml = std::fs::read_to_string(&plan.mapping).with_context(|| format!("read {}", plan.mapping.display()))?;
-    let place = plan.mapping.display().to_string();
-    let mapping = Mapping::parse(&place, &yaml)?;
     let (topology, _) = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
     let tenant = TenantId::from("default");
     let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
     let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };
     engine.step(Timestamp(0), &input, Loaded::Topology(topology));
 
-    let source = SourceId::from("*");
-    let severities = SeverityMaps::of(std::iter::empty::<SeverityMap>());
-    let limits = Limits::default();
-    let context =
-        Context { tenant: &tenant, source: &source, received_at: None, severities: &severities, limits: &limits };
+    let mut recording = Recording::open(&plan.events, &plan.mapping, tenant.clone())?;
     let bar = progress(plan.quiet);
-    let mut lines = super::files::open(&plan.events)?;
-    let (mut outcome, mut rejected, mut read) = (Outcome::default(), 0u64, 0u64);
+    let (mut outcome, mut read) = (Outcome::default(), 0u64);
     let began = Instant::now();
-    loop {
-        let mut chunk = Vec::new();
-        for _ in 0..LINES {
-            if lines.read_until(b'\n', &mut chunk).with_context(|| format!("read {}", plan.events.display()))? == 0 {
-                break;
-            }
+    while let Some(event) = recording.next_event()? {
+        let (id, effects) = one_event(&mut engine, &tenant, event);
+        outcome.fold(effects, &[id]);
+        read += 1;
+        if read.is_multiple_of(PROGRESS_EVERY) {
+            bar.set_position(read);
         }
-        if chunk.is_empty() {
-            break;
-        }
-        let decoded = mapping
-            .decode(Body::from(chunk.as_slice()), Shape::Lines, &context)
-            .map_err(|e| anyhow::anyhow!("{}: {e:?}", plan.events.display()))?;
-        rejected += decoded.rejected.len() as u64;
-        read += (decoded.events.len() + decoded.rejected.len()) as u64;
-        for event in decoded.events {
-            let effects = one_event(&mut engine, &tenant, event);
-            outcome.fold(effects.1, &[effects.0]);
-        }
-        bar.set_position(read);
     }
     let end = engine.now().plus(AFTERMATH);
     outcome.fold(engine.step(end, &Input::Tick, Loaded::Nothing), &[]);
@@ -197,8 +174,8 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let incidents = outcome.write(&plan.out)?;
     let held = outcome.alerts.values().filter(|a| a.incident.is_none()).count() as u64;
     let summary = Summary {
-        events: read,
-        rejected,
+        events: read + recording.rejected,
+        rejected: recording.rejected,
         alerts: outcome.alerts.len() as u64,
         held,
         incidents,

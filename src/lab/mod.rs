@@ -2,4 +2,9 @@
 
 pub mod backtest;
 pub mod built_in;
+pub mod demo;
+pub mod estate;
 pub mod files;
+pub mod recording;
+pub mod score;
+pub mod storm;

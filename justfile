@@ -1,0 +1,16 @@
+# Formats, lints, the quick tests: under a minute once built.
+check:
+    cargo fmt --check
+    cargo clippy --quiet --all-targets -- -D warnings
+    cargo nextest run -E 'not test(/restart_before_any/)'
+
+# Everything, installing what is missing.
+test:
+    bash tests/run.sh
+
+ci:
+    bash .ci/run
+
+# Score a folder of labelled storms, for example one made by a generator.
+backtest storm out:
+    cargo run --release -- backtest --topology {{storm}}/cmdb.json.gz --events {{storm}}/alerts.jsonl.gz --mapping rules/mappings/stormgen.yaml --out {{out}}
