@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
+
+use super::alertmanager::AlertmanagerRules;
 use super::mapping::Mapping;
 use super::severity::{SeverityMap, SeverityMaps};
 
@@ -15,10 +18,22 @@ pub enum FormatError {
     Value { place: String, field: String, cause: String },
 }
 
-impl FormatError {
-    pub(super) fn yaml(place: &str, cause: &dyn std::fmt::Display) -> Self {
-        Self::Yaml { place: place.into(), cause: cause.to_string() }
+/// The largest file of rules, in bytes.
+const FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Anchors and aliases in one file.
+const ANCHORS_MAX: usize = 100;
+
+/// Reads YAML within bounds. Only `true` and `false` are booleans: `n`, `on` and `yes` are names of fields too.
+pub(super) fn read_yaml<T: DeserializeOwned>(place: &str, yaml: &str) -> Result<T, FormatError> {
+    let failed = |cause: String| FormatError::Yaml { place: place.into(), cause };
+    if yaml.len() > FILE_BYTES_MAX {
+        return Err(failed(format!("larger than {FILE_BYTES_MAX} bytes: split it")));
     }
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        budget: serde_saphyr::budget! { max_anchors: ANCHORS_MAX, max_aliases: ANCHORS_MAX },
+    };
+    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| failed(error.to_string()))
 }
 
 /// A file's name, for messages, and its text.
@@ -30,35 +45,80 @@ macro_rules! rules {
     };
 }
 
-const SEVERITIES: &[File<'static>] = rules![];
+const SEVERITIES: &[File<'static>] = rules![
+    "rules/severity/aliyun-arms.yaml",
+    "rules/severity/aliyun-prometheus.yaml",
+    "rules/severity/aliyun-sls.yaml",
+    "rules/severity/azure.yaml",
+    "rules/severity/baidu-bcm.yaml",
+    "rules/severity/blueking.yaml",
+    "rules/severity/ctyun.yaml",
+    "rules/severity/flashduty.yaml",
+    "rules/severity/grafana.yaml",
+    "rules/severity/guance.yaml",
+    "rules/severity/huawei-ces.yaml",
+    "rules/severity/huawei-lts-aom.yaml",
+    "rules/severity/jdcloud.yaml",
+    "rules/severity/nightingale.yaml",
+    "rules/severity/oceanbase.yaml",
+    "rules/severity/open-falcon.yaml",
+    "rules/severity/prometheus.yaml",
+    "rules/severity/ruixiangyun.yaml",
+    "rules/severity/servicenow.yaml",
+    "rules/severity/syslog.yaml",
+    "rules/severity/zabbix.yaml",
+];
 
-const MAPPINGS: &[File<'static>] = rules!["rules/mappings/stormgen.yaml"];
+const MAPPINGS: &[File<'static>] = rules![
+    "rules/mappings/flashduty.yaml",
+    "rules/mappings/nightingale.yaml",
+    "rules/mappings/stormgen.yaml",
+    "rules/mappings/zabbix.yaml",
+];
+
+const ALERTMANAGER: &[File<'static>] = rules!["rules/alertmanager.yaml"];
+
+/// A site's own files, read by whoever may read files.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Files<'a> {
+    pub severities: &'a [File<'a>],
+    pub mappings: &'a [File<'a>],
+    /// At most one; it replaces the built-in one.
+    pub alertmanager: &'a [File<'a>],
+}
 
 /// All formats of one version of the rules.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Formats {
     pub severities: SeverityMaps,
+    pub alertmanager: AlertmanagerRules,
     mappings: BTreeMap<String, Mapping>,
 }
 
 impl Formats {
     /// What is compiled in.
     pub fn built_in() -> Self {
-        Self::with(&[], &[]).expect("the built-in formats are tested")
+        Self::with(&Files::default()).expect("the built-in formats are tested")
     }
 
     /// The built-in formats and a site's own files; a site's map or mapping replaces the built-in one of its name.
-    pub fn with(severities: &[File<'_>], mappings: &[File<'_>]) -> Result<Self, Vec<FormatError>> {
+    /// Returns every error of every file.
+    pub fn with(files: &Files<'_>) -> Result<Self, Vec<FormatError>> {
         let mut errors = Vec::new();
+        let mut keep = |error| errors.push(error);
         let mut maps = Vec::new();
-        for (place, yaml) in SEVERITIES.iter().chain(severities) {
-            SeverityMap::parse(place, yaml).map_or_else(|error| errors.push(error), |map| maps.push(map));
+        for (place, yaml) in SEVERITIES.iter().chain(files.severities) {
+            SeverityMap::parse(place, yaml).map_or_else(&mut keep, |map| maps.push(map));
         }
-        let mut formats = Self { severities: SeverityMaps::of(maps), mappings: BTreeMap::new() };
-        for (place, yaml) in MAPPINGS.iter().chain(mappings) {
+        let mut alertmanager = AlertmanagerRules::default();
+        for (place, yaml) in ALERTMANAGER.iter().chain(files.alertmanager) {
+            AlertmanagerRules::parse(place, yaml).map_or_else(&mut keep, |rules| alertmanager = rules);
+        }
+        let mut formats = Self { severities: SeverityMaps::of(maps), alertmanager, mappings: BTreeMap::new() };
+        for (place, yaml) in MAPPINGS.iter().chain(files.mappings) {
             match Mapping::parse(place, yaml).and_then(|mapping| formats.known_map(place, mapping)) {
                 Ok(mapping) => drop(formats.mappings.insert(mapping.mapping.clone(), mapping)),
-                Err(error) => errors.push(error),
+                Err(error) => keep(error),
             }
         }
         if errors.is_empty() { Ok(formats) } else { Err(errors) }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::formats::FormatError;
+use super::formats::{FormatError, read_yaml};
 use super::json::Node;
 use super::path::{Path, Place};
 use super::reader::{Opened, Reader, bad_time, body_error, canonical, open};
-use super::severity::SeverityMap;
+use super::severity::{SeverityMap, Words};
 use super::times::TimeFormat;
 use super::value::{FromValue, OrValue, Value};
 use super::{Body, BodyError, Context, Decoded};
@@ -156,7 +156,7 @@ pub enum Shape {
 impl Mapping {
     /// Reads one YAML file; `place` is named in errors.
     pub fn parse(place: &str, yaml: &str) -> Result<Self, FormatError> {
-        let mut mapping: Self = serde_saphyr::from_str(yaml).map_err(|error| FormatError::yaml(place, &error))?;
+        let mut mapping: Self = read_yaml(place, yaml)?;
         let value_error =
             |field: &str, cause: String| FormatError::Value { place: place.into(), field: field.into(), cause };
         let event = &mut mapping.event;
@@ -298,7 +298,10 @@ impl Mapping {
         if let Some(OrValue(severity)) = &self.event.severity {
             let named = severity.uses.as_deref().and_then(|name| reader.context.severities.named(name));
             match severity.from.text(place) {
-                Some(word) => reader.severity(event, &word, severity.words.as_ref().or(named)),
+                Some(word) => {
+                    let words = severity.words.as_ref().or(named).map_or(Words::BySource(None), Words::By);
+                    reader.severity(event, &word, words);
+                }
                 None => event.severity = severity.default.unwrap_or_default(),
             }
         }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Node, Pairs, Str};
 use super::reader::{Reader, bad_time, body_error, open};
-use super::severity::from_otel_number;
+use super::severity::{Words, from_otel_number};
 use super::times::Moment;
 use super::{Body, BodyError, Context, Decoded};
 use crate::domain::event::{Event, EventType, MetricRef, ObjectRef, Side, Signal, Status};
@@ -21,7 +21,7 @@ pub const DECODER: &str = "native";
 
 /// An event as it is written. Also the `data` of our CloudEvents.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an event as a JSON object")]
 pub(super) struct Written<'a> {
     #[serde(borrow)]
     pub id: Option<Str<'a>>,
@@ -128,7 +128,7 @@ impl<'a> Written<'a> {
         event.id = reader.identity(plain(&self.id));
         event.status = self.status.unwrap_or_default();
         self.times(reader, &mut event)?;
-        reader.severity(&mut event, plain(&self.severity), None);
+        reader.severity(&mut event, plain(&self.severity), Words::Ours);
         if let Some(word) = &self.source_severity {
             event.source_severity = reader.text(&word.0, limits.label_key_chars);
         }
@@ -184,13 +184,13 @@ impl<'a> Written<'a> {
         event.annotations.extend(annotations);
     }
 
-    /// Fills in a severity where the event has none: the word, or else OpenTelemetry's number.
-    pub fn default_severity(&mut self, word: Option<Str<'a>>, number: Option<u8>) {
-        if self.severity.is_some() {
-            return;
+    /// Fills in a severity where the event has none: OpenTelemetry's number, or else the sender's word.
+    pub fn default_severity(&mut self, number: Option<u8>, word: &'a str) {
+        if self.severity.is_none() && (number.is_some() || !word.is_empty()) {
+            let by_number = number.map(|number| from_otel_number(number).as_str());
+            self.severity = Some(Str(Cow::Borrowed(by_number.unwrap_or(word))));
+            self.source_severity = Some(Str(Cow::Borrowed(word))).filter(|word| !word.0.is_empty());
         }
-        let by_number = || number.map(|number| Str(Cow::Borrowed(from_otel_number(number).as_str())));
-        self.severity = word.or_else(by_number);
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::json::{Capped, Pairs, TOO_MANY};
 use super::limits::{cut, cut_bytes, cut_identity, shown};
-use super::severity::SeverityMap;
+use super::severity::{SeverityMap, Words};
 use super::text::{self, TextEncoding};
 use super::{Body, BodyError, Context, Counts, Decoded, Rejected};
 use crate::domain::event::Event;
@@ -146,11 +146,6 @@ impl<'c> Reader<'c> {
         self.out.rejected.push(Rejected { index, letter });
     }
 
-    /// How many events the body had so far.
-    pub fn seen(&self) -> usize {
-        self.out.events.len() + self.out.rejected.len()
-    }
-
     /// The counters, for what only one format can count.
     pub fn counts(&mut self) -> &mut Counts {
         &mut self.out.counts
@@ -179,11 +174,12 @@ impl<'c> Reader<'c> {
         text.filter(|text| !text.is_empty()).map(|text| self.identity(text))
     }
 
-    /// Labels or annotations: at most so many, the first ones by key; keys and values cut. Empty values are none.
+    /// Labels or annotations: at most so many, the first ones by key; keys and values cut. An
+    /// empty key or value is none.
     pub fn pairs<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> BTreeMap<Box<str>, Box<str>> {
         let limits = self.context.limits;
         let mut kept: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(8);
-        for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+        for (key, value) in pairs.filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
             if kept.len() == limits.labels {
                 self.cut = true;
                 break;
@@ -207,16 +203,17 @@ impl<'c> Reader<'c> {
         kept
     }
 
-    /// What a severity word means: by the given map, else by the source's own, else by our own words. An unknown word
-    /// is `indeterminate` and counted; no word is `indeterminate`.
-    pub fn severity(&mut self, event: &mut Event, word: &str, map: Option<&SeverityMap>) {
+    /// What a severity word means. An unknown word is `indeterminate` and counted; no word is `indeterminate`.
+    pub fn severity(&mut self, event: &mut Event, word: &str, words: Words<'_>) {
         if word.is_empty() {
             return;
         }
         event.source_severity = self.text(word, self.context.limits.label_key_chars);
-        let meant = match map.or(self.source_map) {
-            Some(map) => map.get(word),
-            None => Severity::parse(word).or_else(|| Severity::parse(&word.trim().to_lowercase())),
+        let ours = || Severity::parse(word).or_else(|| Severity::parse(&word.trim().to_lowercase()));
+        let meant = match (words, self.source_map) {
+            (Words::By(map), _) | (Words::BySource(_), Some(map)) | (Words::BySource(Some(map)), None) => map.get(word),
+            (Words::Ours, map) => ours().or_else(|| map?.get(word)),
+            (Words::BySource(None), None) => ours(),
         };
         self.out.counts.unmapped_severity += u64::from(meant.is_none());
         event.severity = meant.unwrap_or_default();
@@ -264,8 +261,8 @@ impl<'c> Reader<'c> {
         if event.severity == Severity::Cleared {
             event.status = crate::domain::event::Status::Resolved;
         }
-        event.truncated = was_cut;
-        self.out.counts.truncated += u64::from(was_cut);
+        self.out.counts.truncated += u64::from(was_cut && !event.truncated);
+        event.truncated |= was_cut;
         Ok(event)
     }
 }
@@ -300,6 +297,9 @@ fn short(mut why: Reject) -> Reject {
 
 /// A time that cannot be read.
 pub(super) fn bad_time(field: &str, text: &str) -> Reject {
+    if text.is_empty() {
+        return Reject::BadTime(format!("{field} is missing: send RFC 3339, such as 2026-01-05T08:00:03+08:00"));
+    }
     Reject::BadTime(format!(
         "{field} {} is not a time between 1970 and 9999: send RFC 3339, such as 2026-01-05T08:00:03+08:00, or a whole \
          number since 1970",
@@ -336,7 +336,7 @@ fn escape_into(text: &mut String, part: &str, special: &str) {
 
 impl Pairs<'_> {
     /// The pairs as plain text, in the order of the keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
     }
 }

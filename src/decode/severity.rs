@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde::Deserialize;
 
-use super::formats::FormatError;
+use super::formats::{FormatError, read_yaml};
 use crate::domain::severity::Severity;
 
 /// The words of one kind of source.
@@ -15,6 +15,9 @@ use crate::domain::severity::Severity;
 pub struct SeverityMap {
     /// What mappings and people call this map.
     pub name: String,
+    /// One sentence for people.
+    #[serde(default)]
+    pub about: String,
     /// The sources whose events it is for, `*` and `?` allowed; empty: only where a mapping names it.
     #[serde(default)]
     sources: Vec<String>,
@@ -27,7 +30,7 @@ pub struct SeverityMap {
 impl SeverityMap {
     /// Reads one YAML file; `place` is named in errors.
     pub fn parse(place: &str, yaml: &str) -> Result<Self, FormatError> {
-        let mut map: Self = serde_saphyr::from_str(yaml).map_err(|error| FormatError::yaml(place, &error))?;
+        let mut map: Self = read_yaml(place, yaml)?;
         map.words = map.words.into_iter().map(|(word, severity)| (folded(&word), severity)).collect();
         map.sources_regex = map.sources.iter().map(|pattern| glob(pattern)).collect::<Result<_, _>>().map_err(
             |error: regex::Error| FormatError::Value {
@@ -58,6 +61,17 @@ fn folded(word: &str) -> String {
 fn glob(pattern: &str) -> Result<Regex, regex::Error> {
     let pattern = regex::escape(pattern).replace(r"\*", ".*").replace(r"\?", ".");
     Regex::new(&format!(r"\A(?s:{pattern})\z"))
+}
+
+/// By which map a word is read.
+#[derive(Clone, Copy, Debug)]
+pub enum Words<'a> {
+    /// Our own words; what is none of them, by the source's own map.
+    Ours,
+    /// This map and no other.
+    By(&'a SeverityMap),
+    /// The source's own map, or else this one, or else our own words.
+    BySource(Option<&'a SeverityMap>),
 }
 
 /// All severity maps, by name.
