@@ -9,3 +9,4 @@ pub mod decode;
 pub mod domain;
 pub mod engine;
 pub mod lab;
+pub mod projection;
