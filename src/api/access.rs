@@ -84,7 +84,9 @@ impl Caller {
     pub fn whole_tenant(&self) -> Result<(), ApiError> {
         match self.orgs {
             None => Ok(()),
-            Some(_) => Err(ApiError::Forbidden("this is counted per tenant and needs a credential for all organisations")),
+            Some(_) => {
+                Err(ApiError::Forbidden("this is counted per tenant and needs a credential for all organisations"))
+            }
         }
     }
 }

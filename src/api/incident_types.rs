@@ -7,7 +7,9 @@ use utoipa::ToSchema;
 
 use super::lang::{Lang, Text};
 use super::sentences;
-use super::words::{AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord};
+use super::words::{
+    AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord,
+};
 use crate::domain::alert::AlertView;
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry};

@@ -19,3 +19,6 @@ pub mod session;
 pub mod shield;
 pub mod state;
 pub mod words;
+
+#[cfg(test)]
+pub mod tests;

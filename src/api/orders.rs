@@ -48,7 +48,7 @@ pub struct OrderBody {
 }
 
 /// What a person says about a root cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RootVerdict {
     Set,

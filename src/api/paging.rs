@@ -52,7 +52,10 @@ pub fn read_cursor(text: Option<&str>) -> Result<Option<(i64, u64)>, ApiError> {
 }
 
 /// Reads a cursor of a newest-first list.
-pub fn read_place<I>(text: Option<&str>, id: impl Fn(u64) -> I) -> Result<Option<(Reverse<Timestamp>, Reverse<I>)>, ApiError> {
+pub fn read_place<I>(
+    text: Option<&str>,
+    id: impl Fn(u64) -> I,
+) -> Result<Option<(Reverse<Timestamp>, Reverse<I>)>, ApiError> {
     Ok(read_cursor(text)?.map(|(at, n)| (Reverse(Timestamp(at)), Reverse(id(n)))))
 }
 
@@ -60,5 +63,6 @@ pub fn read_place<I>(text: Option<&str>, id: impl Fn(u64) -> I) -> Result<Option
 pub fn read_time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     let Some(text) = text else { return Ok(None) };
     let read = Timestamp::parse(text);
-    read.map(Some).ok_or_else(|| ApiError::Bad(format!("{name}: not a time; write RFC 3339, for example 2026-01-05T08:00:00Z")))
+    read.map(Some)
+        .ok_or_else(|| ApiError::Bad(format!("{name}: not a time; write RFC 3339, for example 2026-01-05T08:00:00Z")))
 }

@@ -64,7 +64,9 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("已知背景噪声：{of} 次中有 {n} 次为孤立告警"),
             format!("known background noise: {n} of {of} episodes were lone alerts"),
         ),
-        EvidenceTerm::Rule => Text::new(format!("规则{}判定", about_zh(about)), format!("a rule{} said so", about_en(" ", about))),
+        EvidenceTerm::Rule => {
+            Text::new(format!("规则{}判定", about_zh(about)), format!("a rule{} said so", about_en(" ", about)))
+        }
         EvidenceTerm::Person => {
             Text::new(format!("人工判定{}", about_zh(about)), format!("a person said so{}", about_en(": ", about)))
         }
@@ -94,11 +96,8 @@ pub fn headline(incident: &IncidentView) -> Text {
         n => format!("影响 {cis} 个配置项、{alerts} 条告警、{n} 项业务"),
     };
     let served = i64::try_from(services).unwrap_or(i64::MAX);
-    let mut reach_en = format!(
-        "{alerts} {} on {cis} {}",
-        plural(alerts.into(), "alert", "alerts"),
-        plural(cis.into(), "CI", "CIs")
-    );
+    let mut reach_en =
+        format!("{alerts} {} on {cis} {}", plural(alerts.into(), "alert", "alerts"), plural(cis.into(), "CI", "CIs"));
     if services > 0 {
         reach_en += &format!(", {services} {} affected", plural(served, "service", "services"));
     }
@@ -109,14 +108,18 @@ pub fn headline(incident: &IncidentView) -> Text {
                 (false, true) => ("推断根因（自身无告警）", "Inferred root cause (silent)"),
                 (false, false) => ("疑似根因", "Probable root cause"),
             };
-            Text::new(format!("{sure_zh}：{}；{reach_zh}", root.ci.name), format!("{sure_en}: {}; {reach_en}", root.ci.name))
+            Text::new(
+                format!("{sure_zh}：{}；{reach_zh}", root.ci.name),
+                format!("{sure_en}: {}; {reach_en}", root.ci.name),
+            )
         }
         None => Text::new(format!("根因未知；{reach_zh}"), format!("Root cause unknown; {reach_en}")),
     }
 }
 
 fn severity_of(rank: i64) -> (&'static str, &'static str) {
-    let word = usize::try_from(rank).ok().and_then(|i| SeverityWord::ALL.get(i)).unwrap_or(&SeverityWord::Indeterminate);
+    let word =
+        usize::try_from(rank).ok().and_then(|i| SeverityWord::ALL.get(i)).unwrap_or(&SeverityWord::Indeterminate);
     (word.label(super::lang::Lang::Zh), word.word())
 }
 

@@ -39,11 +39,24 @@ impl fmt::Display for FeedId {
 /// What changed.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    Incident { incident: Arc<IncidentView>, joined: Vec<AlertId>, left: Vec<AlertId> },
-    Timeline { incident: IncidentId, entry: TimelineEntry },
-    Silence { id: SilenceId },
+    Incident {
+        incident: Arc<IncidentView>,
+        joined: Vec<AlertId>,
+        left: Vec<AlertId>,
+    },
+    Timeline {
+        incident: IncidentId,
+        entry: TimelineEntry,
+    },
+    Silence {
+        id: SilenceId,
+    },
     /// The end of the command with this journal sequence; shown to its actor only.
-    Command { journal_seq: u64, actor: Box<str>, refused: Option<Box<str>> },
+    Command {
+        journal_seq: u64,
+        actor: Box<str>,
+        refused: Option<Box<str>>,
+    },
 }
 
 /// One change with its place and who may see it.

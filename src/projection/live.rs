@@ -130,11 +130,7 @@ fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effec
             let command = match &step.input {
                 Some(Input::Command(command)) => Some(command),
                 Some(
-                    Input::Batch(_)
-                    | Input::Topology { .. }
-                    | Input::Policy { .. }
-                    | Input::Delivered(_)
-                    | Input::Tick,
+                    Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick,
                 )
                 | None => None,
             };
