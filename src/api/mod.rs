@@ -6,9 +6,11 @@
 
 pub mod access;
 pub mod feed;
+pub mod graph;
 pub mod incident_types;
 pub mod incidents;
 pub mod lang;
+pub mod layout;
 pub mod numbers;
 pub mod orders;
 pub mod paging;

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::access::{Open, Role, authenticate, guard};
 use super::problem::ApiError;
 use super::state::Api;
-use super::{feed, incidents, numbers, orders, session, shield};
+use super::{feed, graph, incidents, numbers, orders, session, shield};
 
 /// Everyone who reads.
 const READ: Open = Open::To(&[Role::Viewer, Role::Operator, Role::Analyst, Role::Admin]);
@@ -38,6 +38,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,   routes!(incidents::list)),
         entry(READ,   routes!(incidents::one)),
         entry(READ,   routes!(incidents::members)),
+        entry(READ,   routes!(graph::graph)),
         entry(HANDLE, routes!(orders::order)),
         entry(READ,   routes!(orders::command)),
         entry(READ,   routes!(incidents::alerts)),

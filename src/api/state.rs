@@ -9,6 +9,7 @@ use super::access::Authenticate;
 use super::session::Sessions;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
+use crate::domain::topology::Topology;
 use crate::engine::input::{Command, DeadLetter};
 use crate::projection::live::Live;
 
@@ -48,6 +49,8 @@ pub struct Api {
     pub live: Arc<Live>,
     pub auth: Arc<dyn Authenticate>,
     pub writes: Arc<dyn Writes>,
+    /// The topology that is valid now.
+    pub topology: Arc<dyn Fn(&TenantId) -> Arc<Topology> + Send + Sync>,
     pub sessions: Sessions,
     pub settings: Settings,
     /// The machine's clock, for sessions only; numbers use the newest stamp.

@@ -99,6 +99,7 @@ impl Bench {
             live: Arc::new(Live::default()),
             auth: Arc::new(Tokens),
             writes: written.clone(),
+            topology: Arc::new(|_| crate::domain::topology::Topology::none()),
             sessions: Default::default(),
             settings: Settings { secure_cookies: false, open_metrics: false, base_url: "http://hw".into() },
             now: Arc::new(move || now),

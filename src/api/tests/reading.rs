@@ -112,3 +112,30 @@ async fn the_document_has_every_route_and_every_type_it_names() {
         assert!(document["components"]["schemas"].get(name).is_some(), "schema {name} is missing");
     }
 }
+
+#[tokio::test]
+async fn the_graph_is_layered_stable_and_bounded() {
+    let bench = Bench::empty(T0);
+    let root = ci("sw", "sw", "switch", Area::Facility, "tax");
+    let members: Vec<_> = (0..400u64)
+        .map(|n| {
+            let ci = ci(&format!("h{n:03}"), &format!("h{n}"), "server", Area::Cloud, "tax");
+            alert(n, "Down", Severity::Major, ci, T0)
+        })
+        .collect();
+    let mut view = incident(1, &root, &members, T0);
+    view.path.truncate(50);
+    bench.api.live.apply(&opening(1, view, members));
+    let graph = bench.get("viewer", "/api/v1/incidents/i1/graph").await.json();
+    let nodes = graph["nodes"].as_array().unwrap();
+    assert_eq!((graph["total"].as_u64(), graph["aggregated"].as_bool()), (Some(401), Some(true)));
+    assert_eq!(nodes.len(), 301);
+    let node = |id: &str| nodes.iter().find(|n| n["id"] == id).unwrap();
+    assert_eq!(node("class:server")["count"], 101);
+    assert_eq!(node("sw")["is_root"], true);
+    assert!(node("sw")["y"].as_i64() > node("h000")["y"].as_i64(), "the facility is below what it carries");
+    assert_eq!(graph["edges"].as_array().unwrap().iter().filter(|e| e["kind"] == "spread").count(), 50);
+    let places: std::collections::BTreeSet<_> = nodes.iter().map(|n| (n["x"].as_i64(), n["y"].as_i64())).collect();
+    assert_eq!(places.len(), nodes.len(), "no two nodes in one place");
+    assert_eq!(bench.get("viewer", "/api/v1/incidents/i1/graph").await.json(), graph);
+}
