@@ -5,7 +5,9 @@
 //! correlate → root cause → lifecycle → route), one outbox record commits the decision (`outbox`), then it is
 //! delivered (`delivery`) and shown (`projection`, `api`, `console`). Analysts run the same engine in `lab`.
 
+pub mod api;
 pub mod decode;
 pub mod domain;
 pub mod engine;
 pub mod lab;
+pub mod projection;

@@ -1,0 +1,399 @@
+//! Incidents and alerts as the API shows them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::lang::{Lang, Text};
+use super::sentences;
+use super::words::{
+    AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord,
+};
+use crate::domain::alert::AlertView;
+use crate::domain::ci::CiRef;
+use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry};
+use crate::domain::mute::MutedBy;
+use crate::projection::alerts::AlertRow;
+use crate::projection::counts::mute_word;
+
+/// A configuration item, enough to show it.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Ci {
+    pub id: String,
+    pub name: String,
+    pub class: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area: Option<AreaWord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org: Option<String>,
+}
+
+impl From<&CiRef> for Ci {
+    fn from(ci: &CiRef) -> Self {
+        Self {
+            id: ci.id.to_string(),
+            name: ci.name.to_string(),
+            class: ci.class.to_string(),
+            area: ci.area.map(Into::into),
+            org: ci.org.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// One term of a candidate's score.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct EvidenceItem {
+    /// The term's word, for example `coverage`.
+    #[schema(value_type = String)]
+    pub term: crate::domain::incident::EvidenceTerm,
+    /// Contribution, per mille of log-odds; may be negative.
+    pub points: i32,
+    pub n: i64,
+    pub of: i64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    pub text: Text,
+}
+
+impl EvidenceItem {
+    /// The term with its sentence; `ci` is the name of the candidate.
+    pub fn of(evidence: &Evidence, ci: &str) -> Self {
+        Self {
+            term: evidence.term,
+            points: evidence.points,
+            n: evidence.n,
+            of: evidence.of,
+            about: evidence.about.to_string(),
+            text: sentences::evidence(evidence, ci),
+        }
+    }
+}
+
+/// A CI that may have started the incident.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CandidateItem {
+    /// 1 is the root cause.
+    pub rank: usize,
+    pub ci: Ci,
+    /// Its first alert, when it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
+    /// It has no alert of its own.
+    pub inferred: bool,
+    /// Share of the posterior, per mille.
+    pub score: i32,
+    /// A person rejected it.
+    pub rejected: bool,
+    pub reason: Text,
+    pub evidence: Vec<EvidenceItem>,
+}
+
+impl CandidateItem {
+    fn of(rank: usize, candidate: &Candidate) -> Self {
+        Self {
+            rank,
+            ci: (&candidate.ci).into(),
+            alert: candidate.alert.map(|id| id.to_string()),
+            inferred: candidate.inferred,
+            score: candidate.score,
+            rejected: candidate.rejected,
+            reason: sentences::reason(candidate),
+            evidence: candidate.evidence.iter().map(|e| EvidenceItem::of(e, &candidate.ci.name)).collect(),
+        }
+    }
+}
+
+/// One step of the propagation path: `effect` was hit through `cause`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct PathItem {
+    pub cause: Ci,
+    pub effect: Ci,
+    pub relation: String,
+}
+
+impl From<&PathStep> for PathItem {
+    fn from(step: &PathStep) -> Self {
+        Self { cause: (&step.cause).into(), effect: (&step.effect).into(), relation: step.relation.to_string() }
+    }
+}
+
+/// A change shortly before the incident.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ChangeItem {
+    pub ci: Ci,
+    pub at: String,
+    pub title: String,
+    pub source: String,
+}
+
+impl From<&ChangeView> for ChangeItem {
+    fn from(change: &ChangeView) -> Self {
+        Self {
+            ci: (&change.ci).into(),
+            at: change.at.to_string(),
+            title: change.title.to_string(),
+            source: change.source.to_string(),
+        }
+    }
+}
+
+/// One line of a timeline.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TimelineItem {
+    pub at: String,
+    /// A user's name, or `headwater`.
+    pub actor: String,
+    pub kind: TimelineWord,
+    pub label: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+impl TimelineItem {
+    /// The entry with its label.
+    pub fn of(entry: &TimelineEntry, lang: Lang) -> Self {
+        let kind = TimelineWord::from(entry.kind);
+        Self {
+            at: entry.at.to_string(),
+            actor: entry.actor.to_string(),
+            kind,
+            label: kind.label(lang),
+            detail: entry.detail.to_string(),
+        }
+    }
+}
+
+/// The root cause in a list row.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RootItem {
+    pub ci: Ci,
+    pub inferred: bool,
+    pub confirmed: bool,
+    /// Share of the posterior, per mille.
+    pub score: i32,
+}
+
+/// An incident's row in a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct IncidentItem {
+    pub id: String,
+    /// Permanent link to its page.
+    pub url: String,
+    pub version: u32,
+    pub title: String,
+    pub headline: Text,
+    pub state: IncidentStateWord,
+    pub state_label: &'static str,
+    pub progress: ProgressWord,
+    pub progress_label: &'static str,
+    pub severity: SeverityWord,
+    pub severity_label: &'static str,
+    pub priority: PriorityWord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub area: Option<AreaWord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<RootItem>,
+    pub alert_count: u32,
+    pub firing_count: u32,
+    pub event_count: u64,
+    pub ci_count: u32,
+    pub services: Vec<String>,
+    pub orgs: Vec<String>,
+    pub first_alert_at: String,
+    pub opened_at: String,
+    pub updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignee: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovered_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
+}
+
+impl IncidentItem {
+    /// The row of an incident.
+    pub fn of(view: &IncidentView, lang: Lang, base_url: &str) -> Self {
+        let (state, progress, severity) =
+            (IncidentStateWord::from(view.state), ProgressWord::from(view.progress), SeverityWord::from(view.severity));
+        let time = |at: Option<crate::domain::time::Timestamp>| at.map(|at| at.to_string());
+        Self {
+            id: view.id.to_string(),
+            url: format!("{base_url}/incidents/{}", view.id),
+            version: view.version,
+            title: view.title.to_string(),
+            headline: sentences::headline(view),
+            state,
+            state_label: state.label(lang),
+            progress,
+            progress_label: progress.label(lang),
+            severity,
+            severity_label: severity.label(lang),
+            priority: view.priority.into(),
+            area: view.area.map(Into::into),
+            root: view.candidates.first().map(|c| RootItem {
+                ci: (&c.ci).into(),
+                inferred: c.inferred,
+                confirmed: view.root_confirmed,
+                score: c.score,
+            }),
+            alert_count: view.alert_count,
+            firing_count: view.firing_count,
+            event_count: view.event_count,
+            ci_count: view.ci_count,
+            services: view.services.iter().map(ToString::to_string).collect(),
+            orgs: view.orgs.iter().map(ToString::to_string).collect(),
+            first_alert_at: view.first_alert_at.to_string(),
+            opened_at: view.opened_at.to_string(),
+            updated_at: view.updated_at.to_string(),
+            acknowledged_at: time(view.acknowledged_at),
+            acknowledged_by: view.acknowledged_by.as_ref().map(ToString::to_string),
+            assignee: view.assignee.as_ref().map(ToString::to_string),
+            snoozed_until: time(view.snoozed_until),
+            recovered_at: time(view.recovered_at),
+            closed_at: time(view.closed_at),
+            merged_into: view.merged_into.map(|id| id.to_string()),
+        }
+    }
+}
+
+/// An incident with everything but its members, which are paged.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct IncidentDetail {
+    #[serde(flatten)]
+    pub incident: IncidentItem,
+    /// Best first; the first one is the root cause.
+    pub candidates: Vec<CandidateItem>,
+    /// From the root outwards.
+    pub path: Vec<PathItem>,
+    pub changes: Vec<ChangeItem>,
+    /// Oldest first.
+    pub timeline: Vec<TimelineItem>,
+    /// Older timeline entries that only the history has.
+    pub timeline_cut: u64,
+    pub topology_version: u64,
+    pub ruleset_version: u64,
+    /// The feed's newest change when this was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
+}
+
+impl IncidentDetail {
+    /// The page of an incident.
+    pub fn of<'a>(
+        view: &IncidentView,
+        timeline: impl Iterator<Item = &'a TimelineEntry>,
+        lang: Lang,
+        base_url: &str,
+    ) -> Self {
+        Self {
+            incident: IncidentItem::of(view, lang, base_url),
+            candidates: view.candidates.iter().enumerate().map(|(i, c)| CandidateItem::of(i + 1, c)).collect(),
+            path: view.path.iter().map(Into::into).collect(),
+            changes: view.changes.iter().map(Into::into).collect(),
+            timeline: timeline.map(|entry| TimelineItem::of(entry, lang)).collect(),
+            timeline_cut: 0,
+            topology_version: view.topology_version,
+            ruleset_version: view.ruleset_version,
+            feed: None,
+        }
+    }
+}
+
+/// Who muted an alert.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MuteItem {
+    /// silence, maintenance, ci_state, inhibition, flapping or rule.
+    pub kind: &'static str,
+    /// The silence, window or rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The alert that explains this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
+}
+
+impl From<&MutedBy> for MuteItem {
+    fn from(by: &MutedBy) -> Self {
+        let (id, alert) = match by {
+            MutedBy::Silence { id } => (Some(id.to_string()), None),
+            MutedBy::Maintenance { id } => (Some(id.to_string()), None),
+            MutedBy::Inhibition { rule, source } => (Some(rule.to_string()), Some(source.to_string())),
+            MutedBy::Rule { rule } => (Some(rule.to_string()), None),
+            MutedBy::CiState | MutedBy::Flapping => (None, None),
+        };
+        Self { kind: mute_word(by), id, alert }
+    }
+}
+
+/// One alert.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AlertItem {
+    pub id: String,
+    pub source: String,
+    pub name: String,
+    pub title: String,
+    pub severity: SeverityWord,
+    pub severity_label: &'static str,
+    pub state: AlertStateWord,
+    pub state_label: &'static str,
+    /// Absent: the CMDB does not know the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ci: Option<Ci>,
+    pub object: String,
+    pub labels: BTreeMap<String, String>,
+    /// By our clock.
+    pub first_seen: String,
+    pub last_seen: String,
+    /// By the source's clock.
+    pub starts_at: String,
+    /// Events folded into it.
+    pub count: u64,
+    pub muted_by: Vec<MuteItem>,
+    pub flapping: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident: Option<String>,
+    /// Firing, but waiting for evidence before it becomes an incident.
+    pub held: bool,
+}
+
+impl AlertItem {
+    /// The alert as the live view has it.
+    pub fn of_row(row: &AlertRow, lang: Lang) -> Self {
+        Self { count: row.count(), last_seen: row.last_seen.to_string(), ..Self::of(&row.view, lang) }
+    }
+
+    /// The alert as the engine told it.
+    pub fn of(view: &AlertView, lang: Lang) -> Self {
+        let (severity, state) = (SeverityWord::from(view.severity), AlertStateWord::from(view.state));
+        Self {
+            id: view.id.to_string(),
+            source: view.source.to_string(),
+            name: view.name.to_string(),
+            title: view.title.to_string(),
+            severity,
+            severity_label: severity.label(lang),
+            state,
+            state_label: state.label(lang),
+            ci: view.ci.as_ref().map(Into::into),
+            object: view.object.to_string(),
+            labels: view.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+            first_seen: view.first_seen.to_string(),
+            last_seen: view.last_seen.to_string(),
+            starts_at: view.starts_at.to_string(),
+            count: view.count,
+            muted_by: view.muted_by.iter().map(Into::into).collect(),
+            flapping: view.flapping,
+            incident: view.incident.map(|id| id.to_string()),
+            held: view.held,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Incidents and alerts: lists, pages, members. What memory has forgotten is read from the history.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::access::Caller;
+use super::incident_types::{AlertItem, IncidentDetail, IncidentItem};
+use super::lang::Lang;
+use super::paging::{self, Listed, cursor, read_place, read_time};
+use super::problem::{ApiError, Id, Params, Problem};
+use super::state::Api;
+use super::words::{AlertStateWord, AreaWord, IncidentStateWord, ProgressWord, SeverityWord};
+use crate::domain::ids::{AlertId, IncidentId};
+use crate::projection::alerts::AlertFilter;
+use crate::projection::board::{self, Incident, IncidentFilter};
+
+/// Filters of the incident list. Lists: repeat the key; values of one key are alternatives.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct IncidentQuery {
+    pub state: Vec<IncidentStateWord>,
+    pub progress: Vec<ProgressWord>,
+    pub severity: Vec<SeverityWord>,
+    pub area: Vec<AreaWord>,
+    pub org: Vec<String>,
+    pub source: Vec<String>,
+    /// Id of the root cause's or a member's CI.
+    pub ci: Option<String>,
+    pub assignee: Option<String>,
+    /// Part of title, id, root cause or service; any case.
+    pub q: Option<String>,
+    /// Opened at or after (RFC 3339).
+    pub since: Option<String>,
+    /// Opened before (RFC 3339).
+    pub until: Option<String>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// 1 to 500, default 50.
+    pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
+}
+
+impl IncidentQuery {
+    /// The filter that the views understand.
+    pub fn filter(self) -> Result<IncidentFilter, ApiError> {
+        Ok(IncidentFilter {
+            since: read_time("since", self.since.as_deref())?,
+            until: read_time("until", self.until.as_deref())?,
+            states: self.state.into_iter().map(Into::into).collect(),
+            progress: self.progress.into_iter().map(Into::into).collect(),
+            severities: self.severity.into_iter().map(Into::into).collect(),
+            areas: self.area.into_iter().map(Into::into).collect(),
+            orgs: self.org.into_iter().map(Into::into).collect(),
+            sources: self.source.into_iter().map(Into::into).collect(),
+            ci: self.ci.map(Into::into),
+            assignee: self.assignee,
+            q: self.q,
+        })
+    }
+}
+
+/// Open and recently closed incidents, newest first.
+#[utoipa::path(get, path = "/api/v1/incidents", tag = "incidents", params(IncidentQuery),
+    responses((status = 200, body = Listed<IncidentItem>), (status = "default", body = Problem)))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Params(query): Params<IncidentQuery>,
+) -> Result<Json<Listed<IncidentItem>>, ApiError> {
+    let limit = paging::limit(query.limit)?;
+    let after = read_place(query.after.as_deref(), IncidentId)?;
+    let filter = query.filter()?;
+    let feed = Some(api.live.feed.subscribe(None).head.to_string());
+    let state = api.live.read();
+    let Some(tenant) = state.tenant(&caller.tenant) else {
+        return Ok(Json(Listed { items: Vec::new(), next: None, feed }));
+    };
+    let page = tenant.board.page(&caller.scope(), &filter, after, limit);
+    let base_url = &api.settings.base_url;
+    let items = page.items.iter().map(|incident| IncidentItem::of(&incident.view, lang, base_url)).collect();
+    Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed }))
+}
+
+/// Runs `read` on an incident of the caller's in memory.
+pub fn with_incident<T>(
+    api: &Api,
+    caller: &Caller,
+    id: IncidentId,
+    read: impl FnOnce(&Incident, &crate::projection::tenant::TenantView) -> T,
+) -> Option<T> {
+    let state = api.live.read();
+    let tenant = state.tenant(&caller.tenant)?;
+    let incident = tenant.board.get(id).filter(|i| caller.scope().sees(&i.view.orgs))?;
+    Some(read(incident, tenant))
+}
+
+/// One incident: header, ranked candidates with their evidence, propagation path, changes, timeline.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}", tag = "incidents", params(("id" = String, Path)),
+    responses((status = 200, body = IncidentDetail), (status = "default", body = Problem)))]
+pub async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Id(id): Id<IncidentId>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let feed = api.live.feed.subscribe(None).head.to_string();
+    let found = with_incident(&api, &caller, id, |incident, _| IncidentDetail {
+        timeline_cut: incident.timeline_cut,
+        feed: Some(feed),
+        ..IncidentDetail::of(&incident.view, incident.timeline.iter(), lang, &api.settings.base_url)
+    });
+    found.map(Json).ok_or(ApiError::NotFound("incident"))
+}
+
+/// Which members of an incident.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemberQuery {
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// 1 to 500, default 50.
+    pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
+}
+
+/// A page of an incident's alerts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Members {
+    pub items: Vec<AlertItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    pub total: usize,
+    /// Members of this page that belong to organisations the caller does not see.
+    pub hidden: usize,
+}
+
+/// The alerts of an incident, in the order in which they were first known.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/members", tag = "incidents", params(("id" = String, Path), MemberQuery),
+    responses((status = 200, body = Members), (status = "default", body = Problem)))]
+pub async fn members(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Id(id): Id<IncidentId>,
+    Params(query): Params<MemberQuery>,
+) -> Result<Json<Members>, ApiError> {
+    let limit = paging::limit(query.limit)?;
+    let after = paging::read_cursor(query.after.as_deref())?.map(|(_, last)| AlertId(last));
+    let scope = caller.scope();
+    let found = with_incident(&api, &caller, id, |incident, tenant| {
+        let start = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let ids: Vec<AlertId> =
+            incident.members.range((start, std::ops::Bound::Unbounded)).take(limit + 1).copied().collect();
+        let more = ids.len() > limit;
+        let page = &ids[..ids.len().min(limit)];
+        let rows = page.iter().filter_map(|id| tenant.alerts.get(*id)).filter(|row| scope.sees_one(row.org()));
+        let items: Vec<AlertItem> = rows.map(|row| AlertItem::of_row(row, lang)).collect();
+        let next = page.last().filter(|_| more).map(|last| cursor(0, last.0));
+        Members { hidden: page.len() - items.len(), items, next, total: incident.members.len() }
+    });
+    found.map(Json).ok_or(ApiError::NotFound("incident"))
+}
+
+/// Filters of the alert list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertQuery {
+    pub state: Vec<AlertStateWord>,
+    pub severity: Vec<SeverityWord>,
+    pub source: Vec<String>,
+    /// Id of the CI.
+    pub ci: Option<String>,
+    pub muted: Option<bool>,
+    /// Part of name, title, object or the CI's name; any case.
+    pub q: Option<String>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// 1 to 500, default 50.
+    pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
+}
+
+/// Alerts that fire or belong to an incident on the board, newest first.
+#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", params(AlertQuery),
+    responses((status = 200, body = Listed<AlertItem>), (status = "default", body = Problem)))]
+pub async fn alerts(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Params(query): Params<AlertQuery>,
+) -> Result<Json<Listed<AlertItem>>, ApiError> {
+    alert_page(&api, &caller, lang, query, None)
+}
+
+/// Alerts that fire but have no incident of their own yet, newest first.
+#[utoipa::path(get, path = "/api/v1/alerts/held", tag = "alerts", params(AlertQuery),
+    responses((status = 200, body = Listed<AlertItem>), (status = "default", body = Problem)))]
+pub async fn held(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Params(query): Params<AlertQuery>,
+) -> Result<Json<Listed<AlertItem>>, ApiError> {
+    alert_page(&api, &caller, lang, query, Some(true))
+}
+
+fn alert_page(
+    api: &Api,
+    caller: &Caller,
+    lang: Lang,
+    query: AlertQuery,
+    held: Option<bool>,
+) -> Result<Json<Listed<AlertItem>>, ApiError> {
+    let limit = paging::limit(query.limit)?;
+    let after = read_place(query.after.as_deref(), AlertId)?;
+    let filter = AlertFilter {
+        states: query.state.into_iter().map(Into::into).collect(),
+        severities: query.severity.into_iter().map(Into::into).collect(),
+        sources: query.source.into_iter().map(Into::into).collect(),
+        ci: query.ci.map(Into::into),
+        held,
+        muted: query.muted,
+        q: query.q,
+    };
+    let state = api.live.read();
+    let Some(tenant) = state.tenant(&caller.tenant) else {
+        return Ok(Json(Listed { items: Vec::new(), next: None, feed: None }));
+    };
+    let page = tenant.alerts.page(&caller.scope(), &filter, after, limit);
+    let items = page.items.iter().map(|row| AlertItem::of_row(row, lang)).collect();
+    Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed: None }))
+}
+
+/// One alert.
+#[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", params(("id" = String, Path)),
+    responses((status = 200, body = AlertItem), (status = "default", body = Problem)))]
+pub async fn alert(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Id(id): Id<AlertId>,
+) -> Result<Json<AlertItem>, ApiError> {
+    let state = api.live.read();
+    let row = state.tenant(&caller.tenant).and_then(|tenant| tenant.alerts.get(id));
+    let seen = row.filter(|row| caller.scope().sees_one(row.org()));
+    seen.map(|row| Json(AlertItem::of_row(row, lang))).ok_or(ApiError::NotFound("alert"))
+}
+
+/// Whether the caller may act on this incident.
+pub fn sees_incident(api: &Api, caller: &Caller, id: IncidentId) -> bool {
+    with_incident(api, caller, id, |incident, _| board::is_open(incident.view.state)).is_some()
+}

@@ -1,0 +1,26 @@
+//! The door out: what people's screens and other programs read and order. Handlers decide nothing: they
+//! read a view or append a command and answer with its journal sequence.
+//!
+//! `routes` shows every route with the roles it is open to. Each record belongs to a tenant and to
+//! organisations; one outside the caller's scope is answered like one that does not exist.
+
+pub mod access;
+pub mod feed;
+pub mod graph;
+pub mod incident_types;
+pub mod incidents;
+pub mod lang;
+pub mod layout;
+pub mod numbers;
+pub mod orders;
+pub mod paging;
+pub mod problem;
+pub mod routes;
+pub mod sentences;
+pub mod session;
+pub mod shield;
+pub mod state;
+pub mod words;
+
+#[cfg(test)]
+pub mod tests;

@@ -1,0 +1,231 @@
+//! Operators' orders: checked for scope, appended to the journal, answered 202 with the sequence. What became
+//! of one is told by the feed (`command`) and by `GET /api/v1/commands/{seq}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::Caller;
+use super::incidents::sees_incident;
+use super::problem::{ApiError, Body, Id, Problem};
+use super::state::{Api, WriteError};
+use super::words::SeverityWord;
+use crate::domain::ids::{AlertId, IncidentId};
+use crate::domain::time::Timestamp;
+use crate::engine::input::{Command, Order};
+
+/// The longest comment, in characters.
+const TEXT_CHARS_MAX: usize = 4_000;
+/// The most alerts of one split.
+const SPLIT_MAX: usize = 5_000;
+
+/// What an order says beside its name; which fields are needed depends on the order.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OrderBody {
+    /// Chosen by the caller: the same id twice is done once.
+    pub command_id: String,
+    /// assign: whom.
+    pub assignee: Option<String>,
+    /// comment, close: what to note.
+    pub text: Option<String>,
+    /// snooze: until when (RFC 3339).
+    pub until: Option<String>,
+    /// merge, move: the incident that takes them.
+    pub into: Option<String>,
+    /// split: these alerts; move: exactly one.
+    pub alerts: Vec<String>,
+    /// root: the CI.
+    pub ci: Option<String>,
+    /// root: set (default), confirm or reject.
+    pub verdict: Option<RootVerdict>,
+    /// severity: the severity set by hand.
+    pub severity: Option<SeverityWord>,
+}
+
+/// What a person says about a root cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RootVerdict {
+    Set,
+    Confirm,
+    Reject,
+}
+
+/// Taken; the engine decides in journal order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Taken {
+    /// The journal sequence of the command.
+    pub seq: u64,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CommandState {
+    pub seq: u64,
+    /// pending, done or refused.
+    pub state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Orders something about an incident: acknowledge, unacknowledge, assign, comment, snooze, wake, close, reopen,
+/// merge, split, move, root or severity.
+#[utoipa::path(post, path = "/api/v1/incidents/{id}/{order}", tag = "incidents",
+    params(("id" = String, Path), ("order" = String, Path)), request_body = OrderBody,
+    responses((status = 202, body = Taken), (status = "default", body = Problem)))]
+pub async fn order(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((id, word)): Path<(String, String)>,
+    Body(body): Body<OrderBody>,
+) -> Result<(StatusCode, Json<Taken>), ApiError> {
+    let incident =
+        IncidentId::parse(&id).filter(|id| sees_incident(&api, &caller, *id)).ok_or(ApiError::NotFound("incident"))?;
+    let order = read_order(&word, incident, &body)?;
+    check_scope(&api, &caller, &order)?;
+    submit(&api, &caller, &body.command_id, order).await
+}
+
+/// Appends an order and answers 202.
+pub async fn submit(api: &Api, caller: &Caller, id: &str, order: Order) -> Result<(StatusCode, Json<Taken>), ApiError> {
+    if id.len() > 128 {
+        return Err(ApiError::Bad("command_id: at most 128 bytes".into()));
+    }
+    let command = Command { tenant: caller.tenant.clone(), actor: caller.name.clone(), id: id.into(), order };
+    let seq = api.writes.command(command).await.map_err(refused)?;
+    Ok((StatusCode::ACCEPTED, Json(Taken { seq })))
+}
+
+/// The caller's next move after a failed write.
+pub fn refused(error: WriteError) -> ApiError {
+    match error {
+        WriteError::TryLater { wait } => {
+            ApiError::TryLater { wait_secs: u32::try_from(wait.as_secs().max(1)).unwrap_or(u32::MAX) }
+        }
+        WriteError::Refused { errors } => {
+            ApiError::Refused { detail: "refused as a whole; nothing was changed".into(), errors }
+        }
+    }
+}
+
+fn read_order(word: &str, incident: IncidentId, body: &OrderBody) -> Result<Order, ApiError> {
+    Ok(match word {
+        "acknowledge" => Order::Acknowledge { incident },
+        "unacknowledge" => Order::Unacknowledge { incident },
+        "assign" => Order::Assign { incident, assignee: text("assignee", body.assignee.as_deref())? },
+        "comment" => Order::Comment { incident, text: text("text", body.text.as_deref())? },
+        "snooze" => Order::Snooze { incident, until: until(body)? },
+        "wake" => Order::Wake { incident },
+        "close" => Order::Close { incident, note: limited("text", body.text.as_deref().unwrap_or(""))? },
+        "reopen" => Order::Reopen { incident },
+        "merge" => Order::Merge { from: incident, into: into(body)? },
+        "split" => Order::Split { incident, alerts: alerts(body)? },
+        "move" => match alerts(body)?.as_slice() {
+            [alert] => Order::Move { alert: *alert, into: into(body)? },
+            _ => return Err(ApiError::Bad("alerts: move takes exactly one".into())),
+        },
+        "root" => root(incident, body)?,
+        "severity" => {
+            let severity = body.severity.ok_or_else(|| ApiError::Bad("severity: missing".into()))?;
+            Order::SetSeverity { incident, severity: severity.into() }
+        }
+        _ => return Err(ApiError::NotFound("order")),
+    })
+}
+
+fn root(incident: IncidentId, body: &OrderBody) -> Result<Order, ApiError> {
+    let ci = || text("ci", body.ci.as_deref()).map(|ci| (&*ci).into());
+    Ok(match body.verdict.unwrap_or(RootVerdict::Set) {
+        RootVerdict::Set => Order::SetRoot { incident, ci: ci()? },
+        RootVerdict::Reject => Order::RejectRoot { incident, ci: ci()? },
+        RootVerdict::Confirm => Order::ConfirmRoot { incident },
+    })
+}
+
+fn text(field: &str, value: Option<&str>) -> Result<Box<str>, ApiError> {
+    let value = value.map(str::trim).filter(|v| !v.is_empty());
+    limited(field, value.ok_or_else(|| ApiError::Bad(format!("{field}: missing or empty")))?)
+}
+
+fn limited(field: &str, value: &str) -> Result<Box<str>, ApiError> {
+    if value.chars().count() > TEXT_CHARS_MAX {
+        return Err(ApiError::Bad(format!("{field}: at most {TEXT_CHARS_MAX} characters")));
+    }
+    Ok(value.into())
+}
+
+fn until(body: &OrderBody) -> Result<Timestamp, ApiError> {
+    let read = body.until.as_deref().and_then(Timestamp::parse);
+    read.ok_or_else(|| ApiError::Bad("until: missing or not RFC 3339, for example 2026-01-05T08:00:00Z".into()))
+}
+
+fn into(body: &OrderBody) -> Result<IncidentId, ApiError> {
+    let read = body.into.as_deref().and_then(IncidentId::parse);
+    read.ok_or_else(|| ApiError::Bad("into: missing or not an incident's id such as i42".into()))
+}
+
+fn alerts(body: &OrderBody) -> Result<Vec<AlertId>, ApiError> {
+    if body.alerts.is_empty() || body.alerts.len() > SPLIT_MAX {
+        return Err(ApiError::Bad(format!("alerts: name 1 to {SPLIT_MAX}")));
+    }
+    let read: Option<Vec<AlertId>> = body.alerts.iter().map(|id| AlertId::parse(id)).collect();
+    read.ok_or_else(|| ApiError::Bad("alerts: each is an id such as a42".into()))
+}
+
+/// Everything an order names must be the caller's to see, not only the incident in the path.
+fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError> {
+    let sees_alert = |id: AlertId| {
+        let state = api.live.read();
+        let row = state.tenant(&caller.tenant).and_then(|tenant| tenant.alerts.get(id));
+        row.is_some_and(|row| caller.scope().sees_one(row.org()))
+    };
+    let (other, alerts) = match order {
+        Order::Merge { into, .. } => (Some(*into), Vec::new()),
+        Order::Move { alert, into } => (Some(*into), vec![*alert]),
+        Order::Split { alerts, .. } => (None, alerts.clone()),
+        Order::Acknowledge { .. }
+        | Order::Unacknowledge { .. }
+        | Order::Assign { .. }
+        | Order::Comment { .. }
+        | Order::Snooze { .. }
+        | Order::Wake { .. }
+        | Order::Close { .. }
+        | Order::Reopen { .. }
+        | Order::ConfirmRoot { .. }
+        | Order::RejectRoot { .. }
+        | Order::SetRoot { .. }
+        | Order::SetSeverity { .. }
+        | Order::Silence { .. }
+        | Order::ExpireSilence { .. } => (None, Vec::new()),
+    };
+    if other.is_some_and(|id| !sees_incident(api, caller, id)) {
+        return Err(ApiError::NotFound("incident"));
+    }
+    if alerts.into_iter().any(|id| !sees_alert(id)) {
+        return Err(ApiError::NotFound("alert"));
+    }
+    Ok(())
+}
+
+/// What became of one of the caller's own commands.
+#[utoipa::path(get, path = "/api/v1/commands/{seq}", tag = "incidents", params(("seq" = u64, Path)),
+    responses((status = 200, body = CommandState), (status = "default", body = Problem)))]
+pub async fn command(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(seq): Id<u64>,
+) -> Result<Json<CommandState>, ApiError> {
+    let state = api.live.read();
+    if seq > state.journal_seq {
+        return Ok(Json(CommandState { seq, state: "pending", reason: None }));
+    }
+    let end = state.tenant(&caller.tenant).and_then(|tenant| tenant.commands.get(&seq));
+    let end = end.filter(|end| end.actor == caller.name).ok_or(ApiError::NotFound("command"))?;
+    let word = if end.refused.is_some() { "refused" } else { "done" };
+    Ok(Json(CommandState { seq, state: word, reason: end.refused.as_ref().map(ToString::to_string) }))
+}

@@ -1,0 +1,185 @@
+//! Console sessions: kept here, not in the browser; the cookie holds only a random id.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::access::{self, Authenticate, Caller, check_same_origin, cookie_name};
+use super::problem::{ApiError, Body, Problem};
+use super::state::Api;
+use crate::domain::time::{Span, Timestamp};
+
+/// A session ends after this long without a request.
+pub const IDLE: Span = Span::mins(30);
+/// A session ends this long after signing in, whatever happens.
+pub const WHOLE: Span = Span::hours(12);
+/// Sessions kept; the one idle for longest goes first.
+const SESSIONS_MAX: usize = 10_000;
+/// Sign-ins evaluated per minute, all together.
+const SIGN_INS_PER_MINUTE: u32 = 120;
+
+struct Session {
+    /// Kept so that each request asks the token store again: a revoked token ends its sessions at once.
+    token: Box<str>,
+    since: Timestamp,
+    used: Timestamp,
+}
+
+#[derive(Default)]
+struct Inner {
+    by_id: BTreeMap<[u8; 32], Session>,
+    /// The minute that is being counted, and its sign-ins.
+    minute: (i64, u32),
+}
+
+/// All sessions of this instance.
+#[derive(Default)]
+pub struct Sessions(Mutex<Inner>);
+
+impl Sessions {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a sign-in; refused above the limit. Atomic under parallel bursts.
+    fn admit(&self, now: Timestamp) -> Result<(), ApiError> {
+        let minute = now.0 / 60_000;
+        let mut inner = self.lock();
+        if inner.minute.0 != minute {
+            inner.minute = (minute, 0);
+        }
+        inner.minute.1 += 1;
+        if inner.minute.1 > SIGN_INS_PER_MINUTE { Err(ApiError::TooMany) } else { Ok(()) }
+    }
+
+    /// Makes a session for a valid token; returns the cookie's id (128 random bits, shown once).
+    fn open(&self, token: &str, now: Timestamp) -> String {
+        let mut bytes = [0u8; 16];
+        rand::rngs::OsRng.fill_bytes(&mut bytes);
+        let id = hex::encode(bytes);
+        let mut inner = self.lock();
+        inner.by_id.retain(|_, session| alive(session, now));
+        if inner.by_id.len() >= SESSIONS_MAX
+            && let Some(oldest) = inner.by_id.iter().min_by_key(|(_, s)| s.used).map(|(key, _)| *key)
+        {
+            inner.by_id.remove(&oldest);
+        }
+        inner.by_id.insert(digest(&id), Session { token: token.into(), since: now, used: now });
+        id
+    }
+
+    /// The caller behind a cookie, while session and token live.
+    pub fn caller(&self, id: &str, now: Timestamp, auth: &dyn Authenticate) -> Option<Caller> {
+        let key = digest(id);
+        let mut inner = self.lock();
+        let session = inner.by_id.get_mut(&key)?;
+        let caller = if alive(session, now) { auth.bearer(&session.token) } else { None };
+        if caller.is_some() {
+            session.used = now;
+        } else {
+            inner.by_id.remove(&key);
+        }
+        caller
+    }
+
+    fn close(&self, id: &str) {
+        self.lock().by_id.remove(&digest(id));
+    }
+}
+
+fn alive(session: &Session, now: Timestamp) -> bool {
+    now.since(session.used) < IDLE && now.since(session.since) < WHOLE
+}
+
+fn digest(id: &str) -> [u8; 32] {
+    Sha256::digest(id.as_bytes()).into()
+}
+
+/// Sign in with a token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    pub token: String,
+}
+
+/// Who is signed in.
+#[derive(Serialize, ToSchema)]
+pub struct Me {
+    pub name: String,
+    /// viewer, operator, analyst or admin.
+    pub role: &'static str,
+    pub tenant: String,
+    /// Organisations it is limited to; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orgs: Option<Vec<String>>,
+    pub version: &'static str,
+}
+
+impl Me {
+    fn of(caller: &Caller) -> Self {
+        Self {
+            name: caller.name.to_string(),
+            role: caller.role.as_str(),
+            tenant: caller.tenant.to_string(),
+            orgs: caller.orgs.as_ref().map(|orgs| orgs.iter().map(ToString::to_string).collect()),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// Signs the console in: answers with an HttpOnly cookie.
+#[utoipa::path(post, path = "/api/v1/session", tag = "session", request_body = SignIn,
+    responses((status = 200, body = Me), (status = "default", body = Problem)))]
+pub async fn sign_in(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    Body(body): Body<SignIn>,
+) -> Result<Response, ApiError> {
+    check_same_origin(&headers)?;
+    let now = (api.now)();
+    api.sessions.admit(now)?;
+    let caller = api.auth.bearer(body.token.trim()).ok_or(ApiError::Unauthorized)?;
+    if caller.role == access::Role::Source {
+        return Err(ApiError::Forbidden("a source's token delivers events; it does not open the console"));
+    }
+    // A session that came with the request ends: ids are never reused across sign-ins.
+    if let Some(old) = access::session_cookie(&headers, api.settings.secure_cookies) {
+        api.sessions.close(old);
+    }
+    let id = api.sessions.open(body.token.trim(), now);
+    let cookie = cookie(&api, &id, WHOLE.as_secs());
+    Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&caller))).into_response())
+}
+
+/// Who is signed in, with which role and organisations.
+#[utoipa::path(get, path = "/api/v1/session", tag = "session",
+    responses((status = 200, body = Me), (status = "default", body = Problem)))]
+pub async fn me(caller: Caller) -> Json<Me> {
+    Json(Me::of(&caller))
+}
+
+/// Signs out.
+#[utoipa::path(delete, path = "/api/v1/session", tag = "session",
+    responses((status = 204), (status = "default", body = Problem)))]
+pub async fn sign_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    if let Some(id) = access::session_cookie(&headers, api.settings.secure_cookies) {
+        api.sessions.close(id);
+    }
+    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&api, "", 0))]).into_response()
+}
+
+fn cookie(api: &Api, id: &str, max_age_secs: i64) -> HeaderValue {
+    let secure = api.settings.secure_cookies;
+    let name = cookie_name(secure);
+    let mark = if secure { "; Secure" } else { "" };
+    let text = format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{mark}");
+    HeaderValue::from_str(&text).expect("the id is hexadecimal")
+}

@@ -1,0 +1,179 @@
+//! Who may do what, and what does not exist for whom.
+
+use axum::http::StatusCode;
+
+use super::fixture::{Bench, request};
+use crate::api::access::{Open, Role};
+use crate::api::routes;
+
+/// Method, path with example ids, and who may: from the table itself.
+fn every_route() -> Vec<(&'static str, String, Open)> {
+    let mut all = Vec::new();
+    for entry in routes::table() {
+        for (path, item) in &entry.route.1.paths {
+            let path = path
+                .replace("{order}", "acknowledge")
+                .replace("{seq}", "7")
+                .replace("{format}", "csv")
+                .replace("{id}", if path.contains("alerts") { "a1" } else { "i1" });
+            let methods = [
+                ("GET", item.get.is_some()),
+                ("POST", item.post.is_some()),
+                ("PUT", item.put.is_some()),
+                ("DELETE", item.delete.is_some()),
+            ];
+            for (method, _) in methods.into_iter().filter(|(_, has)| *has) {
+                all.push((method, path.clone(), entry.open));
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_role_gets_exactly_the_routes_of_the_table() {
+    let bench = Bench::stocked();
+    for (method, path, open) in every_route() {
+        let body = (method != "GET").then_some("{}");
+        let status = |token: &'static str| {
+            let request = request(method, token, &path, body);
+            let bench = &bench;
+            async move { bench.send(request).await.status() }
+        };
+        if open != Open::Public {
+            assert_eq!(status("").await, StatusCode::UNAUTHORIZED, "{method} {path} without a credential");
+        }
+        assert_eq!(status("forged").await, StatusCode::UNAUTHORIZED, "{method} {path} with a forged token");
+        for role in Role::ALL {
+            let denied = matches!(status(role.as_str()).await, StatusCode::UNAUTHORIZED);
+            assert!(!denied, "{method} {path} does not know {role:?}");
+            let forbidden = status(role.as_str()).await == StatusCode::FORBIDDEN;
+            assert_eq!(forbidden, !open.allows(role), "{method} {path} for {role:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_matrix_is_what_was_agreed() {
+    let only = |open: Open| -> String {
+        match open {
+            Open::Public => "public".into(),
+            Open::To(roles) => roles.iter().map(|r| r.as_str()).collect::<Vec<_>>().join(" "),
+        }
+    };
+    for (method, path, open) in every_route() {
+        let agreed = match (method, path.as_str()) {
+            ("POST", "/api/v1/session") => "public",
+            ("GET", _) | ("DELETE", "/api/v1/session") => "viewer operator analyst admin",
+            _ => "operator analyst admin",
+        };
+        assert_eq!(only(open), agreed, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_foreign_does_not_exist() {
+    let bench = Bench::stocked();
+    let check = async |token: &str, path: &str, status: u16| {
+        let answer = bench.get(token, path).await;
+        assert_eq!(answer.status.as_u16(), status, "{token} {path}: {}", answer.text);
+    };
+    for path in
+        ["/api/v1/incidents/i1", "/api/v1/incidents/i1/members", "/api/v1/incidents/i1/graph", "/api/v1/alerts/a1"]
+    {
+        check("viewer", path, 200).await;
+        check("viewer-tax", path, 200).await;
+        check("viewer-civil", path, 404).await;
+        check("other", path, 404).await;
+    }
+    check("viewer-civil", "/api/v1/incidents/i2", 200).await;
+    check("viewer-civil", "/api/v1/conservation", 403).await;
+    let ids = async |token: &str, path: &str| {
+        let list = bench.get(token, path).await.json();
+        list["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("viewer", "/api/v1/incidents").await, ["i2", "i1"]);
+    assert_eq!(ids("viewer-tax", "/api/v1/incidents").await, ["i1"]);
+    assert_eq!(ids("viewer-tax", "/api/v1/incidents?org=civil").await, [""; 0]);
+    assert_eq!(ids("other", "/api/v1/incidents").await, [""; 0]);
+    assert_eq!(ids("viewer-civil", "/api/v1/alerts/held").await, ["a5"]);
+    let overview = bench.get("viewer-civil", "/api/v1/overview").await.json();
+    assert_eq!((overview["open"].as_u64(), overview["alerts_held"].as_u64()), (Some(1), Some(1)));
+    assert!(overview.get("funnel").is_none());
+}
+
+#[tokio::test]
+async fn orders_reach_only_what_the_caller_sees() {
+    let bench = Bench::stocked();
+    let check = async |token: &str, path: &str, body: &str, status: u16| {
+        let answer = bench.post(token, path, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{token} {path} {body}: {}", answer.text);
+    };
+    check("operator-civil", "/api/v1/incidents/i1/close", "{}", 404).await;
+    check("operator-civil", "/api/v1/incidents/i2/merge", r#"{"into":"i1"}"#, 404).await;
+    check("operator-civil", "/api/v1/incidents/i2/split", r#"{"alerts":["a1"]}"#, 404).await;
+    check("operator", "/api/v1/incidents/i2/merge", r#"{"into":"i1"}"#, 202).await;
+    check("operator", "/api/v1/incidents/i1/explode", "{}", 404).await;
+    check("operator", "/api/v1/incidents/i1/snooze", r#"{"until":"soon"}"#, 400).await;
+    check("operator", "/api/v1/incidents/i1/assign", r#"{"assignee":"li","tenant":"b"}"#, 400).await;
+    let written = bench.written.0.lock().unwrap();
+    assert_eq!(written.len(), 1);
+    assert_eq!((written[0].tenant.as_str(), &*written[0].actor), ("a", "operator"));
+}
+
+#[tokio::test]
+async fn a_session_works_like_its_token_until_it_ends() {
+    let bench = Bench::stocked();
+    let sign_in = |origin: &str, token: &str| {
+        let mut request = request("POST", "", "/api/v1/session", Some(&format!(r#"{{"token":"{token}"}}"#)));
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        request
+    };
+    assert_eq!(bench.send(sign_in("http://evil", "operator")).await.status(), 403);
+    assert_eq!(bench.send(sign_in("http://hw", "wrong")).await.status(), 401);
+    assert_eq!(bench.send(sign_in("http://hw", "source")).await.status(), 403);
+    let answer = bench.ask(sign_in("http://hw", "operator")).await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap().to_owned();
+    let with_cookie = async |method: &str, path: &str, origin: Option<&str>| {
+        let mut request = request(method, "", path, (method == "POST").then_some("{}"));
+        request.headers_mut().insert("cookie", pair.parse().unwrap());
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        bench.send(request).await.status().as_u16()
+    };
+    let order = "/api/v1/incidents/i1/acknowledge";
+    assert_eq!(with_cookie("GET", "/api/v1/incidents", None).await, 200);
+    assert_eq!(with_cookie("POST", order, None).await, 403);
+    assert_eq!(with_cookie("POST", order, Some("http://evil")).await, 403);
+    assert_eq!(with_cookie("POST", order, Some("http://hw")).await, 202);
+    assert_eq!(with_cookie("DELETE", "/api/v1/session", Some("http://hw")).await, 204);
+    assert_eq!(with_cookie("GET", "/api/v1/incidents", None).await, 401);
+}
+
+#[tokio::test]
+async fn every_answer_is_shielded_and_every_error_is_a_problem() {
+    let bench = Bench::stocked();
+    for (token, path, status) in [
+        ("viewer", "/api/v1/incidents", 200),
+        ("viewer", "/api/v1/incidents?limit=0", 400),
+        ("viewer", "/api/v1/incidents?secret=1", 400),
+        ("viewer", "/api/v1/incidents/nonsense", 404),
+        ("viewer", "/api/v1/nowhere", 404),
+        ("", "/api/v1/incidents", 401),
+    ] {
+        let answer = bench.get(token, path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.text);
+        assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
+        assert!(answer.headers["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+        if status >= 400 {
+            assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
+            let id = answer.headers["x-request-id"].to_str().unwrap();
+            assert_eq!(answer.json()["instance"], format!("urn:headwater:request:{id}"));
+        }
+    }
+    let wrong_method = bench.ask(request("PATCH", "viewer", "/api/v1/incidents", None)).await;
+    assert_eq!((wrong_method.status.as_u16(), wrong_method.json()["code"].as_str()), (405, Some("method_not_allowed")));
+}

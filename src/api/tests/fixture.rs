@@ -1,0 +1,292 @@
+//! A router over made-up effects: two incidents of two organisations, held alerts, five roles.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use axum::response::Response;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::api::access::{Authenticate, Caller, Role};
+use crate::api::routes;
+use crate::api::state::{Api, Settings, WriteError, Writes};
+use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::ci::{Area, CiRef};
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, IncidentId, TenantId};
+use crate::domain::incident::*;
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::effect::Effect;
+use crate::engine::input::{Batch, Command, DeadLetter, Input};
+use crate::engine::verdict::{Decision, Verdict};
+use crate::projection::Committed;
+use crate::projection::live::Live;
+
+/// 2026-01-05T00:00:00Z.
+pub const T0: Timestamp = Timestamp(1_767_571_200_000);
+
+/// Tokens are `<role>`, `<role>-<org>` (limited to it) and `other` (an admin of another tenant).
+pub struct Tokens;
+
+impl Authenticate for Tokens {
+    fn bearer(&self, token: &str) -> Option<Caller> {
+        if token == "other" {
+            return Some(Caller { name: "other".into(), tenant: "b".into(), role: Role::Admin, orgs: None });
+        }
+        let (word, org) = token.split_once('-').map_or((token, None), |(word, org)| (word, Some(org)));
+        let role = Role::ALL.into_iter().find(|role| role.as_str() == word)?;
+        let orgs = org.map(|org| [org.into()].into_iter().collect());
+        Some(Caller { name: token.into(), tenant: "a".into(), role, orgs })
+    }
+}
+
+/// Remembers what was written; the sequence is the number of writes.
+#[derive(Default)]
+pub struct Written(pub Mutex<Vec<Command>>);
+
+impl Writes for Written {
+    fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>> {
+        let mut written = self.0.lock().unwrap();
+        written.push(command);
+        let seq = 1_000 + written.len() as u64;
+        Box::pin(async move { Ok(seq) })
+    }
+
+    fn replay(&self, _: TenantId, _: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
+        Box::pin(async { Ok(7_000) })
+    }
+}
+
+/// The router with what is behind it.
+pub struct Bench {
+    pub router: Router,
+    pub api: Arc<Api>,
+    pub written: Arc<Written>,
+}
+
+/// An answer, read.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: axum::http::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {} {}", self.status, self.text))
+    }
+}
+
+impl Bench {
+    /// With the two incidents.
+    pub fn stocked() -> Self {
+        let bench = Self::empty(T0.plus(Span::mins(10)));
+        for step in steps() {
+            bench.api.live.apply(&step);
+        }
+        bench
+    }
+
+    /// With nothing, at a fixed time.
+    pub fn empty(now: Timestamp) -> Self {
+        let written = Arc::new(Written::default());
+        let api = Arc::new(Api {
+            live: Arc::new(Live::default()),
+            auth: Arc::new(Tokens),
+            writes: written.clone(),
+            topology: Arc::new(|_| crate::domain::topology::Topology::none()),
+            sessions: Default::default(),
+            settings: Settings { secure_cookies: false, open_metrics: false, base_url: "http://hw".into() },
+            now: Arc::new(move || now),
+            readiness: Arc::new(Vec::new),
+        });
+        Self { router: routes::router(api.clone(), Router::new()), api, written }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    pub async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.send(request).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+        Answer { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.ask(request("GET", token, path, None)).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: &str) -> Answer {
+        self.ask(request("POST", token, path, Some(body))).await
+    }
+}
+
+/// A request with a token (none when empty) and a JSON body.
+pub fn request(method: &str, token: &str, path: &str, body: Option<&str>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path).header("host", "hw");
+    if !token.is_empty() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    if let Some(body) = body {
+        request = request.header("content-type", "application/json").header("content-length", body.len());
+    }
+    request.body(body.map_or_else(Body::empty, |body| Body::from(body.to_owned()))).unwrap()
+}
+
+pub fn ci(id: &str, name: &str, class: &str, area: Area, org: &str) -> CiRef {
+    CiRef { id: id.into(), name: name.into(), class: class.into(), area: Some(area), org: Some(org.into()) }
+}
+
+pub fn alert(n: u64, name: &str, severity: Severity, ci: CiRef, at: Timestamp) -> AlertView {
+    AlertView {
+        id: AlertId(n),
+        tenant: "a".into(),
+        source: if n % 2 == 0 { "zabbix".into() } else { "prom".into() },
+        name: name.into(),
+        title: format!("{name} on {}", ci.name).into(),
+        severity,
+        state: AlertState::Firing,
+        object: ci.name.clone(),
+        ci: Some(ci),
+        labels: BTreeMap::from([("rack".into(), "r-07".into())]),
+        first_seen: at,
+        last_seen: at,
+        starts_at: at,
+        count: 1,
+        muted_by: Vec::new(),
+        flapping: false,
+        incident: None,
+        held: false,
+    }
+}
+
+pub fn evidence(term: EvidenceTerm, points: i32, n: i64, of: i64) -> Evidence {
+    Evidence { term, points, n, of, about: "".into() }
+}
+
+/// An incident rooted in `root` with these members.
+pub fn incident(n: u64, root: &CiRef, members: &[AlertView], at: Timestamp) -> IncidentView {
+    let severity = members.iter().map(|a| a.severity).max().unwrap_or_default();
+    let mut orgs: Vec<_> = members.iter().filter_map(|a| a.ci.as_ref()?.org.clone()).collect();
+    orgs.extend(root.org.clone());
+    orgs.sort();
+    orgs.dedup();
+    let count = members.len() as u32;
+    let candidate = |ci: &CiRef, score, inferred| Candidate {
+        ci: ci.clone(),
+        alert: members.iter().find(|a| a.ci.as_ref() == Some(ci)).map(|a| a.id),
+        inferred,
+        score,
+        rejected: false,
+        evidence: vec![
+            evidence(EvidenceTerm::Coverage, score * 3, i64::from(count) - 1, count.into()),
+            evidence(EvidenceTerm::TimeOrder, score, 4_200, 0),
+            evidence(EvidenceTerm::MissingSymptoms, -120, 1, 6),
+        ],
+    };
+    let others = members.iter().filter_map(|a| a.ci.as_ref()).filter(|ci| *ci != root).take(2);
+    let mut candidates = vec![candidate(root, 780, members.iter().all(|a| a.ci.as_ref() != Some(root)))];
+    candidates.extend(others.enumerate().map(|(i, ci)| candidate(ci, 140 - 60 * i as i32, false)));
+    let effects = members.iter().filter_map(|a| a.ci.as_ref()).filter(|ci| *ci != root);
+    IncidentView {
+        id: IncidentId(n),
+        tenant: "a".into(),
+        version: 1,
+        title: format!("{}: {}", root.name, members.first().map_or("", |a| &a.name)).into(),
+        state: IncidentState::Abnormal,
+        progress: Progress::Triggered,
+        severity,
+        priority: if severity == Severity::Critical { Priority::P1 } else { Priority::P3 },
+        path: effects
+            .map(|ci| PathStep { cause: root.clone(), effect: ci.clone(), relation: "hosts".into() })
+            .collect(),
+        candidates,
+        changes: Vec::new(),
+        alert_count: count,
+        firing_count: count,
+        event_count: u64::from(count) * 3,
+        ci_count: count,
+        area: root.area,
+        services: vec!["一网通办".into()],
+        orgs,
+        first_alert_at: at,
+        opened_at: at,
+        updated_at: at,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        assignee: None,
+        snoozed_until: None,
+        recovered_at: None,
+        closed_at: None,
+        merged_into: None,
+        root_confirmed: false,
+        topology_version: 3,
+        ruleset_version: 5,
+    }
+}
+
+/// A step that opens an incident: one event and one verdict per member.
+pub fn opening(seq: u64, incident: IncidentView, mut members: Vec<AlertView>) -> Committed {
+    let at = incident.opened_at;
+    let mut effects = Vec::new();
+    let mut events = Vec::new();
+    let joined: Vec<AlertId> = members.iter().map(|a| a.id).collect();
+    for (index, alert) in members.iter_mut().enumerate() {
+        alert.incident = Some(incident.id);
+        let (id, decision) = (incident.id, Box::<Decision>::default());
+        let verdict = match index {
+            0 => Verdict::Opened { alert: alert.id, incident: id, decision },
+            _ => Verdict::Joined { alert: alert.id, incident: id, decision },
+        };
+        events.push(Event::new(alert.tenant.clone(), alert.source.clone(), &alert.name, at));
+        effects.push(Effect::Verdict { index: index as u32, verdict });
+        effects.push(Effect::Alert { alert: Box::new(alert.clone()) });
+    }
+    let tenant = incident.tenant.clone();
+    let entry =
+        TimelineEntry { at, actor: "headwater".into(), kind: TimelineKind::Opened, detail: incident.title.clone() };
+    let id = incident.id;
+    effects.push(Effect::Incident { incident: Box::new(incident), joined, left: Vec::new() });
+    effects.push(Effect::Timeline { tenant: tenant.clone(), incident: id, entry });
+    let input = Some(Input::Batch(Batch { tenant, events, rejected: Vec::new() }));
+    Committed { journal_seq: seq, outbox_seq: seq, stamp: at, input, effects }
+}
+
+/// Incident i1 (org `tax`, switch), i2 (org `civil`, database), a held alert of each.
+pub fn steps() -> Vec<Committed> {
+    let switch = ci("sw-1", "core-sw-1", "switch", Area::Facility, "tax");
+    let host = ci("h-1", "host-1", "server", Area::Cloud, "tax");
+    let db = ci("db-1", "civil-db", "database", Area::Support, "civil");
+    let first = vec![
+        alert(1, "LinkDown", Severity::Critical, switch.clone(), T0),
+        alert(2, "HostUnreachable", Severity::Major, host.clone(), T0),
+    ];
+    let second = vec![alert(3, "SlowQueries", Severity::Minor, db.clone(), T0.plus(Span::mins(1)))];
+    let mut steps = vec![
+        opening(1, incident(1, &switch, &first, T0), first),
+        opening(2, incident(2, &db, &second, T0.plus(Span::mins(1))), second),
+    ];
+    for (n, ci) in [(4, host), (5, db)] {
+        let at = T0.plus(Span::mins(2));
+        let mut held = alert(n, "DiskNearlyFull", Severity::Warning, ci, at);
+        held.held = true;
+        let verdict =
+            Verdict::Held { alert: Some(held.id), why: crate::engine::verdict::Hold::Lone, decision: Box::default() };
+        let event = Event::new("a".into(), held.source.clone(), &held.name, at);
+        steps.push(Committed {
+            journal_seq: n,
+            outbox_seq: n,
+            stamp: at,
+            input: Some(Input::Batch(Batch { tenant: "a".into(), events: vec![event], rejected: Vec::new() })),
+            effects: vec![Effect::Verdict { index: 0, verdict }, Effect::Alert { alert: Box::new(held) }],
+        });
+    }
+    steps
+}

@@ -1,0 +1,7 @@
+//! Tests of the API on the real router over made-up effects.
+
+pub mod fixture;
+
+mod access;
+mod reading;
+mod resuming;

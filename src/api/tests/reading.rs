@@ -1,0 +1,141 @@
+//! Lists, pages, numbers.
+
+use super::fixture::{Bench, T0, alert, ci, incident, opening};
+use crate::api::routes;
+use crate::domain::ci::Area;
+use crate::domain::severity::Severity;
+use crate::domain::time::Span;
+
+#[tokio::test]
+async fn an_incident_is_told_in_both_languages_with_its_evidence() {
+    let bench = Bench::stocked();
+    let page = bench.get("viewer", "/api/v1/incidents/i1?lang=en").await.json();
+    assert_eq!(page["severity"], "critical");
+    assert_eq!(page["state_label"], "Abnormal");
+    assert_eq!(page["url"], "http://hw/incidents/i1");
+    assert_eq!(page["headline"]["en"], "Probable root cause: core-sw-1; 2 alerts on 2 CIs, 1 service affected");
+    assert_eq!(page["candidates"][0]["rank"], 1);
+    assert_eq!(page["candidates"][0]["ci"]["id"], "sw-1");
+    assert_eq!(page["candidates"][0]["evidence"][0]["points"], 2340);
+    assert!(page["candidates"][0]["reason"]["zh"].as_str().unwrap().contains("下游"));
+    assert_eq!(page["timeline"][0]["kind"], "opened");
+    let zh = bench.get("viewer", "/api/v1/incidents/i1").await.json();
+    assert_eq!((zh["severity"].as_str(), zh["severity_label"].as_str()), (Some("critical"), Some("紧急")));
+}
+
+#[tokio::test]
+async fn a_list_pages_without_gaps_or_repeats_and_filters() {
+    let bench = Bench::empty(T0);
+    for n in 0..23u64 {
+        let at = T0.plus(Span::secs((n / 3) as i64));
+        let area = if n % 2 == 0 { Area::Cloud } else { Area::Security };
+        let ci = ci(&format!("c{n}"), &format!("Host-{n}"), "server", area, "tax");
+        let members = vec![alert(n, "X", if n == 5 { Severity::Critical } else { Severity::Minor }, ci.clone(), at)];
+        bench.api.live.apply(&opening(n + 1, incident(n, &ci, &members, at), members));
+    }
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = bench.get("viewer", &format!("/api/v1/incidents?limit=5{after}")).await.json();
+        seen.extend(page["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..23).rev().map(|n| format!("i{n}")).collect::<Vec<_>>());
+    let count = async |query: &str| {
+        bench.get("viewer", &format!("/api/v1/incidents?limit=100&{query}")).await.json()["items"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(count("severity=critical").await, 1);
+    assert_eq!(count("severity=critical&severity=minor").await, 23);
+    assert_eq!(count("area=cloud").await, 12);
+    assert_eq!(count("area=cloud&severity=critical").await, 0);
+    assert_eq!(count("ci=c7").await, 1);
+    assert_eq!(count("q=hOST-7").await, 1);
+    assert_eq!(count("source=zabbix").await, 12);
+    assert_eq!(count("state=closed").await, 0);
+    assert_eq!(count("until=2026-01-05T00:00:01Z").await, 3);
+}
+
+#[tokio::test]
+async fn conservation_holds_on_both_sides() {
+    let bench = Bench::stocked();
+    let live = &bench.api.live;
+    live.accept(6, &"a".into(), 4);
+    let counts = bench.get("admin", "/api/v1/conservation").await.json();
+    assert_eq!(counts["accepted"], 9);
+    assert_eq!(counts["applied"]["total"], 5);
+    assert_eq!((counts["applied"]["opened"].as_u64(), counts["applied"]["held"].as_u64()), (Some(2), Some(2)));
+    assert_eq!(counts["pending"], 4);
+    assert_eq!(counts["balanced"], true);
+    // A record whose events did not all get a verdict shows at once.
+    let mut step = super::fixture::steps().remove(3);
+    step.journal_seq = 7;
+    step.effects.clear();
+    live.apply(&step);
+    assert_eq!(bench.get("admin", "/api/v1/conservation").await.json()["balanced"], false);
+}
+
+#[tokio::test]
+async fn the_overview_counts_what_is_open() {
+    let overview = Bench::stocked().get("viewer", "/api/v1/overview").await.json();
+    assert_eq!(overview["open"], 2);
+    assert_eq!(overview["unacknowledged"], 2);
+    assert_eq!(overview["by_severity"]["critical"], 1);
+    assert_eq!(overview["by_area"]["support"], 1);
+    assert_eq!(overview["funnel"]["events"], 5);
+    assert_eq!(overview["funnel"]["incidents"], 2);
+    assert_eq!(overview["funnel"]["compression"], 0.6);
+    assert_eq!(overview["mtta_seconds"], serde_json::Value::Null);
+}
+
+#[tokio::test]
+async fn the_document_has_every_route_and_every_type_it_names() {
+    let bench = Bench::stocked();
+    let document = bench.get("viewer", "/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    for entry in routes::table() {
+        for (path, item) in &entry.route.1.paths {
+            let written = serde_json::to_value(item).unwrap();
+            for method in written.as_object().unwrap().keys() {
+                assert!(paths[path].get(method).is_some(), "{method} {path} is missing");
+            }
+        }
+    }
+    let text = document.to_string();
+    for name in text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        assert!(document["components"]["schemas"].get(name).is_some(), "schema {name} is missing");
+    }
+}
+
+#[tokio::test]
+async fn the_graph_is_layered_stable_and_bounded() {
+    let bench = Bench::empty(T0);
+    let root = ci("sw", "sw", "switch", Area::Facility, "tax");
+    let members: Vec<_> = (0..400u64)
+        .map(|n| {
+            let ci = ci(&format!("h{n:03}"), &format!("h{n}"), "server", Area::Cloud, "tax");
+            alert(n, "Down", Severity::Major, ci, T0)
+        })
+        .collect();
+    let mut view = incident(1, &root, &members, T0);
+    view.path.truncate(50);
+    bench.api.live.apply(&opening(1, view, members));
+    let graph = bench.get("viewer", "/api/v1/incidents/i1/graph").await.json();
+    let nodes = graph["nodes"].as_array().unwrap();
+    assert_eq!((graph["total"].as_u64(), graph["aggregated"].as_bool()), (Some(401), Some(true)));
+    assert_eq!(nodes.len(), 301);
+    let node = |id: &str| nodes.iter().find(|n| n["id"] == id).unwrap();
+    assert_eq!(node("class:server")["count"], 101);
+    assert_eq!(node("sw")["is_root"], true);
+    assert!(node("sw")["y"].as_i64() > node("h000")["y"].as_i64(), "the facility is below what it carries");
+    assert_eq!(graph["edges"].as_array().unwrap().iter().filter(|e| e["kind"] == "spread").count(), 50);
+    let places: std::collections::BTreeSet<_> = nodes.iter().map(|n| (n["x"].as_i64(), n["y"].as_i64())).collect();
+    assert_eq!(places.len(), nodes.len(), "no two nodes in one place");
+    assert_eq!(bench.get("viewer", "/api/v1/incidents/i1/graph").await.json(), graph);
+}

@@ -1,0 +1,156 @@
+//! Wire words and their labels. Words are never translated; labels are (zh, en).
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::lang::Lang;
+use crate::domain::alert::AlertState;
+use crate::domain::ci::Area;
+use crate::domain::incident::{IncidentState, Priority, Progress, TimelineKind};
+use crate::domain::severity::Severity;
+use crate::engine::verdict::Stage;
+
+// A macro, because each of these is the same four matches; the compiler still names a missing variant.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident of $domain:ident { $($variant:ident = $word:literal, $zh:literal, $en:literal;)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+        pub enum $name {
+            $(#[serde(rename = $word)] $variant,)+
+        }
+
+        impl $name {
+            /// Every word.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The wire word.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The word for people.
+            pub const fn label(self, lang: Lang) -> &'static str {
+                match (self, lang) {
+                    $((Self::$variant, Lang::Zh) => $zh, (Self::$variant, Lang::En) => $en,)+
+                }
+            }
+        }
+
+        impl From<$domain> for $name {
+            fn from(value: $domain) -> Self {
+                match value { $($domain::$variant => Self::$variant,)+ }
+            }
+        }
+
+        impl From<$name> for $domain {
+            fn from(value: $name) -> Self {
+                match value { $($name::$variant => Self::$variant,)+ }
+            }
+        }
+    };
+}
+
+words!(
+    /// Perceived severity after X.733.
+    SeverityWord of Severity {
+        Cleared = "cleared", "清除", "Cleared";
+        Indeterminate = "indeterminate", "未定", "Indeterminate";
+        Warning = "warning", "警告", "Warning";
+        Minor = "minor", "次要", "Minor";
+        Major = "major", "重要", "Major";
+        Critical = "critical", "紧急", "Critical";
+    }
+);
+
+words!(
+    /// Where an incident is in its life.
+    IncidentStateWord of IncidentState {
+        Abnormal = "abnormal", "异常", "Abnormal";
+        Recovering = "recovering", "观察中", "Recovering";
+        Recovered = "recovered", "已恢复", "Recovered";
+        Closed = "closed", "已关闭", "Closed";
+        Merged = "merged", "已合并", "Merged";
+    }
+);
+
+words!(
+    /// How far people are with an incident.
+    ProgressWord of Progress {
+        Triggered = "triggered", "待认领", "Unacknowledged";
+        Processing = "processing", "处理中", "In progress";
+        Closed = "closed", "已关闭", "Closed";
+    }
+);
+
+words!(
+    /// P1 is handled first.
+    PriorityWord of Priority {
+        P1 = "P1", "P1", "P1";
+        P2 = "P2", "P2", "P2";
+        P3 = "P3", "P3", "P3";
+        P4 = "P4", "P4", "P4";
+    }
+);
+
+words!(
+    /// The five managed-object areas of T/ISC 0062-2024.
+    AreaWord of Area {
+        Facility = "facility", "机房基础设施", "Facility";
+        Cloud = "cloud", "政务云", "Government cloud";
+        Application = "application", "政务应用", "Applications";
+        Support = "support", "公共支撑", "Shared support";
+        Security = "security", "安全资源", "Security";
+    }
+);
+
+words!(
+    /// The two states of an alert.
+    AlertStateWord of AlertState {
+        Firing = "firing", "告警中", "Firing";
+        Resolved = "resolved", "已恢复", "Resolved";
+    }
+);
+
+words!(
+    /// The engine's stages, in the order an event meets them.
+    StageWord of Stage {
+        Dedup = "dedup", "去重", "Deduplication";
+        Enrich = "enrich", "富化", "Enrichment";
+        Mute = "mute", "静默", "Muting";
+        Anomaly = "anomaly", "异常度", "Anomaly";
+        Correlate = "correlate", "关联", "Correlation";
+        RootCause = "root_cause", "根因", "Root cause";
+        Lifecycle = "lifecycle", "生命周期", "Lifecycle";
+        Escalate = "escalate", "升级", "Escalation";
+        Route = "route", "分派", "Routing";
+    }
+);
+
+words!(
+    /// What a timeline entry tells.
+    TimelineWord of TimelineKind {
+        Opened = "opened", "故障产生", "Opened";
+        AlertsJoined = "alerts_joined", "告警加入", "Alerts joined";
+        AlertsLeft = "alerts_left", "告警移出", "Alerts left";
+        RootChanged = "root_changed", "根因变更", "Root cause changed";
+        RootConfirmed = "root_confirmed", "根因已确认", "Root cause confirmed";
+        RootRejected = "root_rejected", "根因被否定", "Root cause rejected";
+        SeverityChanged = "severity_changed", "级别变更", "Severity changed";
+        StateChanged = "state_changed", "状态变更", "State changed";
+        Acknowledged = "acknowledged", "认领", "Acknowledged";
+        Unacknowledged = "unacknowledged", "取消认领", "Unacknowledged";
+        Assigned = "assigned", "指派", "Assigned";
+        Commented = "commented", "备注", "Comment";
+        Snoozed = "snoozed", "暂缓", "Snoozed";
+        Woken = "woken", "结束暂缓", "Woken";
+        Merged = "merged", "合并", "Merged";
+        Split = "split", "拆分", "Split";
+        Moved = "moved", "移动", "Moved";
+        Reopened = "reopened", "重新打开", "Reopened";
+        Closed = "closed", "关闭", "Closed";
+        Storm = "storm", "告警风暴", "Alert storm";
+        Notified = "notified", "已通知", "Notified";
+        NotifyFailed = "notify_failed", "通知失败", "Notification failed";
+        ChangeAttached = "change_attached", "关联变更", "Change attached";
+    }
+);

@@ -1,0 +1,185 @@
+//! The alerts of one tenant that are firing or belong to an incident on the board.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::board::Page;
+use super::scope::Scope;
+use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::ids::{AlertId, CiId, OrgId, SourceId};
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+
+/// Resolved alerts without an incident kept in memory per tenant.
+const LOOSE_RESOLVED_MAX: usize = 20_000;
+/// Rows that one page looks at before it ends early (with a `next`), so that a rare match cannot hold the view.
+const SCAN_MAX: usize = 50_000;
+
+/// Newest first. Also the paging key.
+pub type AlertPlace = (Reverse<Timestamp>, Reverse<AlertId>);
+
+/// One alert as the view keeps it.
+#[derive(Clone, Debug)]
+pub struct AlertRow {
+    pub view: Arc<AlertView>,
+    /// Events folded in since `view` was told.
+    pub more: u64,
+    /// By our clock; also moved by duplicates.
+    pub last_seen: Timestamp,
+}
+
+impl AlertRow {
+    /// Events folded into this alert until now.
+    pub fn count(&self) -> u64 {
+        self.view.count + self.more
+    }
+
+    /// The organisation of its CI.
+    pub fn org(&self) -> Option<&OrgId> {
+        self.view.ci.as_ref().and_then(|ci| ci.org.as_ref())
+    }
+}
+
+/// Which alerts are wanted. Empty lists mean "any".
+#[derive(Clone, Debug, Default)]
+pub struct AlertFilter {
+    pub states: Vec<AlertState>,
+    pub severities: Vec<Severity>,
+    pub sources: Vec<SourceId>,
+    pub ci: Option<CiId>,
+    pub held: Option<bool>,
+    pub muted: Option<bool>,
+    /// Part of name, title, object or the CI's name; any case.
+    pub q: Option<String>,
+}
+
+/// All alerts of one tenant.
+#[derive(Default)]
+pub struct Alerts {
+    rows: BTreeMap<AlertId, AlertRow>,
+    by_place: BTreeSet<AlertPlace>,
+    held: BTreeSet<AlertPlace>,
+    loose: BTreeSet<(Timestamp, AlertId)>,
+    firing: u64,
+}
+
+fn place(view: &AlertView) -> AlertPlace {
+    (Reverse(view.first_seen), Reverse(view.id))
+}
+
+fn is_loose(view: &AlertView) -> bool {
+    view.state == AlertState::Resolved && view.incident.is_none()
+}
+
+impl Alerts {
+    /// The alert, when it is still in memory.
+    pub fn get(&self, id: AlertId) -> Option<&AlertRow> {
+        self.rows.get(&id)
+    }
+
+    /// Alerts that are firing.
+    pub fn firing(&self) -> u64 {
+        self.firing
+    }
+
+    /// Alerts that are held, inside the scope.
+    pub fn held(&self, scope: &Scope) -> u64 {
+        if scope.orgs.is_none() {
+            return self.held.len() as u64;
+        }
+        self.held.iter().filter(|at| self.get(at.1.0).is_some_and(|row| scope.sees_one(row.org()))).count() as u64
+    }
+
+    /// Takes the alert as it is now.
+    pub fn put(&mut self, view: Arc<AlertView>) {
+        self.forget(view.id);
+        self.by_place.insert(place(&view));
+        if view.held && view.state == AlertState::Firing {
+            self.held.insert(place(&view));
+        }
+        if view.state == AlertState::Firing {
+            self.firing += 1;
+        }
+        if is_loose(&view) {
+            self.loose.insert((view.last_seen, view.id));
+        }
+        self.rows.insert(view.id, AlertRow { last_seen: view.last_seen, more: 0, view });
+        while self.loose.len() > LOOSE_RESOLVED_MAX
+            && let Some((_, oldest)) = self.loose.first().copied()
+        {
+            self.forget(oldest);
+        }
+    }
+
+    /// One more event was folded into it.
+    pub fn count(&mut self, id: AlertId, at: Timestamp) {
+        if let Some(row) = self.rows.get_mut(&id) {
+            row.more += 1;
+            row.last_seen = row.last_seen.max(at);
+        }
+    }
+
+    /// Forgets these, when they are over.
+    pub fn forget_resolved(&mut self, ids: &[AlertId]) {
+        for id in ids {
+            if self.get(*id).is_some_and(|row| row.view.state == AlertState::Resolved) {
+                self.forget(*id);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: AlertId) {
+        let Some(row) = self.rows.remove(&id) else { return };
+        self.by_place.remove(&place(&row.view));
+        self.held.remove(&place(&row.view));
+        self.loose.remove(&(row.view.last_seen, id));
+        if row.view.state == AlertState::Firing {
+            self.firing -= 1;
+        }
+    }
+
+    /// A page of at most `limit` alerts after `after`, newest first.
+    pub fn page(
+        &self,
+        scope: &Scope,
+        filter: &AlertFilter,
+        after: Option<AlertPlace>,
+        limit: usize,
+    ) -> Page<&AlertRow, AlertPlace> {
+        let q = filter.q.as_ref().map(|q| q.trim().to_lowercase()).filter(|q| !q.is_empty());
+        let set = if filter.held == Some(true) { &self.held } else { &self.by_place };
+        let bounds = (after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded), std::ops::Bound::Unbounded);
+        let mut items: Vec<&AlertRow> = Vec::new();
+        for (looked_at, at) in set.range::<AlertPlace, _>(bounds).enumerate() {
+            if looked_at == SCAN_MAX {
+                return Page { items, next: Some(*at) };
+            }
+            let Some(row) = self.get(at.1.0) else { continue };
+            if !wanted(row, scope, filter, q.as_deref()) {
+                continue;
+            }
+            if items.len() == limit {
+                let next = items.last().map(|last| place(&last.view));
+                return Page { items, next };
+            }
+            items.push(row);
+        }
+        Page { items, next: None }
+    }
+}
+
+fn wanted(row: &AlertRow, scope: &Scope, filter: &AlertFilter, q: Option<&str>) -> bool {
+    let view = &row.view;
+    (filter.states.is_empty() || filter.states.contains(&view.state))
+        && (filter.severities.is_empty() || filter.severities.contains(&view.severity))
+        && (filter.sources.is_empty() || filter.sources.contains(&view.source))
+        && filter.ci.as_ref().is_none_or(|ci| view.ci.as_ref().is_some_and(|have| have.id == *ci))
+        && filter.held.is_none_or(|held| view.held == held)
+        && filter.muted.is_none_or(|muted| view.muted_by.is_empty() != muted)
+        && scope.sees_one(row.org())
+        && q.is_none_or(|q| {
+            let name = view.ci.as_ref().map_or("", |ci| &ci.name);
+            [&*view.name, &*view.title, &*view.object, name].iter().any(|text| text.to_lowercase().contains(q))
+        })
+}

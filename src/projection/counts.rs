@@ -1,0 +1,112 @@
+//! Counters per tenant: the conservation of events, and who makes the most noise.
+
+use std::collections::BTreeMap;
+
+use crate::domain::mute::MutedBy;
+use crate::engine::verdict::Verdict;
+
+/// Distinct keys kept per kind of noise; further ones are counted under "…".
+const NOISE_KEYS_MAX: usize = 20_000;
+
+/// The key under which noise beyond `NOISE_KEYS_MAX` is counted.
+pub const OTHERS: &str = "…";
+
+/// Where the accepted events of a tenant ended. `accepted` is counted at the door, the rest at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conservation {
+    pub accepted: u64,
+    /// Accepted but without a verdict yet.
+    pub pending: u64,
+    pub duplicate: u64,
+    pub joined: u64,
+    pub opened: u64,
+    pub held: u64,
+    pub resolved: u64,
+    /// By kind of mute.
+    pub muted: BTreeMap<&'static str, u64>,
+    /// By reason.
+    pub dead_lettered: BTreeMap<&'static str, u64>,
+}
+
+impl Conservation {
+    /// Counts one verdict.
+    pub fn count(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Duplicate { .. } => self.duplicate += 1,
+            Verdict::Joined { .. } => self.joined += 1,
+            Verdict::Opened { .. } => self.opened += 1,
+            Verdict::Held { .. } => self.held += 1,
+            Verdict::Resolved { .. } => self.resolved += 1,
+            Verdict::Muted { by, .. } => *self.muted.entry(mute_word(by)).or_default() += 1,
+            Verdict::Rejected { why } => *self.dead_lettered.entry(why.word()).or_default() += 1,
+        }
+    }
+
+    /// Joined, opened, held or resolved.
+    pub fn applied(&self) -> u64 {
+        self.joined + self.opened + self.held + self.resolved
+    }
+
+    /// Everything that has an end, plus what waits for one.
+    pub fn accounted(&self) -> u64 {
+        self.applied()
+            + self.duplicate
+            + self.muted.values().sum::<u64>()
+            + self.dead_lettered.values().sum::<u64>()
+            + self.pending
+    }
+
+    /// The law: both sides are equal.
+    pub fn holds(&self) -> bool {
+        self.accepted == self.accounted()
+    }
+}
+
+/// The wire word of who muted.
+pub fn mute_word(by: &MutedBy) -> &'static str {
+    match by {
+        MutedBy::Silence { .. } => "silence",
+        MutedBy::Maintenance { .. } => "maintenance",
+        MutedBy::CiState => "ci_state",
+        MutedBy::Inhibition { .. } => "inhibition",
+        MutedBy::Flapping => "flapping",
+        MutedBy::Rule { .. } => "rule",
+    }
+}
+
+/// All mute words, for reading them back.
+pub const MUTE_WORDS: [&str; 6] = ["silence", "maintenance", "ci_state", "inhibition", "flapping", "rule"];
+
+/// All words of `Reject`, for reading them back.
+pub const REJECT_WORDS: [&str; 4] = ["malformed", "too_large", "bad_time", "over_limit"];
+
+/// Events per key, for "top noisy".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Noise {
+    by_key: BTreeMap<Box<str>, u64>,
+}
+
+impl Noise {
+    /// Adds `n` events of one key.
+    pub fn add(&mut self, key: &str, n: u64) {
+        if let Some(count) = self.by_key.get_mut(key) {
+            *count += n;
+        } else if self.by_key.len() < NOISE_KEYS_MAX {
+            self.by_key.insert(key.into(), n);
+        } else {
+            *self.by_key.entry(OTHERS.into()).or_default() += n;
+        }
+    }
+
+    /// The `n` keys with the most events, most first.
+    pub fn top(&self, n: usize) -> Vec<(Box<str>, u64)> {
+        let mut all: Vec<_> = self.by_key.iter().filter(|(key, _)| key.as_ref() != OTHERS).collect();
+        let order = |a: &(&Box<str>, &u64), b: &(&Box<str>, &u64)| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0));
+        if n > 0 && all.len() > n {
+            all.select_nth_unstable_by(n - 1, order);
+            all.truncate(n);
+        }
+        all.sort_by(order);
+        all.into_iter().map(|(key, count)| (key.clone(), *count)).collect()
+    }
+}

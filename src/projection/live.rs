@@ -1,0 +1,141 @@
+//! The live view: what is going on, from memory. One writer (the pipeline), many readers.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::Committed;
+use super::feed::Feed;
+use super::tenant::{Telling, TenantView, verdicts};
+use crate::domain::ids::TenantId;
+use crate::domain::time::Timestamp;
+use crate::engine::effect::Effect;
+use crate::engine::input::Input;
+
+/// All tenants, the feed, and how far they have come.
+#[derive(Default)]
+pub struct Live {
+    state: RwLock<State>,
+    pub feed: Feed,
+}
+
+/// What the lock guards.
+#[derive(Default)]
+pub struct State {
+    tenants: BTreeMap<TenantId, TenantView>,
+    /// Accepted records without verdicts yet: journal sequence, tenant, events.
+    pending: VecDeque<(u64, TenantId, u64)>,
+    pub journal_seq: u64,
+    pub outbox_seq: u64,
+    /// The stamp of the newest step: the "now" of all numbers.
+    pub stamp: Timestamp,
+}
+
+impl State {
+    /// One tenant, when anything is known of it.
+    pub fn tenant(&self, id: &TenantId) -> Option<&TenantView> {
+        self.tenants.get(id)
+    }
+
+    /// All tenants.
+    pub fn tenants(&self) -> impl Iterator<Item = (&TenantId, &TenantView)> {
+        self.tenants.iter()
+    }
+
+    /// One tenant, made when nothing is known of it yet.
+    pub fn tenant_mut(&mut self, id: &TenantId) -> &mut TenantView {
+        if !self.tenants.contains_key(id) {
+            self.tenants.insert(id.clone(), TenantView::default());
+        }
+        self.tenants.get_mut(id).expect("the tenant was inserted above")
+    }
+
+    fn take_pending(&mut self, seq: u64) -> bool {
+        while self.pending.front().is_some_and(|(first, _, _)| *first < seq) {
+            self.pending.pop_front();
+        }
+        let is_next = self.pending.front().is_some_and(|(first, _, _)| *first == seq);
+        if is_next {
+            self.pending.pop_front();
+        }
+        is_next
+    }
+}
+
+impl Live {
+    /// Reads; blocks the writer only for the length of a page.
+    pub fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fills the view after a restart, before the first `apply`.
+    pub fn restore(&self, fill: impl FnOnce(&mut State)) {
+        let mut state = self.write();
+        fill(&mut state);
+        self.feed.start_after(state.outbox_seq);
+    }
+
+    /// The door has made `events` of a journal record durable; they are pending until `apply` sees the record.
+    /// Called in journal order. Without this call, `apply` counts them as accepted itself.
+    pub fn accept(&self, journal_seq: u64, tenant: &TenantId, events: u64) {
+        let mut state = self.write();
+        if events == 0 || journal_seq <= state.journal_seq {
+            return;
+        }
+        let counts = &mut state.tenant_mut(tenant).conservation;
+        counts.accepted += events;
+        counts.pending += events;
+        state.pending.push_back((journal_seq, tenant.clone(), events));
+    }
+
+    /// Takes one committed step. A step that was taken before changes nothing.
+    pub fn apply(&self, step: &Committed) {
+        let mut state = self.write();
+        if step.journal_seq <= state.journal_seq {
+            return;
+        }
+        let was_pending = state.take_pending(step.journal_seq);
+        for effect in &step.effects {
+            apply_effect(&mut state, &self.feed, step, effect);
+        }
+        if let Some(Input::Batch(batch)) = &step.input {
+            state.tenant_mut(&batch.tenant).apply_batch(batch, &verdicts(step), step.stamp, was_pending);
+        }
+        state.journal_seq = step.journal_seq;
+        state.outbox_seq = state.outbox_seq.max(step.outbox_seq);
+        state.stamp = state.stamp.max(step.stamp);
+    }
+}
+
+fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effect) {
+    let seq = step.outbox_seq;
+    match effect {
+        // Counted with the batch, when the alerts they speak of are known.
+        Effect::Verdict { .. } | Effect::Notify { .. } => {}
+        Effect::Alert { alert } => state.tenant_mut(&alert.tenant).apply_alert(alert),
+        Effect::Incident { incident, joined, left } => {
+            let telling = Telling { feed, tenant: &incident.tenant, seq };
+            state.tenant_mut(&incident.tenant).apply_incident(incident, joined, left, &telling);
+        }
+        Effect::Timeline { tenant, incident, entry } => {
+            state.tenant_mut(tenant).apply_timeline(*incident, entry, &Telling { feed, tenant, seq });
+        }
+        Effect::Silence { tenant, silence } => {
+            state.tenant_mut(tenant).apply_silence(silence, step.stamp, &Telling { feed, tenant, seq });
+        }
+        Effect::CommandDone { tenant, refused } => {
+            let command = match &step.input {
+                Some(Input::Command(command)) => Some(command),
+                Some(
+                    Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick,
+                )
+                | None => None,
+            };
+            let telling = Telling { feed, tenant, seq };
+            state.tenant_mut(tenant).apply_command(step.journal_seq, command, refused.as_deref(), &telling);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Who may see what: every record belongs to a tenant and to organisations.
+
+use std::collections::BTreeSet;
+
+use crate::domain::ids::{OrgId, TenantId};
+
+/// What a caller may see. Whatever is outside does not exist for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    pub tenant: TenantId,
+    /// `None`: every organisation of the tenant, and the records that belong to none.
+    pub orgs: Option<BTreeSet<OrgId>>,
+}
+
+impl Scope {
+    /// All organisations of a tenant.
+    pub fn whole(tenant: TenantId) -> Self {
+        Self { tenant, orgs: None }
+    }
+
+    /// Whether a record of these organisations is inside (the tenant has been checked).
+    pub fn sees(&self, orgs: &[OrgId]) -> bool {
+        self.orgs.as_ref().is_none_or(|mine| orgs.iter().any(|org| mine.contains(org)))
+    }
+
+    /// Whether a record of this one organisation is inside; a record of none is the platform's.
+    pub fn sees_one(&self, org: Option<&OrgId>) -> bool {
+        self.orgs.as_ref().is_none_or(|mine| org.is_some_and(|org| mine.contains(org)))
+    }
+}

@@ -1,0 +1,189 @@
+//! One tenant's part of the live view, and what each effect does to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Committed;
+use super::alerts::Alerts;
+use super::board::Board;
+use super::counts::{Conservation, Noise};
+use super::feed::{Change, Feed};
+use crate::domain::alert::AlertView;
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, IncidentId, OrgId, SilenceId, SourceId, TenantId};
+use crate::domain::incident::{IncidentView, TimelineEntry};
+use crate::domain::mute::Silence;
+use crate::domain::time::Timestamp;
+use crate::engine::input::{Batch, Command};
+use crate::engine::verdict::{Repeat, Verdict};
+
+/// Commands whose end is remembered.
+const COMMANDS_MAX: usize = 2_000;
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandEnd {
+    pub actor: Box<str>,
+    pub refused: Option<Box<str>>,
+}
+
+/// Everything shown of one tenant.
+#[derive(Default)]
+pub struct TenantView {
+    pub board: Board,
+    pub alerts: Alerts,
+    pub silences: BTreeMap<SilenceId, Silence>,
+    pub commands: BTreeMap<u64, CommandEnd>,
+    pub conservation: Conservation,
+    /// Alerts and incidents since counting began.
+    pub alerts_made: u64,
+    pub incidents_made: u64,
+    /// Events since counting began.
+    pub noisy_sources: Noise,
+    pub noisy_names: Noise,
+    pub noisy_cis: Noise,
+}
+
+/// Where a change is told: the feed and the outbox sequence it belongs to.
+pub struct Telling<'a> {
+    pub feed: &'a Feed,
+    pub tenant: &'a TenantId,
+    pub seq: u64,
+}
+
+impl TenantView {
+    /// Counts the ends of a record's events; `was_pending` says that the door has counted them before.
+    pub fn apply_batch(&mut self, batch: &Batch, verdicts: &[(u32, &Verdict)], stamp: Timestamp, was_pending: bool) {
+        let n = (batch.events.len() + batch.rejected.len()) as u64;
+        if was_pending {
+            self.conservation.pending -= n;
+        } else {
+            self.conservation.accepted += n;
+        }
+        for (index, verdict) in verdicts {
+            self.conservation.count(verdict);
+            self.count_verdict(batch.events.get(*index as usize), verdict, stamp);
+        }
+    }
+
+    fn count_verdict(&mut self, event: Option<&Event>, verdict: &Verdict, stamp: Timestamp) {
+        if let Some(event) = event {
+            self.noisy_sources.add(event.source.as_str(), 1);
+            self.noisy_names.add(&event.name, 1);
+        }
+        match verdict {
+            Verdict::Duplicate { alert: Some(alert), why } => match why {
+                Repeat::SameEvent | Repeat::StillFiring => self.alerts.count(*alert, stamp),
+                Repeat::StillResolved | Repeat::Late | Repeat::Conflict => {}
+            },
+            Verdict::Duplicate { alert: None, .. }
+            | Verdict::Muted { .. }
+            | Verdict::Opened { .. }
+            | Verdict::Joined { .. }
+            | Verdict::Held { .. }
+            | Verdict::Resolved { .. }
+            | Verdict::Rejected { .. } => {}
+        }
+        let ci = verdict.alert().and_then(|id| self.alerts.get(id)).and_then(|row| row.view.ci.as_ref());
+        if let Some(ci) = ci {
+            self.noisy_cis.add(ci.id.as_str(), 1);
+        }
+    }
+
+    /// Takes an alert as it is now.
+    pub fn apply_alert(&mut self, alert: &AlertView) {
+        if self.alerts.get(alert.id).is_none() && alert.count <= 1 {
+            self.alerts_made += 1;
+        }
+        self.alerts.put(Arc::new(alert.clone()));
+    }
+
+    /// Takes an incident as it is now and tells it.
+    pub fn apply_incident(
+        &mut self,
+        incident: &IncidentView,
+        joined: &[AlertId],
+        left: &[AlertId],
+        telling: &Telling<'_>,
+    ) {
+        if incident.version <= 1 && self.board.get(incident.id).is_none() {
+            self.incidents_made += 1;
+        }
+        let view = Arc::new(incident.clone());
+        let orgs = self.orgs_before_and_now(&view);
+        let alerts = &self.alerts;
+        let about = |id| alerts.get(id).map(|row| source_and_ci(&row.view));
+        self.board.put(view.clone(), joined, left, about);
+        let forgotten = self.board.trim();
+        self.alerts.forget_resolved(&forgotten);
+        telling.tell(orgs, Change::Incident { incident: view, joined: joined.to_vec(), left: left.to_vec() });
+    }
+
+    fn orgs_before_and_now(&self, view: &IncidentView) -> Vec<OrgId> {
+        let before = self.board.get(view.id).map(|known| known.view.orgs.clone()).unwrap_or_default();
+        let mut orgs = view.orgs.clone();
+        orgs.extend(before.into_iter().filter(|org| !view.orgs.contains(org)));
+        orgs
+    }
+
+    /// Adds a timeline entry and tells it.
+    pub fn apply_timeline(&mut self, incident: IncidentId, entry: &TimelineEntry, telling: &Telling<'_>) {
+        let Some(known) = self.board.get(incident) else { return };
+        let orgs = known.view.orgs.clone();
+        self.board.note(incident, entry.clone());
+        telling.tell(orgs, Change::Timeline { incident, entry: entry.clone() });
+    }
+
+    /// Takes a silence as it is now; one that is over is forgotten.
+    pub fn apply_silence(&mut self, silence: &Silence, stamp: Timestamp, telling: &Telling<'_>) {
+        if silence.ends_at <= stamp {
+            self.silences.remove(&silence.id);
+        } else {
+            self.silences.insert(silence.id.clone(), silence.clone());
+        }
+        telling.tell(Vec::new(), Change::Silence { id: silence.id.clone() });
+    }
+
+    /// Remembers what became of a command and tells its actor.
+    pub fn apply_command(
+        &mut self,
+        journal_seq: u64,
+        command: Option<&Command>,
+        refused: Option<&str>,
+        telling: &Telling<'_>,
+    ) {
+        let actor: Box<str> = command.map(|c| c.actor.clone()).unwrap_or_default();
+        let refused: Option<Box<str>> = refused.map(Into::into);
+        self.commands.insert(journal_seq, CommandEnd { actor: actor.clone(), refused: refused.clone() });
+        while self.commands.len() > COMMANDS_MAX {
+            self.commands.pop_first();
+        }
+        telling.tell(Vec::new(), Change::Command { journal_seq, actor, refused });
+    }
+}
+
+impl Telling<'_> {
+    fn tell(&self, orgs: Vec<OrgId>, change: Change) {
+        self.feed.publish(self.seq, self.tenant.clone(), orgs, change);
+    }
+}
+
+fn source_and_ci(view: &AlertView) -> (SourceId, Option<crate::domain::ids::CiId>) {
+    (view.source.clone(), view.ci.as_ref().map(|ci| ci.id.clone()))
+}
+
+/// The verdicts of a step, by event index.
+pub fn verdicts(step: &Committed) -> Vec<(u32, &Verdict)> {
+    step.effects
+        .iter()
+        .filter_map(|effect| match effect {
+            crate::engine::effect::Effect::Verdict { index, verdict } => Some((*index, verdict)),
+            crate::engine::effect::Effect::Alert { .. }
+            | crate::engine::effect::Effect::Incident { .. }
+            | crate::engine::effect::Effect::Timeline { .. }
+            | crate::engine::effect::Effect::Notify { .. }
+            | crate::engine::effect::Effect::Silence { .. }
+            | crate::engine::effect::Effect::CommandDone { .. } => None,
+        })
+        .collect()
+}
