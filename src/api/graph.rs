@@ -93,7 +93,7 @@ pub async fn graph(
     Id(id): Id<IncidentId>,
 ) -> Result<Json<Graph>, ApiError> {
     let topology = (api.topology)(&caller.tenant);
-    let found = with_incident(&api, &caller, id, |incident, tenant| facts(incident, tenant));
+    let found = with_incident(&api, &caller, id, facts);
     let (view, alerting) = found.ok_or(ApiError::NotFound("incident"))?;
     Ok(Json(draw(&view, &alerting, &topology)))
 }

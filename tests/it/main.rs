@@ -1,6 +1,10 @@
 //! All integration tests in one binary: one link.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod accuracy;
+mod corpus;
+mod decode;
 mod replay;
+mod severity;
 mod storms;
 mod tidy;

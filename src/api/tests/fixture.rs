@@ -148,7 +148,7 @@ pub fn alert(n: u64, name: &str, severity: Severity, ci: CiRef, at: Timestamp) -
     AlertView {
         id: AlertId(n),
         tenant: "a".into(),
-        source: if n % 2 == 0 { "zabbix".into() } else { "prom".into() },
+        source: if n.is_multiple_of(2) { "zabbix".into() } else { "prom".into() },
         name: name.into(),
         title: format!("{name} on {}", ci.name).into(),
         severity,
