@@ -8,4 +8,6 @@
 pub mod decode;
 pub mod domain;
 pub mod engine;
+pub mod journal;
 pub mod lab;
+pub mod outbox;
