@@ -135,11 +135,7 @@ pub enum ReadError {
 /// An ordered, durable log.
 pub trait Journal: Send + Sync {
     /// Writes `input` at the end; resolves when it is durable.
-    fn append(
-        &self,
-        partition: u16,
-        input: Input,
-    ) -> impl Future<Output = Result<Appended, AppendError>> + Send;
+    fn append(&self, partition: u16, input: Input) -> impl Future<Output = Result<Appended, AppendError>> + Send;
 
     /// Reads records behind `after` in order: at least one when there is one, and no more than needed to exceed
     /// `bytes_max`. Blocks on the disk.

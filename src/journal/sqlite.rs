@@ -134,12 +134,7 @@ impl Store {
         Tail::new(self.clone(), after)
     }
 
-    fn submit(
-        &self,
-        partition: u16,
-        input: Input,
-        reply: Reply<Result<Appended, Setback>>,
-    ) -> Result<(), AppendError> {
+    fn submit(&self, partition: u16, input: Input, reply: Reply<Result<Appended, Setback>>) -> Result<(), AppendError> {
         let (clock, tails) = (Arc::clone(&self.shared.clock), Arc::clone(&self.shared.tails));
         let task = Append::new(partition, input, clock, tails, reply)?;
         if writer::Task::need(&task) == writer::Need::Intake {
@@ -223,3 +218,6 @@ pub fn refusal(setback: Setback) -> AppendError {
         Setback::Halted(why) => AppendError::Halted { why },
     }
 }
+
+#[cfg(test)]
+pub mod tests;

@@ -138,3 +138,6 @@ pub trait Outbox: Send + Sync {
     /// When it is unreadable.
     fn head(&self, partition: u16) -> Result<OutboxHead, ReadError>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -243,7 +243,10 @@ fn compare(found: &Found, heads: &Heads, path: &Path, file: Option<&Connection>)
         Found::Nothing => return Ok(()),
         Found::Unreadable => {
             let remedy = "if the database is known to be whole, remove headwater.last; else restore the last backup";
-            return damage("headwater.last is unreadable, so it cannot be told whether records are lost".into(), remedy);
+            return damage(
+                "headwater.last is unreadable, so it cannot be told whether records are lost".into(),
+                remedy,
+            );
         }
         Found::Said(said) => said,
     };

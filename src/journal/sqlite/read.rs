@@ -134,9 +134,8 @@ pub fn walk(
     mut each: impl FnMut(StoredRecord) -> SqlResult<Step>,
 ) -> SqlResult<JournalHead> {
     let mut before = head_at(file, after)?;
-    let mut query = file.prepare_cached(
-        "SELECT seq, partition, prev, stamp, digest, body FROM journal WHERE seq > ?1 ORDER BY seq",
-    )?;
+    let mut query = file
+        .prepare_cached("SELECT seq, partition, prev, stamp, digest, body FROM journal WHERE seq > ?1 ORDER BY seq")?;
     let mut rows = query.query([after as i64])?;
     while let Some(row) = rows.next()? {
         let stored = StoredRecord::from_row(row)?;

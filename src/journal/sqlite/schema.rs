@@ -98,9 +98,8 @@ impl Heads {
     /// When the file is unreadable, or a head is not what was written.
     pub fn load(file: &Connection) -> SqlResult<Self> {
         let mut heads = Self { journal: journal_end(file)?, ..Self::default() };
-        let mut query = file.prepare(
-            "SELECT partition, journal_seq, outbox_seq, outbox_journal_seq, outbox_hash, digest FROM heads",
-        )?;
+        let mut query = file
+            .prepare("SELECT partition, journal_seq, outbox_seq, outbox_journal_seq, outbox_hash, digest FROM heads")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let partition: u16 = row.get(0)?;
@@ -141,8 +140,7 @@ impl Heads {
     /// # Errors
     /// When the database refuses.
     pub fn save(&mut self, file: &Connection) -> SqlResult<()> {
-        let mut statement =
-            file.prepare_cached("INSERT OR REPLACE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+        let mut statement = file.prepare_cached("INSERT OR REPLACE INTO heads VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
         for partition in std::mem::take(&mut self.changed) {
             let head = self.partition(partition);
             statement.execute(params![
@@ -219,8 +217,7 @@ impl Base {
 /// When it is not what was written.
 pub fn meta(file: &Connection, key: &str) -> SqlResult<Option<String>> {
     let mut query = file.prepare_cached("SELECT value, digest FROM meta WHERE key = ?1")?;
-    let found: Option<(String, [u8; 32])> =
-        query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let found: Option<(String, [u8; 32])> = query.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let Some((value, digest)) = found else { return Ok(None) };
     if meta_digest(key, &value) != ChainHash(digest) {
         return Err(broken(format!("the value {key:?} does not match its digest")));
@@ -233,8 +230,11 @@ pub fn meta(file: &Connection, key: &str) -> SqlResult<Option<String>> {
 /// # Errors
 /// When the database refuses.
 pub fn set_meta(file: &Connection, key: &str, value: &str) -> SqlResult<()> {
-    file.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2, ?3)")?
-        .execute(params![key, value, meta_digest(key, value).0])?;
+    file.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2, ?3)")?.execute(params![
+        key,
+        value,
+        meta_digest(key, value).0
+    ])?;
     Ok(())
 }
 

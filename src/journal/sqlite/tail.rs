@@ -176,8 +176,7 @@ impl<L: Followed> Tail<L> {
     }
 
     fn read_stored(&mut self) -> Result<Vec<Arc<L::Record>>, ReadError> {
-        let mut records: Vec<_> =
-            self.log.read_after(self.seen, READ_BYTES)?.into_iter().map(Arc::new).collect();
+        let mut records: Vec<_> = self.log.read_after(self.seen, READ_BYTES)?.into_iter().map(Arc::new).collect();
         self.advance(&mut records);
         Ok(records)
     }

@@ -108,9 +108,7 @@ fn read(file: &mut File) -> std::io::Result<Found> {
         file.seek(SeekFrom::Start(place * PLACE_BYTES))?;
         file.take(TEXT_BYTES_MAX as u64).read_to_end(&mut bytes)?;
         let Some(said) = std::str::from_utf8(&bytes).ok().and_then(Testimony::from_text) else { continue };
-        let newer = |old: &Testimony| {
-            (said.journal_seq, said.outbox_seq) >= (old.journal_seq, old.outbox_seq)
-        };
+        let newer = |old: &Testimony| (said.journal_seq, said.outbox_seq) >= (old.journal_seq, old.outbox_seq);
         if newest.as_ref().is_none_or(newer) {
             newest = Some(said);
         }
