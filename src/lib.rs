@@ -6,8 +6,12 @@
 //! delivered (`delivery`) and shown (`projection`, `api`, `console`). Analysts run the same engine in `lab`.
 
 pub mod api;
+pub mod clock;
 pub mod decode;
 pub mod domain;
 pub mod engine;
+pub mod journal;
 pub mod lab;
+pub mod outbox;
+pub mod pipeline;
 pub mod projection;

@@ -51,11 +51,11 @@ pub fn read_cursor(text: Option<&str>) -> Result<Option<(i64, u64)>, ApiError> {
     read().map(Some).ok_or_else(|| ApiError::Bad("after: not a cursor of this list; start again without it".into()))
 }
 
+/// A place in a newest-first list.
+pub type NewestFirst<I> = (Reverse<Timestamp>, Reverse<I>);
+
 /// Reads a cursor of a newest-first list.
-pub fn read_place<I>(
-    text: Option<&str>,
-    id: impl Fn(u64) -> I,
-) -> Result<Option<(Reverse<Timestamp>, Reverse<I>)>, ApiError> {
+pub fn read_place<I>(text: Option<&str>, id: impl Fn(u64) -> I) -> Result<Option<NewestFirst<I>>, ApiError> {
     Ok(read_cursor(text)?.map(|(at, n)| (Reverse(Timestamp(at)), Reverse(id(n)))))
 }
 

@@ -44,13 +44,16 @@ pub struct Settings {
     pub base_url: String,
 }
 
+/// Finds the topology of a tenant that is valid now.
+pub type TopologyOf = Arc<dyn Fn(&TenantId) -> Arc<Topology> + Send + Sync>;
+
 /// The state of all handlers.
 pub struct Api {
     pub live: Arc<Live>,
     pub auth: Arc<dyn Authenticate>,
     pub writes: Arc<dyn Writes>,
     /// The topology that is valid now.
-    pub topology: Arc<dyn Fn(&TenantId) -> Arc<Topology> + Send + Sync>,
+    pub topology: TopologyOf,
     pub sessions: Sessions,
     pub settings: Settings,
     /// The machine's clock, for sessions only; numbers use the newest stamp.

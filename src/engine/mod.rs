@@ -33,7 +33,7 @@ use correlate::Terms;
 use deadlines::Due;
 use dedup::Found;
 use effect::Effect;
-use input::{Batch, Input};
+use input::{Batch, Digest, Input};
 use slab::Place;
 use tuning::Tuning;
 use verdict::{Check, Decision, Hold, Stage, Verdict};
@@ -52,13 +52,21 @@ pub enum Loaded {
     Topology(Arc<Topology>),
 }
 
+/// A tenant's topology.
+#[derive(Clone, Debug)]
+struct Known {
+    version: u64,
+    digest: Digest,
+    topology: Arc<Topology>,
+}
+
 /// One partition: the tenants whose hash falls on it. The only writer of its outbox.
 #[derive(Clone, Debug)]
 pub struct Engine {
     partition: u16,
     now: Timestamp,
     tuning: Arc<Tuning>,
-    topologies: BTreeMap<TenantId, (u64, Arc<Topology>)>,
+    topologies: BTreeMap<TenantId, Known>,
     cells: BTreeMap<TenantId, Cell>,
 }
 
@@ -81,9 +89,10 @@ impl Engine {
                 cell.obey(command);
                 effects.append(&mut cell.tell());
             }
-            Input::Topology { tenant, version, .. } => {
+            Input::Topology { tenant, version, digest } => {
                 if let Loaded::Topology(topology) = loaded {
-                    self.topologies.insert(tenant.clone(), (*version, topology.clone()));
+                    let known = Known { version: *version, digest: digest.clone(), topology: topology.clone() };
+                    self.topologies.insert(tenant.clone(), known);
                     let cell = self.cell(tenant);
                     cell.take_topology(*version, topology);
                     effects.append(&mut cell.tell());
@@ -104,6 +113,11 @@ impl Engine {
         self.cells.values().filter_map(|c| c.deadlines.next_at()).min()
     }
 
+    /// The topology of a tenant.
+    pub fn topology(&self, tenant: &TenantId) -> Option<Arc<Topology>> {
+        self.topologies.get(tenant).map(|known| known.topology.clone())
+    }
+
     /// Alerts in memory.
     pub fn alerts(&self) -> usize {
         self.cells.values().map(|c| c.by_alert.len()).sum()
@@ -112,8 +126,8 @@ impl Engine {
     fn cell(&mut self, tenant: &TenantId) -> &mut Cell {
         if !self.cells.contains_key(tenant) {
             let mut cell = Cell::empty(tenant.clone(), self.partition, self.tuning.clone());
-            if let Some((version, topology)) = self.topologies.get(tenant) {
-                (cell.topology_version, cell.topology) = (*version, topology.clone());
+            if let Some(known) = self.topologies.get(tenant) {
+                (cell.topology_version, cell.topology) = (known.version, known.topology.clone());
             }
             self.cells.insert(tenant.clone(), cell);
         }

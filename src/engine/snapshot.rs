@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::cell::Cell;
+use super::input::Digest;
 use super::tuning::Tuning;
+use super::{Engine, Known};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
@@ -20,6 +21,8 @@ struct Frozen<C> {
     format: u32,
     partition: u16,
     now: Timestamp,
+    /// Version and digest of each tenant's topology.
+    topologies: BTreeMap<TenantId, (u64, Digest)>,
     cells: C,
 }
 
@@ -30,23 +33,32 @@ pub enum SnapshotError {
     Newer(u32),
     #[error("the snapshot cannot be read: {0}")]
     Unreadable(String),
+    #[error("the snapshot's topology {0} is not there: restore it, or start from an older snapshot")]
+    NoTopology(Box<str>),
 }
 
 impl Engine {
     /// The state as bytes. Topologies are not part of it: it names their versions.
     pub fn freeze(&self) -> Vec<u8> {
-        let frozen = Frozen { format: SNAPSHOT_FORMAT, partition: self.partition, now: self.now, cells: &self.cells };
+        let topologies = self.topologies.iter().map(|(t, known)| (t.clone(), (known.version, known.digest.clone())));
+        let frozen = Frozen {
+            format: SNAPSHOT_FORMAT,
+            partition: self.partition,
+            now: self.now,
+            topologies: topologies.collect(),
+            cells: &self.cells,
+        };
         serde_json::to_vec(&frozen).expect("the engine's state has only text keys")
     }
 
-    /// The state back from bytes. `topologies` are those that were valid then.
+    /// The state back from bytes. `load` finds the topologies that it names.
     ///
     /// # Errors
-    /// When the format is newer than this program, or the bytes are not a snapshot.
+    /// When the format is newer than this program, the bytes are not a snapshot, or a topology is missing.
     pub fn thaw(
         bytes: &[u8],
         tuning: Arc<Tuning>,
-        topologies: BTreeMap<TenantId, (u64, Arc<Topology>)>,
+        load: impl Fn(u64, &Digest) -> Option<Arc<Topology>>,
     ) -> Result<Self, SnapshotError> {
         #[derive(Deserialize)]
         struct Head {
@@ -58,11 +70,17 @@ impl Engine {
             return Err(SnapshotError::Newer(head.format));
         }
         let frozen: Frozen<BTreeMap<TenantId, Cell>> = serde_json::from_slice(bytes).map_err(unreadable)?;
-        let mut engine = Self { partition: frozen.partition, now: frozen.now, tuning, topologies, cells: frozen.cells };
+        let mut engine = Self::empty(frozen.partition, tuning);
+        (engine.now, engine.cells) = (frozen.now, frozen.cells);
+        for (tenant, (version, digest)) in frozen.topologies {
+            let missing = || SnapshotError::NoTopology(digest.0.as_ref().into());
+            let topology = load(version, &digest).ok_or_else(missing)?;
+            engine.topologies.insert(tenant, Known { version, digest, topology });
+        }
         for (tenant, cell) in &mut engine.cells {
             cell.tuning = engine.tuning.clone();
-            if let Some((_, topology)) = engine.topologies.get(tenant) {
-                cell.topology = topology.clone();
+            if let Some(known) = engine.topologies.get(tenant) {
+                cell.topology = known.topology.clone();
             }
         }
         Ok(engine)

@@ -100,13 +100,14 @@ impl Noise {
 
     /// The `n` keys with the most events, most first.
     pub fn top(&self, n: usize) -> Vec<(Box<str>, u64)> {
-        let mut all: Vec<_> = self.by_key.iter().filter(|(key, _)| key.as_ref() != OTHERS).collect();
-        let order = |a: &(&Box<str>, &u64), b: &(&Box<str>, &u64)| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0));
+        let named = self.by_key.iter().filter(|(key, _)| key.as_ref() != OTHERS);
+        let mut all: Vec<(&str, u64)> = named.map(|(key, count)| (key.as_ref(), *count)).collect();
+        let order = |a: &(&str, u64), b: &(&str, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0));
         if n > 0 && all.len() > n {
             all.select_nth_unstable_by(n - 1, order);
             all.truncate(n);
         }
         all.sort_by(order);
-        all.into_iter().map(|(key, count)| (key.clone(), *count)).collect()
+        all.into_iter().map(|(key, count)| (key.into(), count)).collect()
     }
 }

@@ -9,7 +9,7 @@ use headwater::engine::input::Input;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
 
-use crate::storms::{bytes, engine, events, record, tenant, topology};
+use crate::storms::{bytes, engine, events, record, topology};
 
 /// Steps through a storm; `between` may exchange the engine before each event.
 fn play(storm: &str, most: usize, mut between: impl FnMut(usize, Engine) -> Engine) -> (Vec<Effect>, Engine) {
@@ -26,17 +26,19 @@ fn play(storm: &str, most: usize, mut between: impl FnMut(usize, Engine) -> Engi
 }
 
 fn restart(storm: &str, engine: &Engine) -> Engine {
-    let topologies = BTreeMap::from([(tenant(), (1, topology(storm)))]);
-    Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), topologies).expect("a snapshot can be read")
+    let topology = topology(storm);
+    Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| Some(topology.clone()))
+        .expect("a snapshot can be read")
 }
 
 #[test]
 fn a_restart_before_any_event_changes_nothing() {
     for storm in ["medium", "hard"] {
-        let topologies = BTreeMap::from([(tenant(), (1, topology(storm)))]);
+        let topology = topology(storm);
         let (calm, end) = play(storm, 1500, |_, engine| engine);
         let (restarted, end_restarted) = play(storm, 1500, |_, engine| {
-            Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), topologies.clone()).expect("readable")
+            Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| Some(topology.clone()))
+                .expect("readable")
         });
         assert!(bytes(&calm) == bytes(&restarted), "{storm}: effects differ after restarts");
         assert!(end.freeze() == end_restarted.freeze(), "{storm}: state differs after restarts");

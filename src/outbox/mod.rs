@@ -1,0 +1,143 @@
+//! The promise: what the engine decided, committed before anybody acts on it.
+//!
+//! Every journal record is decided by exactly one outbox record, also when the decision is to do nothing: so the
+//! last outbox record of a partition says how far its engine has come, and no record can be passed over unseen.
+//! A record's hash covers the hash of the partition's record before it, the journal record and the effects, but not
+//! the epoch: whoever decides again gets the same hash, or has decided otherwise.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::effect::Effect;
+use crate::journal::ReadError;
+use crate::journal::digest::ChainHash;
+
+pub mod sqlite;
+
+/// What was decided about one journal record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxRecord {
+    /// Its place among those of all partitions: gapless, from 1.
+    pub seq: u64,
+    /// The partition.
+    pub partition: u16,
+    /// The journal record that was decided.
+    pub journal_seq: u64,
+    /// The opening of the store in which it was committed.
+    pub epoch: u64,
+    /// What follows, in order; may be nothing.
+    pub effects: Vec<Effect>,
+    /// The hash of the partition's record before this one.
+    pub prev_hash: ChainHash,
+    /// The hash of this one.
+    pub hash: ChainHash,
+}
+
+/// The end of one partition's outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxHead {
+    /// The last record; 0 when there is none.
+    pub seq: u64,
+    /// The last journal record that is decided; 0 when there is none.
+    pub journal_seq: u64,
+    /// The last record's hash.
+    pub hash: ChainHash,
+}
+
+/// A decision to commit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// The journal record that was decided: the one behind the last decided one of the partition.
+    pub journal_seq: u64,
+    /// What follows, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// Why a decision was not committed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else has decided, or a record would be decided twice or passed over: drop the engine's state.
+    #[error("the decision is refused: {why}")]
+    Fenced {
+        /// What does not fit.
+        why: String,
+    },
+    /// Not even the ballast's space is left: commit the same again after `wait`.
+    #[error("the disk of the outbox is full; make room, then try again in {wait:?}")]
+    TryLater {
+        /// How long to wait, at least.
+        wait: Duration,
+    },
+    /// The store has stopped; whether the decision is stored is told by the head after a restart.
+    #[error("the outbox has stopped ({why}); restart the program")]
+    Halted {
+        /// The first failure.
+        why: Arc<str>,
+    },
+}
+
+/// Deciding a journal record again gave something else than what was committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("journal record {journal_seq} was decided with hash {stored}, deciding it again gives {computed}")]
+pub struct Divergence {
+    /// The journal record.
+    pub journal_seq: u64,
+    /// What was committed.
+    pub stored: ChainHash,
+    /// What was computed now.
+    pub computed: ChainHash,
+}
+
+impl OutboxRecord {
+    /// Compares `effects`, decided again, with what was committed.
+    ///
+    /// # Errors
+    /// When they differ.
+    pub fn verify(&self, effects: &[Effect]) -> Result<(), Divergence> {
+        let computed = decision_hash(&self.prev_hash, self.journal_seq, &effects_text(effects));
+        if computed == self.hash {
+            return Ok(());
+        }
+        Err(Divergence { journal_seq: self.journal_seq, stored: self.hash, computed })
+    }
+}
+
+/// The hash of a decision.
+pub fn decision_hash(prev: &ChainHash, journal_seq: u64, effects: &[u8]) -> ChainHash {
+    ChainHash::of(&[&prev.0, &journal_seq.to_be_bytes(), effects])
+}
+
+/// The JSON of effects, over which the hash is made.
+pub fn effects_text(effects: &[Effect]) -> Vec<u8> {
+    serde_json::to_vec(effects).expect("effects have text keys only, so they can be written as JSON")
+}
+
+/// A durable log of decisions with one writer per partition.
+pub trait Outbox: Send + Sync {
+    /// Commits decisions about consecutive records of a partition, all or none; resolves when they are durable,
+    /// with the partition's new head. `expected_last_seq` is the partition's last outbox record as the caller
+    /// knows it (0 for none).
+    fn commit(
+        &self,
+        partition: u16,
+        expected_last_seq: u64,
+        decided: Vec<Decided>,
+    ) -> impl Future<Output = Result<OutboxHead, CommitError>> + Send;
+
+    /// Reads records of all partitions behind `after` in order: at least one when there is one, and no more than
+    /// needed to exceed `bytes_max`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When a record is damaged, gone or unreadable.
+    fn read_after(&self, after: u64, bytes_max: usize) -> Result<Vec<OutboxRecord>, ReadError>;
+
+    /// The end of a partition.
+    ///
+    /// # Errors
+    /// When it is unreadable.
+    fn head(&self, partition: u16) -> Result<OutboxHead, ReadError>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,366 @@
+//! The wiring, in flow order: journal → engine → outbox → views. One thread owns the engines and awaits nothing.
+//!
+//! What was decided before a restart stands as the outbox has it: records that it covers are only applied again to
+//! rebuild the state, and a decision that comes out differently is reported, never ignored.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use arc_swap::ArcSwap;
+use sha2::{Digest as _, Sha256};
+
+use crate::decode::topology::{TopologyMapping, mapping, topology};
+use crate::domain::ids::TenantId;
+use crate::domain::time::Timestamp;
+use crate::domain::topology::{Quality, Topology};
+use crate::engine::effect::Effect;
+use crate::engine::input::{Digest, Input};
+use crate::engine::snapshot::SNAPSHOT_FORMAT;
+use crate::engine::tuning::Tuning;
+use crate::engine::{Engine, Loaded};
+use crate::journal::snapshot::{Snapshot, Snapshots};
+use crate::journal::sqlite::append::Clock;
+use crate::journal::sqlite::{OpenOptions, Store};
+use crate::journal::{Durability, Journal, Record};
+use crate::lab::built_in::{STORMGEN_NAMES, shipped_schema};
+use crate::outbox::sqlite::SqliteOutbox;
+use crate::outbox::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord};
+use crate::projection::Committed;
+use crate::projection::live::Live;
+
+/// Partitions; fixed for the life of a data folder.
+pub const PARTITIONS: u16 = 64;
+/// Records between two snapshots of a partition.
+const SNAPSHOT_EVERY: u64 = 20_000;
+/// How long the engine's thread waits for a record before it looks at the clock again.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Records read at once when rebuilding, bytes.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// The partition of a tenant's events: all that can correlate share one.
+pub fn partition_of(tenant: &TenantId) -> u16 {
+    let hash = Sha256::digest(tenant.as_str().as_bytes());
+    u16::from_be_bytes([hash[0], hash[1]]) % PARTITIONS
+}
+
+/// How a pipeline is started.
+pub struct Options {
+    pub durability: Durability,
+    pub clock: Clock,
+}
+
+/// A running pipeline.
+pub struct Pipeline {
+    pub store: Store,
+    pub outbox: SqliteOutbox,
+    pub live: Arc<Live>,
+    pub clock: Clock,
+    topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
+    health: Arc<Health>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What `/readyz` and the metrics ask.
+#[derive(Debug, Default)]
+pub struct Health {
+    stop: AtomicBool,
+    /// Decisions that came out differently when they were made again after a restart.
+    pub diverged: AtomicU64,
+    /// Why the engine's thread ended, when it did by itself.
+    failure: Mutex<Option<String>>,
+}
+
+impl Health {
+    /// Why the engine stands still; `None` while it runs.
+    pub fn failure(&self) -> Option<String> {
+        self.failure.lock().expect("nobody panics while holding it").clone()
+    }
+}
+
+impl Pipeline {
+    /// Opens the data folder, rebuilds state and views, and starts the engine's thread.
+    ///
+    /// # Errors
+    /// When the folder is in use, damaged or unreadable; says what to do.
+    pub fn start(folder: &Path, options: Options) -> Result<Arc<Self>> {
+        let mut opening = OpenOptions::new(options.clock.clone());
+        opening.durability = options.durability;
+        let store = Store::open(folder, opening)?;
+        let outbox = SqliteOutbox::new(store.clone());
+        let live = Arc::new(Live::default());
+        let topologies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
+        let health = Arc::new(Health::default());
+        let mut owner = Owner {
+            store: store.clone(),
+            outbox: outbox.clone(),
+            live: live.clone(),
+            clock: options.clock.clone(),
+            topologies: topologies.clone(),
+            health: health.clone(),
+            tuning: Arc::new(Tuning::default()),
+            partitions: BTreeMap::new(),
+            applied: 0,
+        };
+        owner.rebuild()?;
+        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || owner.run())?;
+        Ok(Arc::new(Self {
+            store,
+            outbox,
+            live,
+            clock: options.clock,
+            topologies,
+            health,
+            thread: Mutex::new(Some(thread)),
+        }))
+    }
+
+    /// The topology of a tenant that is valid now; an empty one when there is none.
+    pub fn topology(&self, tenant: &TenantId) -> Arc<Topology> {
+        self.topologies.load().get(tenant).cloned().unwrap_or_else(Topology::none)
+    }
+
+    /// What is known of the engine's well-being.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Checks a topology text and makes it valid for the tenant; returns its journal sequence and its quality.
+    ///
+    /// # Errors
+    /// When the text is refused, or the journal does not take it.
+    pub async fn put_topology(&self, tenant: &TenantId, bytes: Vec<u8>) -> Result<(u64, Quality)> {
+        let version = self.topology(tenant).version() + 1;
+        let (_, quality) = compile(&bytes, version)?;
+        let digest = self.store.put_blob(bytes).await?;
+        let input = Input::Topology { tenant: tenant.clone(), version, digest };
+        let appended = self.store.append(partition_of(tenant), input).await?;
+        Ok((appended.seq, quality))
+    }
+
+    /// Whether every record up to `seq` has been decided and shown.
+    pub fn has_applied(&self, seq: u64) -> bool {
+        self.live.read().journal_seq >= seq
+    }
+
+    /// Stops the engine's thread after what it has in hand, with a snapshot.
+    pub fn stop(&self) {
+        self.health.stop.store(true, Ordering::SeqCst);
+        let thread = self.thread.lock().expect("nobody panics while holding it").take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the engine's thread panicked");
+        }
+    }
+}
+
+/// A topology from a stored text. Foreign names of the shipped mapping are understood.
+fn compile(bytes: &[u8], version: u64) -> Result<(Arc<Topology>, Quality)> {
+    let names: TopologyMapping = mapping("topology/mappings/stormgen.yaml", STORMGEN_NAMES.as_bytes())?;
+    let (topology, quality) = topology("topology", bytes, shipped_schema(), &names, version)?;
+    Ok((Arc::new(topology), quality))
+}
+
+struct Partition {
+    engine: Engine,
+    head: OutboxHead,
+    /// The last journal record in the engine's state, and in the newest snapshot.
+    seq: u64,
+    snapshot_seq: u64,
+}
+
+/// The engine's thread: the only one that steps and commits.
+struct Owner {
+    store: Store,
+    outbox: SqliteOutbox,
+    live: Arc<Live>,
+    clock: Clock,
+    topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
+    health: Arc<Health>,
+    tuning: Arc<Tuning>,
+    partitions: BTreeMap<u16, Partition>,
+    /// The last journal record that is decided and shown.
+    applied: u64,
+}
+
+impl Owner {
+    /// Rebuilds engines (snapshot, then records) and the view (all decisions) up to the end of the outbox.
+    fn rebuild(&mut self) -> Result<()> {
+        for partition in 0..PARTITIONS {
+            let snapshot = self.store.latest_snapshot(partition)?;
+            let head = self.outbox.head(partition)?;
+            if snapshot.is_none() && head.seq == 0 {
+                continue;
+            }
+            let mut engine = Engine::empty(partition, self.tuning.clone());
+            let mut seq = 0;
+            if let Some(snapshot) = snapshot {
+                let load = |version, digest: &Digest| self.load(version, digest).ok();
+                engine = Engine::thaw(&snapshot.body, self.tuning.clone(), load)?;
+                seq = snapshot.journal_seq;
+            }
+            self.partitions.insert(partition, Partition { engine, head, seq, snapshot_seq: seq });
+        }
+        let mut decided = 0;
+        let mut decisions: Vec<OutboxRecord> = Vec::new();
+        loop {
+            let records = Journal::read_after(&self.store, self.applied, READ_BYTES)?;
+            if records.is_empty() {
+                return Ok(());
+            }
+            for record in records {
+                while decisions.is_empty() {
+                    decisions = Outbox::read_after(&self.outbox, decided, READ_BYTES)?;
+                    let Some(last) = decisions.last() else { return Ok(()) };
+                    decided = last.seq;
+                    decisions.reverse();
+                }
+                if decisions.last().is_some_and(|d| d.journal_seq != record.seq) {
+                    return Ok(());
+                }
+                let decision = decisions.pop().expect("just looked at");
+                self.redo(&record, decision)?;
+            }
+        }
+    }
+
+    /// Applies a decided record again; what the outbox has stands.
+    fn redo(&mut self, record: &Record, decision: OutboxRecord) -> Result<()> {
+        let loaded = self.loaded(record)?;
+        let partition = self.partition(record.partition)?;
+        if record.seq > partition.seq {
+            let effects = partition.engine.step(record.stamp, &record.input, loaded);
+            partition.seq = record.seq;
+            if let Err(divergence) = decision.verify(&effects) {
+                self.health.diverged.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%divergence, "a decision came out differently; the committed one stands");
+            }
+        }
+        self.show(record, decision.seq, decision.effects);
+        Ok(())
+    }
+
+    fn partition(&mut self, number: u16) -> Result<&mut Partition> {
+        if !self.partitions.contains_key(&number) {
+            let engine = Engine::empty(number, self.tuning.clone());
+            let head = self.outbox.head(number)?;
+            self.partitions.insert(number, Partition { engine, head, seq: 0, snapshot_seq: 0 });
+        }
+        Ok(self.partitions.get_mut(&number).expect("just made"))
+    }
+
+    fn load(&self, version: u64, digest: &Digest) -> Result<Arc<Topology>> {
+        let bytes = self.store.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
+        Ok(compile(&bytes, version)?.0)
+    }
+
+    /// Reads what the input only names.
+    fn loaded(&self, record: &Record) -> Result<Loaded> {
+        let Input::Topology { tenant, version, digest } = &record.input else { return Ok(Loaded::Nothing) };
+        let topology = self.load(*version, digest)?;
+        self.topologies.rcu(|known| {
+            let mut known = BTreeMap::clone(known);
+            known.insert(tenant.clone(), topology.clone());
+            known
+        });
+        Ok(Loaded::Topology(topology))
+    }
+
+    fn show(&mut self, record: &Record, outbox_seq: u64, effects: Vec<Effect>) {
+        let input = match &record.input {
+            Input::Batch(_) | Input::Command(_) => Some(record.input.clone()),
+            Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => None,
+        };
+        self.applied = record.seq;
+        self.live.apply(&Committed { journal_seq: record.seq, outbox_seq, stamp: record.stamp, input, effects });
+    }
+
+    fn run(mut self) {
+        if let Err(error) = self.serve() {
+            tracing::error!(error = format!("{error:#}"), "the engine has stopped; restart the program");
+            *self.health.failure.lock().expect("nobody panics while holding it") = Some(format!("{error:#}"));
+        }
+    }
+
+    fn serve(&mut self) -> Result<()> {
+        let mut tail = self.store.follow(self.applied);
+        while !self.health.stop.load(Ordering::SeqCst) {
+            let records = tail.next(PATIENCE)?;
+            self.decide(&records)?;
+            if records.is_empty() {
+                self.tick()?;
+            }
+            self.snapshot(SNAPSHOT_EVERY)?;
+        }
+        self.snapshot(1)
+    }
+
+    /// Steps through records and commits what follows, one outbox record each, in one transaction.
+    fn decide(&mut self, records: &[Arc<Record>]) -> Result<()> {
+        for run in records.chunk_by(|a, b| a.partition == b.partition) {
+            let number = run[0].partition;
+            let mut decided = Vec::with_capacity(run.len());
+            for record in run {
+                let loaded = self.loaded(record)?;
+                let partition = self.partition(number)?;
+                let effects = partition.engine.step(record.stamp, &record.input, loaded);
+                partition.seq = record.seq;
+                decided.push(Decided { journal_seq: record.seq, effects });
+            }
+            let before = self.partition(number)?.head.seq;
+            let head = self.commit(number, before, decided.clone())?;
+            // The outbox numbers records of all partitions; these were committed together, so they are adjacent.
+            let first = head.seq + 1 - decided.len() as u64;
+            for (i, (record, decision)) in run.iter().zip(decided).enumerate() {
+                self.show(record, first + i as u64, decision.effects);
+            }
+            self.partition(number)?.head = head;
+        }
+        Ok(())
+    }
+
+    fn commit(&self, partition: u16, before: u64, decided: Vec<Decided>) -> Result<OutboxHead> {
+        loop {
+            match self.outbox.commit_blocking(partition, before, decided.clone()) {
+                Ok(head) => return Ok(head),
+                Err(CommitError::TryLater { wait }) => std::thread::sleep(wait),
+                Err(error @ (CommitError::Fenced { .. } | CommitError::Halted { .. })) => bail!(error),
+            }
+        }
+    }
+
+    /// Journals that time passes for every partition in which something is due.
+    fn tick(&mut self) -> Result<()> {
+        let now: Timestamp = (self.clock)();
+        for (number, partition) in &self.partitions {
+            if partition.engine.next_due().is_some_and(|due| due <= now) {
+                self.store.append_blocking(*number, Input::Tick)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn snapshot(&mut self, every: u64) -> Result<()> {
+        for (number, partition) in &mut self.partitions {
+            if partition.seq < partition.snapshot_seq + every {
+                continue;
+            }
+            let snapshot = Snapshot {
+                partition: *number,
+                journal_seq: partition.seq,
+                outbox_seq: partition.head.seq,
+                format: SNAPSHOT_FORMAT,
+                body: partition.engine.freeze(),
+            };
+            futures::executor::block_on(self.store.put_snapshot(snapshot))?;
+            partition.snapshot_seq = partition.seq;
+        }
+        Ok(())
+    }
+}
