@@ -5,6 +5,7 @@
 //! correlate → root cause → lifecycle → route), one outbox record commits the decision (`outbox`), then it is
 //! delivered (`delivery`) and shown (`projection`, `api`, `console`). Analysts run the same engine in `lab`.
 
+pub mod access;
 pub mod api;
 pub mod clock;
 pub mod decode;

@@ -1,5 +1,6 @@
 //! The nouns: what every other part of Headwater talks about. Imports nothing of ours.
 
+pub mod access;
 pub mod alert;
 pub mod ci;
 pub mod event;

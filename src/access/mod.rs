@@ -1,0 +1,5 @@
+//! Credentials: bearer tokens in a file of which only hashes are kept. Shared by intake and API.
+
+pub mod file;
+pub mod store;
+pub mod token;
