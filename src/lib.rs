@@ -6,6 +6,7 @@
 //! delivered (`delivery`) and shown (`projection`, `api`, `console`). Analysts run the same engine in `lab`.
 
 pub mod api;
+pub mod console;
 pub mod decode;
 pub mod domain;
 pub mod engine;
