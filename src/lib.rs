@@ -8,7 +8,9 @@
 pub mod access;
 pub mod api;
 pub mod clock;
+pub mod console;
 pub mod decode;
+pub mod demo;
 pub mod domain;
 pub mod engine;
 pub mod journal;
@@ -16,3 +18,4 @@ pub mod lab;
 pub mod outbox;
 pub mod pipeline;
 pub mod projection;
+pub mod serve;

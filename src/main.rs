@@ -1,26 +1,56 @@
 //! The command line: arguments in, one library call out.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use headwater::lab::{backtest, demo};
+use anyhow::{Context as _, Result, bail};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use headwater::access::store::Wanted;
+use headwater::clock::machine;
+use headwater::domain::access::Role;
+use headwater::domain::ids::{OrgId, TenantId};
+use headwater::domain::topology::Way;
+use headwater::journal::Durability;
+use headwater::lab::{backtest, built_in};
+use headwater::serve::{self, Serve};
 
 /// Turns alert storms into few incidents, each with its root cause and the evidence for it.
 #[derive(Parser)]
-#[command(name = "headwater", version, about)]
+#[command(name = "headwater", version, about, after_help = "Start with: headwater demo")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Keep {
+    /// Accepted survives loss of power (fsync before the answer).
+    Power,
+    /// Accepted survives any end of the process.
+    Process,
+}
+
 #[derive(Subcommand)]
 enum Command {
-    /// Watch a generated storm over the sample estate become incidents.
+    /// Watch a generated storm over a sample estate become incidents, on the terminal and in the console.
     Demo {
-        /// Do not wait: as fast as the engine can.
+        #[arg(long, default_value = "127.0.0.1:18080")]
+        listen: SocketAddr,
+    },
+    /// Take alerts, tell incidents: journal, engine, API and console in one program.
+    Serve {
+        /// Folder for the journal and everything else; made when it is not there.
         #[arg(long)]
-        fast: bool,
+        data: PathBuf,
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+        #[arg(long, value_enum, default_value = "power")]
+        durability: Keep,
+        /// CMDB file to make valid for the tenant `default` at start.
+        #[arg(long)]
+        topology: Option<PathBuf>,
     },
     /// Run the production engine on a recorded stream, as fast as it can.
     Backtest {
@@ -43,9 +73,69 @@ enum Command {
         #[arg(long)]
         quiet: bool,
     },
+    /// Credentials for people and sources.
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Look at a CMDB file.
+    Topology {
+        #[command(subcommand)]
+        command: TopologyCommand,
+    },
+    /// Print shell completions.
+    Completions { shell: clap_complete::Shell },
+    /// Print the man page.
+    Man,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a credential and print its token, once, as the last word.
+    Create {
+        #[arg(long)]
+        data: PathBuf,
+        /// viewer, operator, analyst, admin or source.
+        #[arg(long)]
+        role: String,
+        /// A person's name, or the source's.
+        #[arg(long)]
+        name: String,
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// Only these organisations' records (repeat for several).
+        #[arg(long)]
+        org: Vec<String>,
+    },
+    /// List credentials, without their tokens.
+    List {
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// End a credential.
+    Revoke {
+        #[arg(long)]
+        data: PathBuf,
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+enum TopologyCommand {
+    /// Say whether the file can be used.
+    Check { file: PathBuf },
+    /// Say how good its content is: orphans, cycles, dangling relations, CIs without owner …
+    Report { file: PathBuf },
+    /// What a failure of this CI may hit.
+    Impact { file: PathBuf, ci: String },
+    /// What may have failed this CI.
+    Causes { file: PathBuf, ci: String },
 }
 
 fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("headwater=info,warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -56,14 +146,87 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn run(command: Command) -> Result<()> {
     match command {
-        Command::Demo { fast } => demo::run(fast),
+        Command::Demo { listen } => tokio::runtime::Runtime::new()?.block_on(headwater::demo::run(listen)),
+        Command::Serve { data, listen, durability, topology } => {
+            let durability = match durability {
+                Keep::Power => Durability::Power,
+                Keep::Process => Durability::Process,
+            };
+            tokio::runtime::Runtime::new()?.block_on(serve::run(Serve { data, listen, durability, topology }))
+        }
         Command::Backtest { topology, topology_mapping, events, mapping, out, quiet } => {
             let plan = backtest::Plan { topology, topology_names: topology_mapping, events, mapping, out, quiet };
             let summary = backtest::run(&plan)?;
             println!("{}", serde_json::to_string_pretty(&summary)?);
             Ok(())
         }
+        Command::Token { command } => token(command),
+        Command::Topology { command } => topology(command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "headwater", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => Ok(clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?),
     }
+}
+
+fn token(command: TokenCommand) -> Result<()> {
+    let now = machine()();
+    match command {
+        TokenCommand::Create { data, role, name, tenant, org } => {
+            std::fs::create_dir_all(&data).with_context(|| format!("make {}", data.display()))?;
+            let Some(role) = Role::parse(&role) else {
+                bail!("role {role:?}: use viewer, operator, analyst, admin or source")
+            };
+            let orgs: BTreeSet<OrgId> = org.into_iter().map(OrgId::from).collect();
+            let orgs = (!orgs.is_empty()).then_some(orgs);
+            let wanted = Wanted { name, role, tenant: TenantId::from(tenant), orgs, expires_at: None };
+            let token = serve::tokens(&data)?.create(wanted, now)?;
+            println!("token (shown only now): {}", token.reveal());
+        }
+        TokenCommand::List { data } => {
+            for record in serve::tokens(&data)?.list() {
+                println!("{}", serde_json::to_string(&record)?);
+            }
+        }
+        TokenCommand::Revoke { data, id } => serve::tokens(&data)?.revoke(&id, now)?,
+    }
+    Ok(())
+}
+
+fn topology(command: TopologyCommand) -> Result<()> {
+    match command {
+        TopologyCommand::Check { file } => {
+            let (topology, _) = built_in::load_topology(&file, None, 1)?;
+            println!("{}: {} CIs, {} edges", file.display(), topology.len(), topology.edges());
+            Ok(())
+        }
+        TopologyCommand::Report { file } => {
+            let (_, quality) = built_in::load_topology(&file, None, 1)?;
+            println!("{}", serde_json::to_string_pretty(&quality)?);
+            Ok(())
+        }
+        TopologyCommand::Impact { file, ci } => reach(&file, &ci, Way::Effects),
+        TopologyCommand::Causes { file, ci } => reach(&file, &ci, Way::Causes),
+    }
+}
+
+/// CIs listed and hops walked by `impact` and `causes`.
+const REACH_MAX: (u32, usize) = (12, 10_000);
+
+fn reach(file: &std::path::Path, key: &str, way: Way) -> Result<()> {
+    let (topology, _) = built_in::load_topology(file, None, 1)?;
+    let Some(ci) = topology.resolve(key).one() else { bail!("{}: no single CI is called {key:?}", file.display()) };
+    let (found, cut) = topology.reach(ci, way, REACH_MAX.0, REACH_MAX.1);
+    for reached in found {
+        let shown = topology.ci(reached.ci);
+        let redundant = if reached.redundant { "\tredundant" } else { "" };
+        println!("{}\t{}\t{}\t{}{redundant}", reached.hops, shown.id, shown.class, shown.name);
+    }
+    if cut {
+        println!("(cut at {} hops or {} CIs)", REACH_MAX.0, REACH_MAX.1);
+    }
+    Ok(())
 }

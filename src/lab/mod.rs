@@ -2,7 +2,6 @@
 
 pub mod backtest;
 pub mod built_in;
-pub mod demo;
 pub mod estate;
 pub mod files;
 pub mod recording;

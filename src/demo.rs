@@ -2,69 +2,127 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use chrono::Utc;
+use tokio::net::TcpListener;
 
-use super::estate::sample_estate;
-use super::storm::{Size, Storm, storm};
+use crate::access::store::Wanted;
+use crate::clock::{Clock, hurried};
 use crate::decode::topology::{TopologyMapping, topology};
+use crate::domain::access::Role;
 use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::engine::effect::Effect;
-use crate::engine::input::{Batch, Digest, Input};
-use crate::engine::tuning::Tuning;
-use crate::engine::{Engine, Loaded};
+use crate::engine::input::{Batch, Input};
+use crate::journal::{Durability, Journal};
+use crate::lab::built_in;
+use crate::lab::estate::sample_estate;
+use crate::lab::storm::{Size, Storm, storm};
+use crate::outbox::Outbox;
+use crate::pipeline::{Pipeline, partition_of};
+use crate::serve;
 
 /// The storm's size and seed.
 const SIZE: Size = Size { faults: 8, gap: Span::mins(6), noise: 6 };
 const SEED: u64 = 2024;
 /// The demo lasts about this long; the storm's clock runs that much faster.
 const LASTS: Duration = Duration::from_secs(60);
+/// How often the demo looks for what is due and what was decided.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long it waits for the last decisions.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
 
-/// Shows the demo. `fast`: as fast as the engine can, without waiting.
+/// Runs the demo through journal, engine, outbox and console, in a folder that is removed afterwards.
 ///
 /// # Errors
-/// When the terminal cannot be written to.
-pub fn run(fast: bool) -> Result<()> {
+/// When the folder or the address cannot be had, or the terminal cannot be written to.
+pub async fn run(listen: SocketAddr) -> Result<()> {
+    let folder = std::env::temp_dir().join(format!("headwater-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let shown = show(listen, &folder).await;
+    std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+    shown
+}
+
+async fn show(listen: SocketAddr, folder: &Path) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let tenant = TenantId::from("demo");
     let text = sample_estate();
-    let schema = super::built_in::shipped_schema();
+    let schema = built_in::shipped_schema();
     let (estate, _) = topology("sample estate", text.as_bytes(), schema, &TopologyMapping::default(), 1)?;
     let estate = Arc::new(estate);
-    let start = Timestamp(1_767_571_200_000);
+    let start = Timestamp::from(Utc::now());
     let made = storm(&estate, &tenant, start, SIZE, SEED);
+    let span = made.events.last().map_or(1, |e| e.observed_at.since(start).0.max(1));
+    let times = (span / i64::try_from(LASTS.as_millis())?).max(1);
+    let clock = hurried(start, u32::try_from(times)?);
+    let pipeline = serve::start(folder, Durability::Process, clock.clone()).await?;
+    pipeline.put_topology(&tenant, text.into_bytes()).await?;
+    let tokens = Arc::new(serve::tokens(folder)?);
+    let wanted =
+        Wanted { name: "demo".into(), role: Role::Operator, tenant: tenant.clone(), orgs: None, expires_at: None };
+    let token = tokens.create(wanted, clock())?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
     writeln!(
         out,
-        "estate: {} CIs, {} relations; storm: {} events of {} faults and some noise, told to nobody\n",
+        "{} CIs, {} relations. {} faults and some noise, {} events; one second here is {times} in the storm.\n\
+         console  http://{}/   token  {}\n",
         estate.len(),
         estate.edges(),
+        made.roots.len(),
         made.events.len(),
-        made.roots.len()
+        listener.local_addr()?,
+        token.reveal()
     )?;
-    let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
-    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };
-    engine.step(start, &input, Loaded::Topology(estate.clone()));
-    let span = made.events.last().map_or(1, |e| e.observed_at.since(start).0.max(1));
-    let began = Instant::now();
+    let app = serve::app(&pipeline, tokens, clock.clone());
+    let server = tokio::spawn(async move { axum::serve(listener, app.into_make_service()).await });
+    let board = watch(&pipeline, &tenant, &made, &clock, start, &mut out).await?;
+    board.summary(&made, &estate, &mut out)?;
+    server.abort();
+    let stopped = pipeline.clone();
+    tokio::task::spawn_blocking(move || stopped.stop()).await?;
+    Ok(())
+}
+
+/// Sends each event when its time has come, and tells what the outbox says meanwhile.
+async fn watch(
+    pipeline: &Arc<Pipeline>,
+    tenant: &TenantId,
+    made: &Storm,
+    clock: &Clock,
+    start: Timestamp,
+    out: &mut impl Write,
+) -> Result<Board> {
     let mut board = Board::default();
-    for event in &made.events {
-        let at = event.observed_at.since(start).0;
-        let due = LASTS.mul_f64(at as f64 / span as f64);
-        if !fast && let Some(wait) = due.checked_sub(began.elapsed()) {
-            std::thread::sleep(wait);
+    let (mut told, mut last) = (0, 0);
+    let mut events = made.events.iter().peekable();
+    while let Some(next) = events.peek() {
+        if next.observed_at > clock() {
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        let batch = Batch { tenant: tenant.clone(), events: vec![event.clone()], rejected: Vec::new() };
-        let effects = engine.step(event.observed_at, &Input::Batch(batch), Loaded::Nothing);
-        board.fold(effects, start, &mut out)?;
+        let mut due = Vec::new();
+        while let Some(event) = events.next_if(|e| e.observed_at <= clock()) {
+            due.push(event.clone());
+        }
+        if !due.is_empty() {
+            let batch = Batch { tenant: tenant.clone(), events: due, rejected: Vec::new() };
+            last = pipeline.store.append(partition_of(tenant), Input::Batch(batch)).await?.seq;
+        }
+        told = board.follow(pipeline, told, start, out)?;
     }
-    let end = engine.now().plus(Span::mins(30));
-    board.fold(engine.step(end, &Input::Tick, Loaded::Nothing), start, &mut out)?;
-    board.summary(&made, &estate, &mut out)
+    let deadline = Instant::now() + LOOK_AFTER;
+    while !pipeline.has_applied(last) && Instant::now() < deadline {
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    board.follow(pipeline, told, start, out)?;
+    Ok(board)
 }
 
 /// The incidents as told so far.
@@ -75,6 +133,18 @@ struct Board {
 }
 
 impl Board {
+    /// Reads what was committed since; returns how far it came.
+    fn follow(&mut self, pipeline: &Pipeline, mut told: u64, start: Timestamp, out: &mut impl Write) -> Result<u64> {
+        loop {
+            let records = Outbox::read_after(&pipeline.outbox, told, 1 << 20)?;
+            let Some(end) = records.last() else { return Ok(told) };
+            told = end.seq;
+            for record in records {
+                self.fold(record.effects, start, out)?;
+            }
+        }
+    }
+
     fn fold(&mut self, effects: Vec<Effect>, start: Timestamp, out: &mut impl Write) -> Result<()> {
         for effect in effects {
             match effect {

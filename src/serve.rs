@@ -1,0 +1,171 @@
+//! The server: pipeline, API and console behind one listener, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use axum::Router;
+use futures::future::BoxFuture;
+use tokio::net::TcpListener;
+
+use crate::access::store::Tokens;
+use crate::api::access::{Authenticate, Caller};
+use crate::api::routes::router;
+use crate::api::session::Sessions;
+use crate::api::state::{Api, Settings, WriteError, Writes};
+use crate::clock::{Clock, machine};
+use crate::console;
+use crate::domain::ids::TenantId;
+use crate::engine::input::{Command, DeadLetter, Input};
+use crate::journal::{AppendError, Durability, Journal};
+use crate::pipeline::{Options, Pipeline, partition_of};
+
+/// The file with the tokens' hashes, in the data folder.
+pub const TOKENS_FILE: &str = "tokens.json";
+/// How long a stop waits for open connections.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What `serve` is told.
+#[derive(Clone, Debug)]
+pub struct Serve {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub durability: Durability,
+    pub topology: Option<PathBuf>,
+}
+
+/// The token store of a data folder.
+///
+/// # Errors
+/// When the file is there but unreadable, or others may read it.
+pub fn tokens(data: &Path) -> Result<Tokens> {
+    Ok(Tokens::open(&data.join(TOKENS_FILE))?)
+}
+
+/// Serves until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the folder is in use or damaged, or the address cannot be had; says what to do.
+pub async fn run(options: Serve) -> Result<()> {
+    std::fs::create_dir_all(&options.data).with_context(|| format!("make {}", options.data.display()))?;
+    let tokens = Arc::new(tokens(&options.data)?);
+    let clock = machine();
+    if tokens.is_empty(clock()) && !options.listen.ip().is_loopback() {
+        bail!(
+            "no token in {}: nobody could sign in on {}; make one with `headwater token create --data {} --role admin --name you`",
+            options.data.join(TOKENS_FILE).display(),
+            options.listen,
+            options.data.display()
+        );
+    }
+    let listener = TcpListener::bind(options.listen).await.with_context(|| format!("listen on {}", options.listen))?;
+    let pipeline = start(&options.data, options.durability, clock.clone()).await?;
+    if let Some(file) = &options.topology {
+        let tenant = TenantId::from("default");
+        let bytes = crate::lab::files::read(file)?;
+        let (seq, quality) = pipeline.put_topology(&tenant, bytes).await?;
+        tracing::info!(seq, cis = quality.cis, relations = quality.relations, "topology taken");
+    }
+    tracing::info!(address = %listener.local_addr()?, data = %options.data.display(), "serving");
+    let app = app(&pipeline, tokens, clock);
+    let serving = axum::serve(listener, app.into_make_service()).with_graceful_shutdown(told_to_stop());
+    let stopping = async {
+        told_to_stop().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        outcome = serving.into_future() => outcome?,
+        () = stopping => tracing::warn!("connections were still open after the drain"),
+    }
+    let stopped = pipeline.clone();
+    tokio::task::spawn_blocking(move || stopped.stop()).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opens the pipeline of a data folder without blocking the runtime.
+///
+/// # Errors
+/// When the folder is in use, damaged or unreadable.
+pub async fn start(data: &Path, durability: Durability, clock: Clock) -> Result<Arc<Pipeline>> {
+    let data = data.to_owned();
+    tokio::task::spawn_blocking(move || Pipeline::start(&data, Options { durability, clock })).await?
+}
+
+/// Everything that is served: API and console over a pipeline.
+pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, clock: Clock) -> Router {
+    let (of_topology, of_readiness) = (pipeline.clone(), pipeline.clone());
+    let api = Api {
+        live: pipeline.live.clone(),
+        auth: Arc::new(Bearers { tokens, clock: clock.clone() }),
+        writes: Arc::new(Pen { pipeline: pipeline.clone() }),
+        topology: Arc::new(move |tenant| of_topology.topology(tenant)),
+        sessions: Sessions::default(),
+        settings: Settings { open_metrics: true, ..Settings::default() },
+        now: clock,
+        readiness: Arc::new(move || of_readiness.health().failure().into_iter().collect()),
+    };
+    router(Arc::new(api), console::router())
+}
+
+async fn told_to_stop() {
+    let interrupt = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
+
+struct Bearers {
+    tokens: Arc<Tokens>,
+    clock: Clock,
+}
+
+impl Authenticate for Bearers {
+    fn bearer(&self, token: &str) -> Option<Caller> {
+        let credential = self.tokens.verify(token, (self.clock)())?;
+        Some(Caller {
+            name: credential.name.clone(),
+            tenant: credential.tenant.clone(),
+            role: credential.role,
+            orgs: credential.orgs.clone(),
+        })
+    }
+}
+
+struct Pen {
+    pipeline: Arc<Pipeline>,
+}
+
+impl Writes for Pen {
+    fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>> {
+        let store = self.pipeline.store.clone();
+        Box::pin(async move {
+            let partition = partition_of(&command.tenant);
+            let appended = store.append(partition, Input::Command(command)).await.map_err(refusal)?;
+            Ok(appended.seq)
+        })
+    }
+
+    fn replay(&self, _tenant: TenantId, letter: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
+        let errors = vec![format!("decoder {} cannot be run again over the API; send the event again", letter.decoder)];
+        Box::pin(async move { Err(WriteError::Refused { errors }) })
+    }
+}
+
+fn refusal(error: AppendError) -> WriteError {
+    match error {
+        AppendError::TryLater { wait } | AppendError::Full { wait } => WriteError::TryLater { wait },
+        AppendError::Unfit { .. } | AppendError::Halted { .. } => {
+            WriteError::Refused { errors: vec![error.to_string()] }
+        }
+    }
+}
