@@ -81,25 +81,27 @@ macro_rules! number_id {
         impl $name {
             /// Reads what `Display` writes.
             pub fn parse(text: &str) -> Option<Self> {
-                text.strip_prefix($prefix)?.parse().ok().map(Self)
+                let (partition, counter) = text.strip_prefix($prefix)?.split_once('-')?;
+                let (partition, counter): (u16, u64) = (partition.parse().ok()?, counter.parse().ok()?);
+                (counter < 1 << 48).then_some(Self((u64::from(partition) << 48) | counter))
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "{}"), self.0)
+                write!(f, concat!($prefix, "{}-{}"), self.0 >> 48, self.0 & ((1 << 48) - 1))
             }
         }
     };
 }
 
 number_id!(
-    /// An alert: partition in the upper 16 bits, a counter below.
+    /// An alert: partition in the upper 16 bits, a counter below. Written `a<partition>-<counter>`.
     AlertId,
     "a"
 );
 number_id!(
-    /// An incident: partition in the upper 16 bits, a counter below.
+    /// An incident: partition in the upper 16 bits, a counter below. Written `i<partition>-<counter>`.
     IncidentId,
     "i"
 );

@@ -15,7 +15,7 @@ fn every_route() -> Vec<(&'static str, String, Open)> {
                 .replace("{order}", "acknowledge")
                 .replace("{seq}", "7")
                 .replace("{format}", "csv")
-                .replace("{id}", if path.contains("alerts") { "a1" } else { "i1" });
+                .replace("{id}", if path.contains("alerts") { "a0-1" } else { "i0-1" });
             let methods = [
                 ("GET", item.get.is_some()),
                 ("POST", item.post.is_some()),
@@ -79,14 +79,14 @@ async fn what_is_foreign_does_not_exist() {
         assert_eq!(answer.status.as_u16(), status, "{token} {path}: {}", answer.text);
     };
     for path in
-        ["/api/v1/incidents/i1", "/api/v1/incidents/i1/members", "/api/v1/incidents/i1/graph", "/api/v1/alerts/a1"]
+        ["/api/v1/incidents/i0-1", "/api/v1/incidents/i0-1/members", "/api/v1/incidents/i0-1/graph", "/api/v1/alerts/a1"]
     {
         check("viewer", path, 200).await;
         check("viewer-tax", path, 200).await;
         check("viewer-civil", path, 404).await;
         check("other", path, 404).await;
     }
-    check("viewer-civil", "/api/v1/incidents/i2", 200).await;
+    check("viewer-civil", "/api/v1/incidents/i0-2", 200).await;
     check("viewer-civil", "/api/v1/conservation", 403).await;
     let ids = async |token: &str, path: &str| {
         let list = bench.get(token, path).await.json();
@@ -96,7 +96,7 @@ async fn what_is_foreign_does_not_exist() {
     assert_eq!(ids("viewer-tax", "/api/v1/incidents").await, ["i1"]);
     assert_eq!(ids("viewer-tax", "/api/v1/incidents?org=civil").await, [""; 0]);
     assert_eq!(ids("other", "/api/v1/incidents").await, [""; 0]);
-    assert_eq!(ids("viewer-civil", "/api/v1/alerts/held").await, ["a5"]);
+    assert_eq!(ids("viewer-civil", "/api/v1/alerts/held").await, ["a0-5"]);
     let overview = bench.get("viewer-civil", "/api/v1/overview").await.json();
     assert_eq!((overview["open"].as_u64(), overview["alerts_held"].as_u64()), (Some(1), Some(1)));
     assert!(overview.get("funnel").is_none());
@@ -109,13 +109,13 @@ async fn orders_reach_only_what_the_caller_sees() {
         let answer = bench.post(token, path, body).await;
         assert_eq!(answer.status.as_u16(), status, "{token} {path} {body}: {}", answer.text);
     };
-    check("operator-civil", "/api/v1/incidents/i1/close", "{}", 404).await;
-    check("operator-civil", "/api/v1/incidents/i2/merge", r#"{"into":"i1"}"#, 404).await;
-    check("operator-civil", "/api/v1/incidents/i2/split", r#"{"alerts":["a1"]}"#, 404).await;
-    check("operator", "/api/v1/incidents/i2/merge", r#"{"into":"i1"}"#, 202).await;
-    check("operator", "/api/v1/incidents/i1/explode", "{}", 404).await;
-    check("operator", "/api/v1/incidents/i1/snooze", r#"{"until":"soon"}"#, 400).await;
-    check("operator", "/api/v1/incidents/i1/assign", r#"{"assignee":"li","tenant":"b"}"#, 400).await;
+    check("operator-civil", "/api/v1/incidents/i0-1/close", "{}", 404).await;
+    check("operator-civil", "/api/v1/incidents/i0-2/merge", r#"{"into":"i1"}"#, 404).await;
+    check("operator-civil", "/api/v1/incidents/i0-2/split", r#"{"alerts":["a0-1"]}"#, 404).await;
+    check("operator", "/api/v1/incidents/i0-2/merge", r#"{"into":"i1"}"#, 202).await;
+    check("operator", "/api/v1/incidents/i0-1/explode", "{}", 404).await;
+    check("operator", "/api/v1/incidents/i0-1/snooze", r#"{"until":"soon"}"#, 400).await;
+    check("operator", "/api/v1/incidents/i0-1/assign", r#"{"assignee":"li","tenant":"b"}"#, 400).await;
     let written = bench.written.0.lock().unwrap();
     assert_eq!(written.len(), 1);
     assert_eq!((written[0].tenant.as_str(), &*written[0].actor), ("a", "operator"));
@@ -144,7 +144,7 @@ async fn a_session_works_like_its_token_until_it_ends() {
         }
         bench.send(request).await.status().as_u16()
     };
-    let order = "/api/v1/incidents/i1/acknowledge";
+    let order = "/api/v1/incidents/i0-1/acknowledge";
     assert_eq!(with_cookie("GET", "/api/v1/incidents", None).await, 200);
     assert_eq!(with_cookie("POST", order, None).await, 403);
     assert_eq!(with_cookie("POST", order, Some("http://evil")).await, 403);

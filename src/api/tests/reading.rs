@@ -9,17 +9,17 @@ use crate::domain::time::Span;
 #[tokio::test]
 async fn an_incident_is_told_in_both_languages_with_its_evidence() {
     let bench = Bench::stocked();
-    let page = bench.get("viewer", "/api/v1/incidents/i1?lang=en").await.json();
+    let page = bench.get("viewer", "/api/v1/incidents/i0-1?lang=en").await.json();
     assert_eq!(page["severity"], "critical");
     assert_eq!(page["state_label"], "Abnormal");
-    assert_eq!(page["url"], "http://hw/incidents/i1");
+    assert_eq!(page["url"], "http://hw/incidents/i0-1");
     assert_eq!(page["headline"]["en"], "Probable root cause: core-sw-1; 2 alerts on 2 CIs, 1 service affected");
     assert_eq!(page["candidates"][0]["rank"], 1);
     assert_eq!(page["candidates"][0]["ci"]["id"], "sw-1");
     assert_eq!(page["candidates"][0]["evidence"][0]["points"], 2340);
     assert!(page["candidates"][0]["reason"]["zh"].as_str().unwrap().contains("下游"));
     assert_eq!(page["timeline"][0]["kind"], "opened");
-    let zh = bench.get("viewer", "/api/v1/incidents/i1").await.json();
+    let zh = bench.get("viewer", "/api/v1/incidents/i0-1").await.json();
     assert_eq!((zh["severity"].as_str(), zh["severity_label"].as_str()), (Some("critical"), Some("紧急")));
 }
 
@@ -126,7 +126,7 @@ async fn the_graph_is_layered_stable_and_bounded() {
     let mut view = incident(1, &root, &members, T0);
     view.path.truncate(50);
     bench.api.live.apply(&opening(1, view, members));
-    let graph = bench.get("viewer", "/api/v1/incidents/i1/graph").await.json();
+    let graph = bench.get("viewer", "/api/v1/incidents/i0-1/graph").await.json();
     let nodes = graph["nodes"].as_array().unwrap();
     assert_eq!((graph["total"].as_u64(), graph["aggregated"].as_bool()), (Some(401), Some(true)));
     assert_eq!(nodes.len(), 301);
@@ -137,5 +137,5 @@ async fn the_graph_is_layered_stable_and_bounded() {
     assert_eq!(graph["edges"].as_array().unwrap().iter().filter(|e| e["kind"] == "spread").count(), 50);
     let places: std::collections::BTreeSet<_> = nodes.iter().map(|n| (n["x"].as_i64(), n["y"].as_i64())).collect();
     assert_eq!(places.len(), nodes.len(), "no two nodes in one place");
-    assert_eq!(bench.get("viewer", "/api/v1/incidents/i1/graph").await.json(), graph);
+    assert_eq!(bench.get("viewer", "/api/v1/incidents/i0-1/graph").await.json(), graph);
 }
