@@ -44,6 +44,8 @@ pub(super) struct ClassText {
     causes: Vec<Box<str>>,
     #[serde(default)]
     like: Option<Box<str>>,
+    #[serde(default)]
+    optional: bool,
 }
 
 fn root_prior_generic() -> i32 {
@@ -64,6 +66,7 @@ impl From<ClassText> for Class {
             owner: text.owner,
             causes: text.causes,
             like: text.like,
+            optional: text.optional,
             declared: true,
         }
     }

@@ -42,6 +42,8 @@ pub struct Class {
     pub causes: Vec<Box<str>>,
     /// Overrides of relation types for this class hold too, unless there are own ones.
     pub like: Option<Box<str>>,
+    /// Beyond what every estate should model.
+    pub optional: bool,
     /// False for a class that was only seen in a CMDB.
     pub declared: bool,
 }
@@ -61,6 +63,7 @@ impl Class {
             owner: None,
             causes: Vec::new(),
             like: None,
+            optional: false,
             declared: false,
         }
     }
