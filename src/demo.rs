@@ -13,7 +13,6 @@ use tokio::net::TcpListener;
 
 use crate::access::store::Wanted;
 use crate::clock::{Clock, hurried};
-use crate::decode::topology::{TopologyMapping, topology};
 use crate::domain::access::Role;
 use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView};
@@ -55,9 +54,7 @@ async fn show(listen: SocketAddr, folder: &Path) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let tenant = TenantId::from("demo");
     let text = sample_estate();
-    let schema = built_in::shipped_schema();
-    let (estate, _) = topology("sample estate", text.as_bytes(), schema, &TopologyMapping::default(), 1)?;
-    let estate = Arc::new(estate);
+    let estate = built_in::read_topology("sample estate", text.as_bytes(), None, 1)?;
     let start = Timestamp::from(Utc::now());
     let made = storm(&estate, &tenant, start, SIZE, SEED);
     let span = made.events.last().map_or(1, |e| e.observed_at.since(start).0.max(1));

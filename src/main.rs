@@ -11,7 +11,9 @@ use headwater::access::store::Wanted;
 use headwater::clock::machine;
 use headwater::domain::access::Role;
 use headwater::domain::ids::{OrgId, TenantId};
-use headwater::domain::topology::Way;
+use headwater::domain::topology::{CiIx, Topology};
+use headwater::domain::topology::quality::Quality;
+use headwater::domain::topology::reach::{Limits, ReachState};
 use headwater::journal::Durability;
 use headwater::lab::{backtest, built_in};
 use headwater::serve::{self, Serve};
@@ -199,34 +201,45 @@ fn token(command: TokenCommand) -> Result<()> {
 fn topology(command: TopologyCommand) -> Result<()> {
     match command {
         TopologyCommand::Check { file } => {
-            let (topology, _) = built_in::load_topology(&file, None, 1)?;
+            let topology = built_in::load_topology(&file, None, 1)?;
             println!("{}: {} CIs, {} edges", file.display(), topology.len(), topology.edges());
             Ok(())
         }
         TopologyCommand::Report { file } => {
-            let (_, quality) = built_in::load_topology(&file, None, 1)?;
-            println!("{}", serde_json::to_string_pretty(&quality)?);
+            let topology = built_in::load_topology(&file, None, 1)?;
+            println!("{}", serde_json::to_string_pretty(&Quality::of(&topology))?);
             Ok(())
         }
-        TopologyCommand::Impact { file, ci } => reach(&file, &ci, Way::Effects),
-        TopologyCommand::Causes { file, ci } => reach(&file, &ci, Way::Causes),
+        TopologyCommand::Impact { file, ci } => reach(&file, &ci, Topology::impact),
+        TopologyCommand::Causes { file, ci } => reach(&file, &ci, Topology::causes_of),
     }
 }
 
-/// CIs listed and hops walked by `impact` and `causes`.
-const REACH_MAX: (u32, usize) = (12, 10_000);
+/// CIs that `impact` and `causes` list at most.
+const LISTED_MAX: usize = 10_000;
 
-fn reach(file: &std::path::Path, key: &str, way: Way) -> Result<()> {
-    let (topology, _) = built_in::load_topology(file, None, 1)?;
+fn reach(
+    file: &std::path::Path,
+    key: &str,
+    walk: fn(&Topology, CiIx, &Limits) -> headwater::domain::topology::reach::Reach,
+) -> Result<()> {
+    let topology = built_in::load_topology(file, None, 1)?;
     let Some(ci) = topology.resolve(key).one() else { bail!("{}: no single CI is called {key:?}", file.display()) };
-    let (found, cut) = topology.reach(ci, way, REACH_MAX.0, REACH_MAX.1);
-    for reached in found {
+    let reach = walk(&topology, ci, &Limits { reached_max: LISTED_MAX, ..Limits::default() });
+    println!("hops\tchance\tstate\tci\tclass\tname");
+    for reached in &reach.reached {
         let shown = topology.ci(reached.ci);
-        let redundant = if reached.redundant { "\tredundant" } else { "" };
-        println!("{}\t{}\t{}\t{}{redundant}", reached.hops, shown.id, shown.class, shown.name);
+        let state = match reached.state {
+            ReachState::Hard => "fails",
+            ReachState::Soft => "suffers",
+            ReachState::Redundant => "redundant",
+            ReachState::Visibility => "unseen",
+        };
+        let chance = reached.attenuation_pm / 10;
+        println!("{}\t{chance} %\t{state}\t{}\t{}\t{}", reached.hops, shown.id, shown.class, shown.name);
     }
-    if cut {
-        println!("(cut at {} hops or {} CIs)", REACH_MAX.0, REACH_MAX.1);
+    if reach.truncated {
+        println!("(cut: more hops, CIs or edges than the limits allow)");
     }
     Ok(())
 }

@@ -15,10 +15,10 @@ use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 
-use crate::decode::topology::{TopologyMapping, mapping, topology};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
-use crate::domain::topology::{Quality, Topology};
+use crate::domain::topology::Topology;
+use crate::domain::topology::quality::Quality;
 use crate::engine::effect::Effect;
 use crate::engine::input::{Digest, Input};
 use crate::engine::snapshot::SNAPSHOT_FORMAT;
@@ -28,7 +28,7 @@ use crate::journal::snapshot::{Snapshot, Snapshots};
 use crate::journal::sqlite::append::Clock;
 use crate::journal::sqlite::{OpenOptions, Store};
 use crate::journal::{Durability, Journal, Record};
-use crate::lab::built_in::{STORMGEN_NAMES, shipped_schema};
+use crate::lab::built_in::{read_topology, shipped_mapping};
 use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord};
 use crate::projection::Committed;
@@ -136,7 +136,7 @@ impl Pipeline {
     /// When the text is refused, or the journal does not take it.
     pub async fn put_topology(&self, tenant: &TenantId, bytes: Vec<u8>) -> Result<(u64, Quality)> {
         let version = self.topology(tenant).version() + 1;
-        let (_, quality) = compile(&bytes, version)?;
+        let quality = Quality::of(&*compile(&bytes, version)?);
         let digest = self.store.put_blob(bytes).await?;
         let input = Input::Topology { tenant: tenant.clone(), version, digest };
         let appended = self.store.append(partition_of(tenant), input).await?;
@@ -161,10 +161,8 @@ impl Pipeline {
 }
 
 /// A topology from a stored text. Foreign names of the shipped mapping are understood.
-fn compile(bytes: &[u8], version: u64) -> Result<(Arc<Topology>, Quality)> {
-    let names: TopologyMapping = mapping("topology/mappings/stormgen.yaml", STORMGEN_NAMES.as_bytes())?;
-    let (topology, quality) = topology("topology", bytes, shipped_schema(), &names, version)?;
-    Ok((Arc::new(topology), quality))
+fn compile(bytes: &[u8], version: u64) -> Result<Arc<Topology>> {
+    read_topology("topology", bytes, Some(&shipped_mapping()), version)
 }
 
 struct Partition {
@@ -257,7 +255,7 @@ impl Owner {
 
     fn load(&self, version: u64, digest: &Digest) -> Result<Arc<Topology>> {
         let bytes = self.store.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
-        Ok(compile(&bytes, version)?.0)
+        compile(&bytes, version)
     }
 
     /// Reads what the input only names.

@@ -66,7 +66,7 @@ pub async fn run(options: Serve) -> Result<()> {
         let tenant = TenantId::from("default");
         let bytes = crate::lab::files::read(file)?;
         let (seq, quality) = pipeline.put_topology(&tenant, bytes).await?;
-        tracing::info!(seq, cis = quality.cis, relations = quality.relations, "topology taken");
+        tracing::info!(seq, cis = quality.cis, edges = quality.edges, "topology taken");
     }
     tracing::info!(address = %listener.local_addr()?, data = %options.data.display(), "serving");
     let app = app(&pipeline, tokens, clock);

@@ -1,188 +1,103 @@
-//! CMDB files to a topology: YAML or JSON of our own, or an export whose class and relation names a mapping turns.
+//! CMDB files to a topology: YAML or JSON of our own, or any export that a mapping describes.
 //!
-//! `{"cis": [{id, class, name, keys, site, org, owner_team, criticality, state}], "relations": [{from, to, type}]}`;
-//! `type` also names a CI's class and `aliases` its keys. Fields that we do not know are left out.
+//! ```yaml
+//! cis:
+//!   - {id: srv-1, class: server, name: 社保主机1, keys: {ip: [10.0.0.1], serial: X1}, org: hrss, owner_team: cloud,
+//!      site: dc-a, env: prod, criticality: 1, db_level: 3, state: running, monitored: true, labels: {a: b},
+//!      redundancy: {powers: 1}}
+//! relations:
+//!   - {from: pdu-1, to: srv-1, type: powers, group: feeds, soft: false}
+//! ```
+//!
+//! Files are read element by element, never as a whole tree. Wrong elements are collected with their places; only
+//! text that is no YAML or JSON ends a file at once. Relations may stand before their CIs and in another file.
 
-use std::collections::BTreeMap;
+mod elements;
+mod mapping;
+mod reading;
+mod schema;
+
 use std::sync::Arc;
 
-use serde::Deserialize;
+use crate::domain::topology::Topology;
+use crate::domain::topology::draft::{Draft, Place};
+use crate::domain::topology::schema::Schema;
+pub use mapping::Mapping;
 
-use crate::domain::ids::OrgId;
-use crate::domain::topology::{
-    Attributes, Builder, CiDraft, CiState, Class, Kind, Quality, RelationDraft, Schema, Topology,
-};
+/// Errors kept per load; the rest is counted in the last one.
+pub const ERRORS_MAX: usize = 100;
 
-/// Why a file about the topology cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: {why}")]
-pub struct TopologyError {
+/// Why a file about the topology cannot be used, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{file}:{line}: {why}")]
+pub struct LoadError {
     pub file: String,
-    /// With line and column where the reader knows them.
+    /// From 1; 0 when the whole file is meant.
+    pub line: u32,
     pub why: String,
 }
 
-/// How a foreign export's names are turned into ours.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TopologyMapping {
-    pub classes: BTreeMap<String, String>,
-    pub relations: BTreeMap<String, RelationName>,
-}
-
-/// Our name of a foreign relation.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RelationName {
-    #[serde(rename = "type")]
-    pub relation: String,
-    /// "A foreign B" means "B ours A".
-    #[serde(default)]
-    pub inverse: bool,
-}
-
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    cis: Vec<CiText>,
-    #[serde(default)]
-    relations: Vec<RelationText>,
-}
-
-#[derive(Deserialize)]
-struct CiText {
-    id: String,
-    #[serde(alias = "type")]
-    class: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default, alias = "aliases")]
-    keys: Vec<String>,
-    #[serde(default)]
-    site: Option<Arc<str>>,
-    #[serde(default)]
-    org: Option<OrgId>,
-    #[serde(default)]
-    owner_team: Option<Arc<str>>,
-    #[serde(default)]
-    criticality: Option<u8>,
-    #[serde(default)]
-    state: CiState,
-}
-
-#[derive(Deserialize)]
-struct RelationText {
-    from: String,
-    to: String,
-    #[serde(rename = "type")]
-    relation: String,
-}
-
-fn yaml<T: serde::de::DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, TopologyError> {
-    let error = |why: String| TopologyError { file: file.to_owned(), why };
-    let text = std::str::from_utf8(bytes).map_err(|e| error(format!("not UTF-8: {e}")))?;
-    serde_saphyr::from_str(text).map_err(|e| error(e.to_string()))
-}
-
-/// Reads what is known of classes and relation types.
+/// Reads the CIs and relations of all files as one topology.
+///
+/// Without a mapping the files are in our own format. A class that nobody declared is taken as a generic one; a
+/// relation to an unknown CI, a repeated relation or an unused field is noted (`Topology::notes`), not refused.
 ///
 /// # Errors
-/// Names the file, the line and what is wrong there.
-pub fn schema(classes: (&str, &[u8]), relations: (&str, &[u8])) -> Result<Schema, TopologyError> {
-    let classes: Vec<Class> = yaml(classes.0, classes.1)?;
-    let kinds: Vec<Kind> = yaml(relations.0, relations.1)?;
-    Ok(Schema::of(classes, kinds))
-}
-
-/// Reads a mapping of a foreign export's names.
-///
-/// # Errors
-/// Names the file, the line and what is wrong there.
-pub fn mapping(file: &str, bytes: &[u8]) -> Result<TopologyMapping, TopologyError> {
-    yaml(file, bytes)
-}
-
-/// Reads a topology. JSON when the text begins with `{`, else YAML.
-///
-/// # Errors
-/// Names the file, the line and what is wrong there; a file without a CI is refused.
-pub fn topology(
-    file: &str,
-    bytes: &[u8],
+/// Every wrong element (at most 100, in order of file and line): text that is no YAML or JSON, a CI without an id, a
+/// second CI with the same id, an unknown relation type, a value out of range. Also no CI at all, unless a file says
+/// `empty: true`.
+pub fn load(
+    files: &[(&str, &[u8])],
     schema: Arc<Schema>,
-    mapping: &TopologyMapping,
+    mapping: Option<&Mapping>,
     version: u64,
-) -> Result<(Topology, Quality), TopologyError> {
-    let error = |why: String| TopologyError { file: file.to_owned(), why };
-    let is_json = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
-    let read: File =
-        if is_json { serde_json::from_slice(bytes).map_err(|e| error(e.to_string()))? } else { yaml(file, bytes)? };
-    if read.cis.is_empty() {
-        return Err(error("no CI in it; a topology without CIs would blind the engine".into()));
+) -> Result<Topology, Vec<LoadError>> {
+    let native = Mapping::default();
+    let mapping = mapping.unwrap_or(&native);
+    let mut draft = Draft::start(schema);
+    for class in mapping.declared() {
+        draft.declare(class.clone());
     }
-    let mut builder = Builder::of(schema, version);
-    for ci in read.cis {
-        let class = mapping.classes.get(&ci.class).cloned().unwrap_or(ci.class);
-        builder.ci(CiDraft {
-            id: ci.id,
-            class,
-            name: ci.name,
-            keys: ci.keys,
-            attributes: Attributes {
-                org: ci.org,
-                owner_team: ci.owner_team,
-                site: ci.site,
-                criticality: ci.criticality,
-                state: ci.state,
-            },
-        });
+    let mut errors = Errors { files: files.iter().map(|(name, _)| (*name).to_owned()).collect(), ..Errors::default() };
+    let mut emptied = false;
+    for (number, (_, bytes)) in files.iter().enumerate() {
+        emptied |= elements::read(bytes, number as u16, mapping, &mut draft, &mut errors);
     }
-    for relation in read.relations {
-        let (name, inverse) = match mapping.relations.get(&relation.relation) {
-            Some(ours) => (ours.relation.clone(), ours.inverse),
-            None => (relation.relation, false),
-        };
-        builder.relation(&RelationDraft { from: relation.from, to: relation.to, relation: name, inverse });
+    if draft.is_empty() && !emptied && errors.count == 0 {
+        let why = "no CI in it, which would blind the engine; if that is meant, write `empty: true`";
+        errors.push(Place { file: 0, line: 0 }, why.into());
     }
-    Ok(builder.finish())
+    if errors.count == 0 { Ok(draft.finish(version)) } else { Err(errors.into_list()) }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::topology::Way;
+/// Errors of one load, bounded.
+#[derive(Debug, Default)]
+struct Errors {
+    files: Vec<String>,
+    first: Vec<LoadError>,
+    count: usize,
+}
 
-    const CLASSES: &str = include_str!("../../topology/classes.yaml");
-    const RELATIONS: &str = include_str!("../../topology/relations.yaml");
-    const STORMGEN: &str = include_str!("../../topology/mappings/stormgen.yaml");
-
-    fn ours() -> Arc<Schema> {
-        Arc::new(schema(("classes", CLASSES.as_bytes()), ("relations", RELATIONS.as_bytes())).expect("valid"))
+impl Errors {
+    fn push(&mut self, place: Place, why: String) {
+        self.count += 1;
+        if self.first.len() < ERRORS_MAX {
+            let file = self.file(place).to_owned();
+            self.first.push(LoadError { file, line: place.line, why });
+        }
     }
 
-    #[test]
-    fn a_foreign_export_keeps_the_direction_of_faults() {
-        let text = r#"{"cis":[{"id":"h","type":"host","aliases":["10.0.0.1"]},{"id":"p","type":"pdu"},{"id":"v","type":"vm"}],
-            "relations":[{"from":"h","to":"p","type":"powered_by"},{"from":"v","to":"h","type":"runs_on"},
-            {"from":"v","to":"gone","type":"runs_on"}]}"#;
-        let names = mapping("m", STORMGEN.as_bytes()).expect("valid");
-        let (topology, quality) = topology("t", text.as_bytes(), ours(), &names, 1).expect("valid");
-        let pdu = topology.find("p").expect("there");
-        let hit: Vec<String> =
-            topology.reach(pdu, Way::Effects, 5, 100).0.iter().map(|r| topology.id(r.ci).to_string()).collect();
-        assert_eq!(hit, ["h", "v"]);
-        assert_eq!(topology.resolve("10.0.0.1:9100").one(), topology.find("h"));
-        assert_eq!(topology.class(topology.find("h").expect("there")).id.as_ref(), "server");
-        assert_eq!(quality.dangling.count, 1);
+    fn file(&self, place: Place) -> &str {
+        self.files.get(usize::from(place.file)).map_or("", String::as_str)
     }
 
-    #[test]
-    fn an_error_names_file_and_line() {
-        let bad = |text: &str| {
-            topology("cmdb.yaml", text.as_bytes(), ours(), &TopologyMapping::default(), 1).expect_err("bad").to_string()
-        };
-        assert!(bad("cis:\n- id: a\n").contains("cmdb.yaml"), "{}", bad("cis:\n- id: a\n"));
-        assert!(bad("{\"cis\":[\n{\"id\":1}]}").contains("line 2"));
-        assert!(bad("cis: []").contains("no CI"));
+    fn into_list(mut self) -> Vec<LoadError> {
+        let hidden = self.count - self.first.len();
+        if hidden > 0
+            && let Some(last) = self.first.last_mut()
+        {
+            last.why.push_str(&format!(" (and {hidden} more errors)"));
+        }
+        self.first
     }
 }

@@ -1,174 +1,138 @@
-//! The CMDB as the engine sees it: CIs and directed edges "a fault here may hit there", as compact arrays.
+//! The CIs of an estate and how faults spread between them: immutable, compact, replaced as a whole.
 //!
-//! Immutable; a change makes another version. What is known of classes and relation types is data
-//! (`topology/classes.yaml`, `topology/relations.yaml`).
+//! All edges are stored cause → effect, so that correlation and root cause need no code per relation type.
+//! Indexes (`CiIx`, `KindIx`) are valid for one `Topology` only; what outlives it keeps the `CiId`.
 
-use std::collections::HashMap;
+pub mod draft;
+mod finish;
+mod keys;
+pub mod quality;
+pub mod reach;
+pub mod schema;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::ci::{Area, CiRef};
-use super::ids::{CiId, OrgId};
-use super::time::Span;
+use super::ci::CiRef;
+use super::ids::{CiId, OrgId, TenantId};
+use draft::Notes;
+use keys::KeyIndex;
+use schema::{Class, Kind, Schema};
 
-mod build;
-
-pub use build::{Builder, CiDraft, Quality, RelationDraft};
-
-/// A CI's number within one version of the topology.
+/// A CI's place in one topology; 0 is the first one defined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CiIx(pub u32);
 
-/// A relation kind's number within one version of the topology.
+impl CiIx {
+    /// The place as an index into a list.
+    pub const fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A row of one topology's table of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KindIx(pub u16);
 
-/// What the operator says a CI is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// One end of a fault's possible way from a cause to an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Edge {
+    /// The other end.
+    pub ci: CiIx,
+    /// How the fault travels.
+    pub kind: KindIx,
+    /// The redundancy group of the effect CI this edge belongs to; 0 = none.
+    pub group: u16,
+}
+
+/// A redundancy group of an effect CI: it stands while enough causes are healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Group {
+    /// The effect CI.
+    pub ci: CiIx,
+    /// The group's number within the CI, from 1.
+    pub number: u16,
+    /// Edges in the group.
+    pub members: u32,
+    /// Members that must be healthy; 1 to `members`.
+    pub need: u32,
+}
+
+impl Group {
+    /// Whether the effect CI is hit once so many members have failed.
+    pub const fn falls_at(&self, failed: u32) -> bool {
+        self.members.saturating_sub(failed) < self.need
+    }
+}
+
+/// Whether a CI is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CiState {
     #[default]
     Running,
+    /// Mutes the CI's alerts.
     Maintenance,
     Retired,
 }
 
-/// How strongly a failed cause is felt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The effect fails too.
-    #[default]
-    Hard,
-    /// The effect suffers.
-    Soft,
-    /// The effect only can no longer be seen.
-    Visibility,
-}
-
-/// A class of CIs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Class {
-    pub id: Box<str>,
-    pub zh: Box<str>,
-    pub en: Box<str>,
-    #[serde(default)]
-    pub area: Option<Area>,
-    /// 0 facility … 6 business: where a drawing puts it.
-    pub layer: u8,
-    /// How often such a CI is a cause rather than a victim, per mille.
-    #[serde(default = "half")]
-    pub root_prior: i32,
-    /// What people use: named in an incident's impact.
-    #[serde(default)]
-    pub is_service: bool,
-    /// Role that owns such CIs when the CMDB names nobody.
-    #[serde(default)]
-    pub owner: Option<Box<str>>,
-    /// Typical probable causes (X.733).
-    #[serde(default)]
-    pub causes: Vec<Box<str>>,
-}
-
-fn half() -> i32 {
-    500
-}
-
-/// A relation type: how a fault goes from cause to effect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Kind {
-    /// Relation type, for example `hosts`.
-    #[serde(rename = "id")]
-    pub relation: Box<str>,
-    pub zh: Box<str>,
-    pub en: Box<str>,
-    /// As written "A relation B": does the fault go from A to B, or from B to A?
-    pub flows: Flow,
-    #[serde(rename = "delay_min_secs")]
-    pub delay_min: Secs,
-    #[serde(rename = "delay_typ_secs")]
-    delay_typ_secs: Secs,
-    #[serde(rename = "delay_max_secs")]
-    pub delay_max: Secs,
-    /// Typical delay.
-    #[serde(skip)]
-    pub delay_typ: Span,
-    /// Per mille: the effect shows an alert, and the fault goes on from it.
-    pub touch: i32,
-    pub pass: i32,
-    /// The same where the effect has two or more such causes.
-    pub touch_redundant: i32,
-    pub pass_redundant: i32,
-    #[serde(default)]
-    pub mode: Mode,
-    /// A cause without an alert may be inferred through it.
-    #[serde(default = "yes")]
-    pub infers: bool,
-}
-
-/// Whole seconds in a file.
-pub type Secs = i64;
-
-fn yes() -> bool {
-    true
-}
-
-/// The direction of a fault along "A relation B".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Flow {
-    /// A fails, B suffers.
-    Forward,
-    /// B fails, A suffers.
-    Backward,
-}
-
-/// Everything that is known of classes and relation types.
-#[derive(Clone, Debug, Default)]
-pub struct Schema {
-    pub classes: Vec<Class>,
-    pub kinds: Vec<Kind>,
-}
-
-impl Schema {
-    /// Puts classes and relation types together.
-    pub fn of(classes: Vec<Class>, mut kinds: Vec<Kind>) -> Self {
-        for kind in &mut kinds {
-            kind.delay_typ = Span::secs(kind.delay_typ_secs);
+impl CiState {
+    /// Reads the wire word.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "running" => Some(Self::Running),
+            "maintenance" => Some(Self::Maintenance),
+            "retired" => Some(Self::Retired),
+            _ => None,
         }
-        Self { classes, kinds }
     }
 }
 
-/// What the CMDB says of a CI beyond its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+/// What the CMDB says about a CI besides its name and relations. Equal ones are stored once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Attributes {
     pub org: Option<OrgId>,
+    pub tenant: Option<TenantId>,
+    pub env: Option<Arc<str>>,
     pub owner_team: Option<Arc<str>>,
+    /// Site, region or room: the largest place people name.
     pub site: Option<Arc<str>>,
-    /// 1 (most) to 5.
+    /// 1 (most critical) to 5.
     pub criticality: Option<u8>,
+    /// Level of classified protection (等保), 1 to 5.
+    pub db_level: Option<u8>,
     pub state: CiState,
+    /// Whether silence of this CI means anything.
+    pub monitored: bool,
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
 }
 
-/// An edge as seen from one end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Edge {
-    /// The other end.
-    pub ci: CiIx,
-    pub kind: KindIx,
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            org: None,
+            tenant: None,
+            env: None,
+            owner_team: None,
+            site: None,
+            criticality: None,
+            db_level: None,
+            state: CiState::Running,
+            monitored: true,
+            labels: BTreeMap::new(),
+        }
+    }
 }
 
-/// Which CI a key means.
+/// What a key of an event's object means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
     One(CiIx),
+    /// Several CIs carry the key, in order of definition.
     Ambiguous(Vec<CiIx>),
     Unknown,
 }
@@ -183,73 +147,78 @@ impl Resolution {
     }
 }
 
-/// A CI reached from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reached {
-    pub ci: CiIx,
-    pub hops: u32,
-    /// A redundant partner may keep it up.
-    pub redundant: bool,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Adjacency {
+/// Edges grouped by one of their ends.
+#[derive(Debug, Default)]
+struct Edges {
+    /// Where each CI's edges begin; one more entry than CIs.
     start: Vec<u32>,
     edges: Vec<Edge>,
 }
 
-impl Adjacency {
-    fn of(&self, ci: CiIx) -> &[Edge] {
-        let at = ci.0 as usize;
-        match (self.start.get(at), self.start.get(at + 1)) {
-            (Some(from), Some(to)) => &self.edges[*from as usize..*to as usize],
-            _ => &[],
-        }
+impl Edges {
+    fn of(&self, ix: CiIx) -> &[Edge] {
+        &self.edges[self.start[ix.at()] as usize..self.start[ix.at() + 1] as usize]
     }
 }
 
-#[derive(Clone, Debug)]
-struct Ci {
-    id: CiId,
-    name: Box<str>,
-    class: u16,
-    attributes: u32,
-}
-
-/// One version of the topology.
-#[derive(Clone, Debug)]
+/// The estate: CIs, their keys and the ways faults spread. Immutable; made by `Draft::finish`.
+///
+/// About 250 bytes per CI with three edges, besides its own text.
+#[derive(Debug)]
 pub struct Topology {
     version: u64,
     schema: Arc<Schema>,
+    ids: Vec<CiId>,
+    class_of: Vec<u16>,
+    /// The schema's classes, then those declared by mappings or merely seen.
     classes: Vec<Class>,
+    /// CIs per class.
     population: Vec<u32>,
-    cis: Vec<Ci>,
+    attributes_of: Vec<u32>,
     attributes: Vec<Attributes>,
-    keys: HashMap<Box<str>, CiIx, foldhash::fast::FixedState>,
-    shared_keys: HashMap<Box<str>, Vec<CiIx>, foldhash::fast::FixedState>,
-    causes: Adjacency,
-    effects: Adjacency,
+    keys: KeyIndex,
+    kinds: Vec<Kind>,
+    causes: Edges,
+    effects: Edges,
+    /// Sorted by CI and number.
+    groups: Vec<Group>,
+    notes: Notes,
 }
 
 impl Topology {
-    /// A topology without a CI.
-    pub fn none() -> Arc<Self> {
-        Arc::new(Builder::of(Arc::new(Schema::default()), 0).finish().0)
+    /// A topology without CIs, version 0.
+    pub fn empty(schema: Arc<Schema>) -> Self {
+        draft::Draft::start(schema).finish(0)
     }
 
-    /// Its version.
-    pub const fn version(&self) -> u64 {
-        self.version
+    /// A topology without CIs, classes and relation types.
+    pub fn none() -> Arc<Self> {
+        Arc::new(Self::empty(Arc::new(Schema::default())))
     }
 
     /// How many CIs there are.
     pub fn len(&self) -> usize {
-        self.cis.len()
+        self.ids.len()
     }
 
-    /// Whether there is none.
+    /// Whether there is no CI at all.
     pub fn is_empty(&self) -> bool {
-        self.cis.is_empty()
+        self.ids.is_empty()
+    }
+
+    /// The version given when it was loaded.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The classes and relation types it was read by.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// All CIs in order of definition.
+    pub fn all(&self) -> impl ExactSizeIterator<Item = CiIx> + use<> {
+        (0..self.ids.len() as u32).map(CiIx)
     }
 
     /// How many edges there are.
@@ -257,127 +226,96 @@ impl Topology {
         self.causes.edges.len()
     }
 
-    /// All CIs in the order of the file.
-    pub fn all(&self) -> impl Iterator<Item = CiIx> + use<> {
-        (0..self.cis.len() as u32).map(CiIx)
-    }
-
-    /// The CI with this id.
+    /// The CI with exactly this id.
     pub fn find(&self, id: &str) -> Option<CiIx> {
-        self.keys.get(id).copied().filter(|ci| self.cis[ci.0 as usize].id.as_str() == id)
+        self.keys.find(id, &self.ids)
     }
 
-    /// The CI that a key (id, name, address, host name …) means; a trailing `:port` is left out when unknown.
+    /// The CIs that carry this key: id, name, alias, address, serial number …
+    ///
+    /// An id wins over other keys. An exact match wins over one that differs in ASCII case. When nothing
+    /// carries the key and it ends in `:port`, the part before it is tried.
     pub fn resolve(&self, key: &str) -> Resolution {
-        let exact = self.exactly(key);
-        if exact != Resolution::Unknown {
-            return exact;
-        }
-        let lower = key.trim().to_lowercase();
-        let found = self.exactly(&lower);
-        if found != Resolution::Unknown {
-            return found;
-        }
-        match lower.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => self.exactly(host),
-            Some(_) | None => Resolution::Unknown,
-        }
+        self.keys.resolve(key, &self.ids)
     }
 
-    fn exactly(&self, key: &str) -> Resolution {
-        match (self.keys.get(key), self.shared_keys.get(key)) {
-            (Some(ci), None) => Resolution::One(*ci),
-            (_, Some(cis)) => Resolution::Ambiguous(cis.clone()),
-            (None, None) => Resolution::Unknown,
+    /// The CI as answers and effects show it.
+    pub fn ci(&self, ix: CiIx) -> CiRef {
+        let class = self.class(ix);
+        CiRef {
+            id: self.id(ix).clone(),
+            name: self.name(ix).into(),
+            class: class.id.clone(),
+            area: class.area,
+            org: self.attributes(ix).org.clone(),
         }
     }
 
     /// The CI's id.
-    pub fn id(&self, ci: CiIx) -> &CiId {
-        &self.cis[ci.0 as usize].id
+    pub fn id(&self, ix: CiIx) -> &CiId {
+        &self.ids[ix.at()]
     }
 
-    /// The CI as people are shown it.
-    pub fn ci(&self, ci: CiIx) -> CiRef {
-        let (one, class) = (&self.cis[ci.0 as usize], self.class(ci));
-        CiRef {
-            id: one.id.clone(),
-            name: one.name.clone(),
-            class: class.id.clone(),
-            area: class.area,
-            org: self.attributes(ci).org.clone(),
-        }
+    /// The CI's name for people; its id when the CMDB gives none.
+    pub fn name(&self, ix: CiIx) -> &str {
+        self.keys.name(ix).unwrap_or_else(|| self.id(ix).as_str())
     }
 
-    /// The CI's class; one made up for a class that the schema does not know.
-    pub fn class(&self, ci: CiIx) -> &Class {
-        &self.classes[usize::from(self.cis[ci.0 as usize].class)]
+    /// The CI's other keys (aliases, addresses …), in order of definition.
+    pub fn aliases(&self, ix: CiIx) -> impl Iterator<Item = &str> {
+        self.keys.aliases(ix)
     }
 
-    /// How many CIs of the same class there are.
-    pub fn population(&self, ci: CiIx) -> u32 {
-        self.population[usize::from(self.cis[ci.0 as usize].class)]
+    /// The CI's class; a class the schema does not know has generic properties.
+    pub fn class(&self, ix: CiIx) -> &Class {
+        &self.classes[usize::from(self.class_of[ix.at()])]
     }
 
-    /// What else the CMDB says of it.
-    pub fn attributes(&self, ci: CiIx) -> &Attributes {
-        &self.attributes[self.cis[ci.0 as usize].attributes as usize]
+    /// How many CIs of the same class there are, this one included.
+    pub fn population(&self, ix: CiIx) -> u32 {
+        self.population[usize::from(self.class_of[ix.at()])]
     }
 
-    /// What may fail it.
-    pub fn causes(&self, ci: CiIx) -> &[Edge] {
-        self.causes.of(ci)
+    /// What else the CMDB says about the CI.
+    pub fn attributes(&self, ix: CiIx) -> &Attributes {
+        &self.attributes[self.attributes_of[ix.at()] as usize]
     }
 
-    /// What it may fail.
-    pub fn effects(&self, ci: CiIx) -> &[Edge] {
-        self.effects.of(ci)
+    /// Edges whose effect end is this CI, sorted by cause.
+    pub fn causes(&self, ix: CiIx) -> &[Edge] {
+        self.causes.of(ix)
     }
 
-    /// A relation kind.
+    /// Edges whose cause end is this CI, sorted by effect.
+    pub fn effects(&self, ix: CiIx) -> &[Edge] {
+        self.effects.of(ix)
+    }
+
+    /// How faults travel on edges of this kind.
+    ///
+    /// Panics when the index is of another topology.
     pub fn kind(&self, kind: KindIx) -> &Kind {
-        &self.schema.kinds[usize::from(kind.0)]
+        &self.kinds[usize::from(kind.0)]
     }
 
-    /// Everything downstream (or upstream) within `hops_max` hops and `cis_max` CIs, nearest first; and whether
-    /// a limit cut it.
-    pub fn reach(&self, from: CiIx, way: Way, hops_max: u32, cis_max: usize) -> (Vec<Reached>, bool) {
-        let mut seen: std::collections::HashSet<CiIx, foldhash::fast::FixedState> =
-            std::collections::HashSet::default();
-        seen.insert(from);
-        let mut found: Vec<Reached> = Vec::new();
-        let (mut next, mut at, mut cut) = (0, Reached { ci: from, hops: 0, redundant: false }, false);
-        loop {
-            let edges = match way {
-                Way::Effects => self.effects(at.ci),
-                Way::Causes => self.causes(at.ci),
-            };
-            for edge in edges {
-                if seen.contains(&edge.ci) {
-                    continue;
-                }
-                if at.hops >= hops_max || found.len() >= cis_max {
-                    cut = true;
-                    continue;
-                }
-                seen.insert(edge.ci);
-                let effect = if way == Way::Effects { edge.ci } else { at.ci };
-                let same = |e: &&Edge| self.kind(e.kind).relation == self.kind(edge.kind).relation;
-                let redundant = at.redundant || self.causes(effect).iter().filter(same).nth(1).is_some();
-                found.push(Reached { ci: edge.ci, hops: at.hops + 1, redundant });
-            }
-            match found.get(next) {
-                Some(reached) => at = *reached,
-                None => return (found, cut),
-            }
-            next += 1;
-        }
+    /// All kinds in use, by index.
+    pub fn kinds(&self) -> &[Kind] {
+        &self.kinds
     }
-}
 
-/// Downstream or upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    Effects,
-    Causes,
+    /// Redundancy group `number` of this effect CI; `None` for number 0.
+    pub fn group(&self, ix: CiIx, number: u16) -> Option<&Group> {
+        let at = self.groups.binary_search_by_key(&(ix, number), |g| (g.ci, g.number)).ok()?;
+        Some(&self.groups[at])
+    }
+
+    /// From 0 (facility) to 6 (business).
+    pub fn layer(&self, ix: CiIx) -> u8 {
+        self.class(ix).layer
+    }
+
+    /// What loading noticed and did not refuse.
+    pub fn notes(&self) -> &Notes {
+        &self.notes
+    }
 }

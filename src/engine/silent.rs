@@ -8,7 +8,6 @@ use super::alert::{Bond, Inferred, Spot};
 use super::cell::Cell;
 use super::fixed::{Milli, ln_ratio};
 use super::slab::Place;
-use super::upstream::{siblings, strength};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::CiIx;
 
@@ -113,7 +112,7 @@ impl Cell {
         let (mut expected, mut shown, mut silence) = (0, 0, 0);
         for edge in self.topology.effects(ci).iter().take(DEPENDENTS_MAX) {
             let kind = self.topology.kind(edge.kind);
-            let touch = i64::from(strength(kind, siblings(&self.topology, edge.ci, kind)).0);
+            let touch = i64::from(kind.strength(*edge).0);
             let near = 60_000 + 2 * kind.delay_typ.0;
             let shows = branches.contains(&edge.ci)
                 || self

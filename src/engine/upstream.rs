@@ -7,7 +7,7 @@ use super::fixed::{Milli, ln_permille};
 use super::lookup::Lookup;
 use super::tuning::Tuning;
 use crate::domain::time::Span;
-use crate::domain::topology::{CiIx, Kind, Topology};
+use crate::domain::topology::{CiIx, Topology};
 
 /// CIs whose way upstream is remembered at once.
 const REMEMBERED_MAX: usize = 20_000;
@@ -48,16 +48,6 @@ impl Upstream {
     }
 }
 
-/// Touch (an alert appears) and pass (the fault goes on) of an edge, given how many of its type the CI has.
-pub fn strength(kind: &Kind, of_its_type: usize) -> (i32, i32) {
-    if of_its_type >= 2 { (kind.touch_redundant, kind.pass_redundant) } else { (kind.touch, kind.pass) }
-}
-
-/// How many causes a CI has through the relation type of `kind`.
-pub fn siblings(topology: &Topology, ci: CiIx, kind: &Kind) -> usize {
-    topology.causes(ci).iter().filter(|e| topology.kind(e.kind).relation == kind.relation).count()
-}
-
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Step {
     cost: Reverse<Milli>,
@@ -94,7 +84,7 @@ fn walk(topology: &Topology, tuning: &Tuning, from: CiIx) -> Vec<Up> {
         }
         for edge in topology.causes(ci) {
             let kind = topology.kind(edge.kind);
-            let (touch, pass) = strength(kind, siblings(topology, ci, kind));
+            let (touch, pass) = kind.strength(*edge);
             let gain = if step.hops.0 == 0 { ln_permille(touch.into()) } else { ln_permille(pass.into()) + tuning.hop };
             let cost = step.cost.0 - gain;
             if -cost < tuning.path_min || done.contains(&edge.ci) || best.get(&edge.ci).is_some_and(|b| *b <= cost) {

@@ -149,7 +149,7 @@ impl Outcome {
 /// # Errors
 /// When a file cannot be read, understood or written; names the place.
 pub fn run(plan: &Plan) -> Result<Summary> {
-    let (topology, _) = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
+    let topology = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
     let tenant = TenantId::from("default");
     let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
     let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };

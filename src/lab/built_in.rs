@@ -3,34 +3,45 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 
-use crate::decode::topology::{TopologyMapping, mapping, schema, topology};
-use crate::domain::topology::{Quality, Schema, Topology};
+use crate::decode::topology::{Mapping, load};
+use crate::domain::topology::Topology;
+use crate::domain::topology::schema::Schema;
 
-/// Names of foreign exports that are compiled in.
-pub const STORMGEN_NAMES: &str = include_str!("../../topology/mappings/stormgen.yaml");
+/// The names of a foreign export that are understood beside our own.
+pub fn shipped_mapping() -> Mapping {
+    let text = include_bytes!("../../topology/mappings/stormgen.yaml");
+    Mapping::parse("topology/mappings/stormgen.yaml", text).expect("the shipped mapping is valid: a test reads it")
+}
 
 /// The classes and relation types of `topology/`.
 pub fn shipped_schema() -> Arc<Schema> {
     let classes = ("topology/classes.yaml", include_bytes!("../../topology/classes.yaml").as_slice());
     let relations = ("topology/relations.yaml", include_bytes!("../../topology/relations.yaml").as_slice());
-    Arc::new(schema(classes, relations).expect("the shipped schema is valid: a test reads it"))
+    Arc::new(Schema::parse(classes, relations).expect("the shipped schema is valid: a test reads it"))
 }
 
 /// Reads a topology file. Without a mapping file of its own the shipped foreign names are understood too.
 ///
 /// # Errors
-/// When the file or its mapping cannot be read; names the place.
-pub fn load_topology(path: &Path, names: Option<&Path>, version: u64) -> Result<(Arc<Topology>, Quality)> {
-    let names: TopologyMapping = match names {
-        Some(path) => {
-            let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-            mapping(&path.display().to_string(), &bytes)?
-        }
-        None => mapping("topology/mappings/stormgen.yaml", STORMGEN_NAMES.as_bytes())?,
+/// When the file or its mapping cannot be read; names every wrong place.
+pub fn load_topology(path: &Path, names: Option<&Path>, version: u64) -> Result<Arc<Topology>> {
+    let names = match names {
+        Some(path) => Mapping::parse(&path.display().to_string(), &super::files::read(path)?)?,
+        None => shipped_mapping(),
     };
-    let bytes = super::files::read(path)?;
-    let (topology, quality) = topology(&path.display().to_string(), &bytes, shipped_schema(), &names, version)?;
-    Ok((Arc::new(topology), quality))
+    read_topology(&path.display().to_string(), &super::files::read(path)?, Some(&names), version)
+}
+
+/// Reads a topology text by the shipped schema.
+///
+/// # Errors
+/// Every wrong place, one per line.
+pub fn read_topology(name: &str, bytes: &[u8], names: Option<&Mapping>, version: u64) -> Result<Arc<Topology>> {
+    let loaded = load(&[(name, bytes)], shipped_schema(), names, version);
+    Ok(Arc::new(loaded.map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow!(lines.join("\n"))
+    })?))
 }

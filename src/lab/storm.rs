@@ -112,9 +112,7 @@ fn spread(
         events.extend([raised, cleared]);
         for edge in topology.effects(ci) {
             let kind = topology.kind(edge.kind);
-            let same = |e: &&crate::domain::topology::Edge| topology.kind(e.kind).relation == kind.relation;
-            let redundant = topology.causes(edge.ci).iter().filter(same).nth(1).is_some();
-            let pass = if redundant { kind.pass_redundant } else { kind.pass };
+            let (_, pass) = kind.strength(*edge);
             if hit.len() >= AFFECTED_MAX || hit.contains_key(&edge.ci) || rng.gen_range(0..1000) >= pass {
                 continue;
             }

@@ -39,7 +39,7 @@ pub fn tenant() -> TenantId {
 
 /// A storm's topology.
 pub fn topology(storm: &str) -> Arc<Topology> {
-    load_topology(&folder(storm).join("cmdb.json.gz"), None, 1).expect("a storm has a topology").0
+    load_topology(&folder(storm).join("cmdb.json.gz"), None, 1).expect("a storm has a topology")
 }
 
 /// A storm's first events.

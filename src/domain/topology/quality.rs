@@ -1,0 +1,220 @@
+//! How good a topology is as a ground to reason on. Nothing here refuses a topology.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::draft::{BadRelation, Bounded};
+use super::{CiIx, Resolution, Topology};
+use crate::domain::ids::CiId;
+
+/// Names shown per cycle, class or key; the rest is counted.
+const MEMBERS_SHOWN: usize = 20;
+
+/// CIs that can all fail each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cycle {
+    /// How many CIs are on it.
+    pub size: usize,
+    /// The first of them by order of definition, at most 20.
+    pub cis: Vec<CiId>,
+    /// Whether it is made of relations between peers only, where cycles belong.
+    pub expected: bool,
+}
+
+/// A key that several CIs carry: alerts that name it cannot be placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SharedKey {
+    pub key: Box<str>,
+    /// At most 20.
+    pub cis: Vec<CiId>,
+}
+
+/// The report. All lists are in a fixed order and bounded; counts are exact.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Quality {
+    pub version: u64,
+    pub cis: usize,
+    pub edges: usize,
+    /// CIs per class.
+    pub classes: BTreeMap<Box<str>, u32>,
+    /// CIs without any edge.
+    pub orphans: Bounded<CiId>,
+    /// Cycles of causes, in order of their first CI.
+    pub cycles: Bounded<Cycle>,
+    /// Cycles that are not made of peer relations only.
+    pub cycles_unexpected: u64,
+    /// Relations with an end that is no CI.
+    pub dangling: Bounded<BadRelation>,
+    /// Relations from a CI to itself.
+    pub to_itself: Bounded<BadRelation>,
+    /// Relations said more than once.
+    pub repeated: u64,
+    /// Relations per type that is left out.
+    pub ignored: BTreeMap<Box<str>, u64>,
+    /// Fields that nothing reads, and how often they occur: perhaps misspelt.
+    pub unused_fields: BTreeMap<Box<str>, u64>,
+    /// CIs per class that nobody declared.
+    pub unknown_classes: BTreeMap<Box<str>, u64>,
+    /// CIs with neither a team of their own nor a class with an owner, per class.
+    pub without_owner: BTreeMap<Box<str>, u64>,
+    /// CIs that can be found by their id only.
+    pub without_key: Bounded<CiId>,
+    /// Keys that mean more than one CI, in order of the first CI that carries them.
+    pub shared_keys: Bounded<SharedKey>,
+}
+
+impl Quality {
+    /// Looks at the whole topology: linear in CIs, keys and edges.
+    pub fn of(topology: &Topology) -> Self {
+        let notes = topology.notes();
+        let mut quality = Self {
+            version: topology.version(),
+            cis: topology.len(),
+            edges: topology.edges(),
+            dangling: notes.dangling.clone(),
+            to_itself: notes.to_itself.clone(),
+            repeated: notes.repeated,
+            ignored: notes.ignored.clone(),
+            unused_fields: notes.unused_fields.clone(),
+            unknown_classes: notes.unknown_classes.clone(),
+            ..Self::default()
+        };
+        for ix in topology.all() {
+            quality.look_at(topology, ix);
+        }
+        for cycle in cycles(topology) {
+            quality.cycles_unexpected += u64::from(!cycle.expected);
+            quality.cycles.push(|| cycle);
+        }
+        quality
+    }
+
+    fn look_at(&mut self, topology: &Topology, ix: CiIx) {
+        let class = topology.class(ix);
+        let id = topology.id(ix);
+        self.classes.entry(class.id.clone()).or_insert_with(|| topology.population(ix));
+        if topology.causes(ix).is_empty() && topology.effects(ix).is_empty() {
+            self.orphans.push(|| id.clone());
+        }
+        if class.owner.is_none() && topology.attributes(ix).owner_team.is_none() {
+            *self.without_owner.entry(class.id.clone()).or_default() += 1;
+        }
+        let mut keys = 0;
+        for key in std::iter::once(topology.name(ix)).chain(topology.aliases(ix)).filter(|key| *key != id.as_str()) {
+            keys += 1;
+            self.look_at_key(topology, ix, key);
+        }
+        if keys == 0 {
+            self.without_key.push(|| id.clone());
+        }
+    }
+
+    fn look_at_key(&mut self, topology: &Topology, ix: CiIx, key: &str) {
+        let Resolution::Ambiguous(cis) = topology.resolve(key) else { return };
+        if cis.first() == Some(&ix) {
+            self.shared_keys.push(|| SharedKey {
+                key: key.into(),
+                cis: cis.iter().take(MEMBERS_SHOWN).map(|ix| topology.id(*ix).clone()).collect(),
+            });
+        }
+    }
+}
+
+/// Strongly connected components of two or more CIs, in order of their first CI.
+pub fn cycles(topology: &Topology) -> Vec<Cycle> {
+    let mut found: Vec<Vec<CiIx>> = Tarjan::of(topology).run();
+    for members in &mut found {
+        members.sort_unstable();
+    }
+    found.sort_unstable();
+    found.iter().map(|members| describe(topology, members)).collect()
+}
+
+fn describe(topology: &Topology, members: &[CiIx]) -> Cycle {
+    let expected = members.iter().all(|ix| {
+        let inside = topology.effects(*ix).iter().filter(|edge| members.binary_search(&edge.ci).is_ok());
+        inside.into_iter().all(|edge| topology.kind(edge.kind).cycles_expected)
+    });
+    let cis = members.iter().take(MEMBERS_SHOWN).map(|ix| topology.id(*ix).clone()).collect();
+    Cycle { size: members.len(), cis, expected }
+}
+
+/// Tarjan's algorithm without recursion: an estate can be deeper than a stack.
+struct Tarjan<'t> {
+    topology: &'t Topology,
+    /// Order of visit from 1; 0 = not yet visited.
+    order: Vec<u32>,
+    low: Vec<u32>,
+    on_stack: Vec<bool>,
+    stack: Vec<CiIx>,
+    visited: u32,
+    found: Vec<Vec<CiIx>>,
+}
+
+impl<'t> Tarjan<'t> {
+    fn of(topology: &'t Topology) -> Self {
+        let n = topology.len();
+        Self {
+            topology,
+            order: vec![0; n],
+            low: vec![0; n],
+            on_stack: vec![false; n],
+            stack: Vec::new(),
+            visited: 0,
+            found: Vec::new(),
+        }
+    }
+
+    fn run(mut self) -> Vec<Vec<CiIx>> {
+        for ix in self.topology.all() {
+            if self.order[ix.at()] == 0 {
+                self.walk(ix);
+            }
+        }
+        self.found
+    }
+
+    fn walk(&mut self, from: CiIx) {
+        self.visit(from);
+        // CIs on the way, each with the number of its edges already followed.
+        let mut way = vec![(from, 0)];
+        while let Some((ix, next)) = way.pop() {
+            if let Some(edge) = self.topology.effects(ix).get(next) {
+                way.push((ix, next + 1));
+                if self.order[edge.ci.at()] == 0 {
+                    self.visit(edge.ci);
+                    way.push((edge.ci, 0));
+                } else if self.on_stack[edge.ci.at()] {
+                    self.low[ix.at()] = self.low[ix.at()].min(self.order[edge.ci.at()]);
+                }
+                continue;
+            }
+            if let Some((before, _)) = way.last() {
+                self.low[before.at()] = self.low[before.at()].min(self.low[ix.at()]);
+            }
+            if self.low[ix.at()] == self.order[ix.at()] {
+                self.close(ix);
+            }
+        }
+    }
+
+    fn visit(&mut self, ix: CiIx) {
+        self.visited += 1;
+        self.order[ix.at()] = self.visited;
+        self.low[ix.at()] = self.visited;
+        self.stack.push(ix);
+        self.on_stack[ix.at()] = true;
+    }
+
+    fn close(&mut self, root: CiIx) {
+        let at = self.stack.iter().rposition(|ix| *ix == root).expect("the root of a component is on the stack");
+        let members = self.stack.split_off(at);
+        for ix in &members {
+            self.on_stack[ix.at()] = false;
+        }
+        if members.len() > 1 {
+            self.found.push(members);
+        }
+    }
+}
