@@ -75,5 +75,5 @@ async fn an_incident_that_leaves_the_scope_is_told_as_gone() {
     }
     bench.api.live.apply(&step);
     let text = read(&bench, "viewer-tax", "?after=9", None).await;
-    assert!(text.contains(r#"{"id":"i1","gone":true"#), "{text}");
+    assert!(text.contains(r#"{"id":"i0-1","gone":true"#), "{text}");
 }
