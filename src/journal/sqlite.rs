@@ -10,9 +10,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use append::{Append, Clock, Reply};
+use archive::Archive;
+use fail::SqlResult;
 use lock::Lock;
-use read::{Readers, records_after};
-use schema::Heads;
+use read::{Place, Readers, records_after};
+use schema::{Base, Heads};
 use small::Small;
 use tail::{Followed, Tail, Tails};
 use writer::{Desk, Gauge, Setback};
@@ -21,8 +23,11 @@ use super::{AppendError, Appended, Durability, Journal, ReadError, Record};
 use crate::engine::input::Input;
 
 pub mod append;
+pub mod archive;
+pub mod backup;
 pub mod ballast;
 pub mod blobs;
+pub mod check;
 pub mod fail;
 pub mod lock;
 pub mod open;
@@ -72,6 +77,8 @@ pub struct Shared {
     writer: Option<JoinHandle<()>>,
     /// Connections for reading.
     pub readers: Readers,
+    /// Where old records go.
+    pub archive: Archive,
     /// Numbers snapshots.
     pub snapshots: snapshots::Desk,
     tails: Arc<Tails<Record>>,
@@ -155,6 +162,45 @@ impl Store {
         Ok(())
     }
 
+    /// Reads what comes behind `after` from the main file, or from the archive when it has moved there. `first`
+    /// picks what `after` is compared with; `read` gets the file, and in the archive the last record it is sure of.
+    ///
+    /// # Errors
+    /// When the records are gone from the archive too, and what `read` reports.
+    pub fn read_from<T>(
+        &self,
+        after: u64,
+        first: fn(&Base) -> u64,
+        read: impl Fn(&rusqlite::Connection, Option<u64>) -> SqlResult<T>,
+    ) -> Result<T, ReadError> {
+        let place = self.shared.readers.read(|file| match first(&Base::load(file)?) {
+            moved if after < moved => Ok(Place::Archived(moved)),
+            _ => read(file, None).map(Place::Here),
+        })?;
+        let moved = match place {
+            Place::Here(found) => return Ok(found),
+            Place::Archived(moved) => moved,
+        };
+        let gone = |oldest: u64| ReadError::Gone { after, oldest };
+        let readers = self.shared.archive.readers().ok_or_else(|| gone(moved + 1))?;
+        let oldest = readers.read(|file| Ok(first(&Base::load(file)?)))?;
+        if after < oldest {
+            return Err(gone(oldest + 1));
+        }
+        readers.read(|file| read(file, Some(moved)))
+    }
+
+    /// Does a small write. Blocks until it is durable.
+    ///
+    /// # Errors
+    /// When the disk is full or the store has stopped.
+    pub fn write_small_blocking(&self, small: Small) -> Result<(), AppendError> {
+        let (reply, answer) = sync_channel(1);
+        // The receiver waits below: sending cannot fail.
+        self.desk().submit(Box::new(small.answering(Box::new(move |outcome| drop(reply.send(outcome))))));
+        answer.recv().unwrap_or(Err(gone())).map_err(refusal)
+    }
+
     /// Does a small write; resolves when it is durable.
     ///
     /// # Errors
@@ -178,7 +224,11 @@ impl Journal for Store {
         if after >= end {
             return Ok(Vec::new());
         }
-        self.shared.readers.read(|file| records_after(file, after, bytes_max))
+        self.read_from(
+            after,
+            |base| base.journal.seq,
+            |file, end_here| records_after(file, after, end_here.unwrap_or(end), bytes_max),
+        )
     }
 }
 
@@ -215,9 +265,11 @@ pub fn gone() -> Setback {
 pub fn refusal(setback: Setback) -> AppendError {
     match setback {
         Setback::Full => AppendError::Full { wait: FULL_WAIT },
-        Setback::Halted(why) => AppendError::Halted { why },
+        Setback::Fenced(why) | Setback::Halted(why) => AppendError::Halted { why },
     }
 }
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 pub mod tests;

@@ -77,18 +77,17 @@ impl SqliteOutbox {
         Tail::new(self.clone(), after)
     }
 
-    /// The record that decided a journal record; `None` when it is not decided, or has moved to the archive.
+    /// The record that decided a journal record, here or in the archive; `None` when it is not decided.
     ///
     /// # Errors
     /// When it is damaged or unreadable.
     pub fn decision(&self, journal_seq: u64) -> Result<Option<OutboxRecord>, ReadError> {
-        self.store.shared().readers.read(|file| {
-            let stored = file
-                .prepare_cached(&format!("{COLUMNS} WHERE journal_seq = ?1"))?
-                .query_row([journal_seq as i64], Stored::from_row)
-                .optional()?;
-            stored.map(Stored::record).transpose()
-        })
+        let shared = self.store.shared();
+        let here = shared.readers.read(|file| decision(file, journal_seq))?;
+        match (here, shared.archive.readers()) {
+            (None, Some(readers)) => readers.read(|file| decision(file, journal_seq)),
+            (here, _) => Ok(here),
+        }
     }
 }
 
@@ -105,10 +104,15 @@ impl Outbox for SqliteOutbox {
     }
 
     fn read_after(&self, after: u64, bytes_max: usize) -> Result<Vec<OutboxRecord>, ReadError> {
-        if after >= self.store.gauge().outbox_seq() {
+        let end = self.store.gauge().outbox_seq();
+        if after >= end {
             return Ok(Vec::new());
         }
-        self.store.shared().readers.read(|file| records_after(file, after, bytes_max))
+        self.store.read_from(
+            after,
+            |base| base.outbox_seq,
+            |file, end_here| records_after(file, after, end_here.unwrap_or(end), bytes_max),
+        )
     }
 
     fn head(&self, partition: u16) -> Result<OutboxHead, ReadError> {
@@ -148,6 +152,7 @@ fn head_of(head: &PartitionHead) -> OutboxHead {
 fn setback(setback: Setback) -> CommitError {
     match setback {
         Setback::Full => CommitError::TryLater { wait: FULL_WAIT },
+        Setback::Fenced(why) => CommitError::Fenced { why: why.to_string() },
         Setback::Halted(why) => CommitError::Halted { why },
     }
 }
@@ -302,22 +307,34 @@ impl Stored {
     }
 }
 
-fn records_after(file: &Connection, after: u64, bytes_max: usize) -> SqlResult<Vec<OutboxRecord>> {
+fn decision(file: &Connection, journal_seq: u64) -> SqlResult<Option<OutboxRecord>> {
+    let stored = file
+        .prepare_cached(&format!("{COLUMNS} WHERE journal_seq = ?1"))?
+        .query_row([journal_seq as i64], Stored::from_row)
+        .optional()?;
+    stored.map(Stored::record).transpose()
+}
+
+/// Reads records behind `after` from one file; `end` is the last one that is known to be committed.
+fn records_after(file: &Connection, after: u64, end: u64, bytes_max: usize) -> SqlResult<Vec<OutboxRecord>> {
     let mut records = Vec::new();
     let mut bytes = 0;
+    let mut last = after;
     let mut query = file.prepare_cached(&format!("{COLUMNS} WHERE seq > ?1 ORDER BY seq"))?;
     let mut rows = query.query([after as i64])?;
-    while let Some(row) = rows.next()? {
+    while bytes < bytes_max
+        && let Some(row) = rows.next()?
+    {
         let stored = Stored::from_row(row)?;
-        let expected = after + records.len() as u64 + 1;
-        if stored.seq != expected {
-            return Err(broken(format!("outbox record {expected} is missing (found {})", stored.seq)));
+        if stored.seq != last + 1 {
+            return Err(broken(format!("outbox record {} is missing (found {})", last + 1, stored.seq)));
         }
+        last = stored.seq;
         bytes += stored.body.len();
         records.push(stored.record()?);
-        if bytes >= bytes_max {
-            break;
-        }
+    }
+    if last < end && bytes < bytes_max {
+        return Err(broken(format!("the outbox ends at record {last}, {end} were committed")));
     }
     Ok(records)
 }

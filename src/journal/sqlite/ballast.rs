@@ -22,7 +22,8 @@ impl Ballast {
         Self { path, bytes }
     }
 
-    /// Takes the space up, unless it is held already. On failure nothing of it stays.
+    /// Takes the space up, unless it is held already. A quarter more has to be free, or the disk would be full again
+    /// at once. On failure nothing of it stays.
     ///
     /// # Errors
     /// When there is not enough space, or the system refuses.
@@ -42,12 +43,13 @@ impl Ballast {
         file.set_len(0)?;
         // Not zeros: some file systems would keep them without using space.
         let piece = vec![0xA5; PIECE_BYTES];
-        let mut left = self.bytes;
+        let mut left = self.bytes + self.bytes / 4;
         while left > 0 {
             let n = left.min(PIECE_BYTES as u64) as usize;
             file.write_all(&piece[..n])?;
             left -= n as u64;
         }
+        file.set_len(self.bytes)?;
         file.sync_all()
     }
 

@@ -18,6 +18,9 @@ pub enum Fault {
     /// What is stored is not what was written.
     #[error("{0}")]
     Broken(String),
+    /// Somebody else has opened the file.
+    #[error("{0}")]
+    Fenced(String),
     /// SQLite refuses.
     #[error(transparent)]
     Sql(#[from] rusqlite::Error),
@@ -37,7 +40,7 @@ impl Fault {
         match self {
             Self::Sql(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             Self::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
-            Self::Broken(_) => false,
+            Self::Broken(_) | Self::Fenced(_) => false,
         }
     }
 
@@ -45,7 +48,7 @@ impl Fault {
     fn is_damage(&self) -> bool {
         match self {
             Self::Broken(_) => true,
-            Self::Io(_) => false,
+            Self::Io(_) | Self::Fenced(_) => false,
             // A value of another type or length than was written is damage too.
             Self::Sql(rusqlite::Error::SqliteFailure(error, _)) => {
                 matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::archive::Archive;
 use super::ballast::Ballast;
 use super::fail::{Fault, RESTORE, SqlResult, broken};
 use super::lock::{Lock, LockError, private_file};
@@ -89,6 +90,7 @@ impl Store {
             witness,
             testimony: opened.testimony,
             ballast: Ballast::new(dir.join("headwater.ballast"), options.ballast_bytes),
+            looked: Instant::now(),
             gauge: Arc::clone(&gauge),
         };
         writer.begin().map_err(|fault| opening(fault, &path))?;
@@ -99,6 +101,7 @@ impl Store {
                 desk: Some(Desk::new(sender, Arc::clone(&gauge))),
                 writer: Some(thread.map_err(failed)?),
                 readers: Readers::new(path),
+                archive: Archive::new(dir),
                 snapshots,
                 tails: Arc::default(),
                 clock: options.clock,
@@ -126,7 +129,6 @@ struct Opened {
 }
 
 fn open_file(path: &Path, found: &Found, durability: Durability) -> Result<Opened, OpenError> {
-    let is_there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
     private_file(path).map_err(|error| OpenError::Failed { path: path.to_owned(), source: error.into() })?;
     let connect = || -> SqlResult<(Connection, i64)> {
         let file = Connection::open(path)?;
@@ -137,10 +139,12 @@ fn open_file(path: &Path, found: &Found, durability: Durability) -> Result<Opene
         Ok((file, format))
     };
     let (file, format) = connect().map_err(|fault| opening(fault, path))?;
-    if is_there && format > FILE_FORMAT {
+    let tables = |file: &Connection| file.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0));
+    let tables: i64 = tables(&file).map_err(|error| opening(error.into(), path))?;
+    if tables > 0 && format != FILE_FORMAT {
         return Err(OpenError::Format { path: path.to_owned(), found: format });
     }
-    prepare(file, path, found, durability).map_err(|fault| match fault {
+    prepare(file, tables == 0, path, found, durability).map_err(|fault| match fault {
         Refusal::Fault(fault) => opening(fault, path),
         Refusal::Damaged(damage) => OpenError::Damaged(damage),
     })
@@ -160,9 +164,14 @@ impl From<rusqlite::Error> for Refusal {
     }
 }
 
-fn prepare(mut file: Connection, path: &Path, found: &Found, durability: Durability) -> Result<Opened, Refusal> {
-    let tables: i64 = file.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables == 0 {
+fn prepare(
+    mut file: Connection,
+    is_empty: bool,
+    path: &Path,
+    found: &Found,
+    durability: Durability,
+) -> Result<Opened, Refusal> {
+    if is_empty {
         // An empty file is a first start, unless somebody remembers more.
         compare(found, &Heads::default(), path, None)?;
         create(&mut file)?;
@@ -175,6 +184,8 @@ fn prepare(mut file: Connection, path: &Path, found: &Found, durability: Durabil
     let store = meta(&file, "store")?.ok_or_else(|| broken("it has no name".into()))?;
     check_end(&file, &heads)?;
     compare(found, &heads, path, Some(&file))?;
+    // A backup comes without a write-ahead log.
+    file.pragma_update(None, "journal_mode", "WAL")?;
     file.pragma_update(None, "synchronous", "FULL")?;
     file.pragma_update(None, "cache_size", -16_000)?;
     let epoch = raise_epoch(&mut file)?;

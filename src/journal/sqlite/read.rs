@@ -157,7 +157,10 @@ pub enum Step {
 }
 
 /// The digest and stamp of record `seq`, or of the last one that was moved away.
-fn head_at(file: &Connection, seq: u64) -> SqlResult<JournalHead> {
+///
+/// # Errors
+/// When neither is there.
+pub fn head_at(file: &Connection, seq: u64) -> SqlResult<JournalHead> {
     let base = Base::load(file)?.journal;
     if seq == base.seq {
         return Ok(base);
@@ -171,17 +174,28 @@ fn head_at(file: &Connection, seq: u64) -> SqlResult<JournalHead> {
     found.ok_or_else(|| Fault::Broken(format!("journal record {seq} is missing")))
 }
 
-/// Reads records behind `after` from one file.
+/// Reads records behind `after` from one file; `end` is the last one that is known to be committed.
 ///
 /// # Errors
-/// When a row is not what was written.
-pub fn records_after(file: &Connection, after: u64, bytes_max: usize) -> SqlResult<Vec<Record>> {
+/// When a row is not what was written, or rows are missing before `end`.
+pub fn records_after(file: &Connection, after: u64, end: u64, bytes_max: usize) -> SqlResult<Vec<Record>> {
     let mut records = Vec::new();
     let mut bytes = 0;
-    walk(file, after, |stored| {
+    let last = walk(file, after, |stored| {
         bytes += stored.body.len();
         records.push(stored.record()?);
         Ok(if bytes >= bytes_max { Step::Stop } else { Step::On })
     })?;
+    if last.seq < end && bytes < bytes_max {
+        return Err(broken(format!("the journal ends at record {}, {end} were committed", last.seq)));
+    }
     Ok(records)
+}
+
+/// Where records behind some place are.
+pub enum Place<T> {
+    /// In the main file.
+    Here(T),
+    /// In the archive, as far as it reaches back; the main file begins behind this record.
+    Archived(u64),
 }

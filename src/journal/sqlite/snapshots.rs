@@ -2,12 +2,12 @@
 //! ones go.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::Store;
 use super::fail::{SqlResult, broken};
-use super::schema::Heads;
 use super::small::Small;
 use super::writer::Need;
 use crate::journal::digest::ChainHash;
@@ -165,7 +165,7 @@ impl Snapshots for Store {
             digest: Sealed::digest_of(id, &snapshot),
         };
         let row = sealed.clone();
-        self.write_small(Small::new(0, Need::Vital, move |file, heads| seal(file, heads, &row))).await?;
+        self.write_small(Small::new(0, Need::Vital, move |file, _| seal(file, &row))).await?;
         self.drop_older(&sealed).await
     }
 
@@ -195,30 +195,38 @@ impl Store {
         let mut all = match read_back {
             Ok(all) => all,
             Err(error) => {
-                tracing::error!(%error, "a new snapshot cannot be read back: the older ones stay");
-                return Ok(());
+                tracing::error!(%error, "a new snapshot cannot be read back: it is removed, the older ones stay");
+                self.drop_snapshot(newest).await?;
+                return Err(AppendError::TryLater { wait: Duration::from_secs(1) });
             }
         };
         all.retain(|sealed| sealed.partition == newest.partition);
-        for old in all.into_iter().skip(KEPT) {
+        for old in all.iter().skip(KEPT) {
+            self.drop_snapshot(old).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a snapshot: its row first, then its pieces one by one between other commits.
+    async fn drop_snapshot(&self, old: &Sealed) -> Result<(), AppendError> {
+        let id = old.id;
+        self.write_small(Small::new(0, Need::Vital, move |file, _| {
+            file.execute("DELETE FROM snapshots WHERE id = ?1", [id])?;
+            Ok(())
+        }))
+        .await?;
+        for n in 0..old.chunks {
             self.write_small(Small::new(0, Need::Vital, move |file, _| {
-                file.execute("DELETE FROM snapshots WHERE id = ?1", [old.id])?;
+                file.prepare_cached("DELETE FROM snapshot_chunks WHERE id = ?1")?.execute([piece_id(id, n)])?;
                 Ok(())
             }))
             .await?;
-            for n in 0..old.chunks {
-                self.write_small(Small::new(0, Need::Vital, move |file, _| {
-                    file.prepare_cached("DELETE FROM snapshot_chunks WHERE id = ?1")?.execute([piece_id(old.id, n)])?;
-                    Ok(())
-                }))
-                .await?;
-            }
         }
         Ok(())
     }
 }
 
-fn seal(file: &Connection, _: &mut Heads, row: &Sealed) -> SqlResult<()> {
+fn seal(file: &Connection, row: &Sealed) -> SqlResult<()> {
     file.execute(
         "INSERT OR REPLACE INTO snapshots VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![

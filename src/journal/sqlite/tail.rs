@@ -221,7 +221,7 @@ impl<T: Send + Sync + 'static> Task for TakeUp<T> {
                 Ok(self.from)
             }
             Err(Setback::Full) => Err("the disk is full".into()),
-            Err(Setback::Halted(why)) => Err(why),
+            Err(Setback::Fenced(why) | Setback::Halted(why)) => Err(why),
         };
         // A follower that is gone needs no answer.
         let _ = self.reply.send(answer);

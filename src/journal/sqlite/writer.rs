@@ -42,6 +42,8 @@ pub enum Need {
 pub enum Setback {
     /// No space; nothing of it is stored.
     Full,
+    /// Somebody else has opened the file; nothing of it is stored, and the writer has stopped.
+    Fenced(Arc<str>),
     /// The writer has stopped; whether it is stored is not known.
     Halted(Arc<str>),
 }
@@ -149,6 +151,8 @@ pub struct Writer {
     pub testimony: Testimony,
     /// Space for hard times.
     pub ballast: Ballast,
+    /// When a full disk was last looked at.
+    pub looked: Instant,
     /// Shared with the callers.
     pub gauge: Arc<Gauge>,
 }
@@ -209,7 +213,7 @@ impl Writer {
 
     /// Commits a group and answers it. An error means that the file can no longer be trusted.
     fn commit(&mut self, mut group: Vec<Box<dyn Task>>) -> Result<(), Arc<str>> {
-        if self.gauge.is_full() {
+        if self.gauge.is_full() && self.looked.elapsed() >= FULL_RETRY {
             self.look_for_room();
         }
         if self.gauge.is_full() {
@@ -218,6 +222,7 @@ impl Writer {
         let mut outcome = self.transact(&mut group);
         if outcome.as_ref().is_err_and(Fault::is_full) {
             self.gauge.full.store(1, Ordering::Relaxed);
+            self.looked = Instant::now();
             self.ballast.give_up();
             tracing::error!("the disk of the journal is full: input is refused until there is room");
             group = refuse_intake(group);
@@ -231,13 +236,14 @@ impl Writer {
                 return testified.map_err(|error| self.gauge.halt(&format!("headwater.last: {error}")));
             }
             Err(fault) if fault.is_full() => Setback::Full,
+            Err(Fault::Fenced(why)) => Setback::Fenced(self.gauge.halt(&why)),
             // After a failed sync nobody knows what is on the disk: asking again would be told a lie.
             Err(fault) => Setback::Halted(self.gauge.halt(&fault.to_string())),
         };
         settle(group, &Err(setback.clone()));
         match setback {
             Setback::Full => Ok(()),
-            Setback::Halted(why) => Err(why),
+            Setback::Fenced(why) | Setback::Halted(why) => Err(why),
         }
     }
 
@@ -260,7 +266,7 @@ impl Writer {
         let epoch = meta(&self.file, "epoch")?;
         if epoch.as_deref() != Some(self.epoch.to_string().as_str()) {
             let found = format!("another process opened the file: epoch {epoch:?}, ours is {}", self.epoch);
-            return Err(super::fail::broken(found));
+            return Err(Fault::Fenced(found));
         }
         for task in group {
             task.apply(&self.file, &mut self.heads)?;
@@ -296,6 +302,7 @@ impl Writer {
             }
             Err(error) => tracing::debug!(%error, "the disk of the journal is still full"),
         }
+        self.looked = Instant::now();
     }
 
     fn refuse_all(&self, tasks: &Receiver<Box<dyn Task>>, why: &Arc<str>) {
