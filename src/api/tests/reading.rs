@@ -43,7 +43,7 @@ async fn a_list_pages_without_gaps_or_repeats_and_filters() {
             None => break,
         }
     }
-    assert_eq!(seen, (0..23).rev().map(|n| format!("i{n}")).collect::<Vec<_>>());
+    assert_eq!(seen, (0..23).rev().map(|n| format!("i0-{n}")).collect::<Vec<_>>());
     let count = async |query: &str| {
         bench.get("viewer", &format!("/api/v1/incidents?limit=100&{query}")).await.json()["items"]
             .as_array()
