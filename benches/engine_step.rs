@@ -123,6 +123,8 @@ fn more_active_alerts(c: &mut Criterion) {
     group.throughput(Throughput::Elements(records.len() as u64));
     for active in ACTIVE {
         let busy = busy(&topology, active);
+        let effects = play(&mut busy.clone(), &records);
+        println!("{} alerts in memory, then {} events with {effects} effects", busy.alerts(), records.len());
         group.bench_with_input(BenchmarkId::new("active alerts", busy.alerts()), &busy, |b, busy| {
             b.iter_batched_ref(|| busy.clone(), |engine| play(engine, &records), BatchSize::PerIteration);
         });
