@@ -10,5 +10,6 @@ pub mod api;
 pub mod decode;
 pub mod domain;
 pub mod engine;
+pub mod intake;
 pub mod lab;
 pub mod projection;
