@@ -13,6 +13,7 @@ pub mod decode;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod intake;
 pub mod journal;
 pub mod lab;
 pub mod outbox;

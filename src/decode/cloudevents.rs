@@ -97,22 +97,20 @@ pub fn decode(body: Body<'_>, context: &Context<'_>) -> Result<Decoded, BodyErro
     Ok(reader.finish(&opened))
 }
 
-/// Decodes binary mode: the `ce-*` headers by their names without `ce-`, and the data.
+/// Decodes binary mode: the `ce-*` headers by their names without `ce-`, and the data. It is made structured first,
+/// so that a dead letter has all of it.
 pub fn decode_binary(headers: &[(&str, &str)], body: Body<'_>, context: &Context<'_>) -> Result<Decoded, BodyError> {
-    let mut attributes: Vec<(Cow<'_, str>, Cow<'_, str>)> =
-        headers.iter().map(|(key, value)| (key.to_ascii_lowercase().into(), percent_decoded(value))).collect();
-    attributes.sort_unstable();
-    if let Some(two) = attributes.windows(2).find(|two| two[0].0 == two[1].0) {
-        return Err(BodyError::Unreadable(format!("header ce-{} is given twice", two[0].0)));
-    }
-    let attributes = Pairs(attributes);
     let opened = open(body, context.limits.depth);
     let mut reader = Reader::new(context, DECODER);
-    let whole: &RawValue =
+    let data: &RawValue =
         serde_json::from_str(&opened.text).map_err(|error| body_error(&error, context.limits.events))?;
-    reader.single(0, whole.get(), &mut |reader, data: Written<'_>| {
-        read(reader, Envelope { attributes: attributes.clone(), data: Some(data) })
-    });
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let mut structured = String::from("{");
+    for (name, value) in headers {
+        structured += &format!("{}:{},", quoted(&name.to_ascii_lowercase()), quoted(&percent_decoded(value)));
+    }
+    structured += &format!("\"data\":{}}}", data.get());
+    reader.single(0, &structured, &mut read);
     Ok(reader.finish(&opened))
 }
 

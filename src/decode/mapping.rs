@@ -1,6 +1,6 @@
 //! Any JSON through a mapping: a YAML file that says where each field of an event stands. No code per source.
 //!
-//! `docs` of the file format: `rules/mappings/README.md`.
+//! The file format is told in `rules/mappings/README.md`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -198,6 +198,14 @@ impl Mapping {
             Shape::Lines => self.lines(&mut reader, &opened)?,
         }
         Ok(reader.finish(&opened))
+    }
+
+    /// Decodes one event on its own, as dead letters keep it. What its body said beside its events is lost.
+    pub(super) fn decode_one(&self, body: Body<'_>, context: &Context<'_>) -> Decoded {
+        let opened = open(body, context.limits.depth);
+        let mut reader = Reader::new(context, &self.mapping);
+        reader.single(0, &opened.text, &mut |reader, node: Node<'_>| self.event(reader, &node, &node));
+        reader.finish(&opened)
     }
 
     fn json(&self, reader: &mut Reader<'_>, opened: &Opened<'_>) -> Result<(), BodyError> {

@@ -11,6 +11,7 @@
 //! hour, it becomes the time of receipt, the annotation `received_starts_at` keeps what was sent, and the event is
 //! counted. Smaller lags and leads stay as they are: the order of alerts is worth more than a tidy clock.
 
+pub mod again;
 pub mod alertmanager;
 pub mod alertmanager_webhook;
 pub mod cloudevents;

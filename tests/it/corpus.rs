@@ -1,5 +1,7 @@
 //! Bad input: every decoder gives every body of the corpus its reason, and nothing panics.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the message")]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,5 +1,7 @@
 //! Decoders on whole bodies: golden files per format. `UPDATE_EXPECT=1` rewrites what is expected.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the message")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

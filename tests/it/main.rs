@@ -4,6 +4,7 @@
 mod accuracy;
 mod corpus;
 mod decode;
+mod intake;
 mod replay;
 mod severity;
 mod storms;

@@ -1,0 +1,95 @@
+//! What intake counts. Telemetry exports it; there is no label per alert, so its size never grows.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::refusal::Refusal;
+use crate::decode::{Counts, Rejected};
+
+/// Counters since the start. Refused requests are no part of the conservation law: nothing of them was kept.
+#[derive(Debug, Default)]
+pub struct IntakeCounters {
+    requests: AtomicU64,
+    body_bytes: AtomicU64,
+    accepted: AtomicU64,
+    dead_lettered: [AtomicU64; DEAD_LETTERS.len()],
+    refused: [AtomicU64; REFUSALS.len()],
+    marks: [AtomicU64; MARKS.len()],
+}
+
+/// The reasons of dead letters, as their words go.
+const DEAD_LETTERS: [&str; 4] = ["malformed", "too_large", "bad_time", "over_limit"];
+
+/// The reasons of refused requests, as their words go.
+const REFUSALS: [&str; 12] = [
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "headers_too_large",
+    "media_type",
+    "too_large",
+    "slow",
+    "torn",
+    "unreadable",
+    "rate_limited",
+    "busy",
+    "journal_failed",
+];
+
+/// What was remarkable about decoded events.
+const MARKS: [&str; 7] =
+    ["unmapped_severity", "truncated", "late", "future", "other_encoding", "repaired_text", "left_out_by_sender"];
+
+impl IntakeCounters {
+    pub(super) fn request(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn body(&self, bytes: usize) {
+        self.body_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Counts a refused request. One whose events are dead letters has been kept and is counted there.
+    pub(super) fn refused(&self, refusal: &Refusal) {
+        if matches!(refusal, Refusal::AllRejected(_) | Refusal::SomeRejected { .. }) {
+            return;
+        }
+        add(&REFUSALS, &self.refused, refusal.status_and_code().1, 1);
+    }
+
+    pub(super) fn kept(&self, events: usize, rejected: &[Rejected], counts: &Counts) {
+        self.accepted.fetch_add(events as u64, Ordering::Relaxed);
+        for rejected in rejected {
+            add(&DEAD_LETTERS, &self.dead_lettered, rejected.letter.why.word(), 1);
+        }
+        let Counts { unmapped_severity, truncated, late, future, other_encoding, repaired_text, left_out_by_sender } =
+            *counts;
+        let counts = [unmapped_severity, truncated, late, future, other_encoding, repaired_text, left_out_by_sender];
+        for (counter, count) in self.marks.iter().zip(counts) {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// All counters: noun, label (empty: none) and value, in a fixed order.
+    pub fn rows(&self) -> Vec<(&'static str, &'static str, u64)> {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut rows = vec![
+            ("intake_requests", "", get(&self.requests)),
+            ("intake_body_bytes", "", get(&self.body_bytes)),
+            ("intake_events_accepted", "", get(&self.accepted)),
+        ];
+        let labelled = [
+            ("intake_events_dead_lettered", &DEAD_LETTERS[..], &self.dead_lettered[..]),
+            ("intake_requests_refused", &REFUSALS[..], &self.refused[..]),
+            ("intake_events_marked", &MARKS[..], &self.marks[..]),
+        ];
+        for (noun, labels, counters) in labelled {
+            rows.extend(labels.iter().zip(counters).map(|(label, counter)| (noun, *label, get(counter))));
+        }
+        rows
+    }
+}
+
+fn add(labels: &[&str], counters: &[AtomicU64], label: &str, count: u64) {
+    let at = labels.iter().position(|one| *one == label).expect("every reason has a counter");
+    counters[at].fetch_add(count, Ordering::Relaxed);
+}

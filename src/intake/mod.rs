@@ -1,0 +1,80 @@
+//! The door in: HTTP. A request passes, in this order: credential, headers, rate, room, body, decoder, journal. It is
+//! answered "accepted" only when the journal says that its events are durable; until then nothing is promised.
+
+pub mod body;
+pub mod counters;
+pub mod gate;
+pub mod rates;
+pub mod receipt;
+pub mod refusal;
+pub mod routes;
+pub mod settings;
+pub mod sink;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::decode::formats::Formats;
+use crate::decode::limits::Limits;
+use crate::domain::time::Timestamp;
+use body::Room;
+use counters::IntakeCounters;
+use gate::Gate;
+use rates::Rates;
+use settings::Settings;
+use sink::Sink;
+
+/// The machine's clock.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// What the routes need.
+pub struct Intake {
+    settings: Settings,
+    limits: Limits,
+    gate: Arc<dyn Gate>,
+    sink: Arc<dyn Sink>,
+    now: Clock,
+    formats: ArcSwap<Formats>,
+    rates: Rates,
+    room: Room,
+    counters: Arc<IntakeCounters>,
+}
+
+impl Intake {
+    /// Puts the parts together.
+    pub fn new(
+        settings: Settings,
+        formats: Arc<Formats>,
+        gate: Arc<dyn Gate>,
+        sink: Arc<dyn Sink>,
+        now: Clock,
+    ) -> Self {
+        Self {
+            limits: Limits { events: settings.events_max, ..Limits::MODEL },
+            rates: Rates::new(&settings),
+            room: Room::new(&settings),
+            counters: Arc::default(),
+            formats: ArcSwap::new(formats),
+            settings,
+            gate,
+            sink,
+            now,
+        }
+    }
+
+    /// Takes other formats from the next request on.
+    pub fn replace_formats(&self, formats: Arc<Formats>) {
+        self.formats.store(formats);
+    }
+
+    /// What has been counted, for telemetry.
+    pub fn counters(&self) -> &Arc<IntakeCounters> {
+        &self.counters
+    }
+
+    /// Bytes of bodies that are being received or wait for the journal.
+    pub fn in_flight_bytes(&self) -> usize {
+        self.room.taken_bytes()
+    }
+}

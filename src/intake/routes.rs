@@ -1,0 +1,239 @@
+//! The routes, and the one way that every delivery takes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+
+use super::Intake;
+use super::body::{Announced, receive, unpack};
+use super::gate::{admit, source};
+use super::receipt::Receipt;
+use super::refusal::Refusal;
+use super::sink::{Accepted, SinkError};
+use crate::decode::mapping::Shape;
+use crate::decode::{Body, BodyError, Context, Decoded, alertmanager, alertmanager_webhook, cloudevents, native};
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::time::Timestamp;
+use crate::engine::input::Batch;
+
+/// Larger bodies are decoded apart from the threads that serve connections.
+const INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// All routes of intake.
+pub fn routes(intake: Arc<Intake>) -> Router {
+    Router::new()
+        .route("/api/v1/events", post(events))
+        .route("/api/v1/cloudevents", post(cloudevents_))
+        .route("/api/v2/alerts", post(alerts))
+        .route("/api/v1/sources/{source}/alertmanager", post(webhook))
+        .route("/api/v1/ingest/{mapping}", post(ingest))
+        .with_state(intake)
+}
+
+/// How a body is decoded.
+#[derive(Clone, Debug)]
+enum Format {
+    Native,
+    CloudEvents,
+    /// With the attributes from the headers.
+    CloudEventsBinary(Vec<(String, String)>),
+    Alertmanager,
+    AlertmanagerWebhook,
+    Mapping(String, Shape),
+}
+
+/// A request whose sender is known.
+struct Delivery {
+    format: Format,
+    tenant: TenantId,
+    source: SourceId,
+    received_at: Timestamp,
+    announced: Announced,
+}
+
+async fn events(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let receipt = deliver(&intake, request, None, |announced, _| {
+        json_media(announced)?;
+        Ok(Format::Native)
+    });
+    answer(&intake, receipt.await.and_then(Receipt::into_answer))
+}
+
+async fn cloudevents_(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let receipt = deliver(&intake, request, None, cloudevents_format);
+    answer(&intake, receipt.await.and_then(Receipt::into_answer))
+}
+
+async fn alerts(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let receipt = deliver(&intake, request, None, |announced, _| {
+        json_media(announced)?;
+        Ok(Format::Alertmanager)
+    });
+    answer(&intake, receipt.await.and_then(Receipt::into_alertmanager_answer))
+}
+
+async fn webhook(State(intake): State<Arc<Intake>>, Path(source): Path<String>, request: Request) -> Response {
+    let receipt = deliver(&intake, request, Some(&source), |announced, _| {
+        json_media(announced)?;
+        Ok(Format::AlertmanagerWebhook)
+    });
+    answer(&intake, receipt.await.and_then(Receipt::into_answer))
+}
+
+async fn ingest(State(intake): State<Arc<Intake>>, Path(mapping): Path<String>, request: Request) -> Response {
+    let receipt = deliver(&intake, request, None, |announced, _| {
+        if intake.formats.load().mapping(&mapping).is_none() {
+            return Err(Refusal::NotFound);
+        }
+        let lines = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"];
+        if lines.contains(&announced.media.as_str()) {
+            return Ok(Format::Mapping(mapping, Shape::Lines));
+        }
+        json_media(announced)?;
+        Ok(Format::Mapping(mapping, Shape::Json))
+    });
+    answer(&intake, receipt.await.and_then(Receipt::into_answer))
+}
+
+fn answer(intake: &Intake, outcome: Result<Response, Refusal>) -> Response {
+    outcome.unwrap_or_else(|refusal| {
+        intake.counters.refused(&refusal);
+        refusal.into_response()
+    })
+}
+
+/// JSON under any name, or unnamed.
+fn json_media(announced: &Announced) -> Result<(), Refusal> {
+    let media = announced.media.as_str();
+    match media {
+        "" | "text/plain" | "text/json" | "application/json" => Ok(()),
+        _ if media.ends_with("+json") => Ok(()),
+        _ => Err(Refusal::MediaType("send the body as application/json")),
+    }
+}
+
+fn cloudevents_format(announced: &Announced, headers: &HeaderMap) -> Result<Format, Refusal> {
+    match announced.media.as_str() {
+        "application/cloudevents+json" | "application/cloudevents-batch+json" => return Ok(Format::CloudEvents),
+        other if other.starts_with("application/cloudevents") => {
+            return Err(Refusal::MediaType("of CloudEvents only the JSON format is taken"));
+        }
+        _ if headers.contains_key("ce-specversion") => {}
+        _ => {
+            return Err(Refusal::MediaType(
+                "send application/cloudevents+json, application/cloudevents-batch+json, or ce-* headers",
+            ));
+        }
+    }
+    json_media(announced)?;
+    let attributes = headers.iter().filter_map(|(name, value)| {
+        Some((name.as_str().strip_prefix("ce-")?.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+    });
+    Ok(Format::CloudEventsBinary(attributes.collect()))
+}
+
+/// The one way in. The room that a body takes is given back when its events are durable.
+async fn deliver(
+    intake: &Arc<Intake>,
+    request: Request,
+    in_path: Option<&str>,
+    format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
+) -> Result<Receipt, Refusal> {
+    intake.counters.request();
+    let (parts, body) = request.into_parts();
+    let received_at = (intake.now)();
+    let credential = admit(&*intake.gate, &parts.headers, received_at)?;
+    let source = source(&credential, in_path)?;
+    let announced = Announced::read(&parts.headers, &intake.settings)?;
+    let format = format(&announced, &parts.headers)?;
+    intake.rates.request(&credential.tenant, &source)?;
+    let _room = intake.room.take(&announced, &intake.settings)?;
+    let bytes = receive(body, &announced, &intake.settings).await?;
+    intake.counters.body(bytes.len());
+    let tenant = credential.tenant.clone();
+    let delivery = Delivery { format, tenant, source, received_at, announced };
+    let (delivery, decoded) = decode_apart(intake, delivery, bytes).await?;
+    keep(intake, delivery, decoded).await
+}
+
+/// Decodes here, or elsewhere when it takes long.
+async fn decode_apart(
+    intake: &Arc<Intake>,
+    delivery: Delivery,
+    bytes: Vec<u8>,
+) -> Result<(Delivery, Decoded), Refusal> {
+    if bytes.len() <= INLINE_BYTES_MAX {
+        let decoded = decode(intake, &delivery, bytes)?;
+        return Ok((delivery, decoded));
+    }
+    let intake = Arc::clone(intake);
+    let apart = tokio::task::spawn_blocking(move || {
+        let decoded = decode(&intake, &delivery, bytes)?;
+        Ok((delivery, decoded))
+    });
+    apart.await.expect("decoders do not panic")
+}
+
+fn decode(intake: &Intake, delivery: &Delivery, bytes: Vec<u8>) -> Result<Decoded, Refusal> {
+    let settings = &intake.settings;
+    let bytes = unpack(bytes, &delivery.announced, settings)?;
+    let formats = intake.formats.load();
+    let context = Context {
+        tenant: &delivery.tenant,
+        source: &delivery.source,
+        received_at: Some(delivery.received_at),
+        severities: &formats.severities,
+        limits: &intake.limits,
+    };
+    let body = Body { bytes: &bytes, charset: delivery.announced.charset.as_deref() };
+    let decoded = match &delivery.format {
+        Format::Native => native::decode(body, &context),
+        Format::CloudEvents => cloudevents::decode(body, &context),
+        Format::CloudEventsBinary(attributes) => {
+            let attributes: Vec<(&str, &str)> =
+                attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            cloudevents::decode_binary(&attributes, body, &context)
+        }
+        Format::Alertmanager => alertmanager::decode(body, &context, &formats.alertmanager),
+        Format::AlertmanagerWebhook => alertmanager_webhook::decode(body, &context, &formats.alertmanager),
+        Format::Mapping(name, shape) => {
+            // The mapping may have gone since the request was let in.
+            formats.mapping(name).ok_or(Refusal::NotFound)?.decode(body, *shape, &context)
+        }
+    };
+    let decoded = decoded.map_err(|error| match error {
+        BodyError::Unreadable(detail) => Refusal::Unreadable(detail),
+        BodyError::TooManyEvents { .. } => Refusal::TooLarge(error.to_string()),
+    })?;
+    if bytes.len() > settings.single_bytes_max && decoded.events.len() + decoded.rejected.len() <= 1 {
+        return Err(Refusal::TooLarge(format!("one event is larger than {} bytes", settings.single_bytes_max)));
+    }
+    Ok(decoded)
+}
+
+/// Hands the events to the journal and waits until they are durable.
+async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<Receipt, Refusal> {
+    let Decoded { events, rejected, counts } = decoded;
+    let count = events.len();
+    if count + rejected.len() == 0 {
+        return Ok(Receipt::default());
+    }
+    intake.rates.events(&delivery.tenant, &delivery.source, count)?;
+    let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
+    let batch = Batch { tenant: delivery.tenant, events, rejected: letters };
+    let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| match error {
+        SinkError::TryLater { wait } => {
+            Refusal::Busy { wait_secs: wait.as_secs().max(intake.settings.retry_after_secs) }
+        }
+        SinkError::Failed(cause) => {
+            tracing::error!(source.id = %delivery.source, cause, "events not kept");
+            Refusal::Failed
+        }
+    })?;
+    intake.counters.kept(count, &rejected, &counts);
+    Ok(Receipt::new(count, &rejected, kept))
+}

@@ -1,0 +1,90 @@
+//! The limits of intake. All of them hold before a body is parsed.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+/// How much is taken at once. Texts within an event have limits of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// A body with one event.
+    pub single_bytes_max: usize,
+    /// A body with several; also the largest body after decompression.
+    pub batch_bytes_max: usize,
+    /// Events in one body.
+    pub events_max: usize,
+    /// All names and values of a request's headers together.
+    pub header_bytes_max: usize,
+    /// Decompressed against compressed size, for bodies of more than 64 KiB.
+    pub gzip_ratio_max: usize,
+    /// All bodies that are being received or wait for the journal, together. More is answered 503.
+    pub in_flight_bytes_max: usize,
+    /// The least speed of a body after its first seconds.
+    pub body_bytes_per_second_min: u64,
+    /// So long a body may pause, and so long it may be slow at first.
+    pub body_pause_ms_max: u64,
+    /// What a refused sender is told to wait.
+    pub retry_after_secs: u64,
+    /// Limits of every source that has none of its own; by default none, so that a storm through one source is taken.
+    pub rate: Rate,
+    /// Limits by source.
+    pub rates: BTreeMap<String, Rate>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            single_bytes_max: 1024 * 1024,
+            batch_bytes_max: 8 * 1024 * 1024,
+            events_max: 5000,
+            header_bytes_max: 16 * 1024,
+            gzip_ratio_max: 20,
+            in_flight_bytes_max: 256 * 1024 * 1024,
+            body_bytes_per_second_min: 1024,
+            body_pause_ms_max: 5000,
+            retry_after_secs: 1,
+            rate: Rate::default(),
+            rates: BTreeMap::new(),
+        }
+    }
+}
+
+/// How fast a source may send; what is not set is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rate {
+    pub preset: Option<Preset>,
+    pub requests_per_second: Option<NonZeroU32>,
+    pub requests_per_minute: Option<NonZeroU32>,
+    pub events_per_second: Option<NonZeroU32>,
+}
+
+/// Limits that are known from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// 100 requests a second and 1000 a minute.
+    Flashduty,
+}
+
+impl Rate {
+    /// The rate with its preset written out; what is set beside the preset wins.
+    pub fn resolved(self) -> Self {
+        let preset = match self.preset {
+            None => Self::default(),
+            Some(Preset::Flashduty) => Self {
+                requests_per_second: NonZeroU32::new(100),
+                requests_per_minute: NonZeroU32::new(1000),
+                ..Self::default()
+            },
+        };
+        Self {
+            preset: None,
+            requests_per_second: self.requests_per_second.or(preset.requests_per_second),
+            requests_per_minute: self.requests_per_minute.or(preset.requests_per_minute),
+            events_per_second: self.events_per_second.or(preset.events_per_second),
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Intake over HTTP with a list in place of the journal: who gets in, what is refused and how it is answered.
+
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the message")]
+
+use std::io::Write;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+use headwater::access::store::{Tokens, Wanted};
+use headwater::decode::formats::Formats;
+use headwater::domain::access::{Credential, Role};
+use headwater::domain::ids::TenantId;
+use headwater::domain::time::Timestamp;
+use headwater::engine::input::Batch;
+use headwater::intake::Intake;
+use headwater::intake::gate::Gate;
+use headwater::intake::routes::routes;
+use headwater::intake::settings::{Preset, Rate, Settings};
+use headwater::intake::sink::{Accepted, Sink, SinkError};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+const EVENT: &str = r#"{"name":"A","severity":"major","object":{"name":"x"},"starts_at":"2026-01-05T00:00:00Z"}"#;
+const ALERT: &str = r#"{"labels":{"alertname":"A","instance":"x"},"startsAt":"2026-01-05T00:00:00Z"}"#;
+
+/// Tokens are `<role>:<name>`.
+struct PlainGate;
+
+impl Gate for PlainGate {
+    fn bearer(&self, token: &str, _: Timestamp) -> Option<Arc<Credential>> {
+        let (role, name) = token.split_once(':')?;
+        let (role, tenant) = (Role::parse(role)?, TenantId::from("city"));
+        Some(Arc::new(Credential { id: name.into(), tenant, name: name.into(), role, orgs: None }))
+    }
+}
+
+/// Keeps batches in a list, or does what a test wants to see.
+#[derive(Default)]
+struct List {
+    batches: Mutex<Vec<Batch>>,
+    failure: Option<SinkError>,
+    stuck: bool,
+}
+
+impl Sink for List {
+    fn accept(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, SinkError>> {
+        if self.stuck {
+            return futures::future::pending().boxed();
+        }
+        if let Some(failure) = &self.failure {
+            return futures::future::err(failure.clone()).boxed();
+        }
+        let mut batches = self.batches.lock().unwrap();
+        batches.push(batch);
+        futures::future::ok(Accepted { seq: batches.len() as u64, first: 10 }).boxed()
+    }
+}
+
+struct Door {
+    intake: Arc<Intake>,
+    list: Arc<List>,
+    router: Router,
+}
+
+fn door_with(settings: Settings, list: List) -> Door {
+    let list = Arc::new(list);
+    let now = Arc::new(|| Timestamp::parse("2026-01-05T00:01:00Z").unwrap());
+    let sink: Arc<dyn Sink> = list.clone();
+    let intake = Arc::new(Intake::new(settings, Arc::new(Formats::built_in()), Arc::new(PlainGate), sink, now));
+    Door { router: routes(Arc::clone(&intake)), intake, list }
+}
+
+fn door() -> Door {
+    door_with(Settings::default(), List::default())
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).expect("a JSON answer")
+    }
+
+    fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    let mut request = Request::post(path);
+    if !headers.iter().any(|(name, _)| *name == "authorization") {
+        request = request.header("authorization", "Bearer source:bms");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body.into()).unwrap()
+}
+
+impl Door {
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    async fn check(&self, request: Request<Body>, status: u16, code: &str) -> Answer {
+        let answer = self.send(request).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (status, code.to_owned()), "{}", answer.text);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+        answer
+    }
+
+    fn count(&self, noun: &str, label: &str) -> u64 {
+        let rows = self.intake.counters().rows();
+        rows.into_iter().find(|(n, l, _)| *n == noun && *l == label).expect("a counter").2
+    }
+
+    fn kept(&self) -> Vec<String> {
+        let batches = self.list.batches.lock().unwrap();
+        batches.iter().flat_map(|batch| &batch.events).map(|event| format!("{} {}", event.source, event.name)).collect()
+    }
+}
+
+#[tokio::test]
+async fn only_sources_get_in_and_only_as_themselves() {
+    let door = door();
+    let to = |path: &str, token: &str, body: &'static str| post(path, &[("authorization", token)], body);
+    let bare = Request::post("/api/v1/events").body(Body::from(EVENT)).unwrap();
+    let answer = door.check(bare, 401, "unauthorized").await;
+    assert_eq!(answer.headers["www-authenticate"], "Bearer");
+    for token in ["Basic YTpi", "Bearer", "Bearer nobody", "Bearer unknown:bms", "source:bms"] {
+        door.check(to("/api/v1/events", token, EVENT), 401, "unauthorized").await;
+    }
+    for role in ["viewer", "operator", "analyst"] {
+        door.check(to("/api/v1/events", &format!("Bearer {role}:li"), EVENT), 403, "forbidden").await;
+    }
+    let message = r#"{"version":"4","alerts":[{"status":"firing","labels":{"alertname":"A"}}]}"#;
+    let path = "/api/v1/sources/bms/alertmanager";
+    door.check(to(path, "Bearer source:ups", message), 404, "not_found").await;
+    assert_eq!(door.send(to(path, "Bearer source:bms", message)).await.status, 202);
+    assert_eq!(door.send(to(path, "bearer admin:li", message)).await.status, 202);
+    door.check(to("/api/v1/ingest/nobody", "Bearer source:bms", EVENT), 404, "not_found").await;
+    assert_eq!(door.kept(), ["bms A", "bms A"]);
+    assert_eq!(door.count("intake_requests_refused", "unauthorized"), 6);
+}
+
+#[tokio::test]
+async fn every_route_takes_its_format() {
+    let door = door();
+    let cloud_event =
+        format!(r#"{{"specversion":"1.0","id":"1","source":"/s","type":"headwater.event.raised.v1","data":{EVENT}}}"#);
+    let structured = [("content-type", "application/cloudevents+json; charset=utf-8")];
+    let batched = [("content-type", "application/cloudevents-batch+json")];
+    let binary = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "7"),
+        ("ce-source", "/%E6%9C%BA"),
+        ("ce-type", "headwater.event.raised.v1"),
+    ];
+    let lines = [("content-type", "application/x-ndjson")];
+    let line = r#"{"alert_id":"1","source":"s","name":"A","entity":"x","severity":"info"}"#;
+    let message = format!(r#"{{"version":"4","alerts":[{ALERT}]}}"#);
+    let requests = [
+        (post("/api/v1/events", &[], EVENT), 202),
+        (post("/api/v1/events", &[("content-type", "application/json")], format!(r#"{{"events":[{EVENT}]}}"#)), 202),
+        (post("/api/v1/cloudevents", &structured, cloud_event.clone()), 202),
+        (post("/api/v1/cloudevents", &batched, format!("[{cloud_event}]")), 202),
+        (post("/api/v1/cloudevents", &binary, EVENT), 202),
+        (post("/api/v2/alerts", &[], format!("[{ALERT}]")), 200),
+        (post("/api/v1/sources/bms/alertmanager", &[], message), 202),
+        (post("/api/v1/ingest/stormgen", &lines, format!("{line}\n{line}\n")), 202),
+        (post("/api/v1/ingest/stormgen", &[], line), 202),
+    ];
+    for (request, status) in requests {
+        let path = request.uri().to_string();
+        let answer = door.send(request).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.text);
+    }
+    let alone = ["bms A"; 7];
+    assert_eq!(door.kept(), [&alone[..], &["bms/s A", "bms/s A", "bms/s A"]].concat());
+    let batches = door.list.batches.lock().unwrap();
+    assert_eq!(batches[4].events[0].id.as_ref(), "/机#7");
+    assert!(batches.iter().all(|batch| batch.tenant.as_str() == "city"));
+    assert_eq!(door.count("intake_events_accepted", ""), 10);
+}
+
+#[tokio::test]
+async fn a_partly_bad_batch_keeps_its_good_events() {
+    let door = door();
+    let bad = r#"{"name":"B"}"#;
+    let answer = door.send(post("/api/v1/events", &[], format!("[{bad},{EVENT},17,{EVENT}]"))).await;
+    assert_eq!(answer.status, 202);
+    let receipt = answer.json();
+    assert_eq!(receipt["accepted"], 2);
+    assert_eq!(receipt["event_refs"], json!(["e1.10", "e1.11"]));
+    let rejected: Vec<(u64, &str, &str)> = receipt["rejected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let text = |key: &str| one[key].as_str().unwrap();
+            (one["index"].as_u64().unwrap(), text("reason"), text("event_ref"))
+        })
+        .collect();
+    assert_eq!(rejected, [(0, "bad_time", "e1.12"), (2, "malformed", "e1.13")]);
+    let answer = door.check(post("/api/v1/events", &[], bad), 422, "all_rejected").await;
+    assert_eq!(answer.json()["rejected"][0]["event_ref"], "e2.10");
+    assert_eq!(door.send(post("/api/v1/events", &[], "[]")).await.json()["accepted"], 0);
+
+    let answer = door.send(post("/api/v2/alerts", &[], format!("[{ALERT}]"))).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, ""));
+    let mixed = format!(r#"[{{"labels":{{}}}},{ALERT}]"#);
+    let answer = door.check(post("/api/v2/alerts", &[], mixed), 400, "some_rejected").await;
+    assert!(answer.json()["detail"].as_str().unwrap().starts_with("1 alerts were kept, 1 were not: an alert needs"));
+
+    let batches = door.list.batches.lock().unwrap();
+    let sizes: Vec<_> = batches.iter().map(|batch| (batch.events.len(), batch.rejected.len())).collect();
+    assert_eq!(sizes, [(2, 2), (0, 1), (1, 0), (1, 1)]);
+    assert_eq!(batches[0].rejected[1].raw.as_ref(), "17");
+    let dead = ["malformed", "bad_time"].map(|word| door.count("intake_events_dead_lettered", word));
+    assert_eq!((door.count("intake_events_accepted", ""), dead), (4, [2, 2]));
+}
+
+#[tokio::test]
+async fn events_with_one_id_and_other_bodies_are_both_kept_for_the_engine_to_judge() {
+    let door = door();
+    let one = EVENT.replace("{\"name\":\"A\"", "{\"id\":\"1\",\"name\":\"A\"");
+    let other = EVENT.replace("{\"name\":\"A\"", "{\"id\":\"1\",\"name\":\"B\"");
+    assert_eq!(door.send(post("/api/v1/events", &[], format!("[{one},{other}]"))).await.json()["accepted"], 2);
+    assert_eq!(door.kept(), ["bms A", "bms B"]);
+}
+
+#[tokio::test]
+async fn what_is_not_json_is_not_taken() {
+    let door = door();
+    let send = |path: &str, name, value, body: &'static str| post(path, &[(name, value)], body);
+    let form = send("/api/v1/events", "content-type", "application/x-www-form-urlencoded", EVENT);
+    door.check(form, 415, "media_type").await;
+    door.check(send("/api/v1/events", "content-encoding", "br", EVENT), 415, "media_type").await;
+    door.check(send("/api/v1/events", "content-type", "application/x-ndjson", EVENT), 415, "media_type").await;
+    door.check(send("/api/v1/cloudevents", "content-type", "application/json", EVENT), 415, "media_type").await;
+    door.check(send("/api/v1/cloudevents", "content-type", "application/cloudevents+avro", ""), 415, "media_type")
+        .await;
+    door.check(send("/api/v1/events", "content-type", "application/json", ""), 400, "unreadable").await;
+    door.check(send("/api/v2/alerts", "content-type", "application/json", "{}"), 400, "unreadable").await;
+    assert!(door.kept().is_empty() && door.list.batches.lock().unwrap().is_empty());
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(text).unwrap();
+    packer.finish().unwrap()
+}
+
+#[tokio::test]
+async fn sizes_are_limited_before_anything_is_parsed() {
+    let door = door();
+    let events = |count: usize| format!("[{}]", vec![EVENT; count].join(","));
+    let zip = [("content-encoding", "gzip")];
+    assert_eq!(door.send(post("/api/v1/events", &[], events(5000))).await.json()["accepted"], 5000);
+    door.check(post("/api/v1/events", &[], events(5001)), 413, "too_large").await;
+    assert_eq!(door.send(post("/api/v1/events", &zip, gzip(events(500).as_bytes()))).await.json()["accepted"], 500);
+    door.check(post("/api/v1/events", &zip, EVENT), 400, "unreadable").await;
+
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    let zeros = vec![b' '; 1 << 20];
+    (0..1024).for_each(|_| packer.write_all(&zeros).unwrap());
+    let bomb = packer.finish().unwrap();
+    assert!(bomb.len() > 1_000_000 && bomb.len() < 2_000_000);
+    door.check(post("/api/v1/events", &zip, bomb), 413, "too_large").await;
+    let steep = gzip(&[b"[".as_slice(), &zeros, EVENT.as_bytes(), b"]"].concat());
+    let answer = door.check(post("/api/v1/events", &zip, steep), 413, "too_large").await;
+    assert!(answer.text.contains("20 times"), "{}", answer.text);
+
+    let long = format!(r#"{{"title":"{}",{}"#, "x".repeat(1 << 20), &EVENT[1..]);
+    door.check(post("/api/v1/events", &[], long), 413, "too_large").await;
+    let announced = post("/api/v1/events", &[("content-length", "8388609")], EVENT);
+    door.check(announced, 413, "too_large").await;
+    let chunks = stream::iter((0..9).map(|_| Ok::<_, std::io::Error>(vec![b' '; 1 << 20])));
+    door.check(post("/api/v1/events", &[], Body::from_stream(chunks)), 413, "too_large").await;
+    let header = "x".repeat(17 * 1024);
+    door.check(post("/api/v1/events", &[("x-long", &header)], EVENT), 431, "headers_too_large").await;
+    let deep = "[".repeat(1_000_000);
+    door.check(post("/api/v1/events", &[], deep.clone()), 400, "unreadable").await;
+    door.check(post("/api/v1/events", &[], deep + &"]".repeat(1_000_000)), 413, "too_large").await;
+    let nested = "[".repeat(100_000) + &"]".repeat(100_000);
+    door.check(post("/api/v1/events", &[], nested), 422, "all_rejected").await;
+    assert_eq!(door.intake.in_flight_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_fast_source_is_slowed_down_and_no_other() {
+    let rate = |requests, events| Rate {
+        requests_per_second: std::num::NonZeroU32::new(requests),
+        events_per_second: std::num::NonZeroU32::new(events),
+        ..Rate::default()
+    };
+    let preset = Rate { preset: Some(Preset::Flashduty), ..Rate::default() };
+    let rates = [("bms", rate(2, 0)), ("ups", rate(0, 3)), ("fd", preset)];
+    let rates = rates.map(|(source, rate)| (source.to_owned(), rate)).into();
+    let door = door_with(Settings { rates, ..Settings::default() }, List::default());
+    let of = |name: &str, body: &str| {
+        post("/api/v1/events", &[("authorization", &format!("Bearer source:{name}"))], body.to_owned())
+    };
+    for _ in 0..2 {
+        assert_eq!(door.send(of("bms", EVENT)).await.status, 202);
+    }
+    let answer = door.check(of("bms", EVENT), 429, "rate_limited").await;
+    assert_eq!(answer.headers["retry-after"], "1");
+    let three = format!("[{EVENT},{EVENT},{EVENT}]");
+    assert_eq!(door.send(of("ups", &three)).await.status, 202);
+    door.check(of("ups", EVENT), 429, "rate_limited").await;
+    door.check(of("ups", &format!("[{EVENT},{EVENT},{EVENT},{EVENT}]")), 413, "too_large").await;
+    for _ in 0..100 {
+        assert_eq!(door.send(of("fd", EVENT)).await.status, 202);
+    }
+    door.check(of("fd", EVENT), 429, "rate_limited").await;
+    assert_eq!(door.send(of("other", EVENT)).await.status, 202);
+}
+
+#[tokio::test]
+async fn without_room_or_journal_nothing_is_promised() {
+    let settings = Settings { in_flight_bytes_max: 4096, ..Settings::default() };
+    let door = door_with(settings, List { stuck: true, ..List::default() });
+    let body = format!("{EVENT}{}", " ".repeat(3000));
+    let sized = || post("/api/v1/events", &[("content-length", &body.len().to_string())], body.clone());
+    let first = tokio::spawn(door.router.clone().oneshot(sized()));
+    while door.intake.in_flight_bytes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let answer = door.check(sized(), 503, "busy").await;
+    assert_eq!(answer.headers["retry-after"], "1");
+    first.abort();
+    assert!(first.await.is_err());
+    assert_eq!(door.intake.in_flight_bytes(), 0);
+
+    let failure = Some(SinkError::TryLater { wait: Duration::from_secs(7) });
+    let door = door_with(Settings::default(), List { failure, ..List::default() });
+    let answer = door.check(post("/api/v1/events", &[], EVENT), 503, "busy").await;
+    assert_eq!(answer.headers["retry-after"], "7");
+    let failure = Some(SinkError::Failed("disk full at /var".into()));
+    let door = door_with(Settings::default(), List { failure, ..List::default() });
+    let answer = door.check(post("/api/v1/events", &[], EVENT), 503, "journal_failed").await;
+    assert!(!answer.text.contains("/var"));
+    assert_eq!(door.count("intake_events_accepted", ""), 0);
+}
+
+#[tokio::test]
+async fn a_dripping_body_is_cut_off() {
+    let settings = Settings { body_pause_ms_max: 30, ..Settings::default() };
+    let door = door_with(settings, List::default());
+    let start = || stream::iter([Ok::<_, std::io::Error>(b"[".to_vec())]);
+    let silent = Body::from_stream(start().chain(stream::pending()));
+    door.check(post("/api/v1/events", &[], silent), 408, "slow").await;
+    let torn = Body::from_stream(start().chain(stream::iter([Err(std::io::Error::other("gone"))])));
+    door.check(post("/api/v1/events", &[], torn), 400, "torn").await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_out_within_seconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let tokens = Arc::new(Tokens::open(&folder.path().join("tokens.json")).unwrap());
+    let clock = Arc::new(AtomicI64::new(1_767_571_200_000));
+    let now = {
+        let clock = Arc::clone(&clock);
+        move || Timestamp(clock.load(Ordering::Relaxed))
+    };
+    let wanted =
+        Wanted { name: "bms".into(), role: Role::Source, tenant: TenantId::from("city"), orgs: None, expires_at: None };
+    let command = Tokens::open(&folder.path().join("tokens.json")).unwrap();
+    let (one, two) = (command.create(wanted.clone(), now()).unwrap(), command.create(wanted, now()).unwrap());
+    let formats = Arc::new(Formats::built_in());
+    let sink: Arc<dyn Sink> = Arc::new(List::default());
+    let intake = Arc::new(Intake::new(Settings::default(), formats, tokens, sink, Arc::new(now.clone())));
+    let router = routes(intake);
+    let status = async |token: &headwater::access::token::Token| {
+        let header = format!("Bearer {}", token.reveal());
+        let request = post("/api/v1/events", &[("authorization", &header)], EVENT);
+        router.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!((status(&one).await, status(&two).await), (202, 202));
+    command.revoke(one.id(), now()).unwrap();
+    clock.fetch_add(5000, Ordering::Relaxed);
+    assert_eq!((status(&one).await, status(&two).await), (401, 202));
+}
