@@ -10,6 +10,7 @@ pub mod api;
 pub mod clock;
 pub mod console;
 pub mod decode;
+pub mod delivery;
 pub mod demo;
 pub mod domain;
 pub mod engine;

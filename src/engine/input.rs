@@ -64,6 +64,8 @@ pub struct Delivered {
 pub enum DeliveryOutcome {
     Accepted,
     GaveUp(String),
+    /// Not sent: a newer version of the incident goes to this receiver in its place.
+    Folded,
 }
 
 /// An operator's order. The API answers 202 with its journal sequence; the effect `CommandDone` tells the rest.

@@ -92,6 +92,8 @@ pub struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.desk = None;
+        // The last connection brings the log into the database, which a reader's cannot do.
+        self.readers.close();
         if let Some(writer) = self.writer.take() {
             // It has told everybody what it could before it ended, also by a panic.
             let _ = writer.join();

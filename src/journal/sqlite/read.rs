@@ -28,6 +28,11 @@ impl Readers {
         Self { path, idle: Mutex::default() }
     }
 
+    /// Closes idle connections.
+    pub fn close(&self) {
+        self.idle.lock().expect("no holder of the readers' lock panics").clear();
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

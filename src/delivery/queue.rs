@@ -1,0 +1,279 @@
+//! What waits for one receiver: a line per incident, each sent one at a time and in order.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::schedule::Pauses;
+use super::{Attempt, Settings};
+use crate::domain::ids::IncidentId;
+use crate::engine::effect::{Notice, NoticeKind};
+
+/// A notice and what has been tried.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The notice.
+    pub notice: Notice,
+    /// Attempts that were begun.
+    pub attempts: u32,
+    refusals: u32,
+    pauses: Pauses,
+}
+
+/// The notices of one incident. The first one is sent next, or is on its way.
+#[derive(Debug, Default)]
+struct Line {
+    notices: VecDeque<Waiting>,
+    is_under_way: bool,
+}
+
+/// How a notice left the queue.
+#[derive(Debug)]
+pub enum Left {
+    /// The receiver has it.
+    Accepted(Waiting),
+    /// It was given up.
+    GaveUp(Waiting, String),
+    /// A newer version goes in its place.
+    Folded(Waiting),
+}
+
+/// Everything that waits for one receiver.
+#[derive(Debug)]
+pub struct Queue {
+    settings: Settings,
+    lines: BTreeMap<IncidentId, Line>,
+    /// When the first notice of a line that is not under way may be sent.
+    due: BTreeSet<(Instant, IncidentId)>,
+    under_way: usize,
+    len: usize,
+    /// Nothing is sent before this moment, and then one notice first.
+    locked_until: Option<Instant>,
+}
+
+impl Queue {
+    /// An empty queue.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, lines: BTreeMap::new(), due: BTreeSet::new(), under_way: 0, len: 0, locked_until: None }
+    }
+
+    /// Notices in it.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds a notice. Gives back what leaves for it: an older version that need not be sent any more, or the
+    /// notice itself when too many wait.
+    pub fn push(&mut self, notice: Notice, now: Instant) -> Option<Left> {
+        let id = notice.incident.id;
+        let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses: Pauses::new(&self.settings) };
+        let line = self.lines.entry(id).or_default();
+        let movable = usize::from(line.is_under_way);
+        let last = line.notices.len().checked_sub(1).filter(|last| *last >= movable);
+        if let Some(last) = last
+            && line.notices[last].notice.kind != NoticeKind::Opened
+        {
+            // The newer version takes the place; the line's next attempt comes when it would have come, and the
+            // pauses go on growing: a receiver's trouble is not over because of a change.
+            let mut older = std::mem::replace(&mut line.notices[last], waiting);
+            std::mem::swap(&mut older.pauses, &mut line.notices[last].pauses);
+            return Some(Left::Folded(older));
+        }
+        if self.len >= self.settings.waiting_max {
+            if line.notices.is_empty() {
+                self.lines.remove(&id);
+            }
+            return Some(Left::GaveUp(waiting, "too many notices wait for this receiver".into()));
+        }
+        if line.notices.is_empty() {
+            self.due.insert((now, id));
+        }
+        line.notices.push_back(waiting);
+        self.len += 1;
+        None
+    }
+
+    /// Takes the next notice that may be sent now; it stays in the queue until `settle`.
+    pub fn take_due(&mut self, now: Instant) -> Option<Notice> {
+        let most = if self.locked_until.is_some() { 1 } else { self.settings.concurrency_max };
+        if self.under_way >= most || self.locked_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let &(at, id) = self.due.first().filter(|(at, _)| *at <= now)?;
+        self.due.remove(&(at, id));
+        let line = self.lines.get_mut(&id).expect("an incident that is due has a line");
+        let first = line.notices.front_mut().expect("a line has a notice");
+        line.is_under_way = true;
+        first.attempts += 1;
+        self.under_way += 1;
+        Some(first.notice.clone())
+    }
+
+    /// When `take_due` may have something next; `None` when only an end or a new notice changes that.
+    pub fn next_due(&self) -> Option<Instant> {
+        if self.under_way >= self.settings.concurrency_max || (self.locked_until.is_some() && self.under_way > 0) {
+            return None;
+        }
+        let (at, _) = self.due.first()?;
+        Some(self.locked_until.map_or(*at, |until| until.max(*at)))
+    }
+
+    /// Learns how the attempt for an incident ended. `is_old` says that its notice is past its time.
+    pub fn settle(&mut self, id: IncidentId, attempt: Attempt, is_old: bool, now: Instant) -> Option<Left> {
+        self.under_way -= 1;
+        let line = self.lines.get_mut(&id).expect("an incident under way has a line");
+        line.is_under_way = false;
+        let first = line.notices.front_mut().expect("a line has a notice");
+        let locked_out = matches!(attempt, Attempt::LockedOut { .. });
+        self.locked_until = locked_out.then(|| now + self.settings.locked_out_pause);
+        let again = match attempt {
+            Attempt::Accepted => Err(None),
+            Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } if is_old => {
+                Err(Some(why))
+            }
+            Attempt::TryLater { wait, .. } => Ok(first.pauses.next(wait)),
+            Attempt::Refused { why } => {
+                first.refusals += 1;
+                let is_last = first.refusals > self.settings.refused_retries;
+                if is_last { Err(Some(why)) } else { Ok(first.pauses.next(None)) }
+            }
+            Attempt::LockedOut { .. } => Ok(Duration::ZERO),
+        };
+        let failure = match again {
+            Ok(pause) => {
+                self.wait(id, now + pause);
+                return self.fold(id);
+            }
+            Err(failure) => failure,
+        };
+        let left = line.notices.pop_front().expect("a line has a notice");
+        self.len -= 1;
+        if line.notices.is_empty() {
+            self.lines.remove(&id);
+        } else {
+            self.wait(id, now);
+        }
+        Some(match failure {
+            None => Left::Accepted(left),
+            Some(why) => Left::GaveUp(left, why),
+        })
+    }
+
+    fn wait(&mut self, id: IncidentId, until: Instant) {
+        self.due.insert((until, id));
+    }
+
+    /// After a failure the first notice of a line need not be sent any more when a newer one waits behind it.
+    fn fold(&mut self, id: IncidentId) -> Option<Left> {
+        let line = self.lines.get_mut(&id)?;
+        let first = line.notices.front()?;
+        if line.notices.len() < 2 || first.notice.kind == NoticeKind::Opened {
+            return None;
+        }
+        let mut older = line.notices.pop_front()?;
+        self.len -= 1;
+        if let Some(newer) = line.notices.front_mut() {
+            std::mem::swap(&mut older.pauses, &mut newer.pauses);
+        }
+        Some(Left::Folded(older))
+    }
+
+    /// Whether the receiver has locked us out.
+    pub fn is_locked_out(&self) -> bool {
+        self.locked_until.is_some()
+    }
+
+    /// The notice of an incident that is under way or next.
+    pub fn first(&self, id: IncidentId) -> Option<&Waiting> {
+        self.lines.get(&id)?.notices.front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::tests::notice;
+
+    fn queue() -> (Queue, Instant) {
+        (Queue::new(Settings::default()), Instant::now())
+    }
+
+    fn later(why: &str) -> Attempt {
+        Attempt::TryLater { why: why.into(), wait: None }
+    }
+
+    #[test]
+    fn versions_go_one_at_a_time_and_those_between_are_folded() {
+        let (mut queue, now) = queue();
+        let id = IncidentId(1);
+        assert!(queue.push(notice(1, 1, NoticeKind::Opened), now).is_none());
+        assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(1));
+        assert!(queue.push(notice(1, 2, NoticeKind::Updated), now).is_none());
+        assert!(queue.take_due(now).is_none());
+        let folded = queue.push(notice(1, 3, NoticeKind::Updated), now);
+        assert!(matches!(folded, Some(Left::Folded(old)) if old.notice.incident.version == 2));
+        // The opening is tried again although something newer waits.
+        assert!(queue.settle(id, later("busy"), false, now).is_none());
+        assert!(queue.take_due(now).is_none());
+        let now = queue.next_due().unwrap();
+        assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(1));
+        let left = queue.settle(id, Attempt::Accepted, false, now);
+        assert!(matches!(left, Some(Left::Accepted(opened)) if opened.attempts == 2));
+        assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(3));
+        assert!(queue.push(notice(1, 4, NoticeKind::Recovered), now).is_none());
+        // An update that failed gives way to the newer one.
+        let left = queue.settle(id, later("busy"), false, now);
+        assert!(matches!(left, Some(Left::Folded(old)) if old.notice.incident.version == 3));
+        let now = queue.next_due().unwrap();
+        assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(4));
+        assert!(matches!(queue.settle(id, Attempt::Accepted, false, now), Some(Left::Accepted(_))));
+        assert_eq!((queue.len(), queue.next_due()), (0, None));
+    }
+
+    #[test]
+    fn a_lock_out_stops_everything_and_one_notice_tries() {
+        let (mut queue, now) = queue();
+        for incident in 1..=3 {
+            queue.push(notice(incident, 1, NoticeKind::Opened), now);
+        }
+        let first = queue.take_due(now).unwrap();
+        let locked_out = Attempt::LockedOut { why: "401".into() };
+        assert!(queue.settle(first.incident.id, locked_out, false, now).is_none());
+        assert!(queue.is_locked_out() && queue.take_due(now).is_none());
+        let now = queue.next_due().unwrap();
+        let probe = queue.take_due(now).unwrap();
+        assert!(queue.take_due(now).is_none() && queue.next_due().is_none());
+        queue.settle(probe.incident.id, Attempt::Accepted, false, now);
+        assert!(!queue.is_locked_out());
+        assert!(queue.take_due(now).is_some() && queue.take_due(now).is_some());
+    }
+
+    #[test]
+    fn what_is_refused_twice_or_too_old_is_given_up() {
+        let (mut queue, now) = queue();
+        queue.push(notice(1, 1, NoticeKind::Opened), now);
+        queue.push(notice(2, 1, NoticeKind::Opened), now);
+        let refused = || Attempt::Refused { why: "422".into() };
+        let (one, two) = (IncidentId(1), IncidentId(2));
+        assert_eq!(queue.take_due(now).unwrap().incident.id, one);
+        assert_eq!(queue.take_due(now).unwrap().incident.id, two);
+        assert!(queue.settle(one, refused(), false, now).is_none());
+        assert!(matches!(queue.settle(two, later("503"), true, now), Some(Left::GaveUp(_, why)) if why == "503"));
+        let now = queue.next_due().unwrap();
+        assert_eq!(queue.take_due(now).unwrap().incident.id, one);
+        assert!(matches!(queue.settle(one, refused(), false, now), Some(Left::GaveUp(_, why)) if why == "422"));
+    }
+
+    #[test]
+    fn a_storm_leaves_two_notices_per_incident() {
+        let (mut queue, now) = queue();
+        for version in 1..=1_000 {
+            for incident in 1..=20 {
+                let kind = if version == 1 { NoticeKind::Opened } else { NoticeKind::Updated };
+                queue.push(notice(incident, version, kind), now);
+            }
+        }
+        assert_eq!(queue.len(), 40);
+    }
+}

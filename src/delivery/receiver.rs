@@ -1,0 +1,128 @@
+//! The task of one receiver: takes notices in, sends what is due, reports what ended.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::queue::{Left, Queue};
+use super::{Attempt, Channel, Clock, ReceiverState, Report, Settings, States, delivered};
+use crate::domain::ids::{IncidentId, ReceiverId};
+use crate::engine::effect::Notice;
+use crate::engine::input::DeliveryOutcome;
+
+/// What the task of one receiver needs.
+pub struct Task {
+    /// Who is told.
+    pub receiver: ReceiverId,
+    /// How.
+    pub channel: Arc<dyn Channel>,
+    /// How hard it is tried.
+    pub settings: Settings,
+    /// Tells how old a notice is.
+    pub clock: Clock,
+    /// Is told how notices ended.
+    pub report: Report,
+    /// Is shown how the receiver does.
+    pub states: States,
+}
+
+impl Task {
+    /// Works until nobody can hand in notices any more; then waits for the attempts that are under way.
+    pub async fn run(self, mut notices: UnboundedReceiver<Notice>) {
+        let mut queue = Queue::new(self.settings);
+        let mut attempts: JoinSet<(IncidentId, Attempt)> = JoinSet::new();
+        let mut is_open = true;
+        while is_open || !attempts.is_empty() {
+            while is_open && let Some(notice) = queue.take_due(Instant::now()) {
+                let channel = Arc::clone(&self.channel);
+                attempts.spawn(async move {
+                    let attempt = attempt(&*channel, &notice).await;
+                    (notice.incident.id, attempt)
+                });
+            }
+            let due = queue.next_due();
+            tokio::select! {
+                notice = notices.recv(), if is_open => match notice {
+                    Some(notice) => {
+                        let left = queue.push(notice, Instant::now());
+                        self.show(&queue);
+                        self.tell(left);
+                    }
+                    None => is_open = false,
+                },
+                Some(ended) = attempts.join_next() => self.settle(&mut queue, ended),
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if is_open && due.is_some() => {}
+            }
+        }
+    }
+
+    fn settle(&self, queue: &mut Queue, ended: Result<(IncidentId, Attempt), JoinError>) {
+        let (id, attempt) = ended.expect("an attempt does not panic and is not aborted");
+        let failure = match &attempt {
+            Attempt::Accepted => None,
+            Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => Some(why.clone()),
+        };
+        let first = queue.first(id).expect("an incident under way has a notice");
+        if let Some(why) = &failure {
+            let attempt = first.attempts;
+            tracing::warn!(incident.id = %id, receiver = %self.receiver, attempt, why, "notice not delivered");
+        }
+        let is_old = (self.clock)().since(first.notice.at) > self.settings.give_up_after;
+        let was_locked_out = queue.is_locked_out();
+        let left = queue.settle(id, attempt, is_old, Instant::now());
+        if queue.is_locked_out() && !was_locked_out {
+            tracing::error!(receiver = %self.receiver, why = failure, "the receiver locks us out: sending pauses");
+        }
+        self.note(|state| {
+            state.locked_out = queue.is_locked_out().then(|| failure.clone().unwrap_or_default());
+            if failure.is_some() {
+                state.failed += 1;
+                state.last_failure = failure;
+            }
+        });
+        self.show(queue);
+        self.tell(left);
+    }
+
+    /// Reports a notice that left the queue.
+    fn tell(&self, left: Option<Left>) {
+        let (waiting, outcome) = match left {
+            None => return,
+            Some(Left::Accepted(waiting)) => {
+                self.note(|state| state.accepted += 1);
+                (waiting, DeliveryOutcome::Accepted)
+            }
+            Some(Left::GaveUp(waiting, why)) => {
+                let incident = waiting.notice.incident.id;
+                tracing::error!(incident.id = %incident, receiver = %self.receiver, why, "notice given up");
+                self.note(|state| state.given_up += 1);
+                (waiting, DeliveryOutcome::GaveUp(why))
+            }
+            Some(Left::Folded(waiting)) => {
+                self.note(|state| state.folded += 1);
+                (waiting, DeliveryOutcome::Folded)
+            }
+        };
+        (self.report)(delivered(&waiting.notice, outcome, waiting.attempts));
+    }
+
+    fn show(&self, queue: &Queue) {
+        self.note(|state| state.waiting = queue.len());
+    }
+
+    fn note(&self, note: impl FnOnce(&mut ReceiverState)) {
+        let mut states = self.states.lock().expect("no holder of the states' lock panics");
+        note(states.entry(self.receiver.clone()).or_default());
+    }
+}
+
+/// One attempt. A channel that panics is a channel that failed: the others go on.
+async fn attempt(channel: &dyn Channel, notice: &Notice) -> Attempt {
+    let sending = std::panic::AssertUnwindSafe(channel.send(notice));
+    match futures::FutureExt::catch_unwind(sending).await {
+        Ok(attempt) => attempt,
+        Err(_) => Attempt::Refused { why: format!("the channel {} panicked", channel.name()) },
+    }
+}

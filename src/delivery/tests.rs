@@ -1,0 +1,402 @@
+//! Delivery against a real receiver on a loopback port.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Once};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::egress::{Cidr, Egress};
+use super::pending::Pending;
+use super::signature::Secrets;
+use super::webhook::Webhook;
+use super::*;
+use crate::domain::ids::{IncidentId, TenantId};
+use crate::domain::incident::{IncidentState, IncidentView, Priority, Progress};
+use crate::domain::severity::Severity;
+use crate::engine::effect::{Effect, NoticeKind};
+use crate::engine::input::Input;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+pub fn notice(incident: u64, version: u32, kind: NoticeKind) -> Notice {
+    let incident = IncidentView {
+        id: IncidentId(incident),
+        tenant: TenantId::from("t"),
+        version,
+        title: "电源故障".into(),
+        state: IncidentState::Abnormal,
+        progress: Progress::Triggered,
+        severity: Severity::Major,
+        priority: Priority::P2,
+        candidates: Vec::new(),
+        path: Vec::new(),
+        changes: Vec::new(),
+        alert_count: 1,
+        firing_count: 1,
+        event_count: 1,
+        ci_count: 1,
+        area: None,
+        services: Vec::new(),
+        orgs: Vec::new(),
+        first_alert_at: NOW,
+        opened_at: NOW,
+        updated_at: NOW,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        assignee: None,
+        snoozed_until: None,
+        recovered_at: None,
+        closed_at: None,
+        merged_into: None,
+        root_confirmed: false,
+        topology_version: 1,
+        ruleset_version: 1,
+    };
+    let key = format!("{}-{version}-hook-{}", incident.id, kind.as_str()).into();
+    Notice { key, receiver: "hook".into(), kind, at: NOW, incident }
+}
+
+/// What the receiver was sent.
+#[derive(Clone, Debug)]
+struct Seen {
+    headers: HeaderMap,
+    body: Bytes,
+    at: Instant,
+}
+
+impl Seen {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap().to_str().unwrap()
+    }
+}
+
+type Answer = Box<dyn Fn(usize) -> Response + Send + Sync>;
+
+/// A receiver that notes what it is sent and answers by the number of the request, from 0.
+struct Receiver {
+    seen: Mutex<Vec<Seen>>,
+    now: AtomicUsize,
+    most_at_once: AtomicUsize,
+    pause: Duration,
+    answer: Answer,
+}
+
+async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> Response {
+    let now = receiver.now.fetch_add(1, Ordering::SeqCst) + 1;
+    receiver.most_at_once.fetch_max(now, Ordering::SeqCst);
+    let n = {
+        let mut seen = receiver.seen.lock().unwrap();
+        seen.push(Seen { headers, body, at: Instant::now() });
+        seen.len() - 1
+    };
+    tokio::time::sleep(receiver.pause).await;
+    receiver.now.fetch_sub(1, Ordering::SeqCst);
+    (receiver.answer)(n)
+}
+
+async fn listen() -> TcpListener {
+    for _ in 0..200 {
+        let port = 15_000 + rand::random::<u16>() % 15_000;
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+            return listener;
+        }
+    }
+    panic!("no free port between 15000 and 30000");
+}
+
+async fn receiver(
+    pause: Duration,
+    answer: impl Fn(usize) -> Response + Send + Sync + 'static,
+) -> (SocketAddr, Arc<Receiver>) {
+    let receiver = Arc::new(Receiver {
+        seen: Mutex::default(),
+        now: AtomicUsize::new(0),
+        most_at_once: AtomicUsize::new(0),
+        pause,
+        answer: Box::new(answer),
+    });
+    let listener = listen().await;
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&receiver));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, receiver)
+}
+
+fn quick() -> Settings {
+    Settings {
+        retry_first: Duration::from_millis(5),
+        retry_max: Duration::from_millis(50),
+        locked_out_pause: Duration::from_millis(100),
+        ..Settings::default()
+    }
+}
+
+fn webhook(url: &str, egress: Egress) -> Result<Webhook, webhook::SetupError> {
+    static TLS: Once = Once::new();
+    TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
+    let secrets = Secrets::parse([SECRET]).unwrap();
+    let settings = webhook::Settings { url: url.to_owned(), secrets, console_url: "https://noc.example/".to_owned() };
+    Webhook::new(settings, &Arc::new(egress), Arc::new(|| NOW))
+}
+
+fn loopback() -> Egress {
+    Egress { allowed: vec![Cidr::parse("127.0.0.0/8").unwrap()], own_ports: Vec::new() }
+}
+
+fn start(url: &str, settings: Settings, now: Timestamp) -> (Delivery, UnboundedReceiver<Delivered>) {
+    let channel: Arc<dyn Channel> = Arc::new(webhook(url, loopback()).unwrap());
+    let (sender, results) = unbounded_channel();
+    let report: Report = Arc::new(move |done| drop(sender.send(done)));
+    let clock: Clock = Arc::new(move || now);
+    (Delivery::start(BTreeMap::from([("hook".into(), channel)]), settings, &clock, report), results)
+}
+
+async fn result(results: &mut UnboundedReceiver<Delivered>) -> Delivered {
+    tokio::time::timeout(Duration::from_secs(20), results.recv()).await.expect("a result in time").unwrap()
+}
+
+fn ok() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn status(code: u16) -> Response {
+    StatusCode::from_u16(code).unwrap().into_response()
+}
+
+#[tokio::test]
+async fn a_notice_arrives_signed_with_its_key() {
+    let (address, receiver) = receiver(Duration::ZERO, |_| ok()).await;
+    let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW);
+    delivery.notify(notice(7, 1, NoticeKind::Opened));
+    let done = result(&mut results).await;
+    assert_eq!((done.outcome, done.attempts, &*done.key), (DeliveryOutcome::Accepted, 1, "i7-1-hook-opened"));
+    let seen = receiver.seen.lock().unwrap()[0].clone();
+    assert_eq!(seen.header("webhook-id"), "i7-1-hook-opened");
+    assert_eq!(seen.header("idempotency-key"), "i7-1-hook-opened");
+    let secrets = Secrets::parse([SECRET]).unwrap();
+    let at: i64 = seen.header("webhook-timestamp").parse().unwrap();
+    assert_eq!(at, NOW.0 / 1000);
+    assert_eq!(seen.header("webhook-signature"), secrets.sign("i7-1-hook-opened", at, &seen.body));
+    let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(body["type"], "incident.opened");
+    assert_eq!(body["timestamp"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(body["data"]["incident"]["title"], "电源故障");
+    assert_eq!(body["data"]["url"], "https://noc.example/incidents/i7");
+}
+
+#[tokio::test]
+async fn a_failing_receiver_is_tried_again_with_the_same_key() {
+    let (address, receiver) = receiver(Duration::ZERO, |n| match n {
+        0 => status(500),
+        1 => status(502),
+        2 => status(408),
+        _ => ok(),
+    })
+    .await;
+    let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW);
+    delivery.notify(notice(1, 1, NoticeKind::Opened));
+    let done = result(&mut results).await;
+    assert_eq!((done.outcome, done.attempts), (DeliveryOutcome::Accepted, 4));
+    let seen = receiver.seen.lock().unwrap();
+    assert!(seen.iter().all(|seen| seen.header("webhook-id") == "i1-1-hook-opened"));
+    let state = &delivery.states()[&"hook".into()];
+    assert_eq!((state.accepted, state.failed, state.waiting), (1, 3, 0));
+    assert!(state.last_failure.as_ref().unwrap().contains("408"));
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_time_gets_it() {
+    let (address, receiver) = receiver(Duration::ZERO, |n| match n {
+        0 => (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "0")]).into_response(),
+        _ => ok(),
+    })
+    .await;
+    let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW);
+    delivery.notify(notice(1, 1, NoticeKind::Opened));
+    assert_eq!(result(&mut results).await.attempts, 2);
+    let seen = receiver.seen.lock().unwrap();
+    let waited = seen[1].at - seen[0].at;
+    assert!(waited >= Duration::from_secs(1), "0 seconds are taken as 1, waited {waited:?}");
+}
+
+#[tokio::test]
+async fn what_a_receiver_refuses_is_tried_once_more() {
+    for code in [400, 404, 410, 422, 302] {
+        let (address, receiver) = receiver(Duration::ZERO, move |_| status(code)).await;
+        let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW);
+        delivery.notify(notice(1, 1, NoticeKind::Opened));
+        let done = result(&mut results).await;
+        assert_eq!(done.attempts, 2);
+        assert!(matches!(&done.outcome, DeliveryOutcome::GaveUp(why) if why.contains(&code.to_string())), "{done:?}");
+        assert_eq!(receiver.seen.lock().unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_locks_us_out_is_left_alone_for_a_while() {
+    let (address, receiver) = receiver(Duration::ZERO, |n| if n == 0 { status(401) } else { ok() }).await;
+    let settings = Settings { concurrency_max: 1, ..quick() };
+    let (delivery, mut results) = start(&format!("http://{address}/hook"), settings, NOW);
+    for incident in 1..=5 {
+        delivery.notify(notice(incident, 1, NoticeKind::Opened));
+    }
+    while delivery.states()[&"hook".into()].locked_out.is_none() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..5 {
+        assert_eq!(result(&mut results).await.outcome, DeliveryOutcome::Accepted);
+    }
+    let seen = receiver.seen.lock().unwrap();
+    assert_eq!(seen.len(), 6);
+    assert!(seen[1].at - seen[0].at >= Duration::from_millis(100));
+    assert_eq!(delivery.states()[&"hook".into()].locked_out, None);
+}
+
+#[tokio::test]
+async fn one_receiver_that_hangs_delays_nobody_else() {
+    let (hanging, _receiver) = receiver(Duration::from_secs(3600), |_| ok()).await;
+    let (address, _other) = receiver(Duration::ZERO, |_| ok()).await;
+    let channel =
+        |address| -> Arc<dyn Channel> { Arc::new(webhook(&format!("http://{address}/hook"), loopback()).unwrap()) };
+    let (sender, mut results) = unbounded_channel();
+    let channels = BTreeMap::from([("slow".into(), channel(hanging)), ("hook".into(), channel(address))]);
+    let clock: Clock = Arc::new(|| NOW);
+    let delivery = Delivery::start(channels, quick(), &clock, Arc::new(move |done| drop(sender.send(done))));
+    for incident in 1..=20 {
+        delivery.notify(Notice { receiver: "slow".into(), ..notice(incident, 1, NoticeKind::Opened) });
+        delivery.notify(notice(incident, 1, NoticeKind::Opened));
+    }
+    let since = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(result(&mut results).await.receiver.as_str(), "hook");
+    }
+    assert!(since.elapsed() < Duration::from_secs(8));
+    // Time-outs are 10 s: the hanging one is then tried again.
+    while delivery.states()[&"slow".into()].failed == 0 {
+        assert!(since.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(delivery.states()[&"slow".into()].last_failure.as_ref().unwrap().contains("no answer in time"));
+}
+
+#[tokio::test]
+async fn versions_arrive_in_order_and_the_first_and_last_always() {
+    let (address, receiver) = receiver(Duration::from_millis(3), |n| if n % 3 == 0 { status(503) } else { ok() }).await;
+    let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW);
+    for version in 1..=40 {
+        for incident in 1..=10 {
+            let kind = match version {
+                1 => NoticeKind::Opened,
+                40 => NoticeKind::Recovered,
+                _ => NoticeKind::Updated,
+            };
+            delivery.notify(notice(incident, version, kind));
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut folded = 0;
+    for _ in 0..400 {
+        let done = result(&mut results).await;
+        assert!(!matches!(done.outcome, DeliveryOutcome::GaveUp(_)), "{done:?}");
+        folded += u32::from(done.outcome == DeliveryOutcome::Folded);
+    }
+    assert!(folded > 0);
+    let mut last: BTreeMap<String, u64> = BTreeMap::new();
+    for seen in receiver.seen.lock().unwrap().iter() {
+        let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+        let incident = &body["data"]["incident"];
+        let (id, version) = (incident["id"].to_string(), incident["version"].as_u64().unwrap());
+        let before = last.insert(id, version).unwrap_or(1);
+        assert!(before <= version, "version {version} after {before}");
+    }
+    assert!(last.len() == 10 && last.values().all(|version| *version == 40), "{last:?}");
+    assert!(receiver.most_at_once.load(Ordering::SeqCst) <= 8);
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_given_up_after_its_next_failure() {
+    let (address, _receiver) = receiver(Duration::ZERO, |_| status(503)).await;
+    let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW.plus(Span::hours(25)));
+    delivery.notify(notice(1, 1, NoticeKind::Opened));
+    let done = result(&mut results).await;
+    assert!(matches!(&done.outcome, DeliveryOutcome::GaveUp(why) if why.contains("503")), "{done:?}");
+    assert_eq!(done.attempts, 1);
+}
+
+#[tokio::test]
+async fn an_unknown_receiver_is_reported_at_once() {
+    let (delivery, mut results) = start("http://127.0.0.1:9/hook", quick(), NOW);
+    delivery.notify(Notice { receiver: "nobody".into(), ..notice(1, 1, NoticeKind::Opened) });
+    let done = result(&mut results).await;
+    assert!(matches!(&done.outcome, DeliveryOutcome::GaveUp(why) if why.contains("configured")), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_large_answer_is_not_waited_for() {
+    let (address, _receiver) = receiver(Duration::ZERO, |_| {
+        // More than can be read within the time-out, without an end.
+        let pieces = futures::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![b'x'; 16 * 1024]));
+        axum::body::Body::from_stream(pieces).into_response()
+    })
+    .await;
+    let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW);
+    let since = Instant::now();
+    delivery.notify(notice(1, 1, NoticeKind::Opened));
+    assert_eq!(result(&mut results).await.outcome, DeliveryOutcome::Accepted);
+    assert!(since.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_name_that_points_inside_is_not_connected_to() {
+    let (address, receiver) = receiver(Duration::ZERO, |_| ok()).await;
+    let url = format!("http://localhost:{}/hook", address.port());
+    let attempt = webhook(&url, Egress::default()).unwrap().send(&notice(1, 1, NoticeKind::Opened)).await;
+    assert!(matches!(&attempt, Attempt::LockedOut { why } if why.contains("is not public")), "{attempt:?}");
+    assert!(receiver.seen.lock().unwrap().is_empty());
+    let allowed =
+        Egress { allowed: vec![Cidr::parse("127.0.0.0/8").unwrap(), Cidr::parse("::1").unwrap()], own_ports: vec![] };
+    let attempt = webhook(&url, allowed).unwrap().send(&notice(1, 1, NoticeKind::Opened)).await;
+    assert_eq!(attempt, Attempt::Accepted);
+}
+
+#[tokio::test]
+async fn a_receiver_without_the_tls_it_claims_locks_us_out() {
+    let (address, _receiver) = receiver(Duration::ZERO, |_| ok()).await;
+    let url = format!("https://{address}/hook");
+    // A machine without CA certificates cannot set up https at all, which is told at once.
+    let Ok(webhook) = webhook(&url, loopback()) else { return };
+    let attempt = webhook.send(&notice(1, 1, NoticeKind::Opened)).await;
+    assert!(matches!(&attempt, Attempt::LockedOut { why } if !why.contains("/hook")), "{attempt:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_reached_is_tried_later() {
+    let free = listen().await.local_addr().unwrap();
+    let webhook = webhook(&format!("http://{free}/hook"), loopback()).unwrap();
+    let attempt = webhook.send(&notice(1, 1, NoticeKind::Opened)).await;
+    assert!(matches!(&attempt, Attempt::TryLater { why, wait: None } if why.contains("no connection")), "{attempt:?}");
+}
+
+#[test]
+fn only_what_was_not_reported_is_pending() {
+    let mut pending = Pending::default();
+    for incident in [3, 1, 2] {
+        pending.effect(&Effect::Notify { notice: Box::new(notice(incident, 1, NoticeKind::Opened)) });
+    }
+    pending.effect(&Effect::Notify { notice: Box::new(notice(3, 1, NoticeKind::Opened)) });
+    let done = delivered(&notice(1, 1, NoticeKind::Opened), DeliveryOutcome::Accepted, 1);
+    pending.input(&Input::Delivered(done));
+    let keys: Vec<_> = pending.into_notices().map(|notice| notice.key).collect();
+    assert_eq!(keys, ["i3-1-hook-opened".into(), "i2-1-hook-opened".into()]);
+}
