@@ -5,6 +5,7 @@ mod accuracy;
 mod corpus;
 mod decode;
 mod replay;
+mod scenarios;
 mod severity;
 mod storms;
 mod tidy;
