@@ -6,6 +6,7 @@ mod corpus;
 mod decode;
 mod intake;
 mod replay;
+mod scenarios;
 mod severity;
 mod storms;
 mod tidy;
