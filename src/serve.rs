@@ -17,8 +17,11 @@ use crate::api::session::Sessions;
 use crate::api::state::{Api, Settings, WriteError, Writes};
 use crate::clock::{Clock, machine};
 use crate::console;
+use crate::decode::formats::Formats;
 use crate::domain::ids::TenantId;
-use crate::engine::input::{Command, DeadLetter, Input};
+use crate::engine::input::{Batch, Command, DeadLetter, Input};
+use crate::intake::sink::{Accepted, Sink, SinkError};
+use crate::intake::{self, Intake};
 use crate::journal::{AppendError, Durability, Journal};
 use crate::pipeline::{Options, Pipeline, partition_of};
 
@@ -97,6 +100,7 @@ pub async fn start(data: &Path, durability: Durability, clock: Clock) -> Result<
 /// Everything that is served: API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, clock: Clock) -> Router {
     let (of_topology, of_readiness) = (pipeline.clone(), pipeline.clone());
+    let (tokens_for_intake, door_clock) = (tokens.clone(), clock.clone());
     let api = Api {
         live: pipeline.live.clone(),
         auth: Arc::new(Bearers { tokens, clock: clock.clone() }),
@@ -107,7 +111,11 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, clock: Clock) -> Route
         now: clock,
         readiness: Arc::new(move || of_readiness.health().failure().into_iter().collect()),
     };
-    router(Arc::new(api), console::router())
+    let gate = tokens_for_intake;
+    let formats = Arc::new(Formats::built_in());
+    let sink = Arc::new(Pen { pipeline: pipeline.clone() });
+    let intake = Arc::new(Intake::new(intake::settings::Settings::default(), formats, gate, sink, door_clock));
+    router(Arc::new(api), console::router().merge(intake::routes::routes(intake)))
 }
 
 async fn told_to_stop() {
@@ -158,6 +166,21 @@ impl Writes for Pen {
     fn replay(&self, _tenant: TenantId, letter: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
         let errors = vec![format!("decoder {} cannot be run again over the API; send the event again", letter.decoder)];
         Box::pin(async move { Err(WriteError::Refused { errors }) })
+    }
+}
+
+impl Sink for Pen {
+    fn accept(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, SinkError>> {
+        Box::pin(async move {
+            let partition = partition_of(&batch.tenant);
+            match self.pipeline.store.append(partition, Input::Batch(batch)).await {
+                Ok(appended) => Ok(Accepted { seq: appended.seq, first: 0 }),
+                Err(AppendError::TryLater { wait } | AppendError::Full { wait }) => Err(SinkError::TryLater { wait }),
+                Err(error @ (AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
+                    Err(SinkError::Failed(error.to_string()))
+                }
+            }
+        })
     }
 }
 

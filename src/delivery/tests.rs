@@ -180,14 +180,14 @@ async fn a_notice_arrives_signed_with_its_key() {
     let (delivery, mut results) = start(&format!("http://{address}/hook"), quick(), NOW);
     delivery.notify(notice(7, 1, NoticeKind::Opened));
     let done = result(&mut results).await;
-    assert_eq!((done.outcome, done.attempts, &*done.key), (DeliveryOutcome::Accepted, 1, "i7-1-hook-opened"));
+    assert_eq!((done.outcome, done.attempts, &*done.key), (DeliveryOutcome::Accepted, 1, "i0-7-1-hook-opened"));
     let seen = receiver.seen.lock().unwrap()[0].clone();
-    assert_eq!(seen.header("webhook-id"), "i7-1-hook-opened");
-    assert_eq!(seen.header("idempotency-key"), "i7-1-hook-opened");
+    assert_eq!(seen.header("webhook-id"), "i0-7-1-hook-opened");
+    assert_eq!(seen.header("idempotency-key"), "i0-7-1-hook-opened");
     let secrets = Secrets::parse([SECRET]).unwrap();
     let at: i64 = seen.header("webhook-timestamp").parse().unwrap();
     assert_eq!(at, NOW.0 / 1000);
-    assert_eq!(seen.header("webhook-signature"), secrets.sign("i7-1-hook-opened", at, &seen.body));
+    assert_eq!(seen.header("webhook-signature"), secrets.sign("i0-7-1-hook-opened", at, &seen.body));
     let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
     assert_eq!(body["type"], "incident.opened");
     assert_eq!(body["timestamp"], "2023-11-14T22:13:20.000Z");
@@ -209,7 +209,7 @@ async fn a_failing_receiver_is_tried_again_with_the_same_key() {
     let done = result(&mut results).await;
     assert_eq!((done.outcome, done.attempts), (DeliveryOutcome::Accepted, 4));
     let seen = receiver.seen.lock().unwrap();
-    assert!(seen.iter().all(|seen| seen.header("webhook-id") == "i1-1-hook-opened"));
+    assert!(seen.iter().all(|seen| seen.header("webhook-id") == "i0-1-1-hook-opened"));
     let state = &delivery.states()[&"hook".into()];
     assert_eq!((state.accepted, state.failed, state.waiting), (1, 3, 0));
     assert!(state.last_failure.as_ref().unwrap().contains("408"));
@@ -398,5 +398,5 @@ fn only_what_was_not_reported_is_pending() {
     let done = delivered(&notice(1, 1, NoticeKind::Opened), DeliveryOutcome::Accepted, 1);
     pending.input(&Input::Delivered(done));
     let keys: Vec<_> = pending.into_notices().map(|notice| notice.key).collect();
-    assert_eq!(keys, ["i3-1-hook-opened".into(), "i2-1-hook-opened".into()]);
+    assert_eq!(keys, ["i0-3-1-hook-opened".into(), "i0-2-1-hook-opened".into()]);
 }
