@@ -192,7 +192,7 @@ async fn a_notice_arrives_signed_with_its_key() {
     assert_eq!(body["type"], "incident.opened");
     assert_eq!(body["timestamp"], "2023-11-14T22:13:20.000Z");
     assert_eq!(body["data"]["incident"]["title"], "电源故障");
-    assert_eq!(body["data"]["url"], "https://noc.example/incidents/i7");
+    assert_eq!(body["data"]["url"], "https://noc.example/incidents/i0-7");
 }
 
 #[tokio::test]
