@@ -98,7 +98,7 @@ fn busy(topology: &Arc<Topology>, active: usize) -> Engine {
 fn hard_storm(c: &mut Criterion) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let storm = folder.join("tests/storms/hard");
-    let (topology, _) = load_topology(&storm.join("cmdb.json.gz"), None, 1).expect("the storm's estate");
+    let topology = load_topology(&storm.join("cmdb.json.gz"), None, 1).expect("the storm's estate");
     let mapping = folder.join("rules/mappings/stormgen.yaml");
     let mut recording = Recording::open(&storm.join("alerts.jsonl.gz"), &mapping, tenant()).expect("the storm");
     let mut events = Vec::new();

@@ -6,15 +6,15 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use headwater::domain::topology::{CiIx, Way};
+use headwater::domain::topology::CiIx;
+use headwater::domain::topology::reach::Limits;
 
 mod estates;
 
 const SMALL: usize = 100_000;
 const LARGE: usize = 1_000_000;
-/// Bounds of an impact query: near, and as far as the command line goes (here that is always cut).
-const HOPS_MAX: [u32; 2] = [4, 12];
-const CIS_MAX: usize = 10_000;
+/// Bounds of an impact query: near, and as far as the defaults go.
+const HOPS_MAX: [u8; 2] = [4, 12];
 /// CIs asked for, one by one.
 const ASKED: usize = 2000;
 
@@ -51,6 +51,11 @@ fn memory_mib(line: &str) -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
+/// The default limits of an impact query, with fewer hops.
+fn limits(hops_max: u8) -> Limits {
+    Limits { hops_max, ..Limits::default() }
+}
+
 fn load(c: &mut Criterion) {
     let text = estate(SMALL);
     let mut group = c.benchmark_group("topology_load");
@@ -85,7 +90,7 @@ fn impact(c: &mut Criterion) {
         let mut times: Vec<Duration> = (0..ASKED)
             .map(|_| {
                 let (ci, began) = (ask(), Instant::now());
-                found += black_box(topology.reach(ci, Way::Effects, hops_max, CIS_MAX)).0.len();
+                found += black_box(topology.impact(ci, &limits(hops_max))).reached.len();
                 began.elapsed()
             })
             .collect();
@@ -96,7 +101,7 @@ fn impact(c: &mut Criterion) {
     let mut group = c.benchmark_group("impact over 1M CIs");
     for hops_max in HOPS_MAX {
         group.bench_with_input(BenchmarkId::new("hops", hops_max), &hops_max, |b, hops_max| {
-            b.iter(|| topology.reach(ask(), Way::Effects, *hops_max, CIS_MAX));
+            b.iter(|| topology.impact(ask(), &limits(*hops_max)));
         });
     }
     group.finish();
