@@ -143,8 +143,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     }
     let is_global_unicast = a & 0xe000 == 0x2000;
     // Protocol assignments with Teredo and ORCHID, documentation, 6to4: not where a receiver lives.
-    let special =
-        (a == 0x2001 && b < 0x0200) || (a == 0x2001 && b == 0x0db8) || a == 0x2002 || (a == 0x3fff && b < 0x1000);
+    let special = (a == 0x2001 && (b < 0x0200 || b == 0x0db8)) || a == 0x2002 || (a == 0x3fff && b < 0x1000);
     is_global_unicast && !special
 }
 

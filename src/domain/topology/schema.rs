@@ -281,9 +281,9 @@ pub(super) fn travel<'s>(kind: &'s RelationType, a: &[Box<str>], b: &[Box<str>])
         Flow::Forward | Flow::Both | Flow::None => (a, b),
     };
     for depth in 0..causes.len() + effects.len() - 1 {
-        for cause_depth in 0..=depth.min(causes.len() - 1) {
+        for (cause_depth, cause) in causes.iter().enumerate().take(depth + 1) {
             let Some(effect) = effects.get(depth - cause_depth) else { continue };
-            if let Some(found) = kind.overrides.iter().find(|o| o.fits(&causes[cause_depth], effect)) {
+            if let Some(found) = kind.overrides.iter().find(|o| o.fits(cause, effect)) {
                 return &found.travel;
             }
         }
@@ -292,8 +292,8 @@ pub(super) fn travel<'s>(kind: &'s RelationType, a: &[Box<str>], b: &[Box<str>])
 }
 
 impl Override {
-    fn fits(&self, cause: &Box<str>, effect: &Box<str>) -> bool {
-        let among = |ids: &[Box<str>], id| ids.is_empty() || ids.contains(id);
+    fn fits(&self, cause: &str, effect: &str) -> bool {
+        let among = |ids: &[Box<str>], id: &str| ids.is_empty() || ids.iter().any(|known| known.as_ref() == id);
         among(&self.causes, cause) && among(&self.effects, effect)
     }
 }
