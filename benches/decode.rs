@@ -54,7 +54,9 @@ fn decoders(criterion: &mut Criterion) {
     let mapping = formats.mapping("stormgen").expect("built in");
     let (alerts, events, clouds, array) = (batch(alert), batch(event), batch(cloud), batch(line));
     let lines = (0..EVENTS).map(line).collect::<Vec<_>>().join("\n");
-    let body = |text: &'_ str| -> Body<'_> { Body { bytes: text.as_bytes(), charset: None } };
+    fn body(text: &str) -> Body<'_> {
+        Body { bytes: text.as_bytes(), charset: None }
+    }
     let mut group = criterion.benchmark_group("decode");
     group.throughput(Throughput::Elements(EVENTS as u64));
     let mut run = |name: &str, text: &str, decode: &dyn Fn(&str) -> Decoded| {
