@@ -8,6 +8,7 @@
 pub mod access;
 pub mod api;
 pub mod clock;
+pub mod console;
 pub mod decode;
 pub mod domain;
 pub mod engine;
@@ -16,3 +17,4 @@ pub mod lab;
 pub mod outbox;
 pub mod pipeline;
 pub mod projection;
+

@@ -1,0 +1,25 @@
+// Words in two languages. Wire words stay as they are; only labels are looked up here.
+
+const words = {};
+let current = "zh";
+
+/** @returns {"zh"|"en"} the language shown */
+export const lang = () => current;
+
+/** Loads a language and remembers it. @param {"zh"|"en"} [wanted] */
+export async function use(wanted) {
+  const asked = wanted ?? localStorage.getItem("lang") ?? (navigator.language.startsWith("zh") ? "zh" : "en");
+  current = asked === "en" ? "en" : "zh";
+  if (wanted) localStorage.setItem("lang", current);
+  words[current] ??= await (await fetch(`/assets/i18n/${current}.json`)).json();
+  document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
+}
+
+/** The label of a key; `{name}` is filled from `values`. */
+export function t(key, values = {}) {
+  const text = words[current]?.[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
+
+/** The sentence of the language shown. @param {{zh: string, en: string}} text */
+export const say = (text) => text?.[current] ?? "";
