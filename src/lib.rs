@@ -18,3 +18,5 @@ pub mod outbox;
 pub mod pipeline;
 pub mod projection;
 
+#[cfg(test)]
+mod screens;
