@@ -10,7 +10,7 @@ use super::counts::{Conservation, Noise};
 use super::feed::{Change, Feed};
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, IncidentId, OrgId, SilenceId, SourceId, TenantId};
+use crate::domain::ids::{AlertId, CiId, IncidentId, OrgId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::{IncidentView, TimelineEntry};
 use crate::domain::mute::Silence;
 use crate::domain::time::Timestamp;
@@ -168,7 +168,8 @@ impl Telling<'_> {
     }
 }
 
-fn source_and_ci(view: &AlertView) -> (SourceId, Option<crate::domain::ids::CiId>) {
+/// Source and CI of an alert.
+pub fn source_and_ci(view: &AlertView) -> (SourceId, Option<CiId>) {
     (view.source.clone(), view.ci.as_ref().map(|ci| ci.id.clone()))
 }
 

@@ -41,7 +41,11 @@ pub struct HistoryError {
 
 enum Work {
     Step(Arc<Committed>),
-    Replayed { seq: u64, index: u32, at: Timestamp },
+    Replayed {
+        seq: u64,
+        index: u32,
+        at: Timestamp,
+    },
     Prune(Timestamp),
     /// Answered when everything before it is written.
     Flush(SyncSender<()>),

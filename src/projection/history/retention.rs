@@ -28,7 +28,10 @@ impl Retention {
     /// What is wrong with it, in a sentence.
     pub fn fault(&self) -> Option<String> {
         (self.incidents_days < AUDIT_DAYS_MIN).then(|| {
-            format!("incidents_days: {} is less than the {AUDIT_DAYS_MIN} days that an audit needs", self.incidents_days)
+            format!(
+                "incidents_days: {} is less than the {AUDIT_DAYS_MIN} days that an audit needs",
+                self.incidents_days
+            )
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::Serialize;
 
 use super::super::Committed;
@@ -95,6 +95,9 @@ fn batch_rows(to: &Transaction<'_>, step: &Committed, batch: &Batch, sums: &mut 
     *sums.counters.entry((tenant.clone(), "accepted", "".into())).or_default() += total;
     for (index, verdict) in verdicts(step) {
         sums.verdict(tenant, verdict, step.stamp);
+        if let Some(ci) = verdict.alert().map(|alert| ci_of(to, alert)).transpose()?.flatten() {
+            *sums.counters.entry((tenant.clone(), "ci", ci.into())).or_default() += 1;
+        }
         if let Some(event) = batch.events.get(index as usize) {
             event_row(to, step, index, event, verdict)?;
             sums.event(tenant, event, step.stamp);
@@ -115,6 +118,12 @@ fn batch_rows(to: &Transaction<'_>, step: &Committed, batch: &Batch, sums: &mut 
         ])?;
     }
     Ok(())
+}
+
+fn ci_of(from: &Transaction<'_>, alert: AlertId) -> rusqlite::Result<Option<String>> {
+    let sql = "SELECT ci FROM alerts WHERE id = ?1";
+    let found = from.prepare_cached(sql)?.query_row([alert.0 as i64], |row| row.get(0)).optional()?;
+    Ok(found.flatten())
 }
 
 fn event_row(
