@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 
 use crate::api::routes;
 use crate::api::state::{Api, Settings, WriteError, Writes};
-use crate::api::tests::fixture::Tokens;
+use crate::api::tests::fixture::{NoRules, Tokens};
 use crate::decode::limits::Limits;
 use crate::decode::mapping::{Mapping, Shape};
 use crate::decode::severity::SeverityMaps;
@@ -28,6 +28,8 @@ use crate::engine::input::{Batch, Command, DeadLetter, Digest, Input};
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::projection::Committed;
+use crate::projection::history::History;
+use crate::projection::history::retention::Retention;
 use crate::projection::live::Live;
 
 const SPEED: u64 = 20;
@@ -35,6 +37,7 @@ const SPEED: u64 = 20;
 struct Desk {
     engine: Mutex<(Engine, u64)>,
     live: Arc<Live>,
+    history: Arc<History>,
 }
 
 impl Desk {
@@ -44,7 +47,9 @@ impl Desk {
         *seq += 1;
         let effects = engine.step(stamp, &input, loaded);
         let stamp = engine.now();
-        self.live.apply(&Committed { journal_seq: *seq, outbox_seq: *seq, stamp, input: Some(input), effects });
+        let step = Committed { journal_seq: *seq, outbox_seq: *seq, stamp, input: Some(input), effects };
+        self.live.apply(&step);
+        self.history.push(Arc::new(step));
         *seq
     }
 }
@@ -53,6 +58,10 @@ impl Writes for Desk {
     fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>> {
         let seq = self.step(Input::Command(command), now(), Loaded::Nothing);
         Box::pin(async move { Ok(seq) })
+    }
+
+    fn topology(&self, _: TenantId, _: Box<str>, _: Vec<u8>) -> BoxFuture<'static, Result<u64, WriteError>> {
+        Box::pin(async { Ok(1) })
     }
 
     fn replay(&self, _: TenantId, _: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
@@ -92,8 +101,10 @@ fn desk(folder: &std::path::Path) -> (Arc<Desk>, Arc<Topology>, Vec<Event>) {
     }
     let (topology, _) = crate::lab::built_in::load_topology(&folder.join("cmdb.json.gz"), None, 1).unwrap();
     let live = Arc::new(Live::default());
+    let file = tempfile::tempdir().unwrap().keep().join("history.db");
+    let history = History::open(&file, Retention::default()).unwrap();
     let engine = Engine::empty(0, Arc::new(Tuning::default()));
-    let desk = Arc::new(Desk { engine: Mutex::new((engine, 0)), live });
+    let desk = Arc::new(Desk { engine: Mutex::new((engine, 0)), live, history: Arc::new(history) });
     let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };
     desk.step(input, events[0].observed_at, Loaded::Topology(topology.clone()));
     (desk, topology, events)
@@ -117,11 +128,14 @@ async fn the_console_can_be_looked_at() {
         live: desk.live.clone(),
         auth: Arc::new(Tokens),
         writes: desk.clone(),
+        rules: Arc::new(NoRules),
+        history: desk.history.clone(),
         topology: Arc::new(move |_| topology.clone()),
         sessions: Default::default(),
         settings: Settings::default(),
         now: Arc::new(now),
         readiness: Arc::new(Vec::new),
+        more_metrics: Arc::new(|_| ()),
     });
     std::thread::spawn(move || {
         let mut at = now();

@@ -11,39 +11,9 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::ApiError;
 use super::state::Api;
+use crate::domain::access::{Credential, Role};
 use crate::domain::ids::{OrgId, TenantId};
 use crate::projection::scope::Scope;
-
-/// What a caller is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Also handles incidents and silences.
-    Operator,
-    /// Also changes rules and replays.
-    Analyst,
-    /// Also replaces the topology.
-    Admin,
-    /// Delivers events; reads nothing.
-    Source,
-}
-
-impl Role {
-    /// All roles.
-    pub const ALL: [Self; 5] = [Self::Viewer, Self::Operator, Self::Analyst, Self::Admin, Self::Source];
-
-    /// The wire word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Analyst => "analyst",
-            Self::Admin => "admin",
-            Self::Source => "source",
-        }
-    }
-}
 
 /// The roles a route is open to; one column set of the matrix in `routes.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +42,17 @@ pub struct Caller {
     pub role: Role,
     /// `None`: all organisations.
     pub orgs: Option<BTreeSet<OrgId>>,
+}
+
+impl From<&Credential> for Caller {
+    fn from(credential: &Credential) -> Self {
+        Self {
+            name: credential.name.clone(),
+            tenant: credential.tenant.clone(),
+            role: credential.role,
+            orgs: credential.orgs.clone(),
+        }
+    }
 }
 
 impl Caller {

@@ -96,8 +96,7 @@ pub async fn export(
     };
     let span = (read_time("since", query.since.as_deref())?, read_time("until", query.until.as_deref())?);
     let left = query.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX);
-    let export =
-        Export { api, scope: caller.scope(), span, lang, format, left, cursor: Some(cursor), started: false };
+    let export = Export { api, scope: caller.scope(), span, lang, format, left, cursor: Some(cursor), started: false };
     let pages = stream::try_unfold(export, |mut export| async move {
         let page = export.next_page().await.map_err(|e| std::io::Error::other(e.to_string()))?;
         Ok::<_, std::io::Error>(page.map(|page| (Bytes::from(page), export)))
@@ -178,8 +177,22 @@ fn json<T: Serialize>(value: &T) -> String {
 }
 
 const INCIDENT_COLUMNS: [&str; 16] = [
-    "id", "title", "severity", "priority", "state", "progress", "area", "root_ci", "root_name", "alerts", "cis", "services",
-    "orgs", "opened_at", "acknowledged_at", "closed_at",
+    "id",
+    "title",
+    "severity",
+    "priority",
+    "state",
+    "progress",
+    "area",
+    "root_ci",
+    "root_name",
+    "alerts",
+    "cis",
+    "services",
+    "orgs",
+    "opened_at",
+    "acknowledged_at",
+    "closed_at",
 ];
 
 fn incident_cells(view: &IncidentView) -> Vec<String> {
@@ -206,7 +219,18 @@ fn incident_cells(view: &IncidentView) -> Vec<String> {
 }
 
 const ALERT_COLUMNS: [&str; 13] = [
-    "id", "source", "name", "title", "severity", "state", "object", "ci", "org", "first_seen", "last_seen", "count",
+    "id",
+    "source",
+    "name",
+    "title",
+    "severity",
+    "state",
+    "object",
+    "ci",
+    "org",
+    "first_seen",
+    "last_seen",
+    "count",
     "incident",
 ];
 

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::access::{self, Authenticate, Caller, check_same_origin, cookie_name};
 use super::problem::{ApiError, Body, Problem};
 use super::state::Api;
+use crate::domain::access::Role;
 use crate::domain::time::{Span, Timestamp};
 
 /// A session ends after this long without a request.
@@ -147,7 +148,7 @@ pub async fn sign_in(
     let now = (api.now)();
     api.sessions.admit(now)?;
     let caller = api.auth.bearer(body.token.trim()).ok_or(ApiError::Unauthorized)?;
-    if caller.role == access::Role::Source {
+    if caller.role == Role::Source {
         return Err(ApiError::Forbidden("a source's token delivers events; it does not open the console"));
     }
     // A session that came with the request ends: ids are never reused across sign-ins.

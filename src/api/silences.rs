@@ -152,7 +152,9 @@ fn read(api: &Api, caller: &Caller, body: NewSilence) -> Result<Silence, ApiErro
     let bad = |text: &str| ApiError::Bad(text.into());
     let count = body.matchers.iter().map(Vec::len).sum::<usize>();
     if body.matchers.iter().any(Vec::is_empty) || count == 0 || count > MATCHERS_MAX {
-        return Err(bad("matchers: name at least one per group (a silence of everything is not possible), at most 200"));
+        return Err(bad(
+            "matchers: name at least one per group (a silence of everything is not possible), at most 200",
+        ));
     }
     if body.comment.chars().count() > 4_000 {
         return Err(bad("comment: at most 4000 characters"));

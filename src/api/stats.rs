@@ -101,7 +101,9 @@ pub async fn stats(
     };
     let count = until.since(since).0 / (step_minutes * 60_000);
     if since >= until || count > BUCKETS_MAX {
-        return Err(ApiError::Bad(format!("since: before until, and at most {BUCKETS_MAX} buckets; take a wider step")));
+        return Err(ApiError::Bad(format!(
+            "since: before until, and at most {BUCKETS_MAX} buckets; take a wider step"
+        )));
     }
     let by = match query.by {
         Split::Total => By::Total,

@@ -75,9 +75,7 @@ fn muted(by: &MutedBy) -> Text {
         MutedBy::Maintenance { id } => {
             Text::new(format!("处于维护窗口 {id}"), format!("inside maintenance window {id}"))
         }
-        MutedBy::CiState => {
-            Text::new("CMDB 中该配置项处于维护状态", "its CI is in maintenance according to the CMDB")
-        }
+        MutedBy::CiState => Text::new("CMDB 中该配置项处于维护状态", "its CI is in maintenance according to the CMDB"),
         MutedBy::Inhibition { rule, source } => Text::new(
             format!("被告警 {source} 抑制（规则 {rule}）"),
             format!("inhibited by alert {source} (rule {rule})"),

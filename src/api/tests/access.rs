@@ -3,8 +3,17 @@
 use axum::http::StatusCode;
 
 use super::fixture::{Bench, request};
-use crate::api::access::{Open, Role};
+use crate::api::access::Open;
 use crate::api::routes;
+use crate::domain::access::Role;
+
+fn example_id(path: &str) -> &'static str {
+    match path.split('/').nth(3) {
+        Some("alerts") => "a1",
+        Some("events" | "dead-letters") => "e1.0",
+        Some(_) | None => "i1",
+    }
+}
 
 /// Method, path with example ids, and who may: from the table itself.
 fn every_route() -> Vec<(&'static str, String, Open)> {
@@ -14,8 +23,8 @@ fn every_route() -> Vec<(&'static str, String, Open)> {
             let path = path
                 .replace("{order}", "acknowledge")
                 .replace("{seq}", "7")
-                .replace("{format}", "csv")
-                .replace("{id}", if path.contains("alerts") { "a1" } else { "i1" });
+                .replace("{file}", "events.csv")
+                .replace("{id}", example_id(path));
             let methods = [
                 ("GET", item.get.is_some()),
                 ("POST", item.post.is_some()),
@@ -63,7 +72,11 @@ async fn the_matrix_is_what_was_agreed() {
     };
     for (method, path, open) in every_route() {
         let agreed = match (method, path.as_str()) {
-            ("POST", "/api/v1/session") => "public",
+            ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz") => "public",
+            ("PUT", "/api/v1/topology") => "admin",
+            ("PUT", "/api/v1/rules") | ("POST", "/api/v1/rules/dry-run" | "/api/v1/dead-letters/e1.0/replay") => {
+                "analyst admin"
+            }
             ("GET", _) | ("DELETE", "/api/v1/session") => "viewer operator analyst admin",
             _ => "operator analyst admin",
         };
@@ -87,7 +100,9 @@ async fn what_is_foreign_does_not_exist() {
         check("other", path, 404).await;
     }
     check("viewer-civil", "/api/v1/incidents/i2", 200).await;
-    check("viewer-civil", "/api/v1/conservation", 403).await;
+    for path in ["conservation", "stats", "dead-letters", "rules", "windows"] {
+        check("viewer-civil", &format!("/api/v1/{path}"), 403).await;
+    }
     let ids = async |token: &str, path: &str| {
         let list = bench.get(token, path).await.json();
         list["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -176,4 +191,36 @@ async fn every_answer_is_shielded_and_every_error_is_a_problem() {
     }
     let wrong_method = bench.ask(request("PATCH", "viewer", "/api/v1/incidents", None)).await;
     assert_eq!((wrong_method.status.as_u16(), wrong_method.json()["code"].as_str()), (405, Some("method_not_allowed")));
+}
+
+#[tokio::test]
+async fn a_limited_caller_silences_only_its_own() {
+    let bench = Bench::stocked();
+    let body = |matchers: &str| format!(r#"{{"matchers":{matchers},"ends_at":"2026-01-05T02:00:00Z"}}"#);
+    let named = r#"[[{"field":"name","value":"LinkDown"}]]"#;
+    assert_eq!(bench.post("viewer", "/api/v1/silences", &body(named)).await.status, 403);
+    for bad in ["[]", "[[]]", r#"[[{"field":"name","op":"regex","value":"("}]]"#] {
+        assert_eq!(bench.post("operator", "/api/v1/silences", &body(bad)).await.status, 400, "{bad}");
+    }
+    assert_eq!(bench.post("operator-civil", "/api/v1/silences", &body(named)).await.status, 202);
+    let silence = match &bench.written.0.lock().unwrap()[0].order {
+        crate::engine::input::Order::Silence { silence } => silence.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(silence.matchers.0[0][1].text().value, "civil", "pinned to its organisations");
+    let id = silence.id.to_string();
+    let effect = crate::engine::effect::Effect::Silence { tenant: "a".into(), silence };
+    bench.put(crate::projection::Committed {
+        journal_seq: 50,
+        outbox_seq: 50,
+        stamp: super::fixture::T0,
+        input: None,
+        effects: vec![effect],
+    });
+    for (token, seen) in [("operator", 1), ("operator-civil", 1), ("operator-tax", 0), ("other", 0)] {
+        let list = bench.get(token, "/api/v1/silences").await.json();
+        assert_eq!(list["items"].as_array().unwrap().len(), seen, "{token}");
+        let end = bench.ask(request("DELETE", token, &format!("/api/v1/silences/{id}"), None)).await;
+        assert_eq!(end.status.as_u16(), if seen == 1 { 202 } else { 404 }, "{token}");
+    }
 }

@@ -11,9 +11,11 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::api::access::{Authenticate, Caller, Role};
+use crate::api::access::{Authenticate, Caller};
 use crate::api::routes;
-use crate::api::state::{Api, Settings, WriteError, Writes};
+use crate::api::rules::{DryRun, RuleSet, WindowItem};
+use crate::api::state::{Api, Rules, Settings, WriteError, Writes};
+use crate::domain::access::Role;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
@@ -25,6 +27,8 @@ use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::engine::verdict::{Decision, Verdict};
 use crate::projection::Committed;
+use crate::projection::history::History;
+use crate::projection::history::retention::Retention;
 use crate::projection::live::Live;
 
 /// 2026-01-05T00:00:00Z.
@@ -57,13 +61,39 @@ impl Writes for Written {
         Box::pin(async move { Ok(seq) })
     }
 
+    fn topology(&self, _: TenantId, _: Box<str>, _: Vec<u8>) -> BoxFuture<'static, Result<u64, WriteError>> {
+        Box::pin(async { Err(WriteError::Refused { errors: vec!["topology line 1: no CIs".into()] }) })
+    }
+
     fn replay(&self, _: TenantId, _: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
         Box::pin(async { Ok(7_000) })
     }
 }
 
+/// No rule at all.
+pub struct NoRules;
+
+impl Rules for NoRules {
+    fn current(&self) -> RuleSet {
+        RuleSet::default()
+    }
+
+    fn windows(&self, _: Timestamp) -> Vec<WindowItem> {
+        Vec::new()
+    }
+
+    fn dry_run(&self, _: &TenantId, _: &Value) -> Result<DryRun, WriteError> {
+        Ok(DryRun::default())
+    }
+
+    fn replace(&self, _: Box<str>, _: BTreeMap<String, String>) -> BoxFuture<'static, Result<u64, WriteError>> {
+        Box::pin(async { Ok(8_000) })
+    }
+}
+
 /// The router with what is behind it.
 pub struct Bench {
+    _folder: tempfile::TempDir,
     pub router: Router,
     pub api: Arc<Api>,
     pub written: Arc<Written>,
@@ -87,25 +117,37 @@ impl Bench {
     pub fn stocked() -> Self {
         let bench = Self::empty(T0.plus(Span::mins(10)));
         for step in steps() {
-            bench.api.live.apply(&step);
+            bench.put(step);
         }
+        bench.api.history.flush();
         bench
     }
 
     /// With nothing, at a fixed time.
     pub fn empty(now: Timestamp) -> Self {
         let written = Arc::new(Written::default());
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(&folder.path().join("history.db"), Retention::default()).unwrap();
         let api = Arc::new(Api {
             live: Arc::new(Live::default()),
             auth: Arc::new(Tokens),
             writes: written.clone(),
+            rules: Arc::new(NoRules),
+            history: Arc::new(history),
             topology: Arc::new(|_| crate::domain::topology::Topology::none()),
             sessions: Default::default(),
             settings: Settings { secure_cookies: false, open_metrics: false, base_url: "http://hw".into() },
             now: Arc::new(move || now),
             readiness: Arc::new(Vec::new),
+            more_metrics: Arc::new(|_| ()),
         });
-        Self { router: routes::router(api.clone(), Router::new()), api, written }
+        Self { _folder: folder, router: routes::router(api.clone(), Router::new()), api, written }
+    }
+
+    /// Shows a step in both views.
+    pub fn put(&self, step: Committed) {
+        self.api.live.apply(&step);
+        self.api.history.push(Arc::new(step));
     }
 
     pub async fn send(&self, request: Request<Body>) -> Response {

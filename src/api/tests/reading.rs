@@ -139,3 +139,100 @@ async fn the_graph_is_layered_stable_and_bounded() {
     assert_eq!(places.len(), nodes.len(), "no two nodes in one place");
     assert_eq!(bench.get("viewer", "/api/v1/incidents/i1/graph").await.json(), graph);
 }
+
+#[tokio::test]
+async fn why_tells_the_verdict_in_both_languages() {
+    let bench = Bench::stocked();
+    let why = bench.get("viewer", "/api/v1/events/e1.0/why?lang=en").await.json();
+    assert_eq!((why["verdict"].as_str(), why["incident"].as_str()), (Some("opened"), Some("i1")));
+    assert_eq!(why["text"]["en"], "it opened incident i1");
+    assert_eq!(why["raw"]["name"], "LinkDown");
+    let why = bench.get("viewer", "/api/v1/alerts/a4/why").await.json();
+    assert_eq!(why["events"][0]["verdict_label"], "待观察");
+    assert_eq!(bench.get("viewer", "/api/v1/events/e99.0/why").await.status, 404);
+}
+
+#[tokio::test]
+async fn exports_are_whole_scoped_and_neutral() {
+    let bench = Bench::stocked();
+    let csv = bench.get("viewer", "/api/v1/export/events.csv").await;
+    assert_eq!(csv.headers["content-disposition"], "attachment; filename=\"headwater-events.csv\"");
+    assert_eq!(csv.text.lines().count(), 6, "{}", csv.text);
+    assert!(
+        csv.text.lines().nth(5).unwrap().starts_with("e1.0,2026-01-05T00:00:00.000Z,prom,LinkDown"),
+        "{}",
+        csv.text
+    );
+    let lines = bench.get("viewer-tax", "/api/v1/export/incidents.ndjson").await.text;
+    assert_eq!(lines.lines().count(), 1);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&lines).unwrap()["id"], "i1");
+    let alerts = bench.get("viewer-civil", "/api/v1/export/alerts.csv").await.text;
+    assert_eq!(alerts.lines().count(), 3, "{alerts}");
+    for path in ["tokens.csv", "events.exe", "events"] {
+        assert_eq!(bench.get("viewer", &format!("/api/v1/export/{path}")).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_history_answers_where_memory_has_forgotten() {
+    let bench = Bench::stocked();
+    let mut step = super::fixture::steps().remove(0);
+    step.journal_seq = 60;
+    for effect in &mut step.effects {
+        match effect {
+            crate::engine::effect::Effect::Incident { incident, joined, .. } => {
+                incident.id.0 = 77;
+                joined.iter_mut().for_each(|alert| alert.0 += 700);
+            }
+            crate::engine::effect::Effect::Alert { alert } => alert.id.0 += 700,
+            _ => {}
+        }
+    }
+    bench.api.history.push(std::sync::Arc::new(step));
+    bench.api.history.flush();
+    assert_eq!(bench.get("viewer", "/api/v1/incidents/i77").await.json()["alert_count"], 2);
+    assert_eq!(bench.get("viewer", "/api/v1/incidents/i77/members").await.json()["total"], 2);
+    assert_eq!(bench.get("viewer", "/api/v1/alerts/a701").await.json()["name"], "LinkDown");
+    assert_eq!(bench.get("viewer-civil", "/api/v1/incidents/i77").await.status, 404);
+    assert_eq!(bench.get("viewer-civil", "/api/v1/incidents/i77/members").await.status, 404);
+    let found = bench.get("viewer", "/api/v1/incidents?archive=true").await.json();
+    assert_eq!(found["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn counts_come_in_buckets() {
+    let bench = Bench::stocked();
+    let path = "/api/v1/stats?record=alert&by=severity&step=hour&since=2026-01-05T00:00:00Z&until=2026-01-05T01:00:00Z";
+    let stats = bench.get("viewer", path).await.json();
+    let all: Vec<_> = stats["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|b| (b["key"].as_str().unwrap(), b["n"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(all, [("warning", 2), ("minor", 1), ("major", 1), ("critical", 1)]);
+    assert_eq!(bench.get("viewer", "/api/v1/stats?step=minute&since=2020-01-01T00:00:00Z").await.status, 400);
+}
+
+#[tokio::test]
+async fn health_and_metrics_tell_the_operator() {
+    let bench = Bench::stocked();
+    assert_eq!(bench.get("", "/livez").await.text, "ok\n");
+    assert_eq!(bench.get("", "/readyz").await.json()["ready"], true);
+    let metrics = bench.get("viewer", "/metrics").await.text;
+    for line in [
+        "headwater_events_accepted_total 5",
+        "headwater_incidents_open{word=\"critical\"} 1",
+        "headwater_alerts_held 2",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_topology_names_every_fault() {
+    let bench = Bench::stocked();
+    let answer = bench.ask(super::fixture::request("PUT", "admin", "/api/v1/topology", Some("{}"))).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.json()["errors"][0], "topology line 1: no CIs");
+}
