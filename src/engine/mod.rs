@@ -5,19 +5,25 @@
 //! `correlate` (with `silent` and `upstream`), [`group`] (held or incident), `root_cause`, `lifecycle`.
 
 pub mod alert;
+pub mod calendar;
 mod cell;
 mod correlate;
 pub mod deadlines;
 pub mod dedup;
 pub mod effect;
+pub mod fields;
 pub mod fixed;
+pub mod flap;
 pub mod group;
 pub mod input;
 mod learn;
 mod lifecycle;
 mod lookup;
 mod mute;
+pub mod policy;
 mod root_cause;
+pub mod route;
+pub mod schedule;
 mod silent;
 pub mod slab;
 pub mod snapshot;
