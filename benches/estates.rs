@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use headwater::decode::topology::{TopologyMapping, topology};
 use headwater::domain::topology::Topology;
-use headwater::lab::built_in::shipped_schema;
+use headwater::lab::built_in::read_topology;
 
 /// A topology from the text of a CMDB file in our own names.
 pub fn load(text: &str) -> Arc<Topology> {
-    let (topology, _) = topology("estate", text.as_bytes(), shipped_schema(), &TopologyMapping::default(), 1)
-        .expect("a generated estate is valid");
-    Arc::new(topology)
+    read_topology("estate", text.as_bytes(), None, 1).expect("a generated estate is valid")
 }

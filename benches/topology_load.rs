@@ -6,15 +6,15 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use headwater::domain::topology::{CiIx, Way};
+use headwater::domain::topology::CiIx;
+use headwater::domain::topology::reach::Limits;
 
 mod estates;
 
 const SMALL: usize = 100_000;
 const LARGE: usize = 1_000_000;
-/// Bounds of an impact query: near, and as far as the command line goes (here that is always cut).
-const HOPS_MAX: [u32; 2] = [4, 12];
-const CIS_MAX: usize = 10_000;
+/// Hops of an impact query: near, and as far as the default goes.
+const HOPS_MAX: [u8; 2] = [4, 12];
 /// CIs asked for, one by one.
 const ASKED: usize = 2000;
 
@@ -81,11 +81,12 @@ fn impact(c: &mut Criterion) {
         CiIx(next as u32)
     };
     for hops_max in HOPS_MAX {
+        let limits = Limits { hops_max, ..Limits::default() };
         let mut found = 0;
         let mut times: Vec<Duration> = (0..ASKED)
             .map(|_| {
                 let (ci, began) = (ask(), Instant::now());
-                found += black_box(topology.reach(ci, Way::Effects, hops_max, CIS_MAX)).0.len();
+                found += black_box(topology.impact(ci, &limits)).reached.len();
                 began.elapsed()
             })
             .collect();
@@ -95,8 +96,9 @@ fn impact(c: &mut Criterion) {
     }
     let mut group = c.benchmark_group("impact over 1M CIs");
     for hops_max in HOPS_MAX {
-        group.bench_with_input(BenchmarkId::new("hops", hops_max), &hops_max, |b, hops_max| {
-            b.iter(|| topology.reach(ask(), Way::Effects, *hops_max, CIS_MAX));
+        let limits = Limits { hops_max, ..Limits::default() };
+        group.bench_with_input(BenchmarkId::new("hops", hops_max), &limits, |b, limits| {
+            b.iter(|| topology.impact(ask(), limits));
         });
     }
     group.finish();

@@ -8,17 +8,17 @@ use std::sync::Arc;
 
 use headwater::decode::limits::Limits;
 use headwater::decode::severity::SeverityMaps;
-use headwater::decode::topology::{TopologyMapping, topology};
 use headwater::decode::{Body, Context, native};
 use headwater::domain::ids::{SourceId, TenantId};
 use headwater::domain::mute::Silence;
 use headwater::domain::time::{Span, Timestamp};
 use headwater::domain::topology::Topology;
+use headwater::domain::topology::quality::Quality;
 use headwater::engine::effect::Effect;
 use headwater::engine::input::{Batch, Command, Digest, Input, Order};
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
-use headwater::lab::built_in::shipped_schema;
+use headwater::lab::built_in::read_topology;
 use serde_json::{Value, json};
 
 use crate::storms::{bytes, project, tenant};
@@ -61,18 +61,12 @@ fn estate(folder: &Path, language: &str) -> Value {
 
 fn compiled(estate: &Value, version: u64) -> Arc<Topology> {
     let text = estate.to_string();
-    let none = TopologyMapping::default();
-    let (topology, quality) = topology("topology.yaml", text.as_bytes(), shipped_schema(), &none, version).unwrap();
-    for (what, found) in [
-        ("dangling", &quality.dangling),
-        ("unknown relation", &quality.unknown_relations),
-        ("unknown class", &quality.unknown_classes),
-        ("ambiguous key", &quality.ambiguous_keys),
-        ("duplicate id", &quality.duplicate_ids),
-    ] {
-        assert_eq!(found.count, 0, "topology.yaml: {what}: {:?}", found.first);
-    }
-    Arc::new(topology)
+    let topology = read_topology("topology.yaml", text.as_bytes(), None, version).unwrap();
+    let quality = Quality::of(&topology);
+    assert_eq!(quality.dangling.count, 0, "topology.yaml: dangling: {:?}", quality.dangling.first);
+    assert_eq!(quality.shared_keys.count, 0, "topology.yaml: ambiguous keys: {:?}", quality.shared_keys.first);
+    assert!(quality.unknown_classes.is_empty(), "topology.yaml: {:?}", quality.unknown_classes);
+    topology
 }
 
 /// The journal's lines in one language, repeats written out, in order of time.

@@ -78,9 +78,12 @@ async fn what_is_foreign_does_not_exist() {
         let answer = bench.get(token, path).await;
         assert_eq!(answer.status.as_u16(), status, "{token} {path}: {}", answer.text);
     };
-    for path in
-        ["/api/v1/incidents/i0-1", "/api/v1/incidents/i0-1/members", "/api/v1/incidents/i0-1/graph", "/api/v1/alerts/a0-1"]
-    {
+    for path in [
+        "/api/v1/incidents/i0-1",
+        "/api/v1/incidents/i0-1/members",
+        "/api/v1/incidents/i0-1/graph",
+        "/api/v1/alerts/a0-1",
+    ] {
         check("viewer", path, 200).await;
         check("viewer-tax", path, 200).await;
         check("viewer-civil", path, 404).await;

@@ -97,7 +97,8 @@ impl Expect {
             ("alerts".into(), self.alerts, told.alerts.len()),
             ("firing".into(), self.firing, told.firing()),
         ];
-        counts.extend(self.verdicts.iter().map(|(word, n)| (format!("verdict {word}"), Some(*n as usize), count(word))));
+        counts
+            .extend(self.verdicts.iter().map(|(word, n)| (format!("verdict {word}"), Some(*n as usize), count(word))));
         for (what, expected, got) in counts {
             differ(&what, expected, got, &mut wrong);
         }
