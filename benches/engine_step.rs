@@ -15,7 +15,7 @@ use headwater::engine::input::{Batch, Digest, Input};
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
 use headwater::lab::built_in::load_topology;
-use headwater::lab::estate::sample_estate;
+use headwater::lab::estate::{Scale, sample_estate};
 use headwater::lab::recording::Recording;
 use headwater::lab::storm::{Size, storm};
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn play(engine: &mut Engine, records: &[(Timestamp, Input)]) -> usize {
 
 /// Copies of the sample estate that share nothing.
 fn large_estate() -> Arc<Topology> {
-    let sample: Value = serde_json::from_str(&sample_estate()).expect("JSON");
+    let sample: Value = serde_json::from_str(&sample_estate(Scale::default())).expect("JSON");
     let (mut cis, mut relations) = (Vec::new(), Vec::new());
     for copy in 0..COPIES {
         let renamed = |value: &Value| Value::from(format!("x{copy}-{}", value.as_str().expect("an id")));
@@ -98,7 +98,7 @@ fn busy(topology: &Arc<Topology>, active: usize) -> Engine {
 fn hard_storm(c: &mut Criterion) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let storm = folder.join("tests/storms/hard");
-    let (topology, _) = load_topology(&storm.join("cmdb.json.gz"), None, 1).expect("the storm's estate");
+    let topology = load_topology(&storm.join("cmdb.json.gz"), None, 1).expect("the storm's estate");
     let mapping = folder.join("rules/mappings/stormgen.yaml");
     let mut recording = Recording::open(&storm.join("alerts.jsonl.gz"), &mapping, tenant()).expect("the storm");
     let mut events = Vec::new();

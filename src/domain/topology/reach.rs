@@ -250,14 +250,17 @@ impl<'t> Walk<'t> {
         let Some(group) = self.topology.group(edge.ci, edge.group) else {
             return Some(step.onward(edge.ci, kind, state, kind.when_alone()));
         };
-        if state == ReachState::Hard {
-            let failed = self.failed.entry((edge.ci, edge.group)).or_default();
-            *failed += 1;
-            if group.falls_at(*failed) {
-                return Some(step.onward(edge.ci, kind, ReachState::Hard, kind.when_alone()));
+        let falls = match step.state {
+            ReachState::Hard => {
+                let failed = self.failed.entry((edge.ci, edge.group)).or_default();
+                *failed += 1;
+                group.falls_at(*failed)
             }
-        } else if state == ReachState::Soft && group.falls_at(1) {
-            return Some(step.onward(edge.ci, kind, ReachState::Soft, kind.when_alone()));
+            ReachState::Soft => group.falls_at(1),
+            ReachState::Redundant | ReachState::Visibility => false,
+        };
+        if falls {
+            return Some(step.onward(edge.ci, kind, state, kind.when_alone()));
         }
         Some(step.onward(edge.ci, kind, ReachState::Redundant, kind.when_spared()))
     }
