@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::deadlines::{Deadlines, Due};
-use super::dedup::Seen;
+use super::dedup::{EarlyEnds, Seen};
 use super::effect::Effect;
 use super::group::Group;
 use super::learn::Learned;
@@ -48,6 +48,8 @@ pub struct Cell {
     pub deadlines: Deadlines,
     pub learned: Learned,
     pub seen: Seen,
+    #[serde(default)]
+    pub early_ends: EarlyEnds,
     /// Newest alert of each fingerprint.
     pub current: Lookup<Box<str>, Place>,
     /// Newest alerts on each CI or object, oldest first.
@@ -93,6 +95,7 @@ impl Cell {
             deadlines: Deadlines::default(),
             learned: Learned::default(),
             seen: Seen::default(),
+            early_ends: EarlyEnds::default(),
             current: Lookup::default(),
             recent: Lookup::default(),
             objects: Lookup::default(),

@@ -200,6 +200,7 @@ impl Cell {
                 if let Some(by) = self.mute(place) {
                     return Verdict::Muted { alert: Some(self.alerts[place].id), by };
                 }
+                self.succeed_inferred(place);
                 let terms = self.evaluate(place);
                 self.consider(self.alerts[place].group);
                 self.place_verdict(place, terms)
