@@ -15,7 +15,7 @@ use headwater::engine::input::{Batch, Digest, Input};
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
 use headwater::lab::built_in::load_topology;
-use headwater::lab::estate::sample_estate;
+use headwater::lab::estate::{Scale, sample_estate};
 use headwater::lab::recording::Recording;
 use headwater::lab::storm::{Size, storm};
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn play(engine: &mut Engine, records: &[(Timestamp, Input)]) -> usize {
 
 /// Copies of the sample estate that share nothing.
 fn large_estate() -> Arc<Topology> {
-    let sample: Value = serde_json::from_str(&sample_estate()).expect("JSON");
+    let sample: Value = serde_json::from_str(&sample_estate(Scale::default())).expect("JSON");
     let (mut cis, mut relations) = (Vec::new(), Vec::new());
     for copy in 0..COPIES {
         let renamed = |value: &Value| Value::from(format!("x{copy}-{}", value.as_str().expect("an id")));

@@ -22,7 +22,7 @@ use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Input};
 use crate::journal::{Durability, Journal};
 use crate::lab::built_in;
-use crate::lab::estate::sample_estate;
+use crate::lab::estate::{Scale, sample_estate};
 use crate::lab::storm::{Size, Storm, storm};
 use crate::outbox::Outbox;
 use crate::pipeline::{Pipeline, partition_of};
@@ -53,7 +53,7 @@ pub async fn run(listen: SocketAddr) -> Result<()> {
 async fn show(listen: SocketAddr, folder: &Path) -> Result<()> {
     let mut out = std::io::stdout().lock();
     let tenant = TenantId::from("demo");
-    let text = sample_estate();
+    let text = sample_estate(Scale::default());
     let estate = built_in::read_topology("sample estate", text.as_bytes(), None, 1)?;
     let start = Timestamp::from(Utc::now());
     let made = storm(&estate, &tenant, start, SIZE, SEED);

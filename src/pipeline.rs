@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 
@@ -21,6 +21,8 @@ use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
 use crate::engine::effect::Effect;
 use crate::engine::input::{Digest, Input};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::RuleFile;
 use crate::engine::snapshot::SNAPSHOT_FORMAT;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -165,6 +167,16 @@ fn compile(bytes: &[u8], version: u64) -> Result<Arc<Topology>> {
     read_topology("topology", bytes, Some(&shipped_mapping()), version)
 }
 
+/// Rules from a stored text: the rule files as JSON.
+fn compile_policy(bytes: &[u8], version: u64) -> Result<Arc<Policy>> {
+    let files: Vec<RuleFile> = serde_json::from_slice(bytes).context("the stored rules cannot be read")?;
+    let compiled = Policy::compile(version, &files).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow!(lines.join("\n"))
+    });
+    Ok(Arc::new(compiled?))
+}
+
 struct Partition {
     engine: Engine,
     head: OutboxHead,
@@ -199,8 +211,9 @@ impl Owner {
             let mut engine = Engine::empty(partition, self.tuning.clone());
             let mut seq = 0;
             if let Some(snapshot) = snapshot {
-                let load = |version, digest: &Digest| self.load(version, digest).ok();
-                engine = Engine::thaw(&snapshot.body, self.tuning.clone(), load)?;
+                let topology = |version, digest: &Digest| self.load(version, digest).ok();
+                let rules = |version, digest: &Digest| self.load_policy(version, digest).ok();
+                engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
                 seq = snapshot.journal_seq;
             }
             self.partitions.insert(partition, Partition { engine, head, seq, snapshot_seq: seq });
@@ -258,9 +271,18 @@ impl Owner {
         compile(&bytes, version)
     }
 
+    fn load_policy(&self, version: u64, digest: &Digest) -> Result<Arc<Policy>> {
+        let bytes = self.store.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
+        compile_policy(&bytes, version)
+    }
+
     /// Reads what the input only names.
     fn loaded(&self, record: &Record) -> Result<Loaded> {
-        let Input::Topology { tenant, version, digest } = &record.input else { return Ok(Loaded::Nothing) };
+        let (tenant, version, digest) = match &record.input {
+            Input::Topology { tenant, version, digest } => (tenant, version, digest),
+            Input::Policy { version, digest, .. } => return Ok(Loaded::Policy(self.load_policy(*version, digest)?)),
+            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => return Ok(Loaded::Nothing),
+        };
         let topology = self.load(*version, digest)?;
         self.topologies.rcu(|known| {
             let mut known = BTreeMap::clone(known);

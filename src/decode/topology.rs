@@ -101,3 +101,6 @@ impl Errors {
         self.first
     }
 }
+
+#[cfg(test)]
+mod tests;

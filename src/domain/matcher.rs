@@ -83,8 +83,8 @@ impl PartialEq for Matcher {
     }
 }
 
-/// Something whose fields can be compared.
-pub trait Fields {
+/// Something whose fields can be compared. `Sync`, because expressions borrow it.
+pub trait Fields: Sync {
     /// The field's text; `None` when it has none.
     fn field(&self, name: &str) -> Option<std::borrow::Cow<'_, str>>;
 }

@@ -9,6 +9,8 @@ mod keys;
 pub mod quality;
 pub mod reach;
 pub mod schema;
+#[cfg(test)]
+mod testing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -317,5 +319,54 @@ impl Topology {
     /// What loading noticed and did not refuse.
     pub fn notes(&self) -> &Notes {
         &self.notes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::draft::{CiDraft, Draft, Place, RelationDraft, Strength};
+    use super::schema::{Need, TypeIx};
+    use super::*;
+
+    #[test]
+    fn edges_lead_from_cause_to_effect_and_groups_hold_their_members() {
+        let made =
+            testing::topology(4, &[(0, 3, "pair"), (1, 3, "pair"), (2, 3, "hard"), (2, 3, "hard"), (3, 3, "hard")]);
+        let ends = |edges: &[Edge]| edges.iter().map(|e| (e.ci.0, e.group)).collect::<Vec<_>>();
+        assert_eq!(ends(made.causes(CiIx(3))), [(0, 1), (1, 1), (2, 0)]);
+        assert_eq!(ends(made.effects(CiIx(0))), [(3, 1)]);
+        let group = *made.group(CiIx(3), 1).expect("two feeds make a group");
+        assert_eq!((group.members, group.need), (2, 1));
+        assert!(!group.falls_at(1) && group.falls_at(2));
+        assert_eq!((made.notes().repeated, made.notes().to_itself.count), (1, 1));
+        assert_eq!(made.population(CiIx(0)), 4);
+    }
+
+    #[test]
+    fn a_single_member_is_no_group_and_a_ci_can_say_what_it_needs() {
+        let schema = testing::schema();
+        let mut draft = Draft::start(schema);
+        let needs = [("feeds", Need::AtLeast(2))];
+        for (id, needs) in
+            [("a", &needs[..0]), ("b", &needs[..0]), ("c", &needs[..0]), ("x", &needs[..]), ("y", &needs[..0])]
+        {
+            draft.ci(CiDraft { id, needs, ..CiDraft::default() }, Place::default()).expect("fits");
+        }
+        for (from, to, group) in [("a", "x", "feeds"), ("b", "x", "feeds"), ("c", "x", "feeds"), ("a", "y", "feeds")] {
+            let relation = RelationDraft { from, to, kind: TypeIx(0), group, strength: Strength::AsTyped };
+            draft.relation(&relation, Place::default()).expect("fits");
+        }
+        let made = draft.finish(1);
+        let group = made.group(CiIx(3), 1).expect("three feeds");
+        assert_eq!((group.members, group.need), (3, 2));
+        assert_eq!(made.causes(CiIx(4))[0].group, 0);
+        assert!(made.group(CiIx(4), 1).is_none());
+    }
+
+    #[test]
+    fn nothing_is_found_in_an_empty_topology() {
+        let none = Topology::none();
+        assert!(none.is_empty() && none.find("a").is_none());
+        assert_eq!(none.resolve("a"), Resolution::Unknown);
     }
 }

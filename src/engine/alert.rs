@@ -44,6 +44,8 @@ pub enum Inferred {
 pub enum Bond {
     /// Best explanation by topology, delay and statistics.
     Evidence,
+    /// Several alerts together accuse the parent's CI, which has an alert of its own; not judged one by one.
+    Joint,
     /// A lone alert that recurred, or background noise of one type: kept in one incident.
     Fold,
     /// A rule said so.

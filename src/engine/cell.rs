@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::deadlines::{Deadlines, Due};
-use super::dedup::Seen;
+use super::dedup::{EarlyEnds, Seen};
 use super::effect::Effect;
 use super::group::Group;
 use super::learn::Learned;
 use super::lookup::Lookup;
+use super::policy::Policy;
+use super::policy::rule::RuleHits;
 use super::silent::Vote;
 use super::slab::{Place, Slab};
 use super::tuning::Tuning;
@@ -37,6 +39,11 @@ pub struct Cell {
     pub topology_version: u64,
     #[serde(skip, default = "Topology::none")]
     pub topology: Arc<Topology>,
+    #[serde(skip, default = "Policy::default_rules")]
+    pub policy: Arc<Policy>,
+    /// How often each rule applied.
+    #[serde(default)]
+    pub hits: RuleHits,
     #[serde(skip)]
     pub tuning: Arc<Tuning>,
     #[serde(skip)]
@@ -48,6 +55,8 @@ pub struct Cell {
     pub deadlines: Deadlines,
     pub learned: Learned,
     pub seen: Seen,
+    #[serde(default)]
+    pub early_ends: EarlyEnds,
     /// Newest alert of each fingerprint.
     pub current: Lookup<Box<str>, Place>,
     /// Newest alerts on each CI or object, oldest first.
@@ -85,6 +94,8 @@ impl Cell {
             partition,
             topology_version: 0,
             topology: Topology::none(),
+            policy: Policy::default_rules(),
+            hits: RuleHits::default(),
             tuning,
             upstream: Upstream::default(),
             moment: Moment::default(),
@@ -93,6 +104,7 @@ impl Cell {
             deadlines: Deadlines::default(),
             learned: Learned::default(),
             seen: Seen::default(),
+            early_ends: EarlyEnds::default(),
             current: Lookup::default(),
             recent: Lookup::default(),
             objects: Lookup::default(),

@@ -138,7 +138,7 @@ impl Cell {
     }
 
     /// Whether `place` hangs below `ancestor` (or is it).
-    fn descends(&self, place: Place, ancestor: Place) -> bool {
+    pub fn descends(&self, place: Place, ancestor: Place) -> bool {
         let mut at = Some(place);
         for _ in 0..DEPTH_MAX {
             match at {
@@ -164,7 +164,7 @@ impl Cell {
                 Some(terms)
             }
             Some(_) | None => {
-                if self.alerts[place].parent.is_some() && self.alerts[place].bond != Bond::Fold {
+                if self.alerts[place].parent.is_some() && !matches!(self.alerts[place].bond, Bond::Fold | Bond::Joint) {
                     self.detach(place);
                 }
                 None
@@ -180,17 +180,19 @@ impl Cell {
                 self.evaluate(place);
                 self.suspect_silence(place, Inferred::First);
             }
-            Some(_) if alert.children.len() < 2 => self.dissolve(place),
+            Some(_) if alert.children.len() < 2 => {
+                let children = self.dissolve(place);
+                self.consider_all(&children);
+            }
             Some(Inferred::First) => {
-                let mut children = self.alerts[place].children.clone();
-                children.sort_unstable_by_key(|c| self.alerts[*c].id);
-                self.dissolve(place);
+                let children = self.dissolve(place);
                 for child in &children {
                     self.evaluate(*child);
                 }
                 for child in &children {
                     self.suspect_silence(*child, Inferred::Again);
                 }
+                self.consider_all(&children);
             }
             Some(Inferred::Again) => {
                 self.evaluate(place);
@@ -198,10 +200,25 @@ impl Cell {
         }
     }
 
-    /// Takes an inferred cause back: its children stand alone again.
-    fn dissolve(&mut self, place: Place) {
-        for child in self.alerts[place].children.clone() {
-            self.detach(child);
+    fn consider_all(&mut self, places: &[Place]) {
+        for place in places {
+            self.consider(self.alerts[*place].group);
+        }
+    }
+
+    /// Takes an inferred cause back: its children, oldest first, stand alone again. Its incident goes on with the
+    /// oldest.
+    pub fn dissolve(&mut self, place: Place) -> Vec<Place> {
+        let mut children = self.alerts[place].children.clone();
+        children.sort_unstable_by_key(|c| self.alerts[*c].id);
+        let own = self.alerts[place].group;
+        let before = self.groups[own].members.clone();
+        let incident = if self.groups[own].root == place { self.groups[own].incident.take() } else { None };
+        for child in &children {
+            self.cut_off(*child);
+        }
+        if let Some(incident) = incident {
+            self.inherit(incident, own, children.first().copied(), &before);
         }
         if self.alerts[place].parent.is_some() {
             self.detach(place);
@@ -212,6 +229,7 @@ impl Cell {
             recent.retain(|p| *p != place);
         }
         self.alerts.remove(place);
+        children
     }
 
     /// A timer: the alert's surroundings are known now; what do they say about its type?

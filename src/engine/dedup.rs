@@ -52,6 +52,34 @@ impl Seen {
     }
 }
 
+/// Ends of alerts that were not known, in case their start comes late: by the source's clock.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EarlyEnds {
+    at: Lookup<Box<str>, Timestamp>,
+    order: VecDeque<(Timestamp, Box<str>)>,
+}
+
+impl EarlyEnds {
+    /// Remembers an end for `window`.
+    fn remember(&mut self, fingerprint: Box<str>, at: Timestamp, now: Timestamp, window: Span) {
+        while let Some((then, _)) = self.order.front()
+            && (now.since(*then) > window || self.order.len() >= SEEN_MAX)
+        {
+            if let Some((_, old)) = self.order.pop_front() {
+                self.at.remove(&old);
+            }
+        }
+        if self.at.insert(fingerprint.clone(), at).is_none() {
+            self.order.push_back((now, fingerprint));
+        }
+    }
+
+    /// Whether an alert that started at `starts` is known to be over.
+    fn covers(&self, fingerprint: &str, starts: Timestamp) -> bool {
+        self.at.get(fingerprint).is_some_and(|end| starts < *end)
+    }
+}
+
 /// What dedup found.
 #[derive(Clone, Copy, Debug)]
 pub enum Found {
@@ -130,7 +158,13 @@ impl Cell {
         }
         let clock = self.learned.observe(&event.source, event.starts_at, self.now);
         match (event.status, known) {
-            (Status::Resolved, None) => Found::Resolved(None, Resolution::BeforeStart),
+            (Status::Resolved, None) => {
+                self.early_ends.remember(fingerprint, event.starts_at, self.now, window);
+                Found::Resolved(None, Resolution::BeforeStart)
+            }
+            (Status::Firing, None) if self.early_ends.covers(&fingerprint, event.starts_at) => {
+                Found::Repeat(None, Repeat::Late)
+            }
             (Status::Resolved, Some(place)) => self.on_resolved(place, event),
             (Status::Firing | Status::Change, None) => Found::Fresh(self.raise(event, spot, fingerprint, clock)),
             (Status::Firing | Status::Change, Some(place)) => self.on_known(place, event, spot, fingerprint, clock),

@@ -11,7 +11,7 @@ use super::lifecycle::Incident;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
-use crate::domain::incident::{IncidentState, TimelineKind};
+use crate::domain::incident::{IncidentState, Progress, TimelineKind};
 use crate::domain::severity::Severity;
 
 /// A tree of alerts, counted as it grows.
@@ -129,14 +129,43 @@ impl Cell {
 
     /// Makes `child` the root of a group of its own.
     pub fn detach(&mut self, child: Place) {
-        let Some(old) = self.alerts[child].parent else { return };
+        if let Some(group) = self.cut_off(child) {
+            self.consider(group);
+        }
+    }
+
+    /// As `detach`, but whether the group has earned to be an incident is not asked yet.
+    pub fn cut_off(&mut self, child: Place) -> Option<Place> {
+        let old = self.alerts[child].parent?;
         self.alerts[old].children.retain(|c| *c != child);
         let alert = &mut self.alerts[child];
         (alert.parent, alert.bond, alert.score) = (None, Bond::Evidence, 0);
         let from = self.alerts[child].group;
         let to = self.groups.insert(Group::of(child));
         self.move_subtree(child, from, to);
-        self.consider(to);
+        Some(to)
+    }
+
+    /// The incident whose inferred root is taken away goes on in the group of `heir`; without one it is closed.
+    pub fn inherit(&mut self, mut incident: Box<Incident>, from: Place, heir: Option<Place>, before: &[Place]) {
+        let id = incident.id;
+        let Some(heir) = heir.map(|h| self.alerts[h].group) else {
+            (incident.state, incident.progress) = (IncidentState::Closed, Progress::Closed);
+            incident.closed_at = Some(self.now);
+            self.by_incident.remove(&id);
+            self.tell_merged(from, *incident);
+            return;
+        };
+        self.by_incident.insert(id, heir);
+        self.groups[heir].incident = Some(incident);
+        for place in before.iter().filter(|p| self.alerts[**p].inferred.is_none()) {
+            if self.alerts[*place].group != heir {
+                let alert = self.alerts[*place].id;
+                self.moment.left.entry(id).or_default().insert(alert);
+            }
+            self.moment.alerts.insert(*place);
+        }
+        self.follow_state(heir);
     }
 
     /// An alert and everything below it.

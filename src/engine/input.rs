@@ -25,8 +25,8 @@ pub enum Input {
     Command(Command),
     /// Another topology is valid from here on.
     Topology { tenant: TenantId, version: u64, digest: Digest },
-    /// Another set of rules is valid from here on.
-    Policy { version: u64, digest: Digest, author: Box<str> },
+    /// Another set of rules is valid for a tenant from here on.
+    Policy { tenant: TenantId, version: u64, digest: Digest, author: Box<str> },
     /// How a notification went.
     Delivered(Delivered),
     /// Time passes.

@@ -5,19 +5,25 @@
 //! `correlate` (with `silent` and `upstream`), [`group`] (held or incident), `root_cause`, `lifecycle`.
 
 pub mod alert;
+pub mod calendar;
 mod cell;
 mod correlate;
 pub mod deadlines;
 pub mod dedup;
 pub mod effect;
+pub mod fields;
 pub mod fixed;
+pub mod flap;
 pub mod group;
 pub mod input;
 mod learn;
 mod lifecycle;
 mod lookup;
 mod mute;
+pub mod policy;
 mod root_cause;
+pub mod route;
+pub mod schedule;
 mod silent;
 pub mod slab;
 pub mod snapshot;
@@ -34,6 +40,7 @@ use deadlines::Due;
 use dedup::Found;
 use effect::Effect;
 use input::{Batch, Digest, Input};
+use policy::Policy;
 use slab::Place;
 use tuning::Tuning;
 use verdict::{Check, Decision, Hold, Stage, Verdict};
@@ -50,6 +57,7 @@ pub enum Loaded {
     #[default]
     Nothing,
     Topology(Arc<Topology>),
+    Policy(Arc<Policy>),
 }
 
 /// A tenant's topology.
@@ -60,6 +68,13 @@ struct Known {
     topology: Arc<Topology>,
 }
 
+/// A tenant's rules.
+#[derive(Clone, Debug)]
+struct Ruled {
+    digest: Digest,
+    policy: Arc<Policy>,
+}
+
 /// One partition: the tenants whose hash falls on it. The only writer of its outbox.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -67,13 +82,22 @@ pub struct Engine {
     now: Timestamp,
     tuning: Arc<Tuning>,
     topologies: BTreeMap<TenantId, Known>,
+    /// Tenants without rules of their own go by the built-in ones.
+    policies: BTreeMap<TenantId, Ruled>,
     cells: BTreeMap<TenantId, Cell>,
 }
 
 impl Engine {
     /// An engine that has seen nothing.
     pub fn empty(partition: u16, tuning: Arc<Tuning>) -> Self {
-        Self { partition, now: Timestamp(0), tuning, topologies: BTreeMap::new(), cells: BTreeMap::new() }
+        Self {
+            partition,
+            now: Timestamp(0),
+            tuning,
+            topologies: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            cells: BTreeMap::new(),
+        }
     }
 
     /// Applies one input. `stamp` is the record's; the engine's clock never goes back.
@@ -98,7 +122,16 @@ impl Engine {
                     effects.append(&mut cell.tell());
                 }
             }
-            Input::Policy { .. } | Input::Delivered(_) | Input::Tick => {}
+            Input::Policy { tenant, digest, .. } => {
+                if let Loaded::Policy(policy) = loaded {
+                    let ruled = Ruled { digest: digest.clone(), policy: policy.clone() };
+                    self.policies.insert(tenant.clone(), ruled);
+                    let cell = self.cell(tenant);
+                    cell.take_policy(policy);
+                    effects.append(&mut cell.tell());
+                }
+            }
+            Input::Delivered(_) | Input::Tick => {}
         }
         effects
     }
@@ -118,6 +151,11 @@ impl Engine {
         self.topologies.get(tenant).map(|known| known.topology.clone())
     }
 
+    /// The rules of a tenant: its own, else the built-in ones.
+    pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
+        self.policies.get(tenant).map_or_else(Policy::default_rules, |ruled| ruled.policy.clone())
+    }
+
     /// Alerts in memory.
     pub fn alerts(&self) -> usize {
         self.cells.values().map(|c| c.by_alert.len()).sum()
@@ -129,6 +167,7 @@ impl Engine {
             if let Some(known) = self.topologies.get(tenant) {
                 (cell.topology_version, cell.topology) = (known.version, known.topology.clone());
             }
+            cell.policy = self.policy(tenant);
             self.cells.insert(tenant.clone(), cell);
         }
         let cell = self.cells.get_mut(tenant).expect("just made");
@@ -200,6 +239,7 @@ impl Cell {
                 if let Some(by) = self.mute(place) {
                     return Verdict::Muted { alert: Some(self.alerts[place].id), by };
                 }
+                self.succeed_inferred(place);
                 let terms = self.evaluate(place);
                 self.consider(self.alerts[place].group);
                 self.place_verdict(place, terms)

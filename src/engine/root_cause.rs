@@ -13,7 +13,7 @@ use crate::domain::incident::{
 };
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
-use crate::domain::topology::CiIx;
+use crate::domain::topology::{CiIx, Edge};
 
 /// Candidates told.
 const CANDIDATES_MAX: usize = 10;
@@ -263,12 +263,20 @@ impl Cell {
                 found.insert(self.ci_ref(ci).name);
             }
             for edge in self.topology.effects(ci) {
-                if seen.len() < SERVICE_WALK_MAX && seen.insert(edge.ci) {
+                if seen.len() < SERVICE_WALK_MAX && !self.is_kept_up(*edge, &seen) && seen.insert(edge.ci) {
                     queue.push_back(edge.ci);
                 }
             }
         }
         found.into_iter().take(SERVICES_MAX).collect()
+    }
+
+    /// Whether a redundant partner that is not hit keeps the far end of an edge up.
+    fn is_kept_up(&self, edge: Edge, hit: &BTreeSet<CiIx>) -> bool {
+        let kind = self.topology.kind(edge.kind);
+        let partners = self.topology.causes(edge.ci).iter();
+        let mut partners = partners.filter(|e| self.topology.kind(e.kind).relation == kind.relation);
+        kind.pass_redundant < kind.pass && partners.any(|partner| !hit.contains(&partner.ci))
     }
 }
 

@@ -59,12 +59,49 @@ impl Cell {
             }
         }
         if let Some(suspect) = best {
+            if let Some(own) = self.own_alert(suspect.ci) {
+                for effect in suspect.effects {
+                    if !self.descends(own, effect) {
+                        self.attach(effect, own, Bond::Joint, 1000);
+                    }
+                }
+                return;
+            }
             let cause = self.infer(suspect.ci, suspect.began, inferred);
             for effect in suspect.effects {
                 self.attach(effect, cause, Bond::Evidence, 1000);
             }
             self.evaluate(cause);
         }
+    }
+
+    /// The alert that fires on a CI: then it is not silent.
+    fn own_alert(&self, ci: CiIx) -> Option<Place> {
+        self.recent_on(Spot::Ci(ci)).find(|p| {
+            let alert = &self.alerts[*p];
+            alert.is_firing() && alert.can_cause() && alert.muted_by.is_empty()
+        })
+    }
+
+    /// A fresh alert on a CI that was inferred as a cause takes its effects and its incident over.
+    pub fn succeed_inferred(&mut self, place: Place) {
+        let (spot, horizon) = (self.alerts[place].spot, self.tuning.horizon);
+        let inferred = self.recent_on(spot).find(|p| {
+            let alert = &self.alerts[*p];
+            alert.inferred.is_some() && !alert.children.is_empty() && self.now.since(alert.received) <= horizon
+        });
+        let Some(inferred) = inferred else { return };
+        let own = self.alerts[inferred].group;
+        let before = self.groups[own].members.clone();
+        if self.groups[own].root == inferred
+            && let Some(incident) = self.groups[own].incident.take()
+        {
+            self.inherit(incident, own, Some(place), &before);
+        }
+        for child in self.alerts[inferred].children.clone() {
+            self.attach(child, place, Bond::Joint, 1000);
+        }
+        self.dissolve(inferred);
     }
 
     /// Log-odds that `ci` failed in silence, from the alerts that voted for it around the onset of `place`.

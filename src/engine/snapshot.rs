@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::input::Digest;
+use super::policy::Policy;
 use super::tuning::Tuning;
-use super::{Engine, Known};
+use super::{Engine, Known, Ruled};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
@@ -23,6 +24,9 @@ struct Frozen<C> {
     now: Timestamp,
     /// Version and digest of each tenant's topology.
     topologies: BTreeMap<TenantId, (u64, Digest)>,
+    /// Version and digest of each tenant's own rules.
+    #[serde(default)]
+    policies: BTreeMap<TenantId, (u64, Digest)>,
     cells: C,
 }
 
@@ -35,30 +39,35 @@ pub enum SnapshotError {
     Unreadable(String),
     #[error("the snapshot's topology {0} is not there: restore it, or start from an older snapshot")]
     NoTopology(Box<str>),
+    #[error("the snapshot's rules {0} are not there: restore them, or start from an older snapshot")]
+    NoPolicy(Box<str>),
 }
 
 impl Engine {
-    /// The state as bytes. Topologies are not part of it: it names their versions.
+    /// The state as bytes. Topologies and rules are not part of it: it names their versions.
     pub fn freeze(&self) -> Vec<u8> {
         let topologies = self.topologies.iter().map(|(t, known)| (t.clone(), (known.version, known.digest.clone())));
+        let policies = self.policies.iter().map(|(t, r)| (t.clone(), (r.policy.version, r.digest.clone())));
         let frozen = Frozen {
             format: SNAPSHOT_FORMAT,
             partition: self.partition,
             now: self.now,
             topologies: topologies.collect(),
+            policies: policies.collect(),
             cells: &self.cells,
         };
         serde_json::to_vec(&frozen).expect("the engine's state has only text keys")
     }
 
-    /// The state back from bytes. `load` finds the topologies that it names.
+    /// The state back from bytes. `topology` and `rules` find what it names by version and digest.
     ///
     /// # Errors
-    /// When the format is newer than this program, the bytes are not a snapshot, or a topology is missing.
+    /// When the format is newer than this program, the bytes are not a snapshot, or a named text is missing.
     pub fn thaw(
         bytes: &[u8],
         tuning: Arc<Tuning>,
-        load: impl Fn(u64, &Digest) -> Option<Arc<Topology>>,
+        topology: impl Fn(u64, &Digest) -> Option<Arc<Topology>>,
+        rules: impl Fn(u64, &Digest) -> Option<Arc<Policy>>,
     ) -> Result<Self, SnapshotError> {
         #[derive(Deserialize)]
         struct Head {
@@ -74,11 +83,19 @@ impl Engine {
         (engine.now, engine.cells) = (frozen.now, frozen.cells);
         for (tenant, (version, digest)) in frozen.topologies {
             let missing = || SnapshotError::NoTopology(digest.0.as_ref().into());
-            let topology = load(version, &digest).ok_or_else(missing)?;
+            let topology = topology(version, &digest).ok_or_else(missing)?;
             engine.topologies.insert(tenant, Known { version, digest, topology });
+        }
+        for (tenant, (version, digest)) in frozen.policies {
+            let missing = || SnapshotError::NoPolicy(digest.0.as_ref().into());
+            let policy = rules(version, &digest).ok_or_else(missing)?;
+            engine.policies.insert(tenant, Ruled { digest, policy });
         }
         for (tenant, cell) in &mut engine.cells {
             cell.tuning = engine.tuning.clone();
+            if let Some(ruled) = engine.policies.get(tenant) {
+                cell.policy = ruled.policy.clone();
+            }
             if let Some(known) = engine.topologies.get(tenant) {
                 cell.topology = known.topology.clone();
             }
@@ -88,6 +105,11 @@ impl Engine {
 }
 
 impl Cell {
+    /// Another set of rules is valid from here on.
+    pub fn take_policy(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+    }
+
     /// Another topology is valid from here on: alerts find their CIs again by id.
     pub fn take_topology(&mut self, version: u64, topology: Arc<Topology>) {
         let old = std::mem::replace(&mut self.topology, topology);

@@ -27,7 +27,7 @@ fn play(storm: &str, most: usize, mut between: impl FnMut(usize, Engine) -> Engi
 
 fn restart(storm: &str, engine: &Engine) -> Engine {
     let topology = topology(storm);
-    Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| Some(topology.clone()))
+    Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| Some(topology.clone()), |_, _| None)
         .expect("a snapshot can be read")
 }
 
@@ -37,7 +37,7 @@ fn a_restart_before_any_event_changes_nothing() {
         let topology = topology(storm);
         let (calm, end) = play(storm, 1500, |_, engine| engine);
         let (restarted, end_restarted) = play(storm, 1500, |_, engine| {
-            Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| Some(topology.clone()))
+            Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| Some(topology.clone()), |_, _| None)
                 .expect("readable")
         });
         assert!(bytes(&calm) == bytes(&restarted), "{storm}: effects differ after restarts");

@@ -171,7 +171,8 @@ fn play(steps: &[Step], until: Timestamp, restart: bool) -> Vec<Effect> {
     for (i, step) in steps.iter().enumerate() {
         if restart && i == steps.len() / 2 {
             let topology = engine.topology(&tenant());
-            engine = Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| topology.clone()).unwrap();
+            engine = Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| topology.clone(), |_, _| None)
+                .unwrap();
         }
         let loaded = step.topology.clone().map_or(Loaded::Nothing, Loaded::Topology);
         let told = engine.step(step.at, &step.input, loaded);

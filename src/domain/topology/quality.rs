@@ -218,3 +218,61 @@ impl<'t> Tarjan<'t> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use petgraph::algo::tarjan_scc;
+    use petgraph::graph::{DiGraph, NodeIndex};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::topology::testing::topology;
+
+    proptest! {
+        #[test]
+        fn cycles_are_those_a_graph_library_finds(edges in prop::collection::vec((0u32..25, 0u32..25), 0..60)) {
+            let relations: Vec<_> = edges.iter().map(|(a, b)| (*a, *b, "hard")).collect();
+            let mut graph = DiGraph::<(), ()>::new();
+            for _ in 0..25 {
+                graph.add_node(());
+            }
+            for (a, b) in &edges {
+                graph.update_edge(NodeIndex::new(*a as usize), NodeIndex::new(*b as usize), ());
+            }
+            let mut oracle: Vec<Vec<String>> = tarjan_scc(&graph)
+                .into_iter()
+                .filter(|members| members.len() > 1)
+                .map(|members| {
+                    let mut numbers: Vec<usize> = members.iter().map(|n| n.index()).collect();
+                    numbers.sort_unstable();
+                    numbers.iter().take(MEMBERS_SHOWN).map(|n| format!("c{n}")).collect()
+                })
+                .collect();
+            oracle.sort();
+            let mut ours: Vec<Vec<String>> = cycles(&topology(25, &relations))
+                .into_iter()
+                .map(|cycle| cycle.cis.iter().map(ToString::to_string).collect())
+                .collect();
+            ours.sort();
+            prop_assert_eq!(ours, oracle);
+        }
+    }
+
+    #[test]
+    fn only_cycles_of_peers_are_expected() {
+        let made = topology(5, &[(0, 1, "peers"), (2, 3, "hard"), (3, 2, "hard")]);
+        let quality = Quality::of(&made);
+        assert_eq!((quality.cycles.count, quality.cycles_unexpected), (2, 1));
+        assert!(quality.cycles.first[0].expected && !quality.cycles.first[1].expected);
+        assert_eq!(quality.orphans.first, [CiId::from("c4")]);
+        assert_eq!(quality.without_key.count, 5);
+        assert_eq!(quality.without_owner.get("thing"), Some(&5));
+        assert_eq!(quality.unknown_classes.get("thing"), Some(&5));
+    }
+
+    #[test]
+    fn a_long_chain_does_not_need_a_deep_stack() {
+        let relations: Vec<_> = (0..50_000).map(|n| (n, n + 1, "hard")).collect();
+        assert!(cycles(&topology(50_001, &relations)).is_empty());
+    }
+}

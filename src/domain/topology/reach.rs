@@ -250,14 +250,17 @@ impl<'t> Walk<'t> {
         let Some(group) = self.topology.group(edge.ci, edge.group) else {
             return Some(step.onward(edge.ci, kind, state, kind.when_alone()));
         };
-        if state == ReachState::Hard {
-            let failed = self.failed.entry((edge.ci, edge.group)).or_default();
-            *failed += 1;
-            if group.falls_at(*failed) {
-                return Some(step.onward(edge.ci, kind, ReachState::Hard, kind.when_alone()));
+        let falls = match step.state {
+            ReachState::Hard => {
+                let failed = self.failed.entry((edge.ci, edge.group)).or_default();
+                *failed += 1;
+                group.falls_at(*failed)
             }
-        } else if state == ReachState::Soft && group.falls_at(1) {
-            return Some(step.onward(edge.ci, kind, ReachState::Soft, kind.when_alone()));
+            ReachState::Soft => group.falls_at(1),
+            ReachState::Redundant | ReachState::Visibility => false,
+        };
+        if falls {
+            return Some(step.onward(edge.ci, kind, state, kind.when_alone()));
         }
         Some(step.onward(edge.ci, kind, ReachState::Redundant, kind.when_spared()))
     }
@@ -283,5 +286,129 @@ fn state_of(mode: Mode) -> ReachState {
         Mode::Hard => ReachState::Hard,
         Mode::Soft => ReachState::Soft,
         Mode::Visibility => ReachState::Visibility,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use petgraph::algo::dijkstra;
+    use petgraph::graph::{DiGraph, NodeIndex};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::topology::testing::topology;
+
+    const WIDE: Limits = Limits { hops_max: 255, reached_max: 10_000, edges_max: 1_000_000, attenuation_min_pm: 1 };
+
+    fn states(reach: &Reach) -> BTreeMap<u32, ReachState> {
+        reach.reached.iter().map(|r| (r.ci.0, r.state)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn certain_edges_reach_what_a_graph_library_reaches(
+            edges in prop::collection::vec((0u32..30, 0u32..30), 0..90),
+            from in 0u32..30,
+        ) {
+            let relations: Vec<_> = edges.iter().map(|(a, b)| (*a, *b, "hard")).collect();
+            let made = topology(30, &relations);
+            for (turned, reach) in
+                [(false, made.impact(CiIx(from), &WIDE)), (true, made.causes_of(CiIx(from), &WIDE))]
+            {
+                let mut graph = DiGraph::<(), ()>::new();
+                for _ in 0..30 {
+                    graph.add_node(());
+                }
+                for (a, b) in &edges {
+                    let (a, b) = if turned { (b, a) } else { (a, b) };
+                    graph.update_edge(NodeIndex::new(*a as usize), NodeIndex::new(*b as usize), ());
+                }
+                let mut oracle: BTreeMap<u32, u8> = dijkstra(&graph, NodeIndex::new(from as usize), None, |_| 1u8)
+                    .into_iter()
+                    .map(|(node, hops)| (node.index() as u32, hops))
+                    .collect();
+                oracle.remove(&from);
+                let ours: BTreeMap<u32, u8> = reach.reached.iter().map(|r| (r.ci.0, r.hops)).collect();
+                prop_assert_eq!(ours, oracle);
+                prop_assert!(!reach.truncated);
+            }
+        }
+
+        #[test]
+        fn what_fails_is_the_closure_over_redundancy(
+            edges in prop::collection::btree_set((0u32..20, 0u32..20, prop::bool::ANY), 0..70),
+            from in 0u32..20,
+        ) {
+            let relations: Vec<_> = edges
+                .iter()
+                .filter(|(a, b, _)| a != b)
+                .map(|(a, b, pair)| (*a, *b, if *pair { "pair" } else { "hard" }))
+                .collect();
+            let made = topology(20, &relations);
+            let mut failed = BTreeSet::from([from]);
+            loop {
+                let next: Vec<u32> = (0..20)
+                    .filter(|ci| !failed.contains(ci))
+                    .filter(|ci| {
+                        let feeds: Vec<u32> = relations.iter().filter(|r| r.1 == *ci && r.2 == "pair").map(|r| r.0).collect();
+                        let hard = relations.iter().any(|r| r.1 == *ci && r.2 == "hard" && failed.contains(&r.0));
+                        hard || (!feeds.is_empty() && feeds.iter().all(|f| failed.contains(f)))
+                    })
+                    .collect();
+                if next.is_empty() {
+                    break;
+                }
+                failed.extend(next);
+            }
+            failed.remove(&from);
+            let reach = made.impact(CiIx(from), &WIDE);
+            let ours: BTreeSet<u32> =
+                reach.reached.iter().filter(|r| r.state == ReachState::Hard).map(|r| r.ci.0).collect();
+            prop_assert_eq!(ours, failed);
+        }
+
+        #[test]
+        fn limits_hold_and_say_so(edges in prop::collection::vec((0u32..40, 0u32..40), 60..160)) {
+            let relations: Vec<_> = edges.iter().map(|(a, b)| (*a, *b, "hard")).collect();
+            let made = topology(40, &relations);
+            let all = made.impact(CiIx(0), &WIDE).reached.len();
+            let tight = made.impact(CiIx(0), &Limits { reached_max: 5, ..WIDE });
+            prop_assert!(tight.reached.len() <= 5);
+            prop_assert_eq!(tight.truncated, all > 5);
+            let near = made.impact(CiIx(0), &Limits { hops_max: 1, ..WIDE });
+            prop_assert!(near.reached.iter().all(|r| r.hops == 1));
+        }
+    }
+
+    #[test]
+    fn states_follow_the_weakest_edge() {
+        // 0 feeds 1 and 2; both feed 3; 3 carries 4 softly; 4 carries 5; 6 watches 7; 0 feeds 6.
+        let made = topology(
+            8,
+            &[
+                (0, 1, "hard"),
+                (0, 2, "hard"),
+                (1, 3, "pair"),
+                (2, 3, "pair"),
+                (3, 4, "soft"),
+                (4, 5, "hard"),
+                (6, 7, "sees"),
+                (0, 6, "hard"),
+            ],
+        );
+        use ReachState::{Hard, Redundant, Soft, Visibility};
+        let all = states(&made.impact(CiIx(0), &WIDE));
+        assert_eq!(
+            all,
+            BTreeMap::from([(1, Hard), (2, Hard), (3, Hard), (4, Soft), (5, Soft), (6, Hard), (7, Visibility)])
+        );
+        let one = states(&made.impact(CiIx(1), &WIDE));
+        assert_eq!(one, BTreeMap::from([(3, Redundant), (4, Redundant), (5, Redundant)]));
+        let up = states(&made.causes_of(CiIx(7), &WIDE));
+        assert_eq!(up, BTreeMap::from([(0, Visibility), (6, Visibility)]));
+        let last = made.impact(CiIx(0), &WIDE).reached.into_iter().find(|r| r.ci == CiIx(5)).expect("reached");
+        assert_eq!((last.hops, last.delay_typ), (4, Span::secs(4)));
     }
 }

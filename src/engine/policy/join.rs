@@ -1,0 +1,201 @@
+//! Several rule files to one policy: lists are joined, names looked up, what must be there is checked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Policy;
+use super::index::Index;
+use super::kinds::Route;
+use super::matching::Match;
+use super::place::{LineColumn, RuleError, RuleFile, RuleName};
+use super::read::{self, Sections};
+use super::rule::{Rule, Rules};
+use crate::domain::ids::RuleId;
+use crate::engine::calendar::Calendar;
+use crate::engine::schedule::Schedule;
+
+/// The most files of one set, and rules of one set.
+const FILES_MAX: usize = 200;
+const RULES_MAX: usize = 10_000;
+/// The most trust.
+const TRUST_MAX: u8 = 9;
+
+/// Compiles a set of rules.
+pub fn join(version: u64, files: &[RuleFile]) -> Result<Policy, Vec<RuleError>> {
+    let mut files: Vec<&RuleFile> = files.iter().collect();
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut joining = Joining { files: files.iter().map(|f| f.name.clone()).collect(), ..Joining::default() };
+    if let Some(first) = files.get(FILES_MAX) {
+        let (file, at) = (first.name.clone(), LineColumn::default());
+        let what = format!("more than {FILES_MAX} rule files");
+        return Err(vec![RuleError { file, at, what, remedy: "join some".into() }]);
+    }
+    for (number, file) in files.iter().enumerate() {
+        let sections = read::read(file, &mut joining.errors);
+        joining.add(number, sections);
+    }
+    joining.resolve_schedules();
+    joining.check_routes();
+    if joining.seen.len() > RULES_MAX {
+        joining.error(0, LineColumn::default(), format!("more than {RULES_MAX} rules"), "remove some");
+    }
+    if joining.errors.is_empty() {
+        return Ok(joining.into_policy(version));
+    }
+    joining.errors.sort();
+    joining.errors.dedup();
+    Err(joining.errors)
+}
+
+#[derive(Default)]
+struct Joining {
+    files: Vec<String>,
+    errors: Vec<RuleError>,
+    seen: BTreeMap<RuleId, RuleName>,
+    calendars: BTreeMap<Box<str>, Arc<Calendar>>,
+    all: Sections,
+}
+
+impl Joining {
+    fn error(&mut self, file: usize, at: LineColumn, what: String, remedy: &str) {
+        let file = self.files.get(file).cloned().unwrap_or_default();
+        self.errors.push(RuleError { file, at, what, remedy: remedy.into() });
+    }
+
+    fn add(&mut self, file: usize, mut sections: Sections) {
+        let start = LineColumn { line: 1, column: 1 };
+        if sections.settings.is_some() && self.all.settings.is_some() {
+            self.error(file, start, "`settings` stands in an earlier file, too".into(), "keep one of them");
+        }
+        if sections.priority.is_some() && self.all.priority.is_some() {
+            self.error(file, start, "`priority` stands in an earlier file, too".into(), "keep one of them");
+        }
+        self.all.settings = sections.settings.take().or(self.all.settings.take());
+        self.all.priority = sections.priority.take().or(self.all.priority.take());
+        for (name, calendar) in std::mem::take(&mut sections.calendars) {
+            if self.calendars.insert(name.clone(), Arc::new(calendar)).is_some() {
+                self.error(file, start, format!("calendar {name:?} stands in an earlier file, too"), "rename one");
+            }
+        }
+        for (source, trust) in std::mem::take(&mut sections.trust) {
+            if trust > TRUST_MAX {
+                self.error(file, start, format!("trust of {source} is {trust}"), "write 0 to 9");
+            }
+            self.all.trust.insert(source, trust);
+        }
+        self.named(file, &mut sections.dedup, Rule::name_mut);
+        self.all.dedup.append(&mut sections.dedup);
+        self.named(file, &mut sections.enrich, Rule::name_mut);
+        self.all.enrich.append(&mut sections.enrich);
+        self.named(file, &mut sections.adjust, Rule::name_mut);
+        self.all.adjust.append(&mut sections.adjust);
+        self.named(file, &mut sections.mute, Rule::name_mut);
+        self.all.mute.append(&mut sections.mute);
+        self.named(file, &mut sections.maintenance, Rule::name_mut);
+        self.all.maintenance.append(&mut sections.maintenance);
+        self.named(file, &mut sections.inhibit, |rule| &mut rule.id);
+        self.all.inhibit.append(&mut sections.inhibit);
+        self.named(file, &mut sections.group, Rule::name_mut);
+        self.all.group.append(&mut sections.group);
+        self.named(file, &mut sections.correlate, |rule| &mut rule.id);
+        self.all.correlate.append(&mut sections.correlate);
+        self.named(file, &mut sections.promote, Rule::name_mut);
+        self.all.promote.append(&mut sections.promote);
+        self.named(file, &mut sections.key_periods, |period| &mut period.id);
+        self.all.key_periods.append(&mut sections.key_periods);
+        self.named(file, &mut sections.routes, Rule::name_mut);
+        self.all.routes.append(&mut sections.routes);
+    }
+
+    /// Notes in which file the rules stand, and that no two have one id.
+    fn named<T>(&mut self, file: usize, rules: &mut [T], name: fn(&mut T) -> &mut RuleName) {
+        for rule in rules {
+            let name = name(rule);
+            name.file = file;
+            if let Some(first) = self.seen.insert(name.id.clone(), name.clone()) {
+                let earlier = format!("{}:{}", self.files[first.file], first.at.line);
+                let (at, what) = (name.at, format!("rule id {} is taken by {earlier}", name.id));
+                self.error(file, at, what, "rename one of them: ids are unique in the whole set");
+            }
+        }
+    }
+
+    fn resolve_schedules(&mut self) {
+        let all = &mut self.all;
+        let schedules: Vec<(&RuleName, &mut Schedule)> = (all.mute.iter_mut())
+            .filter_map(|rule| Some((&rule.id, rule.during.as_mut()?)))
+            .chain(all.maintenance.iter_mut().map(|window| (&window.id, &mut window.schedule)))
+            .chain(all.key_periods.iter_mut().map(|period| (&period.id, &mut period.schedule)))
+            .chain(all.routes.iter_mut().filter_map(|route| Some((&route.id, route.during.as_mut()?))))
+            .collect();
+        let mut unknown = Vec::new();
+        for (name, schedule) in schedules {
+            if let Err(calendar) = schedule.resolve(&self.calendars) {
+                unknown.push((name.file, name.at, format!("rule {}: there is no calendar {calendar:?}", name.id)));
+            }
+        }
+        for (file, at, what) in unknown {
+            self.error(file, at, what, "define it under `calendars`");
+        }
+    }
+
+    fn check_routes(&mut self) {
+        let silent: Vec<RuleName> = (self.all.routes.iter())
+            .filter(|route| route.receivers.is_empty() && !route.observe_only)
+            .map(|route| route.id.clone())
+            .collect();
+        for name in silent {
+            let what = format!("route {} has no receiver", name.id);
+            self.error(name.file, name.at, what, "name one, or write observe_only: true");
+        }
+        if self.all.routes.iter().any(Route::takes_everything) {
+            return;
+        }
+        // A fallback that could not be read is told as that error only.
+        let last = self.all.routes.last().map(|route| (route.id.file, route.id.at));
+        let (file, at) = last.unwrap_or_default();
+        let remedy = "add a last route without `match`, for example { id: fallback, receivers: [default] }";
+        self.error(file, at, "no fallback route: some incidents would reach nobody".into(), remedy);
+    }
+
+    fn into_policy(self, version: u64) -> Policy {
+        let all = self.all;
+        let sides: Vec<&Match> = all.inhibit.iter().flat_map(|rule| [&rule.source, &rule.target]).collect();
+        let inhibit_index = Index::of(sides.into_iter().map(|m| &m.0));
+        let correlate_steps: Vec<(usize, usize)> = (all.correlate.iter().enumerate())
+            .flat_map(|(rule, r)| (0..r.conditions.len()).map(move |condition| (rule, condition)))
+            .collect();
+        let correlate_index =
+            Index::of(correlate_steps.iter().map(|(rule, n)| &all.correlate[*rule].conditions[*n].matches.0));
+        Policy {
+            version,
+            settings: all.settings.unwrap_or_default(),
+            priorities: all.priority.unwrap_or_default(),
+            dedup: Rules::of(all.dedup),
+            enrich: Rules::of(all.enrich),
+            adjust: Rules::of(all.adjust),
+            mute: Rules::of(all.mute),
+            maintenance: Rules::of(all.maintenance),
+            group: Rules::of(all.group),
+            promote: Rules::of(all.promote),
+            routes: Rules::of(all.routes),
+            inhibit: all.inhibit,
+            inhibit_index,
+            correlate: all.correlate,
+            correlate_steps,
+            correlate_index,
+            key_periods: all.key_periods,
+            trust: all.trust,
+            files: self.files,
+        }
+    }
+}
+
+impl Route {
+    /// Whether it takes every incident at any time and tells somebody.
+    pub fn takes_everything(&self) -> bool {
+        let Match(matchers) = &self.matches;
+        let all = matchers.0.is_empty() || matchers.0.iter().any(Vec::is_empty);
+        all && self.when.is_none() && self.during.is_none() && !self.receivers.is_empty() && !self.observe_only
+    }
+}

@@ -1,0 +1,326 @@
+//! The simpler kinds of rules, as files write them and as stages use them.
+
+use serde::{Deserialize, Deserializer};
+
+use super::expression::Expression;
+use super::matching::Match;
+use super::place::RuleName;
+use super::rule::rule;
+use super::settings::bounded;
+use super::spans;
+use crate::domain::ids::{CiId, ReceiverId};
+use crate::domain::severity::Severity;
+use crate::domain::time::Span;
+use crate::engine::fields;
+use crate::engine::schedule::Schedule;
+
+/// The longest delay of a route.
+const DELAY_MAX: Span = Span::secs(3600);
+/// The shortest repeat interval of a route.
+const REPEAT_MIN: Span = Span::secs(30);
+
+/// Which labels, beside source, name and object, tell two alerts of a source apart.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DedupRule {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    #[serde(default)]
+    pub when: Option<Expression>,
+    /// Keys of labels; none: no label is identity.
+    #[serde(default)]
+    pub labels: Vec<Box<str>>,
+    /// How long an event id is remembered, 1m to 24h.
+    #[serde(default, deserialize_with = "dedup_window")]
+    pub window: Option<Span>,
+}
+rule!(DedupRule, "dedup", first_wins: true);
+
+/// Sets or shifts the severity of an alert.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdjustRule {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    #[serde(default)]
+    pub when: Option<Expression>,
+    pub severity: Adjustment,
+}
+rule!(AdjustRule, "adjust", first_wins: true);
+
+/// The change of a severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Adjustment {
+    To(Severity),
+    /// Steps up (or down, when negative), between warning and critical.
+    By(i8),
+}
+
+impl TryFrom<String> for Adjustment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if let Some(severity) = Severity::parse(&text).filter(|s| *s != Severity::Cleared) {
+            return Ok(Self::To(severity));
+        }
+        match text.parse::<i8>() {
+            Ok(steps @ (-4..=-1 | 1..=4)) if text.starts_with(['+', '-']) => Ok(Self::By(steps)),
+            _ => Err(format!(
+                "{text:?} is no change of severity; write critical, major, minor, warning, \"+1\" or \"-1\""
+            )),
+        }
+    }
+}
+
+impl Adjustment {
+    /// The severity after the change.
+    pub fn of(self, severity: Severity) -> Severity {
+        match self {
+            Self::To(to) => to,
+            Self::By(steps) => {
+                let rank = (severity.rank() as i8).saturating_add(steps);
+                let (low, high) = (Severity::Warning.rank() as i8, Severity::Critical.rank() as i8);
+                Severity::ALL[rank.clamp(low, high) as usize]
+            }
+        }
+    }
+}
+
+/// How much is muted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MuteEffect {
+    /// The alert joins incidents as ever; it only tells nobody.
+    Notice,
+    /// The alert is recorded and marked; it takes no part in incidents.
+    Keep,
+    /// The event is counted and forgotten.
+    Drop,
+}
+
+/// Mutes what matches, always or by a schedule.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MuteRule {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    #[serde(default)]
+    pub when: Option<Expression>,
+    #[serde(default = "keep")]
+    pub effect: MuteEffect,
+    #[serde(default)]
+    pub during: Option<Schedule>,
+}
+rule!(MuteRule, "mute", first_wins: false);
+
+/// Planned work: mutes matching alerts, or those of CIs below others, at given times.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaintenanceWindow {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    #[serde(default)]
+    pub when: Option<Expression>,
+    /// CIs whose whole subtree is meant; none: wherever it is.
+    #[serde(default)]
+    pub subtree: Vec<CiId>,
+    pub schedule: Schedule,
+    #[serde(default = "keep")]
+    pub effect: MuteEffect,
+}
+rule!(MaintenanceWindow, "maintenance", first_wins: false);
+
+const fn keep() -> MuteEffect {
+    MuteEffect::Keep
+}
+
+/// A kind of alert that explains another: while a source alert is active, targets tell nobody.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InhibitRule {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    pub source: Match,
+    pub target: Match,
+    /// Fields that must be equal on both sides; a missing one is empty.
+    #[serde(default, deserialize_with = "field_names")]
+    pub equal: Vec<Box<str>>,
+    /// Only while the source alert was heard of within this time.
+    #[serde(default, deserialize_with = "spans::maybe")]
+    pub recent: Option<Span>,
+}
+
+/// Joins alerts without topology that agree in some fields.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRule {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    #[serde(default)]
+    pub when: Option<Expression>,
+    /// 1 to 5 fields.
+    #[serde(deserialize_with = "grouped_by")]
+    pub by: Vec<Box<str>>,
+    /// 1m to 24h.
+    #[serde(deserialize_with = "group_window")]
+    pub window: Span,
+    /// From when the window counts.
+    #[serde(default)]
+    pub counts_from: WindowStart,
+    /// An alert with an empty field is never joined (otherwise empty equals empty).
+    #[serde(default)]
+    pub strict: bool,
+}
+rule!(GroupRule, "group", first_wins: true);
+
+/// From when a grouping window counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowStart {
+    /// The first alert: the window is fixed.
+    #[default]
+    First,
+    /// The last alert: the window slides.
+    Last,
+}
+
+/// When a held alert becomes an incident of its own.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteRule {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    #[serde(default)]
+    pub when: Option<Expression>,
+    pub after: Promotion,
+}
+rule!(PromoteRule, "promote", first_wins: true);
+
+/// How long an alert is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Promotion {
+    /// It opens an incident when it has fired for so long; 0 = at once.
+    After(Span),
+    /// It waits for other evidence.
+    Never,
+}
+
+impl TryFrom<String> for Promotion {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "never" => Ok(Self::Never),
+            "now" => Ok(Self::After(Span::secs(0))),
+            _ => spans::parse(&text).map(Self::After).ok_or_else(|| {
+                format!("{text:?} is no time to hold an alert; write now, never or a length such as 5m")
+            }),
+        }
+    }
+}
+
+/// Which receivers hear of an incident.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    #[serde(default, rename = "match")]
+    pub matches: Match,
+    #[serde(default)]
+    pub when: Option<Expression>,
+    pub receivers: Vec<ReceiverId>,
+    /// Later routes are looked at, too.
+    #[serde(default, rename = "continue")]
+    pub goes_on: bool,
+    /// 0 to 1h: an incident that recovers within it tells nobody.
+    #[serde(default, deserialize_with = "delay")]
+    pub delay: Span,
+    /// Tell again at this interval while the incident is open, 30s to 7d.
+    #[serde(default, deserialize_with = "repeat")]
+    pub repeat: Option<Span>,
+    /// Decide and record, but tell nobody.
+    #[serde(default)]
+    pub observe_only: bool,
+    /// Only at these times.
+    #[serde(default)]
+    pub during: Option<Schedule>,
+}
+rule!(Route, "routes", first_wins: true, fn goes_on(&self) -> bool {
+    self.goes_on || self.during.is_some()
+});
+
+/// A time in which everything counts more (重保).
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyPeriod {
+    pub id: RuleName,
+    #[serde(default)]
+    pub note: String,
+    pub schedule: Schedule,
+}
+
+fn known<E: serde::de::Error>(names: Vec<Box<str>>) -> Result<Vec<Box<str>>, E> {
+    match names.iter().find(|name| !fields::is_known(name)) {
+        Some(name) => Err(E::custom(format!(
+            "unknown field {name:?}; known: {}, labels.*, annotations.*, object.*",
+            fields::NAMES.join(", ")
+        ))),
+        None => Ok(names),
+    }
+}
+
+/// Names of known fields, at most 16.
+pub fn field_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>, D::Error> {
+    let names = Vec::<Box<str>>::deserialize(deserializer)?;
+    if names.len() > 16 {
+        return Err(serde::de::Error::custom("more than 16 fields; name fewer"));
+    }
+    known(names)
+}
+
+fn grouped_by<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>, D::Error> {
+    let names = field_names(deserializer)?;
+    if (1..=5).contains(&names.len()) {
+        return Ok(names);
+    }
+    Err(serde::de::Error::custom("a grouping is by 1 to 5 fields; correct the list"))
+}
+
+fn dedup_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    bounded(deserializer, Span::mins(1), Span::hours(24)).map(Some)
+}
+
+fn group_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    bounded(deserializer, Span::mins(1), Span::hours(24))
+}
+
+fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
+    bounded(deserializer, Span::secs(0), DELAY_MAX)
+}
+
+fn repeat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    bounded(deserializer, REPEAT_MIN, Span::hours(7 * 24)).map(Some)
+}

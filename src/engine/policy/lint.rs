@@ -1,0 +1,147 @@
+//! Rules that are allowed but probably not meant: unreachable, duplicate, contradictory, risky.
+
+use super::Policy;
+use super::kinds::InhibitRule;
+use super::matching::Match;
+use super::place::{Lint, LintKind, RuleName};
+use super::rule::{Rule, Rules};
+use crate::domain::matcher::{Matcher, MatcherText, Op};
+use crate::domain::severity::Severity;
+
+/// All lints, in the order of files and lines.
+pub fn lint(policy: &Policy) -> Vec<Lint> {
+    let mut lints = Vec::new();
+    let mut tell = |kind, name: &RuleName, what: String| {
+        let file = policy.file_of(name).to_owned();
+        lints.push(Lint { kind, file, at: name.at, rule: name.id.clone(), what });
+    };
+    section(&policy.dedup, &mut tell);
+    section(&policy.enrich, &mut tell);
+    section(&policy.adjust, &mut tell);
+    section(&policy.mute, &mut tell);
+    section(&policy.maintenance, &mut tell);
+    section(&policy.group, &mut tell);
+    section(&policy.promote, &mut tell);
+    section(&policy.routes, &mut tell);
+    for rule in &policy.inhibit {
+        inhibition(rule, &mut tell);
+    }
+    for rule in &policy.correlate {
+        for condition in &rule.conditions {
+            impossible(&rule.id, &condition.matches, &mut tell);
+        }
+    }
+    lints.sort();
+    lints
+}
+
+type Tell<'a> = dyn FnMut(LintKind, &RuleName, String) + 'a;
+
+fn section<T: Rule + PartialEq>(rules: &Rules<T>, tell: &mut Tell<'_>) {
+    for (number, rule) in rules.all().iter().enumerate() {
+        impossible(rule.name(), rule.matches(), tell);
+        let before = &rules.all()[..number];
+        let shadow = before
+            .iter()
+            .find(|b| T::FIRST_WINS && !b.goes_on() && b.when().is_none() && covers(b.matches(), rule.matches()));
+        if let Some(shadow) = shadow {
+            let what =
+                format!("never applies: {} before it takes everything it matches; put it first", shadow.name().id);
+            tell(LintKind::Unreachable, rule.name(), what);
+        } else if let Some(twin) = before.iter().find(|b| b.matches() == rule.matches() && b.when() == rule.when())
+            && T::FIRST_WINS
+        {
+            let what = format!("has the same condition as {}; join them", twin.name().id);
+            tell(LintKind::Duplicate, rule.name(), what);
+        }
+    }
+}
+
+/// Whether the first condition holds wherever the second does, as far as their texts tell.
+fn covers(first: &Match, second: &Match) -> bool {
+    let wide = &first.0.0;
+    let narrow = &second.0.0;
+    if wide.is_empty() {
+        return true;
+    }
+    !narrow.is_empty() && narrow.iter().all(|group| wide.iter().any(|w| w.iter().all(|m| implied(m, group))))
+}
+
+/// Whether a group of tests includes what the matcher asks.
+fn implied(matcher: &Matcher, group: &[Matcher]) -> bool {
+    group.iter().any(|g| {
+        let (want, have) = (matcher.text(), g.text());
+        if want == have {
+            return true;
+        }
+        if want.field != have.field || want.not || have.not {
+            return false;
+        }
+        match (want.op, have.op) {
+            (Op::In, Op::Is) => want.value.split('|').any(|value| value == have.value),
+            (Op::In, Op::In) => have.value.split('|').all(|h| want.value.split('|').any(|w| w == h)),
+            (Op::Ge, Op::Ge | Op::Gt | Op::Is) => at_least(&have.value, &want.value),
+            _ => false,
+        }
+    })
+}
+
+fn number(text: &str) -> Option<f64> {
+    Severity::parse(text).map(|s| f64::from(s.rank())).or_else(|| text.parse().ok())
+}
+
+fn at_least(have: &str, want: &str) -> bool {
+    number(have).zip(number(want)).is_some_and(|(have, want)| have >= want)
+}
+
+/// Tells when every group of a condition contradicts itself.
+fn impossible(name: &RuleName, Match(matchers): &Match, tell: &mut Tell<'_>) {
+    if matchers.0.is_empty() || !matchers.0.iter().all(|group| contradiction(group).is_some()) {
+        return;
+    }
+    if let Some((a, b)) = matchers.0.first().and_then(|group| contradiction(group)) {
+        let what = format!(
+            "never applies: {} cannot be {:?} and {:?} at once",
+            a.field(),
+            a.text().value.as_str(),
+            b.text().value.as_str()
+        );
+        tell(LintKind::Contradictory, name, what);
+    }
+}
+
+/// Two tests of a group that cannot both hold.
+fn contradiction(group: &[Matcher]) -> Option<(&Matcher, &Matcher)> {
+    let clash = |a: &Matcher, b: &Matcher| excludes(a.text(), b.text()) || excludes(b.text(), a.text());
+    group.iter().enumerate().find_map(|(n, a)| group[n + 1..].iter().find(|b| clash(a, b)).map(|b| (a, b)))
+}
+
+/// Whether two tests of one field cannot both hold.
+fn excludes(a: &MatcherText, b: &MatcherText) -> bool {
+    if a.field != b.field || a.not {
+        return false;
+    }
+    match (a.op, b.op) {
+        (Op::Is, Op::Is) => (a.value != b.value) != b.not,
+        (Op::Is, Op::In) => b.value.split('|').any(|value| value == a.value) == b.not,
+        (Op::Is, Op::Ge) if !b.not => number(&a.value).zip(number(&b.value)).is_some_and(|(a, b)| a < b),
+        (Op::Is, Op::Le) if !b.not => number(&a.value).zip(number(&b.value)).is_some_and(|(a, b)| a > b),
+        (Op::Ge, Op::Le) if !b.not => number(&a.value).zip(number(&b.value)).is_some_and(|(a, b)| a > b),
+        (Op::Ge | Op::Gt, Op::Lt) | (Op::Gt, Op::Le) if !b.not => {
+            number(&a.value).zip(number(&b.value)).is_some_and(|(a, b)| a >= b)
+        }
+        _ => false,
+    }
+}
+
+fn inhibition(rule: &InhibitRule, tell: &mut Tell<'_>) {
+    impossible(&rule.id, &rule.source, tell);
+    impossible(&rule.id, &rule.target, tell);
+    let Match(source) = &rule.source;
+    if source.0.is_empty() {
+        tell(LintKind::Risky, &rule.id, "any alert inhibits its targets; say which ones under `source`".into());
+    } else if rule.equal.is_empty() {
+        let what = "one source alert inhibits its targets everywhere; name fields under `equal`";
+        tell(LintKind::Risky, &rule.id, what.into());
+    }
+}

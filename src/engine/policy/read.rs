@@ -1,0 +1,121 @@
+//! Rule files: text to rules, with every error and its place.
+//!
+//! A typed reader stops at the first error. To find the others, the lines of the faulty item are blanked and the
+//! file is read again, until nothing is wrong.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::enriching::EnrichRule;
+use super::kinds::{
+    AdjustRule, DedupRule, GroupRule, InhibitRule, KeyPeriod, MaintenanceWindow, MuteRule, PromoteRule, Route,
+};
+use super::patterns::PatternRule;
+use super::place::{LineColumn, RuleError, RuleFile};
+use super::priorities::Priorities;
+use super::settings::Settings;
+use crate::domain::ids::SourceId;
+use crate::engine::calendar::Calendar;
+
+/// The largest rule file, in bytes.
+pub const FILE_BYTES_MAX: usize = 1_048_576;
+/// The most errors told of one file.
+const ERRORS_MAX: usize = 100;
+const ANCHORS_MAX: usize = 100;
+
+/// One file's sections. All may be left out; lists of several files are joined in the order of the files' names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sections {
+    pub settings: Option<Settings>,
+    pub calendars: BTreeMap<Box<str>, Calendar>,
+    /// How far a source may keep alerts of others quiet, 0 to 9.
+    pub trust: BTreeMap<SourceId, u8>,
+    pub dedup: Vec<DedupRule>,
+    pub enrich: Vec<EnrichRule>,
+    pub adjust: Vec<AdjustRule>,
+    pub mute: Vec<MuteRule>,
+    pub maintenance: Vec<MaintenanceWindow>,
+    pub inhibit: Vec<InhibitRule>,
+    pub group: Vec<GroupRule>,
+    pub correlate: Vec<PatternRule>,
+    pub promote: Vec<PromoteRule>,
+    pub priority: Option<Priorities>,
+    pub key_periods: Vec<KeyPeriod>,
+    pub routes: Vec<Route>,
+}
+
+/// Reads one file; what could be read of it stays.
+pub fn read(file: &RuleFile, errors: &mut Vec<RuleError>) -> Sections {
+    let mut error = |at: LineColumn, what: String, remedy: &str| {
+        errors.push(RuleError { file: file.name.clone(), at, what, remedy: remedy.to_owned() });
+    };
+    if file.text.len() > FILE_BYTES_MAX {
+        error(LineColumn::default(), format!("larger than {FILE_BYTES_MAX} bytes"), "split the file");
+        return Sections::default();
+    }
+    let mut lines: Vec<&str> = file.text.lines().collect();
+    let mut blanked = false;
+    for _ in 0..ERRORS_MAX {
+        let text = lines.join("\n");
+        let failure = match parse(&text) {
+            Ok(sections) => return sections,
+            Err(failure) => failure,
+        };
+        let at = failure.location().map(LineColumn::from).unwrap_or_default();
+        let told = failure.without_snippet().to_string();
+        // Blanking can leave a required field or half a flow collection behind: that is our doing.
+        let ours = blanked && (told.contains("missing field") || is_syntax(&failure));
+        if !ours {
+            let (what, remedy) = split_remedy(&told);
+            error(at, what, &remedy);
+        }
+        if !blank(&mut lines, at) {
+            return Sections::default();
+        }
+        blanked = true;
+    }
+    error(LineColumn::default(), format!("more than {ERRORS_MAX} errors"), "correct the first ones");
+    Sections::default()
+}
+
+fn parse(text: &str) -> Result<Sections, serde_saphyr::Error> {
+    if text.trim().is_empty() {
+        return Ok(Sections::default());
+    }
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_anchors: ANCHORS_MAX, max_aliases: ANCHORS_MAX, max_depth: 32 },
+    };
+    serde_saphyr::from_str_with_options::<Option<Sections>>(text, options).map(Option::unwrap_or_default)
+}
+
+const fn is_syntax(error: &serde_saphyr::Error) -> bool {
+    matches!(error, serde_saphyr::Error::Message { .. } | serde_saphyr::Error::Eof { .. })
+}
+
+/// Our own messages say after a semicolon what to do.
+fn split_remedy(told: &str) -> (String, String) {
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    match told.rsplit_once("; ") {
+        Some((what, remedy)) => (what.to_owned(), remedy.to_owned()),
+        None => (told, "compare with the example in rules/README.md".to_owned()),
+    }
+}
+
+/// Blanks the item that begins on the line: it and the deeper lines below it. Says whether there was anything.
+fn blank(lines: &mut [&str], at: LineColumn) -> bool {
+    let Some(first) = (at.line as usize).checked_sub(1).filter(|n| *n < lines.len()) else { return false };
+    if lines[first].trim().is_empty() {
+        return false;
+    }
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let own = indent(lines[first]);
+    let below = lines[first + 1..].iter().take_while(|line| line.trim().is_empty() || indent(line) > own).count();
+    for line in &mut lines[first..=first + below] {
+        *line = "";
+    }
+    true
+}

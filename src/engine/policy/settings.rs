@@ -1,0 +1,142 @@
+//! Settings: the numbers that hold for all alerts. Every one has a default.
+
+use serde::Deserialize;
+
+use super::spans;
+use crate::domain::time::Span;
+
+/// Numbers that hold for all alerts and incidents.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub flapping: Flapping,
+    /// Alert counts of an incident at which a storm warning is written: at most 5 values of 2 to 10,000, growing.
+    #[serde(deserialize_with = "storm")]
+    pub storm: Vec<u32>,
+    /// How long an incident without firing alerts is watched before it counts as recovered.
+    #[serde(deserialize_with = "spans::span")]
+    pub observation: Span,
+    /// How long after recovery a new alert reopens an incident; then it closes.
+    #[serde(deserialize_with = "spans::span")]
+    pub reopen_gap: Span,
+    /// How long a closed incident stays in memory.
+    #[serde(deserialize_with = "spans::span")]
+    pub retention: Span,
+    pub flow: FlowLimit,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            flapping: Flapping::default(),
+            storm: vec![100, 500, 2000],
+            observation: Span::mins(5),
+            reopen_gap: Span::mins(40),
+            retention: Span::hours(25),
+            flow: FlowLimit::default(),
+        }
+    }
+}
+
+/// What becomes of an alert that changes its state too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FlapMode {
+    /// Nothing.
+    Off,
+    /// It is marked.
+    Mark,
+    /// It is marked and muted for `mute_for`.
+    Mute,
+}
+
+/// When an alert flaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Flapping {
+    pub mode: FlapMode,
+    /// 2 to 100.
+    #[serde(deserialize_with = "changes")]
+    pub changes: u32,
+    /// 1m to 24h.
+    #[serde(deserialize_with = "within")]
+    pub within: Span,
+    /// 30m to 24h.
+    #[serde(deserialize_with = "mute_for")]
+    pub mute_for: Span,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Self { mode: FlapMode::Mark, changes: 4, within: Span::mins(60), mute_for: Span::mins(120) }
+    }
+}
+
+/// How many messages a receiver gets one by one; what is more comes as one digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlowLimit {
+    /// 1 to 10,000.
+    #[serde(deserialize_with = "messages")]
+    pub messages: u32,
+    /// 1s to 1h.
+    #[serde(deserialize_with = "flow_within")]
+    pub within: Span,
+}
+
+impl Default for FlowLimit {
+    fn default() -> Self {
+        Self { messages: 200, within: Span::secs(60) }
+    }
+}
+
+type Read<'de, D, T> = Result<T, <D as serde::Deserializer<'de>>::Error>;
+
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D, min: u32, max: u32) -> Read<'de, D, u32> {
+    let number = u32::deserialize(deserializer)?;
+    if (min..=max).contains(&number) {
+        return Ok(number);
+    }
+    Err(serde::de::Error::custom(format!("{number} is out of range; write {min} to {max}")))
+}
+
+/// A length of time between two others.
+pub fn bounded<'de, D: serde::Deserializer<'de>>(deserializer: D, min: Span, max: Span) -> Read<'de, D, Span> {
+    let span = spans::span(deserializer)?;
+    if (min..=max).contains(&span) {
+        return Ok(span);
+    }
+    let (min, max) = (min.as_secs(), max.as_secs());
+    Err(serde::de::Error::custom(format!("{}s is out of range; write {min}s to {max}s", span.as_secs())))
+}
+
+fn changes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, u32> {
+    number(deserializer, 2, 100)
+}
+
+fn messages<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, u32> {
+    number(deserializer, 1, 10_000)
+}
+
+fn within<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::mins(1), Span::hours(24))
+}
+
+fn mute_for<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::mins(30), Span::hours(24))
+}
+
+fn flow_within<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::secs(1), Span::hours(1))
+}
+
+fn storm<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Vec<u32>> {
+    let counts = Vec::<u32>::deserialize(deserializer)?;
+    let growing = counts.windows(2).all(|pair| pair[0] < pair[1]);
+    if counts.len() > 5 || !growing || counts.iter().any(|n| !(2..=10_000).contains(n)) {
+        return Err(serde::de::Error::custom(
+            "storm thresholds are at most 5 growing numbers; write for example [100, 500]",
+        ));
+    }
+    Ok(counts)
+}

@@ -1,0 +1,311 @@
+//! When something holds: once, daily, weekly, monthly, by cron or by a calendar of workdays, in any time zone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Weekday};
+use chrono_tz::Tz;
+use croner::Cron;
+use serde::Deserialize;
+
+use super::calendar::{Calendar, Edge, ZONE_DEFAULT, day_after, day_before, days_in_month, instant, local, weekdays};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::policy::spans;
+
+/// How far ahead the next occurrence is looked for.
+const HORIZON_DAYS: u64 = 800;
+/// A window that began this many days ago cannot still be open (windows of a day end the next day at the latest).
+const LOOK_BACK_DAYS: u64 = 2;
+/// The longest window of a cron schedule.
+const CRON_FOR_MAX: Span = Span::hours(7 * 24);
+
+/// A begin and an end on the clock; an end at or before the begin is on the next day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Hours {
+    from_minute: i64,
+    to_minute: i64,
+}
+
+impl TryFrom<String> for Hours {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let minute = |text: &str| -> Option<i64> {
+            let (hour, minute) = text.trim().split_once(':')?;
+            let (hour, minute): (i64, i64) = (hour.parse().ok()?, minute.parse().ok()?);
+            let end_of_day = hour == 24 && minute == 0;
+            (((0..24).contains(&hour) || end_of_day) && (0..60).contains(&minute)).then_some(hour * 60 + minute)
+        };
+        let parsed = text.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
+        match parsed {
+            Some((from, to)) if from < 24 * 60 => {
+                Ok(Self { from_minute: from, to_minute: if to <= from { to + 24 * 60 } else { to } })
+            }
+            _ => Err(format!("{text:?} is not a time of day; write 22:00-06:00 or 00:00-24:00")),
+        }
+    }
+}
+
+/// A point of local time, or one with its own offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+enum Moment {
+    Local(NaiveDateTime),
+    Fixed(Timestamp),
+}
+
+impl TryFrom<String> for Moment {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let day = || NaiveDate::parse_from_str(&text, "%Y-%m-%d").ok().map(|day| day.and_time(NaiveTime::MIN));
+        ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
+            .or_else(day)
+            .map(Self::Local)
+            .or_else(|| chrono::DateTime::parse_from_rfc3339(&text).ok().map(|at| Self::Fixed(at.to_utc().into())))
+            .ok_or_else(|| {
+                format!("{text:?} is not a point of time; write 2026-03-01 22:00 or 2026-03-01T22:00:00+08:00")
+            })
+    }
+}
+
+impl Moment {
+    fn at(self, zone: Tz, edge: Edge) -> Timestamp {
+        match self {
+            Self::Local(local) => instant(zone, local, edge),
+            Self::Fixed(at) => at,
+        }
+    }
+}
+
+/// A day of the month from 1, or the last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+enum MonthDay {
+    Day(u32),
+    Last,
+}
+
+impl TryFrom<String> for MonthDay {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match (text.as_str(), text.parse()) {
+            ("last", _) => Ok(Self::Last),
+            (_, Ok(day @ 1..=31)) => Ok(Self::Day(day)),
+            _ => Err(format!("{text:?} is not a day of the month; write 1 to 31 or last")),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Once {
+    from: Moment,
+    to: Moment,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Weekly {
+    #[serde(deserialize_with = "weekdays")]
+    days: Vec<Weekday>,
+    at: Hours,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Monthly {
+    days: Vec<MonthDay>,
+    at: Hours,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByCron {
+    at: String,
+    #[serde(rename = "for", deserialize_with = "spans::span")]
+    lasts: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum DayKind {
+    Workday,
+    Holiday,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ByCalendar {
+    name: Box<str>,
+    days: DayKind,
+    at: Hours,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScheduleText {
+    once: Option<Once>,
+    daily: Option<Hours>,
+    weekly: Option<Weekly>,
+    monthly: Option<Monthly>,
+    cron: Option<ByCron>,
+    calendar: Option<ByCalendar>,
+    zone: Option<Tz>,
+    /// Not before, not after.
+    starts: Option<Moment>,
+    ends: Option<Moment>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Shape {
+    Once(Once),
+    Daily(Hours),
+    Weekly(Weekly),
+    Monthly(Monthly),
+    Cron(Box<Cron>, Span),
+    Calendar(ByCalendar, Option<Arc<Calendar>>),
+}
+
+/// When something holds.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "ScheduleText")]
+pub struct Schedule {
+    shape: Shape,
+    zone: Tz,
+    starts: Option<Moment>,
+    ends: Option<Moment>,
+}
+
+impl TryFrom<ScheduleText> for Schedule {
+    type Error = String;
+
+    fn try_from(text: ScheduleText) -> Result<Self, String> {
+        let zone = text.zone.unwrap_or(ZONE_DEFAULT);
+        let cron = text.cron.map(|by| {
+            let cron: Cron = by
+                .at
+                .parse()
+                .map_err(|e| format!("{:?} is not a cron pattern: {e}; write minute hour day month weekday", by.at))?;
+            if by.lasts <= Span::secs(0) || by.lasts > CRON_FOR_MAX {
+                return Err("a cron window lasts more than nothing and at most 7d; correct `for`".to_owned());
+            }
+            Ok(Shape::Cron(Box::new(cron), by.lasts))
+        });
+        let mut shapes: Vec<Shape> = [
+            text.once.map(Shape::Once),
+            text.daily.map(Shape::Daily),
+            text.weekly.map(Shape::Weekly),
+            text.monthly.map(Shape::Monthly),
+            cron.transpose()?,
+            text.calendar.map(|by| Shape::Calendar(by, None)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let (Some(shape), true) = (shapes.pop(), shapes.is_empty()) else {
+            return Err("a schedule is exactly one of once, daily, weekly, monthly, cron, calendar; write one".into());
+        };
+        if let Shape::Once(once) = &shape
+            && once.to.at(zone, Edge::End) <= once.from.at(zone, Edge::Start)
+        {
+            return Err("the window ends before it begins; correct `from` and `to`".into());
+        }
+        Ok(Self { shape, zone, starts: text.starts, ends: text.ends })
+    }
+}
+
+impl Schedule {
+    /// Looks the calendar's name up.
+    ///
+    /// # Errors
+    /// The name, when there is no such calendar.
+    pub fn resolve(&mut self, calendars: &BTreeMap<Box<str>, Arc<Calendar>>) -> Result<(), Box<str>> {
+        if let Shape::Calendar(by, calendar) = &mut self.shape {
+            *calendar = Some(calendars.get(&by.name).ok_or_else(|| by.name.clone())?.clone());
+        }
+        Ok(())
+    }
+
+    /// The end of the window that is open at `at`; `None` when none is.
+    pub fn open_until(&self, at: Timestamp) -> Option<Timestamp> {
+        self.windows(at, LOOK_BACK_DAYS).filter(|(from, to)| *from <= at && at < *to).map(|(_, to)| to).max()
+    }
+
+    /// The next begin or end of a window after `at`, at most 800 days ahead.
+    pub fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
+        if let Some(until) = self.open_until(at) {
+            return Some(until);
+        }
+        self.windows(at, HORIZON_DAYS).map(|(from, _)| from).find(|from| *from > at)
+    }
+
+    /// Windows in order of their begin, from those that may still be open at `at` until `days` after it.
+    fn windows(&self, at: Timestamp, days: u64) -> Box<dyn Iterator<Item = (Timestamp, Timestamp)> + '_> {
+        let zone = self.zone;
+        let clip = move |(from, to): (Timestamp, Timestamp)| {
+            let from = self.starts.map_or(from, |s| from.max(s.at(zone, Edge::Start)));
+            let to = self.ends.map_or(to, |e| to.min(e.at(zone, Edge::End)));
+            (from < to).then_some((from, to))
+        };
+        match &self.shape {
+            Shape::Once(once) => {
+                let window = (once.from.at(zone, Edge::Start), once.to.at(zone, Edge::End));
+                Box::new(std::iter::once(window).filter_map(clip))
+            }
+            Shape::Cron(cron, lasts) => Box::new(cron_windows(cron, *lasts, zone, at).filter_map(clip)),
+            Shape::Daily(_) | Shape::Weekly(_) | Shape::Monthly(_) | Shape::Calendar(..) => {
+                let today = local(zone, at).date_naive();
+                let first = day_before(today, LOOK_BACK_DAYS);
+                let last = day_after(today, days);
+                Box::new(
+                    first
+                        .iter_days()
+                        .take_while(move |day| *day <= last)
+                        .filter_map(move |day| self.window_on(day))
+                        .filter_map(clip),
+                )
+            }
+        }
+    }
+
+    /// The window that begins on this day.
+    fn window_on(&self, day: NaiveDate) -> Option<(Timestamp, Timestamp)> {
+        let (hours, holds) = match &self.shape {
+            Shape::Daily(hours) => (hours, true),
+            Shape::Weekly(weekly) => (&weekly.at, weekly.days.contains(&day.weekday())),
+            Shape::Monthly(monthly) => (
+                &monthly.at,
+                monthly.days.iter().any(|d| match d {
+                    MonthDay::Day(number) => *number == day.day(),
+                    MonthDay::Last => day.day() == days_in_month(day),
+                }),
+            ),
+            Shape::Calendar(by, calendar) => {
+                let works = calendar.as_ref().is_some_and(|calendar| calendar.is_workday(day));
+                (&by.at, works == (by.days == DayKind::Workday))
+            }
+            Shape::Once(_) | Shape::Cron(..) => return None,
+        };
+        let midnight = day.and_time(NaiveTime::MIN);
+        let at =
+            |minute, edge| Some(instant(self.zone, midnight.checked_add_signed(TimeDelta::minutes(minute))?, edge));
+        let window = (at(hours.from_minute, Edge::Start)?, at(hours.to_minute, Edge::End)?);
+        holds.then_some(window)
+    }
+}
+
+/// The window that began last, then the next one: each later begin is asked for when the time has come.
+fn cron_windows(cron: &Cron, lasts: Span, zone: Tz, at: Timestamp) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    let now = local(zone, at);
+    let last = cron.find_previous_occurrence(&now, true).ok();
+    let next = cron.find_next_occurrence(&now, false).ok();
+    last.into_iter().chain(next).map(move |from| {
+        let from = Timestamp(from.timestamp_millis());
+        (from, from.plus(lasts))
+    })
+}
