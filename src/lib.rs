@@ -21,3 +21,4 @@ pub mod outbox;
 pub mod pipeline;
 pub mod projection;
 pub mod serve;
+pub mod wording;

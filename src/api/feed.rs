@@ -22,10 +22,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::incident_types::{IncidentItem, TimelineItem};
-use super::lang::Lang;
 use super::problem::{ApiError, Params, Problem};
 use super::state::Api;
 use crate::projection::feed::{Change, FeedId, FeedItem};
+use crate::wording::lang::Lang;
 
 /// Changes are gathered for this long before they are sent together.
 const GATHER: Duration = Duration::from_millis(250);

@@ -14,7 +14,6 @@ use super::incidents::with_incident;
 use super::layout;
 use super::problem::{ApiError, Id, Problem};
 use super::state::Api;
-use super::words::{AreaWord, SeverityWord};
 use crate::domain::alert::AlertState;
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{CiId, IncidentId};
@@ -23,6 +22,7 @@ use crate::domain::severity::Severity;
 use crate::domain::topology::{CiIx, Topology};
 use crate::projection::board::Incident;
 use crate::projection::tenant::TenantView;
+use crate::wording::words::{AreaWord, SeverityWord};
 
 /// The most nodes; further CIs are drawn together per class.
 pub const NODES_MAX: usize = 300;

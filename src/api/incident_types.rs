@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::lang::{Lang, Text};
-use super::sentences;
-use super::words::{
-    AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord,
-};
 use crate::domain::alert::AlertView;
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry};
 use crate::domain::mute::MutedBy;
 use crate::projection::alerts::AlertRow;
 use crate::projection::counts::mute_word;
+use crate::wording::lang::{Lang, Text};
+use crate::wording::sentences;
+use crate::wording::words::{
+    AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord,
+};
 
 /// A configuration item, enough to show it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]

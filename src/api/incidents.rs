@@ -9,14 +9,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::incident_types::{AlertItem, IncidentDetail, IncidentItem};
-use super::lang::Lang;
 use super::paging::{self, Listed, cursor, read_place, read_time};
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
-use super::words::{AlertStateWord, AreaWord, IncidentStateWord, ProgressWord, SeverityWord};
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::projection::alerts::AlertFilter;
 use crate::projection::board::{self, Incident, IncidentFilter};
+use crate::wording::lang::Lang;
+use crate::wording::words::{AlertStateWord, AreaWord, IncidentStateWord, ProgressWord, SeverityWord};
 
 /// Filters of the incident list. Lists: repeat the key; values of one key are alternatives.
 #[derive(Debug, Default, Deserialize, IntoParams)]

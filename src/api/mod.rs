@@ -16,11 +16,9 @@ pub mod orders;
 pub mod paging;
 pub mod problem;
 pub mod routes;
-pub mod sentences;
 pub mod session;
 pub mod shield;
 pub mod state;
-pub mod words;
 
 #[cfg(test)]
 pub mod tests;

@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use super::access::Caller;
 use super::problem::{ApiError, Problem};
 use super::state::Api;
-use super::words::{AreaWord, SeverityWord};
 use crate::projection::counts;
 use crate::projection::overview::{self, WINDOW};
+use crate::wording::words::{AreaWord, SeverityWord};
 
 /// The numbers on top of the screen, over what the caller may see.
 #[derive(Clone, Debug, Serialize, ToSchema)]

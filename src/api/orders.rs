@@ -13,10 +13,10 @@ use super::access::Caller;
 use super::incidents::sees_incident;
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, WriteError};
-use super::words::SeverityWord;
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Command, Order};
+use crate::wording::words::SeverityWord;
 
 /// The longest comment, in characters.
 const TEXT_CHARS_MAX: usize = 4_000;

@@ -12,10 +12,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("intake", &["domain", "decode", "engine", "access", "journal"]),
     ("journal", &["domain", "engine"]),
     ("outbox", &["domain", "engine", "journal"]),
-    ("delivery", &["domain", "engine"]),
+    ("wording", &["domain", "engine"]),
+    ("delivery", &["domain", "engine", "wording"]),
     ("projection", &["domain", "engine"]),
     ("access", &["domain"]),
-    ("api", &["domain", "engine", "projection", "access"]),
+    ("api", &["domain", "engine", "projection", "access", "wording"]),
     ("console", &["domain", "access"]),
     ("lab", &["domain", "decode", "engine"]),
 ];

@@ -1,0 +1,54 @@
+//! The two languages of labels and sentences, and how a caller chooses one.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Chinese or English.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lang {
+    Zh,
+    En,
+}
+
+impl Lang {
+    /// Reads `zh`, `zh-CN`, `en-GB` and the like.
+    pub fn parse(tag: &str) -> Option<Self> {
+        match tag.trim().split(['-', '_', ';']).next()?.to_ascii_lowercase().as_str() {
+            "zh" => Some(Self::Zh),
+            "en" => Some(Self::En),
+            _ => None,
+        }
+    }
+
+    /// `?lang=` wins, then the first known tag of `Accept-Language`, then Chinese.
+    pub fn of(query: Option<&str>, accept: Option<&str>) -> Self {
+        let asked = query.unwrap_or("").split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Self::parse);
+        asked.or_else(|| accept.unwrap_or("").split(',').find_map(Self::parse)).unwrap_or(Self::Zh)
+    }
+}
+
+/// A sentence in both languages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Text {
+    pub zh: String,
+    pub en: String,
+}
+
+impl Text {
+    /// Both sentences.
+    pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
+        Self { zh: zh.into(), en: en.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_wins_over_the_header_and_chinese_is_the_default() {
+        assert_eq!(Lang::of(Some("limit=1&lang=en"), Some("zh-CN")), Lang::En);
+        assert_eq!(Lang::of(None, Some("fr, en-GB;q=0.8, zh;q=0.5")), Lang::En);
+        assert_eq!(Lang::of(Some("lang=xx"), None), Lang::Zh);
+    }
+}
