@@ -74,6 +74,9 @@ enum Command {
         /// No progress bar.
         #[arg(long)]
         quiet: bool,
+        /// Also write `effects_sha256`, one hash over every effect: the same for every build and machine.
+        #[arg(long)]
+        seal: bool,
     },
     /// Credentials for people and sources.
     Token {
@@ -158,8 +161,8 @@ fn run(command: Command) -> Result<()> {
             };
             tokio::runtime::Runtime::new()?.block_on(serve::run(Serve { data, listen, durability, topology }))
         }
-        Command::Backtest { topology, topology_mapping, events, mapping, out, quiet } => {
-            let plan = backtest::Plan { topology, topology_names: topology_mapping, events, mapping, out, quiet };
+        Command::Backtest { topology, topology_mapping, events, mapping, out, quiet, seal } => {
+            let plan = backtest::Plan { topology, topology_names: topology_mapping, events, mapping, out, quiet, seal };
             let summary = backtest::run(&plan)?;
             println!("{}", serde_json::to_string_pretty(&summary)?);
             Ok(())

@@ -3,26 +3,55 @@
 # A tool that is there already is left alone. To add one: a line `need COMMAND PACKAGE`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 
 missing=()
 need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 need cc gcc
 need python3 python3
 need curl curl
+need nats-server nats-server
+need redis-server redis-server
+need chromium chromium
+need chromedriver chromium-driver
+
+step() { echo; echo "== $(date -u +%H:%M:%S) (${SECONDS} s) $*"; }
+
 if ((${#missing[@]})); then
-  echo "== installing ${missing[*]}"
-  sudo=""; [ "$(id -u)" = 0 ] || sudo=sudo
+  step "installing ${missing[*]}"
+  sudo=""
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "not root and no sudo: apt-get install ${missing[*]}"; exit 1; }
+    sudo=sudo
+  fi
   $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}"
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-echo "== format and lints"
-if cargo fmt --version >/dev/null 2>&1; then cargo fmt --check; fi
-if cargo clippy --version >/dev/null 2>&1; then cargo clippy --quiet --all-targets -- -D warnings; fi
+step "format and lints"
+if cargo fmt --version >/dev/null 2>&1; then cargo fmt --check; else echo "!! rustfmt is missing: not checked"; fi
+if cargo clippy --version >/dev/null 2>&1; then
+  cargo clippy --quiet --all-targets -- -D warnings
+else
+  echo "!! clippy is missing: not checked"
+fi
 
-echo "== tests"
+step "building the tests"
+cargo test --no-run --quiet
+
+step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
   cargo nextest run --no-fail-fast
 else
   cargo test --no-fail-fast
 fi
+
+if cargo run --quiet --bin headwater -- test --help >/dev/null 2>&1; then
+  step "rule tests"
+  cargo run --quiet --bin headwater -- test rules/
+fi
+
+step "the same decisions in every build"
+bash tests/determinism.sh
+
+step "all passed"

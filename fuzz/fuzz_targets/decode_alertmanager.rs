@@ -1,11 +1,6 @@
 #![no_main]
 
-mod frame;
+#[path = "../entries.rs"]
+mod entries;
 
-use headwater::decode::{Body, alertmanager, alertmanager_webhook};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| frame::with(|context, formats| {
-    let _ = alertmanager::decode(Body::from(bytes), context, &formats.alertmanager);
-    let _ = alertmanager_webhook::decode(Body::from(bytes), context, &formats.alertmanager);
-}));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::run("decode_alertmanager", bytes));

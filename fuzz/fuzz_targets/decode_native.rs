@@ -1,10 +1,6 @@
 #![no_main]
 
-mod frame;
+#[path = "../entries.rs"]
+mod entries;
 
-use headwater::decode::{Body, native};
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|bytes: &[u8]| frame::with(|context, _| {
-    let _ = native::decode(Body::from(bytes), context);
-}));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::run("decode_native", bytes));

@@ -1,12 +1,6 @@
 #![no_main]
 
-use headwater::decode::alertmanager::AlertmanagerRules;
-use headwater::decode::mapping::Mapping;
-use headwater::decode::severity::SeverityMap;
-use libfuzzer_sys::fuzz_target;
+#[path = "../entries.rs"]
+mod entries;
 
-fuzz_target!(|yaml: &str| {
-    let _ = Mapping::parse("fuzz", yaml);
-    let _ = SeverityMap::parse("fuzz", yaml);
-    let _ = AlertmanagerRules::parse("fuzz", yaml);
-});
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| entries::run("parse_rules", bytes));

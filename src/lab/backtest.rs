@@ -21,6 +21,7 @@ use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 
 use super::recording::Recording;
+use super::seal::Seal;
 
 /// Events between two moves of the progress bar.
 const PROGRESS_EVERY: u64 = 1000;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub mapping: PathBuf,
     pub out: PathBuf,
     pub quiet: bool,
+    /// Also seal the run: costs about as much as deciding.
+    pub seal: bool,
 }
 
 /// The run in figures.
@@ -51,6 +54,9 @@ pub struct Summary {
     pub seconds: f64,
     pub events_per_second: f64,
     pub peak_rss_mib: u64,
+    /// The seal over all effects, when it was asked for: the same for every build and machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effects_sha256: Option<String>,
 }
 
 /// What the effects said, folded.
@@ -158,9 +164,11 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let mut recording = Recording::open(&plan.events, &plan.mapping, tenant.clone())?;
     let bar = progress(plan.quiet);
     let (mut outcome, mut read) = (Outcome::default(), 0u64);
+    let mut seal = plan.seal.then(Seal::default);
     let began = Instant::now();
     while let Some(event) = recording.next_event()? {
         let (id, effects) = one_event(&mut engine, &tenant, event);
+        seal.iter_mut().for_each(|seal| seal.add(&effects));
         outcome.fold(effects, &[id]);
         read += 1;
         if read.is_multiple_of(PROGRESS_EVERY) {
@@ -168,7 +176,9 @@ pub fn run(plan: &Plan) -> Result<Summary> {
         }
     }
     let end = engine.now().plus(AFTERMATH);
-    outcome.fold(engine.step(end, &Input::Tick, Loaded::Nothing), &[]);
+    let last = engine.step(end, &Input::Tick, Loaded::Nothing);
+    seal.iter_mut().for_each(|seal| seal.add(&last));
+    outcome.fold(last, &[]);
     bar.finish_and_clear();
     let seconds = began.elapsed().as_secs_f64();
     let incidents = outcome.write(&plan.out)?;
@@ -183,6 +193,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
         seconds,
         events_per_second: read as f64 / seconds,
         peak_rss_mib: peak_rss_mib(),
+        effects_sha256: seal.map(|seal| seal.to_string()),
     };
     let path = plan.out.join("summary.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&summary)?).with_context(|| format!("write {}", path.display()))?;

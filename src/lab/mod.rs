@@ -6,4 +6,5 @@ pub mod estate;
 pub mod files;
 pub mod recording;
 pub mod score;
+pub mod seal;
 pub mod storm;

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::effect::Effect;
+use crate::engine::effect::{Effect, OUTBOX_FORMAT};
 use crate::journal::ReadError;
 use crate::journal::digest::ChainHash;
 
@@ -111,6 +111,36 @@ pub fn decision_hash(prev: &ChainHash, journal_seq: u64, effects: &[u8]) -> Chai
 /// The JSON of effects, over which the hash is made.
 pub fn effects_text(effects: &[Effect]) -> Vec<u8> {
     serde_json::to_vec(effects).expect("effects have text keys only, so they can be written as JSON")
+}
+
+/// The stored form of a decision's effects: one byte that says the format's version, then the JSON.
+pub fn encode(text: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(text.len() + 1);
+    body.push(OUTBOX_FORMAT as u8);
+    body.extend_from_slice(text);
+    body
+}
+
+/// The JSON in a stored form.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn text_of(body: &[u8]) -> Result<&[u8], String> {
+    match body.split_first() {
+        Some((&version, text)) if u32::from(version) == OUTBOX_FORMAT => Ok(text),
+        Some((version, _)) => {
+            Err(format!("has format {version}, this program reads {OUTBOX_FORMAT}: use a newer program"))
+        }
+        None => Err("is empty".to_owned()),
+    }
+}
+
+/// Reads what `encode` wrote. This version reads only its own format, the first one.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn decode(body: &[u8]) -> Result<Vec<Effect>, String> {
+    serde_json::from_slice(text_of(body)?).map_err(|error| format!("is unreadable: {error}"))
 }
 
 /// A durable log of decisions with one writer per partition.

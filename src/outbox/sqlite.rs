@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord, decision_hash, effects_text};
-use crate::engine::effect::{Effect, OUTBOX_FORMAT};
+use super::{
+    CommitError, Decided, Outbox, OutboxHead, OutboxRecord, decision_hash, decode, effects_text, encode, text_of,
+};
+use crate::engine::effect::Effect;
 use crate::journal::ReadError;
 use crate::journal::digest::ChainHash;
 use crate::journal::sqlite::append::Reply;
@@ -230,8 +232,7 @@ impl Task for Commit {
         let mut insert = file.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
         for decision in &mut self.decisions {
             let prev_hash = head.outbox_hash;
-            let mut body = vec![OUTBOX_FORMAT as u8];
-            body.extend_from_slice(&decision.text);
+            let body = encode(&decision.text);
             head.outbox_seq = heads.outbox_seq + 1;
             head.outbox_journal_seq = decision.journal_seq;
             head.outbox_hash = decision_hash(&prev_hash, decision.journal_seq, &decision.text);
@@ -294,15 +295,11 @@ impl Stored {
     fn record(self) -> SqlResult<OutboxRecord> {
         let Self { seq, partition, journal_seq, epoch, prev_hash, hash, body } = self;
         let wrong = |what: &str| broken(format!("outbox record {seq} {what}"));
-        let text = match body.split_first() {
-            Some((&version, text)) if u32::from(version) == OUTBOX_FORMAT => text,
-            Some((version, _)) => return Err(wrong(&format!("has format {version}, which needs a newer program"))),
-            None => return Err(wrong("is empty")),
-        };
+        let text = text_of(&body).map_err(|why| wrong(&why))?;
         if decision_hash(&prev_hash, journal_seq, text) != hash {
             return Err(wrong("does not match its hash"));
         }
-        let effects = serde_json::from_slice(text).map_err(|error| wrong(&format!("is unreadable: {error}")))?;
+        let effects = decode(&body).map_err(|why| wrong(&why))?;
         Ok(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash })
     }
 }

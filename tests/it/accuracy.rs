@@ -16,6 +16,7 @@ fn backtest(storm: &str, out: &Path) -> Scores {
         mapping: storms::mapping(),
         out: out.to_owned(),
         quiet: true,
+        seal: false,
     };
     run(&plan).expect("the back-test runs");
     let told: Vec<ToldIncident> = std::fs::read_to_string(out.join("incidents.jsonl"))

@@ -3,10 +3,13 @@
 
 mod accuracy;
 mod corpus;
+mod cuts;
 mod decode;
 mod intake;
 mod replay;
 mod scenarios;
 mod severity;
 mod storms;
+mod story;
+mod strangers;
 mod tidy;
