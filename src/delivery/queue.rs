@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::schedule::Pauses;
 use super::{Attempt, Settings};
 use crate::domain::ids::IncidentId;
-use crate::engine::effect::{Notice, NoticeKind};
+use crate::engine::effect::Notice;
 
 /// A notice and what has been tried.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Queue {
         let movable = usize::from(line.is_under_way);
         let last = line.notices.len().checked_sub(1).filter(|last| *last >= movable);
         if let Some(last) = last
-            && line.notices[last].notice.kind != NoticeKind::Opened
+            && line.notices[last].notice.kind.may_be_folded()
         {
             // The newer version takes the place; the line's next attempt comes when it would have come, and the
             // pauses go on growing: a receiver's trouble is not over because of a change.
@@ -168,7 +168,7 @@ impl Queue {
     fn fold(&mut self, id: IncidentId) -> Option<Left> {
         let line = self.lines.get_mut(&id)?;
         let first = line.notices.front()?;
-        if line.notices.len() < 2 || first.notice.kind == NoticeKind::Opened {
+        if line.notices.len() < 2 || !first.notice.kind.may_be_folded() {
             return None;
         }
         let mut older = line.notices.pop_front()?;
@@ -194,6 +194,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::delivery::tests::notice;
+    use crate::engine::effect::NoticeKind;
 
     fn queue() -> (Queue, Instant) {
         (Queue::new(Settings::default()), Instant::now())

@@ -64,7 +64,7 @@ pub fn notice(incident: u64, version: u32, kind: NoticeKind) -> Notice {
         ruleset_version: 1,
     };
     let key = format!("{}-{version}-hook-{}", incident.id, kind.as_str()).into();
-    Notice { key, receiver: "hook".into(), kind, at: NOW, incident }
+    Notice { key, receiver: "hook".into(), kind, at: NOW, incident, rule: None, changes: Vec::new(), digest: None }
 }
 
 /// What the receiver was sent.

@@ -41,6 +41,18 @@ pub enum Priority {
     P4,
 }
 
+impl Priority {
+    /// The wire word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::P1 => "P1",
+            Self::P2 => "P2",
+            Self::P3 => "P3",
+            Self::P4 => "P4",
+        }
+    }
+}
+
 /// One term of a score, with its number. Sentences in zh and en are made from it at the edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -221,6 +233,8 @@ pub enum TimelineKind {
     Closed,
     Storm,
     Notified,
+    /// Somebody would have been told, but rules are only being tried out.
+    WouldNotify,
     NotifyFailed,
     ChangeAttached,
 }

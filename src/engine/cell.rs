@@ -9,6 +9,7 @@ use super::alert::{Alert, Bond, Inferred, Spot};
 use super::deadlines::{Deadlines, Due};
 use super::dedup::{EarlyEnds, Seen};
 use super::effect::Effect;
+use super::flow::Flows;
 use super::group::Group;
 use super::learn::Learned;
 use super::lookup::Lookup;
@@ -68,6 +69,9 @@ pub struct Cell {
     pub folds: Lookup<Box<str>, Place>,
     pub changes: Lookup<CiIx, Vec<ChangeView>>,
     pub silences: BTreeMap<SilenceId, Silence>,
+    /// How much each receiver was told lately.
+    #[serde(default)]
+    pub flows: Flows,
     pub by_incident: BTreeMap<IncidentId, Place>,
     pub by_alert: BTreeMap<AlertId, Place>,
     next_alert: u64,
@@ -113,6 +117,7 @@ impl Cell {
             folds: Lookup::default(),
             changes: Lookup::default(),
             silences: BTreeMap::new(),
+            flows: Flows::default(),
             by_incident: BTreeMap::new(),
             by_alert: BTreeMap::new(),
             next_alert: 0,
@@ -270,6 +275,7 @@ impl Cell {
 
     /// Ends the moment: tells what changed, in a fixed order.
     pub fn tell(&mut self) -> Vec<Effect> {
+        self.wake_hushed();
         let moment_alerts = std::mem::take(&mut self.moment.alerts);
         let mut effects = Vec::new();
         for place in moment_alerts {
@@ -280,6 +286,7 @@ impl Cell {
         for group in std::mem::take(&mut self.moment.groups) {
             if self.groups.get(group).is_some_and(|g| g.incident.is_some()) {
                 let view = self.incident_view(group);
+                self.notify(group, &view);
                 let joined = self.moment.joined.remove(&view.id).unwrap_or_default();
                 let left = self.moment.left.remove(&view.id).unwrap_or_default();
                 effects.push(Effect::Incident {

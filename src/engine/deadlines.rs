@@ -28,6 +28,10 @@ pub enum Due {
     Forget(Place),
     /// The incident's snooze is over.
     Wake(Place),
+    /// Somebody waits to be told of the incident.
+    Tell(Place),
+    /// A receiver's messages of the last while are told as one.
+    Digest,
 }
 
 /// An ordered set of timers. Equal times fire in the order in which they were set.

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
 use crate::domain::alert::AlertView;
-use crate::domain::ids::{AlertId, IncidentId, ReceiverId, TenantId};
-use crate::domain::incident::{IncidentView, TimelineEntry};
+use crate::domain::ids::{AlertId, IncidentId, ReceiverId, RuleId, TenantId};
+use crate::domain::incident::{IncidentView, Priority, TimelineEntry};
 use crate::domain::mute::Silence;
+use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
 /// The version of the outbox's format; a reader takes this one and the one before.
@@ -47,6 +48,15 @@ pub struct Notice {
     pub kind: NoticeKind,
     pub at: Timestamp,
     pub incident: IncidentView,
+    /// The route that named the receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleId>,
+    /// Why an update is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+    /// What came too fast for the receiver and is told here at once; `incident` is the worst of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Box<NoticeDigest>>,
 }
 
 /// Why a receiver is told.
@@ -54,10 +64,18 @@ pub struct Notice {
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     Opened,
+    /// It has changed in a way that people must know.
     Updated,
+    /// Nothing new; nobody has acknowledged it yet.
+    Reminder,
     Recovered,
+    /// It had recovered or was closed, and is back.
+    Reopened,
     Closed,
+    /// It became part of another incident (`merged_into`), or others became part of it.
     Merged,
+    /// Several messages as one, because the receiver's flow limit was reached.
+    Digest,
 }
 
 impl NoticeKind {
@@ -66,9 +84,56 @@ impl NoticeKind {
         match self {
             Self::Opened => "opened",
             Self::Updated => "updated",
+            Self::Reminder => "reminder",
             Self::Recovered => "recovered",
+            Self::Reopened => "reopened",
             Self::Closed => "closed",
             Self::Merged => "merged",
+            Self::Digest => "digest",
         }
     }
+
+    /// Whether a newer message about the incident may take its place before it was sent.
+    pub const fn may_be_folded(self) -> bool {
+        match self {
+            Self::Opened | Self::Digest => false,
+            Self::Updated | Self::Reminder | Self::Recovered | Self::Reopened | Self::Closed | Self::Merged => true,
+        }
+    }
+}
+
+/// What of an open incident has changed for a receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is more severe.
+    Severity,
+    /// It comes before others now.
+    Priority,
+    /// It has crossed a storm threshold.
+    Storm,
+    /// Another CI is taken for the root cause.
+    Root,
+    /// Another incident became part of it.
+    Merged,
+}
+
+/// Messages that came too fast.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NoticeDigest {
+    /// How many messages it stands for.
+    pub messages: u32,
+    /// The latest message of each incident, at most `flow::LINES_MAX`; further ones are only counted.
+    pub lines: Vec<DigestLine>,
+}
+
+/// One message of a digest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DigestLine {
+    pub incident: IncidentId,
+    pub version: u32,
+    pub kind: NoticeKind,
+    pub severity: Severity,
+    pub priority: Priority,
+    pub title: Box<str>,
 }

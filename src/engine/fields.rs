@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::domain::ci::Area;
 use crate::domain::event::{Event, EventType, Signal, Status};
 use crate::domain::matcher::Fields;
-use crate::domain::topology::CiState;
+use crate::domain::topology::{CiIx, CiState, Topology};
 
 /// What the CMDB knows of an event's CI, borrowed from the topology.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,23 @@ impl<'a> CiFacts<'a> {
             criticality: None,
             protection_level: None,
             state: CiState::Running,
+        }
+    }
+
+    /// What the topology knows of a CI.
+    pub fn of(topology: &'a Topology, ci: CiIx) -> Self {
+        let (class, attributes) = (topology.class(ci), topology.attributes(ci));
+        Self {
+            id: topology.id(ci).as_str(),
+            class: &class.id,
+            name: topology.name(ci),
+            area: class.area,
+            org: attributes.org.as_ref().map(|org| org.as_str()),
+            owner: attributes.owner_team.as_deref(),
+            site: attributes.site.as_deref(),
+            criticality: attributes.criticality,
+            protection_level: attributes.db_level,
+            state: attributes.state,
         }
     }
 
@@ -178,12 +195,17 @@ pub const NAMES: &[&str] = &[
     "metric.threshold",
 ];
 
+/// The fields that only an incident has: routes may name them.
+pub const INCIDENT_NAMES: &[&str] = &["priority", "services"];
+
 /// What comes before a key of the source's own.
 pub const PREFIXES: &[&str] = &["labels.", "annotations.", "object."];
 
 /// Whether a rule may name this field.
 pub fn is_known(field: &str) -> bool {
-    NAMES.contains(&field) || PREFIXES.iter().any(|p| field.strip_prefix(p).is_some_and(|key| !key.is_empty()))
+    NAMES.contains(&field)
+        || INCIDENT_NAMES.contains(&field)
+        || PREFIXES.iter().any(|p| field.strip_prefix(p).is_some_and(|key| !key.is_empty()))
 }
 
 /// The wire word of a status.

@@ -240,13 +240,14 @@ impl Cell {
             return;
         };
         let theirs_stays = (theirs.opened_at, theirs.id) <= (mine.opened_at, mine.id);
-        let (survivor, mut merged) = if theirs_stays { (theirs, mine) } else { (mine, theirs) };
+        let (mut survivor, mut merged) = if theirs_stays { (theirs, mine) } else { (mine, theirs) };
         merged.state = IncidentState::Merged;
         merged.merged_into = Some(survivor.id);
         merged.closed_at = Some(self.now);
         self.by_incident.remove(&merged.id);
         self.by_incident.insert(survivor.id, to);
         self.note(survivor.id, "headwater", TimelineKind::Merged, merged.id.to_string());
+        survivor.audience.absorb(merged.audience.clone(), self.now);
         self.tell_merged(from, *merged);
         let id = survivor.id;
         self.groups[to].incident = Some(survivor);
@@ -385,6 +386,6 @@ impl Cell {
             self.end(place);
         }
         let group = self.alerts[place].group;
-        self.deadlines.set(self.now.plus(self.tuning.retain), Due::Forget(group));
+        self.deadlines.set(self.now.plus(self.policy.settings.retention), Due::Forget(group));
     }
 }

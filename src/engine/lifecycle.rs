@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::alert::Bond;
+use super::audience::Audience;
 use super::cell::Cell;
 use super::deadlines::Due;
 use super::effect::Effect;
@@ -42,6 +43,9 @@ pub struct Incident {
     pub path: Vec<PathStep>,
     pub services: Vec<Box<str>>,
     pub ranked_for: (Place, u32),
+    /// Who was told what.
+    #[serde(default)]
+    pub audience: Audience,
 }
 
 impl Incident {
@@ -70,6 +74,7 @@ impl Incident {
             path: Vec::new(),
             services: Vec::new(),
             ranked_for: (Place::default(), 0),
+            audience: Audience::default(),
         }
     }
 }
@@ -77,7 +82,7 @@ impl Incident {
 impl Cell {
     /// Lets the incident's state follow its alerts: firing or quiet.
     pub fn follow_state(&mut self, place: Place) {
-        let (now, observe) = (self.now, self.tuning.observe);
+        let (now, observation) = (self.now, self.policy.settings.observation);
         let Some(group) = self.groups.get_mut(place) else { return };
         let firing = group.firing();
         let Some(incident) = group.incident.as_mut() else { return };
@@ -86,7 +91,7 @@ impl Cell {
             (IncidentState::Abnormal, 0) => {
                 incident.state = IncidentState::Recovering;
                 incident.quiet_since = Some(now);
-                self.deadlines.set(now.plus(observe), Due::Observed(place));
+                self.deadlines.set(now.plus(observation), Due::Observed(place));
                 self.note(id, "headwater", TimelineKind::StateChanged, "recovering");
             }
             (IncidentState::Recovering | IncidentState::Recovered, 1..) => {
@@ -113,23 +118,24 @@ impl Cell {
 
     /// A timer: quiet through the observation.
     pub fn observed(&mut self, place: Place) {
-        let (now, tuning) = (self.now, self.tuning.clone());
+        let (now, observation, reopen_gap) =
+            (self.now, self.policy.settings.observation, self.policy.settings.reopen_gap);
         let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
-        let quiet = incident.quiet_since.is_some_and(|since| now.since(since) >= tuning.observe);
+        let quiet = incident.quiet_since.is_some_and(|since| now.since(since) >= observation);
         if incident.state != IncidentState::Recovering || !quiet {
             return;
         }
         incident.state = IncidentState::Recovered;
         incident.recovered_at = Some(now);
         let id = incident.id;
-        self.deadlines.set(now.plus(tuning.reopen_gap), Due::Close(place));
+        self.deadlines.set(now.plus(reopen_gap), Due::Close(place));
         self.note(id, "headwater", TimelineKind::StateChanged, "recovered");
         self.moment.groups.insert(place);
     }
 
     /// A timer: the reopen gap is over.
     pub fn close_recovered(&mut self, place: Place) {
-        let (now, gap) = (self.now, self.tuning.reopen_gap);
+        let (now, gap) = (self.now, self.policy.settings.reopen_gap);
         let Some(incident) = self.groups.get(place).and_then(|g| g.incident.as_ref()) else { return };
         let quiet = incident.recovered_at.is_some_and(|at| now.since(at) >= gap);
         if incident.state == IncidentState::Recovered && quiet {
@@ -138,13 +144,13 @@ impl Cell {
     }
 
     fn close(&mut self, place: Place, actor: &str, note: &str) {
-        let (now, retain) = (self.now, self.tuning.retain);
+        let (now, retention) = (self.now, self.policy.settings.retention);
         let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
         incident.state = IncidentState::Closed;
         incident.progress = Progress::Closed;
         incident.closed_at = Some(now);
         let id = incident.id;
-        self.deadlines.set(now.plus(retain), Due::Forget(place));
+        self.deadlines.set(now.plus(retention), Due::Forget(place));
         self.note(id, actor, TimelineKind::Closed, note);
         self.moment.groups.insert(place);
     }
@@ -154,7 +160,7 @@ impl Cell {
         let Some(group) = self.groups.get(place) else { return };
         let open = group.incident.as_ref().is_some_and(|i| i.state != IncidentState::Closed);
         let last = group.members.iter().map(|m| self.alerts[*m].last_seen).max().unwrap_or(self.now);
-        let due = last.plus(self.tuning.retain);
+        let due = last.plus(self.policy.settings.retention);
         if open || group.firing() > 0 {
             return;
         }
@@ -407,9 +413,10 @@ impl Cell {
         let old = self.groups[group].incident.replace(Box::new(incident));
         debug_assert!(old.is_none(), "the incident was taken out before");
         let view = self.incident_view(group);
-        self.groups[group].incident = None;
+        let audience = self.groups[group].incident.take().map(|i| i.audience).unwrap_or_default();
         self.moment.joined.remove(&view.id);
         let left = self.moment.left.remove(&view.id).unwrap_or_default().into_iter().collect();
+        self.notify_end(audience, group, &view);
         self.moment.effects.push(Effect::Incident { incident: Box::new(view), joined: Vec::new(), left });
     }
 }

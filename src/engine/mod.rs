@@ -5,6 +5,7 @@
 //! `correlate` (with `silent` and `upstream`), [`group`] (held or incident), `root_cause`, `lifecycle`.
 
 pub mod alert;
+pub mod audience;
 pub mod calendar;
 mod cell;
 mod correlate;
@@ -14,12 +15,14 @@ pub mod effect;
 pub mod fields;
 pub mod fixed;
 pub mod flap;
+pub mod flow;
 pub mod group;
 pub mod input;
 mod learn;
 mod lifecycle;
 mod lookup;
 mod mute;
+mod notify;
 pub mod policy;
 mod root_cause;
 pub mod route;
@@ -46,7 +49,7 @@ use tuning::Tuning;
 use verdict::{Check, Decision, Hold, Stage, Verdict};
 
 use crate::domain::event::Event;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::incident::{Evidence, EvidenceTerm};
 use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
@@ -131,7 +134,12 @@ impl Engine {
                     effects.append(&mut cell.tell());
                 }
             }
-            Input::Delivered(_) | Input::Tick => {}
+            Input::Delivered(delivered) => {
+                let cell = self.cell(&delivered.tenant);
+                cell.note_delivery(delivered);
+                effects.append(&mut cell.tell());
+            }
+            Input::Tick => {}
         }
         effects
     }
@@ -154,6 +162,12 @@ impl Engine {
     /// The rules of a tenant: its own, else the built-in ones.
     pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
         self.policies.get(tenant).map_or_else(Policy::default_rules, |ruled| ruled.policy.clone())
+    }
+
+    /// Messages that receivers got in digests since ever, because they came too fast.
+    pub fn held_back(&self, tenant: &TenantId) -> Vec<(ReceiverId, u64)> {
+        let cell = self.cells.get(tenant);
+        cell.into_iter().flat_map(|c| c.flows.held_back()).map(|(r, n)| (r.clone(), n)).collect()
     }
 
     /// Alerts in memory.
@@ -223,6 +237,8 @@ impl Cell {
             Due::Close(group) => self.close_recovered(group),
             Due::Forget(group) => self.forget(group),
             Due::Wake(group) => self.wake(group),
+            Due::Tell(group) => self.tell_waiting(group),
+            Due::Digest => self.send_digests(),
         }
     }
 

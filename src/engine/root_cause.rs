@@ -78,7 +78,7 @@ impl Cell {
             merged_into: incident.merged_into,
             root_confirmed: incident.root_confirmed,
             topology_version,
-            ruleset_version: 0,
+            ruleset_version: self.policy.version,
         }
     }
 

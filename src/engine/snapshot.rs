@@ -105,9 +105,10 @@ impl Engine {
 }
 
 impl Cell {
-    /// Another set of rules is valid from here on.
+    /// Another set of rules is valid from here on. What rules that are gone had begun is dropped.
     pub fn take_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
+        self.reroute();
     }
 
     /// Another topology is valid from here on: alerts find their CIs again by id.

@@ -59,12 +59,6 @@ pub struct Tuning {
     pub minor_cis: usize,
     /// An alert that was not heard of for this long is taken as resolved.
     pub expire_after: Span,
-    /// How long an incident without firing alerts is watched.
-    pub observe: Span,
-    /// How long after recovery a new event reopens it, before it closes.
-    pub reopen_gap: Span,
-    /// How long a closed incident or quiet alert stays in memory.
-    pub retain: Span,
     /// How long event ids are remembered.
     pub event_id_window: Span,
 }
@@ -101,9 +95,6 @@ impl Default for Tuning {
             fold_window: Span::hours(24),
             minor_cis: 3,
             expire_after: Span::hours(24),
-            observe: Span::mins(5),
-            reopen_gap: Span::mins(40),
-            retain: Span::hours(25),
             event_id_window: Span::mins(40),
         }
     }

@@ -150,6 +150,7 @@ words!(
         Closed = "closed", "关闭", "Closed";
         Storm = "storm", "告警风暴", "Alert storm";
         Notified = "notified", "已通知", "Notified";
+        WouldNotify = "would_notify", "仅观察,未通知", "Not notified (observe only)";
         NotifyFailed = "notify_failed", "通知失败", "Notification failed";
         ChangeAttached = "change_attached", "关联变更", "Change attached";
     }

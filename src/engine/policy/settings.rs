@@ -23,6 +23,12 @@ pub struct Settings {
     #[serde(deserialize_with = "spans::span")]
     pub retention: Span,
     pub flow: FlowLimit,
+    /// How often a receiver is told at most that an open incident has another root cause, or that others were
+    /// merged into it, 30s to 24h. More severe, or of a higher priority, is told at once.
+    #[serde(deserialize_with = "update_interval")]
+    pub update_interval: Span,
+    /// Decide and record, but tell nobody: for trying Headwater out beside what is there.
+    pub observe_only: bool,
 }
 
 impl Default for Settings {
@@ -34,6 +40,8 @@ impl Default for Settings {
             reopen_gap: Span::mins(40),
             retention: Span::hours(25),
             flow: FlowLimit::default(),
+            update_interval: Span::mins(2),
+            observe_only: false,
         }
     }
 }
@@ -128,6 +136,10 @@ fn mute_for<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, S
 
 fn flow_within<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
     bounded(deserializer, Span::secs(1), Span::hours(1))
+}
+
+fn update_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::secs(30), Span::hours(24))
 }
 
 fn storm<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Vec<u32>> {

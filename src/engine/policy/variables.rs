@@ -23,12 +23,14 @@ pub fn is_known(name: &str) -> bool {
     MAPS.contains(&name)
         || Severity::parse(name).is_some()
         || (fields::NAMES.contains(&name) && !name.contains('.'))
+        || fields::INCIDENT_NAMES.contains(&name)
         || name.starts_with("@")
 }
 
 /// All names, for messages.
 pub fn names() -> String {
     let plain = fields::NAMES.iter().copied().filter(|n| !n.contains('.'));
+    let plain = plain.chain(fields::INCIDENT_NAMES.iter().copied());
     plain.chain(Severity::ALL.iter().map(|s| s.as_str())).collect::<Vec<_>>().join(", ")
 }
 
@@ -67,8 +69,7 @@ impl VariableResolver for Variables<'_> {
             let number = self.fields.field(variable).and_then(|text| text.parse::<i64>().ok()).unwrap_or(0);
             return Some(CowVal::owned(CelInt::from(number)));
         }
-        fields::NAMES
-            .contains(&variable)
+        (fields::NAMES.contains(&variable) || fields::INCIDENT_NAMES.contains(&variable))
             .then(|| CowVal::owned(CelString::from(self.fields.field(variable).unwrap_or_default())))
     }
 }

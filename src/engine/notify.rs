@@ -1,0 +1,276 @@
+//! Notify: who is told of an incident, when, and of what. Looks at what people were told and at what is so, and
+//! tells the difference; so a restart repeats nothing and forgets nothing.
+
+use std::borrow::Cow;
+
+use super::alert::Alert;
+use super::audience::{Asked, Audience, Awake, Known, Listener, Urge, root_of};
+use super::cell::Cell;
+use super::deadlines::Due;
+use super::effect::{Change, Effect, Notice, NoticeKind};
+use super::fields::CiFacts;
+use super::flow;
+use super::input::{Delivered, DeliveryOutcome};
+use super::route::route;
+use super::slab::Place;
+use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
+use crate::domain::matcher::Fields;
+use crate::domain::topology::Topology;
+
+/// An incident's fields as routes see them: its own, then those of its root CI, then those of the alert on top.
+struct IncidentFields<'a> {
+    view: &'a IncidentView,
+    ci: Option<CiFacts<'a>>,
+    top: Option<&'a Alert>,
+}
+
+impl Fields for IncidentFields<'_> {
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let view = self.view;
+        match name {
+            "severity" => return Some(Cow::Borrowed(view.severity.as_str())),
+            "priority" => return Some(Cow::Borrowed(view.priority.as_str())),
+            "title" => return Some(Cow::Borrowed(&view.title)),
+            "services" => return Some(Cow::Owned(view.services.join(", "))),
+            "status" => return Some(Cow::Borrowed("firing")),
+            _ => {}
+        }
+        if let Some(value) = self.ci.and_then(|ci| ci.field(name)) {
+            return Some(value);
+        }
+        let top = self.top?;
+        if let Some(key) = name.strip_prefix("labels.") {
+            return top.labels.get(key).map(|v| Cow::Borrowed(v.as_ref()));
+        }
+        match name {
+            "source" => Some(Cow::Borrowed(top.source.as_str())),
+            "name" => Some(Cow::Borrowed(&top.name)),
+            "object" => Some(Cow::Borrowed(&top.object)),
+            _ => None,
+        }
+    }
+}
+
+impl Cell {
+    /// Whether an alert may tell people: it fires and nothing mutes it.
+    pub fn is_told(&self, place: Place) -> bool {
+        self.alerts.get(place).is_some_and(|alert| alert.is_firing() && alert.muted_by.is_empty())
+    }
+
+    /// Before the moment is told: an incident of which all alerts were muted may speak again.
+    pub fn wake_hushed(&mut self) {
+        let hushed = |cell: &Self, group| {
+            cell.groups.get(group).and_then(|g| g.incident.as_ref()).is_some_and(|i| i.audience.hushed)
+        };
+        let touched: Vec<Place> = self.moment.alerts.iter().copied().filter(|p| self.is_told(*p)).collect();
+        for place in touched {
+            let group = self.alerts[place].group;
+            if hushed(self, group) {
+                self.groups[group].incident.as_mut().expect("just looked at").audience.hushed = false;
+                self.moment.groups.insert(group);
+            }
+        }
+    }
+
+    /// Tells who must know of this version of an incident, and sets a timer for who must know later.
+    pub fn notify(&mut self, group: Place, view: &IncidentView) {
+        let Some(incident) = self.groups.get_mut(group).and_then(|g| g.incident.as_mut()) else { return };
+        let mut audience = std::mem::take(&mut incident.audience);
+        self.mark_storm(&mut audience, view);
+        match view.state {
+            IncidentState::Abnormal => self.ask_routes(&mut audience, group, view),
+            IncidentState::Recovered | IncidentState::Closed => audience.rest(),
+            IncidentState::Recovering | IncidentState::Merged => {}
+        }
+        self.tell_all(&mut audience, group, view);
+        self.set_timer(&mut audience, group);
+        if let Some(incident) = self.groups.get_mut(group).and_then(|g| g.incident.as_mut()) {
+            incident.audience = audience;
+        }
+    }
+
+    /// Tells of the last version of an incident that was merged, or that came to nothing.
+    pub fn notify_end(&mut self, mut audience: Audience, group: Place, view: &IncidentView) {
+        audience.listeners.retain(|l| l.knows != Known::Nothing);
+        self.tell_all(&mut audience, group, view);
+    }
+
+    /// Writes down each storm threshold that the incident has crossed.
+    fn mark_storm(&mut self, audience: &mut Audience, view: &IncidentView) {
+        if view.alert_count <= audience.stormed {
+            return;
+        }
+        let new = audience.stormed + 1..=view.alert_count;
+        let crossed: Vec<u32> = self.policy.settings.storm.iter().copied().filter(|n| new.contains(n)).collect();
+        for threshold in crossed {
+            self.note(view.id, "headwater", TimelineKind::Storm, threshold.to_string());
+            for listener in &mut audience.listeners {
+                listener.storm = true;
+            }
+        }
+        audience.stormed = view.alert_count;
+    }
+
+    fn ask_routes(&mut self, audience: &mut Audience, group: Place, view: &IncidentView) {
+        let top = self.groups[group].root;
+        let same = audience.asked.as_ref().is_some_and(|asked| {
+            (asked.severity, asked.priority, asked.top) == (view.severity, view.priority, top)
+                && asked.root.as_ref() == root_of(view)
+                && asked.services as usize == view.services.len()
+        });
+        if same {
+            return;
+        }
+        let policy = self.policy.clone();
+        let topology: &Topology = &self.topology;
+        let ci = root_of(view).and_then(|id| topology.find(id.as_str()));
+        let members = &self.groups[group].members;
+        let alert = std::iter::once(&top).chain(members).map(|p| &self.alerts[*p]).find(|a| a.inferred.is_none());
+        let fields = IncidentFields { view, ci: ci.map(|ci| CiFacts::of(topology, ci)), top: alert };
+        let mut hits = route(&policy, &fields, self.now, &mut self.hits);
+        for hit in &mut hits {
+            hit.observe_only |= policy.settings.observe_only;
+        }
+        audience.follow(hits, self.now);
+        audience.asked = Some(Asked {
+            severity: view.severity,
+            priority: view.priority,
+            top,
+            root: root_of(view).cloned(),
+            services: view.services.len() as u32,
+        });
+    }
+
+    fn tell_all(&mut self, audience: &mut Audience, group: Place, view: &IncidentView) {
+        let urge = Urge { now: self.now, interval: self.policy.settings.update_interval };
+        for listener in &mut audience.listeners {
+            let Some((kind, changes)) = listener.next(view, urge) else { continue };
+            let ends = matches!(kind, NoticeKind::Recovered | NoticeKind::Closed)
+                || (kind == NoticeKind::Merged && view.state == IncidentState::Merged);
+            if !ends && !self.speaks(group) {
+                audience.hushed = true;
+                continue;
+            }
+            self.tell_one(listener, kind, changes, view);
+        }
+    }
+
+    /// Whether an incident may tell people: not when all of its firing alerts are muted.
+    fn speaks(&self, group: Place) -> bool {
+        let group = &self.groups[group];
+        group.firing() == 0 || group.members.iter().any(|member| self.is_told(*member))
+    }
+
+    fn tell_one(&mut self, listener: &mut Listener, kind: NoticeKind, changes: Vec<Change>, view: &IncidentView) {
+        let now = self.now;
+        listener.told(kind, view, now);
+        let said = format!("{} {}", listener.receiver, kind.as_str());
+        if listener.observe_only || self.policy.settings.observe_only {
+            listener.observe_only |= matches!(kind, NoticeKind::Opened | NoticeKind::Reopened);
+            return self.note(view.id, "headwater", TimelineKind::WouldNotify, said);
+        }
+        let mut notice = Box::new(Notice {
+            key: "".into(),
+            receiver: listener.receiver.clone(),
+            kind,
+            at: now,
+            incident: view.clone(),
+            rule: Some(listener.rule.clone()),
+            changes,
+            digest: None,
+        });
+        notice.key = flow::key(&notice);
+        match self.flows.pass(notice, self.policy.settings.flow, now) {
+            Ok(notice) => {
+                self.note(view.id, "headwater", TimelineKind::Notified, said);
+                self.moment.effects.push(Effect::Notify { notice });
+            }
+            Err(due) => {
+                self.note(view.id, "headwater", TimelineKind::Notified, format!("{said} digest"));
+                self.deadlines.set(due, Due::Digest);
+            }
+        }
+    }
+
+    /// A timer: a receiver's messages of the last while are told as one.
+    pub fn send_digests(&mut self) {
+        let limit = self.policy.settings.flow;
+        for notice in self.flows.digests(limit, self.now) {
+            self.moment.effects.push(Effect::Notify { notice: Box::new(notice) });
+        }
+        if let Some(due) = self.flows.next_due(limit) {
+            self.deadlines.set(due, Due::Digest);
+        }
+    }
+
+    /// Sets the timer for the next listener that time alone wakes.
+    fn set_timer(&mut self, audience: &mut Audience, group: Place) {
+        let awake = self.awake(group);
+        let interval = self.policy.settings.update_interval;
+        let next = audience.listeners.iter().filter_map(|l| l.wakes(awake, interval)).filter(|at| *at > self.now).min();
+        let Some(next) = next else { return };
+        if audience.timer.is_none_or(|timer| timer > next || timer <= self.now) {
+            audience.timer = Some(next);
+            self.deadlines.set(next, Due::Tell(group));
+        }
+    }
+
+    fn awake(&self, group: Place) -> Awake {
+        match self.groups.get(group).and_then(|g| g.incident.as_ref()) {
+            Some(i) if i.state != IncidentState::Abnormal || i.snoozed_until.is_some() => Awake::No,
+            Some(i) if i.acknowledged_at.is_some() => Awake::Acknowledged,
+            Some(_) => Awake::Unseen,
+            None => Awake::No,
+        }
+    }
+
+    /// A timer: somebody waits to be told.
+    pub fn tell_waiting(&mut self, group: Place) {
+        let awake = self.awake(group);
+        let interval = self.policy.settings.update_interval;
+        let Some(incident) = self.groups.get_mut(group).and_then(|g| g.incident.as_mut()) else { return };
+        let mut audience = std::mem::take(&mut incident.audience);
+        if audience.timer.is_some_and(|timer| timer <= self.now) {
+            audience.timer = None;
+        }
+        let due = audience.listeners.iter().filter_map(|l| l.wakes(awake, interval)).any(|at| at <= self.now);
+        if due && !audience.hushed {
+            self.moment.groups.insert(group);
+        } else {
+            self.set_timer(&mut audience, group);
+        }
+        if let Some(incident) = self.groups.get_mut(group).and_then(|g| g.incident.as_mut()) {
+            incident.audience = audience;
+        }
+    }
+
+    /// Other rules hold: who waits for the word of a route that is gone is asked for again, at once when nobody has
+    /// been told; other incidents ask when they change.
+    pub fn reroute(&mut self) {
+        let policy = self.policy.clone();
+        let receivers = policy.receivers();
+        self.flows.keep(|receiver| receivers.contains(&receiver));
+        let places: Vec<Place> =
+            self.groups.iter().filter(|(_, g)| g.incident.is_some()).map(|(place, _)| place).collect();
+        for place in places {
+            let Some(incident) = self.groups[place].incident.as_mut() else { continue };
+            incident.audience.asked = None;
+            let listeners = &incident.audience.listeners;
+            let waits = listeners.iter().any(|l| l.knows != Known::Opened || l.observe_only);
+            if incident.state == IncidentState::Abnormal && waits {
+                self.moment.groups.insert(place);
+            }
+        }
+    }
+
+    /// Takes in how a message went.
+    pub fn note_delivery(&mut self, delivered: &Delivered) {
+        match &delivered.outcome {
+            DeliveryOutcome::GaveUp(why) => {
+                let said = format!("{}: {why}", delivered.receiver);
+                self.note(delivered.incident, "headwater", TimelineKind::NotifyFailed, said);
+            }
+            DeliveryOutcome::Accepted | DeliveryOutcome::Folded => {}
+        }
+    }
+}

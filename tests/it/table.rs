@@ -1,0 +1,270 @@
+//! Short stories for the engine as text: what comes in, by which rules, and what is told.
+//!
+//! A line is `minutes:seconds`, then one of
+//! `OBJECT NAME SEVERITY [label=value …]`, `OBJECT NAME resolved`, `ack N`, `unack N`, `close N`, `reopen N`,
+//! `snooze N minutes:seconds`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
+//! `gave-up RECEIVER N`, `rules NAME`, `end`. N is an incident's number in the order of opening.
+
+use std::sync::Arc;
+
+use headwater::domain::event::{Event, Status};
+use headwater::domain::ids::{AlertId, IncidentId};
+use headwater::domain::incident::TimelineKind;
+use headwater::domain::mute::Silence;
+use headwater::domain::severity::Severity;
+use headwater::domain::time::{Span, Timestamp};
+use headwater::domain::topology::Topology;
+use headwater::engine::effect::{Effect, Notice};
+use headwater::engine::input::{Batch, Command, Delivered, DeliveryOutcome, Digest, Input, Order};
+use headwater::engine::policy::Policy;
+use headwater::engine::policy::place::RuleFile;
+use headwater::engine::tuning::Tuning;
+use headwater::engine::{Engine, Loaded};
+use headwater::lab::built_in::read_topology;
+use serde_json::json;
+
+use crate::storms::{bytes, tenant};
+
+/// 2026-06-01T00:00:00Z, a Monday; 08:00 in Shanghai.
+const BEGIN: Timestamp = Timestamp(1_780_272_000_000);
+
+/// Rules that each story has, besides its own.
+const PROMOTE: &str = "promote: [{ id: serious, match: { severity: '>= major' }, after: 5m }]";
+const FALLBACK: &str = "routes: [{ id: fallback, receivers: [team] }]";
+
+/// The rules and the estate of a story.
+#[derive(Clone, Default)]
+pub struct Table {
+    rules: Vec<(String, Arc<Policy>)>,
+    topology: Option<Arc<Topology>>,
+}
+
+/// Compiles a story's rules with what each story has.
+pub fn policy(version: u64, rules: &str) -> Arc<Policy> {
+    let mut files = vec![RuleFile { name: "story.yaml".into(), text: rules.into() }];
+    for (section, text) in [("promote:", PROMOTE), ("routes:", FALLBACK)] {
+        if !rules.lines().any(|line| line.starts_with(section)) {
+            files.push(RuleFile { name: format!("{section}yaml"), text: text.into() });
+        }
+    }
+    Arc::new(Policy::compile(version, &files).unwrap_or_else(|errors| panic!("{errors:#?}")))
+}
+
+/// A story by these rules.
+pub fn by(rules: &str) -> Table {
+    Table { rules: vec![(String::new(), policy(1, rules))], topology: None }
+}
+
+impl Table {
+    /// Another set of rules that the story can turn to.
+    pub fn or(mut self, name: &str, rules: &str) -> Self {
+        let version = self.rules.len() as u64 + 1;
+        self.rules.push((name.into(), policy(version, rules)));
+        self
+    }
+
+    /// The estate in which it happens.
+    pub fn on(mut self, topology: &str) -> Self {
+        self.topology = Some(read_topology("topology.yaml", topology.as_bytes(), None, 1).unwrap());
+        self
+    }
+
+    /// Plays the story straight through, and again with a restart before each line: both must tell the same.
+    pub fn play(&self, story: &str) -> Vec<Effect> {
+        let calm = self.run(story, false);
+        assert!(bytes(&calm) == bytes(&self.run(story, true)), "restarts change what is told");
+        calm
+    }
+
+    /// What people are told, one message a line.
+    pub fn tells(&self, story: &str, expected: &str) {
+        self.shows(story, expected, &told(&self.play(story)));
+    }
+
+    /// Which alerts end in which incidents, one incident a line.
+    pub fn groups(&self, story: &str, expected: &str) {
+        self.shows(story, expected, &grouped(&self.play(story)));
+    }
+
+    fn shows(&self, story: &str, expected: &str, got: &[String]) {
+        let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert_eq!(*got, expected, "\n{story}\nis told as\n{}\n", got.join("\n"));
+    }
+
+    fn run(&self, story: &str, restarts: bool) -> Vec<Effect> {
+        let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
+        let mut effects = Vec::new();
+        if let Some(topology) = &self.topology {
+            let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()) };
+            effects.extend(engine.step(BEGIN, &input, Loaded::Topology(topology.clone())));
+        }
+        let (input, loaded) = self.turn_to("");
+        effects.extend(engine.step(BEGIN, &input, loaded));
+        for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            if restarts {
+                engine = self.restart(&engine);
+            }
+            let (time, rest) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?}: a time, then what happens"));
+            let at = BEGIN.plus(span(time));
+            let (input, loaded) = match rest.strip_prefix("rules ") {
+                Some(name) => self.turn_to(name),
+                None => (read(at, rest), Loaded::Nothing),
+            };
+            effects.extend(engine.step(at, &input, loaded));
+        }
+        effects
+    }
+
+    fn turn_to(&self, name: &str) -> (Input, Loaded) {
+        let (_, policy) = self.rules.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no rules {name:?}"));
+        let digest = Digest(name.into());
+        let input = Input::Policy { tenant: tenant(), version: policy.version, digest, author: "wang.li".into() };
+        (input, Loaded::Policy(policy.clone()))
+    }
+
+    fn restart(&self, engine: &Engine) -> Engine {
+        let rules = |_, digest: &Digest| self.rules.iter().find(|(n, _)| **n == *digest.0).map(|(_, p)| p.clone());
+        Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| self.topology.clone(), rules).unwrap()
+    }
+}
+
+/// `minutes:seconds`; both may be large.
+fn span(text: &str) -> Span {
+    let (minutes, seconds) = text.split_once(':').unwrap_or_else(|| panic!("{text:?}: write minutes:seconds"));
+    Span(Span::mins(minutes.parse().unwrap()).0 + (seconds.parse::<f64>().unwrap() * 1000.0) as i64)
+}
+
+fn clock(at: Timestamp) -> String {
+    let secs = at.since(BEGIN).as_secs();
+    format!("{:02}:{:02}", secs / 60, secs % 60)
+}
+
+fn incident(number: &str) -> IncidentId {
+    IncidentId(number.parse().unwrap_or_else(|_| panic!("{number:?} is no incident's number")))
+}
+
+fn alert(number: &str) -> AlertId {
+    AlertId(number.parse().unwrap_or_else(|_| panic!("{number:?} is no alert's number")))
+}
+
+fn read(at: Timestamp, line: &str) -> Input {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let order = match words[..] {
+        ["end"] => return Input::Tick,
+        ["gave-up", receiver, n] => {
+            return Input::Delivered(Delivered {
+                tenant: tenant(),
+                incident: incident(n),
+                receiver: receiver.into(),
+                key: "".into(),
+                outcome: DeliveryOutcome::GaveUp("answered 500".into()),
+                attempts: 3,
+            });
+        }
+        ["ack", n] => Order::Acknowledge { incident: incident(n) },
+        ["unack", n] => Order::Unacknowledge { incident: incident(n) },
+        ["close", n] => Order::Close { incident: incident(n), note: "".into() },
+        ["reopen", n] => Order::Reopen { incident: incident(n) },
+        ["snooze", n, until] => Order::Snooze { incident: incident(n), until: BEGIN.plus(span(until)) },
+        ["merge", from, into] => Order::Merge { from: incident(from), into: incident(into) },
+        ["move", a, into] => Order::Move { alert: alert(a), into: incident(into) },
+        ["split", n, ..] => {
+            Order::Split { incident: incident(n), alerts: words[2..].iter().map(|a| alert(a)).collect() }
+        }
+        ["silence", object, until] => Order::Silence { silence: silence(object, at, BEGIN.plus(span(until))) },
+        [object, name, severity, ..] => return event(at, object, name, severity, &words[3..]),
+        _ => panic!("{line:?} is no line of a story"),
+    };
+    Input::Command(Command { tenant: tenant(), actor: "wang.li".into(), id: "".into(), order })
+}
+
+fn silence(object: &str, from: Timestamp, to: Timestamp) -> Silence {
+    serde_json::from_value(json!({
+        "id": object, "matchers": [[{"field": "object", "value": object}]], "created_by": "wang.li",
+        "starts_at": from.0, "ends_at": to.0,
+    }))
+    .unwrap()
+}
+
+fn event(at: Timestamp, object: &str, name: &str, severity: &str, labels: &[&str]) -> Input {
+    let mut event = Event::new(tenant(), "probe".into(), name, at);
+    event.object.name = Some(object.into());
+    match severity {
+        "resolved" => event.status = Status::Resolved,
+        word => event.severity = Severity::parse(word).unwrap_or_else(|| panic!("{word:?} is no severity")),
+    }
+    for label in labels {
+        let (key, value) = label.split_once('=').unwrap_or_else(|| panic!("{label:?}: write key=value"));
+        if key == "source" {
+            event.source = value.into();
+        } else {
+            event.labels.insert(key.into(), value.into());
+        }
+    }
+    Input::Batch(Batch { tenant: tenant(), events: vec![event], rejected: Vec::new() })
+}
+
+/// Messages, and what the timeline says about telling.
+pub fn told(effects: &[Effect]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for effect in effects {
+        match effect {
+            Effect::Notify { notice } => lines.push(message(notice)),
+            Effect::Timeline { incident, entry, .. } => {
+                let word = match entry.kind {
+                    TimelineKind::WouldNotify => "would tell",
+                    TimelineKind::NotifyFailed => "failed",
+                    TimelineKind::Storm => "storm",
+                    _ => continue,
+                };
+                lines.push(format!("{} ({word}: {}) {}", clock(entry.at), entry.detail, incident.0));
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+fn message(notice: &Notice) -> String {
+    let Notice { receiver, kind, incident, .. } = notice;
+    let changes: Vec<String> = notice.changes.iter().map(|c| format!("{c:?}").to_lowercase()).collect();
+    let changes = if changes.is_empty() { String::new() } else { format!(" ({})", changes.join(", ")) };
+    let digest = notice.digest.as_ref().map_or_else(String::new, |digest| {
+        let lines: Vec<String> = digest.lines.iter().map(|l| format!("{} {}", l.incident.0, l.kind.as_str())).collect();
+        format!(" of {}: {}", digest.messages, lines.join(", "))
+    });
+    let expected = format!("{}-{}-{receiver}-{}", incident.id, incident.version, kind.as_str());
+    assert_eq!(notice.key.as_ref(), expected);
+    format!("{} {receiver} {} {}{changes}{digest}", clock(notice.at), kind.as_str(), incident.id.0)
+}
+
+/// Incidents that stand at the end with their alerts, root first: `N ROOT: object/name, …`, and what is held.
+pub fn grouped(effects: &[Effect]) -> Vec<String> {
+    let mut alerts = std::collections::BTreeMap::new();
+    let mut incidents = std::collections::BTreeMap::new();
+    for effect in effects {
+        match effect {
+            Effect::Alert { alert } => {
+                alerts.insert(alert.id, alert.as_ref().clone());
+            }
+            Effect::Incident { incident, .. } => {
+                incidents.insert(incident.id, incident.as_ref().clone());
+            }
+            _ => {}
+        }
+    }
+    let named = |incident: Option<IncidentId>| -> Vec<String> {
+        let members = alerts.values().filter(|a| a.incident == incident);
+        members.map(|a| format!("{}/{}", a.object, a.name)).collect()
+    };
+    let mut lines = Vec::new();
+    for incident in incidents.values().filter(|i| i.merged_into.is_none()) {
+        let root = incident.candidates.first().map_or("-", |c| c.ci.id.as_str());
+        lines.push(format!("{} {root}: {}", incident.id.0, named(Some(incident.id)).join(", ")));
+    }
+    let held = named(None);
+    if !held.is_empty() {
+        lines.push(format!("held: {}", held.join(", ")));
+    }
+    lines
+}
