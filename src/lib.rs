@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod console;
 pub mod decode;
@@ -14,6 +15,7 @@ pub mod delivery;
 pub mod demo;
 pub mod domain;
 pub mod engine;
+pub mod folders;
 pub mod intake;
 pub mod journal;
 pub mod lab;

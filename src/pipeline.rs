@@ -18,7 +18,6 @@ use sha2::{Digest as _, Sha256};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
-use crate::domain::topology::quality::Quality;
 use crate::engine::effect::Effect;
 use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
@@ -35,6 +34,9 @@ use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord};
 use crate::projection::Committed;
 use crate::projection::live::Live;
+use put::{Newest, Text};
+
+pub mod put;
 
 /// Partitions; fixed for the life of a data folder.
 pub const PARTITIONS: u16 = 64;
@@ -64,6 +66,10 @@ pub struct Pipeline {
     pub live: Arc<Live>,
     pub clock: Clock,
     topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
+    policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
+    newest: Arc<Newest>,
+    /// Topologies and rules are put in force one at a time.
+    putting: tokio::sync::Mutex<()>,
     health: Arc<Health>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -97,6 +103,8 @@ impl Pipeline {
         let outbox = SqliteOutbox::new(store.clone());
         let live = Arc::new(Live::default());
         let topologies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
+        let policies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
+        let newest = Arc::new(Newest::default());
         let health = Arc::new(Health::default());
         let mut owner = Owner {
             store: store.clone(),
@@ -104,6 +112,8 @@ impl Pipeline {
             live: live.clone(),
             clock: options.clock.clone(),
             topologies: topologies.clone(),
+            policies: policies.clone(),
+            newest: newest.clone(),
             health: health.clone(),
             tuning: Arc::new(Tuning::default()),
             partitions: BTreeMap::new(),
@@ -117,6 +127,9 @@ impl Pipeline {
             live,
             clock: options.clock,
             topologies,
+            policies,
+            newest,
+            putting: tokio::sync::Mutex::default(),
             health,
             thread: Mutex::new(Some(thread)),
         }))
@@ -132,17 +145,9 @@ impl Pipeline {
         &self.health
     }
 
-    /// Checks a topology text and makes it valid for the tenant; returns its journal sequence and its quality.
-    ///
-    /// # Errors
-    /// When the text is refused, or the journal does not take it.
-    pub async fn put_topology(&self, tenant: &TenantId, bytes: Vec<u8>) -> Result<(u64, Quality)> {
-        let version = self.topology(tenant).version() + 1;
-        let quality = Quality::of(&*compile(&bytes, version)?);
-        let digest = self.store.put_blob(bytes).await?;
-        let input = Input::Topology { tenant: tenant.clone(), version, digest };
-        let appended = self.store.append(partition_of(tenant), input).await?;
-        Ok((appended.seq, quality))
+    /// The rules of a tenant that are in force; the built-in ones when it has none of its own.
+    pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
+        self.policies.load().get(tenant).cloned().unwrap_or_else(Policy::default_rules)
     }
 
     /// Whether every record up to `seq` has been decided and shown.
@@ -177,6 +182,15 @@ fn compile_policy(bytes: &[u8], version: u64) -> Result<Arc<Policy>> {
     Ok(Arc::new(compiled?))
 }
 
+/// Replaces one tenant's entry.
+fn put<T>(all: &ArcSwap<BTreeMap<TenantId, Arc<T>>>, tenant: &TenantId, one: &Arc<T>) {
+    all.rcu(|known| {
+        let mut known = BTreeMap::clone(known);
+        known.insert(tenant.clone(), one.clone());
+        known
+    });
+}
+
 struct Partition {
     engine: Engine,
     head: OutboxHead,
@@ -192,6 +206,8 @@ struct Owner {
     live: Arc<Live>,
     clock: Clock,
     topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
+    policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
+    newest: Arc<Newest>,
     health: Arc<Health>,
     tuning: Arc<Tuning>,
     partitions: BTreeMap<u16, Partition>,
@@ -278,18 +294,21 @@ impl Owner {
 
     /// Reads what the input only names.
     fn loaded(&self, record: &Record) -> Result<Loaded> {
-        let (tenant, version, digest) = match &record.input {
-            Input::Topology { tenant, version, digest } => (tenant, version, digest),
-            Input::Policy { version, digest, .. } => return Ok(Loaded::Policy(self.load_policy(*version, digest)?)),
-            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => return Ok(Loaded::Nothing),
-        };
-        let topology = self.load(*version, digest)?;
-        self.topologies.rcu(|known| {
-            let mut known = BTreeMap::clone(known);
-            known.insert(tenant.clone(), topology.clone());
-            known
-        });
-        Ok(Loaded::Topology(topology))
+        match &record.input {
+            Input::Topology { tenant, version, digest } => {
+                let topology = self.load(*version, digest)?;
+                self.newest.note(tenant, Text::Topology, *version, digest);
+                put(&self.topologies, tenant, &topology);
+                Ok(Loaded::Topology(topology))
+            }
+            Input::Policy { tenant, version, digest, .. } => {
+                let policy = self.load_policy(*version, digest)?;
+                self.newest.note(tenant, Text::Rules, *version, digest);
+                put(&self.policies, tenant, &policy);
+                Ok(Loaded::Policy(policy))
+            }
+            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Ok(Loaded::Nothing),
+        }
     }
 
     fn show(&mut self, record: &Record, outbox_seq: u64, effects: Vec<Effect>) {

@@ -68,8 +68,8 @@ pub async fn run(options: Serve) -> Result<()> {
     if let Some(file) = &options.topology {
         let tenant = TenantId::from("default");
         let bytes = crate::lab::files::read(file)?;
-        let (seq, quality) = pipeline.put_topology(&tenant, bytes).await?;
-        tracing::info!(seq, cis = quality.cis, edges = quality.edges, "topology taken");
+        let (put, quality) = pipeline.put_topology(&tenant, bytes).await?;
+        tracing::info!(topology.version = put.version, seq = ?put.seq, cis = quality.cis, edges = quality.edges, "topology taken");
     }
     tracing::info!(address = %listener.local_addr()?, data = %options.data.display(), "serving");
     let app = app(&pipeline, tokens, clock);

@@ -1,12 +1,28 @@
-//! The numbers behind correlation. One set of defaults for every estate; what is known of CI classes and
-//! relations is in the topology's data instead. Measured in `docs/accuracy.md`.
+//! The numbers behind correlation. They are a model file; the one that is compiled in is the default. One set for
+//! every estate; what is known of CI classes and relations is in the topology's data instead.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer};
 
 use super::fixed::Milli;
+use super::policy::spans;
 use crate::domain::time::Span;
 
+/// The model's name: also its folder's.
+pub const MODEL: &str = "correlation";
+
+/// The model file that is compiled in, by its path in the project, and its text.
+pub const BUILT_IN: (&str, &str) =
+    ("models/correlation/1/model.yaml", include_str!("../../models/correlation/1/model.yaml"));
+
 /// Numbers of the correlation stage. Scores are milli-nats (see `fixed`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tuning {
+    /// Always [`MODEL`]: the file says what it is.
+    pub model: Box<str>,
+    pub version: u32,
     /// Width of the delay distribution: standard deviation of ln(delay), per mille.
     pub spread: i64,
     /// Delays further from the typical one than this (in standard deviations, per mille) do not count.
@@ -19,13 +35,18 @@ pub struct Tuning {
     /// Paths with a score below this end.
     pub path_min: Milli,
     /// Slack added to every delay.
+    #[serde(deserialize_with = "spans::span")]
     pub slack: Span,
     /// Two alerts on one CI: path score, typical delay, slack.
     pub same_ci: Milli,
+    #[serde(deserialize_with = "spans::span")]
     pub same_ci_delay: Span,
+    #[serde(deserialize_with = "spans::span")]
     pub same_ci_slack: Span,
     /// How late an effect can come after its cause, and how early (clocks differ).
+    #[serde(deserialize_with = "spans::span")]
     pub horizon: Span,
+    #[serde(deserialize_with = "spans::span")]
     pub early_max: Span,
     /// Bounds of the log rate (per second and CI) of background alerts.
     pub background_min: Milli,
@@ -35,14 +56,19 @@ pub struct Tuning {
     /// Alerts remembered per CI as possible parents.
     pub recent_max: usize,
     /// When an alert's parent is looked for again.
+    #[serde(deserialize_with = "growing")]
     pub revise_after: [Span; 3],
     /// When an inferred cause is looked at again.
+    #[serde(deserialize_with = "growing")]
     pub revise_inferred_after: [Span; 2],
     /// When the surroundings of an alert are known well enough to learn from.
+    #[serde(deserialize_with = "spans::span")]
     pub learn_after: Span,
     /// A firing event within this span of the last event is a repeat.
+    #[serde(deserialize_with = "spans::span")]
     pub repeat_window: Span,
     /// A firing event within this span goes on with the same alert.
+    #[serde(deserialize_with = "spans::span")]
     pub refire_window: Span,
     /// Changes to firing after which an alert without effects is chronic.
     pub chronic_cycles: u32,
@@ -52,50 +78,159 @@ pub struct Tuning {
     /// Probability (per mille) that a direct dependent of a failed CI is seen by now.
     pub expected_shown: i64,
     /// A held serious alert that fires this long becomes an incident.
+    #[serde(deserialize_with = "spans::span")]
     pub promote_after: Span,
     /// A lone recurrence within this span goes into the incident of the last one.
+    #[serde(deserialize_with = "spans::span")]
     pub fold_window: Span,
     /// CIs that make an incident of minor alerts.
     pub minor_cis: usize,
     /// An alert that was not heard of for this long is taken as resolved.
+    #[serde(deserialize_with = "spans::span")]
     pub expire_after: Span,
     /// How long event ids are remembered.
+    #[serde(deserialize_with = "spans::span")]
     pub event_id_window: Span,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self {
-            spread: 800,
-            spread_max: 3000,
-            hop: -1200,
-            hops_max: 5,
-            upstream_max: 200,
-            path_min: -7000,
-            slack: Span::secs(8),
-            same_ci: -200,
-            same_ci_delay: Span::secs(6),
-            same_ci_slack: Span::secs(16),
-            horizon: Span::secs(1800),
-            early_max: Span::secs(40),
-            background_min: -13_800,
-            background_max: -7000,
-            background_inferred: -11_000,
-            recent_max: 8,
-            revise_after: [Span::secs(30), Span::secs(120), Span::secs(400)],
-            revise_inferred_after: [Span::secs(90), Span::secs(400)],
-            learn_after: Span::secs(900),
-            repeat_window: Span::secs(450),
-            refire_window: Span::secs(2400),
-            chronic_cycles: 8,
-            silent_prior: -12_000,
-            silent_hops_max: 2,
-            expected_shown: 750,
-            promote_after: Span::secs(300),
-            fold_window: Span::hours(24),
-            minor_cis: 3,
-            expire_after: Span::hours(24),
-            event_id_window: Span::mins(40),
+        static DEFAULT: LazyLock<Tuning> =
+            LazyLock::new(|| Tuning::parse(BUILT_IN.0, BUILT_IN.1).expect("the built-in model is tested"));
+        DEFAULT.clone()
+    }
+}
+
+/// Why a model file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}:{line}:{column}: {what}; {remedy}")]
+pub struct TuningError {
+    pub place: String,
+    /// From 1; 0 = unknown.
+    pub line: u32,
+    pub column: u32,
+    pub what: String,
+    pub remedy: String,
+}
+
+/// A number and the range it has to be in.
+type Bound = (&'static str, i64, i64, i64);
+
+impl Tuning {
+    /// Reads a model file; `place` is named in errors.
+    ///
+    /// # Errors
+    /// What cannot be read, or every number that is out of its range.
+    pub fn parse(place: &str, yaml: &str) -> Result<Self, Vec<TuningError>> {
+        let error = |line: u32, column: u32, what: String, remedy: &str| TuningError {
+            place: place.to_owned(),
+            line,
+            column,
+            what,
+            remedy: remedy.to_owned(),
+        };
+        let tuning: Self = serde_saphyr::from_str(yaml).map_err(|failure| {
+            let (line, column) = failure.location().map_or((0, 0), |at| (at.line() as u32, at.column() as u32));
+            let told = failure.without_snippet().to_string();
+            let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+            vec![error(line, column, told, "compare with models/correlation/1/model.yaml")]
+        })?;
+        let mut errors = Vec::new();
+        if &*tuning.model != MODEL {
+            let what = format!("model {:?} is not {MODEL:?}", tuning.model);
+            errors.push(error(line_of(yaml, "model"), 1, what, "take the file of the right folder"));
         }
+        for (name, number, min, max) in tuning.bounds() {
+            if !(min..=max).contains(&number) {
+                let what = format!("{name} is {number}, out of range");
+                errors.push(error(line_of(yaml, name), 1, what, &format!("write {min} to {max}")));
+            }
+        }
+        if errors.is_empty() { Ok(tuning) } else { Err(errors) }
+    }
+
+    /// Every number with its range; lengths of time in seconds.
+    fn bounds(&self) -> Vec<Bound> {
+        let secs = |name, span: Span, min, max| (name, span.as_secs(), min, max);
+        const DAY: i64 = 86_400;
+        vec![
+            ("version", i64::from(self.version), 1, 1_000_000),
+            ("spread", self.spread, 50, 5000),
+            ("spread_max", self.spread_max, 500, 10_000),
+            ("hop", self.hop, -20_000, 0),
+            ("hops_max", self.hops_max.into(), 1, 16),
+            ("upstream_max", self.upstream_max as i64, 1, 10_000),
+            ("path_min", self.path_min, -50_000, 0),
+            secs("slack", self.slack, 0, 3600),
+            ("same_ci", self.same_ci, -20_000, 0),
+            secs("same_ci_delay", self.same_ci_delay, 1, 3600),
+            secs("same_ci_slack", self.same_ci_slack, 0, 3600),
+            secs("horizon", self.horizon, 10, DAY),
+            secs("early_max", self.early_max, 0, 3600),
+            ("background_min", self.background_min, -30_000, self.background_max),
+            ("background_max", self.background_max, self.background_min, 0),
+            ("background_inferred", self.background_inferred, -30_000, 0),
+            ("recent_max", self.recent_max as i64, 1, 64),
+            secs("learn_after", self.learn_after, 1, DAY),
+            secs("repeat_window", self.repeat_window, 1, DAY),
+            secs("refire_window", self.refire_window, self.repeat_window.as_secs(), 7 * DAY),
+            ("chronic_cycles", self.chronic_cycles.into(), 2, 1000),
+            ("silent_prior", self.silent_prior, -50_000, 0),
+            ("silent_hops_max", self.silent_hops_max.into(), 0, self.hops_max.into()),
+            ("expected_shown", self.expected_shown, 1, 999),
+            secs("promote_after", self.promote_after, 0, DAY),
+            secs("fold_window", self.fold_window, 0, 30 * DAY),
+            ("minor_cis", self.minor_cis as i64, 1, 1000),
+            secs("expire_after", self.expire_after, 60, 90 * DAY),
+            secs("event_id_window", self.event_id_window, 1, 7 * DAY),
+        ]
+    }
+}
+
+/// The line on which a key stands, from 1; 0 when it is not at the start of a line.
+fn line_of(yaml: &str, key: &str) -> u32 {
+    let is_key = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(':'));
+    yaml.lines().position(is_key).map_or(0, |n| n as u32 + 1)
+}
+
+/// Lengths of time, each longer than the one before.
+fn growing<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[Span; N], D::Error> {
+    let wrong = |why: String| serde::de::Error::custom(format!("{why}; write {N} growing lengths such as 30s, 2m"));
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let spans: Option<Vec<Span>> = texts.iter().map(|text| spans::parse(text)).collect();
+    let Some(spans) = spans else { return Err(wrong(format!("{texts:?} are no lengths of time"))) };
+    let ordered = spans.windows(2).all(|pair| pair[0] < pair[1]) && spans.first().is_none_or(|s| s.0 > 0);
+    let count = spans.len();
+    match spans.try_into() {
+        Ok(spans) if ordered => Ok(spans),
+        Ok(_) => Err(wrong("the lengths of time do not grow".into())),
+        Err(_) => Err(wrong(format!("{count} lengths of time"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: (&str, &str), told: &[&str]) {
+        let yaml = BUILT_IN.1.replacen(change.0, change.1, 1);
+        assert_ne!(yaml, BUILT_IN.1, "{change:?} changes something");
+        let errors = Tuning::parse("m.yaml", &yaml).unwrap_err();
+        let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        for part in told {
+            assert!(text.join("\n").contains(part), "{part:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn the_built_in_model_holds_and_wrong_ones_are_refused_with_their_place() {
+        assert_eq!(Tuning::parse(BUILT_IN.0, BUILT_IN.1).unwrap(), Tuning::default());
+        check(("spread: 800", "spread: 8"), &["m.yaml:11:1", "spread is 8", "write 50 to 5000"]);
+        check(("hop: -1200", "hopp: -1200"), &["m.yaml:13", "hopp"]);
+        check(("slack: 8s", "slack: 8"), &["m.yaml:17", "8"]);
+        check(("[30s, 2m, 400s]", "[30s, 2m]"), &["2 lengths of time", "write 3 growing"]);
+        check(("[30s, 2m, 400s]", "[30s, 10s, 400s]"), &["do not grow"]);
+        check(("model: correlation", "model: other"), &["m.yaml:7:1", "\"other\""]);
+        check(("minor_cis: 3", "# minor_cis"), &["minor_cis"]);
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
@@ -17,8 +16,9 @@ use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Digest, Input};
-use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
+use crate::folders::models::Model;
+use crate::folders::rules;
 
 use super::recording::Recording;
 use super::seal::Seal;
@@ -35,6 +35,10 @@ pub struct Plan {
     pub topology_names: Option<PathBuf>,
     pub events: PathBuf,
     pub mapping: PathBuf,
+    /// Rules instead of the built-in ones.
+    pub rules: Option<PathBuf>,
+    /// Models instead of the built-in one.
+    pub models: Option<PathBuf>,
     pub out: PathBuf,
     pub quiet: bool,
     /// Also seal the run: costs about as much as deciding.
@@ -57,6 +61,9 @@ pub struct Summary {
     /// The seal over all effects, when it was asked for: the same for every build and machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effects_sha256: Option<String>,
+    pub model: Model,
+    /// Where the rules were read: a folder, or `built-in`.
+    pub rules: String,
 }
 
 /// What the effects said, folded.
@@ -155,12 +162,8 @@ impl Outcome {
 /// # Errors
 /// When a file cannot be read, understood or written; names the place.
 pub fn run(plan: &Plan) -> Result<Summary> {
-    let topology = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
     let tenant = TenantId::from("default");
-    let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
-    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };
-    engine.step(Timestamp(0), &input, Loaded::Topology(topology));
-
+    let (mut engine, model) = engine_of(plan, &tenant)?;
     let mut recording = Recording::open(&plan.events, &plan.mapping, tenant.clone())?;
     let bar = progress(plan.quiet);
     let (mut outcome, mut read) = (Outcome::default(), 0u64);
@@ -194,10 +197,28 @@ pub fn run(plan: &Plan) -> Result<Summary> {
         events_per_second: read as f64 / seconds,
         peak_rss_mib: peak_rss_mib(),
         effects_sha256: seal.map(|seal| seal.to_string()),
+        model,
+        rules: plan.rules.as_ref().map_or_else(|| "built-in".into(), |folder| folder.display().to_string()),
     };
     let path = plan.out.join("summary.json");
     std::fs::write(&path, serde_json::to_vec_pretty(&summary)?).with_context(|| format!("write {}", path.display()))?;
     Ok(summary)
+}
+
+/// An engine with the plan's topology, rules and model.
+fn engine_of(plan: &Plan, tenant: &TenantId) -> Result<(Engine, Model)> {
+    let topology = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
+    let model = plan.models.as_deref().map_or_else(|| Ok(Model::built_in()), Model::newest)?;
+    let mut engine = Engine::empty(0, model.tuning.clone());
+    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };
+    engine.step(Timestamp(0), &input, Loaded::Topology(topology));
+    if let Some(folder) = &plan.rules {
+        let policy = rules::compile(folder, 1)?;
+        let (digest, author) = (Digest("".into()), "back-test".into());
+        let input = Input::Policy { tenant: tenant.clone(), version: 1, digest, author };
+        engine.step(Timestamp(0), &input, Loaded::Policy(policy));
+    }
+    Ok((engine, model))
 }
 
 fn one_event(engine: &mut Engine, tenant: &TenantId, event: Event) -> (Box<str>, Vec<Effect>) {

@@ -15,6 +15,8 @@ fn backtest(storm: &str, out: &Path) -> Scores {
         events: storms::folder(storm).join("alerts.jsonl.gz"),
         mapping: storms::mapping(),
         out: out.to_owned(),
+        rules: None,
+        models: None,
         quiet: true,
         seal: false,
     };

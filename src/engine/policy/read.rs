@@ -65,8 +65,11 @@ pub fn read(file: &RuleFile, errors: &mut Vec<RuleError>) -> Sections {
         };
         let at = failure.location().map(LineColumn::from).unwrap_or_default();
         let told = failure.without_snippet().to_string();
-        // Blanking can leave a required field or half a flow collection behind: that is our doing.
-        let ours = blanked && (told.contains("missing field") || is_syntax(&failure));
+        // Blanking can leave an empty list, a missing field or half a flow collection behind: that is our doing.
+        // Our own messages, which name a remedy, come as the same kind as the parser's.
+        let broken = is_syntax(&failure) && !told.contains("; ");
+        let emptied = told.contains("missing field") || told.contains("expected sequence start");
+        let ours = blanked && (emptied || broken);
         if !ours {
             let (what, remedy) = split_remedy(&told);
             error(at, what, &remedy);

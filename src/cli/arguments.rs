@@ -1,0 +1,183 @@
+//! What can be typed. Every command teaches with an example.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turns alert storms into few incidents, each with its root cause and the evidence for it.
+/// 从告警风暴到少数故障,每个都有根因与证据。
+#[derive(Parser)]
+#[command(
+    name = "headwater",
+    version,
+    about,
+    after_help = "\
+Start with:   headwater demo
+In earnest:   headwater token create --data DIR --role admin --name you
+              headwater serve --data DIR
+Each command explains itself: headwater serve --help"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What "accepted" survives.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Keep {
+    /// Loss of power (fsync before the answer).
+    Power,
+    /// Any end of the process.
+    Process,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Watch a generated storm over a sample estate become incidents, on the terminal and in the console / 演示
+    #[command(after_help = "Example:\n  headwater demo --listen 127.0.0.1:18080\n\
+        then open the address it prints, with the token it prints. Everything is removed afterwards.")]
+    Demo {
+        #[arg(long, default_value = "127.0.0.1:18080")]
+        listen: SocketAddr,
+    },
+    /// Take alerts, tell incidents: journal, engine, API and console in one program / 运行
+    Serve(ServeArguments),
+    /// Run the production engine on a recorded stream, as fast as it can / 回测
+    Backtest(BacktestArguments),
+    /// Credentials for people and sources / 令牌
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Look at a CMDB file / 拓扑文件
+    Topology {
+        #[command(subcommand)]
+        command: TopologyCommand,
+    },
+    /// Print shell completions / 命令补全
+    #[command(after_help = "Example:\n  headwater completions bash > /etc/bash_completion.d/headwater")]
+    Completions { shell: clap_complete::Shell },
+    /// Print the man page, or write all of them / 手册页
+    #[command(after_help = "Examples:\n  headwater man | man -l -\n  headwater man --to /usr/local/share/man/man1")]
+    Man(ManArguments),
+}
+
+/// What `serve` takes.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    headwater serve --data /var/lib/headwater\n  \
+    headwater serve --data DIR --listen 0.0.0.0:8080 --topology cmdb.json\n\n\
+    On another address than this machine's own a token must exist first: headwater token create --help")]
+pub struct ServeArguments {
+    /// Folder for the journal and everything else; made when it is not there.
+    #[arg(long)]
+    pub data: PathBuf,
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    #[arg(long, value_enum, default_value = "power")]
+    pub durability: Keep,
+    /// CMDB file to make valid for the tenant `default` at start.
+    #[arg(long)]
+    pub topology: Option<PathBuf>,
+}
+
+/// What `backtest` takes.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    headwater backtest --topology cmdb.json.gz --events alerts.jsonl.gz --mapping rules/mappings/stormgen.yaml --out result\n  \
+    headwater backtest --topology T --events E --mapping M --rules rules --models models --out result\n\n\
+    Writes clusters.csv (which event is in which incident), incidents.jsonl (with ranked root causes) and summary.json.")]
+pub struct BacktestArguments {
+    /// CMDB file (YAML or JSON, .gz is fine).
+    #[arg(long)]
+    pub topology: PathBuf,
+    /// Names of a foreign CMDB export (see topology/mappings/).
+    #[arg(long)]
+    pub topology_mapping: Option<PathBuf>,
+    /// Events, one JSON value per line, in order of arrival (.gz is fine).
+    #[arg(long)]
+    pub events: PathBuf,
+    /// How to read an event line (see rules/mappings/).
+    #[arg(long)]
+    pub mapping: PathBuf,
+    /// Folder with rules; without it the built-in ones.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// Folder with models (`<name>/<version>/`), the newest version counts; without it the built-in one.
+    #[arg(long)]
+    pub models: Option<PathBuf>,
+    /// Folder for clusters.csv, incidents.jsonl and summary.json.
+    #[arg(long)]
+    pub out: PathBuf,
+    /// No progress bar.
+    #[arg(long)]
+    pub quiet: bool,
+    /// Also write `effects_sha256`, one hash over every effect: the same for every build and machine.
+    #[arg(long)]
+    pub seal: bool,
+}
+
+/// What `man` takes.
+#[derive(Args)]
+pub struct ManArguments {
+    /// Write a page for every command into this folder.
+    #[arg(long)]
+    pub to: Option<PathBuf>,
+}
+
+/// The token commands.
+#[derive(Subcommand)]
+pub enum TokenCommand {
+    /// Make a credential and print its token, once, as the last word.
+    #[command(after_help = "Examples:\n  headwater token create --data DIR --role source --name zabbix\n  \
+        headwater token create --data DIR --role operator --name li --org city-a --org city-b")]
+    Create {
+        #[arg(long)]
+        data: PathBuf,
+        /// viewer, operator, analyst, admin or source.
+        #[arg(long)]
+        role: String,
+        /// A person's name, or the source's.
+        #[arg(long)]
+        name: String,
+        #[arg(long, default_value = "default")]
+        tenant: String,
+        /// Only these organisations' records (repeat for several).
+        #[arg(long)]
+        org: Vec<String>,
+    },
+    /// List credentials, without their tokens.
+    #[command(after_help = "Example:\n  headwater token list --data DIR")]
+    List {
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// End a credential.
+    #[command(
+        after_help = "Example:\n  headwater token revoke --data DIR 5f0c1d2e3a4b\nThe id is what `token list` shows."
+    )]
+    Revoke {
+        #[arg(long)]
+        data: PathBuf,
+        id: String,
+    },
+}
+
+/// The topology commands.
+#[derive(Subcommand)]
+pub enum TopologyCommand {
+    /// Say whether the file can be used.
+    #[command(after_help = "Example:\n  headwater topology check cmdb.json.gz")]
+    Check { file: PathBuf },
+    /// Say how good its content is: orphans, cycles, dangling relations, CIs without owner …
+    #[command(after_help = "Example:\n  headwater topology report cmdb.yaml")]
+    Report { file: PathBuf },
+    /// What a failure of this CI may hit.
+    #[command(after_help = "Example:\n  headwater topology impact cmdb.yaml ups-1a")]
+    Impact { file: PathBuf, ci: String },
+    /// What may have failed this CI.
+    #[command(after_help = "Example:\n  headwater topology causes cmdb.yaml web-7")]
+    Causes { file: PathBuf, ci: String },
+}

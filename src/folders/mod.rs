@@ -1,0 +1,4 @@
+//! Folders of text that people write, read from disk: rules, formats of sources, models.
+
+pub mod models;
+pub mod rules;

@@ -1,0 +1,110 @@
+//! Model folders: `<folder>/<name>/<version>/` with `model.yaml`, `card.md` and `SHA256SUMS` over both.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::tuning::{BUILT_IN, MODEL, Tuning};
+
+/// The files that a model must have and that its digests cover.
+const FILES: [&str; 2] = ["model.yaml", "card.md"];
+const SUMS: &str = "SHA256SUMS";
+
+/// A model that is in use: which one it is, and its numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct Model {
+    pub name: String,
+    pub version: u32,
+    /// SHA-256 of `model.yaml`, in hex.
+    pub digest: String,
+    #[serde(skip)]
+    pub tuning: Arc<Tuning>,
+}
+
+impl Model {
+    /// The model that is compiled in.
+    pub fn built_in() -> Self {
+        Self::of(Tuning::default(), BUILT_IN.1)
+    }
+
+    fn of(tuning: Tuning, text: &str) -> Self {
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
+        Self { name: tuning.model.to_string(), version: tuning.version, digest, tuning: Arc::new(tuning) }
+    }
+
+    /// The newest version of the correlation model below `folder`.
+    ///
+    /// # Errors
+    /// When there is none, a file is missing, its digest is another, or a number is out of range; says what to do.
+    pub fn newest(folder: &Path) -> Result<Self> {
+        let models = folder.join(MODEL);
+        let versions =
+            std::fs::read_dir(&models).with_context(|| format!("read the models in {}", models.display()))?;
+        let mut newest: Option<(u32, PathBuf)> = None;
+        for entry in versions {
+            let path = entry.with_context(|| format!("read the models in {}", models.display()))?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_dir()) else {
+                continue;
+            };
+            let Ok(version) = name.parse::<u32>() else {
+                bail!("{}: a version is a whole number; rename or remove the folder", path.display())
+            };
+            if newest.as_ref().is_none_or(|(best, _)| version > *best) {
+                newest = Some((version, path));
+            }
+        }
+        let Some((version, path)) = newest else {
+            bail!("{} holds no version; make {}/1 with model.yaml, card.md, {SUMS}", models.display(), models.display())
+        };
+        Self::read(&path, version)
+    }
+
+    fn read(folder: &Path, version: u32) -> Result<Self> {
+        verify(folder)?;
+        let path = folder.join(FILES[0]);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let tuning = Tuning::parse(&path.display().to_string(), &text).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!(lines.join("\n"))
+        })?;
+        if tuning.version != version {
+            bail!("{}: says version {}, its folder {version}; make them the same", path.display(), tuning.version);
+        }
+        Ok(Self::of(tuning, &text))
+    }
+}
+
+/// Compares the files of a model with its digests.
+fn verify(folder: &Path) -> Result<()> {
+    let remedy = format!("if that is meant: cd {} && sha256sum {} > {SUMS}", folder.display(), FILES.join(" "));
+    let sums = folder.join(SUMS);
+    let listed = std::fs::read_to_string(&sums).with_context(|| format!("read {}; {remedy}", sums.display()))?;
+    for name in FILES {
+        let path = folder.join(name);
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let found = hex::encode(Sha256::digest(&bytes));
+        let line = listed.lines().position(|line| line.split_whitespace().nth(1) == Some(name));
+        let Some(number) = line else { bail!("{}: {name} is not listed; {remedy}", sums.display()) };
+        let said = listed.lines().nth(number).and_then(|line| line.split_whitespace().next()).unwrap_or_default();
+        if said != found {
+            bail!("{}:{}: {name} has digest {found}, not {said}; {remedy}", sums.display(), number + 1);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_model_is_the_one_in_the_folder() {
+        let shipped = Model::newest(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"))).unwrap();
+        let built_in = Model::built_in();
+        assert_eq!((shipped.version, &shipped.digest), (built_in.version, &built_in.digest));
+        assert_eq!(*shipped.tuning, *built_in.tuning);
+    }
+}

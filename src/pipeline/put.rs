@@ -1,0 +1,112 @@
+//! Putting a topology or a set of rules in force: checked first, kept once by digest, named by a journal record.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use anyhow::Result;
+
+use super::{Pipeline, compile, partition_of};
+use crate::domain::ids::TenantId;
+use crate::domain::topology::quality::Quality;
+use crate::engine::input::{Digest, Input};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::{Lint, RuleError, RuleFile};
+use crate::journal::digest::digest_of;
+use crate::journal::{AppendError, Journal};
+
+/// What each tenant's topology and rules are, as of the last record that was appended: version and digest.
+#[derive(Debug, Default)]
+pub(super) struct Newest(Mutex<BTreeMap<(TenantId, Text), (u64, Digest)>>);
+
+/// The texts that a tenant has one of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Text {
+    Topology,
+    Rules,
+}
+
+impl Newest {
+    pub(super) fn get(&self, tenant: &TenantId, text: Text) -> Option<(u64, Digest)> {
+        self.0.lock().expect("nobody panics while holding it").get(&(tenant.clone(), text)).cloned()
+    }
+
+    pub(super) fn note(&self, tenant: &TenantId, text: Text, version: u64, digest: &Digest) {
+        let mut newest = self.0.lock().expect("nobody panics while holding it");
+        let entry = newest.entry((tenant.clone(), text)).or_insert_with(|| (0, digest.clone()));
+        if version >= entry.0 {
+            *entry = (version, digest.clone());
+        }
+    }
+}
+
+/// A text that is in force, or will be once the engine comes to its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    pub version: u64,
+    pub digest: Digest,
+    /// The journal record; `None` when the same text was in force already, and nothing was appended.
+    pub seq: Option<u64>,
+}
+
+/// Why rules were not put in force; the old ones stay.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    #[error("{}", lines(.0))]
+    Refused(Vec<RuleError>),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+fn lines(errors: &[RuleError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Pipeline {
+    /// Checks a topology text and makes it valid for the tenant; the same text again appends nothing.
+    ///
+    /// # Errors
+    /// When the text is refused, or the journal does not take it; the old one stays.
+    pub async fn put_topology(&self, tenant: &TenantId, bytes: Vec<u8>) -> Result<(Put, Quality)> {
+        let _one = self.putting.lock().await;
+        let newest = self.newest.get(tenant, Text::Topology);
+        let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
+        let quality = Quality::of(&*compile(&bytes, version)?);
+        let digest = digest_of(&bytes);
+        if let Some((version, _)) = newest.filter(|(_, same)| *same == digest) {
+            return Ok((Put { version, digest, seq: None }, quality));
+        }
+        let digest = self.store.put_blob(bytes).await?;
+        let input = Input::Topology { tenant: tenant.clone(), version, digest: digest.clone() };
+        let appended = self.store.append(partition_of(tenant), input).await?;
+        self.newest.note(tenant, Text::Topology, version, &digest);
+        Ok((Put { version, digest, seq: Some(appended.seq) }, quality))
+    }
+
+    /// Compiles a set of rules and puts it in force for the tenant; the same set again appends nothing. Returns what
+    /// is allowed in it but probably not meant, too.
+    ///
+    /// # Errors
+    /// Every error of the set with its place, or that the journal does not take it; the old rules stay.
+    pub async fn put_policy(
+        &self,
+        tenant: &TenantId,
+        mut files: Vec<RuleFile>,
+        author: &str,
+    ) -> Result<(Put, Vec<Lint>), PutError> {
+        let _one = self.putting.lock().await;
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        let newest = self.newest.get(tenant, Text::Rules);
+        let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
+        let lints = Policy::compile(version, &files).map_err(PutError::Refused)?.lint();
+        let bytes = serde_json::to_vec(&files).expect("names and texts can be written as JSON");
+        let digest = digest_of(&bytes);
+        if let Some((version, _)) = newest.filter(|(_, same)| *same == digest) {
+            return Ok((Put { version, digest, seq: None }, lints));
+        }
+        let digest = self.store.put_blob(bytes).await?;
+        let input = Input::Policy { tenant: tenant.clone(), version, digest: digest.clone(), author: author.into() };
+        let appended = self.store.append(partition_of(tenant), input).await?;
+        self.newest.note(tenant, Text::Rules, version, &digest);
+        Ok((Put { version, digest, seq: Some(appended.seq) }, lints))
+    }
+}
