@@ -1,4 +1,7 @@
 //! The demo: a storm over the sample estate, shown on the terminal as it becomes incidents.
+//!
+//! Its events enter by the door of every source (a token, JSON over the intake's routes); the sample's storm runs on a
+//! hurried clock. The terminal speaks Chinese where the locale does.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -7,30 +10,37 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use chrono::Utc;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
-use crate::access::store::Wanted;
+use crate::access::store::{Tokens, Wanted};
 use crate::clock::{Clock, hurried};
 use crate::domain::access::Role;
-use crate::domain::ids::{IncidentId, TenantId};
-use crate::domain::incident::{IncidentState, IncidentView};
+use crate::domain::event::Event;
+use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::topology::Topology;
-use crate::engine::effect::Effect;
-use crate::engine::input::{Batch, Input};
-use crate::journal::{Durability, Journal};
+use crate::journal::Durability;
 use crate::lab::built_in;
 use crate::lab::estate::{Scale, sample_estate};
 use crate::lab::storm::{Size, Storm, storm};
-use crate::outbox::Outbox;
-use crate::pipeline::{Pipeline, partition_of};
+use crate::pipeline::Pipeline;
 use crate::serve;
+use crate::wording::lang::{Lang, Text};
+
+mod board;
+
+use board::Board;
 
 /// The storm's size and seed.
-const SIZE: Size = Size { faults: 8, gap: Span::mins(6), noise: 6 };
-const SEED: u64 = 2024;
+const SIZE: Size = Size { faults: 8, gap: Span::mins(6), noise: 12 };
+const SEED: u64 = 2026;
 /// The demo lasts about this long; the storm's clock runs that much faster.
 const LASTS: Duration = Duration::from_secs(60);
 /// How often the demo looks for what is due and what was decided.
@@ -38,20 +48,29 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long it waits for the last decisions.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 
-/// Runs the demo through journal, engine, outbox and console, in a folder that is removed afterwards.
+/// What the demo is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Demo {
+    pub listen: SocketAddr,
+    /// Keep the console open after the summary, until Ctrl-C.
+    pub stays: bool,
+}
+
+/// Runs the demo through intake, journal, engine, outbox and console, in a folder that is removed afterwards.
 ///
 /// # Errors
 /// When the folder or the address cannot be had, or the terminal cannot be written to.
-pub async fn run(listen: SocketAddr) -> Result<()> {
+pub async fn run(demo: Demo) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("headwater-demo-{}", std::process::id()));
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let shown = show(listen, &folder).await;
+    let shown = show(demo, &folder).await;
     std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     shown
 }
 
-async fn show(listen: SocketAddr, folder: &Path) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+async fn show(demo: Demo, folder: &Path) -> Result<()> {
+    let mut out = std::io::stdout();
+    let lang = language();
     let tenant = TenantId::from("demo");
     let text = sample_estate(Scale::default());
     let estate = built_in::read_topology("sample estate", text.as_bytes(), None, 1)?;
@@ -63,158 +82,125 @@ async fn show(listen: SocketAddr, folder: &Path) -> Result<()> {
     let pipeline = serve::start(folder, Durability::Process, clock.clone()).await?;
     pipeline.put_topology(&tenant, text.into_bytes()).await?;
     let tokens = Arc::new(serve::tokens(folder)?);
-    let wanted =
-        Wanted { name: "demo".into(), role: Role::Operator, tenant: tenant.clone(), orgs: None, expires_at: None };
-    let token = tokens.create(wanted, clock())?;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
-    writeln!(
-        out,
-        "{} CIs, {} relations. {} faults and some noise, {} events; one second here is {times} in the storm.\n\
-         console  http://{}/   token  {}\n",
-        estate.len(),
-        estate.edges(),
-        made.roots.len(),
-        made.events.len(),
-        listener.local_addr()?,
-        token.reveal()
-    )?;
+    let token = token(&tokens, &tenant, Role::Operator, "demo", clock())?;
+    let doors = doors(&tokens, &tenant, &made, clock())?;
+    let listener =
+        TcpListener::bind(demo.listen).await.with_context(|| format!("listen on {} (try --listen)", demo.listen))?;
+    let (cis, edges, faults, events) = (estate.len(), estate.edges(), made.roots.len(), made.events.len());
+    let address = listener.local_addr()?;
+    let greeting = Text::new(
+        format!(
+            "示例环境：{cis} 个配置项，{edges} 条关系。将发生 {faults} 起故障并夹杂噪声，共 {events} 条事件；\
+             这里的 1 秒是告警风暴中的 {times} 秒。\n控制台  http://{address}/\n令牌    {token}\n"
+        ),
+        format!(
+            "Sample estate: {cis} CIs, {edges} relations. {faults} faults and some noise are coming, {events} events; \
+             one second here is {times} in the storm.\nconsole  http://{address}/\ntoken    {token}\n"
+        ),
+    );
+    writeln!(out, "{}", greeting.of(lang))?;
     let app = serve::app(&pipeline, tokens, clock.clone());
+    let door = app.clone();
     let server = tokio::spawn(async move { axum::serve(listener, app.into_make_service()).await });
-    let board = watch(&pipeline, &tenant, &made, &clock, start, &mut out).await?;
+    let mut board = Board::empty(lang, start);
+    send(&pipeline, &Door { app: door, tokens: doors }, &made, &clock, &mut board, &mut out).await?;
     board.summary(&made, &estate, &mut out)?;
+    if demo.stays {
+        writeln!(
+            out,
+            "{}",
+            Text::new("控制台保持打开；按 Ctrl-C 结束。", "The console stays open; Ctrl-C ends.").of(lang)
+        )?;
+        tokio::signal::ctrl_c().await?;
+    }
     server.abort();
     let stopped = pipeline.clone();
     tokio::task::spawn_blocking(move || stopped.stop()).await?;
     Ok(())
 }
 
+/// Chinese where the locale is Chinese.
+fn language() -> Lang {
+    let named =
+        ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
+    named.and_then(|locale| Lang::parse(&locale)).unwrap_or(Lang::En)
+}
+
+fn token(tokens: &Tokens, tenant: &TenantId, role: Role, name: &str, now: Timestamp) -> Result<String> {
+    let wanted = Wanted { name: name.into(), role, tenant: tenant.clone(), orgs: None, expires_at: None };
+    Ok(tokens.create(wanted, now)?.reveal().to_owned())
+}
+
+/// A token for each source of the storm.
+fn doors(tokens: &Tokens, tenant: &TenantId, made: &Storm, now: Timestamp) -> Result<BTreeMap<SourceId, String>> {
+    let mut doors = BTreeMap::new();
+    for event in &made.events {
+        if !doors.contains_key(&event.source) {
+            let token = token(tokens, tenant, Role::Source, event.source.as_str(), now)?;
+            doors.insert(event.source.clone(), token);
+        }
+    }
+    Ok(doors)
+}
+
+/// The intake's routes, with the sources' tokens.
+struct Door {
+    app: Router,
+    tokens: BTreeMap<SourceId, String>,
+}
+
+impl Door {
+    /// Posts events of one source; returns the journal record that keeps them.
+    async fn post(&self, source: &SourceId, events: &[Value]) -> Result<u64> {
+        let token = self.tokens.get(source).context("every source has a token")?;
+        let request = Request::post("/api/v1/events")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from(serde_json::to_vec(events)?))?;
+        let answer = self.app.clone().oneshot(request).await?;
+        let status = answer.status();
+        let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await?;
+        ensure!(status.is_success(), "the intake answers {status}: {}", String::from_utf8_lossy(&bytes));
+        let answer: Value = serde_json::from_slice(&bytes)?;
+        let kept = answer["event_refs"][0].as_str().and_then(|text| text.strip_prefix('e')?.split('.').next());
+        kept.and_then(|seq| seq.parse().ok()).with_context(|| format!("no reference in the answer {answer}"))
+    }
+}
+
+/// An event as its source writes it.
+fn written(event: &Event) -> Value {
+    json!({
+        "id": event.id, "name": event.name, "title": event.title, "status": event.status,
+        "severity": event.severity.as_str(), "object": event.object, "starts_at": event.starts_at.to_string(),
+    })
+}
+
 /// Sends each event when its time has come, and tells what the outbox says meanwhile.
-async fn watch(
+async fn send(
     pipeline: &Arc<Pipeline>,
-    tenant: &TenantId,
+    door: &Door,
     made: &Storm,
     clock: &Clock,
-    start: Timestamp,
+    board: &mut Board,
     out: &mut impl Write,
-) -> Result<Board> {
-    let mut board = Board::default();
-    let (mut told, mut last) = (0, 0);
-    let mut events = made.events.iter().peekable();
+) -> Result<()> {
+    let (mut events, mut last) = (made.events.iter().peekable(), 0);
     while let Some(next) = events.peek() {
         if next.observed_at > clock() {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let mut due = Vec::new();
+        let mut due: BTreeMap<&SourceId, Vec<Value>> = BTreeMap::new();
         while let Some(event) = events.next_if(|e| e.observed_at <= clock()) {
-            due.push(event.clone());
+            due.entry(&event.source).or_default().push(written(event));
         }
-        if !due.is_empty() {
-            let batch = Batch { tenant: tenant.clone(), events: due, rejected: Vec::new() };
-            last = pipeline.store.append(partition_of(tenant), Input::Batch(batch)).await?.seq;
+        for (source, events) in due {
+            last = door.post(source, &events).await?;
         }
-        told = board.follow(pipeline, told, start, out)?;
+        board.follow(pipeline, out)?;
     }
     let deadline = Instant::now() + LOOK_AFTER;
     while !pipeline.has_applied(last) && Instant::now() < deadline {
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    board.follow(pipeline, told, start, out)?;
-    Ok(board)
-}
-
-/// The incidents as told so far.
-#[derive(Default)]
-struct Board {
-    incidents: BTreeMap<IncidentId, IncidentView>,
-    alerts: usize,
-}
-
-impl Board {
-    /// Reads what was committed since; returns how far it came.
-    fn follow(&mut self, pipeline: &Pipeline, mut told: u64, start: Timestamp, out: &mut impl Write) -> Result<u64> {
-        loop {
-            let records = Outbox::read_after(&pipeline.outbox, told, 1 << 20)?;
-            let Some(end) = records.last() else { return Ok(told) };
-            told = end.seq;
-            for record in records {
-                self.fold(record.effects, start, out)?;
-            }
-        }
-    }
-
-    fn fold(&mut self, effects: Vec<Effect>, start: Timestamp, out: &mut impl Write) -> Result<()> {
-        for effect in effects {
-            match effect {
-                Effect::Incident { incident, .. } => {
-                    let before = self.incidents.get(&incident.id);
-                    let root = |i: &IncidentView| i.candidates.first().map(|c| c.ci.id.clone());
-                    let news = match before {
-                        None => "opened ",
-                        Some(old) if incident.state == IncidentState::Merged && old.state != incident.state => {
-                            "merged "
-                        }
-                        Some(old) if root(old) != root(&incident) => "re-root",
-                        Some(_) => "",
-                    };
-                    if !news.is_empty() {
-                        let at = incident.updated_at.since(start).as_secs();
-                        writeln!(out, "{:>3}:{:02}  {news}  {}", at / 60, at % 60, line(&incident))?;
-                        out.flush()?;
-                    }
-                    self.incidents.insert(incident.id, *incident);
-                }
-                Effect::Alert { alert } => self.alerts = self.alerts.max((alert.id.0 & 0xffff_ffff) as usize),
-                Effect::Verdict { .. }
-                | Effect::Timeline { .. }
-                | Effect::Notify { .. }
-                | Effect::Silence { .. }
-                | Effect::CommandDone { .. } => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn summary(&self, made: &Storm, estate: &Topology, out: &mut impl Write) -> Result<()> {
-        let standing: Vec<&IncidentView> =
-            self.incidents.values().filter(|i| i.state != IncidentState::Merged).collect();
-        writeln!(out, "\nincidents and their root causes:")?;
-        for incident in &standing {
-            writeln!(out, "  {}", line(incident))?;
-            let root = incident.candidates.first();
-            for evidence in root.iter().flat_map(|c| &c.evidence) {
-                writeln!(out, "      {:+6} {:?} {}/{}", evidence.points, evidence.term, evidence.n, evidence.of)?;
-            }
-        }
-        let found = made.roots.iter().filter(|root| {
-            let id = estate.id(**root);
-            standing.iter().any(|i| i.candidates.first().is_some_and(|c| c.ci.id == *id))
-        });
-        let events = made.events.len().max(1);
-        writeln!(
-            out,
-            "\n{} events -> {} alerts -> {} incidents (compression {:.1} %); root cause right for {} of {} faults",
-            made.events.len(),
-            self.alerts,
-            standing.len(),
-            100.0 * (1.0 - standing.len() as f64 / events as f64),
-            found.count(),
-            made.roots.len()
-        )?;
-        Ok(())
-    }
-}
-
-fn line(incident: &IncidentView) -> String {
-    let root = incident.candidates.first().map_or("?", |c| c.ci.id.as_str());
-    let inferred = if incident.candidates.first().is_some_and(|c| c.inferred) { ", inferred" } else { "" };
-    format!(
-        "{} {:?} {:<8} {}  (root {root}{inferred}; {} alerts on {} CIs, {} services)",
-        incident.id,
-        incident.priority,
-        incident.severity.as_str(),
-        incident.title,
-        incident.alert_count,
-        incident.ci_count,
-        incident.services.len()
-    )
+    board.follow(pipeline, out)
 }

@@ -41,6 +41,9 @@ pub enum Command {
     Demo {
         #[arg(long, default_value = "127.0.0.1:18080")]
         listen: SocketAddr,
+        /// Keep the console open after the summary, until Ctrl-C.
+        #[arg(long)]
+        stay: bool,
     },
     /// Take alerts, tell incidents: journal, engine, API and console in one program / 运行
     Serve(ServeArguments),
@@ -168,6 +171,9 @@ pub enum TokenCommand {
 /// The topology commands.
 #[derive(Subcommand)]
 pub enum TopologyCommand {
+    /// Print the demo's sample estate: a CMDB file to start from.
+    #[command(after_help = "Example:\n  headwater topology sample > cmdb.json")]
+    Sample,
     /// Say whether the file can be used.
     #[command(after_help = "Example:\n  headwater topology check cmdb.json.gz")]
     Check { file: PathBuf },

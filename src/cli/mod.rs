@@ -32,7 +32,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Demo { listen } => tokio::runtime::Runtime::new()?.block_on(demo::run(listen))?,
+        Command::Demo { listen, stay } => {
+            tokio::runtime::Runtime::new()?.block_on(demo::run(demo::Demo { listen, stays: stay }))?;
+        }
         Command::Serve(arguments) => serve(arguments)?,
         Command::Backtest(arguments) => backtest(arguments)?,
         Command::Token { command } => token::run(command)?,

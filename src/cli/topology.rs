@@ -9,6 +9,7 @@ use crate::domain::topology::quality::Quality;
 use crate::domain::topology::reach::{Limits, Reach, ReachState};
 use crate::domain::topology::{CiIx, Topology};
 use crate::lab::built_in::load_topology;
+use crate::lab::estate::{Scale, sample_estate};
 
 /// CIs that `impact` and `causes` list at most.
 const LISTED_MAX: usize = 10_000;
@@ -19,6 +20,10 @@ const LISTED_MAX: usize = 10_000;
 /// When the file cannot be used, or there is no such CI.
 pub fn run(command: TopologyCommand) -> Result<()> {
     match command {
+        TopologyCommand::Sample => {
+            print!("{}", sample_estate(Scale::default()));
+            Ok(())
+        }
         TopologyCommand::Check { file } => {
             let topology = load_topology(&file, None, 1)?;
             println!("{}: {} CIs, {} edges", file.display(), topology.len(), topology.edges());

@@ -39,6 +39,14 @@ impl Text {
     pub fn new(zh: impl Into<String>, en: impl Into<String>) -> Self {
         Self { zh: zh.into(), en: en.into() }
     }
+
+    /// The sentence in one language.
+    pub fn of(&self, lang: Lang) -> &str {
+        match lang {
+            Lang::Zh => &self.zh,
+            Lang::En => &self.en,
+        }
+    }
 }
 
 #[cfg(test)]

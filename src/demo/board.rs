@@ -1,0 +1,159 @@
+//! The incidents as the terminal shows them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use anyhow::Result;
+
+use crate::domain::ci::CiRef;
+use crate::domain::ids::{AlertId, IncidentId};
+use crate::domain::incident::{Candidate, IncidentState, IncidentView};
+use crate::domain::time::Timestamp;
+use crate::domain::topology::Topology;
+use crate::engine::effect::Effect;
+use crate::lab::storm::Storm;
+use crate::outbox::Outbox;
+use crate::pipeline::Pipeline;
+use crate::wording::lang::{Lang, Text};
+use crate::wording::sentences;
+
+/// Bytes of decisions read at once.
+const READ_BYTES: usize = 1 << 20;
+
+/// The incidents as told so far.
+pub struct Board {
+    lang: Lang,
+    start: Timestamp,
+    /// The last decision read.
+    told: u64,
+    incidents: BTreeMap<IncidentId, Shown>,
+    alerts: BTreeSet<AlertId>,
+}
+
+/// An incident as it is, and as bad as it ever was.
+struct Shown {
+    now: IncidentView,
+    worst: IncidentView,
+}
+
+impl Board {
+    /// An empty board; times are told from `start`.
+    pub fn empty(lang: Lang, start: Timestamp) -> Self {
+        Self { lang, start, told: 0, incidents: BTreeMap::new(), alerts: BTreeSet::new() }
+    }
+
+    /// Reads what was committed since, and tells the news.
+    pub fn follow(&mut self, pipeline: &Pipeline, out: &mut impl Write) -> Result<()> {
+        loop {
+            let records = Outbox::read_after(&pipeline.outbox, self.told, READ_BYTES)?;
+            let Some(end) = records.last() else { return Ok(()) };
+            self.told = end.seq;
+            for effect in records.into_iter().flat_map(|record| record.effects) {
+                match effect {
+                    Effect::Incident { incident, .. } => self.fold(*incident, out)?,
+                    Effect::Alert { alert } => {
+                        self.alerts.insert(alert.id);
+                    }
+                    Effect::Verdict { .. }
+                    | Effect::Timeline { .. }
+                    | Effect::Notify { .. }
+                    | Effect::Silence { .. }
+                    | Effect::CommandDone { .. } => {}
+                }
+            }
+        }
+    }
+
+    fn fold(&mut self, incident: IncidentView, out: &mut impl Write) -> Result<()> {
+        let before = self.incidents.get(&incident.id).map(|shown| &shown.now);
+        let news = match before {
+            None => Some(Text::new("新故障", "opened ")),
+            Some(old) if incident.state == IncidentState::Merged && old.state != incident.state => {
+                Some(Text::new("已合并", "merged "))
+            }
+            Some(old) if root(old).map(|ci| &ci.id) != root(&incident).map(|ci| &ci.id) => {
+                Some(Text::new("改根因", "re-root"))
+            }
+            Some(_) => None,
+        };
+        if let Some(news) = news {
+            let at = incident.updated_at.since(self.start).as_secs();
+            writeln!(out, "{:>3}:{:02}  {}  {}", at / 60, at % 60, news.of(self.lang), self.line(&incident))?;
+            out.flush()?;
+        }
+        match self.incidents.get_mut(&incident.id) {
+            Some(shown) => {
+                if (incident.priority, std::cmp::Reverse(incident.alert_count))
+                    <= (shown.worst.priority, std::cmp::Reverse(shown.worst.alert_count))
+                {
+                    shown.worst = incident.clone();
+                }
+                shown.now = incident;
+            }
+            None => {
+                self.incidents.insert(incident.id, Shown { worst: incident.clone(), now: incident });
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&self, incident: &IncidentView) -> String {
+        let headline = sentences::headline(incident);
+        format!(
+            "{} {:?} {:<8} {}\n               {}",
+            incident.id,
+            incident.priority,
+            incident.severity.as_str(),
+            incident.title,
+            headline.of(self.lang)
+        )
+    }
+
+    /// All incidents with the evidence for their root causes, and the figures.
+    pub fn summary(&self, made: &Storm, estate: &Topology, out: &mut impl Write) -> Result<()> {
+        let standing: Vec<&Shown> = self.incidents.values().filter(|s| s.now.state != IncidentState::Merged).collect();
+        writeln!(
+            out,
+            "\n{}",
+            Text::new("故障及其根因（按最严重时）：", "Incidents and their root causes (as bad as they were):")
+                .of(self.lang)
+        )?;
+        for shown in &standing {
+            let (worst, now) = (&shown.worst, &shown.now);
+            writeln!(out, "\n  {} {:?} {}", now.id, worst.priority, now.title)?;
+            writeln!(out, "    {}", sentences::headline(now).of(self.lang))?;
+            if let Some(cause) = now.candidates.first() {
+                self.evidence(cause, out)?;
+            }
+        }
+        let found = made.roots.iter().filter(|root| {
+            let id = estate.id(**root);
+            standing.iter().any(|s| s.now.candidates.first().is_some_and(|c| c.ci.id == *id))
+        });
+        let (events, alerts, incidents) = (made.events.len().max(1), self.alerts.len(), standing.len());
+        let compression = 100.0 * (1.0 - incidents as f64 / events as f64);
+        let (found, faults) = (found.count(), made.roots.len());
+        let figures = Text::new(
+            format!(
+                "{events} 条事件 → {alerts} 条告警 → {incidents} 起故障（压缩率 {compression:.1} %）；{faults} 起真实故障中 {found} 起的根因正确"
+            ),
+            format!(
+                "{events} events -> {alerts} alerts -> {incidents} incidents (compression {compression:.1} %); root cause right for {found} of {faults} faults"
+            ),
+        );
+        writeln!(out, "\n{}", figures.of(self.lang))?;
+        Ok(())
+    }
+
+    fn evidence(&self, cause: &Candidate, out: &mut impl Write) -> Result<()> {
+        for evidence in &cause.evidence {
+            let sentence = sentences::evidence(evidence, &cause.ci.name);
+            writeln!(out, "      {:+6}  {}", evidence.points, sentence.of(self.lang))?;
+        }
+        Ok(())
+    }
+}
+
+fn root(incident: &IncidentView) -> Option<&CiRef> {
+    incident.candidates.first().map(|c| &c.ci)
+}
