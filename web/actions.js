@@ -1,55 +1,101 @@
-// What an operator can do with an incident.
+// What an operator can do with an incident, and what became of it.
 
-import { html } from "./vendor/htm-preact.js";
-import { order } from "./api.js";
+import { html, useState } from "./vendor/htm-preact.js";
+import { call } from "./api.js";
 import { ask } from "./ask.js";
 import { t } from "./i18n.js";
+import { order } from "./orders.js";
 import { toast } from "./parts.js";
 
 const SPANS = [15, 30, 60, 240, 480, 1440];
+const SEVERITIES = ["critical", "major", "minor", "warning"];
 
-/** Asks what is needed, orders it and tells the end. */
-export async function act(incident, word, given) {
-  const body = given ?? (await details(word));
+/** Spans to choose from, in minutes. @returns {[string, string][]} */
+export const spans = () =>
+  SPANS.map((mins) => [String(mins), mins < 60 ? t("ask.mins", { n: mins }) : t("ask.hours", { n: mins / 60 })]);
+
+/** @param {string} mins */
+export const inMinutes = (mins) => new Date(Date.now() + Number(mins) * 60000).toISOString();
+
+/** Asks what is needed, orders it and tells the end.
+ * @param {import("./types.js").Incident} incident @param {string} word @param {object} [given]
+ * @param {string} [name] the label, when it is not the word's own */
+export async function act(incident, word, given = undefined, name = `act.${word}`) {
+  const body = given ?? (await details(incident, word));
   if (body === null) return;
+  await told(t(name), () => order(incident.id, word, body));
+}
+
+/** Runs an order and tells how it ended. @param {string} name @param {() => Promise<string|null>} run */
+export async function told(name, run) {
+  const sent = toast(`${name} · ${t("sent")}`, "wait");
   try {
-    const refused = await order(incident.id, word, body);
-    toast(refused ? t("refused", { why: refused }) : `${t(`act.${word}`)} · ${t("done")}`, refused ? "bad" : "good");
+    const refused = await run();
+    sent();
+    if (refused === null) toast(`${name} · ${t("waiting")}`, "wait");
+    else if (refused) toast(`${name} · ${t("refused", { why: refused })}`, "bad");
+    else toast(`${name} · ${t("done")}`);
   } catch (failure) {
-    toast(t("failed", { why: failure.message }), "bad");
+    sent();
+    toast(`${name} · ${t("failed", { why: failure.message })}`, "bad");
   }
 }
 
-async function details(word) {
-  const title = (key) => t(`ask.${key}`);
-  const take = (field, text) => (text === null ? null : { [field]: text });
+/** Other open incidents, to merge into or to move to. @param {string} self @returns {Promise<[string, string][]>} */
+async function others(self) {
+  const page = await call("/api/v1/incidents?state=abnormal&state=recovering&state=recovered&limit=500");
+  return page.items.filter((one) => one.id !== self).map((one) => [one.id, `${one.id} · ${one.priority} · ${one.title}`]);
+}
+
+const one = (name, kind, more = {}) => ({ name, kind, label: t(`ask.${name}`), ...more });
+
+/** @param {import("./types.js").Incident} incident @param {string} word */
+async function details(incident, word) {
+  const title = t(`act.${word}`);
   switch (word) {
-    case "assign": return take("assignee", await ask({ title: title("assignee"), kind: "line" }));
-    case "comment": return take("text", await ask({ title: title("text"), kind: "text" }));
-    case "close": return take("text", await ask({ title: title("note"), kind: "text", optional: true }));
-    case "merge": return take("into", await ask({ title: title("into"), kind: "line" }));
+    case "assign": {
+      const page = await call("/api/v1/incidents?limit=500").catch(() => ({ items: [] }));
+      const people = page.items.flatMap((other) => [other.assignee, other.acknowledged_by]).filter(Boolean);
+      return ask({ title, fields: [one("assignee", "line", { value: incident.assignee ?? "", suggestions: [...new Set(people)] })] });
+    }
+    case "comment": return ask({ title, fields: [one("text", "text")] });
+    case "close": return ask({ title, danger: true, ok: title, fields: [
+      one("warn", "note", { label: "", value: incident.firing_count ? t("ask.firing", { n: incident.firing_count }) : t("ask.quiet") }),
+      { ...one("text", "text", { optional: true }), label: t("ask.note") }] }).then((given) => given && { text: given.text });
+    case "merge": return ask({ title, fields: [one("into", "pick", { choices: await others(incident.id) })] });
+    case "severity": return ask({ title, fields: [
+      one("severity", "choice", { value: incident.severity, choices: SEVERITIES.map((word) => [word, t(`sev.${word}`)]) })] });
     case "snooze": {
-      const label = (mins) => (mins < 60 ? t("ask.mins", { n: mins }) : t("ask.hours", { n: mins / 60 }));
-      const mins = await ask({ title: title("until"), kind: "choice", choices: SPANS.map((m) => [String(m), label(m)]) });
-      return mins === null ? null : { until: new Date(Date.now() + Number(mins) * 60000).toISOString() };
+      const given = await ask({ title, fields: [one("until", "choice", { value: "60", choices: spans() })] });
+      return given && { until: inMinutes(given.until) };
     }
     default: return {};
   }
 }
 
-/** The row of buttons; `picked` are the ids of chosen member alerts. */
-export const Actions = ({ incident, me, picked = [] }) => {
-  if (!me || me.role === "viewer") return html`<span class="dim">${t("role.read_only")}</span>`;
-  const over = incident.state === "closed" || incident.state === "merged";
-  const button = (word, kind = "quiet") => html`<button class=${kind} onClick=${() => act(incident, word)}>${t(`act.${word}`)}</button>`;
+/** Moves one alert elsewhere. @param {import("./types.js").Incident} incident @param {string} alert */
+export async function moveAlert(incident, alert) {
+  const given = await ask({ title: t("act.move"), fields: [one("into", "pick", { choices: await others(incident.id) })] });
+  if (given) await act(incident, "move", { into: given.into, alerts: [alert] });
+}
+
+/** The row of buttons. */
+export const Actions = ({ incident, me }) => {
+  const [busy, setBusy] = useState("");
+  if (me.role === "viewer") return html`<span class="dim">${t("role.read_only")}</span>`;
   if (incident.state === "merged") return null;
-  if (over) return html`<div class="actions">${button("reopen", "main")}${button("comment")}</div>`;
+  const run = async (word) => {
+    setBusy(word);
+    try { await act(incident, word); } finally { setBusy(""); }
+  };
+  const button = (word, kind = "") => html`<button class=${kind} disabled=${busy === word} aria-busy=${busy === word}
+    data-act=${word} onClick=${() => run(word)}>${t(`act.${word}`)}</button>`;
+  if (incident.state === "closed") return html`<div class="actions">${button("reopen", "main")} ${button("comment")}</div>`;
   return html`<div class="actions">
     ${incident.progress === "triggered" ? button("acknowledge", "main") : button("unacknowledge")}
     ${button("assign")} ${button("comment")}
     ${incident.snoozed_until ? button("wake") : button("snooze")}
-    ${button("merge")}
-    ${picked.length > 0 && html`<button class="quiet" onClick=${() => act(incident, "split", { alerts: picked })}>${t("act.split")} (${picked.length})</button>`}
+    ${button("severity")} ${button("merge")}
     ${button("close", "warn")}
   </div>`;
 };

@@ -2,20 +2,22 @@
 
 import { lang, t } from "./i18n.js";
 
-/** A failed call; `status` 0 means that the network failed. */
+/** A failed call; `status` 0 means that the network failed. `errors` lists further problems, one per line. */
 export class Failure extends Error {
-  constructor(status, detail) {
+  /** @param {number} status @param {string} detail @param {string[]} [errors] */
+  constructor(status, detail, errors = []) {
     super(detail);
     this.status = status;
+    this.errors = errors;
   }
 }
 
 let onSignedOut = () => {};
 
-/** Called when a call finds no session. */
+/** Called when a call finds no session. @param {() => void} act */
 export const whenSignedOut = (act) => { onSignedOut = act; };
 
-/** @param {string} path @param {RequestInit} [options] */
+/** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
 export async function call(path, options = {}) {
   let response;
   try {
@@ -26,24 +28,21 @@ export async function call(path, options = {}) {
   if (response.status === 204) return null;
   const body = await response.json().catch(() => null);
   if (!response.ok) {
-    if (response.status === 401 && !path.endsWith("/session")) onSignedOut();
-    throw new Failure(response.status, body?.detail ?? response.statusText);
+    if (response.status === 401 && !(path.endsWith("/session") && options.method === "POST")) onSignedOut();
+    throw new Failure(response.status, body?.detail ?? response.statusText, body?.errors);
   }
   return body;
 }
 
-/** Sends JSON. */
+/** Sends JSON. @param {string} method @param {string} path @param {unknown} [body] */
 export const send = (method, path, body) =>
   call(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body ?? {}) });
 
-/** Orders something about an incident and waits for its end: the reason when refused, else "". */
-export async function order(id, word, body) {
-  const commandId = Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16)).join("");
-  const { seq } = await send("POST", `/api/v1/incidents/${encodeURIComponent(id)}/${word}`, { command_id: commandId, ...body });
-  for (let wait = 60; wait < 4000; wait *= 1.6) {
-    await new Promise((next) => setTimeout(next, wait));
-    const end = await call(`/api/v1/commands/${seq}`);
-    if (end.state !== "pending") return end.reason ?? "";
+/** A query string of what is set; lists repeat their key. @param {Record<string, string|string[]|undefined>} fields */
+export function query(fields) {
+  const written = new URLSearchParams();
+  for (const [key, value] of Object.entries(fields)) {
+    for (const one of Array.isArray(value) ? value : [value]) if (one) written.append(key, one);
   }
-  return "";
+  return written.toString();
 }

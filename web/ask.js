@@ -1,40 +1,75 @@
-// One dialog that asks for one thing.
+// One dialog that asks for what an order needs.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { t } from "./i18n.js";
 
 const asked = new Set();
 
-/** Asks; resolves to the text, or null when it was cancelled.
- * @param {{title: string, kind: "line"|"text"|"choice"|"yes", choices?: [string, string][], optional?: boolean}} question */
+/**
+ * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note", value?: string, optional?: boolean,
+ *   choices?: [string, string][], suggestions?: string[]}} Field
+ * @typedef {{title: string, ok?: string, danger?: boolean, fields: Field[]}} Question
+ */
+
+/** Asks; resolves to the values by name, or null when it was cancelled.
+ * @param {Question} question @returns {Promise<Record<string, string>|null>} */
 export const ask = (question) => new Promise((resolve) => asked.forEach((show) => show({ question, resolve })));
+
+/** Chooses one of many, narrowed by typing. */
+const Pick = ({ field, value, onValue, focus }) => {
+  const [text, setText] = useState("");
+  const found = field.choices.filter(([word, label]) => `${word} ${label}`.toLowerCase().includes(text.toLowerCase()));
+  return html`<input type="search" autofocus=${focus} value=${text} placeholder=${t("ask.narrow")} aria-label=${t("ask.narrow")}
+      onInput=${(event) => setText(event.target.value)} />
+    <select size="7" value=${value} aria-label=${field.label} onChange=${(event) => onValue(event.target.value)}>
+      ${found.slice(0, 200).map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}
+    </select>
+    ${found.length === 0 && html`<p class="dim">${t("ask.none")}</p>`}`;
+};
+
+const Input = ({ field, value, onValue, focus }) => {
+  const type = (event) => onValue(event.target.value);
+  const list = field.suggestions?.length ? `list-${field.name}` : undefined;
+  switch (field.kind) {
+    case "note": return html`<p class="dim">${field.value}</p>`;
+    case "text": return html`<textarea name=${field.name} autofocus=${focus} rows="4" value=${value} onInput=${type} maxlength="4000"></textarea>`;
+    case "choice": return html`<select name=${field.name} autofocus=${focus} value=${value} onChange=${type}>
+      ${field.choices.map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}</select>`;
+    case "pick": return html`<${Pick} field=${field} value=${value} onValue=${onValue} focus=${focus} />`;
+    default: return html`<input name=${field.name} autofocus=${focus} value=${value} onInput=${type} maxlength="200" list=${list} />
+      ${list && html`<datalist id=${list}>${field.suggestions.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`}`;
+  }
+};
+
+const start = (field) => field.value ?? (field.kind === "choice" ? field.choices?.[0]?.[0] ?? "" : "");
 
 export const Asker = () => {
   const [open, set] = useState(null);
-  const [value, setValue] = useState("");
-  const dialog = useRef(null);
+  const [values, setValues] = useState({});
+  const dialog = useRef(/** @type {HTMLDialogElement|null} */ (null));
   useEffect(() => {
-    const show = (one) => { setValue(one.question.choices?.[0][0] ?? ""); set(one); };
+    const show = (one) => {
+      setValues(Object.fromEntries(one.question.fields.map((field) => [field.name, start(field)])));
+      set(one);
+    };
     asked.add(show);
-    return () => asked.delete(show);
+    return () => { asked.delete(show); };
   }, []);
-  useEffect(() => { if (open && !dialog.current.open) dialog.current.showModal(); }, [open]);
+  useEffect(() => { if (open && dialog.current && !dialog.current.open) dialog.current.showModal(); }, [open]);
   if (!open) return null;
   const { question, resolve } = open;
-  const end = (result) => { dialog.current.close(); set(null); resolve(result); };
-  const submit = (event) => { event.preventDefault(); end(value.trim()); };
-  const type = (event) => setValue(event.target.value);
-  const ready = question.optional || question.kind === "yes" || value.trim();
+  const end = (result) => { dialog.current?.close(); set(null); resolve(result); };
+  const trimmed = () => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.trim()]));
+  const ready = question.fields.every((field) => field.optional || field.kind === "note" || values[field.name]?.trim());
   return html`<dialog ref=${dialog} onCancel=${(event) => { event.preventDefault(); end(null); }} aria-label=${question.title}>
-    <form method="dialog" onSubmit=${submit}>
+    <form method="dialog" onSubmit=${(event) => { event.preventDefault(); if (ready) end(trimmed()); }}>
       <h2>${question.title}</h2>
-      ${question.kind === "line" && html`<input autofocus value=${value} onInput=${type} maxlength="200" />`}
-      ${question.kind === "text" && html`<textarea autofocus rows="4" value=${value} onInput=${type} maxlength="4000"></textarea>`}
-      ${question.kind === "choice" && html`<select autofocus value=${value} onChange=${type}>
-        ${question.choices.map(([word, label]) => html`<option value=${word}>${label}</option>`)}</select>`}
+      ${question.fields.map((field, i) => html`<label key=${field.name}>${field.label}
+        <${Input} field=${field} value=${values[field.name] ?? ""} focus=${i === 0}
+          onValue=${(value) => setValues((old) => ({ ...old, [field.name]: value }))} /></label>`)}
       <footer>
-        <button type="button" class="quiet" onClick=${() => end(null)}>${t("ask.cancel")}</button>
-        <button type="submit" class="main" disabled=${!ready}>${t("ask.ok")}</button>
+        <button type="button" onClick=${() => end(null)}>${t("ask.cancel")}</button>
+        <button type="submit" class=${question.danger ? "warn" : "main"} disabled=${!ready}>${question.ok ?? t("ask.ok")}</button>
       </footer>
     </form>
   </dialog>`;

@@ -1,24 +1,55 @@
-// Times, spans and numbers for people.
+// Times, spans and numbers for people. Times are shown in one zone, which the viewer can change.
 
 import { lang } from "./i18n.js";
 
-const zone = () => localStorage.getItem("zone") ?? "Asia/Shanghai";
+/** The zones to choose from; Chinese government estates run on one. */
+export const ZONES = ["Asia/Shanghai", "browser", "UTC"];
+
+/** The zone chosen: one of ZONES. */
+export const zoneChoice = () => localStorage.getItem("zone") ?? ZONES[0];
+
+/** @param {string} choice */
+export const chooseZone = (choice) => localStorage.setItem("zone", choice);
+
+const zone = () => (zoneChoice() === "browser" ? undefined : zoneChoice());
 const cache = new Map();
 
+/** @param {string} kind @param {Intl.DateTimeFormatOptions} options */
 function format(kind, options) {
-  const key = `${kind}${lang()}${zone()}`;
+  const key = `${kind}${lang()}${zoneChoice()}`;
   if (!cache.has(key)) {
-    cache.set(key, new Intl.DateTimeFormat(lang() === "zh" ? "zh-CN" : "en-GB", { timeZone: zone(), hourCycle: "h23", ...options }));
+    const locale = lang() === "zh" ? "zh-CN" : "en-GB";
+    cache.set(key, new Intl.DateTimeFormat(locale, { timeZone: zone(), hourCycle: "h23", ...options }));
   }
   return cache.get(key);
 }
 
-/** `14:03:09` */
-export const clock = (at) => format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(at));
+/** `14:03:09` @param {string|number|Date} at */
+export const clock = (at) =>
+  format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(at));
 
-/** Date and time. */
-export const moment = (at) =>
-  format("moment", { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(at));
+/** `14:03` @param {string|number|Date} at */
+export const hourMinute = (at) => format("short", { hour: "2-digit", minute: "2-digit" }).format(new Date(at));
+
+/** The day, with the year when it is another one. @param {string|number|Date} at */
+export function day(at) {
+  const year = { year: /** @type {const} */ ("numeric") };
+  const other = format("year", year).format(new Date(at)) !== format("year", year).format(new Date());
+  const month = lang() === "zh" ? /** @type {const} */ ("2-digit") : /** @type {const} */ ("short");
+  return format(`day${other}`, { month, day: "2-digit", ...(other ? year : {}) }).format(new Date(at));
+}
+
+/** Day and time. @param {string|number|Date} at */
+export const moment = (at) => `${day(at)} ${clock(at)}`;
+
+/** Only the time today, else day and time. @param {string|number|Date} at */
+export const briefly = (at) => (day(at) === day(Date.now()) ? clock(at) : `${day(at)} ${hourMinute(at)}`);
+
+/** `UTC+8`: the zone of the times shown. */
+export function zoneLabel() {
+  const parts = format("zone", { timeZoneName: "shortOffset" }).formatToParts(new Date());
+  return (parts.find((part) => part.type === "timeZoneName")?.value ?? "").replace("GMT", "UTC");
+}
 
 const UNITS = { zh: ["秒", "分", "时", "天"], en: ["s", "m", "h", "d"] };
 
@@ -34,14 +65,21 @@ export function span(ms) {
   return two(Math.floor(secs / 86400), d, Math.floor((secs % 86400) / 3600), h);
 }
 
-/** `12,345`, or `1.2M` from a million on. */
+/** `12,345`, or `1.2M` from a million on. @param {number} n */
 export function count(n) {
   if (n >= 1e6) return `${(n / 1e6).toFixed(n >= 1e7 ? 0 : 1)}M`;
   return n.toLocaleString("en-US");
 }
 
-/** A share of 1 as percent with the digits that matter near 1. */
+/** A share of 1 as percent with the digits that matter near 1. @param {number} share */
 export function percent(share) {
   const p = share * 100;
   return `${p >= 99.95 && p < 100 ? "99.9" : p.toFixed(p >= 90 ? 1 : 0)}%`;
+}
+
+/** A likelihood per mille: never "0%" for what is possible, nor "100%" for what is not certain. @param {number} pm */
+export function likelihood(pm) {
+  if (pm < 10) return "<1%";
+  if (pm > 990 && pm < 1000) return ">99%";
+  return `${Math.round(pm / 10)}%`;
 }

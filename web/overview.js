@@ -12,12 +12,12 @@ export const AREAS = ["facility", "cloud", "application", "support", "security"]
 const EVERY_MS = 2000;
 
 /** The newest overview, asked for at most every two seconds while things change. */
-function useOverview() {
-  const [overview, set] = useState(null);
+export function useOverview() {
+  const [overview, set] = useState(/** @type {any} */ (null));
   const timer = useRef(0);
   useEffect(() => {
     let alive = true;
-    const load = () => call("/api/v1/overview").then((o) => alive && set(o), () => {});
+    const load = () => call("/api/v1/overview").then((o) => { if (alive) set(o); }, () => {});
     load();
     const stop = hear(() => { timer.current ||= setTimeout(() => { timer.current = 0; load(); }, EVERY_MS); });
     return () => { alive = false; stop(); clearTimeout(timer.current); timer.current = 0; };
@@ -26,9 +26,9 @@ function useOverview() {
 }
 
 const BySeverity = ({ overview, filter, onFilter }) => html`
-  <div class="tile wide">
-    <span class="label">${t("ov.open")}</span>
-    <div class="sevs">${SEVERITIES.slice(0, 4).map((severity) => html`
+  <div class="tile sevs">
+    <span class="label">${t("ov.open")} <b class="all">${count(overview.open)}</b></span>
+    <div>${SEVERITIES.slice(0, 4).map((severity) => html`
       <button key=${severity} aria-pressed=${filter.severity === severity}
         class=${`pick ${overview.by_severity[severity] ? "" : "zero"}`}
         onClick=${() => onFilter({ severity: filter.severity === severity ? "" : severity })}>
@@ -38,20 +38,20 @@ const BySeverity = ({ overview, filter, onFilter }) => html`
 
 const ByArea = ({ overview, filter, onFilter }) => {
   const most = Math.max(1, ...AREAS.map((area) => overview.by_area[area]));
-  return html`<div class="tile wide areas">
+  return html`<div class="tile areas">
     <span class="label">${t("ov.areas")}</span>
     <div>${AREAS.map((area) => html`
       <button key=${area} aria-pressed=${filter.area === area} class=${`pick ${overview.by_area[area] ? "" : "zero"}`}
         onClick=${() => onFilter({ area: filter.area === area ? "" : area })}>
-        <i>${t(`area.${area}`)}</i>
+        <i>${t(`area.short.${area}`)}</i>
         <svg viewBox="0 0 60 4" preserveAspectRatio="none" aria-hidden="true"><rect width=${(overview.by_area[area] / most) * 60} height="4" /></svg>
-        <b>${overview.by_area[area]}</b>
+        <b>${count(overview.by_area[area])}</b>
       </button>`)}</div>
   </div>`;
 };
 
 const Funnel = ({ funnel }) => funnel && html`
-  <div class="tile wide funnel">
+  <div class="tile funnel">
     <span class="label">${t("ov.funnel")}</span>
     <div class="steps">
       <span><b>${count(funnel.events)}</b><i>${t("ov.events")}</i></span><em>›</em>
@@ -61,21 +61,25 @@ const Funnel = ({ funnel }) => funnel && html`
     </div>
   </div>`;
 
-/** Numbers; severities and areas also filter the board. */
+/** Numbers; severities, areas and what waits also filter the board. */
 export const Overview = ({ filter, onFilter }) => {
   const overview = useOverview();
+  useEffect(() => {
+    if (overview) document.title = `${overview.unacknowledged ? `(${overview.unacknowledged}) ` : ""}${t("app")}`;
+  }, [overview]);
   if (!overview) return html`<div class="strip"></div>`;
   const window = t("ov.window", { h: overview.window_hours });
   const mean = (secs) => (secs === null ? "–" : span(secs * 1000));
+  const waits = filter.progress === "triggered";
   return html`<div class="strip">
     <${BySeverity} ...${{ overview, filter, onFilter }} />
-    <${Tile} label=${t("ov.unack")} value=${overview.unacknowledged} kind=${overview.unacknowledged ? "alarm" : ""}
+    <${Tile} label=${t("ov.unack")} value=${overview.unacknowledged} kind=${overview.unacknowledged ? "alarm" : ""} pressed=${waits}
       note=${overview.recovering ? `${overview.recovering} ${t("ov.recovering")}` : ""}
-      onClick=${() => onFilter({ progress: filter.progress ? "" : "triggered" })} />
+      onClick=${() => onFilter({ progress: waits ? "" : "triggered" })} />
     <${ByArea} ...${{ overview, filter, onFilter }} />
     <${Tile} label=${t("ov.mtta")} value=${mean(overview.mtta_seconds)} note=${window} />
     <${Tile} label=${t("ov.mttr")} value=${mean(overview.mttr_seconds)} note=${window} />
     <${Funnel} funnel=${overview.funnel} />
-    <${Tile} label=${t("ov.held")} value=${overview.alerts_held} onClick=${() => visit("/held")} />
+    <${Tile} label=${t("ov.held")} value=${overview.alerts_held} note=${t("ov.held.note")} onClick=${() => visit("/alerts?show=held")} />
   </div>`;
 };

@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import { count, span } from "./format.js";
 import { t } from "./i18n.js";
+import { className } from "./vocabulary.js";
 
 // Severity is told by shape and colour, never by colour alone.
 const SHAPES = {
@@ -15,24 +16,26 @@ const SHAPES = {
 };
 
 /** Shape and colour of a severity. */
-export const Severity = ({ of, label }) => html`
+export const Severity = ({ of, label = false }) => html`
   <span class=${`sev sev-${of}`} title=${t(`sev.${of}`)}>
     <svg viewBox="0 0 16 16" aria-hidden="true"><path d=${SHAPES[of] ?? SHAPES.indeterminate} /></svg>
-    ${label ? html`<span>${t(`sev.${of}`)}</span>` : html`<span class="unseen">${t(`sev.${of}`)}</span>`}
+    <span class=${label ? "" : "unseen"}>${t(`sev.${of}`)}</span>
   </span>`;
 
 /** A CI with its class. */
-export const Ci = ({ ci }) => html`<span class="ci" title=${ci.id}><b>${ci.name}</b><i>${ci.class}</i></span>`;
+export const Ci = ({ ci }) => html`<span class="ci" title=${ci.id === ci.name ? ci.id : `${ci.name} (${ci.id})`}>
+  <b>${ci.name}</b><i>${className(ci.class)}</i></span>`;
 
 /** An incident's state and progress. */
 export const State = ({ incident }) => {
   const open = incident.state === "abnormal";
-  const word = open ? `progress.${incident.progress}` : `state.${incident.state}`;
-  return html`<span class=${`state state-${open ? incident.progress : incident.state}`}>${t(word)}</span>`;
+  const word = open ? incident.progress : incident.state;
+  const label = open ? t(`progress.${word}`) : t(`state.${word}`);
+  return html`<span class=${`state state-${word}`}>${label}</span>`;
 };
 
 const tickers = new Set();
-setInterval(() => tickers.forEach((tick) => tick()), 1000);
+setInterval(() => { if (!document.hidden) tickers.forEach((tick) => tick()); }, 1000);
 
 /** Renders again every second. */
 export function useTick() {
@@ -40,14 +43,14 @@ export function useTick() {
   useEffect(() => {
     const tick = () => set((n) => n + 1);
     tickers.add(tick);
-    return () => tickers.delete(tick);
+    return () => { tickers.delete(tick); };
   }, []);
 }
 
 /** How long something has lasted, counting. */
-export const Age = ({ from, to }) => {
+export const Age = ({ from, to = undefined }) => {
   useTick();
-  return html`<time datetime=${from}>${span((to ? new Date(to) : Date.now()) - new Date(from))}</time>`;
+  return html`<time datetime=${from}>${span((to ? Date.parse(to) : Date.now()) - Date.parse(from))}</time>`;
 };
 
 /** A link of the console that does not load the page again. */
@@ -55,50 +58,59 @@ export const Go = ({ to, children, ...rest }) => {
   const go = (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
+    event.stopPropagation();
     visit(to);
   };
   return html`<a href=${to} onClick=${go} ...${rest}>${children}</a>`;
 };
 
-/** Goes to a page of the console. */
+/** Goes to a page of the console. @param {string} to */
 export function visit(to) {
   history.pushState(null, "", to);
   dispatchEvent(new PopStateEvent("popstate"));
   scrollTo(0, 0);
 }
 
-/** A link from an alert: http and https only, with its host in sight. */
-export const Outside = ({ to }) => {
-  let url;
-  try { url = new URL(to); } catch { return html`<span>${to}</span>`; }
-  if (url.protocol !== "http:" && url.protocol !== "https:") return html`<span>${to}</span>`;
-  return html`<a href=${url.href} target="_blank" rel="noopener noreferrer nofollow">${url.host}${url.pathname}</a>`;
-};
-
 /** Something that has a title. */
-export const Panel = ({ title, aside, children, kind = "" }) => html`
+export const Panel = ({ title, aside = null, children, kind = "" }) => html`
   <section class=${`panel ${kind}`}>
     <header><h2>${title}</h2>${aside && html`<div class="aside">${aside}</div>`}</header>
     <div class="body">${children}</div>
   </section>`;
 
-/** Number with a label. */
-export const Tile = ({ label, value, note, kind = "", onClick }) => html`
-  <button class=${`tile ${kind}`} onClick=${onClick} disabled=${!onClick}>
-    <span class="label">${label}</span>
+/** Number with a label; a button when it leads somewhere. */
+export const Tile = ({ label, value, note = "", kind = "", onClick = null, pressed = undefined }) => {
+  const inside = html`<span class="label">${label}</span>
     <span class="value">${typeof value === "number" ? count(value) : value}</span>
-    ${note && html`<span class="note">${note}</span>`}
-  </button>`;
+    ${note && html`<span class="note">${note}</span>`}`;
+  return onClick
+    ? html`<button class=${`tile ${kind}`} onClick=${onClick} aria-pressed=${pressed}>${inside}</button>`
+    : html`<div class=${`tile ${kind}`}>${inside}</div>`;
+};
 
-/** A key pressed outside a field calls `act`; it returns true when it took the key. */
+/** What a page shows while there is nothing to show, or why there is not. */
+export const Empty = ({ text, calm = false, onRetry = null }) => html`
+  <div class=${`empty ${calm ? "calm" : ""}`} role="status"><p>${text}</p>
+    ${onRetry && html`<button onClick=${onRetry}>${t("retry")}</button>`}</div>`;
+
+/** Several choices of which one holds. */
+export const Switch = ({ label, choices, value, onChange }) => html`
+  <div class="switch" role="group" aria-label=${label}>${choices.map(([word, text]) => html`
+    <button key=${word} aria-pressed=${value === word} onClick=${() => onChange(word)}>${text}</button>`)}</div>`;
+
+/** A key pressed outside a field calls `act`; it returns true when it took the key.
+ * @param {(key: string) => boolean} act @param {unknown[]} deps */
 export function useKeys(act, deps) {
   useEffect(() => {
     const press = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      if (event.target.closest?.("input, textarea, select, dialog")) {
+      if (document.querySelector("dialog[open]")) return;
+      if (event.target.closest?.("input, textarea, select")) {
         if (event.key === "Escape") event.target.blur();
         return;
       }
+      // Enter and the space bar belong to the button or link that has the focus.
+      if ((event.key === "Enter" || event.key === " ") && event.target.closest?.("button, a, summary")) return;
       if (act(event.key)) event.preventDefault();
     };
     addEventListener("keydown", press);
@@ -108,20 +120,28 @@ export function useKeys(act, deps) {
 
 const toasts = new Set();
 
-/** Says something for a few seconds. @param {string} text @param {"good"|"bad"} [kind] */
-export const toast = (text, kind = "good") => toasts.forEach((show) => show({ text, kind, id: Math.random() }));
+/** Says something for a few seconds; a `link` is `{to, text}`.
+ * @param {string} text @param {"good"|"bad"|"wait"} [kind] @param {{to: string, text: string}} [link] */
+export function toast(text, kind = "good", link = undefined) {
+  const one = { text, kind, link, id: Math.random() };
+  toasts.forEach((show) => show(one));
+  return () => toasts.forEach((show) => show({ gone: one.id }));
+}
 
 export const Toasts = () => {
   const [list, set] = useState([]);
   useEffect(() => {
+    const drop = (id) => set((all) => all.filter((other) => other.id !== id));
     const show = (one) => {
+      if (one.gone) { drop(one.gone); return; }
       set((all) => [...all, one].slice(-4));
-      setTimeout(() => set((all) => all.filter((other) => other.id !== one.id)), one.kind === "bad" ? 9000 : 3500);
+      setTimeout(() => drop(one.id), one.kind === "good" ? 4000 : 12000);
     };
     toasts.add(show);
-    return () => toasts.delete(show);
+    return () => { toasts.delete(show); };
   }, []);
   return html`<div class="toasts" role="status" aria-live="polite">
-    ${list.map((one) => html`<div key=${one.id} class=${`toast ${one.kind}`}>${one.text}</div>`)}
+    ${list.map((one) => html`<div key=${one.id} class=${`toast ${one.kind}`}>${one.text}
+      ${one.link && html` <${Go} to=${one.link.to}>${one.link.text}<//>`}</div>`)}
   </div>`;
 };

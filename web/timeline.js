@@ -1,33 +1,51 @@
 // The timeline: a strip that shows when things happened, and the list, newest first.
 
 import { html, useState } from "./vendor/htm-preact.js";
-import { clock, moment } from "./format.js";
-import { t } from "./i18n.js";
+import { clock, day, moment } from "./format.js";
+import { labelOr, t } from "./i18n.js";
+import { Go } from "./parts.js";
 
 const WIDTH = 600;
-const SHOWN = 12;
+const SHOWN = 10;
 const SYSTEM = "headwater";
 
 const Strip = ({ incident }) => {
-  const from = new Date(incident.first_alert_at).getTime();
-  const to = Math.max(from + 1000, new Date(incident.closed_at ?? incident.updated_at).getTime());
-  const x = (at) => Math.min(WIDTH - 8, Math.max(8, 8 + ((new Date(at).getTime() - from) / (to - from)) * (WIDTH - 16)));
+  const from = Date.parse(incident.first_alert_at);
+  const to = Math.max(from + 1000, Date.parse(incident.closed_at ?? incident.updated_at));
+  const x = (at) => Math.min(WIDTH - 8, Math.max(8, 8 + ((Date.parse(at) - from) / (to - from)) * (WIDTH - 16)));
   const recovered = incident.recovered_at ? x(incident.recovered_at) : WIDTH - 8;
-  return html`<svg class="tl-strip" viewBox=${`0 0 ${WIDTH} 34`} role="img" aria-label=${t("inc.timeline")}>
+  const dot = (entry) => {
+    const person = entry.actor !== SYSTEM;
+    return html`<circle class=${person ? "person" : ""} cx=${x(entry.at)} cy="14" r=${person ? 4.5 : 3}>
+      <title>${`${clock(entry.at)} ${entry.label} ${entry.detail ?? ""}`}</title></circle>`;
+  };
+  return html`<svg class="tl-strip" viewBox=${`0 0 ${WIDTH} 24`} aria-hidden="true">
     <rect class="span" x="8" y="11" width=${Math.max(2, recovered - 8)} height="6" rx="3" />
     <rect class="span calm" x=${recovered} y="11" width=${Math.max(0, WIDTH - 8 - recovered)} height="6" rx="3" />
-    ${incident.timeline.map((entry) => html`<circle class=${`tl-${entry.kind} ${entry.actor === SYSTEM ? "" : "person"}`} cx=${x(entry.at)} cy="14" r=${entry.actor === SYSTEM ? 3 : 4.5}><title>${`${clock(entry.at)} ${entry.label} ${entry.detail ?? ""}`}</title></circle>`)}
-    <text x="8" y="31">${moment(incident.first_alert_at)}</text><text x=${WIDTH - 8} y="31" text-anchor="end">${clock(to)}</text>
-  </svg>`;
+    ${incident.timeline.map(dot)}
+  </svg>
+  <p class="tl-ends"><time>${moment(from)}</time><time>${moment(to)}</time></p>`;
+};
+
+/** What an entry speaks of: words get their label, incidents a link; everything else is text as it came. */
+const Detail = ({ entry }) => {
+  const detail = entry.detail ?? "";
+  if (entry.kind === "state_changed") return labelOr(`state.${detail}`, detail);
+  if (entry.kind === "severity_changed") return labelOr(`sev.${detail}`, detail);
+  if (entry.kind === "snoozed" && !Number.isNaN(Date.parse(detail))) return moment(detail);
+  if (entry.kind === "merged") return html`<${Go} to=${`/incidents/${encodeURIComponent(detail)}`}>${detail}<//>`;
+  return detail;
 };
 
 export const Timeline = ({ incident }) => {
   const [all, setAll] = useState(false);
   const entries = [...incident.timeline].reverse();
   const shown = all ? entries : entries.slice(0, SHOWN);
+  const today = day(Date.now());
+  const time = (at) => (day(at) === today ? clock(at) : moment(at));
   return html`<${Strip} incident=${incident} />
-    <ol class="timeline">${shown.map((entry) => html`<li class=${`tl-${entry.kind} ${entry.actor === SYSTEM ? "" : "person"}`}>
-      <time title=${moment(entry.at)}>${clock(entry.at)}</time><b>${entry.label}</b>
-      ${entry.actor !== SYSTEM && html`<i>${entry.actor}</i>`}<span>${entry.detail}</span></li>`)}</ol>
-    ${entries.length > shown.length && html`<button class="quiet" onClick=${() => setAll(true)}>${t("show_all")} (${entries.length})</button>`}`;
+    <ol class="timeline">${shown.map((entry, i) => html`<li key=${`${entry.at}${entry.kind}${i}`} class=${`tl-${entry.kind} ${entry.actor === SYSTEM ? "" : "person"}`}>
+      <time datetime=${entry.at} title=${moment(entry.at)}>${time(entry.at)}</time><b>${entry.label}</b>
+      <span>${entry.actor !== SYSTEM && html`<i>${entry.actor}</i> `}<${Detail} entry=${entry} /></span></li>`)}</ol>
+    ${entries.length > shown.length && html`<button class="more" onClick=${() => setAll(true)}>${t("show_all")} (${entries.length})</button>`}`;
 };

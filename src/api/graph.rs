@@ -1,35 +1,63 @@
 //! The picture of an incident: its CIs in layers from business down to facility, how the fault spread, and
-//! where each node goes. The same incident always gives the same picture.
+//! where each node goes. The same incident always gives the same picture. Many CIs are drawn together per class.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::incidents::with_incident;
-use super::layout;
-use super::problem::{ApiError, Id, Problem};
+use super::layout::{self, Band};
+use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{CiId, IncidentId};
 use crate::domain::incident::IncidentView;
 use crate::domain::severity::Severity;
+use crate::domain::topology::reach::{Limits, ReachState};
 use crate::domain::topology::{CiIx, Topology};
 use crate::projection::board::Incident;
 use crate::projection::tenant::TenantView;
 use crate::wording::words::{AreaWord, SeverityWord};
 
-/// The most nodes; further CIs are drawn together per class.
+/// The most CIs that are drawn one by one; further ones are drawn together per class.
 pub const NODES_MAX: usize = 300;
 /// Silent CIs that are drawn because they link what alerts.
 const LINKS_MAX: usize = 40;
+/// CIs next to the root that are drawn because redundancy keeps them up.
+const HELD_UP_MAX: usize = 8;
 /// Members looked at.
 const MEMBERS_MAX: usize = 20_000;
+
+/// How a CI is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// Without an alert in this incident.
+    Quiet,
+    /// The root cause hits it, but redundancy keeps it up.
+    Redundant,
+    /// Its alerts of this incident are resolved.
+    Resolved,
+    /// Alerts fire.
+    Alerting,
+    /// Believed to have failed without an alert of its own.
+    Inferred,
+}
+
+/// How much is drawn.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct GraphQuery {
+    /// CIs drawn one by one, 1 to 300 (default 300); further ones are drawn together per class.
+    pub nodes: Option<usize>,
+}
 
 /// A CI in the picture, or several of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -45,6 +73,7 @@ pub struct Node {
     pub is_root: bool,
     /// It alerts, or is believed to have failed silently.
     pub is_anomaly: bool,
+    pub state: NodeState,
     /// Its alerts in this incident that fire.
     pub on_alert: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,6 +98,8 @@ pub struct Link {
     /// Relation type, for example `hosts`.
     pub relation: String,
     pub is_anomaly: bool,
+    /// Relations drawn as this one.
+    pub count: u32,
 }
 
 /// The whole picture.
@@ -76,6 +107,8 @@ pub struct Link {
 pub struct Graph {
     pub nodes: Vec<Node>,
     pub edges: Vec<Link>,
+    /// From top to bottom.
+    pub layers: Vec<Band>,
     /// Some CIs are drawn together.
     pub aggregated: bool,
     /// All CIs of the incident.
@@ -85,17 +118,22 @@ pub struct Graph {
 }
 
 /// The incident's topology graph with positions.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/graph", tag = "incidents", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/graph", tag = "incidents", params(("id" = String, Path), GraphQuery),
     responses((status = 200, body = Graph), (status = "default", body = Problem)))]
 pub async fn graph(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Id(id): Id<IncidentId>,
+    Params(query): Params<GraphQuery>,
 ) -> Result<Json<Graph>, ApiError> {
+    let alone_max = query.nodes.unwrap_or(NODES_MAX);
+    if !(1..=NODES_MAX).contains(&alone_max) {
+        return Err(ApiError::Bad(format!("nodes: 1 to {NODES_MAX}")));
+    }
     let topology = (api.topology)(&caller.tenant);
     let found = with_incident(&api, &caller, id, facts);
     let (view, alerting) = found.ok_or(ApiError::NotFound("incident"))?;
-    Ok(Json(draw(&view, &alerting, &topology)))
+    Ok(Json(draw(&view, &alerting, &topology, alone_max)))
 }
 
 /// What the members say of one CI.
@@ -125,33 +163,49 @@ fn facts(incident: &Incident, tenant: &TenantView) -> (Arc<IncidentView>, BTreeM
     (incident.view.clone(), alerting)
 }
 
-/// Draws an incident.
-pub fn draw(view: &IncidentView, alerting: &BTreeMap<CiId, Alerting>, topology: &Topology) -> Graph {
-    let mut picture = Picture { view, alerting, topology, nodes: BTreeMap::new() };
+/// Draws an incident, at most `alone_max` of its CIs one by one.
+pub fn draw(view: &IncidentView, alerting: &BTreeMap<CiId, Alerting>, topology: &Topology, alone_max: usize) -> Graph {
+    let mut picture = Picture::of(view, alerting, topology);
     let wanted = picture.wanted();
-    let total = wanted.len();
-    for ci in wanted.iter().take(NODES_MAX) {
-        picture.add(ci);
+    let (alone, rest) = wanted.split_at(wanted.len().min(alone_max));
+    alone.iter().for_each(|ci| picture.add(ci));
+    let mut per_class: BTreeMap<&str, u32> = BTreeMap::new();
+    for ci in rest {
+        *per_class.entry(&ci.class).or_default() += 1;
     }
-    let rest = &wanted[wanted.len().min(NODES_MAX)..];
-    picture.add_together(rest);
+    for ci in rest {
+        // A class of one gains nothing by losing its name.
+        if per_class[&*ci.class] == 1 { picture.add(ci) } else { picture.add_together(ci) }
+    }
     if rest.is_empty() {
-        picture.add_links();
+        picture.add_links(alone_max);
     }
+    picture.add_held_up();
     let edges = picture.edges();
     let mut nodes: Vec<Node> = picture.nodes.into_values().collect();
-    let (width, height) = layout::place(&mut nodes, &edges);
-    Graph { nodes, edges, aggregated: !rest.is_empty(), total, width, height }
+    let (width, height, layers) = layout::place(&mut nodes, &edges);
+    Graph { nodes, edges, layers, aggregated: !rest.is_empty(), total: wanted.len(), width, height }
 }
 
 struct Picture<'a> {
     view: &'a IncidentView,
     alerting: &'a BTreeMap<CiId, Alerting>,
     topology: &'a Topology,
+    /// What becomes of CIs when the root cause fails.
+    reach: BTreeMap<CiIx, ReachState>,
     nodes: BTreeMap<CiId, Node>,
+    /// The node of every CI that is drawn.
+    drawn: BTreeMap<CiId, CiId>,
 }
 
-impl Picture<'_> {
+impl<'a> Picture<'a> {
+    fn of(view: &'a IncidentView, alerting: &'a BTreeMap<CiId, Alerting>, topology: &'a Topology) -> Self {
+        let root = view.candidates.first().and_then(|root| topology.find(root.ci.id.as_str()));
+        let reached = root.map(|root| topology.impact(root, &Limits::default()).reached).unwrap_or_default();
+        let reach = reached.into_iter().map(|reached| (reached.ci, reached.state)).collect();
+        Self { view, alerting, topology, reach, nodes: BTreeMap::new(), drawn: BTreeMap::new() }
+    }
+
     /// All CIs, the ones that matter most first: candidates, path, then by severity.
     fn wanted(&self) -> Vec<CiRef> {
         let candidates = self.view.candidates.iter().map(|c| &c.ci);
@@ -170,6 +224,18 @@ impl Picture<'_> {
         }
     }
 
+    fn state(&self, ci: &CiRef, is_root: bool) -> NodeState {
+        match self.alerting.get(&ci.id) {
+            Some(alerting) if alerting.firing > 0 => NodeState::Alerting,
+            Some(_) => NodeState::Resolved,
+            None if is_root => NodeState::Inferred,
+            None => {
+                let reached = self.topology.find(ci.id.as_str()).and_then(|ix| self.reach.get(&ix));
+                if reached == Some(&ReachState::Redundant) { NodeState::Redundant } else { NodeState::Quiet }
+            }
+        }
+    }
+
     fn add(&mut self, ci: &CiRef) {
         let alerting = self.alerting.get(&ci.id);
         let candidate = self.view.candidates.iter().find(|c| c.ci.id == ci.id);
@@ -182,6 +248,7 @@ impl Picture<'_> {
             layer: self.layer(ci),
             is_root,
             is_anomaly: alerting.is_some() || is_root,
+            state: self.state(ci, is_root),
             on_alert: alerting.map_or(0, |a| a.firing),
             severity: alerting.map(|a| a.severity.into()),
             score: candidate.map_or(0, |c| c.score),
@@ -190,36 +257,39 @@ impl Picture<'_> {
             y: 0,
         };
         self.nodes.insert(ci.id.clone(), node);
+        self.drawn.insert(ci.id.clone(), ci.id.clone());
     }
 
-    fn add_together(&mut self, rest: &[CiRef]) {
-        for ci in rest {
-            let layer = self.layer(ci);
-            let alerting = self.alerting.get(&ci.id);
-            let id = CiId::from(format!("class:{}", ci.class));
-            let node = self.nodes.entry(id.clone()).or_insert_with(|| Node {
-                id: id.to_string(),
-                name: String::new(),
-                class: ci.class.to_string(),
-                area: ci.area.map(Into::into),
-                layer,
-                is_root: false,
-                is_anomaly: true,
-                on_alert: 0,
-                severity: None,
-                score: 0,
-                count: 0,
-                x: 0,
-                y: 0,
-            });
-            node.count += 1;
-            node.on_alert += alerting.map_or(0, |a| a.firing);
-            node.severity = node.severity.max(alerting.map(|a| a.severity.into()));
-        }
+    fn add_together(&mut self, ci: &CiRef) {
+        let (layer, state) = (self.layer(ci), self.state(ci, false));
+        let alerting = self.alerting.get(&ci.id);
+        let id = CiId::from(format!("class:{}", ci.class));
+        let node = self.nodes.entry(id.clone()).or_insert_with(|| Node {
+            id: id.to_string(),
+            name: String::new(),
+            class: ci.class.to_string(),
+            area: ci.area.map(Into::into),
+            layer,
+            is_root: false,
+            is_anomaly: false,
+            state,
+            on_alert: 0,
+            severity: None,
+            score: 0,
+            count: 0,
+            x: 0,
+            y: 0,
+        });
+        node.count += 1;
+        node.is_anomaly |= alerting.is_some();
+        node.on_alert += alerting.map_or(0, |a| a.firing);
+        node.severity = node.severity.max(alerting.map(|a| a.severity.into()));
+        node.state = node.state.max(state);
+        self.drawn.insert(ci.id.clone(), id);
     }
 
     /// Silent CIs that are a cause of at least two drawn ones and an effect of, or next to, another.
-    fn add_links(&mut self) {
+    fn add_links(&mut self, alone_max: usize) {
         let drawn: Vec<CiIx> = self.nodes.keys().filter_map(|id| self.topology.find(id.as_str())).collect();
         let mut children: BTreeMap<CiIx, u32> = BTreeMap::new();
         for edge in drawn.iter().flat_map(|ci| self.topology.causes(*ci)) {
@@ -231,39 +301,56 @@ impl Picture<'_> {
         let mut links: Vec<(u32, CiIx)> =
             children.into_iter().map(|(ci, n)| (n, ci)).filter(|(n, _)| *n >= 2).collect();
         links.sort_by_key(|(n, ci)| (std::cmp::Reverse(*n), *ci));
-        let room = NODES_MAX.saturating_sub(self.nodes.len()).min(LINKS_MAX);
+        let room = alone_max.saturating_sub(self.nodes.len()).min(LINKS_MAX);
         for (_, ci) in links.into_iter().take(room) {
             self.add(&self.topology.ci(ci));
         }
     }
 
+    /// What hangs on the root cause and is held up by something else: the risk that is left.
+    fn add_held_up(&mut self) {
+        let root = self.view.candidates.first().and_then(|root| self.topology.find(root.ci.id.as_str()));
+        let Some(root) = root else { return };
+        let next = self.topology.effects(root).iter().map(|edge| edge.ci);
+        let held_up: BTreeSet<CiIx> = next
+            .filter(|ci| self.reach.get(ci) == Some(&ReachState::Redundant))
+            .filter(|ci| !self.drawn.contains_key(self.topology.id(*ci)))
+            .collect();
+        for ci in held_up.into_iter().take(HELD_UP_MAX) {
+            self.add(&self.topology.ci(ci));
+        }
+    }
+
     fn edges(&self) -> Vec<Link> {
-        let mut edges: BTreeMap<(String, String), Link> = BTreeMap::new();
-        for (id, node) in &self.nodes {
+        let mut edges: BTreeMap<(&str, &str), Link> = BTreeMap::new();
+        for (id, from) in &self.drawn {
             let Some(ix) = self.topology.find(id.as_str()) else { continue };
             for edge in self.topology.effects(ix) {
-                let Some(target) = self.nodes.get(self.topology.id(edge.ci)) else { continue };
-                let relation = self.topology.kind(edge.kind).relation.to_string();
-                let hot = node.is_anomaly && target.is_anomaly;
-                put(&mut edges, link(&node.id, &target.id, "dependency", relation, hot));
+                let Some(to) = self.drawn.get(self.topology.id(edge.ci)).filter(|to| *to != from) else { continue };
+                let hot = self.nodes[from].is_anomaly && self.nodes[to].is_anomaly;
+                let relation = &self.topology.kind(edge.kind).relation;
+                let link = edges
+                    .entry((from.as_str(), to.as_str()))
+                    .or_insert_with(|| link(from, to, "dependency", relation, hot));
+                link.count += 1;
             }
         }
         for step in &self.view.path {
-            let known = self.nodes.contains_key(&step.cause.id) && self.nodes.contains_key(&step.effect.id);
-            if known {
-                let (cause, effect) = (step.cause.id.as_str(), step.effect.id.as_str());
-                let link = link(cause, effect, "spread", step.relation.to_string(), true);
-                edges.insert((link.source.clone(), link.target.clone()), link);
+            let (Some(from), Some(to)) = (self.drawn.get(&step.cause.id), self.drawn.get(&step.effect.id)) else {
+                continue;
+            };
+            if from == to {
+                continue;
             }
+            let spread = link(from, to, "spread", &step.relation, true);
+            let known = edges.entry((from.as_str(), to.as_str())).or_insert_with(|| spread.clone());
+            *known = Link { count: known.count.max(1), ..spread };
         }
         edges.into_values().collect()
     }
 }
 
-fn put(edges: &mut BTreeMap<(String, String), Link>, link: Link) {
-    edges.entry((link.source.clone(), link.target.clone())).or_insert(link);
-}
-
-fn link(source: &str, target: &str, kind: &'static str, relation: String, is_anomaly: bool) -> Link {
-    Link { source: source.into(), target: target.into(), kind, direction: "forward", relation, is_anomaly }
+fn link(source: &CiId, target: &CiId, kind: &'static str, relation: &str, is_anomaly: bool) -> Link {
+    let (source, target, relation) = (source.to_string(), target.to_string(), relation.to_owned());
+    Link { source, target, kind, direction: "forward", relation, is_anomaly, count: 0 }
 }

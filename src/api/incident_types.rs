@@ -172,6 +172,8 @@ pub struct RootItem {
     pub confirmed: bool,
     /// Share of the posterior, per mille.
     pub score: i32,
+    /// Why we think so: its strongest terms.
+    pub reason: Text,
 }
 
 /// An incident's row in a list.
@@ -244,6 +246,7 @@ impl IncidentItem {
                 inferred: c.inferred,
                 confirmed: view.root_confirmed,
                 score: c.score,
+                reason: sentences::reason(c),
             }),
             alert_count: view.alert_count,
             firing_count: view.firing_count,

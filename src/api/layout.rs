@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use super::graph::{Link, Node};
 use crate::domain::ci::Area;
+use crate::wording::lang::Text;
 
 /// Distance between two nodes of a row, and between two rows, in drawing units.
 const STEP_X: i32 = 150;
@@ -11,9 +15,33 @@ const STEP_Y: i32 = 92;
 /// Extra distance between two layers.
 const GAP_Y: i32 = 34;
 /// The most nodes of one row; a fuller layer gets several rows.
-const ROW_MAX: usize = 12;
+const ROW_MAX: usize = 9;
 /// Times that rows are put in order from above and from below.
 const SWEEPS: usize = 4;
+
+/// One layer of the picture.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Band {
+    /// 0 facility to 6 business.
+    pub layer: u8,
+    pub label: Text,
+    /// The rows of the layer, from the first to the last.
+    pub top: i32,
+    pub bottom: i32,
+}
+
+/// What a layer is called.
+fn label(layer: u8) -> Text {
+    match layer {
+        0 => Text::new("机房设施", "Facility"),
+        1 => Text::new("硬件与网络", "Hardware, network"),
+        2 => Text::new("虚拟资源", "Virtual"),
+        3 => Text::new("容器与接入", "Containers, access"),
+        4 => Text::new("共享平台", "Shared platform"),
+        5 => Text::new("应用", "Application"),
+        _ => Text::new("业务", "Business"),
+    }
+}
 
 /// The layer of a CI that the topology does not know.
 pub const fn layer_without_topology(area: Option<Area>) -> u8 {
@@ -25,8 +53,8 @@ pub const fn layer_without_topology(area: Option<Area>) -> u8 {
     }
 }
 
-/// Gives every node its position; returns width and height. Nodes come sorted by id and stay so.
-pub fn place(nodes: &mut [Node], edges: &[Link]) -> (i32, i32) {
+/// Gives every node its position; returns width, height and layers. Nodes come sorted by id and stay so.
+pub fn place(nodes: &mut [Node], edges: &[Link]) -> (i32, i32, Vec<Band>) {
     let index: BTreeMap<&str, usize> = nodes.iter().enumerate().map(|(i, n)| (n.id.as_str(), i)).collect();
     let mut near: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
     for edge in edges {
@@ -72,10 +100,11 @@ fn spread(layer: &[usize], x: &mut [i64]) {
     }
 }
 
-fn write(nodes: &mut [Node], layers: &[Vec<usize>]) -> (i32, i32) {
+fn write(nodes: &mut [Node], layers: &[Vec<usize>]) -> (i32, i32, Vec<Band>) {
     let widest = layers.iter().map(|layer| layer.len().min(ROW_MAX)).max().unwrap_or(0) as i32;
-    let mut y = 0;
+    let (mut y, mut bands) = (0, Vec::new());
     for layer in layers {
+        let top = y;
         // Full rows share a layer evenly, so that the last one is not a lone node.
         let rows = layer.len().div_ceil(ROW_MAX);
         let per_row = layer.len().div_ceil(rows.max(1));
@@ -87,7 +116,9 @@ fn write(nodes: &mut [Node], layers: &[Vec<usize>]) -> (i32, i32) {
             }
             y += STEP_Y;
         }
+        let of = layer.first().map_or(0, |i| nodes[*i].layer);
+        bands.push(Band { layer: of, label: label(of), top, bottom: y - STEP_Y });
         y += GAP_Y;
     }
-    ((widest - 1).max(0) * STEP_X, (y - GAP_Y - STEP_Y).max(0))
+    ((widest - 1).max(0) * STEP_X, (y - GAP_Y - STEP_Y).max(0), bands)
 }

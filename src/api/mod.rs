@@ -19,6 +19,7 @@ pub mod routes;
 pub mod session;
 pub mod shield;
 pub mod state;
+pub mod vocabulary;
 
 #[cfg(test)]
 pub mod tests;

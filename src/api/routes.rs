@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::access::{Open, Role, authenticate, guard};
 use super::problem::ApiError;
 use super::state::Api;
-use super::{feed, graph, incidents, numbers, orders, session, shield};
+use super::{feed, graph, incidents, numbers, orders, session, shield, vocabulary};
 
 /// Everyone who reads.
 const READ: Open = Open::To(&[Role::Viewer, Role::Operator, Role::Analyst, Role::Admin]);
@@ -39,6 +39,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,   routes!(incidents::one)),
         entry(READ,   routes!(incidents::members)),
         entry(READ,   routes!(graph::graph)),
+        entry(READ,   routes!(vocabulary::vocabulary)),
         entry(HANDLE, routes!(orders::order)),
         entry(READ,   routes!(orders::command)),
         entry(READ,   routes!(incidents::alerts)),

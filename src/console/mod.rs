@@ -14,7 +14,7 @@ use rust_embed::Embed;
 struct Web;
 
 /// Pages of the console; each is the same document, the address says what it shows.
-const PAGES: [&str; 6] = ["/", "/login", "/incidents/{id}", "/held", "/silences", "/why/{id}"];
+const PAGES: [&str; 4] = ["/", "/login", "/incidents/{id}", "/alerts"];
 
 /// Pages and assets, without a credential: they hold no records.
 pub fn router() -> Router {

@@ -12,13 +12,20 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("本故障的 {of} 条告警中，有 {n} 条位于 {ci} 的下游（{}）", percent(n, of)),
             format!("{n} of {of} alerts of the incident lie downstream of {ci} ({})", percent(n, of)),
         ),
-        EvidenceTerm::TimeOrder if n >= 0 => Text::new(
+        EvidenceTerm::TimeOrder if n == 0 => {
+            Text::new("没有可比较的时间先后（相差 0 秒）", "no lead in time over the others (0 s)")
+        }
+        EvidenceTerm::TimeOrder if n > 0 => Text::new(
             format!("{ci} 的告警比其他告警最早的一条早 {}", span_zh(n)),
             format!("its own alert came {} before the first of the others", span_en(n)),
         ),
         EvidenceTerm::TimeOrder => Text::new(
             format!("{ci} 的告警比其他告警最早的一条晚 {}", span_zh(-n)),
             format!("its own alert came {} after the first of the others", span_en(-n)),
+        ),
+        EvidenceTerm::Path if n == 0 => Text::new(
+            format!("其余告警逐级追溯，最终都指向 {ci}"),
+            format!("every other alert was traced back to {ci}"),
         ),
         EvidenceTerm::Path => Text::new(
             format!("沿依赖关系 {n} 跳可达{}", about_zh(about)),
@@ -27,6 +34,14 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
         EvidenceTerm::DelayFit => Text::new(
             format!("告警延迟 {} 符合该关系的传播时间窗", span_zh(n)),
             format!("the delay of {} fits the relation's window", span_en(n)),
+        ),
+        EvidenceTerm::ClassPrior if of > 0 => Text::new(
+            format!("该类配置项{}出问题时，约 {} 是根因而非受害者", about_zh(about), percent(n, of)),
+            format!(
+                "when CIs of this class{} alert, about {} are the cause, not a victim",
+                about_en(" ", about),
+                percent(n, of)
+            ),
         ),
         EvidenceTerm::ClassPrior => Text::new(
             format!("该类配置项{}常为根因", about_zh(about)),
@@ -78,8 +93,10 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
 
 /// Why this candidate is believed to be the root cause: its strongest terms, in one sentence.
 pub fn reason(candidate: &Candidate) -> Text {
-    let mut strongest: Vec<&Evidence> = candidate.evidence.iter().filter(|e| e.points > 0).collect();
-    strongest.sort_by_key(|e| std::cmp::Reverse(e.points));
+    // Covering nearly all alerts convinces people, even where it does not tell this candidate from the next.
+    let covers = |e: &Evidence| e.term == EvidenceTerm::Coverage && e.n * 5 >= e.of * 4;
+    let mut strongest: Vec<&Evidence> = candidate.evidence.iter().filter(|e| e.points > 0 || covers(e)).collect();
+    strongest.sort_by_key(|e| (!covers(e), std::cmp::Reverse(e.points)));
     let terms: Vec<Text> = strongest.iter().take(3).map(|e| evidence(e, &candidate.ci.name)).collect();
     if terms.is_empty() {
         return Text::new("没有更强的证据，仅为当前最可能的对象", "no strong evidence; the most likely CI so far");

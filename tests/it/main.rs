@@ -3,6 +3,7 @@
 
 mod accuracy;
 mod cli;
+mod console;
 mod corpus;
 mod cuts;
 mod decode;

@@ -1,151 +1,200 @@
-// The incident board: live, filtered, worked with keys (j k Enter / a).
+// The incident board: live, filtered, sorted by urgency, worked with keys (j k Enter a /).
 
-import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useCallback, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 import { act } from "../actions.js";
-import { call } from "../api.js";
-import * as feed from "../feed.js";
-import { t } from "../i18n.js";
+import { call, query } from "../api.js";
+import { hear } from "../feed.js";
+import { likelihood, moment } from "../format.js";
+import { say, t } from "../i18n.js";
 import { AREAS, Overview, SEVERITIES } from "../overview.js";
-import { Age, Ci, Severity, State, toast, useKeys, visit } from "../parts.js";
+import { Age, Ci, Empty, Go, Severity, State, Switch, useKeys, visit } from "../parts.js";
+import { readAll, useRows } from "../rows.js";
 
 const OPEN = ["abnormal", "recovering", "recovered"];
-const DONE = ["closed", "merged"];
-const STATES = { open: OPEN, done: DONE, all: [] };
-const LIMIT = 100;
+const STATES = { open: OPEN, done: ["closed", "merged"], all: [] };
+const FIELDS = ["state", "severity", "area", "progress", "q", "sort"];
+const PAGE = 500;
+/** Incidents kept in the page. */
+const KEPT_MAX = 5000;
+const ROW = 58;
 
 function readFilter() {
-  const query = new URLSearchParams(location.search);
-  return Object.fromEntries(["state", "severity", "area", "progress", "q"].map((key) => [key, query.get(key) ?? ""]));
-}
-
-function queryOf(filter, after) {
-  const query = new URLSearchParams({ limit: String(LIMIT) });
-  for (const state of STATES[filter.state || "open"] ?? []) query.append("state", state);
-  for (const key of ["severity", "area", "progress", "q"]) if (filter[key]) query.append(key, filter[key]);
-  if (after) query.append("after", after);
-  return query;
+  const asked = new URLSearchParams(location.search);
+  return Object.fromEntries(FIELDS.map((key) => [key, asked.get(key) ?? ""]));
 }
 
 function wanted(incident, filter) {
-  const states = STATES[filter.state || "open"];
+  const states = STATES[filter.state || "open"] ?? [];
   return (!states.length || states.includes(incident.state))
     && (!filter.severity || filter.severity === incident.severity)
     && (!filter.area || filter.area === incident.area)
     && (!filter.progress || filter.progress === incident.progress);
 }
 
-const newestFirst = (a, b) => (a.opened_at < b.opened_at ? 1 : a.opened_at > b.opened_at ? -1 : Number(b.id.slice(1)) - Number(a.id.slice(1)));
+const newest = (a, b) => (a.opened_at < b.opened_at ? 1 : a.opened_at > b.opened_at ? -1 : a.id < b.id ? 1 : -1);
+const rank = (incident) => [OPEN.includes(incident.state) ? 0 : 1, incident.snoozed_until ? 1 : 0, incident.state === "abnormal" ? 0 : 1,
+  Number(incident.priority.slice(1)), SEVERITIES.indexOf(incident.severity)];
+
+/** Open before ended, awake before snoozed, firing before recovering, then priority, severity, and the newest first. */
+function urgency(a, b) {
+  const [left, right] = [rank(a), rank(b)];
+  const at = left.findIndex((value, i) => value !== right[i]);
+  return at < 0 ? newest(a, b) : left[at] - right[at];
+}
+
+const SORTS = { "": urgency, newest, reach: (a, b) => b.alert_count - a.alert_count || newest(a, b) };
 
 /** The list with what the feed changes in it. */
 function useIncidents(filter) {
-  const [list, set] = useState(null);
-  const next = useRef(null);
-  const key = JSON.stringify(filter);
-  const load = useCallback(async (after) => {
+  const [list, set] = useState(/** @type {any[]|null} */ (null));
+  const [failed, setFailed] = useState("");
+  const known = useRef(new Map());
+  const round = useRef(0);
+  const key = JSON.stringify({ ...filter, sort: "" });
+  const take = useCallback((incident, fresh) => {
+    const old = known.current.get(incident.id);
+    if (old && old.version > incident.version) return;
+    known.current.set(incident.id, { ...incident, fresh: fresh && !old ? "fresh" : "" });
+  }, []);
+  const load = useCallback(async () => {
+    const mine = ++round.current;
+    known.current = new Map();
+    const read = (after) => call(`/api/v1/incidents?${query({ limit: String(PAGE), after, state: STATES[filter.state || "open"],
+      severity: filter.severity, area: filter.area, progress: filter.progress, q: filter.q })}`);
+    const tell = (items) => {
+      if (mine !== round.current) return false;
+      items.slice(-PAGE).forEach((incident) => take(incident, false));
+      set([...known.current.values()]);
+      return true;
+    };
     try {
-      const page = await call(`/api/v1/incidents?${queryOf(filter, after)}`);
-      next.current = page.next ?? null;
-      set((old) => (after ? [...old, ...page.items.filter((i) => !old.some((o) => o.id === i.id))] : page.items));
-      if (!after) feed.start(page.feed);
+      await readAll(read, tell, KEPT_MAX);
+      setFailed("");
     } catch (failure) {
-      if (failure.status !== 401) toast(t("failed", { why: failure.message }), "bad");
+      if (mine === round.current && failure.status !== 401) setFailed(failure.message);
     }
   }, [key]);
-  useEffect(() => { load(); }, [load]);
-  useEffect(() => feed.hear((changes) => {
+  useEffect(() => { load(); return () => { round.current++; }; }, [load]);
+  useEffect(() => hear((changes) => {
     if (changes.some((change) => change.kind === "resync")) { load(); return; }
     const news = changes.filter((change) => change.kind === "incident").map((change) => change.data);
-    if (news.length) set((old) => old && merge(old, news, filter));
+    for (const { id, gone, incident } of news) {
+      // With a text filter only the server knows whether a new one matches.
+      if (gone || !wanted(incident, filter)) known.current.delete(id);
+      else if (known.current.has(id) || !filter.q) take(incident, true);
+    }
+    if (news.length) set((old) => old && [...known.current.values()]);
   }), [load]);
-  return [list, next.current ? () => load(next.current) : null];
-}
-
-function merge(old, news, filter) {
-  const byId = new Map(old.map((incident) => [incident.id, incident]));
-  for (const change of news) {
-    const known = byId.has(change.id);
-    if (change.gone || !wanted(change.incident, filter)) byId.delete(change.id);
-    // With a text filter only the server knows whether a new one matches.
-    else if (known || !filter.q) byId.set(change.id, { ...change.incident, fresh: known ? "" : "fresh" });
-  }
-  return [...byId.values()].sort(newestFirst);
+  return { list, failed, load };
 }
 
 const Reach = ({ incident }) => {
   const share = incident.alert_count ? incident.firing_count / incident.alert_count : 0;
-  return html`<span class="reach">
+  return html`<span class="reach" title=${t("reach.firing", { n: incident.firing_count, of: incident.alert_count })}>
     <b>${t("reach.alerts", { n: incident.alert_count })}</b><i>${t("reach.cis", { n: incident.ci_count })}</i>
     <svg viewBox="0 0 60 3" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="60" height="3" /><rect width=${share * 60} height="3" /></svg>
   </span>`;
 };
 
-export const Root = ({ root }) => root
-  ? html`<span class="root"><${Ci} ci=${root.ci} />
+const Root = ({ root }) => root
+  ? html`<span class="root"><span><${Ci} ci=${root.ci} />
       ${root.confirmed ? html`<em class="tag good">${t("root.confirmed")}</em>`
-        : root.inferred ? html`<em class="tag">${t("root.inferred")}</em>` : null}
-      <i>${Math.round(root.score / 10)}%</i></span>`
+        : root.inferred ? html`<em class="tag" title=${t("root.inferred.help")}>${t("root.inferred")}</em>` : null}
+      <i>${likelihood(root.score)}</i></span>
+      <small title=${say(root.reason)}>${say(root.reason)}</small></span>`
   : html`<span class="dim">${t("root.none")}</span>`;
 
+const Hit = ({ incident }) => {
+  const services = incident.services;
+  if (!services.length) return html`<small>${incident.orgs.join(t("and")) || t("hit.none")}</small>`;
+  return html`<span>${services.slice(0, 2).join(t("and"))}${services.length > 2 ? ` +${services.length - 2}` : ""}</span>
+    <small>${incident.orgs.slice(0, 3).join(t("and"))}</small>`;
+};
+
 const Row = ({ incident, chosen, onChoose }) => html`
-  <tr class=${`sev-${incident.severity} ${chosen ? "chosen" : ""} ${incident.fresh ?? ""}`}
-    onClick=${() => visit(`/incidents/${incident.id}`)} onMouseEnter=${onChoose} aria-selected=${chosen}>
-    <td class="mark"><${Severity} of=${incident.severity} /></td>
-    <td class="what"><a href=${`/incidents/${incident.id}`} onClick=${(e) => e.preventDefault()}>${incident.title}</a>
-      <small>${incident.id} · ${incident.priority}${incident.area ? ` · ${t(`area.${incident.area}`)}` : ""}</small></td>
-    <td><${Root} root=${incident.root} /></td>
-    <td><${Reach} incident=${incident} /></td>
-    <td class="services" title=${incident.services.join("\n")}>${incident.services.slice(0, 2).join("、")}${incident.services.length > 2 ? ` +${incident.services.length - 2}` : ""}</td>
-    <td><${State} incident=${incident} /></td>
-    <td class="owner">${incident.assignee ?? incident.acknowledged_by ?? ""}</td>
-    <td class="age"><${Age} from=${incident.opened_at} to=${incident.closed_at} /></td>
+  <tr class=${`sev-${incident.severity} ${chosen ? "chosen" : ""} ${incident.fresh}`} data-id=${incident.id}
+    onClick=${() => visit(`/incidents/${incident.id}`)} onMouseMove=${chosen ? null : onChoose} aria-selected=${chosen}>
+    <td class="mark"><${Severity} of=${incident.severity} /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></td>
+    <td class="what"><${Go} to=${`/incidents/${incident.id}`} title=${incident.title}>${incident.title}<//>
+      <small>${incident.id}${incident.area ? ` · ${t(`area.${incident.area}`)}` : ""}</small></td>
+    <td class="why"><${Root} root=${incident.root} /></td>
+    <td class="hit" title=${incident.services.join("\n")}><${Hit} incident=${incident} /></td>
+    <td class="far"><${Reach} incident=${incident} /></td>
+    <td class="how"><${State} incident=${incident} />
+      <small>${incident.assignee ?? incident.acknowledged_by ?? ""}${incident.snoozed_until ? ` ${t("snoozed")}` : ""}</small></td>
+    <td class="age"><${Age} from=${incident.first_alert_at} to=${incident.recovered_at ?? incident.closed_at} />
+      <small>${moment(incident.first_alert_at)}</small></td>
   </tr>`;
 
-const Filters = ({ filter, onFilter }) => {
+const Filters = ({ filter, onFilter, count }) => {
   const choice = (key, words, label, any) => html`<select value=${filter[key]} aria-label=${any} onChange=${(e) => onFilter({ [key]: e.target.value })}>
-    ${any && html`<option value="">${any}</option>`}${words.map((word) => html`<option value=${word}>${label(word)}</option>`)}</select>`;
+    <option value="">${any}</option>${words.map((word) => html`<option key=${word} value=${word}>${label(word)}</option>`)}</select>`;
   return html`<div class="filters">
-    <div class="switch" role="group">${["open", "done", "all"].map((word) => html`
-      <button aria-pressed=${(filter.state || "open") === word} onClick=${() => onFilter({ state: word === "open" ? "" : word })}>${t(`board.state.${word}`)}</button>`)}</div>
+    <${Switch} label=${t("col.state")} value=${filter.state || "open"} onChange=${(word) => onFilter({ state: word === "open" ? "" : word })}
+      choices=${["open", "done", "all"].map((word) => [word, t(`board.state.${word}`)])} />
     ${choice("severity", SEVERITIES, (w) => t(`sev.${w}`), t("board.any_sev"))}
     ${choice("area", AREAS, (w) => t(`area.${w}`), t("board.any_area"))}
     <input id="search" type="search" placeholder=${`${t("board.search")}  /`} aria-label=${t("board.search")} value=${filter.q}
       onInput=${(e) => onFilter({ q: e.target.value })} />
+    <span class="dim count" role="status">${count === null ? "" : t("board.count", { n: count })}</span>
+    <label class="sort">${t("board.sort")} <select value=${filter.sort} onChange=${(e) => onFilter({ sort: e.target.value })}>
+      ${Object.keys(SORTS).map((word) => html`<option key=${word} value=${word}>${t(`board.sort.${word || "urgency"}`)}</option>`)}</select></label>
   </div>`;
 };
+
+const COLUMNS = ["incident", "root", "hit", "reach", "state", "since"];
+
+const Table = ({ list, at, onAt }) => {
+  const rows = useRows(list.length, ROW);
+  const space = (height) => height > 0 && html`<tr class="space"><td colspan="7" style=${{ height: `${height}px` }}></td></tr>`;
+  return html`<table class="board" aria-rowcount=${list.length}>
+    <thead><tr><th class="c-mark"></th>${COLUMNS.map((c) => html`<th key=${c} class=${`c-${c}`}>${t(`col.${c}`)}</th>`)}</tr></thead>
+    <tbody ref=${rows.body}>${space(rows.above)}
+      ${list.slice(rows.first, rows.last).map((incident, i) => html`<${Row} key=${incident.id} incident=${incident}
+        chosen=${incident.id === at} onChoose=${() => onAt(incident.id)} />`)}
+      ${space(rows.below)}</tbody>
+  </table>`;
+};
+
+/** Brings a row into sight. */
+const reveal = (id) => document.querySelector(`tr[data-id="${id}"]`)?.scrollIntoView({ block: "nearest" });
 
 export const Board = ({ me }) => {
   const [filter, setFilter] = useState(readFilter);
   const [asked, setAsked] = useState(filter);
-  const [at, setAt] = useState(-1);
+  const [at, setAt] = useState("");
   const timer = useRef(0);
   const onFilter = (change) => {
     const next = { ...filter, ...change };
     setFilter(next);
     clearTimeout(timer.current);
     timer.current = setTimeout(() => setAsked(next), "q" in change ? 250 : 0);
-    const query = new URLSearchParams(Object.entries(next).filter(([, value]) => value));
-    history.replaceState(null, "", query.size ? `/?${query}` : "/");
+    const written = query(next);
+    history.replaceState(null, "", written ? `/?${written}` : "/");
   };
-  const [list, more] = useIncidents(asked);
+  const { list, failed, load } = useIncidents(asked);
+  const sorted = useMemo(() => list && [...list].sort(SORTS[filter.sort] ?? urgency), [list, filter.sort]);
   useKeys((key) => {
-    const rows = list ?? [];
-    if (key === "j") setAt(Math.min(rows.length - 1, at + 1));
-    else if (key === "k") setAt(Math.max(0, at - 1));
-    else if (key === "Enter" && rows[at]) visit(`/incidents/${rows[at].id}`);
-    else if (key === "a" && rows[at] && me.role !== "viewer") act(rows[at], "acknowledge");
-    else if (key === "/") document.getElementById("search").focus();
+    const rows = sorted ?? [];
+    const here = rows.findIndex((incident) => incident.id === at);
+    const step = (to) => { const next = rows[Math.max(0, Math.min(rows.length - 1, to))]; if (next) { setAt(next.id); reveal(next.id); } };
+    if (key === "j" || key === "ArrowDown") step(here + 1);
+    else if (key === "k" || key === "ArrowUp") step(here - 1);
+    else if (key === "Enter" && rows[here]) visit(`/incidents/${rows[here].id}`);
+    else if (key === "a" && rows[here] && me.role !== "viewer") act(rows[here], "acknowledge");
+    else if (key === "/") document.getElementById("search")?.focus();
     else return false;
     return true;
-  }, [list, at]);
-  const filtered = Object.values(asked).some(Boolean);
+  }, [sorted, at]);
+  const filtered = FIELDS.some((field) => field !== "sort" && asked[field]);
   return html`
+    <h1 class="unseen">${t("nav.board")}</h1>
     <${Overview} filter=${filter} onFilter=${onFilter} />
-    <${Filters} filter=${filter} onFilter=${onFilter} />
-    <table class="board">
-      <thead><tr><th></th>${["incident", "root", "reach", "services", "state", "owner", "age"].map((c) => html`<th class=${`c-${c}`}>${t(`col.${c}`)}</th>`)}</tr></thead>
-      <tbody>${(list ?? []).map((incident, i) => html`<${Row} key=${incident.id} incident=${incident} chosen=${i === at} onChoose=${() => setAt(i)} />`)}</tbody>
-    </table>
-    ${list === null && html`<p class="empty">${t("loading")}</p>`}
-    ${list?.length === 0 && html`<p class=${`empty ${filtered ? "" : "calm"}`}>${t(filtered ? "board.empty" : "board.calm")}</p>`}
-    ${more && html`<button class="quiet more" onClick=${more}>${t("board.more")}</button>`}`;
+    <${Filters} filter=${filter} onFilter=${onFilter} count=${sorted?.length ?? null} />
+    ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
+    ${sorted === null && !failed && html`<${Empty} text=${t("loading")} />`}
+    ${sorted?.length > 0 && html`<${Table} list=${sorted} at=${at} onAt=${setAt} />`}
+    ${sorted?.length === 0 && html`<${Empty} text=${t(filtered ? "board.empty" : "board.calm")} calm=${!filtered} />`}
+    ${sorted?.length >= KEPT_MAX && html`<p class="dim note">${t("board.cut", { n: KEPT_MAX })}</p>`}
+    <p class="keys dim">${t("board.keys")}</p>`;
 };

@@ -1,85 +1,92 @@
-// The incident page: what failed and why we think so, how it spread, what happened, who is hit.
+// The incident page: what failed, since when, why we think so and who is hit; then everything behind it.
 
 import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { Actions, act } from "../actions.js";
 import { call } from "../api.js";
-import * as feed from "../feed.js";
-import { moment } from "../format.js";
-import { say, t } from "../i18n.js";
+import { Candidates, strongest } from "../evidence.js";
+import { hear } from "../feed.js";
+import { count, likelihood, moment, span } from "../format.js";
 import { Graph } from "../graph.js";
-import { Age, Ci, Go, Panel, Severity, State, useKeys, visit } from "../parts.js";
-import { Timeline } from "../timeline.js";
+import { say, t } from "../i18n.js";
 import { Members } from "../members.js";
+import { Age, Ci, Empty, Go, Panel, Severity, State, useKeys, visit } from "../parts.js";
+import { Timeline } from "../timeline.js";
+import { relationName } from "../vocabulary.js";
 
 const RELOAD_MS = 700;
+/** Members and graph are heavier: read again at most this often. */
+const MEMBERS_MS = 3000;
+const PATH_SHOWN = 8;
+const SERVICES_SHOWN = 12;
 
 /** The incident, read again when the feed speaks of it. */
 function useIncident(id) {
-  const [incident, set] = useState(null);
+  const [incident, set] = useState(/** @type {any} */ (undefined));
+  const [failed, setFailed] = useState("");
   const [members, bumpMembers] = useState(0);
-  const timer = useRef(0);
-  const load = useCallback(async (first) => {
+  const timers = useRef({ page: 0, members: 0 });
+  const load = useCallback(async () => {
     try {
-      const found = await call(`/api/v1/incidents/${encodeURIComponent(id)}`);
-      set(found);
-      if (first) feed.start(found.feed);
+      set(await call(`/api/v1/incidents/${encodeURIComponent(id)}`));
+      setFailed("");
     } catch (failure) {
-      if (failure.status === 404) set(false);
+      if (failure.status === 404) set(null);
+      else if (failure.status !== 401) setFailed(failure.message);
     }
   }, [id]);
   useEffect(() => {
-    load(true);
-    const stop = feed.hear((changes) => {
+    load();
+    const running = timers.current;
+    const soon = (which, wait, run) => { running[which] ||= setTimeout(() => { running[which] = 0; run(); }, wait); };
+    const stop = hear((changes) => {
       const resync = changes.some((c) => c.kind === "resync");
       const mine = changes.filter((c) => (c.kind === "incident" ? c.data.id : c.data.incident) === id);
-      if (resync || mine.some((c) => c.data.members_changed)) bumpMembers((n) => n + 1);
-      if (resync || mine.length) timer.current ||= setTimeout(() => { timer.current = 0; load(false); }, RELOAD_MS);
+      if (resync || mine.some((c) => c.data.members_changed)) soon("members", MEMBERS_MS, () => bumpMembers((n) => n + 1));
+      if (resync || mine.length) soon("page", RELOAD_MS, load);
     });
-    return () => { stop(); clearTimeout(timer.current); timer.current = 0; };
+    return () => { stop(); clearTimeout(running.page); clearTimeout(running.members); running.page = running.members = 0; };
   }, [load]);
-  return [incident, members];
+  return { incident, members, failed, load };
 }
 
-const Evidence = ({ item, most }) => {
-  const share = (Math.min(1, Math.abs(item.points) / most) * 50).toFixed(1);
-  const against = item.points < 0;
-  return html`<li class=${against ? "against" : ""}>
-    <span class="points">${item.points > 0 ? "+" : ""}${(item.points / 1000).toFixed(2)}</span>
-    <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="axis" x="49.6" width=".8" height="6" /><rect x=${against ? 50 - share : 50} width=${share} height="6" /></svg>
-    <span>${say(item.text)}</span>
-  </li>`;
+const What = ({ incident }) => {
+  const root = incident.root;
+  const best = incident.candidates[0];
+  return html`<div class="what"><h2>${t("glance.what")}</h2>
+    ${root ? html`<p class="big"><${Ci} ci=${root.ci} /></p>
+      <p>${root.confirmed ? html`<em class="tag good">${t("root.confirmed")}</em>` : html`<em class="tag strong">${t("glance.likely", { p: likelihood(root.score) })}</em>`}
+        ${root.inferred && html` <em class="tag" title=${t("root.inferred.help")}>${t("root.inferred")}</em>`}</p>
+      ${best?.inferred && html`<p class="dim">${t("root.inferred.help")}</p>`}`
+    : html`<p class="big">${t("root.none")}</p><p class="dim">${t("root.none.help")}</p>`}</div>`;
 };
 
-const Candidate = ({ candidate, incident, me, open, onOpen }) => {
-  const most = Math.max(1, ...candidate.evidence.map((item) => Math.abs(item.points)));
-  const may = me.role !== "viewer" && incident.state !== "merged";
-  const root = (verdict) => () => act(incident, "root", { verdict, ci: candidate.ci.id });
-  return html`<li class=${`candidate ${candidate.rank === 1 ? "first" : ""} ${candidate.rejected ? "rejected" : ""}`}>
-    <button class="line" aria-expanded=${open} onClick=${onOpen}>
-      <span class="rank">${candidate.rank}</span>
-      <${Ci} ci=${candidate.ci} />
-      ${candidate.inferred && html`<em class="tag">${t("root.inferred")}</em>`}
-      ${candidate.rejected && html`<em class="tag">${t("root.rejected")}</em>`}
-      <span class="score"><svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="6" /><rect width=${candidate.score / 10} height="6" /></svg>
-      <b>${Math.round(candidate.score / 10)}%</b></span>
-    </button>
-    ${open && html`<div class="proof">
-      <ul class="evidence">${candidate.evidence.map((item) => html`<${Evidence} item=${item} most=${most} />`)}</ul>
-      ${may && html`<div class="actions small">
-        ${candidate.rank === 1 && !incident.root?.confirmed && html`<button class="quiet" onClick=${root("confirm")}>${t("act.confirm")}</button>`}
-        ${candidate.rank > 1 && html`<button class="quiet" onClick=${root("set")}>${t("act.set")}</button>`}
-        ${!candidate.rejected && html`<button class="quiet" onClick=${root("reject")}>${t("act.reject")}</button>`}
-      </div>`}
-    </div>`}
-  </li>`;
+const Since = ({ incident }) => {
+  const over = incident.recovered_at ?? incident.closed_at;
+  const share = incident.alert_count ? incident.firing_count / incident.alert_count : 0;
+  return html`<div class="since"><h2>${t("glance.since")}</h2>
+    <p class="big"><${Age} from=${incident.first_alert_at} to=${over} /></p>
+    <p>${moment(incident.first_alert_at)}${over ? ` → ${moment(over)}` : ""}</p>
+    <p class="dim">${t("reach.firing", { n: count(incident.firing_count), of: count(incident.alert_count) })}</p>
+    <svg viewBox="0 0 60 3" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="60" height="3" /><rect width=${share * 60} height="3" /></svg></div>`;
 };
 
-const Candidates = ({ incident, me }) => {
-  const [open, setOpen] = useState(1);
-  if (!incident.candidates.length) return html`<p class="dim">${t("root.none")}</p>`;
-  return html`<ol class="candidates">${incident.candidates.map((candidate) => html`
-    <${Candidate} key=${candidate.ci.id} candidate=${candidate} incident=${incident} me=${me}
-      open=${open === candidate.rank} onOpen=${() => setOpen(open === candidate.rank ? 0 : candidate.rank)} />`)}</ol>`;
+const Why = ({ incident }) => {
+  const best = incident.candidates[0];
+  const terms = best ? strongest(best, 3) : [];
+  return html`<div class="why"><h2>${t("glance.why")}</h2>
+    ${terms.length ? html`<ul>${terms.map((item) => html`<li key=${item.term}>${say(item.text)}</li>`)}</ul>` : html`<p>${best ? say(best.reason) : t("root.none.help")}</p>`}
+    ${incident.changes.length > 0 && html`<p class="alarm">${t("glance.change", { what: incident.changes[0].title })}</p>`}</div>`;
+};
+
+const Who = ({ incident }) => {
+  const [all, setAll] = useState(false);
+  const services = all ? incident.services : incident.services.slice(0, SERVICES_SHOWN);
+  return html`<div class="who"><h2>${t("glance.who")}</h2>
+    ${services.length ? html`<p class="chips">${services.map((s) => html`<span key=${s}>${s}</span>`)}
+      ${incident.services.length > services.length && html`<button onClick=${() => setAll(true)}>+${incident.services.length - services.length}</button>`}</p>`
+    : html`<p>${t("hit.none")}</p>`}
+    <p class="dim">${[t("reach.cis", { n: count(incident.ci_count) }), t("reach.alerts", { n: count(incident.alert_count) }), t("reach.events", { n: count(incident.event_count) })].join(" · ")}</p>
+    ${incident.orgs.length > 0 && html`<p class="dim">${t("glance.orgs")} ${incident.orgs.join(t("and"))}</p>`}</div>`;
 };
 
 /** The path as a tree from the root outwards. */
@@ -92,62 +99,65 @@ const Path = ({ path }) => {
     depth.set(step.effect.id, depth.get(step.cause.id) + 1);
     return { ...step, depth: depth.get(step.effect.id) };
   });
-  const shown = all ? lines : lines.slice(0, 8);
+  const shown = all ? lines : lines.slice(0, PATH_SHOWN);
   return html`<ol class="path">
     <li><${Ci} ci=${path[0].cause} /></li>
-    ${shown.map((step) => html`<li class=${`deep-${Math.min(6, step.depth)}`}><span class="relation">${step.relation}</span><${Ci} ci=${step.effect} /></li>`)}
-    ${lines.length > shown.length && html`<li><button class="quiet" onClick=${() => setAll(true)}>${t("show_all")} (${lines.length})</button></li>`}
-  </ol>`;
+    ${shown.map((step, i) => html`<li key=${i} class=${`deep-${Math.min(6, step.depth)}`}><span class="relation">${relationName(step.relation)}</span><${Ci} ci=${step.effect} /></li>`)}
+  </ol>
+  ${lines.length > shown.length && html`<button class="more" onClick=${() => setAll(true)}>${t("show_all")} (${lines.length})</button>`}`;
 };
 
-const Facts = ({ incident }) => {
-  const fact = (label, value) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
-  return html`<dl class="facts">
-    ${fact(t("inc.priority"), incident.priority)}
-    ${fact(t("inc.age"), html`<${Age} from=${incident.opened_at} to=${incident.closed_at} />`)}
-    ${fact(t("inc.alerts"), `${incident.alert_count}`)}
-    ${fact(t("inc.firing"), `${incident.firing_count}`)}
-    ${fact(t("inc.cis"), incident.ci_count)}
-    ${fact(t("inc.events"), incident.event_count)}
-    ${fact(t("col.owner"), incident.assignee ?? incident.acknowledged_by ?? "–")}
-    ${fact(t("inc.opened"), moment(incident.opened_at))}
-  </dl>`;
-};
+const Changes = ({ incident }) => html`<${Panel} title=${t("inc.changes")} kind="changes">
+  ${incident.changes.length ? html`<ul>${incident.changes.map((change) => {
+    const before = Date.parse(incident.first_alert_at) - Date.parse(change.at);
+    return html`<li key=${change.at + change.ci.id}><time title=${moment(change.at)}>${before >= 0 ? t("change.before", { t: span(before) }) : t("change.after", { t: span(-before) })}</time>
+      <span><${Ci} ci=${change.ci} /> ${change.title} <i>${change.source}</i></span></li>`;
+  })}</ul>` : html`<p class="dim">${t("inc.changes.none")}</p>`}<//>`;
+
+const Head = ({ incident, me }) => html`<header class="head">
+  <span class="mark"><${Severity} of=${incident.severity} label /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></span>
+  <div class="title"><h1>${incident.title}</h1>
+    <p>${incident.id} · <${State} incident=${incident} />
+      ${(incident.assignee ?? incident.acknowledged_by) && html` · ${t("col.owner")} <b>${incident.assignee ?? incident.acknowledged_by}</b>`}
+      ${incident.acknowledged_at && html` · ${t("glance.acked", { t: moment(incident.acknowledged_at) })}`}
+      ${incident.snoozed_until && html` · ${t("glance.snoozed", { t: moment(incident.snoozed_until) })}`}</p></div>
+  <${Actions} incident=${incident} me=${me} />
+</header>`;
 
 export const Incident = ({ id, me }) => {
-  const [incident, members] = useIncident(id);
-  const [picked, setPicked] = useState([]);
+  const { incident, members, failed, load } = useIncident(id);
+  const [text, setText] = useState("");
+  useEffect(() => { if (incident) document.title = `${incident.id} ${incident.title}`; }, [incident]);
   useKeys((key) => {
     if (key === "Escape" || key === "u") visit("/");
-    else if (key === "a" && incident && me.role !== "viewer") act(incident, "acknowledge");
+    else if (key === "a" && incident?.progress === "triggered" && me.role !== "viewer") act(incident, "acknowledge");
+    else if (key === "c" && incident && me.role !== "viewer") act(incident, "comment");
     else return false;
     return true;
   }, [incident]);
-  if (incident === null) return html`<p class="empty">${t("loading")}</p>`;
-  if (incident === false) return html`<p class="empty">${t("inc.gone")}</p>`;
+  if (failed && !incident) return html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`;
+  if (incident === undefined) return html`<${Empty} text=${t("loading")} />`;
+  if (incident === null) return html`<${Empty} text=${t("inc.gone")} />`;
+  const onMembers = (node) => { setText(node.name); document.getElementById("members")?.scrollIntoView({ behavior: "smooth" }); };
   return html`<article class=${`incident sev-${incident.severity}`}>
-    <header class="head">
-      <${Severity} of=${incident.severity} label />
-      <div class="title"><h1>${incident.title}</h1><p>${say(incident.headline)}</p></div>
-      <${State} incident=${incident} />
-      <${Actions} incident=${incident} me=${me} picked=${picked} />
-    </header>
+    <nav class="crumbs"><${Go} to="/">← ${t("nav.board")}<//></nav>
+    <${Head} incident=${incident} me=${me} />
     ${incident.merged_into && html`<p class="notice">${t("inc.merged")} <${Go} to=${`/incidents/${incident.merged_into}`}>${incident.merged_into}<//></p>`}
-    <${Facts} incident=${incident} />
+    <section class="glance" aria-label=${say(incident.headline)}>
+      <${What} incident=${incident} /><${Since} incident=${incident} /><${Why} incident=${incident} /><${Who} incident=${incident} /></section>
     <div class="columns">
       <div>
         <${Panel} title=${t("inc.root")} kind="rootcause"><${Candidates} incident=${incident} me=${me} /><//>
         <${Panel} title=${t("inc.path")}><${Path} path=${incident.path} /><//>
-        ${incident.changes.length > 0 && html`<${Panel} title=${t("inc.changes")}><ul class="changes">${incident.changes.map((change) => html`
-          <li><time>${moment(change.at)}</time><${Ci} ci=${change.ci} /><span>${change.title}</span></li>`)}</ul><//>`}
-        ${incident.services.length > 0 && html`<${Panel} title=${t("inc.services")}><p class="chips">${incident.services.map((s) => html`<span>${s}</span>`)}</p><//>`}
+        <${Changes} incident=${incident} />
       </div>
       <div>
-        <${Graph} id=${id} version=${members} />
+        <${Graph} id=${id} version=${members} onMembers=${onMembers} />
         <${Panel} title=${t("inc.timeline")} aside=${incident.timeline_cut > 0 && t("inc.cut", { n: incident.timeline_cut })}>
           <${Timeline} incident=${incident} /><//>
       </div>
     </div>
-    <${Members} incident=${incident} version=${members} picked=${picked} onPick=${me.role === "viewer" ? null : setPicked} />
+    <${Members} incident=${incident} version=${members} me=${me} text=${text} onText=${setText} />
+    <p class="keys dim">${t("inc.keys")} · ${t("inc.versions", { topology: incident.topology_version, rules: incident.ruleset_version })}</p>
   </article>`;
 };

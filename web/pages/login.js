@@ -4,28 +4,33 @@ import { html, useState } from "../vendor/htm-preact.js";
 import { send } from "../api.js";
 import { t } from "../i18n.js";
 
-export const Login = ({ onSignedIn, onLang }) => {
+export const Login = ({ ended, onSignedIn, onLang }) => {
   const [token, setToken] = useState("");
   const [wrong, setWrong] = useState("");
+  const [busy, setBusy] = useState(false);
   const submit = async (event) => {
     event.preventDefault();
+    setBusy(true);
     try {
-      onSignedIn(await send("POST", "/api/v1/session", { token }));
+      await onSignedIn(await send("POST", "/api/v1/session", { token: token.trim() }));
     } catch (failure) {
       setWrong(failure.status === 401 ? t("login.bad") : failure.status === 403 ? t("login.source") : failure.message);
+      setBusy(false);
     }
   };
-  return html`<div class="login">
+  return html`<main class="login">
     <form onSubmit=${submit}>
-      <img src="/assets/icon.svg" alt="" />
+      <img src="/assets/icon.svg" alt="" width="46" height="46" />
       <h1>${t("login.title")}</h1>
+      ${ended && html`<p class="notice" role="status">${t("login.ended")}</p>`}
+      <input class="unseen" type="text" name="username" autocomplete="username" value="headwater" tabindex="-1" aria-hidden="true" readonly />
       <label>${t("login.token")}
-        <input type="password" autocomplete="current-password" autofocus value=${token} onInput=${(e) => setToken(e.target.value)} />
+        <input type="password" name="token" autocomplete="current-password" autofocus value=${token} onInput=${(e) => setToken(e.target.value)} />
       </label>
       ${wrong && html`<p class="bad" role="alert">${wrong}</p>`}
-      <button class="main" type="submit" disabled=${!token.trim()}>${t("login.go")}</button>
+      <button class="main" type="submit" disabled=${busy || !token.trim()}>${t("login.go")}</button>
       <p class="dim">${t("login.help")}</p>
-      <button type="button" class="icon" onClick=${onLang}>${t("lang")}</button>
+      <button type="button" class="icon lang" onClick=${onLang}>${t("lang")}</button>
     </form>
-  </div>`;
+  </main>`;
 };
