@@ -12,6 +12,8 @@ use headwater::domain::severity::Severity;
 use headwater::domain::time::{Span, Timestamp};
 use headwater::domain::topology::Topology;
 use headwater::engine::input::{Batch, Digest, Input};
+use headwater::engine::policy::Policy;
+use headwater::engine::policy::place::RuleFile;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
 use headwater::lab::built_in::load_topology;
@@ -112,7 +114,32 @@ fn hard_storm(c: &mut Criterion) {
     group.bench_function("hard storm", |b| {
         b.iter_batched_ref(|| fresh.clone(), |engine| play(engine, &records), BatchSize::PerIteration);
     });
+    let mut ruled = fresh.clone();
+    let input = Input::Policy { tenant: tenant(), version: 1, digest: Digest("".into()), author: "bench".into() };
+    ruled.step(Timestamp(0), &input, Loaded::Policy(many_rules()));
+    group.bench_function("hard storm, 440 rules", |b| {
+        b.iter_batched_ref(|| ruled.clone(), |engine| play(engine, &records), BatchSize::PerIteration);
+    });
     group.finish();
+}
+
+/// As many rules as a large estate may have: most name a source or an alert, as rules do; 20 of each kind do not.
+fn many_rules() -> Arc<Policy> {
+    let list = |kind: &str, of: &dyn Fn(usize) -> String| {
+        format!("{kind}:\n{}", (0..110).map(|n| format!("- {{id: {kind}-{n}, {}}}\n", of(n))).collect::<String>())
+    };
+    let condition = |n: usize| {
+        if n < 20 { format!("{{labels.room: r{n}, severity: '< major'}}") } else { format!("{{name: alert-{n}}}") }
+    };
+    let text = [
+        list("enrich", &|n| format!("match: {}, compose: {{place: '{{site}}'}}", condition(n))),
+        list("mute", &|n| format!("match: {}, during: {{daily: '01:00-05:00'}}", condition(n))),
+        list("maintenance", &|n| format!("match: {}, schedule: {{daily: '02:00-04:00'}}", condition(n))),
+        list("inhibit", &|n| format!("source: {}, target: {{source: s{n}}}, equal: [site]", condition(n))),
+        "routes: [{id: fallback, receivers: [default]}]\n".into(),
+    ];
+    let file = RuleFile { name: "rules.yaml".into(), text: text.concat() };
+    Arc::new(Policy::compile(1, &[file]).expect("rules without errors"))
 }
 
 fn more_active_alerts(c: &mut Criterion) {

@@ -16,12 +16,14 @@ use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::ids::TenantId;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::engine::effect::Effect;
+use crate::engine::identity::CiLookups;
 use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::rule::RuleHits;
 use crate::engine::snapshot::SNAPSHOT_FORMAT;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -44,6 +46,8 @@ pub const PARTITIONS: u16 = 64;
 const SNAPSHOT_EVERY: u64 = 20_000;
 /// How long the engine's thread waits for a record before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How often what the engines count is shown.
+const COUNTED_EVERY: Span = Span::secs(1);
 /// Records read at once when rebuilding, bytes.
 const READ_BYTES: usize = 4 * 1024 * 1024;
 
@@ -70,8 +74,16 @@ pub struct Pipeline {
     newest: Arc<Newest>,
     /// Topologies and rules are put in force one at a time.
     putting: tokio::sync::Mutex<()>,
+    counted: Arc<ArcSwap<BTreeMap<TenantId, Arc<Counted>>>>,
     health: Arc<Health>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the engine has counted of a tenant, as of a second ago.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    pub hits: RuleHits,
+    pub lookups: CiLookups,
 }
 
 /// What `/readyz` and the metrics ask.
@@ -105,6 +117,7 @@ impl Pipeline {
         let topologies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let policies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let newest = Arc::new(Newest::default());
+        let counted = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let health = Arc::new(Health::default());
         let mut owner = Owner {
             store: store.clone(),
@@ -114,6 +127,8 @@ impl Pipeline {
             topologies: topologies.clone(),
             policies: policies.clone(),
             newest: newest.clone(),
+            counted: counted.clone(),
+            counted_at: Timestamp(0),
             health: health.clone(),
             tuning: Arc::new(Tuning::default()),
             partitions: BTreeMap::new(),
@@ -130,6 +145,7 @@ impl Pipeline {
             policies,
             newest,
             putting: tokio::sync::Mutex::default(),
+            counted,
             health,
             thread: Mutex::new(Some(thread)),
         }))
@@ -138,6 +154,11 @@ impl Pipeline {
     /// The topology of a tenant that is valid now; an empty one when there is none.
     pub fn topology(&self, tenant: &TenantId) -> Arc<Topology> {
         self.topologies.load().get(tenant).cloned().unwrap_or_else(Topology::none)
+    }
+
+    /// How often the tenant's rules have applied, and how its events found their CIs; at most a second old.
+    pub fn counted(&self, tenant: &TenantId) -> Arc<Counted> {
+        self.counted.load().get(tenant).cloned().unwrap_or_default()
     }
 
     /// What is known of the engine's well-being.
@@ -208,6 +229,9 @@ struct Owner {
     topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
     policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
     newest: Arc<Newest>,
+    counted: Arc<ArcSwap<BTreeMap<TenantId, Arc<Counted>>>>,
+    /// When that was published.
+    counted_at: Timestamp,
     health: Arc<Health>,
     tuning: Arc<Tuning>,
     partitions: BTreeMap<u16, Partition>,
@@ -335,9 +359,27 @@ impl Owner {
             if records.is_empty() {
                 self.tick()?;
             }
+            self.publish_counts();
             self.snapshot(SNAPSHOT_EVERY)?;
         }
         self.snapshot(1)
+    }
+
+    /// Shows what the engines have counted, once a second.
+    fn publish_counts(&mut self) {
+        let now: Timestamp = (self.clock)();
+        if now.since(self.counted_at) < COUNTED_EVERY && now >= self.counted_at {
+            return;
+        }
+        self.counted_at = now;
+        let engines = self.partitions.values().map(|partition| &partition.engine);
+        let counted = engines.flat_map(|engine| engine.tenants().map(move |tenant| (tenant.clone(), engine)));
+        let counted = counted.map(|(tenant, engine)| {
+            let hits = engine.rule_hits(&tenant).cloned().unwrap_or_default();
+            let lookups = engine.ci_lookups(&tenant).cloned().unwrap_or_default();
+            (tenant, Arc::new(Counted { hits, lookups }))
+        });
+        self.counted.store(Arc::new(counted.collect()));
     }
 
     /// Steps through records and commits what follows, one outbox record each, in one transaction.

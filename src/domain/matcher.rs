@@ -3,6 +3,7 @@
 //! A matcher compares one field. Inside a group all must hold (AND); between groups one is enough (OR);
 //! `not` turns a matcher round. A missing field is the empty text, as in Alertmanager.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,6 +46,28 @@ pub struct MatcherText {
     pub value: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not: bool,
+}
+
+impl fmt::Display for MatcherText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match (self.op, self.not) {
+            (Op::Is, false) => "=",
+            (Op::Is, true) => "!=",
+            (Op::In, false) => "in",
+            (Op::In, true) => "not in",
+            (Op::Regex, false) => "~",
+            (Op::Regex, true) => "!~",
+            (Op::Glob, false) => "like",
+            (Op::Glob, true) => "not like",
+            (Op::Cidr, false) => "within",
+            (Op::Cidr, true) => "not within",
+            (Op::Ge, false) | (Op::Lt, true) => ">=",
+            (Op::Gt, false) | (Op::Le, true) => ">",
+            (Op::Le, false) | (Op::Gt, true) => "<=",
+            (Op::Lt, false) | (Op::Ge, true) => "<",
+        };
+        write!(f, "{} {sign} {:?}", self.field, self.value)
+    }
 }
 
 /// Why a matcher cannot be used.
@@ -200,6 +223,13 @@ impl Matchers {
     /// Whether some group holds as a whole.
     pub fn matches(&self, fields: &dyn Fields) -> bool {
         self.0.is_empty() || self.0.iter().any(|group| group.iter().all(|m| m.matches(fields)))
+    }
+
+    /// The comparison that stands in the way: the first that does not hold, in the group of which most hold.
+    pub fn obstacle(&self, fields: &dyn Fields) -> Option<&Matcher> {
+        let failing = |group: &Vec<Matcher>| group.iter().filter(|m| !m.matches(fields)).count();
+        let nearest = self.0.iter().min_by_key(|group| failing(group))?;
+        nearest.iter().find(|m| !m.matches(fields))
     }
 }
 

@@ -24,6 +24,26 @@ pub enum MutedBy {
     Rule { rule: RuleId },
 }
 
+/// How much is muted, least first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MuteEffect {
+    /// The alert joins incidents as ever; it only tells nobody.
+    Notice,
+    /// The alert is recorded and marked; it takes no part in incidents.
+    #[default]
+    Keep,
+    /// The event is counted and forgotten. An alert that fires already is kept out as with `Keep`.
+    Drop,
+}
+
+impl MuteEffect {
+    /// Whether it is the usual one: then it is not written.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A person's decision to mute matching alerts until a time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,4 +55,6 @@ pub struct Silence {
     pub created_by: String,
     #[serde(default)]
     pub comment: String,
+    #[serde(default, skip_serializing_if = "MuteEffect::is_usual")]
+    pub effect: MuteEffect,
 }

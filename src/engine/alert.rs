@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::fixed::Milli;
+use super::flap::Flaps;
+use super::inhibit::Sides;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::{AlertId, SourceId};
-use crate::domain::mute::MutedBy;
+use crate::domain::mute::{MuteEffect, MutedBy};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::CiIx;
@@ -84,6 +86,21 @@ pub struct Alert {
     pub inferred: Option<Inferred>,
     pub declared_symptom: bool,
     pub muted_by: Vec<MutedBy>,
+    /// The strongest effect of what mutes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute: Option<MuteEffect>,
+    /// Fields that only rules ask for, by name, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<(Box<str>, Box<str>)>,
+    /// Its changes of state; none for an alert that never changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flaps: Option<Box<Flaps>>,
+    /// Changes its state too often.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
+    /// The sides of inhibition rules on which it stands while it fires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Box<Sides>>,
     /// Its type was known for background noise when it had fired for `promote_after`.
     pub noisy: bool,
     /// It has fired without a pause for `promote_after`.
@@ -102,8 +119,18 @@ impl Alert {
     }
 
     /// Whether it can be the cause of others.
-    pub const fn can_cause(&self) -> bool {
-        !self.chronic
+    pub fn can_cause(&self) -> bool {
+        !self.chronic && self.takes_part()
+    }
+
+    /// Whether it is an alert (no inferred cause) that has a say in incidents.
+    pub fn counts_in_incidents(&self) -> bool {
+        self.inferred.is_none() && self.takes_part()
+    }
+
+    /// Whether it has a say in incidents: nothing mutes it, or only its notices are muted.
+    pub fn takes_part(&self) -> bool {
+        self.mute.is_none_or(|effect| effect == MuteEffect::Notice)
     }
 
     /// Whether it is firing.

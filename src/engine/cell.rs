@@ -6,19 +6,24 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
+use super::checks::Checks;
 use super::deadlines::{Deadlines, Due};
 use super::dedup::{EarlyEnds, Seen};
 use super::effect::Effect;
 use super::flow::Flows;
 use super::group::Group;
+use super::identity::CiLookups;
+use super::inhibit::Inhibitors;
 use super::learn::Learned;
 use super::lookup::Lookup;
 use super::policy::Policy;
 use super::policy::rule::RuleHits;
+use super::silences::Silenced;
 use super::silent::Vote;
 use super::slab::{Place, Slab};
 use super::tuning::Tuning;
 use super::upstream::Upstream;
+use super::windows::Windows;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{AlertId, IncidentId, SilenceId, SourceId, TenantId};
@@ -72,6 +77,21 @@ pub struct Cell {
     /// How much each receiver was told lately.
     #[serde(default)]
     pub flows: Flows,
+    #[serde(skip)]
+    pub silenced: Silenced,
+    /// Schedules of rules.
+    #[serde(default)]
+    pub windows: Windows,
+    /// Alerts that fire.
+    #[serde(skip)]
+    pub firing: BTreeSet<Place>,
+    #[serde(skip)]
+    pub inhibitors: Inhibitors,
+    #[serde(default)]
+    pub lookups: CiLookups,
+    /// Event ids that a rule remembers for another time than the usual, by that time.
+    #[serde(default)]
+    pub seen_for: BTreeMap<Span, Seen>,
     pub by_incident: BTreeMap<IncidentId, Place>,
     pub by_alert: BTreeMap<AlertId, Place>,
     next_alert: u64,
@@ -87,6 +107,8 @@ pub struct Moment {
     pub left: BTreeMap<IncidentId, BTreeSet<AlertId>>,
     pub opened: BTreeSet<IncidentId>,
     pub effects: Vec<Effect>,
+    /// What was looked at on the way of the event.
+    pub checks: Checks,
 }
 
 impl Cell {
@@ -118,6 +140,12 @@ impl Cell {
             changes: Lookup::default(),
             silences: BTreeMap::new(),
             flows: Flows::default(),
+            silenced: Silenced::default(),
+            windows: Windows::default(),
+            firing: BTreeSet::new(),
+            inhibitors: Inhibitors::default(),
+            lookups: CiLookups::default(),
+            seen_for: BTreeMap::new(),
             by_incident: BTreeMap::new(),
             by_alert: BTreeMap::new(),
             next_alert: 0,
@@ -172,6 +200,9 @@ impl Cell {
             }
         } else {
             self.by_alert.insert(id, place);
+            if self.alerts[place].is_firing() {
+                self.begin_firing(place);
+            }
             for after in tuning.revise_after {
                 self.deadlines.set(received.plus(after), Due::Revise(place));
             }
@@ -207,6 +238,11 @@ impl Cell {
             inferred: Some(inferred),
             declared_symptom: false,
             muted_by: Vec::new(),
+            mute: None,
+            facts: Vec::new(),
+            flaps: None,
+            flapping: false,
+            sides: None,
             noisy: false,
             lasted: false,
             parent: None,
@@ -246,9 +282,9 @@ impl Cell {
             starts_at: alert.starts,
             count: alert.count,
             muted_by: alert.muted_by.clone(),
-            flapping: alert.chronic,
+            flapping: alert.chronic || alert.flapping,
             incident,
-            held: incident.is_none() && alert.is_firing() && alert.muted_by.is_empty(),
+            held: incident.is_none() && alert.is_firing() && alert.takes_part(),
         }
     }
 

@@ -126,7 +126,6 @@ impl Cell {
 
     fn may_cause(&self, cause: &Alert, effect: Place, delay: Span) -> bool {
         cause.can_cause()
-            && cause.muted_by.is_empty()
             && cause.parent != Some(effect)
             && delay <= self.tuning.horizon
             && delay.0 >= -self.tuning.early_max.0
@@ -153,7 +152,7 @@ impl Cell {
     /// Looks for the alert's best parent and links or frees it. A person's or a rule's bond stays.
     pub fn evaluate(&mut self, place: Place) -> Option<Terms> {
         let alert = &self.alerts[place];
-        if alert.chronic || !alert.muted_by.is_empty() || matches!(alert.bond, Bond::Person | Bond::Rule) {
+        if alert.chronic || !alert.takes_part() || matches!(alert.bond, Bond::Person | Bond::Rule) {
             return None;
         }
         let found = self.best_link(place, self.onset(alert));
@@ -235,7 +234,7 @@ impl Cell {
     /// A timer: the alert's surroundings are known now; what do they say about its type?
     pub fn learn(&mut self, place: Place) {
         let Some(alert) = self.alerts.get(place) else { return };
-        if alert.chronic || alert.inferred.is_some() {
+        if alert.chronic || alert.inferred.is_some() || !alert.takes_part() {
             return;
         }
         let kind = alert.kind;

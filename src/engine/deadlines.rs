@@ -18,7 +18,7 @@ pub enum Due {
     Promote(Place),
     /// The alert was not heard of for long: take it as resolved.
     Expire(Place),
-    /// A mute may have begun or ended.
+    /// A silence may have begun or ended.
     Remute,
     /// The incident has been quiet through its observation.
     Observed(Place),
@@ -32,6 +32,12 @@ pub enum Due {
     Tell(Place),
     /// A receiver's messages of the last while are told as one.
     Digest,
+    /// A rule's schedule begins or ends.
+    Windows,
+    /// The alert may flap no more, or its mute for flapping ends.
+    Calm(Place),
+    /// The alert, a source of inhibition, was not heard of for long.
+    Lapse(Place),
 }
 
 /// An ordered set of timers. Equal times fire in the order in which they were set.

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Alert, Bond, Spot};
 use super::cell::Cell;
 use super::deadlines::Due;
+use super::fields::facts;
+use super::identity::Identified;
 use super::lookup::Lookup;
 use super::slab::Place;
 use super::verdict::{Hold, Repeat, Resolution};
 use crate::domain::alert::AlertState;
 use crate::domain::event::{Event, Status};
+use crate::domain::mute::MutedBy;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 
@@ -81,7 +84,7 @@ impl EarlyEnds {
 }
 
 /// What dedup found.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Found {
     /// A new alert, or a new episode of a known one.
     Fresh(Place),
@@ -90,6 +93,8 @@ pub enum Found {
     Repeat(Option<Place>, Repeat),
     Resolved(Option<Place>, Resolution),
     Held(Option<Place>, Hold),
+    /// A rule drops it.
+    Dropped(MutedBy),
 }
 
 /// FNV-1a: only tells an equal body from another one under the same event id, never identity.
@@ -101,51 +106,16 @@ fn body_hash(event: &Event) -> u64 {
 }
 
 impl Cell {
-    /// Where the event's object is: its CI, else the object by its own name.
-    pub fn spot(&mut self, event: &Event) -> Spot {
-        for key in event.object.keys_in_order() {
-            if let Some(ci) = self.topology.resolve(key).one() {
-                return Spot::Ci(ci);
-            }
-        }
-        let label = event.object.label();
-        if let Some(object) = self.objects.get(label) {
-            return Spot::Object(*object);
-        }
-        let object = self.object_names.len() as u32;
-        self.object_names.push(label.into());
-        self.objects.insert(label.into(), object);
-        Spot::Object(object)
-    }
-
-    /// What makes two events the same alert: the source's own key, else source, name, CI and identity labels.
-    fn fingerprint(&self, event: &Event, spot: Spot) -> Box<str> {
-        let object = match spot {
-            Spot::Ci(ci) => self.topology.id(ci).as_str(),
-            Spot::Object(object) => &self.object_names[object as usize],
-        };
-        match &event.dedup_key {
-            Some(key) => format!("{}\u{1f}{key}", event.source),
-            None => format!("{}\u{1f}{}\u{1f}{object}\u{1f}{}", event.source, event.name, event.identity),
-        }
-        .into()
-    }
-
     /// Takes an event to its alert.
     pub fn dedup(&mut self, event: &Event) -> Found {
-        let window = self.tuning.event_id_window;
-        let repeat = if event.id.is_empty() {
-            None
-        } else {
-            let key = format!("{}\u{1f}{}", event.source, event.id).into();
-            self.seen.check(key, body_hash(event), self.now, window)
-        };
         let spot = self.spot(event);
-        let fingerprint = self.fingerprint(event, spot);
+        let Identified { fingerprint, window } = self.identify(event, spot);
+        let repeat = self.is_repeat(event, window);
         let known = self.current.get(&fingerprint).copied().filter(|p| self.alerts.get(*p).is_some());
         if let Some(repeat) = repeat {
-            if let Some(alert) = known.and_then(|place| self.alerts.get_mut(place)) {
-                alert.last_seen = self.now;
+            if let Some(place) = known {
+                self.alerts[place].last_seen = self.now;
+                self.revive_sides(place);
             }
             return Found::Repeat(known, repeat);
         }
@@ -159,6 +129,7 @@ impl Cell {
         let clock = self.learned.observe(&event.source, event.starts_at, self.now);
         match (event.status, known) {
             (Status::Resolved, None) => {
+                let window = self.tuning.event_id_window;
                 self.early_ends.remember(fingerprint, event.starts_at, self.now, window);
                 Found::Resolved(None, Resolution::BeforeStart)
             }
@@ -166,9 +137,31 @@ impl Cell {
                 Found::Repeat(None, Repeat::Late)
             }
             (Status::Resolved, Some(place)) => self.on_resolved(place, event),
-            (Status::Firing | Status::Change, None) => Found::Fresh(self.raise(event, spot, fingerprint, clock)),
-            (Status::Firing | Status::Change, Some(place)) => self.on_known(place, event, spot, fingerprint, clock),
+            (Status::Firing | Status::Change, known) => {
+                let event = self.enrich(event, spot);
+                let firing = known.is_some_and(|place| self.alerts[place].is_firing());
+                if !firing && let Some(by) = self.drops(&event, spot) {
+                    return Found::Dropped(by);
+                }
+                match known {
+                    None => Found::Fresh(self.raise(&event, spot, fingerprint, clock)),
+                    Some(place) => self.on_known(place, &event, spot, fingerprint, clock),
+                }
+            }
         }
+    }
+
+    /// How the event's id repeats an earlier one; `window` is a rule's, else the usual one holds.
+    fn is_repeat(&mut self, event: &Event, window: Option<Span>) -> Option<Repeat> {
+        if event.id.is_empty() {
+            return None;
+        }
+        let key = format!("{}\u{1f}{}", event.source, event.id).into();
+        let (seen, window) = match window {
+            Some(window) => (self.seen_for.entry(window).or_default(), window),
+            None => (&mut self.seen, self.tuning.event_id_window),
+        };
+        seen.check(key, body_hash(event), self.now, window)
     }
 
     fn on_resolved(&mut self, place: Place, event: &Event) -> Found {
@@ -184,6 +177,7 @@ impl Cell {
             return Found::Repeat(Some(place), Repeat::StillResolved);
         }
         self.end(place);
+        self.flip(place);
         Found::Resolved(Some(place), Resolution::Ended)
     }
 
@@ -202,6 +196,7 @@ impl Cell {
             self.heard(place);
             if severity_changed {
                 self.reseverity(place, event.severity);
+                self.refield(place);
             }
             return Found::Repeat(Some(place), if late { Repeat::Late } else { Repeat::StillFiring });
         }
@@ -222,6 +217,7 @@ impl Cell {
         alert.count += 1;
         let group = alert.group;
         self.groups[group].events += 1;
+        self.revive_sides(place);
     }
 
     /// Whether a refire belongs to another, later fault than the alert does now.
@@ -247,6 +243,7 @@ impl Cell {
             alert.cycles += 1;
             alert.firing_since = now;
             self.set_firing(place, AlertState::Firing);
+            self.flip(place);
             let promote = now.plus(self.tuning.promote_after);
             self.deadlines.set(promote, Due::Promote(place));
         }
@@ -261,6 +258,10 @@ impl Cell {
         let kind = self.learned.kind(&event.source, &event.name);
         self.learned.since.get_or_insert(self.now);
         let id = self.alert_id();
+        let facts = facts(event, &self.policy.lasting);
+        let before = self.current.get(&fingerprint).and_then(|place| self.alerts.get_mut(*place));
+        let flaps = before.and_then(|before| before.flaps.take());
+        let changed_before = flaps.is_some();
         let alert = Alert {
             id,
             fingerprint: fingerprint.clone(),
@@ -285,6 +286,11 @@ impl Cell {
             inferred: None,
             declared_symptom: event.probable_cause.as_deref() == Some("underlyingResourceUnavailable"),
             muted_by: Vec::new(),
+            mute: None,
+            facts,
+            flaps: flaps.map(|flaps| Box::new(flaps.of_a_later_alert())),
+            flapping: false,
+            sides: None,
             noisy: false,
             lasted: false,
             parent: None,
@@ -297,6 +303,9 @@ impl Cell {
         self.deadlines.set(self.now.plus(self.tuning.promote_after), Due::Promote(place));
         self.current.insert(fingerprint, place);
         self.moment.alerts.insert(place);
+        if changed_before {
+            self.flip(place);
+        }
         place
     }
 
@@ -324,6 +333,7 @@ impl Cell {
             ghost.received = self.now;
             ghost.parent = None;
             ghost.children = Vec::new();
+            ghost.sides = None;
             ghost.count = 1;
             let fingerprint = ghost.fingerprint.clone();
             let ghost = self.keep(ghost);

@@ -1,11 +1,19 @@
 //! The fields of an event or alert, as matchers and expressions see them.
 
 use std::borrow::Cow;
+use std::collections::{BTreeSet, VecDeque};
 
+use super::alert::Alert;
+use super::policy::lasting::Lasting;
+use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
 use crate::domain::event::{Event, EventType, Signal, Status};
 use crate::domain::matcher::Fields;
 use crate::domain::topology::{CiIx, CiState, Topology};
+
+/// Business services named, and CIs walked to find them.
+const SERVICES_MAX: usize = 5;
+const SERVICE_WALK_MAX: usize = 300;
 
 /// What the CMDB knows of an event's CI, borrowed from the topology.
 #[derive(Clone, Copy, Debug)]
@@ -17,14 +25,36 @@ pub struct CiFacts<'a> {
     pub org: Option<&'a str>,
     pub owner: Option<&'a str>,
     pub site: Option<&'a str>,
-    /// 1 (unimportant) to 5 (vital).
+    pub env: Option<&'a str>,
+    /// 1 (most critical) to 5, as the CMDB writes it.
     pub criticality: Option<u8>,
     /// 等保 level, 1 to 5.
     pub protection_level: Option<u8>,
     pub state: CiState,
+    /// Where to look for the business services that need the CI.
+    estate: Option<(&'a Topology, CiIx)>,
 }
 
 impl<'a> CiFacts<'a> {
+    /// What the topology says of a CI.
+    pub fn of(topology: &'a Topology, ci: CiIx) -> Self {
+        let (class, attributes) = (topology.class(ci), topology.attributes(ci));
+        Self {
+            id: topology.id(ci).as_str(),
+            class: &class.id,
+            name: topology.name(ci),
+            area: class.area,
+            org: attributes.org.as_ref().map(|org| org.as_str()),
+            owner: attributes.owner_team.as_deref().or(class.owner.as_deref()),
+            site: attributes.site.as_deref(),
+            env: attributes.env.as_deref(),
+            criticality: attributes.criticality,
+            protection_level: attributes.db_level,
+            state: attributes.state,
+            estate: Some((topology, ci)),
+        }
+    }
+
     /// A CI of which only id and class are known.
     pub const fn bare(id: &'a str, class: &'a str) -> Self {
         Self {
@@ -35,31 +65,20 @@ impl<'a> CiFacts<'a> {
             org: None,
             owner: None,
             site: None,
+            env: None,
             criticality: None,
             protection_level: None,
             state: CiState::Running,
-        }
-    }
-
-    /// What the topology knows of a CI.
-    pub fn of(topology: &'a Topology, ci: CiIx) -> Self {
-        let (class, attributes) = (topology.class(ci), topology.attributes(ci));
-        Self {
-            id: topology.id(ci).as_str(),
-            class: &class.id,
-            name: topology.name(ci),
-            area: class.area,
-            org: attributes.org.as_ref().map(|org| org.as_str()),
-            owner: attributes.owner_team.as_deref(),
-            site: attributes.site.as_deref(),
-            criticality: attributes.criticality,
-            protection_level: attributes.db_level,
-            state: attributes.state,
+            estate: None,
         }
     }
 
     /// The CI's share of an alert's fields; `None` for the names of other fields.
     pub fn field(&self, name: &str) -> Option<Cow<'a, str>> {
+        if name == "service" {
+            let (topology, ci) = self.estate?;
+            return services(topology, ci).map(Cow::Owned);
+        }
         let text = match name {
             "ci" | "ci.id" => self.id,
             "ci.name" => self.name,
@@ -68,6 +87,7 @@ impl<'a> CiFacts<'a> {
             "org" => self.org?,
             "owner" => self.owner?,
             "site" => self.site?,
+            "env" => self.env?,
             "ci.state" => state_word(self.state),
             "criticality" => digit(self.criticality?),
             "protection_level" => digit(self.protection_level?),
@@ -90,6 +110,26 @@ const fn state_word(state: CiState) -> &'static str {
 fn digit(number: u8) -> &'static str {
     const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
     DIGITS[usize::from(number.min(9))]
+}
+
+/// The names of the business services that need the CI, nearest first, separated by `; `.
+fn services(topology: &Topology, ci: CiIx) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut seen = BTreeSet::from([ci]);
+    let mut queue = VecDeque::from([ci]);
+    while let Some(ci) = queue.pop_front()
+        && names.len() < SERVICES_MAX
+    {
+        if topology.class(ci).is_service {
+            names.push(topology.name(ci));
+        }
+        for edge in topology.effects(ci) {
+            if seen.len() < SERVICE_WALK_MAX && seen.insert(edge.ci) {
+                queue.push_back(edge.ci);
+            }
+        }
+    }
+    (!names.is_empty()).then(|| names.join("; "))
 }
 
 /// An event together with what the CMDB knows of its CI.
@@ -140,6 +180,78 @@ impl Fields for Event {
     }
 }
 
+/// An alert together with what the CMDB knows of its CI.
+#[derive(Clone, Copy, Debug)]
+pub struct AlertFields<'a> {
+    pub alert: &'a Alert,
+    pub ci: Option<CiFacts<'a>>,
+}
+
+impl<'a> AlertFields<'a> {
+    /// The alert's fields, its CI's among them.
+    pub fn of(alert: &'a Alert, topology: &'a Topology) -> Self {
+        Self { alert, ci: alert.spot.ci().map(|ci| CiFacts::of(topology, ci)) }
+    }
+}
+
+impl Fields for AlertFields<'_> {
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.ci.as_ref().and_then(|ci| ci.field(name)).or_else(|| self.alert.own_field(name))
+    }
+}
+
+impl Alert {
+    /// A field that the alert has of its own events.
+    pub fn own_field(&self, name: &str) -> Option<Cow<'_, str>> {
+        if let Some(key) = name.strip_prefix("labels.") {
+            return self.labels.get(key).map(|v| Cow::Borrowed(v.as_ref()));
+        }
+        let text = match name {
+            "severity" => self.severity.as_str(),
+            "source" => self.source.as_str(),
+            "name" => &self.name,
+            "title" => &self.title,
+            "status" => status_word(if self.state == AlertState::Firing { Status::Firing } else { Status::Resolved }),
+            "object" => &self.object,
+            _ => {
+                let at = self.facts.binary_search_by(|(known, _)| known.as_ref().cmp(name)).ok()?;
+                &self.facts[at].1
+            }
+        };
+        Some(Cow::Borrowed(text))
+    }
+}
+
+/// The fields of an event that its alert keeps besides its own: what is short, and what rules ask for.
+pub fn facts(event: &Event, lasting: &Lasting) -> Vec<(Box<str>, Box<str>)> {
+    let object = &event.object;
+    let keys = ["ci_id", "class", "name", "ip"].into_iter().chain(object.keys.keys().map(String::as_str));
+    let mut facts: Vec<(Box<str>, Box<str>)> =
+        keys.filter_map(|key| Some((format!("object.{key}").into(), object_key(event, key)?.into()))).collect();
+    for name in SHORT {
+        facts.extend(event.field(name).filter(|v| !v.is_empty()).map(|v| ((*name).into(), v.as_ref().into())));
+    }
+    if lasting.asks_for_long() {
+        let annotations = event.annotations.keys().map(|key| format!("annotations.{key}"));
+        let long = LONG.iter().map(|name| (*name).to_owned()).chain(annotations);
+        for name in long.filter(|name| lasting.keeps(name)) {
+            let value = event.field(&name).filter(|v| !v.is_empty()).map(|v| v.as_ref().into());
+            facts.extend(value.map(|v| (name.into(), v)));
+        }
+    }
+    facts.sort_unstable();
+    facts.dedup_by(|a, b| a.0 == b.0);
+    facts
+}
+
+/// Short fields of an event that an alert keeps.
+const SHORT: &[&str] =
+    &["class", "org", "event_type", "probable_cause", "specific_problem", "signal", "source_severity"];
+
+/// Longer ones, kept when some rule asks for them; annotations, too.
+const LONG: &[&str] =
+    &["description", "metric.name", "metric.unit", "metric.direction", "metric.value", "metric.threshold"];
+
 fn object_key<'a>(event: &'a Event, key: &str) -> Option<&'a str> {
     let object = &event.object;
     match key {
@@ -181,6 +293,8 @@ pub const NAMES: &[&str] = &[
     "org",
     "site",
     "owner",
+    "env",
+    "service",
     "criticality",
     "protection_level",
     "event_type",
@@ -271,12 +385,13 @@ mod tests {
             org: Some("o"),
             owner: Some("w"),
             site: Some("s"),
+            env: Some("prod"),
             criticality: Some(5),
             protection_level: Some(3),
             ..CiFacts::bare("c", "server")
         };
         let fields = EventFields { event: &event, ci: Some(&ci) };
-        for name in NAMES.iter().copied().chain(["labels.k", "object.ip"]) {
+        for name in NAMES.iter().copied().chain(["labels.k", "object.ip"]).filter(|name| *name != "service") {
             assert!(is_known(name) && fields.field(name).is_some(), "{name}");
         }
         assert_eq!(fields.field("metric.value").as_deref(), Some("1.5"));

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use super::cell::Cell;
+use super::deadlines::Due;
 use super::policy::settings::{FlapMode, Flapping};
+use super::slab::Place;
 use crate::domain::time::Timestamp;
 
 /// The most changes remembered of one alert: the largest threshold.
@@ -18,6 +21,9 @@ pub struct Flaps {
     /// Muted for flapping until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     muted_until: Option<Timestamp>,
+    /// A timer is set that looks again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    watched: bool,
 }
 
 /// What a change of state means.
@@ -66,6 +72,16 @@ impl Flaps {
         self.muted_until.into_iter().chain(calm).min()
     }
 
+    /// The changes go on with a later alert of the same fingerprint, for which no timer is set yet.
+    pub fn of_a_later_alert(self) -> Self {
+        Self { watched: false, ..self }
+    }
+
+    /// Until when the alert is muted for flapping.
+    pub fn muted_until(&self, rule: &Flapping, now: Timestamp) -> Option<Timestamp> {
+        self.muted(now).filter(|_| rule.mode == FlapMode::Mute)
+    }
+
     fn muted(&self, now: Timestamp) -> Option<Timestamp> {
         self.muted_until.filter(|until| now < *until)
     }
@@ -78,6 +94,45 @@ impl Flaps {
         }
         if self.muted(now).is_none() {
             self.muted_until = None;
+        }
+    }
+}
+
+impl Cell {
+    /// An alert went from firing to resolved or back.
+    pub fn flip(&mut self, place: Place) {
+        let (rule, now) = (self.policy.settings.flapping, self.now);
+        if rule.mode == FlapMode::Off && self.alerts[place].flaps.is_none() {
+            return;
+        }
+        self.alerts[place].flaps.get_or_insert_default().change(&rule, now);
+        self.look_at_flaps(place);
+    }
+
+    /// A timer: an alert may be calm again.
+    pub fn calm(&mut self, place: Place) {
+        let Some(flaps) = self.alerts.get_mut(place).and_then(|alert| alert.flaps.as_mut()) else { return };
+        flaps.watched = false;
+        self.look_at_flaps(place);
+        self.remute(place);
+    }
+
+    /// Marks an alert that flaps, or takes the mark away; waits for the next change that comes by itself.
+    pub fn look_at_flaps(&mut self, place: Place) {
+        let (rule, now) = (self.policy.settings.flapping, self.now);
+        let alert = &mut self.alerts[place];
+        let Some(flaps) = &mut alert.flaps else { return };
+        let flapping = flaps.look(&rule, now) != Flap::Calm;
+        if alert.flapping != flapping {
+            alert.flapping = flapping;
+            self.moment.alerts.insert(place);
+        }
+        if flapping
+            && !flaps.watched
+            && let Some(at) = flaps.next_change(&rule)
+        {
+            flaps.watched = true;
+            self.deadlines.set(at.max(now), Due::Calm(place));
         }
     }
 }

@@ -91,6 +91,11 @@ impl Cell {
         self.moment.alerts.insert(place);
         self.moment.groups.insert(group);
         self.follow_state(group);
+        match (was, is) {
+            (false, true) => self.begin_firing(place),
+            (true, false) => self.cease_firing(place),
+            (true, true) | (false, false) => {}
+        }
     }
 
     /// Gives an alert another severity.
@@ -283,7 +288,7 @@ impl Cell {
             return;
         }
         let members: Vec<Place> =
-            group.members.iter().copied().filter(|m| self.alerts[*m].inferred.is_none()).collect();
+            group.members.iter().copied().filter(|m| self.alerts[*m].counts_in_incidents()).collect();
         let serious: Vec<Place> = members.iter().copied().filter(|m| self.counts_as_serious(*m)).collect();
         let noisy_root = group.serious() == 1 && serious.first() == Some(&group.root) && self.is_noisy(group.root);
         if members.len() == 1 || noisy_root {
@@ -303,7 +308,7 @@ impl Cell {
 
     fn counts_as_serious(&self, place: Place) -> bool {
         let alert = &self.alerts[place];
-        alert.is_serious() && alert.muted_by.is_empty()
+        alert.is_serious() && alert.takes_part()
     }
 
     fn is_noisy(&self, place: Place) -> bool {

@@ -216,14 +216,17 @@ impl Cell {
             Order::Move { alert, into } => self.shift(*alert, *into, actor),
             Order::Close { incident, note } => {
                 let place = self.open_group(*incident)?;
-                for member in self.groups[place].members.clone() {
-                    if self.alerts[member].is_firing() {
-                        self.alerts[member].state = AlertState::Resolved;
-                        self.moment.alerts.insert(member);
-                    }
+                let mut firing = self.groups[place].members.clone();
+                firing.retain(|member| self.alerts[*member].is_firing());
+                for member in &firing {
+                    self.alerts[*member].state = AlertState::Resolved;
+                    self.moment.alerts.insert(*member);
                 }
                 self.groups[place].firing = [0; 6];
                 self.close(place, actor, note);
+                for member in firing {
+                    self.cease_firing(member);
+                }
                 Ok(())
             }
             Order::Reopen { incident } => {

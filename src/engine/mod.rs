@@ -8,15 +8,19 @@ pub mod alert;
 pub mod audience;
 pub mod calendar;
 mod cell;
+mod checks;
 mod correlate;
 pub mod deadlines;
 pub mod dedup;
 pub mod effect;
+mod enrich;
 pub mod fields;
 pub mod fixed;
 pub mod flap;
 pub mod flow;
 pub mod group;
+pub mod identity;
+mod inhibit;
 pub mod input;
 mod learn;
 mod lifecycle;
@@ -26,13 +30,16 @@ mod notify;
 pub mod policy;
 mod root_cause;
 pub mod route;
+mod ruling;
 pub mod schedule;
+mod silences;
 mod silent;
 pub mod slab;
 pub mod snapshot;
 pub mod tuning;
 mod upstream;
 pub mod verdict;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,11 +49,13 @@ use correlate::Terms;
 use deadlines::Due;
 use dedup::Found;
 use effect::Effect;
+use identity::CiLookups;
 use input::{Batch, Digest, Input};
 use policy::Policy;
+use policy::rule::RuleHits;
 use slab::Place;
 use tuning::Tuning;
-use verdict::{Check, Decision, Hold, Stage, Verdict};
+use verdict::{Check, Hold, Stage, Verdict};
 
 use crate::domain::event::Event;
 use crate::domain::ids::{ReceiverId, TenantId};
@@ -170,6 +179,21 @@ impl Engine {
         cell.into_iter().flat_map(|c| c.flows.held_back()).map(|(r, n)| (r.clone(), n)).collect()
     }
 
+    /// How often each rule of a tenant has applied.
+    pub fn rule_hits(&self, tenant: &TenantId) -> Option<&RuleHits> {
+        self.cells.get(tenant).map(|cell| &cell.hits)
+    }
+
+    /// How events of a tenant found their CIs.
+    pub fn ci_lookups(&self, tenant: &TenantId) -> Option<&CiLookups> {
+        self.cells.get(tenant).map(|cell| &cell.lookups)
+    }
+
+    /// The tenants of which something is known.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.cells.keys()
+    }
+
     /// Alerts in memory.
     pub fn alerts(&self) -> usize {
         self.cells.values().map(|c| c.by_alert.len()).sum()
@@ -185,7 +209,7 @@ impl Engine {
             self.cells.insert(tenant.clone(), cell);
         }
         let cell = self.cells.get_mut(tenant).expect("just made");
-        cell.now = self.now;
+        (cell.now, cell.hits.now) = (self.now, self.now);
         cell
     }
 
@@ -232,28 +256,37 @@ impl Cell {
             Due::Learn(alert) => self.learn(alert),
             Due::Promote(alert) => self.promote(alert),
             Due::Expire(alert) => self.expire(alert),
-            Due::Remute => self.remute(),
+            Due::Remute => self.silences_due(),
             Due::Observed(group) => self.observed(group),
             Due::Close(group) => self.close_recovered(group),
             Due::Forget(group) => self.forget(group),
             Due::Wake(group) => self.wake(group),
             Due::Tell(group) => self.tell_waiting(group),
             Due::Digest => self.send_digests(),
+            Due::Windows => self.pass_windows(),
+            Due::Calm(alert) => self.calm(alert),
+            Due::Lapse(alert) => self.lapse(alert),
         }
     }
 
     /// An event's journey through the stages, to its verdict.
     fn on_event(&mut self, event: &Event) -> Verdict {
+        self.moment.checks.begin();
         match self.dedup(event) {
             Found::Repeat(place, why) => Verdict::Duplicate { alert: place.map(|p| self.alerts[p].id), why },
             Found::Resolved(place, why) => Verdict::Resolved { alert: place.map(|p| self.alerts[p].id), why },
             Found::Held(place, why) => {
                 Verdict::Held { alert: place.map(|p| self.alerts[p].id), why, decision: Box::default() }
             }
-            Found::Again(place) => self.place_verdict(place, None),
+            Found::Dropped(by) => Verdict::Muted { alert: None, by, decision: Box::new(self.moment.checks.end()) },
+            Found::Again(place) => {
+                self.remute(place);
+                self.place_verdict(place, None)
+            }
             Found::Fresh(place) => {
-                if let Some(by) = self.mute(place) {
-                    return Verdict::Muted { alert: Some(self.alerts[place].id), by };
+                self.remute(place);
+                if !self.alerts[place].takes_part() {
+                    return self.place_verdict(place, None);
                 }
                 self.succeed_inferred(place);
                 let terms = self.evaluate(place);
@@ -263,12 +296,13 @@ impl Cell {
         }
     }
 
-    fn place_verdict(&self, place: Place, terms: Option<Terms>) -> Verdict {
+    fn place_verdict(&mut self, place: Place, terms: Option<Terms>) -> Verdict {
+        let mut decision = Box::new(self.moment.checks.end());
         let alert = &self.alerts[place];
-        if let Some(by) = alert.muted_by.first() {
-            return Verdict::Muted { alert: Some(alert.id), by: by.clone() };
+        if let Some(by) = alert.muted_by.first().filter(|_| !alert.takes_part()) {
+            return Verdict::Muted { alert: Some(alert.id), by: by.clone(), decision };
         }
-        let decision = Box::new(self.decision(place, terms));
+        decision.checks.push(self.correlation(place, terms));
         match self.incident_of(place) {
             Some(incident) if self.moment.opened.contains(&incident) => {
                 Verdict::Opened { alert: alert.id, incident, decision }
@@ -282,7 +316,7 @@ impl Cell {
     }
 
     /// What correlation looked at, with its numbers.
-    fn decision(&self, place: Place, terms: Option<Terms>) -> Decision {
+    fn correlation(&self, place: Place, terms: Option<Terms>) -> Check {
         let alert = &self.alerts[place];
         let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.clone());
         let evidence = terms.map_or_else(Vec::new, |t| {
@@ -295,7 +329,7 @@ impl Cell {
                 of(EvidenceTerm::Noise, -self.background(place), 0),
             ]
         });
-        let check = Check { stage: Stage::Correlate, matched: alert.parent.is_some(), rule: None, about, evidence };
-        Decision { checks: vec![check] }
+        let matched = alert.parent.is_some();
+        Check { stage: Stage::Correlate, matched, rule: None, about, evidence, unmet: None }
     }
 }

@@ -1,117 +1,259 @@
-//! Mute: silences. Muting never blocks a resolution and always names who muted.
+//! Mute: silences, maintenance windows, the CI's state, mute rules, inhibition, flapping. Muting never blocks a
+//! resolution and always names who muted. What nothing mutes any more is judged then, and told once.
 
-use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
-use super::alert::Alert;
+use super::alert::{Alert, Spot};
 use super::cell::Cell;
+use super::checks::Checks;
 use super::deadlines::Due;
-use super::effect::Effect;
-use super::input::Order;
+use super::fields::{AlertFields, CiFacts, EventFields};
+use super::policy::kinds::{MaintenanceWindow, MuteRule};
+use super::policy::rule::{Rule, RuleHits};
 use super::slab::Place;
+use super::verdict::{Stage, Unmet};
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, RuleId, WindowId};
 use crate::domain::matcher::Fields;
-use crate::domain::mute::MutedBy;
-use crate::domain::topology::{CiState, Topology};
+use crate::domain::mute::{MuteEffect, MutedBy};
+use crate::domain::topology::CiState;
 
-/// An alert's fields as matchers see them.
-struct AlertFields<'a> {
-    alert: &'a Alert,
-    topology: &'a Topology,
+/// Who mutes, each with how far.
+type Mutes = Vec<(MuteEffect, MutedBy)>;
+
+/// Something that may be muted.
+struct Asked<'a> {
+    fields: &'a dyn Fields,
+    spot: Spot,
+    /// Open windows that mean the CI because of where it is; found when a rule asks.
+    covering: OnceCell<BTreeSet<RuleId>>,
 }
 
-impl Fields for AlertFields<'_> {
-    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
-        let alert = self.alert;
-        if let Some(key) = name.strip_prefix("labels.") {
-            return alert.labels.get(key).map(|v| Cow::Borrowed(v.as_ref()));
-        }
-        let ci = alert.spot.ci();
-        match name {
-            "source" => Some(Cow::Borrowed(alert.source.as_str())),
-            "name" => Some(Cow::Borrowed(&alert.name)),
-            "title" => Some(Cow::Borrowed(&alert.title)),
-            "severity" => Some(Cow::Borrowed(alert.severity.as_str())),
-            "object" => Some(Cow::Borrowed(&alert.object)),
-            "ci" => ci.map(|ci| Cow::Owned(self.topology.id(ci).to_string())),
-            "class" => ci.map(|ci| Cow::Borrowed(self.topology.class(ci).id.as_ref())),
-            "area" => ci.and_then(|ci| self.topology.class(ci).area).map(|a| Cow::Borrowed(a.as_str())),
-            "org" => ci.and_then(|ci| self.topology.attributes(ci).org.clone()).map(|o| Cow::Owned(o.to_string())),
-            "site" => ci.and_then(|ci| self.topology.attributes(ci).site.clone()).map(|s| Cow::Owned(s.to_string())),
-            _ => None,
-        }
+impl<'a> Asked<'a> {
+    fn new(fields: &'a dyn Fields, spot: Spot) -> Self {
+        Self { fields, spot, covering: OnceCell::new() }
     }
 }
 
 impl Cell {
-    /// Mutes a fresh alert when something says so.
-    pub fn mute(&mut self, place: Place) -> Option<MutedBy> {
-        let by = self.muted_by(place);
-        if !by.is_empty() {
-            self.moment.alerts.insert(place);
+    /// Who drops an event before it becomes an alert.
+    pub fn drops(&mut self, event: &Event, spot: Spot) -> Option<MutedBy> {
+        if !self.policy.drops && !self.silenced.drops {
+            return None;
         }
-        self.alerts[place].muted_by.clone_from(&by);
-        by.into_iter().next()
+        let (mut hits, mut unrecorded) = (std::mem::take(&mut self.hits), Checks::default());
+        let ci = spot.ci().map(|ci| CiFacts::of(&self.topology, ci));
+        let fields = EventFields { event, ci: ci.as_ref() };
+        let asked = Asked::new(&fields, spot);
+        let mut found = self.silences_of(&asked, &mut unrecorded);
+        found.extend(self.windows_of(&asked, &mut hits, &mut unrecorded));
+        found.extend(self.mute_rules_of(&asked, &mut hits, &mut unrecorded));
+        self.hits = hits;
+        let (_, by) = found.into_iter().find(|(effect, _)| *effect == MuteEffect::Drop)?;
+        if let Some(rule) = rule_of(&by) {
+            self.hits.hit(&rule);
+            self.moment.checks.hit(Stage::Mute, &rule, "", None);
+        }
+        Some(by)
     }
 
-    fn muted_by(&self, place: Place) -> Vec<MutedBy> {
+    /// Everything that mutes an alert now.
+    fn mutes(&mut self, place: Place) -> Mutes {
+        let mut checks = std::mem::take(&mut self.moment.checks);
+        let mut hits = std::mem::take(&mut self.hits);
         let alert = &self.alerts[place];
-        let fields = AlertFields { alert, topology: &self.topology };
-        let mut by: Vec<MutedBy> = self
-            .silences
-            .values()
-            .filter(|s| s.starts_at <= self.now && self.now < s.ends_at && s.matchers.matches(&fields))
-            .map(|s| MutedBy::Silence { id: s.id.clone() })
-            .collect();
+        let fields = AlertFields::of(alert, &self.topology);
+        let asked = Asked::new(&fields, alert.spot);
+        let mut found = self.silences_of(&asked, &mut checks);
+        found.extend(self.windows_of(&asked, &mut hits, &mut checks));
         if alert.spot.ci().is_some_and(|ci| self.topology.attributes(ci).state == CiState::Maintenance) {
-            by.push(MutedBy::CiState);
+            found.push((MuteEffect::Keep, MutedBy::CiState));
         }
-        by
+        found.extend(self.mute_rules_of(&asked, &mut hits, &mut checks));
+        if !self.policy.inhibit.is_empty() {
+            found.extend(self.inhibited(alert, &mut checks));
+            self.note_not_inhibited(&fields, &mut checks);
+        }
+        let flapping = &self.policy.settings.flapping;
+        if alert.flaps.as_ref().is_some_and(|flaps| flaps.muted_until(flapping, self.now).is_some()) {
+            found.push((MuteEffect::Notice, MutedBy::Flapping));
+        }
+        (self.hits, self.moment.checks) = (hits, checks);
+        // The strongest first: it decides, so it is named first.
+        found.sort_by_key(|(effect, _)| std::cmp::Reverse(*effect));
+        found
     }
 
-    /// A silence began, ended or changed: looks at every firing alert again.
-    pub fn remute(&mut self) {
-        let places: Vec<Place> =
-            self.alerts.iter().filter(|(_, a)| a.is_firing() && !a.chronic).map(|(place, _)| place).collect();
+    fn silences_of(&self, asked: &Asked<'_>, checks: &mut Checks) -> Mutes {
+        let mut found = Mutes::new();
+        for silence in self.silenced.candidates(asked.fields).filter_map(|id| self.silences.get(id)) {
+            let rule = RuleId::from(silence.id.as_str());
+            if self.now < silence.starts_at || silence.ends_at <= self.now {
+                let opens_at = (self.now < silence.starts_at).then_some(silence.starts_at);
+                checks.miss(Stage::Mute, Some(&rule), "", || Unmet::Closed { opens_at });
+            } else if silence.matchers.matches(asked.fields) {
+                checks.hit(Stage::Mute, &rule, "", None);
+                found.push((silence.effect, MutedBy::Silence { id: silence.id.clone() }));
+            } else if let Some(unmet) = super::checks::obstacle(&silence.matchers, asked.fields) {
+                checks.miss(Stage::Mute, Some(&rule), "", || unmet);
+            }
+        }
+        found
+    }
+
+    fn windows_of(&self, asked: &Asked<'_>, hits: &mut RuleHits, checks: &mut Checks) -> Mutes {
+        let mut found = Mutes::new();
+        for window in self.policy.maintenance.candidates(asked.fields) {
+            if self.is_in(window, asked, hits, checks) {
+                let by = MutedBy::Maintenance { id: WindowId::from(window.id.id.as_str()) };
+                found.push((window.effect, by));
+            }
+        }
+        found
+    }
+
+    fn is_in(&self, window: &MaintenanceWindow, asked: &Asked<'_>, hits: &mut RuleHits, checks: &mut Checks) -> bool {
+        let id = &window.id.id;
+        if !self.windows.is_open(id) {
+            checks.miss(Stage::Mute, Some(id), "", || Unmet::Closed { opens_at: self.windows.next_change(id) });
+            return false;
+        }
+        let covering = || asked.covering.get_or_init(|| self.windows.covering(&self.topology, asked.spot));
+        if !window.subtree.is_empty() && !covering().contains(id) {
+            checks.miss(Stage::Mute, Some(id), "", || Unmet::Elsewhere);
+            return false;
+        }
+        self.judge(window, asked, hits, checks)
+    }
+
+    fn mute_rules_of(&self, asked: &Asked<'_>, hits: &mut RuleHits, checks: &mut Checks) -> Mutes {
+        let mut found = Mutes::new();
+        for rule in self.policy.mute.candidates(asked.fields) {
+            if self.holds(rule, asked, hits, checks) {
+                found.push((rule.effect, MutedBy::Rule { rule: rule.id.id.clone() }));
+            }
+        }
+        found
+    }
+
+    fn holds(&self, rule: &MuteRule, asked: &Asked<'_>, hits: &mut RuleHits, checks: &mut Checks) -> bool {
+        let id = &rule.id.id;
+        if rule.during.is_some() && !self.windows.is_open(id) {
+            checks.miss(Stage::Mute, Some(id), "", || Unmet::Closed { opens_at: self.windows.next_change(id) });
+            return false;
+        }
+        self.judge(rule, asked, hits, checks)
+    }
+
+    fn judge<R: Rule>(&self, rule: &R, asked: &Asked<'_>, hits: &mut RuleHits, checks: &mut Checks) -> bool {
+        let applies = rule.applies(asked.fields, hits);
+        if applies {
+            checks.hit(Stage::Mute, &rule.name().id, "", None);
+        } else {
+            checks.unmet(Stage::Mute, rule, asked.fields);
+        }
+        applies
+    }
+
+    /// Looks again at what mutes an alert, and lets go what was kept out and is not any more.
+    pub fn remute(&mut self, place: Place) {
+        let found = self.mutes(place);
+        let effect = found.first().map(|(effect, _)| *effect);
+        let by: Vec<MutedBy> = found.into_iter().map(|(_, by)| by).collect();
+        let alert = &mut self.alerts[place];
+        if alert.muted_by == by && alert.mute == effect {
+            return;
+        }
+        let took_part = alert.takes_part();
+        let before = std::mem::replace(&mut alert.muted_by, by);
+        alert.mute = effect;
+        let takes_part = alert.takes_part();
+        for rule in alert.muted_by.iter().filter(|by| !before.contains(by)).filter_map(rule_of) {
+            self.hits.hit(&rule);
+        }
+        self.moment.alerts.insert(place);
+        if !took_part && takes_part && self.alerts[place].is_firing() {
+            self.let_go(place);
+        }
+    }
+
+    /// An alert that was kept out takes part from now on.
+    fn let_go(&mut self, place: Place) {
+        for after in self.tuning.clone().revise_after {
+            self.deadlines.set(self.now.plus(after), Due::Revise(place));
+        }
+        self.evaluate(place);
+        self.consider(self.alerts[place].group);
+    }
+
+    /// Looks again at other alerts than the one whose event is on its way.
+    pub fn remute_others(&mut self, alerts: BTreeSet<(AlertId, Place)>) {
+        if alerts.is_empty() {
+            return;
+        }
+        let checks = std::mem::take(&mut self.moment.checks);
+        for (_, place) in alerts {
+            self.remute(place);
+        }
+        self.moment.checks = checks;
+    }
+
+    /// Looks again at firing alerts that these rules mute, or would mute now.
+    pub fn remute_for_rules(&mut self, rules: &BTreeSet<RuleId>) {
+        let policy = self.policy.clone();
+        let mute = policy.mute.all().iter().filter(|rule| rules.contains(&rule.id.id)).collect::<Vec<_>>();
+        let windows = policy.maintenance.all().iter().filter(|rule| rules.contains(&rule.id.id)).collect::<Vec<_>>();
+        let mut hits = std::mem::take(&mut self.hits);
+        let mut concerns = |cell: &Self, alert: &Alert| {
+            if alert.muted_by.iter().filter_map(rule_of).any(|rule| rules.contains(&rule)) {
+                return true;
+            }
+            let fields = AlertFields::of(alert, &cell.topology);
+            let (asked, mut unrecorded) = (Asked::new(&fields, alert.spot), Checks::default());
+            mute.iter().any(|rule| cell.holds(rule, &asked, &mut hits, &mut unrecorded))
+                || windows.iter().any(|window| cell.is_in(window, &asked, &mut hits, &mut unrecorded))
+        };
+        let concerned: Vec<Place> =
+            self.firing.iter().copied().filter(|place| concerns(self, &self.alerts[*place])).collect();
+        self.hits = hits;
+        for place in concerned {
+            self.remute(place);
+        }
+    }
+
+    /// Looks again at every firing alert: rules or topology are others.
+    pub fn remute_all(&mut self) {
+        let places: Vec<Place> = self.firing.iter().copied().collect();
         for place in places {
-            let before = std::mem::take(&mut self.alerts[place].muted_by);
-            let after = self.muted_by(place);
-            let changed = before != after;
-            let freed = !before.is_empty() && after.is_empty();
-            self.alerts[place].muted_by = after;
-            if changed {
-                self.moment.alerts.insert(place);
-            }
-            if freed {
-                self.evaluate(place);
-                self.consider(self.alerts[place].group);
-            }
+            self.remute(place);
         }
-        let now = self.now;
-        self.silences.retain(|_, s| s.ends_at > now);
     }
 
-    /// Carries out an order about silences.
-    pub fn change_silence(&mut self, order: &Order) -> Result<(), &'static str> {
-        match order {
-            Order::Silence { silence } => {
-                if silence.ends_at <= self.now || silence.ends_at <= silence.starts_at {
-                    return Err("the silence would end before it begins");
-                }
-                for at in [silence.starts_at, silence.ends_at] {
-                    self.deadlines.set(at.max(self.now), Due::Remute);
-                }
-                self.silences.insert(silence.id.clone(), silence.clone());
-                let effect = Effect::Silence { tenant: self.tenant.clone(), silence: silence.clone() };
-                self.moment.effects.push(effect);
-            }
-            Order::ExpireSilence { id } => {
-                let silence = self.silences.get_mut(id).ok_or("no such silence")?;
-                silence.ends_at = self.now;
-                let effect = Effect::Silence { tenant: self.tenant.clone(), silence: silence.clone() };
-                self.moment.effects.push(effect);
-                self.remute();
-            }
-            _ => {}
-        }
-        Ok(())
+    /// An alert begins to fire: it may inhibit others.
+    pub fn begin_firing(&mut self, place: Place) {
+        self.firing.insert(place);
+        self.take_sides(place);
+    }
+
+    /// An alert fires no more: it inhibits nobody.
+    pub fn cease_firing(&mut self, place: Place) {
+        self.firing.remove(&place);
+        self.leave_sides(place);
+    }
+
+    /// Fields of a firing alert have changed: other rules may mean it.
+    pub fn refield(&mut self, place: Place) {
+        self.take_sides(place);
+        self.remute(place);
+    }
+}
+
+/// The rule of the set that mutes; none for people, the CMDB and flapping.
+fn rule_of(by: &MutedBy) -> Option<RuleId> {
+    match by {
+        MutedBy::Maintenance { id } => Some(RuleId::from(id.as_str())),
+        MutedBy::Inhibition { rule, .. } | MutedBy::Rule { rule } => Some(rule.clone()),
+        MutedBy::Silence { .. } | MutedBy::CiState | MutedBy::Flapping => None,
     }
 }

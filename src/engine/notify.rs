@@ -38,16 +38,7 @@ impl Fields for IncidentFields<'_> {
         if let Some(value) = self.ci.and_then(|ci| ci.field(name)) {
             return Some(value);
         }
-        let top = self.top?;
-        if let Some(key) = name.strip_prefix("labels.") {
-            return top.labels.get(key).map(|v| Cow::Borrowed(v.as_ref()));
-        }
-        match name {
-            "source" => Some(Cow::Borrowed(top.source.as_str())),
-            "name" => Some(Cow::Borrowed(&top.name)),
-            "object" => Some(Cow::Borrowed(&top.object)),
-            _ => None,
-        }
+        self.top?.own_field(name)
     }
 }
 

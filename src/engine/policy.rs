@@ -8,6 +8,7 @@ pub mod expression;
 pub mod index;
 mod join;
 pub mod kinds;
+pub mod lasting;
 pub mod lint;
 pub mod matching;
 pub mod patterns;
@@ -29,12 +30,14 @@ use kinds::{
     AdjustRule, DedupRule, GroupRule, InhibitRule, KeyPeriod, MaintenanceWindow, MuteRule, PromoteRule, Promotion,
     Route,
 };
+use lasting::Lasting;
 use patterns::PatternRule;
 use place::{Lint, RuleError, RuleFile, RuleName};
 use priorities::Priorities;
 use rule::{Rule, RuleHits, Rules};
 use settings::Settings;
 
+use super::schedule::Schedule;
 use crate::domain::event::Event;
 use crate::domain::ids::{ReceiverId, RuleId, SourceId};
 use crate::domain::matcher::Fields;
@@ -72,6 +75,10 @@ pub struct Policy {
     pub correlate_steps: Vec<(usize, usize)>,
     pub correlate_index: Index,
     pub key_periods: Vec<KeyPeriod>,
+    /// Longer fields of events that alerts keep.
+    pub lasting: Lasting,
+    /// Some rule drops events.
+    pub drops: bool,
     trust: BTreeMap<SourceId, u8>,
     files: Vec<String>,
 }
@@ -144,6 +151,12 @@ impl Policy {
     /// How far a source may keep alerts of others quiet.
     pub fn trust(&self, source: &str) -> u8 {
         self.trust.iter().find(|(id, _)| id.as_str() == source).map_or(TRUST_DEFAULT, |(_, trust)| *trust)
+    }
+
+    /// The schedules of mute rules and maintenance windows.
+    pub fn mute_schedules(&self) -> impl Iterator<Item = (&RuleId, &Schedule)> {
+        let mute = self.mute.all().iter().filter_map(|rule| Some((&rule.id.id, rule.during.as_ref()?)));
+        mute.chain(self.maintenance.all().iter().map(|window| (&window.id.id, &window.schedule)))
     }
 
     /// All receivers that routes name, each once, in order.

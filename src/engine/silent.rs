@@ -36,7 +36,7 @@ impl Cell {
     /// If a silent CI upstream explains this lone alert together with others, infers it as their cause.
     pub fn suspect_silence(&mut self, place: Place, inferred: Inferred) {
         let Some(alert) = self.alerts.get(place) else { return };
-        if alert.parent.is_some() || alert.chronic || !alert.muted_by.is_empty() {
+        if alert.parent.is_some() || alert.chronic || !alert.takes_part() {
             return;
         }
         let Some(ci) = alert.spot.ci() else { return };
@@ -79,7 +79,7 @@ impl Cell {
     fn own_alert(&self, ci: CiIx) -> Option<Place> {
         self.recent_on(Spot::Ci(ci)).find(|p| {
             let alert = &self.alerts[*p];
-            alert.is_firing() && alert.can_cause() && alert.muted_by.is_empty()
+            alert.is_firing() && alert.can_cause()
         })
     }
 

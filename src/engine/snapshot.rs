@@ -99,18 +99,13 @@ impl Engine {
             if let Some(known) = engine.topologies.get(tenant) {
                 cell.topology = known.topology.clone();
             }
+            cell.find_again();
         }
         Ok(engine)
     }
 }
 
 impl Cell {
-    /// Another set of rules is valid from here on. What rules that are gone had begun is dropped.
-    pub fn take_policy(&mut self, policy: Arc<Policy>) {
-        self.policy = policy;
-        self.reroute();
-    }
-
     /// Another topology is valid from here on: alerts find their CIs again by id.
     pub fn take_topology(&mut self, version: u64, topology: Arc<Topology>) {
         let old = std::mem::replace(&mut self.topology, topology);
@@ -152,5 +147,7 @@ impl Cell {
             }
         }
         self.changes.clear();
+        self.lookups.strangers.clear();
+        self.judge_anew();
     }
 }

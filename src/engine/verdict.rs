@@ -6,6 +6,7 @@ use crate::domain::ids::{AlertId, IncidentId, RuleId};
 use crate::domain::incident::Evidence;
 use crate::domain::mute::MutedBy;
 pub use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
 
 /// The end of an event's journey through the engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,7 +15,13 @@ pub enum Verdict {
     /// Nothing new: it repeats an event or an alert.
     Duplicate { alert: Option<AlertId>, why: Repeat },
     /// Recorded, but it tells nobody.
-    Muted { alert: Option<AlertId>, by: MutedBy },
+    Muted {
+        /// None: a rule dropped the event.
+        alert: Option<AlertId>,
+        by: MutedBy,
+        #[serde(default)]
+        decision: Box<Decision>,
+    },
     /// Its alert is part of an incident.
     Joined { alert: AlertId, incident: IncidentId, decision: Box<Decision> },
     /// It opened an incident.
@@ -114,6 +121,39 @@ pub struct Check {
     pub about: Box<str>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// Why it did not apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<Unmet>,
+}
+
+/// Why something that was looked at did not apply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum Unmet {
+    /// A field has another value than the rule asks for.
+    Field { asks: Box<str>, value: Box<str> },
+    /// The rule's expression is not true, or could not be evaluated.
+    Expression { failed: bool },
+    /// Outside of its times; it opens then.
+    Closed { opens_at: Option<Timestamp> },
+    /// The CI is not below the CIs that are meant.
+    Elsewhere,
+    /// No alert of the source side fires with the same values.
+    NoSource,
+    /// There are such alerts, but their sources are trusted less than the alert's.
+    LessTrusted { source: u8, needed: u8 },
+    /// There are such alerts, but like this one they match both sides of the rule.
+    BothSides,
+    /// The label is there already, and the rule does not overwrite.
+    LabelThere { label: Box<str> },
+    /// Nothing to be written: the pattern does not fit, or the table has no such row.
+    NothingFound { field: Box<str> },
+    /// The alert has as many labels as one may have.
+    LabelsFull { max: u32 },
+    /// The CMDB knows no such object.
+    UnknownCi,
+    /// The object's keys fit several CIs.
+    AmbiguousCi { cis: u32 },
 }
 
 /// The engine's stages, in the order an event meets them.

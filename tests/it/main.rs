@@ -8,6 +8,7 @@ mod corpus;
 mod cuts;
 mod decode;
 mod intake;
+mod policy;
 mod replay;
 mod routing;
 mod scenarios;

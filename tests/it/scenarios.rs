@@ -15,6 +15,8 @@ use headwater::domain::time::{Span, Timestamp};
 use headwater::domain::topology::Topology;
 use headwater::engine::effect::Effect;
 use headwater::engine::input::{Batch, Command, Digest, Input, Order};
+use headwater::engine::policy::Policy;
+use headwater::engine::policy::place::RuleFile;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
 use headwater::lab::built_in::read_topology;
@@ -42,6 +44,7 @@ struct Step {
     at: Timestamp,
     input: Input,
     topology: Option<Arc<Topology>>,
+    policy: Option<Arc<Policy>>,
 }
 
 fn yaml(path: &Path) -> Value {
@@ -70,6 +73,7 @@ fn steps(folder: &Path, language: &str) -> Vec<Step> {
     let mut estate = estate(folder, language);
     let first = compiled(&estate, 1);
     let mut steps = vec![topology_step(BEGIN, 1, first)];
+    steps.extend(rules(folder).map(policy_step));
     let mut lines: Vec<(Timestamp, Value)> = Vec::new();
     for (number, line) in std::fs::read_to_string(folder.join("journal.jsonl")).unwrap().lines().enumerate() {
         if line.is_empty() || line.starts_with('#') {
@@ -92,14 +96,26 @@ fn steps(folder: &Path, language: &str) -> Vec<Step> {
             continue;
         }
         let input = if line["silence"].is_object() { silence(at, &line) } else { event(at, &line, &mut estate) };
-        steps.push(Step { at, input, topology: None });
+        steps.push(Step { at, input, topology: None, policy: None });
     }
     steps
 }
 
 fn topology_step(at: Timestamp, version: u64, topology: Arc<Topology>) -> Step {
     let input = Input::Topology { tenant: tenant(), version, digest: Digest(version.to_string().into()) };
-    Step { at, input, topology: Some(topology) }
+    Step { at, input, topology: Some(topology), policy: None }
+}
+
+/// The story's own rules, when it has some.
+fn rules(folder: &Path) -> Option<Arc<Policy>> {
+    let text = std::fs::read_to_string(folder.join("rules.yaml")).ok()?;
+    let policy = Policy::compile(1, &[RuleFile { name: "rules.yaml".into(), text }]);
+    Some(Arc::new(policy.unwrap_or_else(|errors| panic!("{}: {errors:?}", folder.display()))))
+}
+
+fn policy_step(policy: Arc<Policy>) -> Step {
+    let input = Input::Policy { tenant: tenant(), version: 1, digest: Digest("rules".into()), author: "li.na".into() };
+    Step { at: BEGIN, input, topology: None, policy: Some(policy) }
 }
 
 fn find<'e>(estate: &'e mut Value, ci: &str) -> &'e mut Value {
@@ -170,11 +186,16 @@ fn play(steps: &[Step], until: Timestamp, restart: bool) -> Vec<Effect> {
     let mut effects = Vec::new();
     for (i, step) in steps.iter().enumerate() {
         if restart && i == steps.len() / 2 {
-            let topology = engine.topology(&tenant());
-            engine = Engine::thaw(&engine.freeze(), Arc::new(Tuning::default()), |_, _| topology.clone(), |_, _| None)
-                .unwrap();
+            let (topology, policy) = (engine.topology(&tenant()), engine.policy(&tenant()));
+            let tuning = Arc::new(Tuning::default());
+            engine =
+                Engine::thaw(&engine.freeze(), tuning, |_, _| topology.clone(), |_, _| Some(policy.clone())).unwrap();
         }
-        let loaded = step.topology.clone().map_or(Loaded::Nothing, Loaded::Topology);
+        let loaded = match (&step.topology, &step.policy) {
+            (Some(topology), _) => Loaded::Topology(topology.clone()),
+            (None, Some(policy)) => Loaded::Policy(policy.clone()),
+            (None, None) => Loaded::Nothing,
+        };
         let told = engine.step(step.at, &step.input, loaded);
         if let Input::Batch(batch) = &step.input {
             let verdicts = told.iter().filter(|e| matches!(e, Effect::Verdict { .. })).count();
@@ -260,6 +281,7 @@ scenarios! {
     s13_certificate_expires "s13-certificate-expires"
     s14_a_link_flaps "s14-a-link-flaps"
     s15_planned_work_on_a_rack "s15-planned-work-on-a-rack"
+    s15_planned_work_by_rule "s15-planned-work-by-rule"
     s16_a_storm_of_twelve_faults "s16-a-storm-of-twelve-faults"
     s17_province_to_city_link_down "s17-province-to-city-link-down"
     s18_a_dead_pdu_without_a_sensor "s18-a-dead-pdu-without-a-sensor"

@@ -106,6 +106,7 @@ struct RelationText {
     en: Box<str>,
     inverse: Option<Box<str>>,
     cycles_expected: bool,
+    encloses: bool,
     /// Classes of the cause and effect ends; only in overrides.
     cause: Vec<Box<str>>,
     effect: Vec<Box<str>>,
@@ -204,6 +205,7 @@ fn relation_type(text: RelationText, known: &[Box<str>], at: &mut Checked<'_>) -
         travel,
         overrides: all,
         cycles_expected: own.cycles_expected,
+        encloses: own.encloses,
     }
 }
 

@@ -163,6 +163,7 @@ impl Rows {
             redundancy: how.redundancy,
             infers: how.infers,
             cycles_expected: named.cycles_expected,
+            encloses: named.encloses,
         });
         Some(number)
     }

@@ -169,6 +169,8 @@ pub struct RelationType {
     pub overrides: Vec<Override>,
     /// Whether cycles of this type alone are expected (peers, replicas).
     pub cycles_expected: bool,
+    /// The effect end is inside or on the cause end: planned work on the cause is work on it, too.
+    pub encloses: bool,
 }
 
 /// One resolved row: relation type, class of the cause, class of the effect.
@@ -197,6 +199,8 @@ pub struct Kind {
     pub infers: bool,
     /// Whether cycles of this type alone are expected.
     pub cycles_expected: bool,
+    /// The effect end is inside or on the cause end.
+    pub encloses: bool,
 }
 
 impl Kind {

@@ -29,6 +29,7 @@ pub(super) fn schema() -> Arc<Schema> {
         },
         overrides: Vec::new(),
         cycles_expected: flow == Flow::Both,
+        encloses: false,
     };
     let one = Redundancy::KOfN { need: Need::AtLeast(1) };
     let types = vec![

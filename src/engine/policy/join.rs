@@ -1,22 +1,26 @@
 //! Several rule files to one policy: lists are joined, names looked up, what must be there is checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Policy;
 use super::index::Index;
 use super::kinds::Route;
+use super::lasting::Lasting;
 use super::matching::Match;
 use super::place::{LineColumn, RuleError, RuleFile, RuleName};
 use super::read::{self, Sections};
 use super::rule::{Rule, Rules};
 use crate::domain::ids::RuleId;
+use crate::domain::mute::MuteEffect;
 use crate::engine::calendar::Calendar;
 use crate::engine::schedule::Schedule;
 
 /// The most files of one set, and rules of one set.
 const FILES_MAX: usize = 200;
 const RULES_MAX: usize = 10_000;
+/// The most different windows of dedup rules: each remembers event ids of its own.
+const WINDOWS_MAX: usize = 8;
 /// The most trust.
 const TRUST_MAX: u8 = 9;
 
@@ -36,6 +40,7 @@ pub fn join(version: u64, files: &[RuleFile]) -> Result<Policy, Vec<RuleError>> 
     }
     joining.resolve_schedules();
     joining.check_routes();
+    joining.check_windows();
     if joining.seen.len() > RULES_MAX {
         joining.error(0, LineColumn::default(), format!("more than {RULES_MAX} rules"), "remove some");
     }
@@ -158,6 +163,18 @@ impl Joining {
         self.error(file, at, "no fallback route: some incidents would reach nobody".into(), remedy);
     }
 
+    fn check_windows(&mut self) {
+        let mut windows = BTreeSet::new();
+        let excess = self.all.dedup.iter().find(|rule| {
+            windows.extend(rule.window);
+            windows.len() > WINDOWS_MAX
+        });
+        if let Some((file, at)) = excess.map(|rule| (rule.id.file, rule.id.at)) {
+            let what = format!("dedup rules may have at most {WINDOWS_MAX} different windows");
+            self.error(file, at, what, "give several rules the same window");
+        }
+    }
+
     fn into_policy(self, version: u64) -> Policy {
         let all = self.all;
         let sides: Vec<&Match> = all.inhibit.iter().flat_map(|rule| [&rule.source, &rule.target]).collect();
@@ -167,8 +184,13 @@ impl Joining {
             .collect();
         let correlate_index =
             Index::of(correlate_steps.iter().map(|(rule, n)| &all.correlate[*rule].conditions[*n].matches.0));
+        let lasting = Lasting::of(&all);
+        let effects = all.mute.iter().map(|rule| rule.effect).chain(all.maintenance.iter().map(|window| window.effect));
+        let drops = effects.into_iter().any(|effect| effect == MuteEffect::Drop);
         Policy {
             version,
+            lasting,
+            drops,
             settings: all.settings.unwrap_or_default(),
             priorities: all.priority.unwrap_or_default(),
             dedup: Rules::of(all.dedup),

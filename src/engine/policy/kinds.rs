@@ -9,6 +9,7 @@ use super::rule::rule;
 use super::settings::bounded;
 use super::spans;
 use crate::domain::ids::{CiId, ReceiverId};
+use crate::domain::mute::MuteEffect;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 use crate::engine::fields;
@@ -93,18 +94,6 @@ impl Adjustment {
     }
 }
 
-/// How much is muted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MuteEffect {
-    /// The alert joins incidents as ever; it only tells nobody.
-    Notice,
-    /// The alert is recorded and marked; it takes no part in incidents.
-    Keep,
-    /// The event is counted and forgotten.
-    Drop,
-}
-
 /// Mutes what matches, always or by a schedule.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,7 +105,7 @@ pub struct MuteRule {
     pub matches: Match,
     #[serde(default)]
     pub when: Option<Expression>,
-    #[serde(default = "keep")]
+    #[serde(default)]
     pub effect: MuteEffect,
     #[serde(default)]
     pub during: Option<Schedule>,
@@ -138,14 +127,10 @@ pub struct MaintenanceWindow {
     #[serde(default)]
     pub subtree: Vec<CiId>,
     pub schedule: Schedule,
-    #[serde(default = "keep")]
+    #[serde(default)]
     pub effect: MuteEffect,
 }
 rule!(MaintenanceWindow, "maintenance", first_wins: false);
-
-const fn keep() -> MuteEffect {
-    MuteEffect::Keep
-}
 
 /// A kind of alert that explains another: while a source alert is active, targets tell nobody.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -162,6 +147,9 @@ pub struct InhibitRule {
     /// Only while the source alert was heard of within this time.
     #[serde(default, deserialize_with = "spans::maybe")]
     pub recent: Option<Span>,
+    /// `keep` or `notice`.
+    #[serde(default, deserialize_with = "keep_or_notice")]
+    pub effect: MuteEffect,
 }
 
 /// Joins alerts without topology that agree in some fields.
@@ -315,6 +303,15 @@ fn dedup_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Spa
 
 fn group_window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
     bounded(deserializer, Span::mins(1), Span::hours(24))
+}
+
+fn keep_or_notice<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MuteEffect, D::Error> {
+    match MuteEffect::deserialize(deserializer)? {
+        MuteEffect::Drop => Err(serde::de::Error::custom(
+            "an inhibited alert is told when its source ends, so it cannot be dropped; write keep or notice",
+        )),
+        effect @ (MuteEffect::Keep | MuteEffect::Notice) => Ok(effect),
+    }
 }
 
 fn delay<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {

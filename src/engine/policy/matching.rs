@@ -265,7 +265,7 @@ mod tests {
             let error = serde_saphyr::from_str::<Match>(yaml).expect_err(yaml).to_string();
             assert!(error.contains(says), "{yaml}: {error}");
         };
-        check("{env: prod}", "did you mean labels.env?");
+        check("{rack: r1}", "did you mean labels.rack?");
         check("{value: 1}", "did you mean metric.value?");
         check("{name: '~ ('}", "not a regular expression");
         check(r"{name: '~ \w{50}{50}{50}'}", "not a regular expression");

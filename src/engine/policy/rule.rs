@@ -10,18 +10,31 @@ use super::matching::Match;
 use super::place::RuleName;
 use crate::domain::ids::RuleId;
 use crate::domain::matcher::Fields;
+use crate::domain::time::Timestamp;
 
 /// How often each rule applied, and how often its expression failed. Part of the engine's state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleHits {
     pub hits: BTreeMap<RuleId, u64>,
     pub errors: BTreeMap<RuleId, u64>,
+    /// When each applied last.
+    #[serde(default)]
+    pub last: BTreeMap<RuleId, Timestamp>,
+    /// The engine's clock.
+    #[serde(skip)]
+    pub now: Timestamp,
 }
 
 impl RuleHits {
     /// Counts one more use of the rule.
     pub fn hit(&mut self, rule: &RuleId) {
         count(&mut self.hits, rule);
+        match self.last.get_mut(rule) {
+            Some(at) => *at = self.now,
+            None => {
+                self.last.insert(rule.clone(), self.now);
+            }
+        }
     }
 
     /// Counts one more failed evaluation.
@@ -33,6 +46,7 @@ impl RuleHits {
     pub fn keep(&mut self, known: impl Fn(&RuleId) -> bool) {
         self.hits.retain(|rule, _| known(rule));
         self.errors.retain(|rule, _| known(rule));
+        self.last.retain(|rule, _| known(rule));
     }
 }
 

@@ -1,0 +1,42 @@
+//! Another set of rules, or another topology, while alerts fire.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::cell::Cell;
+use super::policy::Policy;
+use super::slab::Place;
+use crate::domain::ids::RuleId;
+
+impl Cell {
+    /// Another set of rules is valid from here on. Counts of rules that stay are kept; what rules that are gone had
+    /// begun is dropped.
+    pub fn take_policy(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+        let known: BTreeSet<RuleId> = self.policy.rules().into_iter().map(|(_, name)| name.id.clone()).collect();
+        self.hits.keep(|rule| known.contains(rule));
+        self.look_at_windows();
+        let flapping: Vec<Place> =
+            self.alerts.iter().filter(|(_, alert)| alert.flaps.is_some()).map(|(place, _)| place).collect();
+        for place in flapping {
+            self.look_at_flaps(place);
+        }
+        self.judge_anew();
+        self.reroute();
+    }
+
+    /// Rules or topology are others: every firing alert is looked at.
+    pub fn judge_anew(&mut self) {
+        self.take_all_sides();
+        self.remute_all();
+    }
+
+    /// What is not part of a snapshot, made again from what is.
+    pub fn find_again(&mut self) {
+        self.firing = self.alerts.iter().filter(|(_, alert)| alert.is_firing()).map(|(place, _)| place).collect();
+        self.index_silences();
+        let policy = self.policy.clone();
+        self.windows.find_roots(&policy);
+        self.find_inhibitors();
+    }
+}
