@@ -27,7 +27,7 @@ use super::windows::Windows;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{AlertId, IncidentId, SilenceId, SourceId, TenantId};
-use crate::domain::incident::{ChangeView, TimelineEntry, TimelineKind};
+use crate::domain::incident::{ChangeView, IncidentView, TimelineEntry, TimelineKind};
 use crate::domain::mute::Silence;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::{CiIx, Topology};
@@ -103,12 +103,21 @@ pub struct Cell {
 pub struct Moment {
     pub groups: BTreeSet<Place>,
     pub alerts: BTreeSet<Place>,
-    pub joined: BTreeMap<IncidentId, BTreeSet<AlertId>>,
-    pub left: BTreeMap<IncidentId, BTreeSet<AlertId>>,
+    /// In which incident each alert that moved was before.
+    pub was: BTreeMap<Place, Option<IncidentId>>,
     pub opened: BTreeSet<IncidentId>,
+    /// Incidents that are no more, as they are told for the last time.
+    pub ended: Vec<IncidentView>,
     pub effects: Vec<Effect>,
     /// What was looked at on the way of the event.
     pub checks: Checks,
+}
+
+/// Who came to an incident and who left it.
+#[derive(Default)]
+struct Moves {
+    joined: Vec<AlertId>,
+    left: Vec<AlertId>,
 }
 
 impl Cell {
@@ -319,21 +328,49 @@ impl Cell {
                 effects.push(Effect::Alert { alert: Box::new(self.alert_view(place)) });
             }
         }
+        let mut moves = self.moves();
+        let mut views = std::mem::take(&mut self.moment.ended);
         for group in std::mem::take(&mut self.moment.groups) {
             if self.groups.get(group).is_some_and(|g| g.incident.is_some()) {
                 let view = self.incident_view(group);
                 self.notify(group, &view);
-                let joined = self.moment.joined.remove(&view.id).unwrap_or_default();
-                let left = self.moment.left.remove(&view.id).unwrap_or_default();
-                effects.push(Effect::Incident {
-                    incident: Box::new(view),
-                    joined: joined.into_iter().collect(),
-                    left: left.into_iter().collect(),
-                });
+                views.push(view);
             }
         }
+        for view in views {
+            let Moves { joined, left } = moves.remove(&view.id).unwrap_or_default();
+            effects.push(Effect::Incident { incident: Box::new(view), joined, left });
+        }
+        debug_assert!(moves.is_empty(), "an incident whose members changed is told");
         effects.append(&mut self.moment.effects);
         self.moment = Moment::default();
         effects
+    }
+
+    /// Notes that an alert goes from one incident to another; only where it ends up is told.
+    pub fn moves_between(&mut self, place: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
+        if old != new && self.alerts[place].inferred.is_none() {
+            self.moment.was.entry(place).or_insert(old);
+            self.moment.alerts.insert(place);
+        }
+    }
+
+    /// Who came to and left each incident in this moment.
+    fn moves(&mut self) -> BTreeMap<IncidentId, Moves> {
+        let mut moves: BTreeMap<IncidentId, Moves> = BTreeMap::new();
+        for (place, was) in std::mem::take(&mut self.moment.was) {
+            let Some(alert) = self.alerts.get(place).map(|a| a.id) else { continue };
+            let is = self.incident_of(place);
+            if was == is {
+                continue;
+            }
+            if let Some(was) = was {
+                moves.entry(was).or_default().left.push(alert);
+            }
+            if let Some(is) = is {
+                moves.entry(is).or_default().joined.push(alert);
+            }
+        }
+        moves
     }
 }

@@ -7,6 +7,7 @@ use super::alert::{Alert, Bond, Inferred};
 use super::cell::Cell;
 use super::fixed::{Milli, ln, ln_ratio};
 use super::learn::TypeStats;
+use super::silent::Suspicion;
 use super::slab::Place;
 use crate::domain::time::{Span, Timestamp};
 
@@ -149,6 +150,20 @@ impl Cell {
         true
     }
 
+    /// Finds a fresh alert its place: on its best explanation, or as the first or next sign of a silent cause.
+    pub fn correlate(&mut self, place: Place) -> Option<Terms> {
+        self.succeed_inferred(place);
+        let terms = self.evaluate(place);
+        let serious = self.alerts[place].is_serious();
+        let suspicion = if serious { self.suspect_silence(place, Inferred::First) } else { Suspicion::None };
+        match suspicion {
+            // Alerts like it would open incidents that are absorbed moments later: it waits for its first revision.
+            Suspicion::Weighed => {}
+            Suspicion::None | Suspicion::Found => self.consider(self.alerts[place].group),
+        }
+        terms
+    }
+
     /// Looks for the alert's best parent and links or frees it. A person's or a rule's bond stays.
     pub fn evaluate(&mut self, place: Place) -> Option<Terms> {
         let alert = &self.alerts[place];
@@ -178,6 +193,7 @@ impl Cell {
             None => {
                 self.evaluate(place);
                 self.suspect_silence(place, Inferred::First);
+                self.consider(self.alerts[place].group);
             }
             Some(_) if alert.children.len() < 2 => {
                 let children = self.dissolve(place);
@@ -189,6 +205,11 @@ impl Cell {
                     self.evaluate(*child);
                 }
                 for child in &children {
+                    self.vote(*child);
+                }
+                for child in &children {
+                    // The first of them may have brought the cause back for all.
+                    self.evaluate(*child);
                     self.suspect_silence(*child, Inferred::Again);
                 }
                 self.consider_all(&children);
@@ -210,25 +231,37 @@ impl Cell {
     pub fn dissolve(&mut self, place: Place) -> Vec<Place> {
         let mut children = self.alerts[place].children.clone();
         children.sort_unstable_by_key(|c| self.alerts[*c].id);
-        let own = self.alerts[place].group;
-        let before = self.groups[own].members.clone();
-        let incident = if self.groups[own].root == place { self.groups[own].incident.take() } else { None };
-        for child in &children {
+        let group = self.alerts[place].group;
+        if self.groups[group].root != place {
+            for child in &children {
+                self.cut_off(*child);
+            }
+            // With its last child it went by itself.
+            if children.is_empty() {
+                self.leave(place);
+                self.drop_inferred(place);
+            }
+            return children;
+        }
+        for child in children.iter().skip(1) {
             self.cut_off(*child);
         }
-        if let Some(incident) = incident {
-            self.inherit(incident, own, children.first().copied(), &before);
+        match children.first() {
+            Some(heir) => self.succeed(place, *heir),
+            None => self.end_empty(group),
         }
-        if self.alerts[place].parent.is_some() {
-            self.detach(place);
-        }
-        let (group, spot) = (self.alerts[place].group, self.alerts[place].spot);
-        self.abandon(group);
-        if let Some(recent) = self.recent.get_mut(&spot) {
-            recent.retain(|p| *p != place);
-        }
-        self.alerts.remove(place);
+        self.drop_inferred(place);
         children
+    }
+
+    /// The only child of a group's inferred root leads the group.
+    fn succeed(&mut self, cause: Place, heir: Place) {
+        let group = self.alerts[cause].group;
+        let alert = &mut self.alerts[heir];
+        (alert.parent, alert.bond, alert.score) = (None, Bond::Evidence, 0);
+        self.groups[group].root = heir;
+        self.groups[group].members.retain(|m| *m != cause);
+        self.moment.groups.insert(group);
     }
 
     /// A timer: the alert's surroundings are known now; what do they say about its type?

@@ -10,9 +10,10 @@ use super::deadlines::Due;
 use super::lifecycle::Incident;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
-use crate::domain::ids::IncidentId;
-use crate::domain::incident::{IncidentState, Progress, TimelineKind};
+use crate::domain::ids::{AlertId, IncidentId};
+use crate::domain::incident::{IncidentState, IncidentView, Progress, TimelineKind};
 use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
 
 /// A tree of alerts, counted as it grows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -119,8 +120,9 @@ impl Cell {
         if self.alerts[parent].bond == Bond::Fold && self.alerts[parent].parent.is_some() {
             self.detach(parent);
         }
-        if let Some(old) = self.alerts[child].parent {
-            self.alerts[old].children.retain(|c| *c != child);
+        let before = self.alerts[child].parent;
+        if let Some(before) = before {
+            self.alerts[before].children.retain(|c| *c != child);
         }
         let alert = &mut self.alerts[child];
         (alert.parent, alert.bond, alert.score) = (Some(parent), bond, score);
@@ -129,6 +131,7 @@ impl Cell {
         if from != to {
             self.move_subtree(child, from, to);
         }
+        self.give_up_spent(before, to);
         self.consider(to);
     }
 
@@ -148,29 +151,45 @@ impl Cell {
         let from = self.alerts[child].group;
         let to = self.groups.insert(Group::of(child));
         self.move_subtree(child, from, to);
+        self.give_up_spent(Some(old), to);
         Some(to)
     }
 
-    /// The incident whose inferred root is taken away goes on in the group of `heir`; without one it is closed.
-    pub fn inherit(&mut self, mut incident: Box<Incident>, from: Place, heir: Option<Place>, before: &[Place]) {
-        let id = incident.id;
-        let Some(heir) = heir.map(|h| self.alerts[h].group) else {
-            (incident.state, incident.progress) = (IncidentState::Closed, Progress::Closed);
-            incident.closed_at = Some(self.now);
-            self.by_incident.remove(&id);
-            self.tell_merged(from, *incident);
+    /// An inferred cause whose last effect went to the group `to` explains nothing any more: it goes, and its
+    /// incident goes on over there.
+    fn give_up_spent(&mut self, cause: Option<Place>, to: Place) {
+        let Some(cause) = cause else { return };
+        let Some(alert) = self.alerts.get(cause) else { return };
+        if alert.inferred.is_none() || !alert.children.is_empty() {
             return;
-        };
-        self.by_incident.insert(id, heir);
-        self.groups[heir].incident = Some(incident);
-        for place in before.iter().filter(|p| self.alerts[**p].inferred.is_none()) {
-            if self.alerts[*place].group != heir {
-                let alert = self.alerts[*place].id;
-                self.moment.left.entry(id).or_default().insert(alert);
-            }
-            self.moment.alerts.insert(*place);
         }
-        self.follow_state(heir);
+        let group = alert.group;
+        if self.groups[group].root == cause && group != to {
+            self.hand_over(group, to);
+            self.groups.remove(group);
+            self.moment.groups.remove(&group);
+            self.follow_state(to);
+        } else {
+            self.leave(cause);
+        }
+        self.drop_inferred(cause);
+    }
+
+    /// Takes an inferred cause without effects out of its parent and group.
+    pub fn leave(&mut self, cause: Place) {
+        let group = self.alerts[cause].group;
+        if let Some(parent) = self.alerts[cause].parent {
+            self.alerts[parent].children.retain(|c| *c != cause);
+        }
+        self.groups[group].members.retain(|m| *m != cause);
+    }
+
+    /// Forgets an inferred cause that nothing refers to.
+    pub fn drop_inferred(&mut self, cause: Place) {
+        let Some(alert) = self.alerts.remove(cause) else { return };
+        if let Some(recent) = self.recent.get_mut(&alert.spot) {
+            recent.retain(|p| *p != cause);
+        }
     }
 
     /// An alert and everything below it.
@@ -185,95 +204,100 @@ impl Cell {
     }
 
     fn move_subtree(&mut self, top: Place, from: Place, to: Place) {
-        let whole = self.groups[from].root == top;
-        let moving = if whole { std::mem::take(&mut self.groups[from].members) } else { self.subtree(top) };
+        if self.groups[from].root == top {
+            return self.move_whole(from, to);
+        }
+        let moving = self.subtree(top);
         let (old, into) = (self.incident_id_of(from), self.incident_id_of(to));
         for place in &moving {
-            self.count_out(from, *place);
-            self.alerts[*place].group = to;
-            self.count_in(to, *place);
-            self.tell_move(*place, old, into);
+            self.moves_between(*place, old, into);
+            self.pass_over(*place, from, to);
         }
-        self.moment.groups.insert(to);
-        if whole {
-            self.hand_over(from, to);
-            self.groups.remove(from);
-            self.moment.groups.remove(&from);
-        } else {
-            let left: BTreeSet<Place> = moving.into_iter().collect();
-            self.groups[from].members.retain(|m| !left.contains(m));
-            self.moment.groups.insert(from);
-            self.follow_state(from);
-        }
+        let left: BTreeSet<Place> = moving.into_iter().collect();
+        self.groups[from].members.retain(|m| !left.contains(m));
+        self.follow_state(from);
         self.follow_state(to);
     }
 
-    /// Notes for the end of the moment that an alert changed incidents.
-    fn tell_move(&mut self, place: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
-        if self.alerts[place].inferred.is_some() || old == new {
-            return;
+    /// A group becomes part of another one.
+    fn move_whole(&mut self, from: Place, to: Place) {
+        self.hand_over(from, to);
+        for place in std::mem::take(&mut self.groups[from].members) {
+            self.pass_over(place, from, to);
         }
-        let id = self.alerts[place].id;
-        if let Some(old) = old {
-            self.moment.left.entry(old).or_default().insert(id);
-        }
-        if let Some(new) = new {
-            self.moment.joined.entry(new).or_default().insert(id);
-            if let Some(left) = self.moment.left.get_mut(&new) {
-                left.remove(&id);
-            }
-        }
-        self.moment.alerts.insert(place);
+        self.groups.remove(from);
+        self.moment.groups.remove(&from);
+        self.follow_state(to);
     }
 
-    /// The incident of an absorbed group goes on in the group that absorbed it.
+    fn pass_over(&mut self, place: Place, from: Place, to: Place) {
+        self.count_out(from, place);
+        self.alerts[place].group = to;
+        self.count_in(to, place);
+    }
+
+    /// The incident of a group that another one absorbs goes on there; of two the older one does.
     fn hand_over(&mut self, from: Place, to: Place) {
-        let Some(mine) = self.groups[from].incident.take() else { return };
-        let Some(theirs) = self.groups[to].incident.take() else {
-            self.by_incident.insert(mine.id, to);
-            self.moment.left.remove(&mine.id);
-            let id = mine.id;
-            self.groups[to].incident = Some(mine);
-            let newcomers: Vec<Place> = self.groups[to].members.clone();
-            for place in newcomers {
-                if self.alerts[place].inferred.is_none() {
-                    let alert = self.alerts[place].id;
-                    self.moment.joined.entry(id).or_default().insert(alert);
-                    self.moment.alerts.insert(place);
-                }
-            }
+        let (mine, theirs) = (self.incident_id_of(from), self.incident_id_of(to));
+        let Some(mine) = mine else {
+            return self.moving_members(from, None, theirs);
+        };
+        let Some(theirs) = theirs else {
+            self.moving_members(to, None, Some(mine));
+            self.groups[to].incident = self.groups[from].incident.take();
+            self.by_incident.insert(mine, to);
             return;
         };
-        let theirs_stays = (theirs.opened_at, theirs.id) <= (mine.opened_at, mine.id);
-        let (mut survivor, mut merged) = if theirs_stays { (theirs, mine) } else { (mine, theirs) };
-        merged.state = IncidentState::Merged;
-        merged.merged_into = Some(survivor.id);
-        merged.closed_at = Some(self.now);
-        self.by_incident.remove(&merged.id);
-        self.by_incident.insert(survivor.id, to);
-        self.note(survivor.id, "headwater", TimelineKind::Merged, merged.id.to_string());
-        survivor.audience.absorb(merged.audience.clone(), self.now);
-        self.tell_merged(from, *merged);
-        let id = survivor.id;
-        self.groups[to].incident = Some(survivor);
-        for place in self.groups[to].members.clone() {
-            if self.alerts[place].inferred.is_none() {
-                let alert = self.alerts[place].id;
-                self.moment.joined.entry(id).or_default().insert(alert);
-                self.moment.alerts.insert(place);
-            }
+        let age = |group: Place| self.groups[group].incident.as_ref().map(|i| (i.opened_at, i.id));
+        let (stays, goes) = if age(to) <= age(from) { (theirs, mine) } else { (mine, theirs) };
+        let losing = if goes == mine { from } else { to };
+        self.moving_members(losing, Some(goes), Some(stays));
+        let lost = self.tell_end(losing, |view, now| {
+            (view.state, view.merged_into, view.closed_at) = (IncidentState::Merged, Some(stays), Some(now));
+        });
+        if losing == to {
+            self.groups[to].incident = self.groups[from].incident.take();
         }
-        self.moment.left.remove(&id);
+        if let (Some(incident), Some(lost)) = (self.groups[to].incident.as_mut(), lost) {
+            incident.audience.absorb(lost.audience, self.now);
+        }
+        self.by_incident.insert(stays, to);
+        self.note(stays, "headwater", TimelineKind::Merged, goes.to_string());
     }
 
-    /// Forgets a group that holds only an inferred cause.
-    pub fn abandon(&mut self, group: Place) {
-        self.moment.groups.remove(&group);
-        if let Some(group) = self.groups.remove(group)
-            && let Some(incident) = group.incident
-        {
-            self.by_incident.remove(&incident.id);
+    /// Tells of a group's incident for the last time and takes it away.
+    fn tell_end(&mut self, group: Place, end: impl Fn(&mut IncidentView, Timestamp)) -> Option<Box<Incident>> {
+        let id = self.incident_id_of(group)?;
+        let mut view = self.incident_view(group);
+        end(&mut view, self.now);
+        let incident = self.groups[group].incident.take()?;
+        self.by_incident.remove(&id);
+        self.notify_end(incident.audience.clone(), group, &view);
+        self.moment.ended.push(view);
+        Some(incident)
+    }
+
+    fn moving_members(&mut self, group: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
+        for place in self.groups[group].members.clone() {
+            self.moves_between(place, old, new);
         }
+    }
+
+    /// An incident that has lost its last alert is told as closed.
+    pub fn end_empty(&mut self, group: Place) {
+        self.tell_end(group, |view, now| {
+            (view.state, view.progress, view.closed_at) = (IncidentState::Closed, Progress::Closed, Some(now));
+        });
+        self.moment.groups.remove(&group);
+        self.groups.remove(group);
+    }
+
+    /// The incidents that stand, and the alerts of each.
+    pub fn incidents(&self) -> impl Iterator<Item = (IncidentId, BTreeSet<AlertId>)> + use<'_> {
+        self.by_incident.iter().map(|(id, group)| {
+            let members = self.groups[*group].members.iter().map(|m| &self.alerts[*m]);
+            (*id, members.filter(|a| a.inferred.is_none()).map(|a| a.id).collect())
+        })
     }
 
     /// The id of a group's incident.
@@ -358,7 +382,7 @@ impl Cell {
         self.by_incident.insert(id, group);
         self.moment.opened.insert(id);
         for place in members {
-            self.tell_move(place, None, Some(id));
+            self.moves_between(place, None, Some(id));
         }
         self.moment.groups.insert(group);
         self.note(id, "headwater", TimelineKind::Opened, "");

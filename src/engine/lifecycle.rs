@@ -85,6 +85,9 @@ impl Cell {
         let (now, observation) = (self.now, self.policy.settings.observation);
         let Some(group) = self.groups.get_mut(place) else { return };
         let firing = group.firing();
+        if group.alerts() == 0 {
+            return; // its last alert is on the move: the incident goes after it
+        }
         let Some(incident) = group.incident.as_mut() else { return };
         let id = incident.id;
         match (incident.state, firing) {
@@ -409,17 +412,5 @@ impl Cell {
                 self.detach(place);
             }
         }
-    }
-
-    /// Tells that an incident has been absorbed, for the last time.
-    pub fn tell_merged(&mut self, group: Place, incident: Incident) {
-        let old = self.groups[group].incident.replace(Box::new(incident));
-        debug_assert!(old.is_none(), "the incident was taken out before");
-        let view = self.incident_view(group);
-        let audience = self.groups[group].incident.take().map(|i| i.audience).unwrap_or_default();
-        self.moment.joined.remove(&view.id);
-        let left = self.moment.left.remove(&view.id).unwrap_or_default().into_iter().collect();
-        self.notify_end(audience, group, &view);
-        self.moment.effects.push(Effect::Incident { incident: Box::new(view), joined: Vec::new(), left });
     }
 }

@@ -41,7 +41,7 @@ mod upstream;
 pub mod verdict;
 mod windows;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cell::Cell;
@@ -58,7 +58,7 @@ use tuning::Tuning;
 use verdict::{Check, Hold, Stage, Verdict};
 
 use crate::domain::event::Event;
-use crate::domain::ids::{ReceiverId, TenantId};
+use crate::domain::ids::{AlertId, IncidentId, ReceiverId, TenantId};
 use crate::domain::incident::{Evidence, EvidenceTerm};
 use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
@@ -199,6 +199,11 @@ impl Engine {
         self.cells.values().map(|c| c.by_alert.len()).sum()
     }
 
+    /// The incidents that stand, and the alerts of each.
+    pub fn incidents(&self) -> BTreeMap<IncidentId, BTreeSet<AlertId>> {
+        self.cells.values().flat_map(Cell::incidents).collect()
+    }
+
     fn cell(&mut self, tenant: &TenantId) -> &mut Cell {
         if !self.cells.contains_key(tenant) {
             let mut cell = Cell::empty(tenant.clone(), self.partition, self.tuning.clone());
@@ -288,9 +293,7 @@ impl Cell {
                 if !self.alerts[place].takes_part() {
                     return self.place_verdict(place, None);
                 }
-                self.succeed_inferred(place);
-                let terms = self.evaluate(place);
-                self.consider(self.alerts[place].group);
+                let terms = self.correlate(place);
                 self.place_verdict(place, terms)
             }
         }

@@ -252,11 +252,14 @@ impl Cell {
         steps
     }
 
-    /// Business services downstream of the root cause.
+    /// Business services downstream of what has failed: of the root cause and every serious alert. What only warns
+    /// is at risk, not hit.
     fn services(&self, place: Place) -> Vec<Box<str>> {
         let group = &self.groups[place];
+        let failed = |m: &Place| *m == group.root || self.alerts[*m].inferred.is_some() || self.alerts[*m].is_serious();
+        let failed = group.members.iter().filter(|m| failed(m));
         let mut found: BTreeSet<Box<str>> = BTreeSet::new();
-        let mut seen: BTreeSet<CiIx> = group.members.iter().filter_map(|m| self.alerts[*m].spot.ci()).collect();
+        let mut seen: BTreeSet<CiIx> = failed.filter_map(|m| self.alerts[*m].spot.ci()).collect();
         let mut queue: VecDeque<CiIx> = seen.iter().copied().collect();
         while let Some(ci) = queue.pop_front() {
             if self.topology.class(ci).is_service {
@@ -271,12 +274,12 @@ impl Cell {
         found.into_iter().take(SERVICES_MAX).collect()
     }
 
-    /// Whether a redundant partner that is not hit keeps the far end of an edge up.
+    /// Whether enough of the edge's redundancy group is not hit, so that its effect end holds.
     fn is_kept_up(&self, edge: Edge, hit: &BTreeSet<CiIx>) -> bool {
-        let kind = self.topology.kind(edge.kind);
-        let partners = self.topology.causes(edge.ci).iter();
-        let mut partners = partners.filter(|e| self.topology.kind(e.kind).relation == kind.relation);
-        kind.pass_redundant < kind.pass && partners.any(|partner| !hit.contains(&partner.ci))
+        let Some(group) = self.topology.group(edge.ci, edge.group) else { return false };
+        let partners = self.topology.causes(edge.ci).iter().filter(|e| e.group == edge.group);
+        let failed = partners.filter(|e| hit.contains(&e.ci)).count() as u32;
+        !group.falls_at(failed)
     }
 }
 

@@ -1,18 +1,24 @@
 //! Silent causes: a CI without an alert of its own that explains several lone alerts below it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::{Bond, Inferred, Spot};
+use super::alert::{Alert, Bond, Inferred, Spot};
 use super::cell::Cell;
 use super::fixed::{Milli, ln_ratio};
 use super::slab::Place;
+use super::tuning::Tuning;
+use super::upstream::Up;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::CiIx;
 
 /// Lone alerts remembered per possible silent cause.
 const VOTES_MAX: usize = 64;
+/// How far from its effects a CI's own alert may begin: so many typical delays, and at least this long.
+const OWN_DELAYS: i64 = 10;
+const OWN_NEAR: Span = Span::mins(5);
 /// Direct dependents asked whether they show the fault too.
 const DEPENDENTS_MAX: usize = 128;
 
@@ -25,25 +31,63 @@ pub struct Vote {
     branch: CiIx,
 }
 
+/// What became of the question whether a silent CI explains an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suspicion {
+    None,
+    /// A CI is suspected, but too few of its dependents show the fault so far.
+    Weighed,
+    Found,
+}
+
 struct Suspect {
     ci: CiIx,
+    /// Its own alert, when it is not silent.
+    own: Option<Place>,
     began: Timestamp,
     effects: Vec<Place>,
     score: Milli,
+    /// What of the score the silence of other dependents costs.
+    silence: Milli,
+    /// Enough of the direct dependents show the fault.
+    shows: bool,
+}
+
+impl Tuning {
+    /// Whether a CI upstream may be inferred as a silent cause.
+    fn may_be_silent(&self, up: &Up) -> bool {
+        up.hops <= self.silent_hops_max && up.infers
+    }
 }
 
 impl Cell {
     /// If a silent CI upstream explains this lone alert together with others, infers it as their cause.
-    pub fn suspect_silence(&mut self, place: Place, inferred: Inferred) {
-        let Some(alert) = self.alerts.get(place) else { return };
-        if alert.parent.is_some() || alert.chronic || !alert.takes_part() {
-            return;
+    pub fn suspect_silence(&mut self, place: Place, inferred: Inferred) -> Suspicion {
+        let mut best: Option<Suspect> = None;
+        let mut suspicion = Suspicion::None;
+        let (ups, tuning) = (self.vote(place), self.tuning.clone());
+        for up in ups.iter().filter(|u| tuning.may_be_silent(u)) {
+            let Some(suspect) = self.weigh(up.ci, place, up.delay) else { continue };
+            if suspect.shows && suspect.score > best.as_ref().map_or(0, |b| b.score) {
+                best = Some(suspect);
+            } else if suspect.score > suspect.silence {
+                // The others may only be late.
+                suspicion = Suspicion::Weighed;
+            }
         }
-        let Some(ci) = alert.spot.ci() else { return };
+        let Some(suspect) = best else { return suspicion };
+        self.accuse(suspect, inferred);
+        Suspicion::Found
+    }
+
+    /// A lone alert names the CIs that could be its silent cause. Returns what is upstream of it.
+    pub fn vote(&mut self, place: Place) -> Arc<[Up]> {
+        let lone = |alert: &Alert| alert.parent.is_none() && !alert.chronic && alert.takes_part();
+        let ci = self.alerts.get(place).filter(|a| lone(a)).and_then(|a| a.spot.ci());
+        let Some(ci) = ci else { return Arc::default() };
         let (topology, tuning) = (self.topology.clone(), self.tuning.clone());
         let ups = self.upstream.of(&topology, &tuning, ci);
-        let mut best: Option<Suspect> = None;
-        for up in ups.iter().filter(|u| u.hops <= tuning.silent_hops_max && u.infers) {
+        for up in ups.iter().filter(|u| tuning.may_be_silent(u)) {
             let votes = self.votes.or_insert_with(up.ci, Vec::new);
             if !votes.iter().any(|v| v.alert == place) {
                 if votes.len() >= VOTES_MAX {
@@ -51,35 +95,34 @@ impl Cell {
                 }
                 votes.push(Vote { alert: place, path: up.path, delay: up.delay, branch: up.branch });
             }
-            let suspect = self.weigh(up.ci, place, up.delay);
-            if let Some(suspect) = suspect
-                && suspect.score > best.as_ref().map_or(0, |b| b.score)
-            {
-                best = Some(suspect);
-            }
         }
-        if let Some(suspect) = best {
-            if let Some(own) = self.own_alert(suspect.ci) {
-                for effect in suspect.effects {
-                    if !self.descends(own, effect) {
-                        self.attach(effect, own, Bond::Joint, 1000);
-                    }
-                }
-                return;
-            }
-            let cause = self.infer(suspect.ci, suspect.began, inferred);
-            for effect in suspect.effects {
-                self.attach(effect, cause, Bond::Evidence, 1000);
-            }
-            self.evaluate(cause);
-        }
+        ups
     }
 
-    /// The alert that fires on a CI: then it is not silent.
-    fn own_alert(&self, ci: CiIx) -> Option<Place> {
+    /// The effects hang on the suspect's own alert, or on the suspect as an inferred cause.
+    fn accuse(&mut self, suspect: Suspect, inferred: Inferred) {
+        if let Some(own) = suspect.own {
+            for effect in suspect.effects {
+                if !self.descends(own, effect) {
+                    self.attach(effect, own, Bond::Joint, 1000);
+                }
+            }
+            return;
+        }
+        let cause = self.infer(suspect.ci, suspect.began, inferred);
+        for effect in suspect.effects {
+            self.attach(effect, cause, Bond::Evidence, 1000);
+        }
+        self.evaluate(cause);
+    }
+
+    /// The alert that fires on a CI since about when it must have failed: then it is not silent.
+    fn own_alert(&self, ci: CiIx, began: Timestamp, delay: Span) -> Option<Place> {
+        let near = Span((OWN_DELAYS * delay.0).max(OWN_NEAR.0));
         self.recent_on(Spot::Ci(ci)).find(|p| {
             let alert = &self.alerts[*p];
-            alert.is_firing() && alert.can_cause()
+            let apart = self.onset(alert).since(began).0.abs();
+            alert.is_firing() && alert.can_cause() && apart <= near.0
         })
     }
 
@@ -91,23 +134,39 @@ impl Cell {
             alert.inferred.is_some() && !alert.children.is_empty() && self.now.since(alert.received) <= horizon
         });
         let Some(inferred) = inferred else { return };
-        let own = self.alerts[inferred].group;
-        let before = self.groups[own].members.clone();
-        if self.groups[own].root == inferred
-            && let Some(incident) = self.groups[own].incident.take()
-        {
-            self.inherit(incident, own, Some(place), &before);
+        // The alert stands where the inferred cause stood, in the tree and in the group.
+        let (parent, bond, score) = {
+            let cause = &self.alerts[inferred];
+            (cause.parent, cause.bond, cause.score)
+        };
+        self.attach(place, inferred, Bond::Joint, 0);
+        let children = std::mem::take(&mut self.alerts[inferred].children);
+        for child in children.into_iter().filter(|c| *c != place) {
+            let alert = &mut self.alerts[child];
+            (alert.parent, alert.bond, alert.score) = (Some(place), Bond::Joint, 1000);
+            self.alerts[place].children.push(child);
         }
-        for child in self.alerts[inferred].children.clone() {
-            self.attach(child, place, Bond::Joint, 1000);
+        let group = self.alerts[place].group;
+        let alert = &mut self.alerts[place];
+        (alert.parent, alert.bond, alert.score) = (parent, bond, score);
+        if let Some(parent) = parent {
+            self.alerts[parent].children.push(place);
         }
-        self.dissolve(inferred);
+        if self.groups[group].root == inferred {
+            self.groups[group].root = place;
+        }
+        self.leave(inferred);
+        self.drop_inferred(inferred);
+        self.moment.groups.insert(group);
     }
 
     /// Log-odds that `ci` failed in silence, from the alerts that voted for it around the onset of `place`.
     fn weigh(&mut self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
         let onset = self.onset(&self.alerts[place]);
         let near = Span((2 * delay.0).max(60_000));
+        let own = self.own_alert(ci, onset.minus(delay), delay);
+        // Those that accuse the CI's own alert already still count.
+        let free = |a: &Alert| a.parent.is_none() || (a.bond == Bond::Joint && a.parent == own);
         let votes: Vec<Vote> = self
             .votes
             .get(&ci)
@@ -117,7 +176,7 @@ impl Cell {
             .filter(|v| {
                 self.alerts
                     .get(v.alert)
-                    .is_some_and(|a| a.parent.is_none() && !a.chronic && self.onset(a).since(onset).0.abs() < near.0)
+                    .is_some_and(|a| free(a) && !a.chronic && self.onset(a).since(onset).0.abs() < near.0)
             })
             .collect();
         let branches: BTreeSet<CiIx> = votes.iter().map(|v| v.branch).collect();
@@ -134,8 +193,8 @@ impl Cell {
         }
         let (expected, shown, silence) = self.dependents(ci, began, &branches);
         score += silence;
-        let effects = votes.iter().map(|v| v.alert).collect();
-        (5 * shown >= 2 * expected).then_some(Suspect { ci, began, effects, score })
+        let effects = votes.iter().map(|v| v.alert).filter(|a| self.alerts[*a].parent.is_none()).collect();
+        Some(Suspect { ci, own, began, effects, score, silence, shows: 5 * shown >= 2 * expected })
     }
 
     fn fit(&self, delay: Span, typical: Span, slack: Span) -> Milli {

@@ -1,12 +1,15 @@
 //! The engine's promises: restart anywhere, one verdict each, ticks harmless, replay twice equal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use headwater::domain::ids::{AlertId, IncidentId};
+use headwater::domain::incident::IncidentState;
 use headwater::domain::time::{Span, Timestamp};
 use headwater::engine::effect::Effect;
 use headwater::engine::input::Input;
 use headwater::engine::tuning::Tuning;
+use headwater::engine::verdict::Verdict;
 use headwater::engine::{Engine, Loaded};
 
 use crate::storms::{bytes, engine, events, record, topology};
@@ -85,23 +88,63 @@ fn extra_ticks_change_nothing() {
 }
 
 #[test]
-fn incident_versions_only_grow_and_members_are_in_one_incident() {
-    let (effects, _) = play("hard", usize::MAX, |_, engine| engine);
-    let mut versions: BTreeMap<String, u32> = BTreeMap::new();
-    let mut member_of: BTreeMap<String, String> = BTreeMap::new();
-    for effect in &effects {
-        let Effect::Incident { incident, joined, left } = effect else { continue };
-        let id = incident.id.to_string();
-        let before = versions.insert(id.clone(), incident.version).unwrap_or(0);
-        assert!(incident.version > before, "{id}: version {} after {before}", incident.version);
-        for alert in left {
-            if member_of.get(&alert.to_string()) == Some(&id) {
-                member_of.remove(&alert.to_string());
+fn what_is_told_of_incidents_is_what_the_engine_holds() {
+    for storm in ["medium", "hard"] {
+        let (effects, engine) = play(storm, usize::MAX, |_, engine| engine);
+        let mut told = ToldIncidents::default();
+        effects.iter().for_each(|effect| told.hear(effect));
+        assert!(told.states.len() > 20, "{storm}: a storm has incidents");
+        let held = engine.incidents();
+        assert!(held.keys().all(|id| told.states.contains_key(id)), "{storm}: an incident that nobody was told of");
+        for id in &told.named {
+            assert!(told.states.contains_key(id), "{storm}: {id} was named by a verdict and never told");
+        }
+        for (id, (_, state)) in &told.states {
+            let over = matches!(state, IncidentState::Merged | IncidentState::Closed);
+            match held.get(id) {
+                Some(members) => assert!(*members == told.members[id], "{storm}: {id} has other members than told"),
+                None => assert!(over, "{storm}: {id} vanished while it was told as {state:?}"),
             }
         }
-        for alert in joined {
-            member_of.insert(alert.to_string(), id.clone());
+    }
+}
+
+/// What somebody knows who only hears the effects.
+#[derive(Default)]
+struct ToldIncidents {
+    states: BTreeMap<IncidentId, (u32, IncidentState)>,
+    members: BTreeMap<IncidentId, BTreeSet<AlertId>>,
+    /// Incidents named by verdicts.
+    named: BTreeSet<IncidentId>,
+}
+
+impl ToldIncidents {
+    fn hear(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Verdict {
+                verdict: Verdict::Opened { incident, .. } | Verdict::Joined { incident, .. }, ..
+            } => {
+                self.named.insert(*incident);
+            }
+            Effect::Incident { incident, joined, left } => {
+                let before = self.states.insert(incident.id, (incident.version, incident.state));
+                let id = incident.id;
+                assert!(before.is_none_or(|(version, _)| version < incident.version), "{id}: versions only grow");
+                assert!(before.is_none_or(|(_, state)| state != IncidentState::Merged), "{id}: told after its end");
+                let members = self.members.entry(id).or_default();
+                for alert in left {
+                    assert!(members.remove(alert), "{id}: {alert} left without having come");
+                }
+                for alert in joined {
+                    assert!(members.insert(*alert), "{id}: {alert} came twice");
+                }
+                assert_eq!(
+                    members.len() as u32,
+                    if incident.state == IncidentState::Merged { 0 } else { incident.alert_count },
+                    "{id}"
+                );
+            }
+            _ => {}
         }
     }
-    assert!(versions.len() > 20);
 }
