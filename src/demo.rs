@@ -22,6 +22,7 @@ use tower::ServiceExt as _;
 
 use crate::access::store::{Tokens, Wanted};
 use crate::clock::{Clock, hurried};
+use crate::connections;
 use crate::domain::access::Role;
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
@@ -101,7 +102,7 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     writeln!(out, "{}", greeting.of(lang))?;
     let app = serve::app(&pipeline, tokens, clock.clone());
     let door = app.clone();
-    let server = tokio::spawn(async move { axum::serve(listener, app.into_make_service()).await });
+    let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
     let mut board = Board::empty(lang, start);
     send(&pipeline, &Door { app: door, tokens: doors }, &made, &clock, &mut board, &mut out).await?;
     board.summary(&made, &estate, &mut out)?;

@@ -9,6 +9,7 @@ pub mod access;
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod connections;
 pub mod console;
 pub mod decode;
 pub mod delivery;

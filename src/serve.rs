@@ -16,6 +16,7 @@ use crate::api::routes::router;
 use crate::api::session::Sessions;
 use crate::api::state::{Api, Settings, WriteError, Writes};
 use crate::clock::{Clock, machine};
+use crate::connections;
 use crate::console;
 use crate::decode::formats::Formats;
 use crate::domain::ids::TenantId;
@@ -73,13 +74,13 @@ pub async fn run(options: Serve) -> Result<()> {
     }
     tracing::info!(address = %listener.local_addr()?, data = %options.data.display(), "serving");
     let app = app(&pipeline, tokens, clock);
-    let serving = axum::serve(listener, app.into_make_service()).with_graceful_shutdown(told_to_stop());
+    let serving = connections::serve(listener, app, told_to_stop());
     let stopping = async {
         told_to_stop().await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        outcome = serving.into_future() => outcome?,
+        () = serving => {}
         () = stopping => tracing::warn!("connections were still open after the drain"),
     }
     let stopped = pipeline.clone();
