@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::BodyDataStream;
 use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
 use futures::StreamExt;
@@ -16,6 +16,9 @@ use super::settings::Settings;
 
 /// Bodies below this size may be compressed as well as they can.
 const RATIO_FREE_BYTES: usize = 64 * 1024;
+
+/// How long the rest of a refused body is read for.
+const LEFTOVER_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// What a request says about its body.
 #[derive(Clone, Debug)]
@@ -89,10 +92,28 @@ impl Room {
     }
 }
 
+/// Reads the rest of a body that is refused and forgets it. A connection that is closed with something unread is
+/// reset, and its sender may never see why.
+pub async fn discard(body: &mut BodyDataStream, settings: &Settings) {
+    let reading = async {
+        let mut left = settings.batch_bytes_max + RATIO_FREE_BYTES;
+        while let Some(Ok(chunk)) = body.next().await
+            && chunk.len() <= left
+        {
+            left -= chunk.len();
+        }
+    };
+    // Whoever is slower than this has lost the answer.
+    let _ = timeout(LEFTOVER_TIME_MAX, reading).await;
+}
+
 /// Receives a body as it was sent.
-pub async fn receive(body: Body, announced: &Announced, settings: &Settings) -> Result<Vec<u8>, Refusal> {
+pub async fn receive(
+    stream: &mut BodyDataStream,
+    announced: &Announced,
+    settings: &Settings,
+) -> Result<Vec<u8>, Refusal> {
     let (started, pause_max) = (Instant::now(), Duration::from_millis(settings.body_pause_ms_max));
-    let mut stream = body.into_data_stream();
     let mut bytes = Vec::with_capacity(announced.length.unwrap_or(4096).min(settings.batch_bytes_max));
     loop {
         let chunk = match timeout(pause_max, stream.next()).await {

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::BodyDataStream;
 use axum::extract::{Path, Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Intake;
-use super::body::{Announced, receive, unpack};
+use super::body::{Announced, discard, receive, unpack};
 use super::gate::{admit, source};
 use super::receipt::Receipt;
 use super::refusal::Refusal;
@@ -145,19 +147,41 @@ async fn deliver(
 ) -> Result<Receipt, Refusal> {
     intake.counters.request();
     let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let (delivery, bytes, _room) = match arrive(intake, &parts.headers, &mut body, in_path, format).await {
+        Ok(arrived) => arrived,
+        Err(refusal) => {
+            // Whoever waits to be asked for the body has not sent it.
+            let is_coming = !parts.headers.contains_key(header::EXPECT);
+            if is_coming && !matches!(refusal, Refusal::Slow | Refusal::Torn) {
+                discard(&mut body, &intake.settings).await;
+            }
+            return Err(refusal);
+        }
+    };
+    let (delivery, decoded) = decode_apart(intake, delivery, bytes).await?;
+    keep(intake, delivery, decoded).await
+}
+
+/// Everything that can be refused before a body is looked into, and the body.
+async fn arrive(
+    intake: &Intake,
+    headers: &HeaderMap,
+    body: &mut BodyDataStream,
+    in_path: Option<&str>,
+    format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
+) -> Result<(Delivery, Vec<u8>, OwnedSemaphorePermit), Refusal> {
     let received_at = (intake.now)();
-    let credential = admit(&*intake.gate, &parts.headers, received_at)?;
+    let credential = admit(&*intake.gate, headers, received_at)?;
     let source = source(&credential, in_path)?;
-    let announced = Announced::read(&parts.headers, &intake.settings)?;
-    let format = format(&announced, &parts.headers)?;
+    let announced = Announced::read(headers, &intake.settings)?;
+    let format = format(&announced, headers)?;
     intake.rates.request(&credential.tenant, &source)?;
-    let _room = intake.room.take(&announced, &intake.settings)?;
+    let room = intake.room.take(&announced, &intake.settings)?;
     let bytes = receive(body, &announced, &intake.settings).await?;
     intake.counters.body(bytes.len());
     let tenant = credential.tenant.clone();
-    let delivery = Delivery { format, tenant, source, received_at, announced };
-    let (delivery, decoded) = decode_apart(intake, delivery, bytes).await?;
-    keep(intake, delivery, decoded).await
+    Ok((Delivery { format, tenant, source, received_at, announced }, bytes, room))
 }
 
 /// Decodes here, or elsewhere when it takes long.
