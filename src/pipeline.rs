@@ -3,7 +3,7 @@
 //! What was decided before a restart stands as the outbox has it: records that it covers are only applied again to
 //! rebuild the state, and a decision that comes out differently is reported, never ignored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use arc_swap::ArcSwap;
+use courier::Courier;
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::ids::TenantId;
+use crate::delivery::settings::Ready;
+use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::engine::effect::Effect;
@@ -40,6 +42,8 @@ use put::{Newest, Text};
 
 pub mod put;
 
+pub mod courier;
+
 /// Partitions; fixed for the life of a data folder.
 pub const PARTITIONS: u16 = 64;
 /// Records between two snapshots of a partition.
@@ -61,6 +65,8 @@ pub fn partition_of(tenant: &TenantId) -> u16 {
 pub struct Options {
     pub durability: Durability,
     pub clock: Clock,
+    /// Who can be told; none: nobody is, and every notice stays pending.
+    pub receivers: Option<BTreeMap<ReceiverId, Ready>>,
 }
 
 /// A running pipeline.
@@ -68,7 +74,10 @@ pub struct Pipeline {
     pub store: Store,
     pub outbox: SqliteOutbox,
     pub live: Arc<Live>,
+    pub courier: Arc<Courier>,
     pub clock: Clock,
+    /// Receivers that the routes named at the start.
+    pub named_receivers: BTreeSet<ReceiverId>,
     topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
     policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
     newest: Arc<Newest>,
@@ -104,7 +113,8 @@ impl Health {
 }
 
 impl Pipeline {
-    /// Opens the data folder, rebuilds state and views, and starts the engine's thread.
+    /// Opens the data folder, rebuilds state and views, and starts the engine's thread and the delivery, which needs
+    /// a runtime.
     ///
     /// # Errors
     /// When the folder is in use, damaged or unreadable; says what to do.
@@ -114,6 +124,7 @@ impl Pipeline {
         let store = Store::open(folder, opening)?;
         let outbox = SqliteOutbox::new(store.clone());
         let live = Arc::new(Live::default());
+        let courier = Arc::new(Courier::new(outbox.clone()));
         let topologies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let policies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let newest = Arc::new(Newest::default());
@@ -123,6 +134,7 @@ impl Pipeline {
             store: store.clone(),
             outbox: outbox.clone(),
             live: live.clone(),
+            courier: courier.clone(),
             clock: options.clock.clone(),
             topologies: topologies.clone(),
             policies: policies.clone(),
@@ -135,11 +147,18 @@ impl Pipeline {
             applied: 0,
         };
         owner.rebuild()?;
+        let mut named_receivers = Engine::empty(0, owner.tuning.clone()).receivers();
+        named_receivers.extend(owner.partitions.values().flat_map(|partition| partition.engine.receivers()));
+        if let Some(receivers) = options.receivers {
+            courier.start(receivers, &options.clock, store.clone())?;
+        }
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || owner.run())?;
         Ok(Arc::new(Self {
             store,
             outbox,
             live,
+            courier,
+            named_receivers,
             clock: options.clock,
             topologies,
             policies,
@@ -225,6 +244,7 @@ struct Owner {
     store: Store,
     outbox: SqliteOutbox,
     live: Arc<Live>,
+    courier: Arc<Courier>,
     clock: Clock,
     topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
     policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
@@ -341,6 +361,7 @@ impl Owner {
             Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => None,
         };
         self.applied = record.seq;
+        self.courier.committed(record, outbox_seq, &effects);
         self.live.apply(&Committed { journal_seq: record.seq, outbox_seq, stamp: record.stamp, input, effects });
     }
 

@@ -1,11 +1,12 @@
 //! The server: pipeline, API and console behind one listener, until it is told to stop.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use axum::Router;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -19,7 +20,9 @@ use crate::clock::{Clock, machine};
 use crate::connections;
 use crate::console;
 use crate::decode::formats::Formats;
-use crate::domain::ids::TenantId;
+use crate::delivery;
+use crate::delivery::settings::{Common, Ready, ReceiverSettings, prepare};
+use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::intake::sink::{Accepted, Sink, SinkError};
 use crate::intake::{self, Intake};
@@ -28,7 +31,7 @@ use crate::pipeline::{Options, Pipeline, partition_of};
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
-/// How long a stop waits for open connections.
+/// How long a stop waits for open connections, and then for receivers that are being told.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// What `serve` is told.
@@ -38,6 +41,12 @@ pub struct Serve {
     pub listen: SocketAddr,
     pub durability: Durability,
     pub topology: Option<PathBuf>,
+    /// Who can be told.
+    pub receivers: Vec<ReceiverSettings>,
+    /// How hard it is tried.
+    pub delivery: delivery::settings::Settings,
+    /// How people reach the console; empty: messages have no link.
+    pub base_url: String,
 }
 
 /// The token store of a data folder.
@@ -65,7 +74,12 @@ pub async fn run(options: Serve) -> Result<()> {
         );
     }
     let listener = TcpListener::bind(options.listen).await.with_context(|| format!("listen on {}", options.listen))?;
-    let pipeline = start(&options.data, options.durability, clock.clone()).await?;
+    let receivers = receivers(&options, listener.local_addr()?.port(), &clock)?;
+    let opening = Options { durability: options.durability, clock: clock.clone(), receivers: Some(receivers) };
+    let pipeline = start(&options.data, opening).await?;
+    for name in delivery::settings::unknown(&options.receivers, &pipeline.named_receivers) {
+        tracing::warn!(receiver = %name, "the routes name a receiver that is not configured: its notices are kept as undelivered; add it to `receivers`");
+    }
     if let Some(file) = &options.topology {
         let tenant = TenantId::from("default");
         let bytes = crate::lab::files::read(file)?;
@@ -83,19 +97,37 @@ pub async fn run(options: Serve) -> Result<()> {
         () = serving => {}
         () = stopping => tracing::warn!("connections were still open after the drain"),
     }
+    pipeline.courier.close(DRAIN).await;
     let stopped = pipeline.clone();
     tokio::task::spawn_blocking(move || stopped.stop()).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
+/// The receivers of the configuration, ready to be told.
+///
+/// # Errors
+/// Everything that is wrong with them, each with its place.
+fn receivers(options: &Serve, own_port: u16, clock: &Clock) -> Result<BTreeMap<ReceiverId, Ready>> {
+    let common = Common {
+        settings: options.delivery.clone(),
+        base_url: options.base_url.clone(),
+        own_ports: vec![own_port],
+        clock: clock.clone(),
+    };
+    prepare(&options.receivers, &common).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow!(lines.join("\n"))
+    })
+}
+
 /// Opens the pipeline of a data folder without blocking the runtime.
 ///
 /// # Errors
 /// When the folder is in use, damaged or unreadable.
-pub async fn start(data: &Path, durability: Durability, clock: Clock) -> Result<Arc<Pipeline>> {
+pub async fn start(data: &Path, options: Options) -> Result<Arc<Pipeline>> {
     let data = data.to_owned();
-    tokio::task::spawn_blocking(move || Pipeline::start(&data, Options { durability, clock })).await?
+    tokio::task::spawn_blocking(move || Pipeline::start(&data, options)).await?
 }
 
 /// Everything that is served: API and console over a pipeline.

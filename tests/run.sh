@@ -10,6 +10,7 @@ need() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 need cc gcc
 need python3 python3
 need curl curl
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 need nats-server nats-server
 need redis-server redis-server
 need chromium chromium
@@ -27,6 +28,17 @@ if ((${#missing[@]})); then
   $sudo apt-get update -qq
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
+
+# The library that receivers use to verify our webhooks, in a folder of its own.
+venv=target/test-venv
+if ! "$venv/bin/python" -c 'import standardwebhooks' 2>/dev/null; then
+  step "installing standardwebhooks into $venv"
+  mkdir -p target
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check standardwebhooks
+fi
+# With everything installed, a test that misses a tool fails instead of being skipped.
+export HEADWATER_ALL_TOOLS=1
 
 step "format and lints"
 if cargo fmt --version >/dev/null 2>&1; then cargo fmt --check; else echo "!! rustfmt is missing: not checked"; fi

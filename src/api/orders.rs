@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::incidents::sees_incident;
@@ -56,6 +57,39 @@ pub enum RootVerdict {
     Reject,
 }
 
+/// The header `Idempotency-Key`, plain or quoted: the same key twice is done once. It is the command's id.
+#[derive(Clone, Debug, Default, IntoParams)]
+#[into_params(names("Idempotency-Key"), parameter_in = Header)]
+pub struct IdempotencyKey(
+    /// Chosen by the caller, at most 128 bytes; the same key twice is done once.
+    pub Option<String>,
+);
+
+impl IdempotencyKey {
+    /// The command's id from the header or the body.
+    ///
+    /// # Errors
+    /// When both are given and differ.
+    pub fn or(self, id: &str) -> Result<String, ApiError> {
+        match self.0 {
+            Some(key) if id.is_empty() || key == id => Ok(key),
+            Some(_) => Err(ApiError::Bad("Idempotency-Key and command_id differ: give one of them".into())),
+            None => Ok(id.to_owned()),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get("idempotency-key") else { return Ok(Self(None)) };
+        let key = value.to_str().ok().map(|key| key.trim().trim_matches('"')).filter(|key| !key.is_empty());
+        let wrong = || ApiError::Bad("Idempotency-Key: write 1 to 128 printable ASCII characters".into());
+        Ok(Self(Some(key.ok_or_else(wrong)?.to_owned())))
+    }
+}
+
 /// Taken; the engine decides in journal order.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Taken {
@@ -71,24 +105,28 @@ pub struct CommandState {
     pub state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The same command had been sent before: nothing was done now, and this is how it ended then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// Orders something about an incident: acknowledge, unacknowledge, assign, comment, snooze, wake, close, reopen,
 /// merge, split, move, root or severity.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/{order}", tag = "incidents",
-    params(("id" = String, Path), ("order" = String, Path)), request_body = OrderBody,
+    params(("id" = String, Path), ("order" = String, Path), IdempotencyKey), request_body = OrderBody,
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
 pub async fn order(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path((id, word)): Path<(String, String)>,
+    key: IdempotencyKey,
     Body(body): Body<OrderBody>,
 ) -> Result<(StatusCode, Json<Taken>), ApiError> {
     let incident =
         IncidentId::parse(&id).filter(|id| sees_incident(&api, &caller, *id)).ok_or(ApiError::NotFound("incident"))?;
     let order = read_order(&word, incident, &body)?;
     check_scope(&api, &caller, &order)?;
-    submit(&api, &caller, &body.command_id, order).await
+    submit(&api, &caller, &key.or(&body.command_id)?, order).await
 }
 
 /// Appends an order and answers 202.
@@ -222,10 +260,11 @@ pub async fn command(
 ) -> Result<Json<CommandState>, ApiError> {
     let state = api.live.read();
     if seq > state.journal_seq {
-        return Ok(Json(CommandState { seq, state: "pending", reason: None }));
+        return Ok(Json(CommandState { seq, state: "pending", reason: None, again: false }));
     }
     let end = state.tenant(&caller.tenant).and_then(|tenant| tenant.commands.get(&seq));
     let end = end.filter(|end| end.actor == caller.name).ok_or(ApiError::NotFound("command"))?;
     let word = if end.refused.is_some() { "refused" } else { "done" };
-    Ok(Json(CommandState { seq, state: word, reason: end.refused.as_ref().map(ToString::to_string) }))
+    let reason = end.refused.as_ref().map(ToString::to_string);
+    Ok(Json(CommandState { seq, state: word, reason, again: end.again }))
 }

@@ -53,7 +53,15 @@ fn serve(arguments: ServeArguments) -> Result<()> {
         Keep::Power => Durability::Power,
         Keep::Process => Durability::Process,
     };
-    tokio::runtime::Runtime::new()?.block_on(serve::run(Serve { data, listen, durability, topology }))
+    tokio::runtime::Runtime::new()?.block_on(serve::run(Serve {
+        data,
+        listen,
+        durability,
+        topology,
+        receivers: Vec::new(),
+        delivery: crate::delivery::settings::Settings::default(),
+        base_url: String::new(),
+    }))
 }
 
 fn backtest(arguments: BacktestArguments) -> Result<()> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use serde::{Deserialize, Deserializer};
 
 /// A range of addresses, as in `10.2.0.0/16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,13 @@ impl Cidr {
         (bits <= most).then_some(Self { net, bits })
     }
 
+    /// This machine and the ranges of private networks.
+    pub fn private() -> impl Iterator<Item = Self> {
+        let ranges =
+            ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1", "fc00::/7"];
+        ranges.into_iter().map(|range| Self::parse(range).expect("these are ranges"))
+    }
+
     fn contains(&self, ip: IpAddr) -> bool {
         match (self.net, ip) {
             (IpAddr::V4(net), IpAddr::V4(ip)) => {
@@ -34,6 +42,14 @@ impl Cidr {
             }
             _ => false,
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom(format!("{text:?} is not a range of addresses; write 10.2.0.0/16"));
+        Self::parse(&text).ok_or_else(wrong)
     }
 }
 
@@ -58,6 +74,12 @@ pub enum EgressError {
     /// The address is not public, and no operator has allowed it.
     #[error("address {ip} is not public: add its range to delivery.allowed_networks if it is meant")]
     NotAllowed {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// The address gives out the credentials of machines: never allowed.
+    #[error("address {ip} serves the machine's own credentials: nothing is ever sent there")]
+    Metadata {
         /// The address.
         ip: IpAddr,
     },
@@ -100,6 +122,9 @@ impl Egress {
     /// When it is neither public nor allowed, or ourselves.
     pub fn check(&self, ip: IpAddr, port: u16) -> Result<(), EgressError> {
         let inner = ip.to_canonical();
+        if is_metadata(inner) {
+            return Err(EgressError::Metadata { ip });
+        }
         if is_public(inner) {
             return Ok(());
         }
@@ -110,6 +135,18 @@ impl Egress {
             return Err(EgressError::Ourselves { ip, port });
         }
         Ok(())
+    }
+}
+
+/// Whether machines of a cloud get credentials there.
+fn is_metadata(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local() || [[100, 100, 100, 200], [192, 0, 0, 192]].contains(&ip.octets()),
+        IpAddr::V6(ip) => {
+            let [a, b, .., last] = ip.segments();
+            let translated = [a, b] == [0x64, 0xff9b] && is_metadata(Ipv4Addr::from_bits(ip.to_bits() as u32).into());
+            a & 0xffc0 == 0xfe80 || ([a, b] == [0xfd00, 0x0ec2] && last == 0x0254) || translated
+        }
     }
 }
 
@@ -188,7 +225,6 @@ mod tests {
             "http://0.0.0.0/",
             "http://10.1.2.3/",
             "http://100.64.0.1/",
-            "http://169.254.169.254/latest/meta-data/",
             "http://172.16.0.1/",
             "http://172.31.255.255/",
             "http://192.0.0.1/",
@@ -200,20 +236,29 @@ mod tests {
             "http://[::]/",
             "http://[::ffff:127.0.0.1]/",
             "http://[::ffff:7f00:1]/",
-            "http://[::ffff:169.254.169.254]/",
             "http://[::127.0.0.1]/",
-            "http://[64:ff9b::a9fe:a9fe]/",
             "http://[64:ff9b:1::1]/",
             "http://[2002:7f00:1::]/",
             "http://[2001:0:7f00:1::]/",
             "http://[2001:db8::1]/",
             "http://[fc00::1]/",
-            "http://[fe80::1]/",
             "http://[fec0::1]/",
             "http://[ff02::1]/",
             "http://[5f00::1]/",
         ] {
             assert!(matches!(egress.target(url), Err(EgressError::NotAllowed { .. })), "{url}");
+        }
+        let lenient =
+            Egress { allowed: vec![Cidr::parse("0.0.0.0/0").unwrap(), Cidr::parse("::/0").unwrap()], ..egress.clone() };
+        for url in [
+            "http://169.254.169.254/latest/meta-data/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://[64:ff9b::a9fe:a9fe]/",
+            "http://[fe80::1]/",
+            "http://[fd00:ec2::254]/",
+            "http://100.100.100.200/",
+        ] {
+            assert!(matches!(lenient.target(url), Err(EgressError::Metadata { .. })), "{url}");
         }
         for url in [
             "gopher://example.com/",

@@ -6,22 +6,28 @@
 //! reported once, and becomes an input of the journal.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use settings::Ready;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::domain::ids::ReceiverId;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
 
 pub mod egress;
+pub mod message;
 pub mod pending;
 mod queue;
 mod receiver;
 pub mod schedule;
+pub mod settings;
 pub mod signature;
 pub mod webhook;
 
@@ -31,8 +37,12 @@ mod tests;
 /// The machine's clock, or a test's.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Is told how each notice ended, exactly once. Called from the receiver's task: must be quick.
-pub type Report = Arc<dyn Fn(Delivered) + Send + Sync>;
+/// Is told how each notice ended, exactly once and in order. The call takes it over and is quick; the future ends when
+/// it is on record.
+pub type Report = Arc<dyn Fn(Delivered) -> BoxFuture<'static, ()> + Send + Sync>;
+
+const UNKNOWN: &str = "no receiver of this name is configured";
+const SWITCHED_OFF: &str = "the receiver is switched off";
 
 /// A way to tell people: one file per system.
 pub trait Channel: Send + Sync {
@@ -67,39 +77,6 @@ pub enum Attempt {
     },
 }
 
-/// How hard it is tried.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// Notices that are on their way to one receiver at a time.
-    pub concurrency_max: usize,
-    /// Notices that may wait for one receiver; more are given up at once.
-    pub waiting_max: usize,
-    /// The first pause; each further one is twice as long.
-    pub retry_first: Duration,
-    /// The longest pause.
-    pub retry_max: Duration,
-    /// A notice older than this is given up after its next failure.
-    pub give_up_after: Span,
-    /// How often a notice that is refused is tried again.
-    pub refused_retries: u32,
-    /// How long nothing is sent to a receiver that has locked us out; then one notice tries.
-    pub locked_out_pause: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            concurrency_max: 8,
-            waiting_max: 20_000,
-            retry_first: Duration::from_secs(1),
-            retry_max: Duration::from_secs(300),
-            give_up_after: Span::hours(24),
-            refused_retries: 1,
-            locked_out_pause: Duration::from_secs(300),
-        }
-    }
-}
-
 /// How a receiver is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReceiverState {
@@ -113,6 +90,8 @@ pub struct ReceiverState {
     pub given_up: u64,
     /// Notices that were folded into newer ones since the start.
     pub folded: u64,
+    /// It is configured, but switched off.
+    pub switched_off: bool,
     /// Why nothing is sent at the moment.
     pub locked_out: Option<String>,
     /// The last failure.
@@ -122,24 +101,27 @@ pub struct ReceiverState {
 /// What receivers' tasks and their observers both look at.
 type States = Arc<Mutex<BTreeMap<ReceiverId, ReceiverState>>>;
 
-/// The running delivery. When it is dropped, the tasks end after the attempts that are under way.
+/// The running delivery. When it is dropped, what is under way is cut off: close it before.
 pub struct Delivery {
     receivers: BTreeMap<ReceiverId, UnboundedSender<Notice>>,
+    tasks: Mutex<JoinSet<()>>,
+    closing: watch::Sender<bool>,
     states: States,
+    unknown: AtomicU64,
     report: Report,
 }
 
 impl Delivery {
     /// Starts one task per receiver on the current runtime.
-    pub fn start(
-        channels: BTreeMap<ReceiverId, Arc<dyn Channel>>,
-        settings: Settings,
-        clock: &Clock,
-        report: Report,
-    ) -> Self {
+    pub fn start(ready: BTreeMap<ReceiverId, Ready>, clock: &Clock, report: Report) -> Self {
         let states = States::default();
+        let (closing, _) = watch::channel(false);
         let mut receivers = BTreeMap::new();
-        for (receiver, channel) in channels {
+        let mut tasks = JoinSet::new();
+        for (receiver, Ready { channel, settings }) in ready {
+            let state = ReceiverState { switched_off: channel.is_none(), ..ReceiverState::default() };
+            states.lock().expect("no holder of the states' lock panics").insert(receiver.clone(), state);
+            let Some(channel) = channel else { continue };
             let (sender, notices) = unbounded_channel();
             let task = receiver::Task {
                 receiver: receiver.clone(),
@@ -149,37 +131,53 @@ impl Delivery {
                 report: Arc::clone(&report),
                 states: Arc::clone(&states),
             };
-            states
-                .lock()
-                .expect("no holder of the states' lock panics")
-                .insert(receiver.clone(), ReceiverState::default());
-            tokio::spawn(task.run(notices));
+            tasks.spawn(task.run(notices, closing.subscribe()));
             receivers.insert(receiver, sender);
         }
-        Self { receivers, states, report }
+        Self { receivers, tasks: Mutex::new(tasks), closing, states, unknown: AtomicU64::new(0), report }
     }
 
     /// Takes over a committed notice; returns at once. Of notices about one incident, hand in older versions first.
     /// After a restart, hand in again what was not reported before: the key is the same.
     pub fn notify(&self, notice: Notice) {
-        let why = match self.receivers.get(&notice.receiver) {
-            Some(receiver) => match receiver.send(notice) {
-                Ok(()) => return,
-                Err(refused) => return self.give_up(&refused.0, "the receiver's task has ended"),
-            },
-            None => "no receiver of this name is configured",
+        if let Some(receiver) = self.receivers.get(&notice.receiver) {
+            // A task that has ended was told to close: the notice stays without a result and is sent after the start.
+            let _ = receiver.send(notice);
+            return;
+        }
+        let is_off = {
+            let mut states = self.states.lock().expect("no holder of the states' lock panics");
+            states.get_mut(&notice.receiver).map(|state| state.given_up += 1).is_some()
         };
-        self.give_up(&notice, why);
+        let why = if is_off { SWITCHED_OFF } else { UNKNOWN };
+        if !is_off && self.unknown.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(receiver = %notice.receiver, "a notice went to a receiver that is not configured: it is kept as undelivered; add it to `receivers`, or take it out of the routes");
+        }
+        // The end is taken over by the call; nothing waits for it.
+        drop((self.report)(delivered(&notice, DeliveryOutcome::GaveUp(why.to_owned()), 0)));
     }
 
-    fn give_up(&self, notice: &Notice, why: &str) {
-        tracing::error!(incident.id = %notice.incident.id, receiver = %notice.receiver, why, "notice given up");
-        (self.report)(delivered(notice, DeliveryOutcome::GaveUp(why.to_owned()), 0));
+    /// Sends nothing more, and waits until the attempts that are under way have ended and that is on record; what
+    /// takes longer than `patience` is left and sent again after the next start.
+    pub async fn close(&self, patience: Duration) {
+        // Without tasks nobody listens, and nothing is to be waited for.
+        let _ = self.closing.send(true);
+        let mut tasks = std::mem::take(&mut *self.tasks.lock().expect("no holder of the tasks' lock panics"));
+        let ended = tokio::time::timeout(patience, async { while tasks.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            tracing::warn!("receivers did not answer in time: what was under way is sent again after the next start");
+            tasks.shutdown().await;
+        }
     }
 
     /// How the receivers are doing.
     pub fn states(&self) -> BTreeMap<ReceiverId, ReceiverState> {
         self.states.lock().expect("no holder of the states' lock panics").clone()
+    }
+
+    /// Notices to receivers that are not configured, since the start.
+    pub fn unknown(&self) -> u64 {
+        self.unknown.load(Ordering::Relaxed)
     }
 }
 

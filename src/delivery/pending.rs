@@ -1,42 +1,99 @@
-//! Which committed notices have not been reported: after a restart they are handed in again, with the same keys.
+//! Which committed notices have no result yet, and which were given up: what is sent after a restart, with the same
+//! keys, and what people can have sent again.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{IncidentId, ReceiverId, TenantId};
+use crate::domain::time::Timestamp;
 use crate::engine::effect::{Effect, Notice};
-use crate::engine::input::{Delivered, Input};
+use crate::engine::input::{Delivered, DeliveryOutcome};
 
-/// Notices without a result, in the order in which they were committed.
-#[derive(Clone, Debug, Default)]
+/// Undelivered notices that are remembered; the oldest go first, and are counted.
+pub const UNDELIVERED_MAX: usize = 10_000;
+
+/// Where a notice was committed: the outbox record, and the effect's place in it. In the order of commitment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    pub outbox_seq: u64,
+    pub index: u32,
+}
+
+/// A notice that was given up: kept until it is sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undelivered {
+    pub key: Box<str>,
+    /// Where the notice itself is.
+    pub place: Place,
+    pub tenant: TenantId,
+    pub incident: IncidentId,
+    pub receiver: ReceiverId,
+    pub why: String,
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: Timestamp,
+}
+
+/// What is known of all notices up to a point of the outbox.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Pending {
-    notices: BTreeMap<u64, Notice>,
-    places: BTreeMap<Box<str>, u64>,
-    next: u64,
+    waiting: BTreeMap<Box<str>, Place>,
+    undelivered: BTreeMap<Box<str>, Undelivered>,
+    /// Undelivered notices that `UNDELIVERED_MAX` pushed out.
+    pub cut: u64,
 }
 
 impl Pending {
-    /// Takes in what was committed. Effects and inputs are shown in their own order; a result may be shown before
-    /// or after other effects, but not before its notice.
-    pub fn effect(&mut self, effect: &Effect) {
-        if let Effect::Notify { notice } = effect {
-            self.places.entry(notice.key.clone()).or_insert_with(|| {
-                self.next += 1;
-                self.notices.insert(self.next, Notice::clone(notice));
-                self.next
-            });
+    /// Takes in what one outbox record committed; gives the notices that are to be sent.
+    pub fn committed<'a>(&mut self, outbox_seq: u64, effects: &'a [Effect]) -> Vec<&'a Notice> {
+        let mut fresh = Vec::new();
+        for (index, effect) in effects.iter().enumerate() {
+            let Effect::Notify { notice } = effect else { continue };
+            let place = Place { outbox_seq, index: index as u32 };
+            if let Entry::Vacant(vacant) = self.waiting.entry(notice.key.clone()) {
+                vacant.insert(place);
+                self.undelivered.remove(&notice.key);
+                fresh.push(&**notice);
+            }
         }
+        fresh
     }
 
-    /// Takes in what the journal holds.
-    pub fn input(&mut self, input: &Input) {
-        if let Input::Delivered(Delivered { key, .. }) = input
-            && let Some(place) = self.places.remove(key)
+    /// Takes in how a notice ended; the journal has it with this stamp.
+    pub fn ended(&mut self, delivered: &Delivered, at: Timestamp) {
+        let Some(place) = self.waiting.remove(&delivered.key) else { return };
+        let DeliveryOutcome::GaveUp(why) = &delivered.outcome else { return };
+        if self.undelivered.len() >= UNDELIVERED_MAX
+            && let Some(oldest) = self.undelivered.values().min_by_key(|old| old.place).map(|old| old.key.clone())
         {
-            self.notices.remove(&place);
+            self.undelivered.remove(&oldest);
+            self.cut += 1;
         }
+        let key = delivered.key.clone();
+        let undelivered = Undelivered {
+            key: key.clone(),
+            place,
+            tenant: delivered.tenant.clone(),
+            incident: delivered.incident,
+            receiver: delivered.receiver.clone(),
+            why: why.clone(),
+            attempts: delivered.attempts,
+            at,
+        };
+        self.undelivered.insert(key, undelivered);
     }
 
-    /// What has to be handed in again, in order.
-    pub fn into_notices(self) -> impl Iterator<Item = Notice> {
-        self.notices.into_values()
+    /// What waits for a result, in the order in which it was committed.
+    pub fn places(&self) -> Vec<Place> {
+        let mut places: Vec<Place> = self.waiting.values().copied().collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// What was given up, by key.
+    pub fn undelivered(&self) -> &BTreeMap<Box<str>, Undelivered> {
+        &self.undelivered
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Attempt;
 use super::schedule::Pauses;
-use super::{Attempt, Settings};
+use super::settings::Settings;
 use crate::domain::ids::IncidentId;
 use crate::engine::effect::Notice;
 
@@ -26,6 +27,9 @@ pub struct Waiting {
 struct Line {
     notices: VecDeque<Waiting>,
     is_under_way: bool,
+    /// The last one has ended, but that is not on record yet: after a crash it would be sent again, and must not
+    /// come behind a newer version.
+    is_held: bool,
 }
 
 /// How a notice left the queue.
@@ -50,12 +54,22 @@ pub struct Queue {
     len: usize,
     /// Nothing is sent before this moment, and then one notice first.
     locked_until: Option<Instant>,
+    /// Nothing is sent before this moment: the receiver takes only so many in a while.
+    paced_until: Option<Instant>,
 }
 
 impl Queue {
     /// An empty queue.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, lines: BTreeMap::new(), due: BTreeSet::new(), under_way: 0, len: 0, locked_until: None }
+        Self {
+            settings,
+            lines: BTreeMap::new(),
+            due: BTreeSet::new(),
+            under_way: 0,
+            len: 0,
+            locked_until: None,
+            paced_until: None,
+        }
     }
 
     /// Notices in it.
@@ -81,12 +95,12 @@ impl Queue {
             return Some(Left::Folded(older));
         }
         if self.len >= self.settings.waiting_max {
-            if line.notices.is_empty() {
+            if line.notices.is_empty() && !line.is_held {
                 self.lines.remove(&id);
             }
             return Some(Left::GaveUp(waiting, "too many notices wait for this receiver".into()));
         }
-        if line.notices.is_empty() {
+        if line.notices.is_empty() && !line.is_held {
             self.due.insert((now, id));
         }
         line.notices.push_back(waiting);
@@ -97,7 +111,8 @@ impl Queue {
     /// Takes the next notice that may be sent now; it stays in the queue until `settle`.
     pub fn take_due(&mut self, now: Instant) -> Option<Notice> {
         let most = if self.locked_until.is_some() { 1 } else { self.settings.concurrency_max };
-        if self.under_way >= most || self.locked_until.is_some_and(|until| now < until) {
+        let is_early = |until: Option<Instant>| until.is_some_and(|until| now < until);
+        if self.under_way >= most || is_early(self.locked_until) || is_early(self.paced_until) {
             return None;
         }
         let &(at, id) = self.due.first().filter(|(at, _)| *at <= now)?;
@@ -107,6 +122,7 @@ impl Queue {
         line.is_under_way = true;
         first.attempts += 1;
         self.under_way += 1;
+        self.paced_until = self.settings.pace.map(|pace| now + pace);
         Some(first.notice.clone())
     }
 
@@ -116,10 +132,11 @@ impl Queue {
             return None;
         }
         let (at, _) = self.due.first()?;
-        Some(self.locked_until.map_or(*at, |until| until.max(*at)))
+        [self.locked_until, self.paced_until].into_iter().flatten().chain([*at]).max()
     }
 
-    /// Learns how the attempt for an incident ended. `is_old` says that its notice is past its time.
+    /// Learns how the attempt for an incident ended. `is_old` says that its notice is past its time. When the notice
+    /// leaves the queue, the next one of its incident waits for `release`.
     pub fn settle(&mut self, id: IncidentId, attempt: Attempt, is_old: bool, now: Instant) -> Option<Left> {
         self.under_way -= 1;
         let line = self.lines.get_mut(&id).expect("an incident under way has a line");
@@ -149,15 +166,22 @@ impl Queue {
         };
         let left = line.notices.pop_front().expect("a line has a notice");
         self.len -= 1;
+        line.is_held = true;
+        Some(match failure {
+            None => Left::Accepted(left),
+            Some(why) => Left::GaveUp(left, why),
+        })
+    }
+
+    /// How the last notice of an incident ended is on record: the next one may be sent.
+    pub fn release(&mut self, id: IncidentId, now: Instant) {
+        let line = self.lines.get_mut(&id).expect("a line that is held is kept");
+        line.is_held = false;
         if line.notices.is_empty() {
             self.lines.remove(&id);
         } else {
             self.wait(id, now);
         }
-        Some(match failure {
-            None => Left::Accepted(left),
-            Some(why) => Left::GaveUp(left, why),
-        })
     }
 
     fn wait(&mut self, id: IncidentId, until: Instant) {
@@ -221,6 +245,9 @@ mod tests {
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(1));
         let left = queue.settle(id, Attempt::Accepted, false, now);
         assert!(matches!(left, Some(Left::Accepted(opened)) if opened.attempts == 2));
+        // The newer version waits until the end of the older one is on record.
+        assert!(queue.take_due(now).is_none());
+        queue.release(id, now);
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(3));
         assert!(queue.push(notice(1, 4, NoticeKind::Recovered), now).is_none());
         // An update that failed gives way to the newer one.
@@ -229,7 +256,12 @@ mod tests {
         let now = queue.next_due().unwrap();
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(4));
         assert!(matches!(queue.settle(id, Attempt::Accepted, false, now), Some(Left::Accepted(_))));
-        assert_eq!((queue.len(), queue.next_due()), (0, None));
+        assert!(queue.push(notice(1, 5, NoticeKind::Updated), now).is_none() && queue.take_due(now).is_none());
+        queue.release(id, now);
+        assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(5));
+        queue.settle(id, Attempt::Accepted, false, now);
+        queue.release(id, now);
+        assert_eq!((queue.len(), queue.next_due(), queue.lines.len()), (0, None, 0));
     }
 
     #[test]
@@ -264,6 +296,18 @@ mod tests {
         let now = queue.next_due().unwrap();
         assert_eq!(queue.take_due(now).unwrap().incident.id, one);
         assert!(matches!(queue.settle(one, refused(), false, now), Some(Left::GaveUp(_, why)) if why == "422"));
+    }
+
+    #[test]
+    fn a_receiver_is_told_no_faster_than_it_may_be() {
+        let now = Instant::now();
+        let pace = Duration::from_millis(100);
+        let mut queue = Queue::new(Settings { pace: Some(pace), ..Settings::default() });
+        queue.push(notice(1, 1, NoticeKind::Opened), now);
+        queue.push(notice(2, 1, NoticeKind::Opened), now);
+        assert!(queue.take_due(now).is_some() && queue.take_due(now).is_none());
+        assert_eq!(queue.next_due(), Some(now + pace));
+        assert!(queue.take_due(now + pace).is_some());
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::queue::{Left, Queue};
-use super::{Attempt, Channel, Clock, ReceiverState, Report, Settings, States, delivered};
+use super::settings::Settings;
+use super::{Attempt, Channel, Clock, ReceiverState, Report, States, delivered};
 use crate::domain::ids::{IncidentId, ReceiverId};
 use crate::engine::effect::Notice;
 use crate::engine::input::DeliveryOutcome;
@@ -29,12 +31,14 @@ pub struct Task {
 }
 
 impl Task {
-    /// Works until nobody can hand in notices any more; then waits for the attempts that are under way.
-    pub async fn run(self, mut notices: UnboundedReceiver<Notice>) {
-        let mut queue = Queue::new(self.settings);
+    /// Works until `closing` changes or nobody can hand in notices any more; then waits for the attempts that are
+    /// under way, and until their ends are on record.
+    pub async fn run(self, mut notices: UnboundedReceiver<Notice>, mut closing: watch::Receiver<bool>) {
+        let mut queue = Queue::new(self.settings.clone());
         let mut attempts: JoinSet<(IncidentId, Attempt)> = JoinSet::new();
+        let mut reports: JoinSet<Option<IncidentId>> = JoinSet::new();
         let mut is_open = true;
-        while is_open || !attempts.is_empty() {
+        while is_open || !attempts.is_empty() || !reports.is_empty() {
             while is_open && let Some(notice) = queue.take_due(Instant::now()) {
                 let channel = Arc::clone(&self.channel);
                 attempts.spawn(async move {
@@ -48,17 +52,28 @@ impl Task {
                     Some(notice) => {
                         let left = queue.push(notice, Instant::now());
                         self.show(&queue);
-                        self.tell(left);
+                        self.tell(left, None, &mut reports);
                     }
                     None => is_open = false,
                 },
-                Some(ended) = attempts.join_next() => self.settle(&mut queue, ended),
+                Some(ended) = attempts.join_next() => self.settle(&mut queue, ended, &mut reports),
+                Some(reported) = reports.join_next() => {
+                    if let Some(id) = reported.expect("a report does not panic and is not aborted") {
+                        queue.release(id, Instant::now());
+                    }
+                }
+                _ = closing.changed(), if is_open => is_open = false,
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if is_open && due.is_some() => {}
             }
         }
     }
 
-    fn settle(&self, queue: &mut Queue, ended: Result<(IncidentId, Attempt), JoinError>) {
+    fn settle(
+        &self,
+        queue: &mut Queue,
+        ended: Result<(IncidentId, Attempt), JoinError>,
+        reports: &mut JoinSet<Option<IncidentId>>,
+    ) {
         let (id, attempt) = ended.expect("an attempt does not panic and is not aborted");
         let failure = match &attempt {
             Attempt::Accepted => None,
@@ -83,11 +98,11 @@ impl Task {
             }
         });
         self.show(queue);
-        self.tell(left);
+        self.tell(left, Some(id), reports);
     }
 
-    /// Reports a notice that left the queue.
-    fn tell(&self, left: Option<Left>) {
+    /// Reports a notice that left the queue; `held` is the incident whose next notice waits for that.
+    fn tell(&self, left: Option<Left>, held: Option<IncidentId>, reports: &mut JoinSet<Option<IncidentId>>) {
         let (waiting, outcome) = match left {
             None => return,
             Some(Left::Accepted(waiting)) => {
@@ -105,7 +120,12 @@ impl Task {
                 (waiting, DeliveryOutcome::Folded)
             }
         };
-        (self.report)(delivered(&waiting.notice, outcome, waiting.attempts));
+        let held = held.filter(|_| outcome != DeliveryOutcome::Folded);
+        let report = (self.report)(delivered(&waiting.notice, outcome, waiting.attempts));
+        reports.spawn(async move {
+            report.await;
+            held
+        });
     }
 
     fn show(&self, queue: &Queue) {

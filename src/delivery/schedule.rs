@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use chrono::DateTime;
 
-use super::Settings;
+use super::settings::Settings;
 use crate::domain::time::Timestamp;
 
 /// The shortest and the longest time that a receiver can make us wait.

@@ -16,15 +16,17 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::egress::{Cidr, Egress};
-use super::pending::Pending;
+use super::pending::{Pending, Place};
+use super::settings::Settings;
 use super::signature::Secrets;
 use super::webhook::Webhook;
 use super::*;
 use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView, Priority, Progress};
 use crate::domain::severity::Severity;
+use crate::domain::time::Span;
 use crate::engine::effect::{Effect, NoticeKind};
-use crate::engine::input::Input;
+use crate::wording::lang::Lang;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -145,8 +147,14 @@ fn quick() -> Settings {
 fn webhook(url: &str, egress: Egress) -> Result<Webhook, webhook::SetupError> {
     static TLS: Once = Once::new();
     TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let secrets = Secrets::parse([SECRET]).unwrap();
-    let settings = webhook::Settings { url: url.to_owned(), secrets, console_url: "https://noc.example/".to_owned() };
+    let settings = webhook::Settings {
+        url: url.to_owned(),
+        secrets: Secrets::parse([SECRET]).unwrap(),
+        timeout: Duration::from_secs(10),
+        lang: Lang::Zh,
+        time_zone: chrono_tz::Asia::Shanghai,
+        base_url: "https://noc.example/".to_owned(),
+    };
     Webhook::new(settings, &Arc::new(egress), Arc::new(|| NOW))
 }
 
@@ -156,10 +164,19 @@ fn loopback() -> Egress {
 
 fn start(url: &str, settings: Settings, now: Timestamp) -> (Delivery, UnboundedReceiver<Delivered>) {
     let channel: Arc<dyn Channel> = Arc::new(webhook(url, loopback()).unwrap());
-    let (sender, results) = unbounded_channel();
-    let report: Report = Arc::new(move |done| drop(sender.send(done)));
+    let (report, results) = reports();
     let clock: Clock = Arc::new(move || now);
-    (Delivery::start(BTreeMap::from([("hook".into(), channel)]), settings, &clock, report), results)
+    let ready = Ready { channel: Some(channel), settings };
+    (Delivery::start(BTreeMap::from([("hook".into(), ready)]), &clock, report), results)
+}
+
+fn reports() -> (Report, UnboundedReceiver<Delivered>) {
+    let (sender, results) = unbounded_channel();
+    let report: Report = Arc::new(move |done| {
+        drop(sender.send(done));
+        Box::pin(std::future::ready(()))
+    });
+    (report, results)
 }
 
 async fn result(results: &mut UnboundedReceiver<Delivered>) -> Delivered {
@@ -192,6 +209,10 @@ async fn a_notice_arrives_signed_with_its_key() {
     assert_eq!(body["type"], "incident.opened");
     assert_eq!(body["timestamp"], "2023-11-14T22:13:20.000Z");
     assert_eq!(body["data"]["incident"]["title"], "电源故障");
+    assert_eq!(body["data"]["incident"]["id"], "i0-7");
+    let text = "【P2 重要】新故障：电源故障（i0-7）\n影响：1 个配置项，1 条告警（1 条未恢复）\n\
+                开始：2023-11-15 06:13:20 +08:00\nhttps://noc.example/incidents/i0-7";
+    assert_eq!(body["data"]["text"], text);
     assert_eq!(body["data"]["url"], "https://noc.example/incidents/i0-7");
 }
 
@@ -267,12 +288,14 @@ async fn a_receiver_that_locks_us_out_is_left_alone_for_a_while() {
 async fn one_receiver_that_hangs_delays_nobody_else() {
     let (hanging, _receiver) = receiver(Duration::from_secs(3600), |_| ok()).await;
     let (address, _other) = receiver(Duration::ZERO, |_| ok()).await;
-    let channel =
-        |address| -> Arc<dyn Channel> { Arc::new(webhook(&format!("http://{address}/hook"), loopback()).unwrap()) };
-    let (sender, mut results) = unbounded_channel();
-    let channels = BTreeMap::from([("slow".into(), channel(hanging)), ("hook".into(), channel(address))]);
+    let ready = |address| {
+        let channel: Arc<dyn Channel> = Arc::new(webhook(&format!("http://{address}/hook"), loopback()).unwrap());
+        Ready { channel: Some(channel), settings: quick() }
+    };
+    let (report, mut results) = reports();
+    let ready = BTreeMap::from([("slow".into(), ready(hanging)), ("hook".into(), ready(address))]);
     let clock: Clock = Arc::new(|| NOW);
-    let delivery = Delivery::start(channels, quick(), &clock, Arc::new(move |done| drop(sender.send(done))));
+    let delivery = Delivery::start(ready, &clock, report);
     for incident in 1..=20 {
         delivery.notify(Notice { receiver: "slow".into(), ..notice(incident, 1, NoticeKind::Opened) });
         delivery.notify(notice(incident, 1, NoticeKind::Opened));
@@ -390,13 +413,23 @@ async fn what_cannot_be_reached_is_tried_later() {
 
 #[test]
 fn only_what_was_not_reported_is_pending() {
+    let notify = |incident| Effect::Notify { notice: Box::new(notice(incident, 1, NoticeKind::Opened)) };
     let mut pending = Pending::default();
-    for incident in [3, 1, 2] {
-        pending.effect(&Effect::Notify { notice: Box::new(notice(incident, 1, NoticeKind::Opened)) });
-    }
-    pending.effect(&Effect::Notify { notice: Box::new(notice(3, 1, NoticeKind::Opened)) });
-    let done = delivered(&notice(1, 1, NoticeKind::Opened), DeliveryOutcome::Accepted, 1);
-    pending.input(&Input::Delivered(done));
-    let keys: Vec<_> = pending.into_notices().map(|notice| notice.key).collect();
-    assert_eq!(keys, ["i0-3-1-hook-opened".into(), "i0-2-1-hook-opened".into()]);
+    let fresh: Vec<u64> =
+        pending.committed(7, &[notify(3), notify(1), notify(2), notify(3)]).iter().map(|n| n.incident.id.0).collect();
+    assert_eq!(fresh, [3, 1, 2]);
+    pending.ended(&delivered(&notice(1, 1, NoticeKind::Opened), DeliveryOutcome::Accepted, 1), NOW);
+    let place = |index| Place { outbox_seq: 7, index };
+    assert_eq!(pending.places(), [place(0), place(2)]);
+    let gave_up = DeliveryOutcome::GaveUp("404".into());
+    pending.ended(&delivered(&notice(2, 1, NoticeKind::Opened), gave_up, 2), NOW);
+    assert_eq!(pending.places(), [place(0)]);
+    let stored = serde_json::to_vec(&pending).unwrap();
+    let mut pending: Pending = serde_json::from_slice(&stored).unwrap();
+    let lost = &pending.undelivered()["i0-2-1-hook-opened"];
+    assert_eq!((lost.why.as_str(), lost.place, lost.attempts), ("404", place(2), 2));
+    // Sent again on a person's order: the same key, from a later record.
+    assert_eq!(pending.committed(9, &[notify(2)]).len(), 1);
+    assert!(pending.undelivered().is_empty());
+    assert_eq!(pending.places(), [place(0), Place { outbox_seq: 9, index: 0 }]);
 }

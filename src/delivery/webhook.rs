@@ -5,23 +5,21 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use futures::future::BoxFuture;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
-use serde::Serialize;
 
 use super::egress::{Egress, EgressError, Guard};
+use super::message::{Message, Style};
 use super::schedule::retry_after;
 use super::signature::Secrets;
 use super::{Attempt, Channel, Clock};
-use crate::domain::incident::IncidentView;
 use crate::engine::effect::Notice;
+use crate::wording::lang::Lang;
 
 const CONNECT_MAX: Duration = Duration::from_secs(3);
-
-/// One attempt, from the first packet to the last byte of the answer.
-const TOTAL_MAX: Duration = Duration::from_secs(10);
 
 /// What is read of an answer; the rest is not waited for.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -36,15 +34,20 @@ pub struct Settings {
     pub url: String,
     /// What signs: one secret, or two while they are exchanged.
     pub secrets: Secrets,
+    /// One attempt, from the first packet to the last byte of the answer.
+    pub timeout: Duration,
+    /// The language of the text.
+    pub lang: Lang,
+    /// The zone in which the text tells the time.
+    pub time_zone: Tz,
     /// Where the console shows incidents; `{base}/incidents/{id}` is sent along. Empty: no link.
-    pub console_url: String,
+    pub base_url: String,
 }
 
 /// A receiver that takes signed POSTs.
 pub struct Webhook {
     url: Url,
-    secrets: Secrets,
-    console_url: String,
+    settings: Settings,
     client: Client,
     clock: Clock,
 }
@@ -53,25 +56,11 @@ pub struct Webhook {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// The target is refused.
-    #[error("webhook url")]
+    #[error("url: {0}")]
     Target(#[from] EgressError),
     /// TLS is not available: usually the system has no CA certificates.
     #[error("webhook client; for https, install the system's CA certificates (package ca-certificates)")]
     Client(#[source] reqwest::Error),
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    r#type: String,
-    timestamp: String,
-    data: Payload<'a>,
-}
-
-#[derive(Serialize)]
-struct Payload<'a> {
-    incident: &'a IncidentView,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
 }
 
 impl Webhook {
@@ -86,7 +75,7 @@ impl Webhook {
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_MAX)
-            .timeout(TOTAL_MAX)
+            .timeout(settings.timeout)
             .user_agent(concat!("headwater/", env!("CARGO_PKG_VERSION")))
             .dns_resolver(Guard { egress: Arc::clone(egress), port });
         if url.scheme() == "http" {
@@ -94,18 +83,14 @@ impl Webhook {
             builder = builder.tls_certs_only([]);
         }
         let client = builder.build().map_err(SetupError::Client)?;
-        Ok(Self { url, secrets: settings.secrets, console_url: settings.console_url, client, clock })
+        Ok(Self { url, settings, client, clock })
     }
 
     fn body(&self, notice: &Notice) -> Vec<u8> {
-        let base = self.console_url.trim_end_matches('/');
-        let url = (!base.is_empty()).then(|| format!("{base}/incidents/{}", notice.incident.id));
-        let body = Body {
-            r#type: format!("incident.{}", notice.kind.as_str()),
-            timestamp: notice.at.to_string(),
-            data: Payload { incident: &notice.incident, url },
-        };
-        serde_json::to_vec(&body).expect("an incident has text keys only")
+        let Settings { lang, time_zone, base_url, .. } = &self.settings;
+        let base_url = base_url.trim_end_matches('/');
+        let style = Style { lang: *lang, time_zone: *time_zone, base_url };
+        serde_json::to_vec(&Message::of(notice, &style)).expect("a message has text keys only")
     }
 
     async fn post(&self, notice: &Notice) -> Attempt {
@@ -115,7 +100,7 @@ impl Webhook {
             .client
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/json")
-            .header("webhook-signature", self.secrets.sign(&id, at_secs, &body))
+            .header("webhook-signature", self.settings.secrets.sign(&id, at_secs, &body))
             .header("webhook-timestamp", at_secs)
             .header("idempotency-key", &id)
             .header("webhook-id", id);

@@ -16,6 +16,7 @@ use super::identity::CiLookups;
 use super::inhibit::Inhibitors;
 use super::learn::Learned;
 use super::lookup::Lookup;
+use super::obeyed::Obeyed;
 use super::policy::Policy;
 use super::policy::rule::RuleHits;
 use super::silences::Silenced;
@@ -92,6 +93,8 @@ pub struct Cell {
     /// Event ids that a rule remembers for another time than the usual, by that time.
     #[serde(default)]
     pub seen_for: BTreeMap<Span, Seen>,
+    #[serde(default)]
+    pub obeyed: Obeyed,
     pub by_incident: BTreeMap<IncidentId, Place>,
     pub by_alert: BTreeMap<AlertId, Place>,
     next_alert: u64,
@@ -155,6 +158,7 @@ impl Cell {
             inhibitors: Inhibitors::default(),
             lookups: CiLookups::default(),
             seen_for: BTreeMap::new(),
+            obeyed: Obeyed::default(),
             by_incident: BTreeMap::new(),
             by_alert: BTreeMap::new(),
             next_alert: 0,

@@ -35,8 +35,13 @@ pub enum Effect {
     Notify { notice: Box<Notice> },
     /// A silence was made, changed or expired.
     Silence { tenant: TenantId, silence: Silence },
-    /// What became of a command.
-    CommandDone { tenant: TenantId, refused: Option<Box<str>> },
+    /// What became of a command; `again` when its actor had sent it before and nothing was done now.
+    CommandDone {
+        tenant: TenantId,
+        refused: Option<Box<str>>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        again: bool,
+    },
 }
 
 /// One message to one receiver about one version of an incident.

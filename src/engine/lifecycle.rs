@@ -8,6 +8,7 @@ use super::cell::Cell;
 use super::deadlines::Due;
 use super::effect::Effect;
 use super::input::{Command, Order};
+use super::obeyed::Known;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
@@ -202,10 +203,19 @@ impl Cell {
         }
     }
 
-    /// Carries out an order, or says why not.
+    /// Carries out an order, or says why not. One that its actor has sent before under the same id is not carried
+    /// out again: it ends as it did then.
     pub fn obey(&mut self, command: &Command) {
-        let refused = self.carry_out(&command.order, &command.actor).err().map(Into::into);
-        self.moment.effects.push(Effect::CommandDone { tenant: self.tenant.clone(), refused });
+        let (refused, again) = match self.obeyed.look(command) {
+            Known::Fresh => {
+                let refused: Option<Box<str>> = self.carry_out(&command.order, &command.actor).err().map(Into::into);
+                self.obeyed.remember(command, refused.clone());
+                (refused, false)
+            }
+            Known::Again(refused) => (refused, true),
+            Known::OtherBody => (Some("this id was used for another order: choose a new one".into()), false),
+        };
+        self.moment.effects.push(Effect::CommandDone { tenant: self.tenant.clone(), refused, again });
     }
 
     fn open_group(&self, incident: IncidentId) -> Result<Place, &'static str> {

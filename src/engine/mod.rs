@@ -27,6 +27,7 @@ mod lifecycle;
 mod lookup;
 mod mute;
 mod notify;
+pub mod obeyed;
 pub mod policy;
 mod root_cause;
 pub mod route;
@@ -192,6 +193,13 @@ impl Engine {
     /// The tenants of which something is known.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.cells.keys()
+    }
+
+    /// The receivers that the routes of its tenants name, and those of tenants without rules of their own.
+    pub fn receivers(&self) -> BTreeSet<ReceiverId> {
+        let built_in = Policy::default_rules();
+        let all = self.policies.values().map(|ruled| &ruled.policy).chain([&built_in]);
+        all.flat_map(|policy| policy.receivers().into_iter().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// Alerts in memory.

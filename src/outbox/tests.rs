@@ -23,7 +23,7 @@ fn open(dir: &TempDir) -> (Store, SqliteOutbox) {
 }
 
 fn effect(n: u64) -> Effect {
-    Effect::CommandDone { tenant: TenantId::from("t"), refused: Some(n.to_string().into()) }
+    Effect::CommandDone { tenant: TenantId::from("t"), refused: Some(n.to_string().into()), again: false }
 }
 
 fn decided(journal_seq: u64) -> Vec<Decided> {

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Committed;
 use super::feed::Feed;
-use super::tenant::{Telling, TenantView, verdicts};
+use super::tenant::{CommandEnd, Telling, TenantView, verdicts};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;
@@ -126,7 +126,7 @@ fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effec
         Effect::Silence { tenant, silence } => {
             state.tenant_mut(tenant).apply_silence(silence, step.stamp, &Telling { feed, tenant, seq });
         }
-        Effect::CommandDone { tenant, refused } => {
+        Effect::CommandDone { tenant, refused, again } => {
             let command = match &step.input {
                 Some(Input::Command(command)) => Some(command),
                 Some(
@@ -134,8 +134,9 @@ fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effec
                 )
                 | None => None,
             };
-            let telling = Telling { feed, tenant, seq };
-            state.tenant_mut(tenant).apply_command(step.journal_seq, command, refused.as_deref(), &telling);
+            let actor = command.map(|command| command.actor.clone()).unwrap_or_default();
+            let end = CommandEnd { actor, refused: refused.clone(), again: *again };
+            state.tenant_mut(tenant).apply_command(step.journal_seq, end, &Telling { feed, tenant, seq });
         }
     }
 }

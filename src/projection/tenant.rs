@@ -14,7 +14,7 @@ use crate::domain::ids::{AlertId, IncidentId, OrgId, SilenceId, SourceId, Tenant
 use crate::domain::incident::{IncidentView, TimelineEntry};
 use crate::domain::mute::Silence;
 use crate::domain::time::Timestamp;
-use crate::engine::input::{Batch, Command};
+use crate::engine::input::Batch;
 use crate::engine::verdict::{Repeat, Verdict};
 
 /// Commands whose end is remembered.
@@ -25,6 +25,8 @@ const COMMANDS_MAX: usize = 2_000;
 pub struct CommandEnd {
     pub actor: Box<str>,
     pub refused: Option<Box<str>>,
+    /// Its actor had sent it before: this is how it ended then.
+    pub again: bool,
 }
 
 /// Everything shown of one tenant.
@@ -145,16 +147,9 @@ impl TenantView {
     }
 
     /// Remembers what became of a command and tells its actor.
-    pub fn apply_command(
-        &mut self,
-        journal_seq: u64,
-        command: Option<&Command>,
-        refused: Option<&str>,
-        telling: &Telling<'_>,
-    ) {
-        let actor: Box<str> = command.map(|c| c.actor.clone()).unwrap_or_default();
-        let refused: Option<Box<str>> = refused.map(Into::into);
-        self.commands.insert(journal_seq, CommandEnd { actor: actor.clone(), refused: refused.clone() });
+    pub fn apply_command(&mut self, journal_seq: u64, end: CommandEnd, telling: &Telling<'_>) {
+        let (actor, refused) = (end.actor.clone(), end.refused.clone());
+        self.commands.insert(journal_seq, end);
         while self.commands.len() > COMMANDS_MAX {
             self.commands.pop_first();
         }

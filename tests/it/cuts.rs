@@ -117,7 +117,7 @@ impl Running {
     fn start(folder: &Path, clock: Arc<AtomicI64>) -> Self {
         let now = clock.clone();
         let clock_of = Arc::new(move || headwater::domain::time::Timestamp(now.load(Ordering::SeqCst)));
-        let options = Options { durability: Durability::Process, clock: clock_of };
+        let options = Options { durability: Durability::Process, clock: clock_of, receivers: None };
         Self { clock, pipeline: Pipeline::start(folder, options).unwrap() }
     }
 

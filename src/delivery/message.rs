@@ -1,0 +1,357 @@
+//! What a receiver reads: the incident's header, its root cause with the evidence, and a text for a phone.
+
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
+use chrono_tz::Tz;
+use serde::Serialize;
+
+use crate::domain::ci::CiRef;
+use crate::domain::incident::{Candidate, IncidentState, IncidentView, Priority, Progress};
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+use crate::engine::calendar::local;
+use crate::engine::effect::{Change, DigestLine, Notice, NoticeDigest, NoticeKind};
+use crate::wording::lang::{Lang, Text};
+use crate::wording::sentences::{evidence, headline};
+use crate::wording::words::{PriorityWord, SeverityWord};
+
+/// Sentences of evidence in the text; the message has all of them.
+const TEXT_EVIDENCE_MAX: usize = 2;
+/// Services that the text names.
+const TEXT_SERVICES_MAX: usize = 3;
+/// Incidents of a digest that the text names.
+const TEXT_DIGEST_MAX: usize = 10;
+
+/// How a message is written for one receiver.
+#[derive(Clone, Copy, Debug)]
+pub struct Style<'a> {
+    pub lang: Lang,
+    pub time_zone: Tz,
+    /// Where the console shows incidents, without a slash at its end; empty: no link.
+    pub base_url: &'a str,
+}
+
+/// The message as it is sent.
+#[derive(Serialize)]
+pub struct Message<'a> {
+    r#type: String,
+    timestamp: String,
+    data: Payload<'a>,
+}
+
+#[derive(Serialize)]
+struct Payload<'a> {
+    /// For people, in the receiver's language.
+    text: String,
+    headline: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    incident: Header<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_cause: Option<Root<'a>>,
+    /// Why an update is told.
+    #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+    changes: &'a [Change],
+    /// The route that named the receiver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+    /// What came too fast and is told here at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest<'a>>,
+}
+
+#[derive(Serialize)]
+struct Digest<'a> {
+    messages: u32,
+    lines: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    incident: String,
+    version: u32,
+    r#type: String,
+    severity: &'static str,
+    priority: Priority,
+    title: &'a str,
+}
+
+impl<'a> Line<'a> {
+    fn of(line: &'a DigestLine) -> Self {
+        Self {
+            incident: line.incident.to_string(),
+            version: line.version,
+            r#type: format!("incident.{}", line.kind.as_str()),
+            severity: line.severity.as_str(),
+            priority: line.priority,
+            title: &line.title,
+        }
+    }
+}
+
+/// The incident's header. Ids are texts and times are RFC 3339, as in the API.
+#[derive(Serialize)]
+struct Header<'a> {
+    id: String,
+    tenant: &'a str,
+    version: u32,
+    title: &'a str,
+    state: IncidentState,
+    progress: Progress,
+    severity: &'static str,
+    severity_label: Text,
+    priority: Priority,
+    alert_count: u32,
+    firing_count: u32,
+    event_count: u64,
+    ci_count: u32,
+    area: Option<&'static str>,
+    services: &'a [Box<str>],
+    orgs: Vec<&'a str>,
+    first_alert_at: String,
+    opened_at: String,
+    updated_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assignee: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Root<'a> {
+    ci: &'a CiRef,
+    /// The CI has no alert of its own.
+    inferred: bool,
+    /// A person has confirmed it.
+    confirmed: bool,
+    /// How likely it is, in percent.
+    percent: i32,
+    evidence: Vec<Text>,
+}
+
+impl<'a> Message<'a> {
+    /// Writes the message for a notice.
+    pub fn of(notice: &'a Notice, style: &Style<'_>) -> Self {
+        let incident = &notice.incident;
+        let url = (!style.base_url.is_empty()).then(|| format!("{}/incidents/{}", style.base_url, incident.id));
+        let root_cause = incident.candidates.first().map(|candidate| Root {
+            ci: &candidate.ci,
+            inferred: candidate.inferred,
+            confirmed: incident.root_confirmed,
+            percent: percent(candidate),
+            evidence: evidence_of(candidate),
+        });
+        let text = phone_text(notice, root_cause.as_ref(), url.as_deref(), style);
+        Self {
+            r#type: format!("incident.{}", notice.kind.as_str()),
+            timestamp: notice.at.to_string(),
+            data: Payload {
+                text,
+                headline: headline(incident),
+                url,
+                incident: Header::of(incident),
+                root_cause,
+                changes: &notice.changes,
+                rule: notice.rule.as_ref().map(|rule| rule.as_str()),
+                digest: notice.digest.as_ref().map(|digest| Digest {
+                    messages: digest.messages,
+                    lines: digest.lines.iter().map(Line::of).collect(),
+                }),
+            },
+        }
+    }
+}
+
+impl<'a> Header<'a> {
+    fn of(incident: &'a IncidentView) -> Self {
+        let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        Self {
+            id: incident.id.to_string(),
+            tenant: incident.tenant.as_str(),
+            version: incident.version,
+            title: &incident.title,
+            state: incident.state,
+            progress: incident.progress,
+            severity: incident.severity.as_str(),
+            severity_label: severity_label(incident.severity),
+            priority: incident.priority,
+            alert_count: incident.alert_count,
+            firing_count: incident.firing_count,
+            event_count: incident.event_count,
+            ci_count: incident.ci_count,
+            area: incident.area.map(crate::domain::ci::Area::as_str),
+            services: &incident.services,
+            orgs: incident.orgs.iter().map(|org| org.as_str()).collect(),
+            first_alert_at: incident.first_alert_at.to_string(),
+            opened_at: incident.opened_at.to_string(),
+            updated_at: incident.updated_at.to_string(),
+            acknowledged_at: at(incident.acknowledged_at),
+            acknowledged_by: incident.acknowledged_by.as_deref(),
+            assignee: incident.assignee.as_deref(),
+            recovered_at: at(incident.recovered_at),
+            closed_at: at(incident.closed_at),
+            merged_into: incident.merged_into.map(|id| id.to_string()),
+        }
+    }
+}
+
+/// The evidence for a candidate, the strongest first.
+fn evidence_of(candidate: &Candidate) -> Vec<Text> {
+    let mut strongest: Vec<_> = candidate.evidence.iter().collect();
+    strongest.sort_by_key(|evidence| Reverse(evidence.points));
+    strongest.into_iter().map(|one| evidence(one, &candidate.ci.name)).collect()
+}
+
+fn severity_label(severity: Severity) -> Text {
+    let word = SeverityWord::from(severity);
+    Text::new(word.label(Lang::Zh), word.label(Lang::En))
+}
+
+fn percent(candidate: &Candidate) -> i32 {
+    candidate.score / 10
+}
+
+/// What a tired person understands on a phone: what and how bad, why, who is hit, since when, where to look.
+fn phone_text(notice: &Notice, root: Option<&Root<'_>>, url: Option<&str>, style: &Style<'_>) -> String {
+    let (incident, lang) = (&notice.incident, style.lang);
+    let severity = severity_label(incident.severity);
+    let priority = priority_word(incident.priority);
+    let mut lines = vec![match lang {
+        Lang::Zh => {
+            format!("【{priority} {}】{}：{}（{}）", severity.zh, news(notice.kind).zh, incident.title, incident.id)
+        }
+        Lang::En => {
+            format!("[{priority} {}] {}: {} ({})", severity.en, news(notice.kind).en, incident.title, incident.id)
+        }
+    }];
+    lines.extend(changes_line(&notice.changes, lang));
+    if let Some(root) = root {
+        lines.push(root_line(root, lang));
+        for evidence in root.evidence.iter().take(TEXT_EVIDENCE_MAX) {
+            lines.push(match lang {
+                Lang::Zh => format!("· {}", evidence.zh),
+                Lang::En => format!("- {}", evidence.en),
+            });
+        }
+    }
+    lines.push(reach_line(incident, lang));
+    let since = local(style.time_zone, incident.opened_at).format("%Y-%m-%d %H:%M:%S %:z");
+    lines.push(match (lang, incident.merged_into) {
+        (Lang::Zh, None) => format!("开始：{since}"),
+        (Lang::En, None) => format!("Since {since}"),
+        (Lang::Zh, Some(into)) => format!("开始：{since}；后续见 {into}"),
+        (Lang::En, Some(into)) => format!("Since {since}; goes on in {into}"),
+    });
+    lines.extend(url.map(str::to_owned));
+    if let Some(digest) = &notice.digest {
+        lines.extend(digest_lines(digest, lang));
+    }
+    lines.join("\n")
+}
+
+/// Why an update is told.
+fn changes_line(changes: &[Change], lang: Lang) -> Option<String> {
+    let words: Vec<&str> = changes
+        .iter()
+        .map(|change| match (change, lang) {
+            (Change::Severity, Lang::Zh) => "级别升高",
+            (Change::Severity, Lang::En) => "more severe",
+            (Change::Priority, Lang::Zh) => "优先级提高",
+            (Change::Priority, Lang::En) => "higher priority",
+            (Change::Storm, Lang::Zh) => "告警风暴",
+            (Change::Storm, Lang::En) => "alert storm",
+            (Change::Root, Lang::Zh) => "根因变更",
+            (Change::Root, Lang::En) => "another root cause",
+            (Change::Merged, Lang::Zh) => "并入其他故障",
+            (Change::Merged, Lang::En) => "another incident became part of it",
+        })
+        .collect();
+    match lang {
+        _ if words.is_empty() => None,
+        Lang::Zh => Some(format!("变化：{}", words.join("、"))),
+        Lang::En => Some(format!("Changed: {}", words.join(", "))),
+    }
+}
+
+/// What came too fast, one line per incident.
+fn digest_lines(digest: &NoticeDigest, lang: Lang) -> Vec<String> {
+    let mut lines = vec![match lang {
+        Lang::Zh => format!("消息过多，合并为一条（{} 条）：", digest.messages),
+        Lang::En => format!("Too many messages at once; these {} in one:", digest.messages),
+    }];
+    for line in digest.lines.iter().take(TEXT_DIGEST_MAX) {
+        let said = news(line.kind);
+        let (priority, title, id) = (priority_word(line.priority), &line.title, line.incident);
+        lines.push(match lang {
+            Lang::Zh => format!("· {priority} {}：{title}（{id}）", said.zh),
+            Lang::En => format!("- {priority} {}: {title} ({id})", said.en),
+        });
+    }
+    let more = digest.lines.len().saturating_sub(TEXT_DIGEST_MAX);
+    if more > 0 {
+        lines.push(match lang {
+            Lang::Zh => format!("……另有 {more} 起故障"),
+            Lang::En => format!("... and {more} more incidents"),
+        });
+    }
+    lines
+}
+
+fn priority_word(priority: Priority) -> &'static str {
+    PriorityWord::from(priority).word()
+}
+
+fn news(kind: NoticeKind) -> Text {
+    let (zh, en) = match kind {
+        NoticeKind::Opened => ("新故障", "New incident"),
+        NoticeKind::Updated => ("故障更新", "Update"),
+        NoticeKind::Reminder => ("仍未认领", "Still unacknowledged"),
+        NoticeKind::Recovered => ("故障恢复", "Recovered"),
+        NoticeKind::Reopened => ("故障重现", "Back again"),
+        NoticeKind::Digest => ("多起故障，其中最重", "Several at once, the worst"),
+        NoticeKind::Closed => ("故障关闭", "Closed"),
+        NoticeKind::Merged => ("故障合并", "Merged"),
+    };
+    Text::new(zh, en)
+}
+
+fn root_line(root: &Root<'_>, lang: Lang) -> String {
+    let (name, percent) = (&root.ci.name, root.percent);
+    match (lang, root.confirmed, root.inferred) {
+        (Lang::Zh, true, _) => format!("根因（已确认）：{name}"),
+        (Lang::Zh, false, true) => format!("根因（推断，自身无告警，{percent}%）：{name}"),
+        (Lang::Zh, false, false) => format!("疑似根因（{percent}%）：{name}"),
+        (Lang::En, true, _) => format!("Root cause (confirmed): {name}"),
+        (Lang::En, false, true) => format!("Root cause (inferred, no alert of its own, {percent}%): {name}"),
+        (Lang::En, false, false) => format!("Probable root cause ({percent}%): {name}"),
+    }
+}
+
+fn reach_line(incident: &IncidentView, lang: Lang) -> String {
+    let (cis, alerts, firing) = (incident.ci_count, incident.alert_count, incident.firing_count);
+    let mut line = match lang {
+        Lang::Zh => format!("影响：{cis} 个配置项，{alerts} 条告警（{firing} 条未恢复）"),
+        Lang::En => format!("Hit: CIs {cis}, alerts {alerts} (still firing: {firing})"),
+    };
+    let named: Vec<&str> = incident.services.iter().take(TEXT_SERVICES_MAX).map(AsRef::as_ref).collect();
+    if !named.is_empty() {
+        let more = incident.services.len() - named.len();
+        // Writing to a string cannot fail.
+        let _ = match (lang, more) {
+            (Lang::Zh, 0) => write!(line, "；业务：{}", named.join("、")),
+            (Lang::Zh, _) => write!(line, "；业务：{} 等 {} 项", named.join("、"), incident.services.len()),
+            (Lang::En, 0) => write!(line, "; services: {}", named.join(", ")),
+            (Lang::En, more) => write!(line, "; services: {} and {more} more", named.join(", ")),
+        };
+    }
+    line
+}

@@ -1,0 +1,298 @@
+//! From a committed notice to a real receiver and back into the journal, across restarts.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::StatusCode;
+use headwater::clock::machine;
+use headwater::delivery::settings::{Common, ReceiverSettings, Settings, prepare, unknown};
+use headwater::domain::ids::{IncidentId, TenantId};
+use headwater::domain::incident::{IncidentState, IncidentView, Priority, Progress};
+use headwater::domain::severity::Severity;
+use headwater::engine::effect::{Effect, Notice, NoticeKind};
+use headwater::engine::input::{Delivered, DeliveryOutcome, Input};
+use headwater::journal::sqlite::{OpenOptions, Store};
+use headwater::journal::{Durability, Journal};
+use headwater::outbox::sqlite::SqliteOutbox;
+use headwater::outbox::{Decided, Outbox};
+use headwater::pipeline::{Options, Pipeline, partition_of};
+use headwater::serve;
+use serde_json::json;
+
+use crate::receiver::{Receiver, SECRET, Seen, wait_until};
+use crate::storms::project;
+
+fn tenant() -> TenantId {
+    TenantId::from("city")
+}
+
+fn notice(incident: u64, version: u32, kind: NoticeKind, receiver: &str) -> Notice {
+    let now = (machine())();
+    let incident = IncidentView {
+        id: IncidentId((u64::from(partition_of(&tenant())) << 48) | incident),
+        tenant: tenant(),
+        version,
+        title: "核心交换机掉电".into(),
+        state: IncidentState::Abnormal,
+        progress: Progress::Triggered,
+        severity: Severity::Critical,
+        priority: Priority::P1,
+        candidates: Vec::new(),
+        path: Vec::new(),
+        changes: Vec::new(),
+        alert_count: 12,
+        firing_count: 12,
+        event_count: 30,
+        ci_count: 9,
+        area: None,
+        services: vec!["社保查询".into()],
+        orgs: Vec::new(),
+        first_alert_at: now,
+        opened_at: now,
+        updated_at: now,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        assignee: None,
+        snoozed_until: None,
+        recovered_at: None,
+        closed_at: None,
+        merged_into: None,
+        root_confirmed: false,
+        topology_version: 1,
+        ruleset_version: 1,
+    };
+    let key = format!("{}-{version}-{receiver}-{}", incident.id, kind.as_str()).into();
+    let (rule, changes, digest) = (None, Vec::new(), None);
+    Notice { key, receiver: receiver.into(), kind, at: now, incident, rule, changes, digest }
+}
+
+/// Commits notices as an engine would have, each in a record of its own.
+fn commit(folder: &Path, notices: &[Notice]) {
+    let options = OpenOptions { durability: Durability::Process, ballast_bytes: 0, ..OpenOptions::new(machine()) };
+    let store = Store::open(folder, options).unwrap();
+    let outbox = SqliteOutbox::new(store.clone());
+    let partition = partition_of(&tenant());
+    for notice in notices {
+        let journal_seq = store.append_blocking(partition, Input::Tick).unwrap().seq;
+        let before = outbox.head(partition).unwrap().seq;
+        let effects = vec![Effect::Notify { notice: Box::new(notice.clone()) }];
+        outbox.commit_blocking(partition, before, vec![Decided { journal_seq, effects }]).unwrap();
+    }
+}
+
+async fn start(folder: &Path, receivers: &[ReceiverSettings]) -> Arc<Pipeline> {
+    let settings =
+        Settings { retry_first: Duration::from_millis(5), retry_max: Duration::from_millis(50), ..Settings::default() };
+    let common = Common { settings, base_url: "https://noc.example".into(), own_ports: Vec::new(), clock: machine() };
+    let since = Instant::now();
+    loop {
+        let receivers = prepare(receivers, &common).unwrap();
+        let options = Options { durability: Durability::Process, clock: machine(), receivers: Some(receivers) };
+        match serve::start(folder, options).await {
+            Ok(pipeline) => return pipeline,
+            // The last clone of the store before is dropped by a task that is just ending.
+            Err(error) if error.to_string().contains("held") && since.elapsed() < Duration::from_secs(10) => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+}
+
+async fn stop(pipeline: Arc<Pipeline>) {
+    pipeline.courier.close(Duration::from_secs(20)).await;
+    tokio::task::spawn_blocking(move || pipeline.stop()).await.unwrap();
+}
+
+/// The results that the journal has, by key.
+fn results(pipeline: &Pipeline) -> BTreeMap<String, Vec<DeliveryOutcome>> {
+    let mut results: BTreeMap<String, Vec<DeliveryOutcome>> = BTreeMap::new();
+    let mut after = 0;
+    loop {
+        let records = Journal::read_after(&pipeline.store, after, 1 << 20).unwrap();
+        let Some(last) = records.last() else { return results };
+        after = last.seq;
+        for record in records {
+            if let Input::Delivered(Delivered { key, outcome, .. }) = record.input {
+                results.entry(key.into()).or_default().push(outcome);
+            }
+        }
+    }
+}
+
+fn is_settled(pipeline: &Pipeline) -> bool {
+    pipeline.courier.lock().places().is_empty()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_committed_notice_is_sent_once_and_its_end_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(|n| {
+        (Duration::ZERO, if n == 0 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT })
+    })
+    .await;
+    let sent = notice(1, 1, NoticeKind::Opened, "noc");
+    commit(folder.path(), std::slice::from_ref(&sent));
+    let pipeline = start(folder.path(), &[receiver.settings("noc")]).await;
+    wait_until("the end is on record", || is_settled(&pipeline)).await;
+    let seen = receiver.seen();
+    assert_eq!(seen.iter().map(|seen| seen.key.as_str()).collect::<Vec<_>>(), [&*sent.key, &*sent.key]);
+    let text = seen[0].body["data"]["text"].as_str().unwrap();
+    assert!(text.starts_with("【P1 紧急】新故障：核心交换机掉电（"), "{text}");
+    assert!(text.contains("影响：9 个配置项，12 条告警（12 条未恢复）；业务：社保查询"), "{text}");
+    assert_eq!(seen[0].body["data"]["url"], format!("https://noc.example/incidents/{}", sent.incident.id));
+    stop(pipeline).await;
+    // After a restart nothing is sent again: what has a result is done.
+    let pipeline = start(folder.path(), &[receiver.settings("noc")]).await;
+    assert!(is_settled(&pipeline));
+    assert_eq!(results(&pipeline)[&*sent.key], [DeliveryOutcome::Accepted]);
+    stop(pipeline).await;
+    assert_eq!(receiver.seen().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_no_result_is_sent_again_with_the_same_key_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    // The first one hangs: the program stops before there is an answer.
+    let receiver = Receiver::start(|n| (Duration::from_secs(if n == 0 { 3600 } else { 0 }), StatusCode::OK)).await;
+    let notices = [
+        notice(1, 1, NoticeKind::Opened, "noc"),
+        notice(1, 2, NoticeKind::Updated, "noc"),
+        notice(1, 3, NoticeKind::Recovered, "noc"),
+    ];
+    commit(folder.path(), &notices);
+    let pipeline = start(folder.path(), &[receiver.settings("noc")]).await;
+    receiver.wait_for("the first attempt", |seen| seen.len() == 1).await;
+    pipeline.courier.close(Duration::from_millis(1)).await;
+    tokio::task::spawn_blocking(move || pipeline.stop()).await.unwrap();
+    let pipeline = start(folder.path(), &[receiver.settings("noc")]).await;
+    wait_until("all ends are on record", || is_settled(&pipeline)).await;
+    let seen: Vec<(String, u64)> = receiver.seen().iter().map(|seen| (seen.key.clone(), seen.version())).collect();
+    let key = |n: usize| notices[n].key.to_string();
+    assert_eq!(seen, [(key(0), 1), (key(0), 1), (key(2), 3)]);
+    assert_eq!(results(&pipeline)[&key(1)], [DeliveryOutcome::Folded]);
+    stop(pipeline).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_to_nobody_is_kept_as_undelivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(|_| (Duration::ZERO, StatusCode::GONE)).await;
+    let lost = notice(1, 1, NoticeKind::Opened, "nobody");
+    let refused = notice(2, 1, NoticeKind::Opened, "noc");
+    commit(folder.path(), &[lost.clone(), refused.clone()]);
+    let pipeline = start(folder.path(), &[receiver.settings("noc")]).await;
+    wait_until("both ends are on record", || is_settled(&pipeline)).await;
+    assert_eq!(pipeline.courier.delivery().unwrap().unknown(), 1);
+    stop(pipeline).await;
+    let pipeline = start(folder.path(), &[receiver.settings("noc")]).await;
+    let undelivered = pipeline.courier.lock().undelivered().clone();
+    assert_eq!(undelivered.len(), 2);
+    assert!(undelivered[&lost.key].why.contains("configured"), "{undelivered:?}");
+    assert!(undelivered[&refused.key].why.contains("410"), "{undelivered:?}");
+    let place = undelivered[&refused.key].place;
+    assert_eq!(pipeline.courier.notice(place).unwrap(), Some(refused));
+    stop(pipeline).await;
+}
+
+#[test]
+fn bad_receivers_are_refused_with_their_place() {
+    let common =
+        Common { settings: Settings::default(), base_url: String::new(), own_ports: vec![8080], clock: machine() };
+    let check = |receivers: serde_json::Value, found: &str| {
+        let receivers: Vec<ReceiverSettings> = serde_json::from_value(receivers).unwrap();
+        let errors = prepare(&receivers, &common).err().unwrap();
+        let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(text.join("\n"), found);
+    };
+    let url = "http://192.0.2.7/hook";
+    check(
+        json!([{ "id": "a", "url": url, "secret": SECRET }]),
+        "receivers[0] (a): url: address 192.0.2.7 is not public: add its range to delivery.allowed_networks if it is meant",
+    );
+    check(
+        json!([{ "id": "a", "url": "http://127.0.0.1:8080/", "secret": SECRET, "allow_private": true }]),
+        "receivers[0] (a): url: 127.0.0.1 port 8080 is this program or its store",
+    );
+    check(
+        json!([{ "id": "a", "url": "http://169.254.169.254/", "secret": SECRET, "allow_private": true }]),
+        "receivers[0] (a): url: address 169.254.169.254 serves the machine's own credentials: nothing is ever sent there",
+    );
+    let ok = "http://8.8.8.8/hook";
+    check(
+        json!([{ "id": "a", "url": ok, "secret": SECRET }, { "id": "a", "url": ok, "secret": SECRET },
+               { "id": "b c", "url": ok, "secret": SECRET }, { "id": "d", "url": ok },
+               { "id": "e", "url": ok, "secret": SECRET, "timeout": "90s" }]),
+        "receivers[1] (a): id: another receiver has this name\n\
+         receivers[2] (b c): id: write 1 to 64 letters, digits, `-`, `_` or `.`\n\
+         receivers[3] (d): secret: give `secret` or `secret_file`, and not both\n\
+         receivers[4] (e): timeout: write 1s to 60s",
+    );
+    let wrong = serde_json::from_value::<ReceiverSettings>(json!({ "id": "a", "url": ok, "colour": "red" }));
+    assert!(wrong.unwrap_err().to_string().contains("unknown field `colour`"));
+    let receivers: Vec<ReceiverSettings> =
+        serde_json::from_value(json!([{ "id": "a", "url": ok, "secret": SECRET }])).unwrap();
+    let named = ["a".into(), "b".into()];
+    assert_eq!(unknown(&receivers, &named).into_iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert!(!format!("{receivers:?}").contains("MfKQ"), "a secret is printed");
+}
+
+/// A Python with the package `standardwebhooks`, as `tests/run.sh` makes it.
+fn python() -> Option<PathBuf> {
+    let made = project().join("target/test-venv/bin/python");
+    let found = made.exists();
+    assert!(found || std::env::var_os("HEADWATER_ALL_TOOLS").is_none(), "{}: not there", made.display());
+    found.then_some(made)
+}
+
+const VERIFY: &str = "
+import json, sys
+from standardwebhooks import Webhook
+given = json.load(sys.stdin)
+print(json.dumps(Webhook(given['secret']).verify(given['body'], given['headers'])['type']))
+";
+
+fn verify(python: &Path, seen: &Seen, secret: &str) -> Result<String, String> {
+    let headers = json!({
+        "webhook-id": seen.key, "webhook-timestamp": seen.timestamp, "webhook-signature": seen.signature,
+    });
+    let given = json!({ "secret": secret, "headers": headers, "body": seen.text }).to_string();
+    let mut child = Command::new(python)
+        .args(["-c", VERIFY])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(given.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_published_library_verifies_what_is_sent() {
+    let Some(python) = python() else {
+        eprintln!("SKIPPED: target/test-venv has no python with standardwebhooks; tests/run.sh makes it");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::willing().await;
+    commit(folder.path(), &[notice(1, 1, NoticeKind::Opened, "noc")]);
+    let pipeline = start(folder.path(), &[receiver.settings("noc")]).await;
+    wait_until("the end is on record", || is_settled(&pipeline)).await;
+    stop(pipeline).await;
+    let seen = &receiver.seen()[0];
+    assert_eq!(verify(&python, seen, SECRET).unwrap(), "\"incident.opened\"");
+    let other = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    assert!(verify(&python, seen, other).unwrap_err().contains("No matching signature"));
+    let changed = Seen { text: seen.text.replace("P1", "P4"), ..seen.clone() };
+    assert!(verify(&python, &changed, SECRET).unwrap_err().contains("No matching signature"));
+    let at: i64 = seen.timestamp.parse().unwrap();
+    let late = Seen { timestamp: (at - 3600).to_string(), ..seen.clone() };
+    assert!(verify(&python, &late, SECRET).unwrap_err().contains("too old"));
+}
