@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::access::store::{Tokens, Wanted};
+use crate::api::session::Sessions;
 use crate::clock::{Clock, hurried};
 use crate::connections;
 use crate::domain::access::Role;
@@ -101,7 +102,7 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
         ),
     );
     writeln!(out, "{}", greeting.of(lang))?;
-    let app = serve::app(&pipeline, tokens, clock.clone());
+    let app = serve::app(&pipeline, tokens, Sessions::default(), clock.clone());
     let door = app.clone();
     let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
     let mut board = Board::empty(lang, start);

@@ -22,6 +22,7 @@ use crate::console;
 use crate::decode::formats::Formats;
 use crate::delivery;
 use crate::delivery::settings::{Common, Ready, ReceiverSettings, prepare};
+use crate::domain::access::Credential;
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::intake::sink::{Accepted, Sink, SinkError};
@@ -31,6 +32,8 @@ use crate::pipeline::{Options, Pipeline, partition_of};
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
+/// The file with the console's sessions, in the data folder.
+pub const SESSIONS_FILE: &str = "sessions.json";
 /// How long a stop waits for open connections, and then for receivers that are being told.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -87,7 +90,8 @@ pub async fn run(options: Serve) -> Result<()> {
         tracing::info!(topology.version = put.version, seq = ?put.seq, cis = quality.cis, edges = quality.edges, "topology taken");
     }
     tracing::info!(address = %listener.local_addr()?, data = %options.data.display(), "serving");
-    let app = app(&pipeline, tokens, clock);
+    let sessions = Sessions::kept_in(&options.data.join(SESSIONS_FILE), clock());
+    let app = app(&pipeline, tokens, sessions, clock);
     let serving = connections::serve(listener, app, told_to_stop());
     let stopping = async {
         told_to_stop().await;
@@ -131,7 +135,7 @@ pub async fn start(data: &Path, options: Options) -> Result<Arc<Pipeline>> {
 }
 
 /// Everything that is served: API and console over a pipeline.
-pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, clock: Clock) -> Router {
+pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, sessions: Sessions, clock: Clock) -> Router {
     let (of_topology, of_readiness) = (pipeline.clone(), pipeline.clone());
     let (tokens_for_intake, door_clock) = (tokens.clone(), clock.clone());
     let api = Api {
@@ -139,7 +143,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, clock: Clock) -> Route
         auth: Arc::new(Bearers { tokens, clock: clock.clone() }),
         writes: Arc::new(Pen { pipeline: pipeline.clone() }),
         topology: Arc::new(move |tenant| of_topology.topology(tenant)),
-        sessions: Sessions::default(),
+        sessions,
         settings: Settings { open_metrics: true, ..Settings::default() },
         now: clock,
         readiness: Arc::new(move || of_readiness.health().failure().into_iter().collect()),
@@ -172,13 +176,21 @@ struct Bearers {
 
 impl Authenticate for Bearers {
     fn bearer(&self, token: &str) -> Option<Caller> {
-        let credential = self.tokens.verify(token, (self.clock)())?;
-        Some(Caller {
-            name: credential.name.clone(),
-            tenant: credential.tenant.clone(),
-            role: credential.role,
-            orgs: credential.orgs.clone(),
-        })
+        self.tokens.verify(token, (self.clock)()).map(|credential| caller(&credential))
+    }
+
+    fn proven(&self, credential: &str) -> Option<Caller> {
+        self.tokens.proven(credential, (self.clock)()).map(|credential| caller(&credential))
+    }
+}
+
+fn caller(credential: &Credential) -> Caller {
+    Caller {
+        credential: credential.id.clone(),
+        name: credential.name.clone(),
+        tenant: credential.tenant.clone(),
+        role: credential.role,
+        orgs: credential.orgs.clone(),
     }
 }
 

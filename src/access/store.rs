@@ -64,10 +64,18 @@ impl Tokens {
         let hash = TokenHash::of(token);
         let loaded = self.loaded.load();
         let entry = loaded.by_id.get(id(token)?)?;
-        let alive = entry.record.revoked_at.is_none() && entry.record.expires_at.is_none_or(|end| now < end);
-        if !(entry.hash.is(&hash) && alive) {
+        if !(entry.hash.is(&hash) && entry.is_alive(now)) {
             return None;
         }
+        entry.used_at.fetch_max(now.0, Ordering::Relaxed);
+        Some(Arc::clone(&entry.credential))
+    }
+
+    /// The credential with this id, unless it is revoked or expired: for who has proven it before.
+    pub fn proven(&self, id: &str, now: Timestamp) -> Option<Arc<Credential>> {
+        self.look(now);
+        let loaded = self.loaded.load();
+        let entry = loaded.by_id.get(id).filter(|entry| entry.is_alive(now))?;
         entry.used_at.fetch_max(now.0, Ordering::Relaxed);
         Some(Arc::clone(&entry.credential))
     }
@@ -115,8 +123,7 @@ impl Tokens {
 
     /// Whether there is any live credential: without one nobody can get in.
     pub fn is_empty(&self, now: Timestamp) -> bool {
-        let alive = |record: &Record| record.revoked_at.is_none() && record.expires_at.is_none_or(|end| now < end);
-        !self.loaded.load().by_id.values().any(|entry| alive(&entry.record))
+        !self.loaded.load().by_id.values().any(|entry| entry.is_alive(now))
     }
 
     /// Writes down when the credentials were last used. Call it now and then, and before stopping.
@@ -181,6 +188,10 @@ impl Tokens {
 }
 
 impl Entry {
+    fn is_alive(&self, now: Timestamp) -> bool {
+        self.record.revoked_at.is_none() && self.record.expires_at.is_none_or(|end| now < end)
+    }
+
     fn last_used(&self) -> Option<Timestamp> {
         let used_at = self.used_at.load(Ordering::Relaxed);
         (used_at > 0).then_some(Timestamp(used_at))

@@ -36,6 +36,8 @@ impl Open {
 /// The one who calls, as its credential says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
+    /// The credential's id.
+    pub credential: Box<str>,
     /// The credential's name: the actor of its commands.
     pub name: Box<str>,
     pub tenant: TenantId,
@@ -65,6 +67,8 @@ impl Caller {
 pub trait Authenticate: Send + Sync {
     /// The caller, unless the token is unknown, revoked or expired. Compares in constant time.
     fn bearer(&self, token: &str) -> Option<Caller>;
+    /// The caller of a credential that has been proven before, unless it was revoked or has expired since.
+    fn proven(&self, credential: &str) -> Option<Caller>;
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {

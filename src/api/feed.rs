@@ -78,6 +78,8 @@ struct CommandChange {
 struct Pulse {
     /// The newest stamp that is shown.
     at: String,
+    /// Our clock, which ages are told by: the reader's may be wrong.
+    now: String,
     feed: String,
     held: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,12 +135,14 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next events; `None` when the program ends.
+    /// The next events; `None` when the program or the credential ends.
     async fn wait(&mut self) -> Option<Vec<Event>> {
         tokio::select! {
             biased;
             () = sleep_until(self.pulse_at) => {
                 self.pulse_at = Instant::now() + PULSE;
+                // Who lost the right to look is not told any more.
+                self.api.auth.proven(&self.caller.credential)?;
                 Some(vec![self.pulse()])
             }
             change = self.changes.recv() => match change {
@@ -215,6 +219,7 @@ impl Reader {
         let whole = scope.orgs.is_none();
         let pulse = Pulse {
             at: state.stamp.to_string(),
+            now: (self.api.now)().to_string(),
             feed: head.to_string(),
             held: tenant.map_or(0, |tenant| tenant.alerts.held(&scope)),
             events: tenant.filter(|_| whole).map(|tenant| tenant.conservation.accepted),

@@ -17,6 +17,7 @@ pub mod paging;
 pub mod problem;
 pub mod routes;
 pub mod session;
+pub mod session_file;
 pub mod shield;
 pub mod state;
 pub mod vocabulary;

@@ -1,6 +1,7 @@
 //! Console sessions: kept here, not in the browser; the cookie holds only a random id.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::access::{self, Authenticate, Caller, check_same_origin, cookie_name};
 use super::problem::{ApiError, Body, Problem};
+use super::session_file::{self, Kept};
 use super::state::Api;
 use crate::domain::time::{Span, Timestamp};
 
@@ -27,8 +29,8 @@ const SESSIONS_MAX: usize = 10_000;
 const SIGN_INS_PER_MINUTE: u32 = 120;
 
 struct Session {
-    /// Kept so that each request asks the token store again: a revoked token ends its sessions at once.
-    token: Box<str>,
+    /// Each request asks the token store again: a revoked credential ends its sessions at once.
+    credential: Box<str>,
     since: Timestamp,
     used: Timestamp,
 }
@@ -38,6 +40,23 @@ struct Inner {
     by_id: BTreeMap<[u8; 32], Session>,
     /// The minute that is being counted, and its sign-ins.
     minute: (i64, u32),
+    /// Where the sessions survive the end of the program; `None`: nowhere.
+    file: Option<PathBuf>,
+}
+
+impl Inner {
+    /// Writes the sessions down. Failing to costs a sign-in after the next start, nothing else.
+    fn keep(&self) {
+        let Some(file) = &self.file else { return };
+        let kept = |(key, session): (&[u8; 32], &Session)| Kept {
+            cookie_sha256: hex::encode(key),
+            credential: session.credential.clone(),
+            since: session.since,
+        };
+        if let Err(error) = session_file::write(file, self.by_id.iter().map(kept).collect()) {
+            tracing::warn!(%error, file = %file.display(), "sessions not written, a restart signs people out");
+        }
+    }
 }
 
 /// All sessions of this instance.
@@ -45,6 +64,20 @@ struct Inner {
 pub struct Sessions(Mutex<Inner>);
 
 impl Sessions {
+    /// Sessions that survive a restart in this file; the time without a request counts from the start again.
+    pub fn kept_in(file: &Path, now: Timestamp) -> Self {
+        let kept = session_file::read(file).unwrap_or_else(|error| {
+            tracing::warn!(%error, file = %file.display(), "sessions not read, people sign in again");
+            Vec::new()
+        });
+        let read = |kept: Kept| {
+            let key: [u8; 32] = hex::decode(&kept.cookie_sha256).ok()?.try_into().ok()?;
+            Some((key, Session { credential: kept.credential, since: kept.since, used: now }))
+        };
+        let by_id = kept.into_iter().filter_map(read).filter(|(_, session)| alive(session, now)).collect();
+        Self(Mutex::new(Inner { by_id, minute: (0, 0), file: Some(file.to_owned()) }))
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,8 +93,8 @@ impl Sessions {
         if inner.minute.1 > SIGN_INS_PER_MINUTE { Err(ApiError::TooMany) } else { Ok(()) }
     }
 
-    /// Makes a session for a valid token; returns the cookie's id (128 random bits, shown once).
-    fn open(&self, token: &str, now: Timestamp) -> String {
+    /// Makes a session for a proven credential; returns the cookie's id (128 random bits, shown once).
+    fn open(&self, credential: &str, now: Timestamp) -> String {
         let mut bytes = [0u8; 16];
         rand::rngs::OsRng.fill_bytes(&mut bytes);
         let id = hex::encode(bytes);
@@ -72,7 +105,8 @@ impl Sessions {
         {
             inner.by_id.remove(&oldest);
         }
-        inner.by_id.insert(digest(&id), Session { token: token.into(), since: now, used: now });
+        inner.by_id.insert(digest(&id), Session { credential: credential.into(), since: now, used: now });
+        inner.keep();
         id
     }
 
@@ -81,7 +115,7 @@ impl Sessions {
         let key = digest(id);
         let mut inner = self.lock();
         let session = inner.by_id.get_mut(&key)?;
-        let caller = if alive(session, now) { auth.bearer(&session.token) } else { None };
+        let caller = if alive(session, now) { auth.proven(&session.credential) } else { None };
         if caller.is_some() {
             session.used = now;
         } else {
@@ -91,7 +125,10 @@ impl Sessions {
     }
 
     fn close(&self, id: &str) {
-        self.lock().by_id.remove(&digest(id));
+        let mut inner = self.lock();
+        if inner.by_id.remove(&digest(id)).is_some() {
+            inner.keep();
+        }
     }
 }
 
@@ -154,7 +191,7 @@ pub async fn sign_in(
     if let Some(old) = access::session_cookie(&headers, api.settings.secure_cookies) {
         api.sessions.close(old);
     }
-    let id = api.sessions.open(body.token.trim(), now);
+    let id = api.sessions.open(&caller.credential, now);
     let cookie = cookie(&api, &id, WHOLE.as_secs());
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&caller))).into_response())
 }
@@ -182,4 +219,45 @@ fn cookie(api: &Api, id: &str, max_age_secs: i64) -> HeaderValue {
     let mark = if secure { "; Secure" } else { "" };
     let text = format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_secs}{mark}");
     HeaderValue::from_str(&text).expect("the id is hexadecimal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::access::Role;
+
+    const T0: Timestamp = Timestamp(1_767_571_200_000);
+
+    /// Knows one credential, until it is revoked.
+    struct One(bool);
+
+    impl Authenticate for One {
+        fn bearer(&self, token: &str) -> Option<Caller> {
+            self.proven(token)
+        }
+
+        fn proven(&self, credential: &str) -> Option<Caller> {
+            let (credential, name) = (credential.into(), "li.na".into());
+            self.0.then_some(Caller { credential, name, tenant: "a".into(), role: Role::Operator, orgs: None })
+        }
+    }
+
+    #[test]
+    fn a_session_survives_a_restart_but_neither_its_end_nor_its_credential() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("sessions.json");
+        let sessions = Sessions::kept_in(&file, T0);
+        let (stays, ends) = (sessions.open("c1", T0), sessions.open("c1", T0));
+        sessions.close(&ends);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(&stays) && !text.contains(&ends), "a cookie's id is nowhere on disk");
+        let later = T0.plus(Span::hours(1));
+        let is_in = |now, id: &str, auth: &One| Sessions::kept_in(&file, now).caller(id, now, auth).is_some();
+        assert!(is_in(later, &stays, &One(true)));
+        assert!(!is_in(later, &ends, &One(true)), "signed out is signed out");
+        assert!(!is_in(later, &stays, &One(false)), "a revoked credential has no session");
+        assert!(!is_in(T0.plus(WHOLE), &stays, &One(true)), "twelve hours are counted from signing in");
+        std::fs::write(&file, "{}").unwrap();
+        assert!(!is_in(later, &stays, &One(true)), "a damaged file lets nobody in");
+    }
 }

@@ -56,7 +56,7 @@ pub struct Api {
     pub topology: TopologyOf,
     pub sessions: Sessions,
     pub settings: Settings,
-    /// The machine's clock, for sessions only; numbers use the newest stamp.
+    /// The clock, for sessions and for readers to tell ages by; numbers use the newest stamp.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Empty when ready.
     pub readiness: Arc<dyn Fn() -> Vec<NotReady> + Send + Sync>,

@@ -199,16 +199,26 @@ async fn the_console_comes_back_after_a_restart() {
     browser.sees("Connection lost").await;
     assert!(browser.read(ROWS).await.as_u64() > Some(0), "what was known is still shown");
 
-    // Sessions are kept in memory: the console notices, says so, and comes back to the same page.
+    // The session survives: nobody has to sign in again, and nothing is missing.
     served.up();
-    browser.sees("Your session has ended").await;
-    browser.fill(".login input[name=token]", &token).await;
-    browser.click(".login button[type=submit]").await;
     served.storm(200..800).await;
     browser.wait("document.querySelector('.live') && !document.querySelector('.feedbar') && !document.querySelector('.live.lost')").await;
     browser.wait(&format!("document.querySelector('.steps b').textContent !== {before}")).await;
     browser.wait(&format!("{ROWS} > 5")).await;
     assert_eq!(browser.read("window.sameDocument").await, true, "the page was loaded again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_ends_the_session_and_says_so() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    served.revoke("li.na");
+    browser.sees("Your session has ended").await;
+    browser.fill(".login input[name=token]", &token).await;
+    browser.click(".login button[type=submit]").await;
+    browser.sees("unknown, expired or revoked").await;
 }
 
 /// Lone alerts of little weight are held.

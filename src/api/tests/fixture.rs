@@ -36,12 +36,22 @@ pub struct Tokens;
 impl Authenticate for Tokens {
     fn bearer(&self, token: &str) -> Option<Caller> {
         if token == "other" {
-            return Some(Caller { name: "other".into(), tenant: "b".into(), role: Role::Admin, orgs: None });
+            return Some(Caller {
+                credential: "other".into(),
+                name: "other".into(),
+                tenant: "b".into(),
+                role: Role::Admin,
+                orgs: None,
+            });
         }
         let (word, org) = token.split_once('-').map_or((token, None), |(word, org)| (word, Some(org)));
         let role = Role::ALL.into_iter().find(|role| role.as_str() == word)?;
         let orgs = org.map(|org| [org.into()].into_iter().collect());
-        Some(Caller { name: token.into(), tenant: "a".into(), role, orgs })
+        Some(Caller { credential: token.into(), name: token.into(), tenant: "a".into(), role, orgs })
+    }
+
+    fn proven(&self, credential: &str) -> Option<Caller> {
+        self.bearer(credential)
     }
 }
 

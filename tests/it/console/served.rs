@@ -72,6 +72,23 @@ impl Served {
         token(self.folder.path(), role, name)
     }
 
+    /// Ends the credential with this name.
+    pub fn revoke(&self, name: &str) {
+        let headwater = |arguments: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+            command
+                .args(["token", arguments[0], "--data"])
+                .arg(self.folder.path())
+                .args(&arguments[1..])
+                .output()
+                .unwrap()
+        };
+        let list = String::from_utf8(headwater(&["list"]).stdout).unwrap();
+        let records = list.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let record = records.into_iter().find(|record| record["name"] == name).unwrap();
+        assert!(headwater(&["revoke", record["id"].as_str().unwrap()]).status.success());
+    }
+
     /// Sends a part of the hard storm.
     pub async fn storm(&self, events: std::ops::Range<usize>) {
         let file = std::fs::File::open(storms::folder("hard").join("alerts.jsonl.gz")).unwrap();
