@@ -101,6 +101,9 @@ pub struct Alert {
     /// The sides of inhibition rules on which it stands while it fires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sides: Option<Box<Sides>>,
+    /// What its last event without an id said, as a hash.
+    #[serde(default)]
+    pub body: u64,
     /// Its type was known for background noise when it had fired for `promote_after`.
     pub noisy: bool,
     /// It has fired without a pause for `promote_after`.

@@ -256,6 +256,7 @@ impl Cell {
             flaps: None,
             flapping: false,
             sides: None,
+            body: 0,
             noisy: false,
             lasted: false,
             parent: None,

@@ -97,12 +97,21 @@ pub enum Found {
     Dropped(MutedBy),
 }
 
-/// FNV-1a: only tells an equal body from another one under the same event id, never identity.
+/// FNV-1a over words of eight bytes: only tells an equal body from another one of the same event id or alert, never
+/// identity.
 fn body_hash(event: &Event) -> u64 {
     let fields = [event.name.as_ref(), event.title.as_ref(), event.description.as_ref(), event.object.label()];
-    let numbers = [event.starts_at.0.to_le_bytes(), [event.status as u8, event.severity as u8, 0, 0, 0, 0, 0, 0]];
-    let bytes = fields.iter().flat_map(|f| f.bytes().chain([0xff])).chain(numbers.into_iter().flatten());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    let pairs = event.labels.iter().chain(&event.annotations).flat_map(|(key, value)| [key.as_ref(), value.as_ref()]);
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(29);
+    let text = |hash: u64, text: &str| {
+        text.as_bytes().chunks(8).fold(mix(hash, text.len() as u64), |hash, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            mix(hash, u64::from_le_bytes(word))
+        })
+    };
+    let hash = fields.into_iter().chain(pairs).fold(0xcbf2_9ce4_8422_2325, text);
+    mix(mix(hash, event.starts_at.0 as u64), u64::from(event.status as u8) << 8 | u64::from(event.severity as u8))
 }
 
 impl Cell {
@@ -110,8 +119,9 @@ impl Cell {
     pub fn dedup(&mut self, event: &Event) -> Found {
         let spot = self.spot(event);
         let Identified { fingerprint, window } = self.identify(event, spot);
-        let repeat = self.is_repeat(event, window);
-        let known = self.current.get(&fingerprint).copied().filter(|p| self.alerts.get(*p).is_some());
+        let known = self.known(&fingerprint, event, spot);
+        let body = body_hash(event);
+        let repeat = self.is_repeat(event, body, window, known);
         if let Some(repeat) = repeat {
             if let Some(place) = known {
                 self.alerts[place].last_seen = self.now;
@@ -143,25 +153,50 @@ impl Cell {
                 if !firing && let Some(by) = self.drops(&event, spot) {
                     return Found::Dropped(by);
                 }
-                match known {
+                let found = match known {
                     None => Found::Fresh(self.raise(&event, spot, fingerprint, clock)),
                     Some(place) => self.on_known(place, &event, spot, fingerprint, clock),
+                };
+                if let Found::Fresh(place) = found {
+                    self.alerts[place].body = body;
                 }
+                found
             }
         }
     }
 
-    /// How the event's id repeats an earlier one; `window` is a rule's, else the usual one holds.
-    fn is_repeat(&mut self, event: &Event, window: Option<Span>) -> Option<Repeat> {
+    /// The alert of an event. One that began before the CMDB knew its object goes by the object's own name.
+    fn known(&self, fingerprint: &str, event: &Event, spot: Spot) -> Option<Place> {
+        let alive =
+            |fingerprint: &str| self.current.get(fingerprint).copied().filter(|p| self.alerts.get(*p).is_some());
+        alive(fingerprint).or_else(|| {
+            let (id, label) = (self.topology.id(spot.ci()?).as_str(), event.object.label());
+            self.objects.get(label)?;
+            let [by_id, by_label] = [id, label].map(|object| format!("\u{1f}{object}\u{1f}"));
+            alive(&fingerprint.replacen(&by_id, &by_label, 1))
+        })
+    }
+
+    /// How the event's id repeats an earlier one; without an id, whether it says the same as the alert's last event.
+    /// `window` is a rule's, else the usual one holds.
+    fn is_repeat(&mut self, event: &Event, body: u64, window: Option<Span>, known: Option<Place>) -> Option<Repeat> {
         if event.id.is_empty() {
-            return None;
+            let window = window.unwrap_or(self.tuning.event_id_window);
+            let alert = self.alerts.get_mut(known?)?;
+            let same = std::mem::replace(&mut alert.body, body) == body && self.now.since(alert.last_seen) <= window;
+            if !same {
+                return None;
+            }
+            // The source says again what it said: it is counted. The same id again is only sent again.
+            self.heard(known?);
+            return Some(Repeat::SameEvent);
         }
         let key = format!("{}\u{1f}{}", event.source, event.id).into();
         let (seen, window) = match window {
             Some(window) => (self.seen_for.entry(window).or_default(), window),
             None => (&mut self.seen, self.tuning.event_id_window),
         };
-        seen.check(key, body_hash(event), self.now, window)
+        seen.check(key, body, self.now, window)
     }
 
     fn on_resolved(&mut self, place: Place, event: &Event) -> Found {
@@ -291,6 +326,7 @@ impl Cell {
             flaps: flaps.map(|flaps| Box::new(flaps.of_a_later_alert())),
             flapping: false,
             sides: None,
+            body: 0,
             noisy: false,
             lasted: false,
             parent: None,
@@ -334,9 +370,12 @@ impl Cell {
             ghost.parent = None;
             ghost.children = Vec::new();
             ghost.sides = None;
+            ghost.flaps = self.alerts[place].flaps.take().map(|flaps| Box::new(flaps.of_a_later_alert()));
             ghost.count = 1;
             let fingerprint = ghost.fingerprint.clone();
             let ghost = self.keep(ghost);
+            self.look_at_flaps(ghost);
+            self.remute(ghost);
             self.current.insert(fingerprint, ghost);
             self.moment.alerts.insert(ghost);
         }

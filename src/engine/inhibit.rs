@@ -22,6 +22,7 @@ use super::verdict::{Stage, Unmet};
 use crate::domain::ids::{AlertId, RuleId};
 use crate::domain::matcher::Fields;
 use crate::domain::mute::{MuteEffect, MutedBy};
+use crate::domain::time::Timestamp;
 
 /// The sides of rules on which a firing alert stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,14 +150,29 @@ impl Cell {
         self.policy.trust(alert.source.as_str())
     }
 
+    /// The sides on which an alert stands now.
+    fn sides_of(&self, place: Place) -> Option<Box<Sides>> {
+        let alert = &self.alerts[place];
+        let mut sides = sides_of(&self.policy, &AlertFields::of(alert, &self.topology))?;
+        self.mark_lapsed(&mut sides, alert.last_seen);
+        Some(sides)
+    }
+
+    /// Notes which source sides of an alert that was heard of then do not count any more.
+    fn mark_lapsed(&self, sides: &mut Sides, last_seen: Timestamp) {
+        for side in &mut sides.source {
+            let recent = self.inhibit_rule(&side.rule).and_then(|rule| rule.recent);
+            side.lapsed = recent.is_some_and(|recent| self.now >= last_seen.plus(recent));
+        }
+    }
+
     /// A firing alert takes its sides (again, when its fields have changed); alerts that this concerns are looked at.
     pub fn take_sides(&mut self, place: Place) {
         if self.policy.inhibit.is_empty() && self.alerts[place].sides.is_none() {
             return;
         }
-        let alert = &self.alerts[place];
-        let sides = sides_of(&self.policy, &AlertFields::of(alert, &self.topology));
-        if sides == alert.sides {
+        let sides = self.sides_of(place);
+        if sides == self.alerts[place].sides {
             return;
         }
         let mut touched = self.put_sides_down(place);
@@ -188,9 +204,9 @@ impl Cell {
         self.inhibitors = Inhibitors::default();
         let places: Vec<Place> = self.firing.iter().copied().collect();
         for place in places {
-            let alert = &self.alerts[place];
-            let sides = sides_of(&self.policy, &AlertFields::of(alert, &self.topology));
+            let sides = self.sides_of(place);
             if let Some(sides) = &sides {
+                let alert = &self.alerts[place];
                 let (name, trust) = ((alert.id, place), self.trust_of(alert));
                 self.inhibitors.enter(name, trust, sides);
                 self.wait_for_lapse(place, sides);
@@ -274,11 +290,8 @@ impl Cell {
     pub fn lapse(&mut self, place: Place) {
         let Some(alert) = self.alerts.get(place) else { return };
         let Some(mut sides) = alert.sides.clone() else { return };
-        let (now, last_seen) = (self.now, alert.last_seen);
-        for side in &mut sides.source {
-            let recent = self.policy.inhibit.iter().find(|rule| rule.id.id == side.rule).and_then(|rule| rule.recent);
-            side.lapsed = recent.is_some_and(|recent| now >= last_seen.plus(recent));
-        }
+        let last_seen = alert.last_seen;
+        self.mark_lapsed(&mut sides, last_seen);
         self.change_sides(place, sides);
     }
 

@@ -42,6 +42,7 @@ impl Cell {
         if !self.policy.drops && !self.silenced.drops {
             return None;
         }
+        self.wake_windows();
         let (mut hits, mut unrecorded) = (std::mem::take(&mut self.hits), Checks::default());
         let ci = spot.ci().map(|ci| CiFacts::of(&self.topology, ci));
         let fields = EventFields { event, ci: ci.as_ref() };
@@ -158,6 +159,9 @@ impl Cell {
 
     /// Looks again at what mutes an alert, and lets go what was kept out and is not any more.
     pub fn remute(&mut self, place: Place) {
+        if !self.alerts[place].is_firing() {
+            return;
+        }
         let found = self.mutes(place);
         let effect = found.first().map(|(effect, _)| *effect);
         let by: Vec<MutedBy> = found.into_iter().map(|(_, by)| by).collect();
@@ -173,7 +177,7 @@ impl Cell {
             self.hits.hit(&rule);
         }
         self.moment.alerts.insert(place);
-        if !took_part && takes_part && self.alerts[place].is_firing() {
+        if !took_part && takes_part {
             self.let_go(place);
         }
     }
@@ -233,6 +237,7 @@ impl Cell {
     /// An alert begins to fire: it may inhibit others.
     pub fn begin_firing(&mut self, place: Place) {
         self.firing.insert(place);
+        self.wake_windows();
         self.take_sides(place);
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::alert::Spot;
 use super::cell::Cell;
+use super::deadlines::Due;
 use super::input::Digest;
 use super::policy::Policy;
 use super::tuning::Tuning;
@@ -106,7 +108,27 @@ impl Engine {
 }
 
 impl Cell {
-    /// Another topology is valid from here on: alerts find their CIs again by id.
+    /// Where something is by the new topology: CIs are found by id, objects that were none by their name.
+    fn spot_again(&mut self, spot: Spot, old: &Topology) -> Spot {
+        let ci = match spot {
+            Spot::Ci(ci) => ci,
+            Spot::Object(object) => {
+                return self.topology.resolve(&self.object_names[object as usize]).one().map_or(spot, Spot::Ci);
+            }
+        };
+        let id = old.id(ci).as_str();
+        if let Some(ci) = self.topology.find(id) {
+            return Spot::Ci(ci);
+        }
+        let next = self.object_names.len() as u32;
+        let object = *self.objects.or_insert_with(id.into(), || next);
+        if object == next {
+            self.object_names.push(id.into());
+        }
+        Spot::Object(object)
+    }
+
+    /// Another topology is valid from here on: alerts find their CIs again.
     pub fn take_topology(&mut self, version: u64, topology: Arc<Topology>) {
         let old = std::mem::replace(&mut self.topology, topology);
         self.topology_version = version;
@@ -117,19 +139,13 @@ impl Cell {
         let mut ordered = places;
         ordered.sort_by_key(|p| (self.alerts[*p].received, self.alerts[*p].id));
         for place in ordered {
-            if let Some(ci) = self.alerts[place].spot.ci() {
-                let id = old.id(ci).as_str();
-                self.alerts[place].spot = match self.topology.find(id) {
-                    Some(ci) => super::alert::Spot::Ci(ci),
-                    None => {
-                        let next = self.object_names.len() as u32;
-                        let object = *self.objects.or_insert_with(id.into(), || next);
-                        if object == next {
-                            self.object_names.push(id.into());
-                        }
-                        super::alert::Spot::Object(object)
-                    }
-                };
+            let before = self.alerts[place].spot;
+            let after = self.spot_again(before, &old);
+            self.alerts[place].spot = after;
+            if before.ci().is_some() != after.ci().is_some() {
+                self.moment.alerts.insert(place);
+                // What the CMDB has learned may explain the alert.
+                self.deadlines.set(self.now, Due::Revise(place));
             }
             let recent = self.recent.or_insert_with(self.alerts[place].spot, Vec::new);
             recent.push(place);

@@ -3,7 +3,7 @@
 //!
 //! A line is `[06-01] 09:00[:00] <what> -> <what follows>`; times are Asia/Shanghai. What may be: an event
 //! (`source name object severity key=value…`, with `ok` for a resolution), `tick`, `silence <id> field=value… for=1h`,
-//! `expire <id>`, `rules <n>`, `state <ci> <state>`. What follows: the verdict and by whom, then alerts that become
+//! `expire <id>`, `rules <n>`, `state <ci> <state>`, `add <ci> <name>`. What follows: the verdict and by whom, then alerts that become
 //! muted, free, flapping or calm, then incidents that open.
 
 use std::collections::BTreeMap;
@@ -35,6 +35,7 @@ mod identity;
 mod inhibition;
 mod muting;
 mod schedules;
+mod storm;
 
 const ESTATE: &str = "
 cis:
@@ -61,6 +62,7 @@ struct World {
     policies: Vec<Arc<Policy>>,
     topology: Arc<Topology>,
     state: BTreeMap<String, String>,
+    added: String,
     version: u64,
     day: String,
     alerts: BTreeMap<AlertId, AlertView>,
@@ -74,8 +76,9 @@ fn compiled(version: u64, rules: &str) -> Arc<Policy> {
     Arc::new(policy.unwrap_or_else(|errors| panic!("{errors:?}\n{rules}")))
 }
 
-fn estate(state: &BTreeMap<String, String>, version: u64) -> Arc<Topology> {
-    let text: String = ESTATE
+fn estate(state: &BTreeMap<String, String>, added: &str, version: u64) -> Arc<Topology> {
+    let text = ESTATE.replace("relations:", &format!("{added}relations:"));
+    let text: String = text
         .lines()
         .map(|line| {
             let ci = state.iter().find(|(ci, _)| line.contains(&format!("{{id: {ci},")));
@@ -91,8 +94,9 @@ impl World {
         let mut world = Self {
             engine: Engine::empty(0, Arc::new(Tuning::default())),
             policies,
-            topology: estate(&BTreeMap::new(), 1),
+            topology: estate(&BTreeMap::new(), "", 1),
             state: BTreeMap::new(),
+            added: String::new(),
             version: 1,
             day: "06-01".into(),
             alerts: BTreeMap::new(),
@@ -148,7 +152,13 @@ impl World {
             ["state", ci, state] => {
                 self.version += 1;
                 self.state.insert(ci.into(), state.into());
-                self.topology = estate(&self.state, self.version);
+                self.topology = estate(&self.state, &self.added, self.version);
+                self.take_topology(at)
+            }
+            ["add", ci, name] => {
+                self.version += 1;
+                self.added.push_str(&format!("- {{id: {ci}, class: server, name: {name}}}\n"));
+                self.topology = estate(&self.state, &self.added, self.version);
                 self.take_topology(at)
             }
             _ => {
@@ -189,6 +199,15 @@ impl World {
             }
         }
         told.join("; ")
+    }
+
+    /// What people were told: kind and title, in order.
+    fn notices(&self) -> Vec<String> {
+        let notice = |effect: &Effect| match effect {
+            Effect::Notify { notice } => Some(format!("{} {}", notice.kind.as_str(), notice.incident.title)),
+            _ => None,
+        };
+        self.told.iter().filter_map(notice).collect()
     }
 
     /// The decision record of the newest event that has one.

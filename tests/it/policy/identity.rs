@@ -82,6 +82,42 @@ fn a_ci_is_found_by_several_keys_and_what_is_not_found_is_counted() {
 }
 
 #[test]
+fn req_a5_04_full_and_partial_duplicates() {
+    let world = check(
+        "",
+        "
+        09:00 zbx a web_1 minor id=1 starts=09:00          -> held lone
+        09:01 zbx a web_1 minor id=1 starts=09:00          -> duplicate same_event
+        09:02 zbx a web_1 minor id=2 starts=09:00          -> duplicate still_firing
+        09:03 zbx b web_2 minor starts=09:00               -> held lone
+        09:04 zbx b web_2 minor starts=09:00               -> duplicate same_event
+        09:05 zbx b web_2 minor starts=09:00 title=other   -> duplicate still_firing
+        09:06 zbx b web_2 minor starts=09:00 note=other    -> duplicate still_firing
+        09:07 zbx b web_2 ok starts=09:07                  -> resolved
+        09:08 zbx b web_2 ok starts=09:07                  -> duplicate same_event
+        ",
+    );
+    let counts: Vec<u64> = world.alerts.values().map(|alert| alert.count).collect();
+    assert_eq!(counts, [1, 5], "as of the last time that more than the count changed");
+}
+
+#[test]
+fn an_alert_that_was_there_before_its_ci_is_the_same_alert_afterwards() {
+    let world = check(
+        "mute: [{id: servers, match: {class: server}}]",
+        "
+        09:00 zbx a box-9 major  -> held lone
+        09:01 add srv-9 box-9    -> a@box-9 by rule servers
+        09:02 zbx a box-9 major  -> duplicate still_firing
+        09:03 zbx a box-9 ok     -> resolved
+        09:10 tick               ->
+        ",
+    );
+    let ci = world.alerts.values().next().and_then(|alert| alert.ci.as_ref()).map(|ci| ci.id.to_string());
+    assert_eq!((world.alerts.len(), ci.as_deref()), (1, Some("srv-9")));
+}
+
+#[test]
 fn late_events_and_ends_before_their_start_change_nothing() {
     check(
         "mute: [{id: gone, effect: drop, match: {labels.env: test}}]",

@@ -4,7 +4,7 @@ use super::{check, check_all, shown};
 
 #[test]
 fn req_a5_08_a_silence_keeps_alerts_out_and_lets_them_go_at_its_end() {
-    check(
+    let world = check(
         "",
         "
         09:00 silence s1 name=disk for=30m ->
@@ -16,6 +16,7 @@ fn req_a5_08_a_silence_keeps_alerts_out_and_lets_them_go_at_its_end() {
         09:40 tick                         ->
         ",
     );
+    assert_eq!(world.notices(), ["opened web 2: cpu", "opened web 1: disk"], "each once");
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn a_muted_alert_that_resolves_and_fires_again_is_judged_anew() {
 
 #[test]
 fn the_three_effects() {
-    check(
+    let world = check(
         "
 mute:
 - {id: quiet, effect: notice, match: {labels.effect: quiet}}
@@ -61,11 +62,12 @@ mute:
         09:20 tick                              ->
         ",
     );
+    assert_eq!(world.notices(), [""; 0], "an incident is there, but nobody is told");
 }
 
 #[test]
 fn a_silence_may_mute_only_notices_or_drop() {
-    check(
+    let world = check(
         "",
         "
         09:00 silence s1 name=a for=1h effect=notice -> 
@@ -78,6 +80,7 @@ fn a_silence_may_mute_only_notices_or_drop() {
         09:06 expire s9 -> refused: no such silence
         ",
     );
+    assert_eq!(world.notices(), ["opened web 1: a", "opened web 2: b"]);
 }
 
 #[test]
