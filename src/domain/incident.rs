@@ -42,6 +42,16 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// The next one up.
+    #[must_use]
+    pub const fn raised(self) -> Self {
+        match self {
+            Self::P1 | Self::P2 => Self::P1,
+            Self::P3 => Self::P2,
+            Self::P4 => Self::P3,
+        }
+    }
+
     /// The wire word.
     pub const fn as_str(self) -> &'static str {
         match self {

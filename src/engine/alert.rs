@@ -104,9 +104,9 @@ pub struct Alert {
     /// What its last event without an id said, as a hash.
     #[serde(default)]
     pub body: u64,
-    /// Its type was known for background noise when it had fired for `promote_after`.
+    /// Its type was known for background noise when it was promoted.
     pub noisy: bool,
-    /// It has fired without a pause for `promote_after`.
+    /// It has fired without a pause for as long as the rules hold such an alert.
     pub lasted: bool,
     pub parent: Option<Place>,
     pub bond: Bond,

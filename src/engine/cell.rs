@@ -220,7 +220,7 @@ impl Cell {
                 self.deadlines.set(received.plus(after), Due::Revise(place));
             }
             self.deadlines.set(received.plus(tuning.learn_after), Due::Learn(place));
-            self.deadlines.set(received.plus(tuning.expire_after), Due::Expire(place));
+            self.deadlines.set(received.plus(self.policy.settings.expire_after), Due::Expire(place));
         }
         place
     }

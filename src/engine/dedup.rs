@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Spot};
 use super::cell::Cell;
-use super::deadlines::Due;
 use super::fields::facts;
 use super::identity::Identified;
 use super::lookup::Lookup;
@@ -279,8 +278,7 @@ impl Cell {
             alert.firing_since = now;
             self.set_firing(place, AlertState::Firing);
             self.flip(place);
-            let promote = now.plus(self.tuning.promote_after);
-            self.deadlines.set(promote, Due::Promote(place));
+            self.plan_promotion(place);
         }
         let alert = &self.alerts[place];
         if alert.cycles >= self.tuning.chronic_cycles && alert.children.is_empty() && !alert.chronic {
@@ -336,7 +334,7 @@ impl Cell {
             group: Place::default(),
         };
         let place = self.keep(alert);
-        self.deadlines.set(self.now.plus(self.tuning.promote_after), Due::Promote(place));
+        self.plan_promotion(place);
         self.current.insert(fingerprint, place);
         self.moment.alerts.insert(place);
         if changed_before {

@@ -112,6 +112,7 @@ impl Cell {
         counts.firing[new] += firing;
         self.moment.alerts.insert(place);
         self.moment.groups.insert(group);
+        self.plan_promotion(place);
         self.consider(group);
     }
 
@@ -313,14 +314,17 @@ impl Cell {
         }
         let members: Vec<Place> =
             group.members.iter().copied().filter(|m| self.alerts[*m].counts_in_incidents()).collect();
+        if let [only] = members[..] {
+            if self.alerts[only].lasted {
+                self.open_lone(place, only);
+            }
+            return;
+        }
         let serious: Vec<Place> = members.iter().copied().filter(|m| self.counts_as_serious(*m)).collect();
         let noisy_root = group.serious() == 1 && serious.first() == Some(&group.root) && self.is_noisy(group.root);
-        if members.len() == 1 || noisy_root {
-            if let [only] = serious[..] {
-                let at_once = self.alerts[only].severity == Severity::Critical && !self.is_noisy(only);
-                if at_once || self.alerts[only].lasted {
-                    self.open_lone(place, only, members.len() == 1);
-                }
+        if noisy_root {
+            if self.alerts[group.root].lasted {
+                self.open(place);
             }
             return;
         }
@@ -335,16 +339,13 @@ impl Cell {
         alert.is_serious() && alert.takes_part()
     }
 
-    fn is_noisy(&self, place: Place) -> bool {
+    pub fn is_noisy(&self, place: Place) -> bool {
         let alert = &self.alerts[place];
         alert.noisy || (alert.inferred.is_none() && self.learned.stats(alert.kind).is_noisy())
     }
 
     /// A lone alert becomes an incident, or goes into that of its last recurrence.
-    fn open_lone(&mut self, group: Place, place: Place, lone: bool) {
-        if !lone {
-            return self.open(group);
-        }
+    fn open_lone(&mut self, group: Place, place: Place) {
         let kind = format!("\u{1f}{}", self.alerts[place].kind);
         let mut keys = vec![self.alerts[place].fingerprint.clone()];
         if self.alerts[place].noisy {
@@ -389,24 +390,10 @@ impl Cell {
         self.follow_state(group);
     }
 
-    /// A timer: the alert has fired for a while.
-    pub fn promote(&mut self, place: Place) {
-        let Some(alert) = self.alerts.get_mut(place) else { return };
-        let waited = self.now.since(alert.firing_since) >= self.tuning.promote_after;
-        if !waited || !alert.is_firing() || alert.lasted {
-            return;
-        }
-        alert.lasted = true;
-        let kind = alert.kind;
-        let noisy = self.learned.stats(kind).is_noisy();
-        self.alerts[place].noisy = noisy;
-        self.consider(self.alerts[place].group);
-    }
-
     /// A timer: not heard of for long.
     pub fn expire(&mut self, place: Place) {
         let Some(alert) = self.alerts.get(place) else { return };
-        let due = alert.last_seen.plus(self.tuning.expire_after);
+        let due = alert.last_seen.plus(self.policy.settings.expire_after);
         if due > self.now {
             self.deadlines.set(due, Due::Expire(place));
             return;

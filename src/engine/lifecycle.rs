@@ -9,6 +9,7 @@ use super::deadlines::Due;
 use super::effect::Effect;
 use super::input::{Command, Order};
 use super::obeyed::Known;
+use super::policy::priorities::Reach;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
@@ -43,6 +44,12 @@ pub struct Incident {
     pub candidates: Vec<Candidate>,
     pub path: Vec<PathStep>,
     pub services: Vec<Box<str>>,
+    /// What its priority is judged by.
+    #[serde(default)]
+    pub reach: Reach,
+    /// The severity that was told last.
+    #[serde(default)]
+    pub shown: Option<Severity>,
     pub ranked_for: (Place, u32),
     /// Who was told what.
     #[serde(default)]
@@ -74,6 +81,8 @@ impl Incident {
             candidates: Vec::new(),
             path: Vec::new(),
             services: Vec::new(),
+            reach: Reach::default(),
+            shown: None,
             ranked_for: (Place::default(), 0),
             audience: Audience::default(),
         }

@@ -29,6 +29,7 @@ mod mute;
 mod notify;
 pub mod obeyed;
 pub mod policy;
+mod promote;
 mod root_cause;
 pub mod route;
 mod ruling;

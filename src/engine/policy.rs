@@ -27,7 +27,7 @@ use std::sync::{Arc, LazyLock};
 use enriching::EnrichRule;
 use index::Index;
 use kinds::{
-    AdjustRule, DedupRule, GroupRule, InhibitRule, KeyPeriod, MaintenanceWindow, MuteRule, PromoteRule, Promotion,
+    AdjustRule, DedupRule, GroupRule, InhibitRule, KeyPeriod, MaintenanceWindow, MuteRule, Noise, PromoteRule, Repute,
     Route,
 };
 use lasting::Lasting;
@@ -113,12 +113,14 @@ impl Policy {
         DEFAULT_FILES.iter().map(|(name, text)| RuleFile { name: (*name).into(), text: (*text).into() }).collect()
     }
 
-    /// How long an alert is held before it becomes an incident of its own, and by which rule.
-    pub fn promotion(&self, fields: &dyn Fields, hits: &mut RuleHits) -> (Promotion, Option<&RuleId>) {
-        match self.promote.first(fields, hits) {
-            Some(rule) => (rule.after, Some(&rule.id.id)),
-            None => (Promotion::Never, None),
-        }
+    /// The rule that says how long an alert is held before it becomes an incident of its own. None: it waits for
+    /// other evidence.
+    pub fn promotion(&self, fields: &dyn Fields, repute: Repute, hits: &mut RuleHits) -> Option<&PromoteRule> {
+        let mut rules = self.promote.candidates(fields);
+        let meant = |rule: &PromoteRule| repute == Repute::Plain || rule.noise == Noise::Same;
+        let rule = rules.find(|rule| meant(rule) && rule.applies(fields, hits))?;
+        hits.hit(&rule.id.id);
+        Some(rule)
     }
 
     /// Which labels are identity for this event; `None` when no rule says so.

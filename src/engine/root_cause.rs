@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::alert::{Alert, Spot};
 use super::cell::Cell;
 use super::fixed::{Milli, exp_ppm, ln_permille, ln_ratio};
+use super::policy::priorities::{Reach, Times};
 use super::slab::Place;
 use crate::domain::ci::Area;
 use crate::domain::ids::{CiId, OrgId};
-use crate::domain::incident::{
-    Candidate, ChangeView, Evidence, EvidenceTerm, IncidentView, PathStep, Priority, TimelineKind,
-};
+use crate::domain::incident::{Candidate, ChangeView, Evidence, EvidenceTerm, IncidentView, PathStep, TimelineKind};
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 use crate::domain::topology::{CiIx, Edge};
@@ -43,6 +42,8 @@ impl Cell {
         let changes = self.changes_near(place);
         let topology_version = self.topology_version;
         let tenant = self.tenant.clone();
+        let times = if self.policy.key_period(now).is_some() { Times::Key } else { Times::Usual };
+        self.note_severity(place, severity);
         let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
         incident.version += 1;
         let severity = incident.severity.unwrap_or(severity);
@@ -55,7 +56,7 @@ impl Cell {
             state: incident.state,
             progress: incident.progress,
             severity,
-            priority: priority(severity, incident.services.len()),
+            priority: self.policy.priorities.of(severity, incident.reach, times),
             candidates: incident.candidates.clone(),
             path: incident.path.clone(),
             changes,
@@ -79,6 +80,16 @@ impl Cell {
             root_confirmed: incident.root_confirmed,
             topology_version,
             ruleset_version: self.policy.version,
+        }
+    }
+
+    /// Writes down that the severity follows the alerts.
+    fn note_severity(&mut self, place: Place, severity: Severity) {
+        let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
+        let before = incident.shown.replace(severity);
+        if before.is_some_and(|before| before != severity) && incident.severity.is_none() {
+            let id = incident.id;
+            self.note(id, "headwater", TimelineKind::SeverityChanged, severity.as_str());
         }
     }
 
@@ -121,13 +132,14 @@ impl Cell {
         let id = incident.id;
         let candidates = self.rank(place);
         let path = self.path(place);
-        let services = self.services(place);
+        let (services, reach) = self.services(place);
         let after = candidates.first().map(|c| c.ci.id.clone());
         if before.is_some() && before != after {
             self.note(id, "headwater", TimelineKind::RootChanged, after.as_ref().map_or("", CiId::as_str));
         }
         let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
-        (incident.candidates, incident.path, incident.services) = (candidates, path, services);
+        (incident.candidates, incident.path) = (candidates, path);
+        (incident.services, incident.reach) = (services, reach);
         incident.ranked_for = (root, size);
     }
 
@@ -252,18 +264,26 @@ impl Cell {
         steps
     }
 
-    /// Business services downstream of what has failed: of the root cause and every serious alert. What only warns
-    /// is at risk, not hit.
-    fn services(&self, place: Place) -> Vec<Box<str>> {
+    /// Business services downstream of what has failed (the root cause and every serious alert; what only warns is
+    /// at risk, not hit), and what makes the impact of all these CIs.
+    fn services(&self, place: Place) -> (Vec<Box<str>>, Reach) {
         let group = &self.groups[place];
         let failed = |m: &Place| *m == group.root || self.alerts[*m].inferred.is_some() || self.alerts[*m].is_serious();
         let failed = group.members.iter().filter(|m| failed(m));
         let mut found: BTreeSet<Box<str>> = BTreeSet::new();
         let mut seen: BTreeSet<CiIx> = failed.filter_map(|m| self.alerts[*m].spot.ci()).collect();
+        let mut reach = Reach::default();
+        let mut reaches = |ci| {
+            let attributes = self.topology.attributes(ci);
+            reach.criticality = reach.criticality.into_iter().chain(attributes.criticality).min();
+            reach.protection_level = reach.protection_level.max(attributes.db_level.unwrap_or(0));
+        };
+        seen.iter().for_each(|ci| reaches(*ci));
         let mut queue: VecDeque<CiIx> = seen.iter().copied().collect();
         while let Some(ci) = queue.pop_front() {
             if self.topology.class(ci).is_service {
                 found.insert(self.ci_ref(ci).name);
+                reaches(ci);
             }
             for edge in self.topology.effects(ci) {
                 if seen.len() < SERVICE_WALK_MAX && !self.is_kept_up(*edge, &seen) && seen.insert(edge.ci) {
@@ -271,7 +291,8 @@ impl Cell {
                 }
             }
         }
-        found.into_iter().take(SERVICES_MAX).collect()
+        reach.services = found.len() as u32;
+        (found.into_iter().take(SERVICES_MAX).collect(), reach)
     }
 
     /// Whether enough of the edge's redundancy group is not hit, so that its effect end holds.
@@ -285,14 +306,4 @@ impl Cell {
 
 fn term(term: EvidenceTerm, points: Milli, n: i64, of: i64) -> Evidence {
     Evidence { term, points: points.clamp(-30_000, 30_000) as i32, n, of, about: "".into() }
-}
-
-/// P1 to P4 from impact (business services hit) and urgency (severity).
-fn priority(severity: Severity, services: usize) -> Priority {
-    match (severity, services) {
-        (Severity::Critical, 1..) => Priority::P1,
-        (Severity::Critical, 0) | (Severity::Major, 1..) => Priority::P2,
-        (Severity::Major, 0) | (Severity::Minor, _) => Priority::P3,
-        (Severity::Warning | Severity::Indeterminate | Severity::Cleared, _) => Priority::P4,
-    }
 }

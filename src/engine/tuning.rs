@@ -77,17 +77,11 @@ pub struct Tuning {
     pub silent_hops_max: u8,
     /// Probability (per mille) that a direct dependent of a failed CI is seen by now.
     pub expected_shown: i64,
-    /// A held serious alert that fires this long becomes an incident.
-    #[serde(deserialize_with = "spans::span")]
-    pub promote_after: Span,
     /// A lone recurrence within this span goes into the incident of the last one.
     #[serde(deserialize_with = "spans::span")]
     pub fold_window: Span,
     /// CIs that make an incident of minor alerts.
     pub minor_cis: usize,
-    /// An alert that was not heard of for this long is taken as resolved.
-    #[serde(deserialize_with = "spans::span")]
-    pub expire_after: Span,
     /// How long event ids are remembered.
     #[serde(deserialize_with = "spans::span")]
     pub event_id_window: Span,
@@ -178,10 +172,8 @@ impl Tuning {
             ("silent_prior", self.silent_prior, -50_000, 0),
             ("silent_hops_max", self.silent_hops_max.into(), 0, self.hops_max.into()),
             ("expected_shown", self.expected_shown, 1, 999),
-            secs("promote_after", self.promote_after, 0, DAY),
             secs("fold_window", self.fold_window, 0, 30 * DAY),
             ("minor_cis", self.minor_cis as i64, 1, 1000),
-            secs("expire_after", self.expire_after, 60, 90 * DAY),
             secs("event_id_window", self.event_id_window, 1, 7 * DAY),
         ]
     }

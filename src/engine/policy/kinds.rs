@@ -200,9 +200,32 @@ pub struct PromoteRule {
     pub matches: Match,
     #[serde(default)]
     pub when: Option<Expression>,
+    /// What of alerts whose type is known for background noise.
+    #[serde(default)]
+    pub noise: Noise,
     pub after: Promotion,
 }
-rule!(PromoteRule, "promote", first_wins: true);
+rule!(PromoteRule, "promote", first_wins: true, fn goes_on(&self) -> bool {
+    self.noise == Noise::Skip
+});
+
+/// What an alert's type is known for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repute {
+    Plain,
+    Noisy,
+}
+
+/// Whether a rule applies to alerts whose type is known for background noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Noise {
+    /// As to all others.
+    #[default]
+    Same,
+    /// It does not: the next rule is asked.
+    Skip,
+}
 
 /// How long an alert is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::incident::Priority;
 use crate::domain::severity::Severity;
@@ -16,7 +16,7 @@ pub enum Grade {
     High,
 }
 
-/// From which value on something has medium or high impact; `None` = never.
+/// From which value on (for criticality: up to which value) something has medium or high impact; `None` = never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Steps {
@@ -29,12 +29,20 @@ impl Steps {
         Self { medium: Some(medium), high: Some(high) }
     }
 
-    /// The grade of a value.
-    pub fn grade(self, value: u32) -> Grade {
-        let reaches = |step: Option<u32>| step.is_some_and(|step| value >= step);
-        if reaches(self.high) {
+    /// The grade of a value of which more is worse.
+    fn grade_up(self, value: u32) -> Grade {
+        self.grade(|step| value >= step)
+    }
+
+    /// The grade of a value of which less is worse.
+    fn grade_down(self, value: u32) -> Grade {
+        self.grade(|step| value <= step)
+    }
+
+    fn grade(self, reaches: impl Fn(u32) -> bool) -> Grade {
+        if self.high.is_some_and(&reaches) {
             Grade::High
-        } else if reaches(self.medium) {
+        } else if self.medium.is_some_and(reaches) {
             Grade::Medium
         } else {
             Grade::Low
@@ -46,7 +54,7 @@ impl Steps {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Impact {
-    /// The most critical CI among root, members and services, 1 to 5.
+    /// The most critical CI among members and services: 1 (most critical) to 5.
     pub criticality: Steps,
     /// The highest 等保 level among them, 1 to 5.
     pub protection_level: Steps,
@@ -56,7 +64,7 @@ pub struct Impact {
 
 impl Default for Impact {
     fn default() -> Self {
-        Self { criticality: Steps::at(3, 5), protection_level: Steps::at(2, 3), services: Steps::at(1, 5) }
+        Self { criticality: Steps::at(3, 1), protection_level: Steps::at(2, 3), services: Steps::at(1, 5) }
     }
 }
 
@@ -91,6 +99,40 @@ impl Default for Priorities {
     }
 }
 
+/// What an incident reaches: what its impact is judged by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// Of the most critical CI; `None` when the CMDB says nothing.
+    pub criticality: Option<u8>,
+    /// The highest 等保 level; 0 when the CMDB says nothing.
+    pub protection_level: u8,
+    /// Business services.
+    pub services: u32,
+}
+
+/// Whether a key period (重保) holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Times {
+    Usual,
+    Key,
+}
+
+impl Priorities {
+    /// The priority of an incident.
+    pub fn of(&self, severity: Severity, reach: Reach, times: Times) -> Priority {
+        let impact = self.impact;
+        let grades = [
+            reach.criticality.map_or(Grade::Low, |c| impact.criticality.grade_down(c.into())),
+            impact.protection_level.grade_up(reach.protection_level.into()),
+            impact.services.grade_up(reach.services),
+        ];
+        let worst = grades.into_iter().max().unwrap_or(Grade::Low);
+        let urgency = self.urgency[usize::from(severity.rank())];
+        let priority = self.matrix[worst as usize][urgency as usize];
+        if times == Times::Key && self.key_period_raises { priority.raised() } else { priority }
+    }
+}
+
 fn urgencies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[Grade; 6], D::Error> {
     let written = BTreeMap::<Severity, Grade>::deserialize(deserializer)?;
     let mut grades = URGENCY;
@@ -109,4 +151,29 @@ fn matrix<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Matrix, D::Error
         }
     }
     Ok(matrix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_of_three_impacts_counts() {
+        use Priority::{P1, P2, P3, P4};
+        let check = |severity, (criticality, protection_level, services), times, priority| {
+            let reach = Reach { criticality, protection_level, services };
+            assert_eq!(Priorities::default().of(severity, reach, times), priority, "{severity:?} {reach:?}");
+        };
+        check(Severity::Critical, (None, 0, 0), Times::Usual, P3);
+        check(Severity::Critical, (None, 0, 1), Times::Usual, P2);
+        check(Severity::Critical, (None, 0, 5), Times::Usual, P1);
+        check(Severity::Critical, (Some(4), 1, 0), Times::Usual, P3);
+        check(Severity::Critical, (Some(3), 1, 0), Times::Usual, P2);
+        check(Severity::Critical, (Some(1), 1, 0), Times::Usual, P1);
+        check(Severity::Critical, (Some(5), 3, 0), Times::Usual, P1);
+        check(Severity::Minor, (Some(5), 3, 0), Times::Usual, P2);
+        check(Severity::Warning, (None, 0, 0), Times::Usual, P4);
+        check(Severity::Warning, (None, 0, 0), Times::Key, P3);
+        check(Severity::Critical, (Some(1), 0, 9), Times::Key, P1);
+    }
 }

@@ -22,6 +22,9 @@ pub struct Settings {
     /// How long a closed incident stays in memory.
     #[serde(deserialize_with = "spans::span")]
     pub retention: Span,
+    /// An alert that was not heard of for so long is taken as resolved, 1m to 90d.
+    #[serde(deserialize_with = "expire_after")]
+    pub expire_after: Span,
     pub flow: FlowLimit,
     /// How often a receiver is told at most that an open incident has another root cause, or that others were
     /// merged into it, 30s to 24h. More severe, or of a higher priority, is told at once.
@@ -39,6 +42,7 @@ impl Default for Settings {
             observation: Span::mins(5),
             reopen_gap: Span::mins(40),
             retention: Span::hours(25),
+            expire_after: Span::hours(24),
             flow: FlowLimit::default(),
             update_interval: Span::mins(2),
             observe_only: false,
@@ -136,6 +140,10 @@ fn mute_for<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, S
 
 fn flow_within<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
     bounded(deserializer, Span::secs(1), Span::hours(1))
+}
+
+fn expire_after<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::mins(1), Span::hours(90 * 24))
 }
 
 fn update_interval<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
