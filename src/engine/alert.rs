@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::bonds::Ruled;
 use super::fixed::Milli;
 use super::flap::Flaps;
 use super::inhibit::Sides;
@@ -113,6 +114,9 @@ pub struct Alert {
     pub score: Milli,
     pub children: Vec<Place>,
     pub group: Place,
+    /// What rules have made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruled: Option<Box<Ruled>>,
 }
 
 impl Alert {

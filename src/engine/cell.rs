@@ -7,16 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::checks::Checks;
+use super::composite::Composite;
 use super::deadlines::{Deadlines, Due};
 use super::dedup::{EarlyEnds, Seen};
 use super::effect::Effect;
 use super::flow::Flows;
+use super::gather::Gathering;
 use super::group::Group;
 use super::identity::CiLookups;
 use super::inhibit::Inhibitors;
 use super::learn::Learned;
 use super::lookup::Lookup;
 use super::obeyed::Obeyed;
+use super::patterns::Patterns;
 use super::policy::Policy;
 use super::policy::rule::RuleHits;
 use super::silences::Silenced;
@@ -27,7 +30,7 @@ use super::upstream::Upstream;
 use super::windows::Windows;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::CiRef;
-use crate::domain::ids::{AlertId, IncidentId, SilenceId, SourceId, TenantId};
+use crate::domain::ids::{AlertId, IncidentId, RuleId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::{ChangeView, IncidentView, TimelineEntry, TimelineKind};
 use crate::domain::mute::Silence;
 use crate::domain::time::{Span, Timestamp};
@@ -78,6 +81,10 @@ pub struct Cell {
     /// How much each receiver was told lately.
     #[serde(default)]
     pub flows: Flows,
+    #[serde(default)]
+    pub gathering: Gathering,
+    #[serde(default)]
+    pub patterns: Patterns,
     #[serde(skip)]
     pub silenced: Silenced,
     /// Schedules of rules.
@@ -112,6 +119,13 @@ pub struct Moment {
     /// Incidents that are no more, as they are told for the last time.
     pub ended: Vec<IncidentView>,
     pub effects: Vec<Effect>,
+    /// A rule that the alert has brought nearer to a hit.
+    pub below: Option<RuleId>,
+    /// Alerts that rules raise, and the rule whose alert is on its way.
+    pub composites: Vec<Composite>,
+    pub raising: Option<RuleId>,
+    /// Alerts that have ended and from which others were raised.
+    pub calmed: Vec<Place>,
     /// What was looked at on the way of the event.
     pub checks: Checks,
 }
@@ -152,6 +166,8 @@ impl Cell {
             changes: Lookup::default(),
             silences: BTreeMap::new(),
             flows: Flows::default(),
+            gathering: Gathering::default(),
+            patterns: Patterns::default(),
             silenced: Silenced::default(),
             windows: Windows::default(),
             firing: BTreeSet::new(),
@@ -264,6 +280,7 @@ impl Cell {
             score: 0,
             children: Vec::new(),
             group: self.groups.insert(Group::default()),
+            ruled: None,
         };
         let placeholder = alert.group;
         let place = self.keep(alert);

@@ -32,6 +32,8 @@ pub enum Due {
     Tell(Place),
     /// A receiver's messages of the last while are told as one.
     Digest,
+    /// The window of a correlation rule's story is over.
+    Pattern(Place),
     /// A rule's schedule begins or ends.
     Windows,
     /// The alert may flap no more, or its mute for flapping ends.

@@ -332,6 +332,7 @@ impl Cell {
             score: 0,
             children: Vec::new(),
             group: Place::default(),
+            ruled: None,
         };
         let place = self.keep(alert);
         self.plan_promotion(place);
@@ -354,7 +355,8 @@ impl Cell {
         self.alerts[place].chronic = true;
         self.moment.alerts.insert(place);
         if young {
-            if self.alerts[place].parent.is_some() {
+            let stays = matches!(self.alerts[place].bond, Bond::Rule | Bond::Person);
+            if self.alerts[place].parent.is_some() && !stays {
                 self.detach(place);
             }
             return;

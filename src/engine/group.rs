@@ -309,7 +309,13 @@ impl Cell {
     /// Whether a held group has earned to be an incident by now.
     pub fn consider(&mut self, place: Place) {
         let Some(group) = self.groups.get(place) else { return };
-        if group.incident.is_some() || group.alerts() == 0 || self.alerts[group.root].chronic {
+        if group.incident.is_some() || group.alerts() == 0 {
+            return;
+        }
+        if group.members.iter().any(|m| self.alerts[*m].bond == Bond::Rule && self.alerts[*m].takes_part()) {
+            return self.open(place);
+        }
+        if self.alerts[group.root].chronic {
             return;
         }
         let members: Vec<Place> =

@@ -187,6 +187,7 @@ impl Cell {
         }
         for member in group.members {
             let Some(alert) = self.alerts.remove(member) else { continue };
+            self.patterns.forget(member);
             self.by_alert.remove(&alert.id);
             if self.current.get(&alert.fingerprint) == Some(&member) {
                 self.current.remove(&alert.fingerprint);
@@ -410,7 +411,11 @@ impl Cell {
         match parent {
             Some(parent) => {
                 for child in staying {
-                    self.attach(child, parent, Bond::Evidence, 0);
+                    let bond = match self.alerts[child].bond {
+                        bond @ (Bond::Rule | Bond::Person) => bond,
+                        Bond::Evidence | Bond::Joint | Bond::Fold => Bond::Evidence,
+                    };
+                    self.attach(child, parent, bond, 0);
                 }
                 self.detach(place);
             }

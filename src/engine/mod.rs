@@ -6,9 +6,11 @@
 
 pub mod alert;
 pub mod audience;
+mod bonds;
 pub mod calendar;
 mod cell;
 mod checks;
+mod composite;
 mod correlate;
 pub mod deadlines;
 pub mod dedup;
@@ -18,6 +20,7 @@ pub mod fields;
 pub mod fixed;
 pub mod flap;
 pub mod flow;
+mod gather;
 pub mod group;
 pub mod identity;
 mod inhibit;
@@ -28,6 +31,7 @@ mod lookup;
 mod mute;
 mod notify;
 pub mod obeyed;
+mod patterns;
 pub mod policy;
 mod promote;
 mod root_cause;
@@ -41,6 +45,7 @@ pub mod snapshot;
 pub mod tuning;
 mod upstream;
 pub mod verdict;
+mod watch;
 mod windows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -57,7 +62,8 @@ use policy::Policy;
 use policy::rule::RuleHits;
 use slab::Place;
 use tuning::Tuning;
-use verdict::{Check, Hold, Stage, Verdict};
+use verdict::{Check, Hold, Repeat, Stage, Verdict};
+use watch::Heard;
 
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, IncidentId, ReceiverId, TenantId};
@@ -125,6 +131,7 @@ impl Engine {
             Input::Command(command) => {
                 let cell = self.cell(&command.tenant);
                 cell.obey(command);
+                cell.settle_composites();
                 effects.append(&mut cell.tell());
             }
             Input::Topology { tenant, version, digest } => {
@@ -242,6 +249,7 @@ impl Engine {
             let cell = self.cell(&tenant);
             while let Some((_, due)) = cell.deadlines.pop(at) {
                 cell.fire(due);
+                cell.settle_composites();
                 effects.append(&mut cell.tell());
             }
         }
@@ -252,6 +260,7 @@ impl Engine {
         let cell = self.cell(&batch.tenant);
         for (index, event) in batch.events.iter().enumerate() {
             let verdict = cell.on_event(event);
+            cell.settle_composites();
             effects.push(Effect::Verdict { index: index as u32, verdict });
             effects.append(&mut cell.tell());
         }
@@ -277,6 +286,7 @@ impl Cell {
             Due::Wake(group) => self.wake(group),
             Due::Tell(group) => self.tell_waiting(group),
             Due::Digest => self.send_digests(),
+            Due::Pattern(story) => self.pattern_due(story),
             Due::Windows => self.pass_windows(),
             Due::Calm(alert) => self.calm(alert),
             Due::Lapse(alert) => self.lapse(alert),
@@ -287,7 +297,12 @@ impl Cell {
     fn on_event(&mut self, event: &Event) -> Verdict {
         self.moment.checks.begin();
         match self.dedup(event) {
-            Found::Repeat(place, why) => Verdict::Duplicate { alert: place.map(|p| self.alerts[p].id), why },
+            Found::Repeat(place, why) => {
+                if let (Some(place), Repeat::StillFiring) = (place, why) {
+                    self.watch(place, Heard::Repeat);
+                }
+                Verdict::Duplicate { alert: place.map(|p| self.alerts[p].id), why }
+            }
             Found::Resolved(place, why) => Verdict::Resolved { alert: place.map(|p| self.alerts[p].id), why },
             Found::Held(place, why) => {
                 Verdict::Held { alert: place.map(|p| self.alerts[p].id), why, decision: Box::default() }
@@ -295,17 +310,35 @@ impl Cell {
             Found::Dropped(by) => Verdict::Muted { alert: None, by, decision: Box::new(self.moment.checks.end()) },
             Found::Again(place) => {
                 self.remute(place);
+                self.watch(place, self.begun(place));
                 self.place_verdict(place, None)
             }
             Found::Fresh(place) => {
                 self.remute(place);
                 if !self.alerts[place].takes_part() {
+                    self.watch(place, Heard::Muted);
                     return self.place_verdict(place, None);
                 }
-                let terms = self.correlate(place);
+                let terms = self.join_in(place);
                 self.place_verdict(place, terms)
             }
         }
+    }
+
+    /// Finds where a fresh alert belongs: by rules first, then by evidence.
+    fn join_in(&mut self, place: Place) -> Option<Terms> {
+        let terms = if self.gather(place) {
+            self.succeed_inferred(place);
+            None
+        } else {
+            self.correlate(place)
+        };
+        self.watch(place, Heard::Begin);
+        terms
+    }
+
+    fn begun(&self, place: Place) -> Heard {
+        if self.alerts[place].takes_part() { Heard::Begin } else { Heard::Muted }
     }
 
     fn place_verdict(&mut self, place: Place, terms: Option<Terms>) -> Verdict {
@@ -321,7 +354,8 @@ impl Cell {
             }
             Some(incident) => Verdict::Joined { alert: alert.id, incident, decision },
             None => {
-                let why = if alert.chronic { Hold::Chronic } else { Hold::Lone };
+                let below = self.moment.below.as_ref().map_or(Hold::Lone, |_| Hold::BelowThreshold);
+                let why = if alert.chronic { Hold::Chronic } else { below };
                 Verdict::Held { alert: Some(alert.id), why, decision }
             }
         }
@@ -331,7 +365,7 @@ impl Cell {
     fn correlation(&self, place: Place, terms: Option<Terms>) -> Check {
         let alert = &self.alerts[place];
         let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.clone());
-        let evidence = terms.map_or_else(Vec::new, |t| {
+        let mut evidence = terms.map_or_else(Vec::new, |t| {
             let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
             vec![
                 of(EvidenceTerm::Path, t.path, t.hops.into()),
@@ -341,7 +375,12 @@ impl Cell {
                 of(EvidenceTerm::Noise, -self.background(place), 0),
             ]
         });
-        let matched = alert.parent.is_some();
-        Check { stage: Stage::Correlate, matched, rule: None, about, evidence, unmet: None }
+        let rule = self.ruled_by(place).cloned();
+        if let Some(rule) = &rule {
+            let about = rule.as_str().into();
+            evidence.push(Evidence { term: EvidenceTerm::Rule, points: 0, n: 1, of: 0, about });
+        }
+        let matched = alert.parent.is_some() || rule.is_some();
+        Check { stage: Stage::Correlate, matched, rule, about, evidence, unmet: None }
     }
 }

@@ -187,8 +187,7 @@ impl Cell {
         for after in self.tuning.clone().revise_after {
             self.deadlines.set(self.now.plus(after), Due::Revise(place));
         }
-        self.evaluate(place);
-        self.consider(self.alerts[place].group);
+        self.join_in(place);
     }
 
     /// Looks again at other alerts than the one whose event is on its way.
@@ -245,6 +244,9 @@ impl Cell {
     pub fn cease_firing(&mut self, place: Place) {
         self.firing.remove(&place);
         self.leave_sides(place);
+        if self.patterns.has_raised() {
+            self.moment.calmed.push(place);
+        }
     }
 
     /// Fields of a firing alert have changed: other rules may mean it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::alert::{Alert, Spot};
+use super::alert::{Alert, Bond, Spot};
 use super::cell::Cell;
 use super::fixed::{Milli, exp_ppm, ln_permille, ln_ratio};
 use super::policy::priorities::{Reach, Times};
@@ -23,9 +23,10 @@ const SERVICES_MAX: usize = 50;
 const SERVICE_WALK_MAX: usize = 2000;
 /// A change this long before the first alert is evidence.
 const CHANGE_WINDOW: Span = Span::mins(30);
-/// What a change just before is worth, a person's word, and being the top of the tree.
+/// What a change just before is worth, a person's word, a rule's, and being the top of the tree.
 const CHANGE_POINTS: Milli = 1500;
 const PERSON_POINTS: Milli = 20_000;
+const RULE_POINTS: Milli = 10_000;
 const TREE_POINTS: Milli = 3000;
 
 impl Cell {
@@ -215,6 +216,11 @@ impl Cell {
             let rank = i64::from(alert.severity.rank());
             terms.push(term(EvidenceTerm::OwnAlert, 150 * (rank - 3), rank, 5));
         }
+        if let Some(rule) = self.ruled_by(node) {
+            let is_root = alert.ruled.as_deref().is_some_and(|ruled| ruled.is_root);
+            let points = if is_root { RULE_POINTS } else { 0 };
+            terms.push(Evidence { about: rule.as_str().into(), ..term(EvidenceTerm::Rule, points, 1, 0) });
+        }
         if alert.declared_symptom {
             terms.push(term(EvidenceTerm::DeclaredSymptom, -1500, 0, 0));
         }
@@ -256,7 +262,11 @@ impl Cell {
                 let edge = self.topology.causes(effect).iter().find(|e| e.ci == cause);
                 let relation: Box<str> = match edge {
                     Some(edge) => self.topology.kind(edge.kind).relation.clone(),
-                    None => "indirect".into(),
+                    None => match self.alerts[*child].bond {
+                        Bond::Rule => "rule".into(),
+                        Bond::Person => "person".into(),
+                        Bond::Evidence | Bond::Joint | Bond::Fold => "indirect".into(),
+                    },
                 };
                 steps.push(PathStep { cause: self.ci_ref(cause), effect: self.ci_ref(effect), relation });
             }

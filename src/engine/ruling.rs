@@ -12,7 +12,8 @@ impl Cell {
     /// Another set of rules is valid from here on. Counts of rules that stay are kept; what rules that are gone had
     /// begun is dropped.
     pub fn take_policy(&mut self, policy: Arc<Policy>) {
-        self.policy = policy;
+        let before = std::mem::replace(&mut self.policy, policy);
+        self.drop_stories(&before.correlate);
         let known: BTreeSet<RuleId> = self.policy.rules().into_iter().map(|(_, name)| name.id.clone()).collect();
         self.hits.keep(|rule| known.contains(rule));
         self.look_at_windows();

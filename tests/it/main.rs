@@ -9,6 +9,7 @@ mod cuts;
 mod decode;
 mod delivery;
 mod intake;
+mod patterns;
 mod policy;
 mod receiver;
 mod replay;

@@ -19,6 +19,7 @@ use headwater::engine::input::{Batch, Command, Delivered, DeliveryOutcome, Diges
 use headwater::engine::policy::Policy;
 use headwater::engine::policy::place::RuleFile;
 use headwater::engine::tuning::Tuning;
+use headwater::engine::verdict::Verdict;
 use headwater::engine::{Engine, Loaded};
 use headwater::lab::built_in::read_topology;
 use serde_json::json;
@@ -86,6 +87,16 @@ impl Table {
         self.shows(story, expected, &grouped(&self.play(story)));
     }
 
+    /// How the events end, one a line, with the reason of what is held.
+    pub fn verdicts(&self, story: &str, expected: &str) {
+        let verdicts = self.play(story).into_iter().filter_map(|effect| match effect {
+            Effect::Verdict { verdict: Verdict::Held { why, .. }, .. } => Some(format!("held ({why:?})")),
+            Effect::Verdict { verdict, .. } => Some(verdict.word().to_owned()),
+            _ => None,
+        });
+        self.shows(story, expected, &verdicts.collect::<Vec<_>>());
+    }
+
     fn shows(&self, story: &str, expected: &str, got: &[String]) {
         let expected: Vec<&str> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert_eq!(*got, expected, "\n{story}\nis told as\n{}\n", got.join("\n"));
@@ -106,7 +117,7 @@ impl Table {
             }
             let (time, rest) = line.split_once(' ').unwrap_or_else(|| panic!("{line:?}: a time, then what happens"));
             let at = BEGIN.plus(span(time));
-            let (input, loaded) = match rest.strip_prefix("rules ") {
+            let (input, loaded) = match rest.strip_prefix("rules").map(str::trim) {
                 Some(name) => self.turn_to(name),
                 None => (read(at, rest), Loaded::Nothing),
             };

@@ -152,7 +152,7 @@ pub struct InhibitRule {
     pub effect: MuteEffect,
 }
 
-/// Joins alerts without topology that agree in some fields.
+/// Joins alerts that agree in some fields.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRule {
@@ -172,6 +172,9 @@ pub struct GroupRule {
     /// From when the window counts.
     #[serde(default)]
     pub counts_from: WindowStart,
+    /// Alerts on CIs of the topology, too; else only those on objects that it does not know.
+    #[serde(default)]
+    pub known_cis: bool,
     /// An alert with an empty field is never joined (otherwise empty equals empty).
     #[serde(default)]
     pub strict: bool,

@@ -100,9 +100,22 @@ pub struct PatternRule {
     pub count: u32,
     /// Only alerts that differ in this field count.
     pub distinct: Option<Box<str>>,
+    /// An alert counts again each time that its source repeats it (kind `threshold`).
+    pub repeats: bool,
     pub effect: PatternEffect,
     /// Index of the root's condition.
     pub root: Option<usize>,
+}
+
+impl PatternRule {
+    /// Whether what another version of the rule has seen counts for this one.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        let asks = |rule: &Self| (rule.kind, rule.within, rule.count, rule.repeats);
+        asks(self) == asks(other)
+            && self.by == other.by
+            && self.distinct == other.distinct
+            && self.conditions == other.conditions
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,6 +135,8 @@ struct PatternText {
     count: Option<u32>,
     #[serde(default, deserialize_with = "one_field")]
     distinct: Option<Box<str>>,
+    #[serde(default)]
+    repeats: bool,
     effect: PatternEffect,
 }
 
@@ -156,6 +171,9 @@ impl TryFrom<PatternText> for PatternRule {
         if text.distinct.is_some() && text.kind != Threshold {
             return Err(format!("only a threshold counts distinct values; remove `distinct` from rule {id}"));
         }
+        if text.repeats && text.kind != Threshold {
+            return Err(format!("only a threshold counts repeats; remove `repeats` from rule {id}"));
+        }
         let root = match &text.effect {
             PatternEffect::Join(join) if !join.root.is_empty() => {
                 let root = text.of.iter().position(|c| c.name == join.root);
@@ -171,6 +189,7 @@ impl TryFrom<PatternText> for PatternRule {
             within,
             count: text.count.unwrap_or(1),
             distinct: text.distinct,
+            repeats: text.repeats,
             effect: text.effect,
             root,
         })

@@ -17,6 +17,9 @@ use crate::domain::time::Timestamp;
 pub struct RuleHits {
     pub hits: BTreeMap<RuleId, u64>,
     pub errors: BTreeMap<RuleId, u64>,
+    /// What was left out because there was too much of it: stories and alerts of patterns, windows of groupings.
+    #[serde(default)]
+    pub cut: BTreeMap<RuleId, u64>,
     /// When each applied last.
     #[serde(default)]
     pub last: BTreeMap<RuleId, Timestamp>,
@@ -37,6 +40,11 @@ impl RuleHits {
         }
     }
 
+    /// Counts one more thing that was left out because there was too much of it.
+    pub fn cut(&mut self, rule: &RuleId) {
+        count(&mut self.cut, rule);
+    }
+
     /// Counts one more failed evaluation.
     pub fn error(&mut self, rule: &RuleId) {
         count(&mut self.errors, rule);
@@ -46,6 +54,7 @@ impl RuleHits {
     pub fn keep(&mut self, known: impl Fn(&RuleId) -> bool) {
         self.hits.retain(|rule, _| known(rule));
         self.errors.retain(|rule, _| known(rule));
+        self.cut.retain(|rule, _| known(rule));
         self.last.retain(|rule, _| known(rule));
     }
 }
