@@ -181,7 +181,7 @@ impl Story {
             }
             PatternKind::Threshold => self.counted(rule) >= rule.count,
             PatternKind::Sequence => {
-                usize::from(last.condition) + 1 == rule.conditions.len() && self.in_order(rule.conditions.len())
+                usize::from(last.condition) + 1 == rule.conditions.len() && self.chain().len() == rule.conditions.len()
             }
             PatternKind::Group => self.has_all(rule),
         }
@@ -211,16 +211,15 @@ impl Story {
         values.len() as u32
     }
 
-    /// Whether different alerts met the conditions one after the other.
-    fn in_order(&self, conditions: usize) -> bool {
-        let mut next = 0;
-        let mut used = BTreeSet::new();
+    /// Different alerts that met the conditions one after the other, as far as that goes.
+    fn chain(&self) -> Vec<Place> {
+        let mut chain: Vec<Place> = Vec::new();
         for sight in &self.seen {
-            if next < conditions && usize::from(sight.condition) == next && used.insert(sight.alert) {
-                next += 1;
+            if usize::from(sight.condition) == chain.len() && !chain.contains(&sight.alert) {
+                chain.push(sight.alert);
             }
         }
-        next == conditions
+        chain
     }
 
     /// Whether each condition has been met often enough, by different alerts.
@@ -235,8 +234,11 @@ impl Story {
         alerts.len() as u32 >= needed && rule.conditions.iter().enumerate().all(|(n, c)| met(n) >= c.count)
     }
 
-    /// Its alerts, each once, in the order in which they came.
-    pub fn alerts(&self) -> Vec<Place> {
+    /// The alerts that make the hit, each once, in the order in which they came.
+    pub fn alerts(&self, rule: &PatternRule) -> Vec<Place> {
+        if rule.kind == PatternKind::Sequence {
+            return self.chain();
+        }
         let mut known = BTreeSet::new();
         self.seen.iter().map(|s| s.alert).filter(|alert| known.insert(*alert)).collect()
     }

@@ -143,7 +143,7 @@ impl Cell {
             return;
         }
         // What comes after a hit belongs to it: only the newcomer is new.
-        let (alerts, root) = (open.alerts(), rule.root.and_then(|condition| open.first_of(condition)));
+        let (alerts, root) = (open.alerts(rule), rule.root.and_then(|condition| open.first_of(condition)));
         let alerts = if open.on { vec![alerts[0], place] } else { alerts };
         let is_new = !std::mem::replace(&mut open.on, true);
         if is_new {
@@ -182,7 +182,7 @@ impl Cell {
         if due > self.now {
             return self.deadlines.set(due, Due::Pattern(place));
         }
-        let (alerts, key) = (story.alerts(), story.key.clone());
+        let (alerts, key) = (story.alerts(rule), story.key.clone());
         match rule.kind {
             PatternKind::PairWithWindow => {
                 self.patterns.end(place);

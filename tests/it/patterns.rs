@@ -108,7 +108,7 @@ fn what_a_person_moved_stays_where_it_is() {
          02:00 z Other critical cluster=z
          03:00 move 2 2
          04:00 c Slow major cluster=x
-         09:00 split 1 3
+         09:00 split 1 4
          09:30 d Slow major cluster=x
          60:00 end",
         "1 -: a/Slow, d/Slow
@@ -220,10 +220,11 @@ cis:
     by(FAILOVER).on(estate).groups(
         "00:10 db-1 PrimaryDown minor pair=p
          00:20 db-3 PrimaryDown minor pair=p
-         00:30 db-2 TookOver minor pair=q
+         00:30 db-3 TookOver minor pair=q
          01:00 db-2 TookOver minor pair=p
          05:00 end",
-        "1 db-1: db-1/PrimaryDown, db-3/PrimaryDown, db-2/TookOver",
+        "1 db-1: db-1/PrimaryDown, db-3/PrimaryDown, db-2/TookOver
+         held: db-3/TookOver",
     );
     by(FAILOVER).on(estate).groups(
         "00:10 db-1 PrimaryDown minor pair=p
@@ -321,10 +322,12 @@ fn absence_raises_an_alert_that_ends_with_the_next_sign_of_life() {
          01:00 a Heartbeat warning
          02:30 a Heartbeat warning
          06:00 a Heartbeat warning
-         12:00 a Heartbeat warning
-         13:00 end",
+         07:30 a Heartbeat warning
+         09:00 a Heartbeat warning
+         10:30 a Heartbeat warning
+         12:00 end",
         "04:30 team opened 1
-         08:00 team opened 2",
+         11:00 team recovered 1",
     );
 }
 
@@ -347,7 +350,7 @@ correlate:
     of: [{ match: { name: LoginFailed } }]
     count: 2
     within: 1m
-    effect: { raise: { name: BruteForce, title: 'attack on {labels.user}', severity: critical } }
+    effect: { raise: { name: BruteForce, title: 'attack on {labels.user}', severity: critical, object: 'user {labels.user}' } }
   - id: again
     type: single
     of: [{ match: { name: BruteForce } }]
@@ -367,7 +370,7 @@ fn a_raised_alert_takes_part_in_everything_but_in_rules_that_raise() {
          00:20 c LoginFailed minor user=u
          02:00 d DataLeaves major user=u
          10:00 end",
-        "1 -: b/BruteForce, d/DataLeaves
+        "1 -: user u/BruteForce, d/DataLeaves
          held: a/LoginFailed, b/LoginFailed, c/LoginFailed",
     );
 }

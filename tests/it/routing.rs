@@ -118,7 +118,7 @@ fn more_severe_is_told_at_once_and_less_severe_is_not() {
          07:00 db-1 Lag critical
          20:00 end",
         "05:00 team opened 1
-         06:00 team updated 1 (severity, priority)",
+         06:00 team updated 1 (severity)",
     );
 }
 

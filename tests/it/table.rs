@@ -29,8 +29,7 @@ use crate::storms::{bytes, tenant};
 /// 2026-06-01T00:00:00Z, a Monday; 08:00 in Shanghai.
 const BEGIN: Timestamp = Timestamp(1_780_272_000_000);
 
-/// Rules that each story has, besides its own.
-const PROMOTE: &str = "promote: [{ id: serious, match: { severity: '>= major' }, after: 5m }]";
+/// The route of stories that have none of their own.
 const FALLBACK: &str = "routes: [{ id: fallback, receivers: [team] }]";
 
 /// The rules and the estate of a story.
@@ -40,13 +39,11 @@ pub struct Table {
     topology: Option<Arc<Topology>>,
 }
 
-/// Compiles a story's rules with what each story has.
+/// Compiles a story's rules.
 pub fn policy(version: u64, rules: &str) -> Arc<Policy> {
     let mut files = vec![RuleFile { name: "story.yaml".into(), text: rules.into() }];
-    for (section, text) in [("promote:", PROMOTE), ("routes:", FALLBACK)] {
-        if !rules.lines().any(|line| line.starts_with(section)) {
-            files.push(RuleFile { name: format!("{section}yaml"), text: text.into() });
-        }
+    if !rules.lines().any(|line| line.starts_with("routes:")) {
+        files.push(RuleFile { name: "routes.yaml".into(), text: FALLBACK.into() });
     }
     Arc::new(Policy::compile(version, &files).unwrap_or_else(|errors| panic!("{errors:#?}")))
 }

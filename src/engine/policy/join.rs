@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Policy;
 use super::index::Index;
-use super::kinds::Route;
+use super::kinds::{PromoteRule, Route};
 use super::lasting::Lasting;
 use super::matching::Match;
 use super::place::{LineColumn, RuleError, RuleFile, RuleName};
@@ -176,7 +176,10 @@ impl Joining {
     }
 
     fn into_policy(self, version: u64) -> Policy {
-        let all = self.all;
+        let mut all = self.all;
+        if all.promote.is_empty() {
+            all.promote = built_in_promotion();
+        }
         let sides: Vec<&Match> = all.inhibit.iter().flat_map(|rule| [&rule.source, &rule.target]).collect();
         let inhibit_index = Index::of(sides.into_iter().map(|m| &m.0));
         let correlate_steps: Vec<(usize, usize)> = (all.correlate.iter().enumerate())
@@ -211,6 +214,17 @@ impl Joining {
             files: self.files,
         }
     }
+}
+
+/// When alerts are promoted by a set that says nothing about it.
+fn built_in_promotion() -> Vec<PromoteRule> {
+    let mut sections: Vec<Sections> =
+        Policy::default_files().iter().map(|file| read::read(file, &mut Vec::new())).collect();
+    for rule in sections.iter_mut().flat_map(|s| &mut s.promote) {
+        // It stands in no file of the set.
+        rule.id.file = usize::MAX;
+    }
+    sections.into_iter().flat_map(|s| s.promote).collect()
 }
 
 impl Route {

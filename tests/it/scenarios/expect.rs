@@ -44,6 +44,9 @@ pub struct Expect {
     firing: Option<usize>,
     #[serde(default)]
     verdicts: BTreeMap<String, u64>,
+    /// All messages in order: `receiver kind root`, with the changes that an update tells.
+    #[serde(default)]
+    notices: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +105,7 @@ impl Expect {
         for (what, expected, got) in counts {
             differ(&what, expected, got, &mut wrong);
         }
+        differ("notices", self.notices.clone(), told.notices.clone(), &mut wrong);
         wrong
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use headwater::domain::alert::{AlertState, AlertView};
 use headwater::domain::ids::{AlertId, IncidentId};
 use headwater::domain::incident::{IncidentState, IncidentView, TimelineKind};
-use headwater::engine::effect::Effect;
+use headwater::engine::effect::{Effect, Notice};
 
 /// Names listed at most.
 const LISTED_MAX: usize = 5;
@@ -18,6 +18,15 @@ pub struct Told {
     pub alerts: BTreeMap<AlertId, AlertView>,
     pub incidents: BTreeMap<IncidentId, IncidentView>,
     pub root_changes: BTreeMap<IncidentId, u32>,
+    /// Messages in order: receiver, kind, root cause, and why an update is told.
+    pub notices: Vec<String>,
+}
+
+fn message(notice: &Notice) -> String {
+    let root = notice.incident.candidates.first().map_or("-", |c| c.ci.id.as_str());
+    let changes: Vec<String> = notice.changes.iter().map(|c| format!("{c:?}").to_lowercase()).collect();
+    let changes = if changes.is_empty() { String::new() } else { format!(" ({})", changes.join(", ")) };
+    format!("{} {} {root}{changes}", notice.receiver, notice.kind.as_str())
 }
 
 impl Told {
@@ -36,10 +45,8 @@ impl Told {
                 Effect::Timeline { incident, entry, .. } if entry.kind == TimelineKind::RootChanged => {
                     *told.root_changes.entry(*incident).or_default() += 1;
                 }
-                Effect::Timeline { .. }
-                | Effect::Notify { .. }
-                | Effect::Silence { .. }
-                | Effect::CommandDone { .. } => {}
+                Effect::Notify { notice } => told.notices.push(message(notice)),
+                Effect::Timeline { .. } | Effect::Silence { .. } | Effect::CommandDone { .. } => {}
             }
         }
         told
