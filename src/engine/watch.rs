@@ -139,7 +139,9 @@ impl Cell {
         }
         if !open.holds(rule) {
             open.on = false;
-            self.moment.below.get_or_insert_with(|| rule.id.id.clone());
+            if !matches!(rule.effect, PatternEffect::Raise(_)) {
+                self.moment.below.get_or_insert_with(|| rule.id.id.clone());
+            }
             return;
         }
         // What comes after a hit belongs to it: only the newcomer is new.

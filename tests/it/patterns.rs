@@ -220,11 +220,9 @@ cis:
     by(FAILOVER).on(estate).groups(
         "00:10 db-1 PrimaryDown minor pair=p
          00:20 db-3 PrimaryDown minor pair=p
-         00:30 db-3 TookOver minor pair=q
          01:00 db-2 TookOver minor pair=p
          05:00 end",
-        "1 db-1: db-1/PrimaryDown, db-3/PrimaryDown, db-2/TookOver
-         held: db-3/TookOver",
+        "1 db-1: db-1/PrimaryDown, db-3/PrimaryDown, db-2/TookOver",
     );
     by(FAILOVER).on(estate).groups(
         "00:10 db-1 PrimaryDown minor pair=p
