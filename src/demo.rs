@@ -21,13 +21,16 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::access::store::{Tokens, Wanted};
+use crate::api;
 use crate::api::session::Sessions;
 use crate::clock::{Clock, hurried};
 use crate::connections;
+use crate::decode::formats::Formats;
 use crate::domain::access::Role;
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::time::{Span, Timestamp};
+use crate::intake::settings::Settings;
 use crate::journal::Durability;
 use crate::lab::built_in;
 use crate::lab::estate::{Scale, sample_estate};
@@ -102,7 +105,10 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
         ),
     );
     writeln!(out, "{}", greeting.of(lang))?;
-    let app = serve::app(&pipeline, tokens, Sessions::default(), clock.clone());
+    let intake = serve::intake(&pipeline, &tokens, Settings::default(), Formats::built_in(), &clock);
+    let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
+    let front = serve::Front { sessions: Sessions::default(), intake, settings };
+    let app = serve::app(&pipeline, tokens, front, clock.clone());
     let door = app.clone();
     let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
     let mut board = Board::empty(lang, start);

@@ -208,12 +208,18 @@ impl Pipeline {
 }
 
 /// A topology from a stored text. Foreign names of the shipped mapping are understood.
-fn compile(bytes: &[u8], version: u64) -> Result<Arc<Topology>> {
+///
+/// # Errors
+/// Every wrong place, one per line.
+pub fn compile(bytes: &[u8], version: u64) -> Result<Arc<Topology>> {
     read_topology("topology", bytes, Some(&shipped_mapping()), version)
 }
 
 /// Rules from a stored text: the rule files as JSON.
-fn compile_policy(bytes: &[u8], version: u64) -> Result<Arc<Policy>> {
+///
+/// # Errors
+/// Every wrong place, one per line.
+pub fn compile_policy(bytes: &[u8], version: u64) -> Result<Arc<Policy>> {
     let files: Vec<RuleFile> = serde_json::from_slice(bytes).context("the stored rules cannot be read")?;
     let compiled = Policy::compile(version, &files).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

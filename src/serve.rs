@@ -1,12 +1,10 @@
 //! The server: pipeline, API and console behind one listener, until it is told to stop.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -17,40 +15,25 @@ use crate::api::routes::router;
 use crate::api::session::Sessions;
 use crate::api::state::{Api, Settings, WriteError, Writes};
 use crate::clock::{Clock, machine};
+use crate::config::warnings::warnings;
+use crate::config::{self, Config, Loaded};
 use crate::connections;
 use crate::console;
 use crate::decode::formats::Formats;
 use crate::delivery;
-use crate::delivery::settings::{Common, Ready, ReceiverSettings, prepare};
 use crate::domain::access::Credential;
-use crate::domain::ids::{ReceiverId, TenantId};
+use crate::domain::ids::TenantId;
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::intake::sink::{Accepted, Sink, SinkError};
 use crate::intake::{self, Intake};
-use crate::journal::{AppendError, Durability, Journal};
+use crate::journal::{AppendError, Journal};
 use crate::pipeline::{Options, Pipeline, partition_of};
+use crate::reload::{self, Reload, Sources};
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
 /// The file with the console's sessions, in the data folder.
 pub const SESSIONS_FILE: &str = "sessions.json";
-/// How long a stop waits for open connections, and then for receivers that are being told.
-const DRAIN: Duration = Duration::from_secs(10);
-
-/// What `serve` is told.
-#[derive(Clone, Debug)]
-pub struct Serve {
-    pub data: PathBuf,
-    pub listen: SocketAddr,
-    pub durability: Durability,
-    pub topology: Option<PathBuf>,
-    /// Who can be told.
-    pub receivers: Vec<ReceiverSettings>,
-    /// How hard it is tried.
-    pub delivery: delivery::settings::Settings,
-    /// How people reach the console; empty: messages have no link.
-    pub base_url: String,
-}
 
 /// The token store of a data folder.
 ///
@@ -64,65 +47,62 @@ pub fn tokens(data: &Path) -> Result<Tokens> {
 ///
 /// # Errors
 /// When the folder is in use or damaged, or the address cannot be had; says what to do.
-pub async fn run(options: Serve) -> Result<()> {
-    std::fs::create_dir_all(&options.data).with_context(|| format!("make {}", options.data.display()))?;
-    let tokens = Arc::new(tokens(&options.data)?);
+pub async fn run(loaded: Loaded) -> Result<()> {
+    let Loaded { config, layers } = loaded;
+    for warning in warnings(&config, &layers) {
+        tracing::warn!("{warning}");
+    }
+    std::fs::create_dir_all(&config.data).with_context(|| format!("make {}", config.data.display()))?;
+    let tokens = Arc::new(tokens(&config.data)?);
     let clock = machine();
-    if tokens.is_empty(clock()) && !options.listen.ip().is_loopback() {
+    if tokens.is_empty(clock()) && !config.listen.ip().is_loopback() {
         bail!(
             "no token in {}: nobody could sign in on {}; make one with `headwater token create --data {} --role admin --name you`",
-            options.data.join(TOKENS_FILE).display(),
-            options.listen,
-            options.data.display()
+            config.data.join(TOKENS_FILE).display(),
+            config.listen,
+            config.data.display()
         );
     }
-    let listener = TcpListener::bind(options.listen).await.with_context(|| format!("listen on {}", options.listen))?;
-    let receivers = receivers(&options, listener.local_addr()?.port(), &clock)?;
-    let opening = Options { durability: options.durability, clock: clock.clone(), receivers: Some(receivers) };
-    let pipeline = start(&options.data, opening).await?;
-    for name in delivery::settings::unknown(&options.receivers, &pipeline.named_receivers) {
-        tracing::warn!(receiver = %name, "the routes name a receiver that is not configured: its notices are kept as undelivered; add it to `receivers`");
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
+    let receivers = config.receivers(&layers, listener.local_addr()?.port(), &clock).map_err(config::joined)?;
+    let formats = Sources::of(&config).formats()?;
+    let opening = Options { durability: config.durability, clock: clock.clone(), receivers: Some(receivers) };
+    let pipeline = start(&config.data, opening).await?;
+    for name in delivery::settings::unknown(&config.receivers, &pipeline.named_receivers) {
+        tracing::warn!(receiver = %name, "{}", reload::UNKNOWN_RECEIVER);
     }
-    if let Some(file) = &options.topology {
-        let tenant = TenantId::from("default");
-        let bytes = crate::lab::files::read(file)?;
-        let (put, quality) = pipeline.put_topology(&tenant, bytes).await?;
-        tracing::info!(topology.version = put.version, seq = ?put.seq, cis = quality.cis, edges = quality.edges, "topology taken");
-    }
-    tracing::info!(address = %listener.local_addr()?, data = %options.data.display(), "serving");
-    let sessions = Sessions::kept_in(&options.data.join(SESSIONS_FILE), clock());
-    let app = app(&pipeline, tokens, sessions, clock);
+    let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock);
+    let reload = Reload::new(&config, pipeline.clone(), intake.clone());
+    reload.start().await?;
+    let reloading = tokio::spawn(reload.follow());
+    tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
+    let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
+    let app = app(&pipeline, tokens, Front { sessions, intake, settings: settings(&config) }, clock);
+    let drain = Duration::from_millis(config.drain.0.unsigned_abs());
     let serving = connections::serve(listener, app, told_to_stop());
     let stopping = async {
         told_to_stop().await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(drain).await;
     };
     tokio::select! {
         () = serving => {}
         () = stopping => tracing::warn!("connections were still open after the drain"),
     }
-    pipeline.courier.close(DRAIN).await;
+    reloading.abort();
+    pipeline.courier.close(drain).await;
     let stopped = pipeline.clone();
     tokio::task::spawn_blocking(move || stopped.stop()).await?;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The receivers of the configuration, ready to be told.
-///
-/// # Errors
-/// Everything that is wrong with them, each with its place.
-fn receivers(options: &Serve, own_port: u16, clock: &Clock) -> Result<BTreeMap<ReceiverId, Ready>> {
-    let common = Common {
-        settings: options.delivery.clone(),
-        base_url: options.base_url.clone(),
-        own_ports: vec![own_port],
-        clock: clock.clone(),
-    };
-    prepare(&options.receivers, &common).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow!(lines.join("\n"))
-    })
+/// What the API is told of the configuration.
+fn settings(config: &Config) -> Settings {
+    Settings {
+        secure_cookies: config.console.secure_cookies,
+        open_metrics: config.open_metrics(),
+        base_url: config.base_url.trim_end_matches('/').to_owned(),
+    }
 }
 
 /// Opens the pipeline of a data folder without blocking the runtime.
@@ -134,24 +114,39 @@ pub async fn start(data: &Path, options: Options) -> Result<Arc<Pipeline>> {
     tokio::task::spawn_blocking(move || Pipeline::start(&data, options)).await?
 }
 
-/// Everything that is served: API and console over a pipeline.
-pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, sessions: Sessions, clock: Clock) -> Router {
+/// The door in, over a pipeline.
+pub fn intake(
+    pipeline: &Arc<Pipeline>,
+    tokens: &Arc<Tokens>,
+    settings: intake::settings::Settings,
+    formats: Formats,
+    clock: &Clock,
+) -> Arc<Intake> {
+    let sink = Arc::new(Pen { pipeline: pipeline.clone() });
+    Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()))
+}
+
+/// What stands in front of a pipeline.
+pub struct Front {
+    pub sessions: Sessions,
+    pub intake: Arc<Intake>,
+    pub settings: Settings,
+}
+
+/// Everything that is served: intake, API and console over a pipeline.
+pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
+    let Front { sessions, intake, settings } = front;
     let (of_topology, of_readiness) = (pipeline.clone(), pipeline.clone());
-    let (tokens_for_intake, door_clock) = (tokens.clone(), clock.clone());
     let api = Api {
         live: pipeline.live.clone(),
         auth: Arc::new(Bearers { tokens, clock: clock.clone() }),
         writes: Arc::new(Pen { pipeline: pipeline.clone() }),
         topology: Arc::new(move |tenant| of_topology.topology(tenant)),
         sessions,
-        settings: Settings { open_metrics: true, ..Settings::default() },
+        settings,
         now: clock,
         readiness: Arc::new(move || of_readiness.health().failure().into_iter().collect()),
     };
-    let gate = tokens_for_intake;
-    let formats = Arc::new(Formats::built_in());
-    let sink = Arc::new(Pen { pipeline: pipeline.clone() });
-    let intake = Arc::new(Intake::new(intake::settings::Settings::default(), formats, gate, sink, door_clock));
     router(Arc::new(api), console::router().merge(intake::routes::routes(intake)))
 }
 

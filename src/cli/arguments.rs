@@ -47,8 +47,21 @@ pub enum Command {
     },
     /// Take alerts, tell incidents: journal, engine, API and console in one program / 运行
     Serve(ServeArguments),
+    /// Look at configuration, rules, mappings and topology without starting / 检查
+    Check(CheckArguments),
+    /// Print every setting with its default, as a file to start from / 默认配置
+    #[command(after_help = "Example:\n  headwater config > headwater.yaml")]
+    Config,
     /// Run the production engine on a recorded stream, as fast as it can / 回测
     Backtest(BacktestArguments),
+    /// Play the tests that stand beside rules / 规则测试
+    Test(TestArguments),
+    /// Make every recorded decision again and compare, or try other rules on the recorded stream / 重放
+    Replay(ReplayArguments),
+    /// Copy a data folder, also while it is served, and check the copy / 备份
+    Backup(BackupArguments),
+    /// Bring a backup into an empty data folder and check it / 恢复
+    Restore(RestoreArguments),
     /// Credentials for people and sources / 令牌
     Token {
         #[command(subcommand)]
@@ -69,21 +82,58 @@ pub enum Command {
 
 /// What `serve` takes.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  \
-    headwater serve --data /var/lib/headwater\n  \
-    headwater serve --data DIR --listen 0.0.0.0:8080 --topology cmdb.json\n\n\
+#[command(after_help = "Examples:\n  headwater serve --data /var/lib/headwater\n  \
+    headwater serve --data DIR --listen 0.0.0.0:8080 --topology cmdb.json --rules rules\n  \
+    headwater serve --config /etc/headwater.yaml\n\n\
+    Flags win over variables (HEADWATER__LISTEN), these over the file, the file over the defaults (headwater config).\n\
+    Rules, topology and mappings are read again when they change, and on SIGHUP; bad ones are refused with their place.\n\
     On another address than this machine's own a token must exist first: headwater token create --help")]
 pub struct ServeArguments {
+    /// Settings; what is not in it has its default.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
     /// Folder for the journal and everything else; made when it is not there.
     #[arg(long)]
-    pub data: PathBuf,
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
-    #[arg(long, value_enum, default_value = "power")]
-    pub durability: Keep,
-    /// CMDB file to make valid for the tenant `default` at start.
+    pub data: Option<PathBuf>,
+    /// Address of API and console, 127.0.0.1:8080 by default.
+    #[arg(long)]
+    pub listen: Option<SocketAddr>,
+    /// What "accepted" survives, power by default.
+    #[arg(long, value_enum)]
+    pub durability: Option<Keep>,
+    /// Folder of rules instead of the built-in ones.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// CMDB file.
     #[arg(long)]
     pub topology: Option<PathBuf>,
+    /// Folder of mappings beside the built-in ones.
+    #[arg(long)]
+    pub mappings: Option<PathBuf>,
+}
+
+/// What `check` takes.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  headwater check --config /etc/headwater.yaml\n  \
+    headwater check --rules rules --topology cmdb.json --mappings mappings --strict\n\n\
+    Prints every error as `file:line:column: what; remedy` and fails when there is one; warnings are rules that never\n\
+    apply, say the same twice or contradict themselves, and settings that are dangerous together.")]
+pub struct CheckArguments {
+    /// Settings file; names the folders below, too.
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+    /// Folder of rules, with their tests, mappings and severity maps.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// CMDB file.
+    #[arg(long)]
+    pub topology: Option<PathBuf>,
+    /// Folder of mappings.
+    #[arg(long)]
+    pub mappings: Option<PathBuf>,
+    /// Fail on warnings, too.
+    #[arg(long)]
+    pub strict: bool,
 }
 
 /// What `backtest` takes.
@@ -120,6 +170,70 @@ pub struct BacktestArguments {
     /// Also write `effects_sha256`, one hash over every effect: the same for every build and machine.
     #[arg(long)]
     pub seal: bool,
+}
+
+/// What `test` takes.
+#[derive(Args)]
+#[command(after_help = "Example:\n  headwater test rules/\n\n\
+    Plays rules/tests/*.test.yaml with the rules of rules/, says what came out otherwise and at which line of the test,\n\
+    and fails when anything did. The format: rules/tests/README.md")]
+pub struct TestArguments {
+    /// Rules folders, each with its tests in the subfolder `tests`.
+    #[arg(required = true)]
+    pub rules: Vec<PathBuf>,
+    /// Also list the tests that hold.
+    #[arg(long, short)]
+    pub verbose: bool,
+}
+
+/// What `replay` takes.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  headwater replay DIR\n  headwater replay DIR --rules rules --topology cmdb.json\n\n\
+    Without rules and topology: every decision is made again; fails when one differs from what was committed.\n\
+    With them: the tenant's recorded events and orders are decided by them instead, and the incidents are compared.\n\
+    Nothing is written and nobody is told; the server may run meanwhile."
+)]
+pub struct ReplayArguments {
+    /// Data folder.
+    pub data: PathBuf,
+    /// Rules to try instead of the recorded ones.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// CMDB file to try instead of the recorded ones.
+    #[arg(long)]
+    pub topology: Option<PathBuf>,
+    /// Whose stream is tried.
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `backup` takes.
+#[derive(Args)]
+#[command(after_help = "Example:\n  headwater backup /var/lib/headwater --to /backup/2026-01-05\n\n\
+    Journal, outbox, snapshots, topologies, rules, archive and the hashes of tokens. The history is not in it: it is\n\
+    made again from these.")]
+pub struct BackupArguments {
+    /// Data folder; the server may run.
+    pub data: PathBuf,
+    /// Folder that is made; it must not be there yet.
+    #[arg(long)]
+    pub to: PathBuf,
+}
+
+/// What `restore` takes.
+#[derive(Args)]
+#[command(after_help = "Example:\n  headwater restore /backup/2026-01-05 --data /var/lib/headwater\n\n\
+    The folder must hold no store: move the old one away first.")]
+pub struct RestoreArguments {
+    /// A folder that `headwater backup` made.
+    pub from: PathBuf,
+    /// Data folder to make.
+    #[arg(long)]
+    pub data: PathBuf,
 }
 
 /// What `man` takes.

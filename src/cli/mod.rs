@@ -1,6 +1,10 @@
 //! The command line: arguments in, one call out, errors as sentences with their causes.
 
 pub mod arguments;
+mod backup;
+mod check;
+mod replay;
+mod rule_tests;
 mod token;
 mod topology;
 
@@ -9,17 +13,15 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory, Parser};
 
+use crate::config::{self, Flags};
 use crate::demo;
 use crate::journal::Durability;
 use crate::lab::backtest;
-use crate::serve::{self, Serve};
+use crate::{serve, telemetry};
 use arguments::{Arguments, BacktestArguments, Command, Keep, ManArguments, ServeArguments};
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("headwater=info,warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     match run(Arguments::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -31,12 +33,21 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode> {
+    if !matches!(command, Command::Serve(_)) {
+        telemetry::start(&config::Log::default());
+    }
     match command {
         Command::Demo { listen, stay } => {
             tokio::runtime::Runtime::new()?.block_on(demo::run(demo::Demo { listen, stays: stay }))?;
         }
         Command::Serve(arguments) => serve(arguments)?,
+        Command::Check(arguments) => return check::run(arguments),
+        Command::Config => print!("{}", config::DEFAULTS.1),
         Command::Backtest(arguments) => backtest(arguments)?,
+        Command::Test(arguments) => return rule_tests::run(&arguments),
+        Command::Replay(arguments) => return replay::run(arguments),
+        Command::Backup(arguments) => backup::save(&arguments)?,
+        Command::Restore(arguments) => backup::bring_back(&arguments)?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,
         Command::Completions { shell } => {
@@ -48,20 +59,15 @@ fn run(command: Command) -> Result<ExitCode> {
 }
 
 fn serve(arguments: ServeArguments) -> Result<()> {
-    let ServeArguments { data, listen, durability, topology } = arguments;
-    let durability = match durability {
+    let ServeArguments { config, data, listen, durability, rules, topology, mappings } = arguments;
+    let durability = durability.map(|keep| match keep {
         Keep::Power => Durability::Power,
         Keep::Process => Durability::Process,
-    };
-    tokio::runtime::Runtime::new()?.block_on(serve::run(Serve {
-        data,
-        listen,
-        durability,
-        topology,
-        receivers: Vec::new(),
-        delivery: crate::delivery::settings::Settings::default(),
-        base_url: String::new(),
-    }))
+    });
+    let flags = Flags { data, listen, durability, rules, topology, mappings };
+    let loaded = config::load(config.as_deref(), flags).map_err(config::joined)?;
+    telemetry::start(&loaded.config.log);
+    tokio::runtime::Runtime::new()?.block_on(serve::run(loaded))
 }
 
 fn backtest(arguments: BacktestArguments) -> Result<()> {

@@ -12,8 +12,9 @@ use super::severity::{SeverityMap, SeverityMaps};
 /// Why a file cannot be used: names the file, the place within it and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    #[error("{place}: {cause}")]
-    Yaml { place: String, cause: String },
+    /// Line and column from 1; 0 = unknown.
+    #[error("{place}:{line}:{column}: {cause}")]
+    Yaml { place: String, line: u64, column: u64, cause: String },
     #[error("{place}: {field}: {cause}")]
     Value { place: String, field: String, cause: String },
 }
@@ -25,15 +26,20 @@ const ANCHORS_MAX: usize = 100;
 
 /// Reads YAML within bounds. Only `true` and `false` are booleans: `n`, `on` and `yes` are names of fields too.
 pub(super) fn read_yaml<T: DeserializeOwned>(place: &str, yaml: &str) -> Result<T, FormatError> {
-    let failed = |cause: String| FormatError::Yaml { place: place.into(), cause };
+    let failed = |line, column, cause: String| FormatError::Yaml { place: place.into(), line, column, cause };
     if yaml.len() > FILE_BYTES_MAX {
-        return Err(failed(format!("larger than {FILE_BYTES_MAX} bytes: split it")));
+        return Err(failed(0, 0, format!("larger than {FILE_BYTES_MAX} bytes; split it")));
     }
     let options = serde_saphyr::options! {
         strict_booleans: true,
         budget: serde_saphyr::budget! { max_anchors: ANCHORS_MAX, max_aliases: ANCHORS_MAX },
     };
-    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| failed(error.to_string()))
+    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| {
+        let (line, column) = error.location().map_or((0, 0), |at| (at.line(), at.column()));
+        let told = error.without_snippet().to_string();
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        failed(line, column, format!("{told}; compare with a shipped file of the same folder"))
+    })
 }
 
 /// A file's name, for messages, and its text.

@@ -13,7 +13,7 @@ use append::{Append, Clock, Reply};
 use archive::Archive;
 use fail::SqlResult;
 use lock::Lock;
-use read::{Place, Readers, records_after};
+use read::{Readers, records_after};
 use schema::{Base, Heads};
 use small::Small;
 use tail::{Followed, Tail, Tails};
@@ -33,6 +33,7 @@ pub mod lock;
 pub mod open;
 pub mod read;
 pub mod schema;
+pub mod shelf;
 pub mod small;
 pub mod snapshots;
 pub mod tail;
@@ -164,8 +165,7 @@ impl Store {
         Ok(())
     }
 
-    /// Reads what comes behind `after` from the main file, or from the archive when it has moved there. `first`
-    /// picks what `after` is compared with; `read` gets the file, and in the archive the last record it is sure of.
+    /// See [`shelf::read_from`].
     ///
     /// # Errors
     /// When the records are gone from the archive too, and what `read` reports.
@@ -175,21 +175,7 @@ impl Store {
         first: fn(&Base) -> u64,
         read: impl Fn(&rusqlite::Connection, Option<u64>) -> SqlResult<T>,
     ) -> Result<T, ReadError> {
-        let place = self.shared.readers.read(|file| match first(&Base::load(file)?) {
-            moved if after < moved => Ok(Place::Archived(moved)),
-            _ => read(file, None).map(Place::Here),
-        })?;
-        let moved = match place {
-            Place::Here(found) => return Ok(found),
-            Place::Archived(moved) => moved,
-        };
-        let gone = |oldest: u64| ReadError::Gone { after, oldest };
-        let readers = self.shared.archive.readers().ok_or_else(|| gone(moved + 1))?;
-        let oldest = readers.read(|file| Ok(first(&Base::load(file)?)))?;
-        if after < oldest {
-            return Err(gone(oldest + 1));
-        }
-        readers.read(|file| read(file, Some(moved)))
+        shelf::read_from(&self.shared.readers, &self.shared.archive, after, first, read)
     }
 
     /// Does a small write. Blocks until it is durable.

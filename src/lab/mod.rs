@@ -5,6 +5,7 @@ pub mod built_in;
 pub mod estate;
 pub mod files;
 pub mod recording;
+pub mod rule_tests;
 pub mod score;
 pub mod seal;
 pub mod storm;

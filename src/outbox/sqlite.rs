@@ -14,7 +14,8 @@ use crate::journal::ReadError;
 use crate::journal::digest::ChainHash;
 use crate::journal::sqlite::append::Reply;
 use crate::journal::sqlite::fail::{SqlResult, broken};
-use crate::journal::sqlite::schema::{Heads, PartitionHead};
+use crate::journal::sqlite::schema::{Base, Heads, PartitionHead};
+use crate::journal::sqlite::shelf::Shelf;
 use crate::journal::sqlite::tail::{Followed, Tail, Tails};
 use crate::journal::sqlite::writer::{Desk, Need, Setback, Task};
 use crate::journal::sqlite::{Store, gone};
@@ -313,6 +314,19 @@ fn decision(file: &Connection, journal_seq: u64) -> SqlResult<Option<OutboxRecor
 }
 
 /// Reads records behind `after` from one file; `end` is the last one that is known to be committed.
+/// Decisions behind `after` in files that nobody has opened here; none at the end.
+///
+/// # Errors
+/// When a record is damaged, gone or unreadable.
+pub fn decisions_after(shelf: &Shelf, after: u64, bytes_max: usize) -> Result<Vec<OutboxRecord>, ReadError> {
+    let end = shelf.ends()?.1;
+    if after >= end {
+        return Ok(Vec::new());
+    }
+    let first = |base: &Base| base.outbox_seq;
+    shelf.read_from(after, first, |file, end_here| records_after(file, after, end_here.unwrap_or(end), bytes_max))
+}
+
 fn records_after(file: &Connection, after: u64, end: u64, bytes_max: usize) -> SqlResult<Vec<OutboxRecord>> {
     let mut records = Vec::new();
     let mut bytes = 0;

@@ -10,7 +10,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::topology::quality::Quality;
 use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::{Lint, RuleError, RuleFile};
+use crate::engine::policy::place::{RuleError, RuleFile};
 use crate::journal::digest::digest_of;
 use crate::journal::{AppendError, Journal};
 
@@ -62,6 +62,16 @@ fn lines(errors: &[RuleError]) -> String {
 }
 
 impl Pipeline {
+    /// Whether the tenant has a topology of its own.
+    pub fn has_topology(&self, tenant: &TenantId) -> bool {
+        self.newest.get(tenant, Text::Topology).is_some()
+    }
+
+    /// Whether the tenant has rules of its own.
+    pub fn has_rules(&self, tenant: &TenantId) -> bool {
+        self.newest.get(tenant, Text::Rules).is_some()
+    }
+
     /// Checks a topology text and makes it valid for the tenant; the same text again appends nothing.
     ///
     /// # Errors
@@ -82,8 +92,8 @@ impl Pipeline {
         Ok((Put { version, digest, seq: Some(appended.seq) }, quality))
     }
 
-    /// Compiles a set of rules and puts it in force for the tenant; the same set again appends nothing. Returns what
-    /// is allowed in it but probably not meant, too.
+    /// Compiles a set of rules and puts it in force for the tenant; the same set again appends nothing. Returns the
+    /// compiled rules, too.
     ///
     /// # Errors
     /// Every error of the set with its place, or that the journal does not take it; the old rules stay.
@@ -92,21 +102,21 @@ impl Pipeline {
         tenant: &TenantId,
         mut files: Vec<RuleFile>,
         author: &str,
-    ) -> Result<(Put, Vec<Lint>), PutError> {
+    ) -> Result<(Put, Policy), PutError> {
         let _one = self.putting.lock().await;
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let newest = self.newest.get(tenant, Text::Rules);
         let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
-        let lints = Policy::compile(version, &files).map_err(PutError::Refused)?.lint();
+        let policy = Policy::compile(version, &files).map_err(PutError::Refused)?;
         let bytes = serde_json::to_vec(&files).expect("names and texts can be written as JSON");
         let digest = digest_of(&bytes);
         if let Some((version, _)) = newest.filter(|(_, same)| *same == digest) {
-            return Ok((Put { version, digest, seq: None }, lints));
+            return Ok((Put { version, digest, seq: None }, policy));
         }
         let digest = self.store.put_blob(bytes).await?;
         let input = Input::Policy { tenant: tenant.clone(), version, digest: digest.clone(), author: author.into() };
         let appended = self.store.append(partition_of(tenant), input).await?;
         self.newest.note(tenant, Text::Rules, version, &digest);
-        Ok((Put { version, digest, seq: Some(appended.seq) }, lints))
+        Ok((Put { version, digest, seq: Some(appended.seq) }, policy))
     }
 }

@@ -13,12 +13,16 @@ use super::check::{Checked, check_archive, check_main};
 use super::fail::Fault;
 use super::lock::{Lock, LockError, private_file};
 use super::open::{DATABASE, WITNESS};
+use super::shelf::Shelf;
 use super::witness::{Testimony, Witness, boot_id};
 use crate::domain::time::Timestamp;
 use crate::journal::{Durability, ReadError};
 
 /// The file that lists the others.
 const MANIFEST: &str = "backup.json";
+
+/// Hashes of tokens, which stand beside the store: people and sources go on with theirs after a restore.
+const TOKENS: &str = "tokens.json";
 
 /// The version of a backup's form.
 const BACKUP_FORMAT: u32 = 1;
@@ -93,46 +97,58 @@ fn failed(path: &Path) -> impl Fn(std::io::Error) -> BackupError {
     move |error| BackupError::Failed { path: path.to_owned(), source: error.into() }
 }
 
+/// Copies the store in `dir` to the directory `to`, which must not be there, and checks the copy. What was committed
+/// before the call is in it. The store may be in use, also by another process; it goes on meanwhile.
+///
+/// # Errors
+/// When it cannot be read or written, or the copy does not pass the check.
+pub fn backup(dir: &Path, to: &Path, made_at: Timestamp) -> Result<Manifest, BackupError> {
+    if to.exists() {
+        return Err(BackupError::Exists { path: to.to_owned() });
+    }
+    let shelf = Shelf::open(dir)?;
+    let (main, archive) = shelf.files();
+    let partial = to.with_extension("partial");
+    if partial.exists() {
+        std::fs::remove_dir_all(&partial).map_err(failed(&partial))?;
+    }
+    std::fs::create_dir_all(&partial).map_err(failed(&partial))?;
+    // The archive second: what leaves the main file meanwhile is in it.
+    main.copy_to(&partial.join(DATABASE))?;
+    let checked = check_main(&partial.join(DATABASE))?;
+    let mut names = vec![DATABASE];
+    if let Some(readers) = archive.readers() {
+        readers.copy_to(&partial.join(ARCHIVE))?;
+        check_archive(&partial.join(ARCHIVE))?;
+        names.push(ARCHIVE);
+    }
+    if dir.join(TOKENS).exists() {
+        std::fs::copy(dir.join(TOKENS), partial.join(TOKENS)).map_err(failed(&partial.join(TOKENS)))?;
+        names.push(TOKENS);
+    }
+    let manifest = Manifest {
+        format: BACKUP_FORMAT,
+        store: checked.store,
+        made_at,
+        journal_seq: checked.journal.0,
+        outbox_seq: checked.outbox.0,
+        files: names.into_iter().map(|name| listed(&partial, name)).collect::<Result<_, _>>()?,
+    };
+    let path = partial.join(MANIFEST);
+    let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has text keys only");
+    std::fs::write(&path, text).and_then(|()| sync(&path)).map_err(failed(&path))?;
+    std::fs::rename(&partial, to).map_err(failed(to))?;
+    sync(to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))).map_err(failed(to))?;
+    Ok(manifest)
+}
+
 impl Store {
-    /// Copies the store to the directory `to`, which must not be there, and checks the copy. Blocks; others go on
-    /// meanwhile. What is committed before the call is in it.
+    /// See [`backup`].
     ///
     /// # Errors
     /// When it cannot be written, or the copy does not pass the check.
     pub fn backup(&self, to: &Path) -> Result<Manifest, BackupError> {
-        if to.exists() {
-            return Err(BackupError::Exists { path: to.to_owned() });
-        }
-        let partial = to.with_extension("partial");
-        if partial.exists() {
-            std::fs::remove_dir_all(&partial).map_err(failed(&partial))?;
-        }
-        std::fs::create_dir_all(&partial).map_err(failed(&partial))?;
-        // The archive second: what leaves the main file meanwhile is in it.
-        let shared = self.shared();
-        shared.readers.copy_to(&partial.join(DATABASE))?;
-        let checked = check_main(&partial.join(DATABASE))?;
-        let mut names = vec![DATABASE];
-        if let Some(readers) = shared.archive.readers() {
-            readers.copy_to(&partial.join(ARCHIVE))?;
-            check_archive(&partial.join(ARCHIVE))?;
-            names.push(ARCHIVE);
-        }
-        let manifest = Manifest {
-            format: BACKUP_FORMAT,
-            store: checked.store,
-            made_at: (shared.clock)(),
-            journal_seq: checked.journal.0,
-            outbox_seq: checked.outbox.0,
-            files: names.into_iter().map(|name| listed(&partial, name)).collect::<Result<_, _>>()?,
-        };
-        let path = partial.join(MANIFEST);
-        let text = serde_json::to_vec_pretty(&manifest).expect("a manifest has text keys only");
-        std::fs::write(&path, text).and_then(|()| sync(&path)).map_err(failed(&path))?;
-        std::fs::rename(&partial, to).map_err(failed(to))?;
-        sync(to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
-            .map_err(failed(to))?;
-        Ok(manifest)
+        backup(self.dir(), to, (self.shared().clock)())
     }
 }
 
@@ -147,7 +163,7 @@ pub fn restore(from: &Path, dir: &Path) -> Result<Checked, BackupError> {
         LockError::Held { path, holder } => BackupError::Locked { path, holder },
         LockError::Io(error) => failed(dir)(error),
     })?;
-    for name in [DATABASE, ARCHIVE, "headwater.db-wal", "archive.db-wal"] {
+    for name in [DATABASE, ARCHIVE, TOKENS, "headwater.db-wal", "archive.db-wal"] {
         if dir.join(name).exists() {
             return Err(BackupError::Exists { path: dir.join(name) });
         }
@@ -197,7 +213,7 @@ fn read_manifest(path: &Path) -> Result<Manifest, BackupError> {
     if manifest.format != BACKUP_FORMAT {
         return Err(unusable(format!("it has form {}, this program knows {BACKUP_FORMAT}", manifest.format)));
     }
-    let known = |file: &Listed| [DATABASE, ARCHIVE].contains(&file.name.as_str());
+    let known = |file: &Listed| [DATABASE, ARCHIVE, TOKENS].contains(&file.name.as_str());
     if !manifest.files.iter().all(known) || manifest.files.first().is_none_or(|file| file.name != DATABASE) {
         return Err(unusable("it lists other files than a backup has".into()));
     }

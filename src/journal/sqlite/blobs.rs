@@ -4,6 +4,7 @@ use rusqlite::OptionalExtension;
 
 use super::Store;
 use super::fail::broken;
+use super::read::Readers;
 use super::small::Small;
 use super::writer::Need;
 use crate::engine::input::Digest;
@@ -39,17 +40,25 @@ impl Store {
     /// # Errors
     /// When it is not what was written, or unreadable.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
-        self.shared().readers.read(|file| {
-            let body: Option<Vec<u8>> = file
-                .prepare_cached("SELECT body FROM blobs WHERE digest = ?1")?
-                .query_row([digest.0.as_ref()], |row| row.get(0))
-                .optional()?;
-            match body {
-                Some(body) if digest_of(&body) != *digest => {
-                    Err(broken(format!("the text {} does not match its digest", digest.0)))
-                }
-                body => Ok(body),
-            }
-        })
+        blob(&self.shared().readers, digest)
     }
+}
+
+/// Reads a text; `None` when it was never kept.
+///
+/// # Errors
+/// When it is not what was written, or unreadable.
+pub fn blob(readers: &Readers, digest: &Digest) -> Result<Option<Vec<u8>>, ReadError> {
+    readers.read(|file| {
+        let body: Option<Vec<u8>> = file
+            .prepare_cached("SELECT body FROM blobs WHERE digest = ?1")?
+            .query_row([digest.0.as_ref()], |row| row.get(0))
+            .optional()?;
+        match body {
+            Some(body) if digest_of(&body) != *digest => {
+                Err(broken(format!("the text {} does not match its digest", digest.0)))
+            }
+            body => Ok(body),
+        }
+    })
 }

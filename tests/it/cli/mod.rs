@@ -1,7 +1,12 @@
 //! The real program from the command line: what it prints, how it ends, what it says about bad input.
 
 mod backtest;
+mod config;
 mod help;
+mod reload;
+mod replay;
+mod rule_tests;
+pub mod served;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,0 +1,221 @@
+//! Where things are and how much is allowed: `config/default.yaml`, then a file, then `HEADWATER__…` variables, then
+//! flags. *What* is decided is not here but in the rules, which the journal keeps.
+
+pub mod layers;
+mod tree;
+pub mod warnings;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::clock::Clock;
+use crate::delivery;
+use crate::delivery::settings::{Common, Ready, ReceiverSettings, prepare};
+use crate::domain::ids::{ReceiverId, TenantId};
+use crate::domain::time::Span;
+use crate::engine::policy::spans;
+use crate::intake;
+use crate::journal::Durability;
+use layers::{ConfigError, Layers};
+
+/// The file that says every setting and its default.
+pub const DEFAULTS: (&str, &str) = ("config/default.yaml", include_str!("../../config/default.yaml"));
+
+/// All settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data: PathBuf,
+    pub listen: SocketAddr,
+    pub base_url: String,
+    pub tenant: TenantId,
+    pub durability: Durability,
+    pub rules: Option<PathBuf>,
+    pub topology: Option<PathBuf>,
+    pub mappings: Option<PathBuf>,
+    #[serde(deserialize_with = "spans::span")]
+    pub drain: Span,
+    pub observe_only: bool,
+    pub log: Log,
+    pub console: Console,
+    pub intake: intake::settings::Settings,
+    pub delivery: delivery::settings::Settings,
+    pub receivers: Vec<ReceiverSettings>,
+}
+
+/// How the log is written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// As in the defaults; for commands that read no configuration.
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "headwater=info,warn".into() }
+    }
+}
+
+/// The forms of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for programs.
+    Json,
+}
+
+/// How API and console are reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Console {
+    pub secure_cookies: bool,
+    pub open_metrics: Option<bool>,
+}
+
+/// Several errors as one, one per line.
+pub fn joined(errors: Vec<ConfigError>) -> anyhow::Error {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(lines.join("\n"))
+}
+
+/// What flags say; the strongest layer.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    pub data: Option<PathBuf>,
+    pub listen: Option<SocketAddr>,
+    pub durability: Option<Durability>,
+    pub rules: Option<PathBuf>,
+    pub topology: Option<PathBuf>,
+    pub mappings: Option<PathBuf>,
+}
+
+/// Settings, and where they were said.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub layers: Layers,
+}
+
+/// Reads all layers.
+///
+/// # Errors
+/// Everything that is wrong, with file and line or variable, and what to do.
+pub fn load(file: Option<&Path>, flags: Flags) -> Result<Loaded, Vec<ConfigError>> {
+    let one = |error: ConfigError| vec![error];
+    let mut layers = Layers::default().file(Path::new(DEFAULTS.0), DEFAULTS.1).map_err(one)?;
+    if let Some(path) = file {
+        let text = crate::folders::rules::text(path).map_err(|error| {
+            vec![ConfigError {
+                place: path.display().to_string(),
+                what: error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "),
+                remedy: "name a readable file after --config".into(),
+            }]
+        })?;
+        layers = layers.file(path, &text).map_err(one)?;
+    }
+    layers = layers.environment().map_err(one)?;
+    let mut config: Config = layers.clone().read()?;
+    config.start_paths(&layers);
+    config.take(flags);
+    let errors = config.faults(&layers);
+    if errors.is_empty() { Ok(Loaded { config, layers }) } else { Err(errors) }
+}
+
+impl Config {
+    /// A relative path in a file starts from that file's folder.
+    fn start_paths(&mut self, layers: &Layers) {
+        let start = |key: &str, path: &mut PathBuf| {
+            if let Some(folder) = layers.folder_of(key) {
+                *path = folder.join(&*path);
+            }
+        };
+        start("data", &mut self.data);
+        let paths = [("rules", &mut self.rules), ("topology", &mut self.topology), ("mappings", &mut self.mappings)];
+        for (key, path) in paths {
+            if let Some(path) = path {
+                start(key, path);
+            }
+        }
+        for (number, receiver) in self.receivers.iter_mut().enumerate() {
+            if let Some(path) = &mut receiver.secret_file {
+                start(&format!("receivers.{number}.secret_file"), path);
+            }
+        }
+    }
+
+    fn take(&mut self, flags: Flags) {
+        let Flags { data, listen, durability, rules, topology, mappings } = flags;
+        self.data = data.unwrap_or_else(|| std::mem::take(&mut self.data));
+        self.listen = listen.unwrap_or(self.listen);
+        self.durability = durability.unwrap_or(self.durability);
+        self.rules = rules.or_else(|| self.rules.take());
+        self.topology = topology.or_else(|| self.topology.take());
+        self.mappings = mappings.or_else(|| self.mappings.take());
+    }
+
+    /// What each setting may not be, however it was read.
+    fn faults(&self, layers: &Layers) -> Vec<ConfigError> {
+        let mut errors = Vec::new();
+        let mut fault = |key: &str, what: String, remedy: &str| {
+            errors.push(ConfigError { place: layers.place_of(key), what, remedy: remedy.to_owned() });
+        };
+        if !(Span::secs(0)..=Span::mins(10)).contains(&self.drain) {
+            fault("drain", format!("`drain` is {}s", self.drain.as_secs()), "write 0 to 10m");
+        }
+        if !(self.base_url.is_empty() || self.base_url.starts_with("http://") || self.base_url.starts_with("https://"))
+        {
+            let what = format!("`base_url` is {:?}", self.base_url);
+            fault("base_url", what, "write http(s)://host[:port][/path], or nothing");
+        }
+        if self.tenant.as_str().is_empty() {
+            fault("tenant", "`tenant` is empty".into(), "write the name that tokens are made for, usually default");
+        }
+        if tracing_subscriber::EnvFilter::try_new(&self.log.level).is_err() {
+            let what = format!("`log.level` {:?} cannot be read", self.log.level);
+            fault("log.level", what, "write for example headwater=info,warn");
+        }
+        errors
+    }
+
+    /// The receivers, ready to be told. While only observing, all are switched off.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, each with its place.
+    pub fn receivers(
+        &self,
+        layers: &Layers,
+        own_port: u16,
+        clock: &Clock,
+    ) -> Result<BTreeMap<ReceiverId, Ready>, Vec<ConfigError>> {
+        let common = Common {
+            settings: self.delivery.clone(),
+            base_url: self.base_url.trim_end_matches('/').to_owned(),
+            own_ports: vec![own_port],
+            clock: clock.clone(),
+        };
+        let mut receivers = self.receivers.clone();
+        for receiver in receivers.iter_mut().filter(|_| self.observe_only) {
+            receiver.enabled = false;
+        }
+        prepare(&receivers, &common).map_err(|errors| {
+            let told = errors.iter().map(|error| ConfigError {
+                place: layers.place_of(&format!("receivers.{}", error.index)),
+                what: format!("receiver {:?}: {}", error.id.as_str(), error.fault),
+                remedy: "correct it; config/default.yaml shows an example".to_owned(),
+            });
+            told.collect()
+        })
+    }
+
+    /// Whether `/metrics` answers without a token.
+    pub fn open_metrics(&self) -> bool {
+        self.console.open_metrics.unwrap_or(self.listen.ip().is_loopback())
+    }
+}

@@ -1,0 +1,107 @@
+//! The same journal again: does every decision come out as it was committed, and what would other rules have made of
+//! it? Reads a data folder, also beside the server that has it; writes nothing and tells nobody.
+
+pub mod differing;
+pub mod verify;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use crate::domain::topology::Topology;
+use crate::engine::input::{Digest, Input};
+use crate::engine::policy::Policy;
+use crate::engine::tuning::Tuning;
+use crate::engine::{Engine, Loaded};
+use crate::journal::Record;
+use crate::journal::sqlite::shelf::Shelf;
+use crate::outbox::OutboxRecord;
+use crate::outbox::sqlite::decisions_after;
+use crate::pipeline::{compile, compile_policy};
+
+/// Records read at once, bytes.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// A recorded journal, its decisions beside it.
+pub struct Recorded {
+    shelf: Shelf,
+    tuning: Arc<Tuning>,
+}
+
+impl Recorded {
+    /// The journal of a data folder.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(data: &Path) -> Result<Self> {
+        let shelf = Shelf::open(data).with_context(|| format!("open the journal in {}", data.display()))?;
+        Ok(Self { shelf, tuning: Arc::new(Tuning::default()) })
+    }
+
+    /// The last record that is kept no longer; 0 when all are kept.
+    fn base(&self) -> Result<u64> {
+        Ok(self.shelf.base()?.0)
+    }
+
+    /// Engines as of the oldest snapshots, when the journal does not reach back to its beginning; with the last
+    /// journal record in each.
+    fn engines(&self) -> Result<BTreeMap<u16, (Engine, u64)>> {
+        let mut engines = BTreeMap::new();
+        if self.base()? == 0 {
+            return Ok(engines);
+        }
+        for snapshot in self.shelf.oldest_snapshots()? {
+            let topology = |version, digest: &Digest| self.topology(version, digest).ok();
+            let rules = |version, digest: &Digest| self.policy(version, digest).ok();
+            let engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
+            engines.insert(snapshot.partition, (engine, snapshot.journal_seq));
+        }
+        Ok(engines)
+    }
+
+    /// Calls `each` for every record that has been decided, with its decision, in order.
+    fn each(&self, mut each: impl FnMut(&Record, OutboxRecord) -> Result<()>) -> Result<()> {
+        let (mut seq, mut decided) = self.shelf.base()?;
+        let mut decisions: Vec<OutboxRecord> = Vec::new();
+        loop {
+            let records = self.shelf.journal_after(seq, READ_BYTES)?;
+            let Some(last) = records.last() else { return Ok(()) };
+            seq = last.seq;
+            for record in records {
+                if decisions.is_empty() {
+                    decisions = decisions_after(&self.shelf, decided, READ_BYTES)?;
+                    decisions.reverse();
+                    let Some(last) = decisions.first() else { return Ok(()) };
+                    decided = last.seq;
+                }
+                if decisions.last().is_some_and(|decision| decision.journal_seq == record.seq) {
+                    each(&record, decisions.pop().expect("just looked at"))?;
+                }
+            }
+        }
+    }
+
+    fn topology(&self, version: u64, digest: &Digest) -> Result<Arc<Topology>> {
+        compile(&self.text(digest)?, version)
+    }
+
+    fn policy(&self, version: u64, digest: &Digest) -> Result<Arc<Policy>> {
+        compile_policy(&self.text(digest)?, version)
+    }
+
+    fn text(&self, digest: &Digest) -> Result<Vec<u8>> {
+        self.shelf.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))
+    }
+
+    /// Reads what an input only names.
+    fn loaded(&self, input: &Input) -> Result<Loaded> {
+        Ok(match input {
+            Input::Topology { version, digest, .. } => Loaded::Topology(self.topology(*version, digest)?),
+            Input::Policy { version, digest, .. } => Loaded::Policy(self.policy(*version, digest)?),
+            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Loaded::Nothing,
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! Rules, topology and mappings are taken from disk while the program runs.
+
+use super::served::{Served, token};
+use super::write;
+
+const FALLBACK: &str = "routes:\n  - { id: fallback, receivers: [default] }\n";
+
+fn event(name: &str) -> String {
+    format!(r#"{{"name":"{name}","severity":"major","starts_at":"2026-01-05T00:00:00Z","object":{{"name":"db-1"}}}}"#)
+}
+
+#[test]
+fn a_bad_set_of_rules_is_refused_and_a_good_one_takes_effect() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (source, reader) = (token(&data, "source", "zabbix"), token(&data, "operator", "li"));
+    let rules = folder.path().join("rules");
+    write(&rules, "routes.yaml", FALLBACK);
+    write(&rules, "promote.yaml", "promote:\n  - { id: never, after: never }\n");
+    let (data, folder_of_rules) = (data.display().to_string(), rules.display().to_string());
+    let served = Served::start(&["--data", &data, "--rules", &folder_of_rules]);
+    served.wait_for("rules taken");
+    served.send(&source, &reader, &event("first"));
+
+    write(&rules, "promote.yaml", "promote:\n  - { id: soon, after: soonish }\n");
+    served.wait_for("rules refused, the old ones stay in force");
+    served.wait_for(&format!("{folder_of_rules}/promote.yaml:2:"));
+    served.wait_for("write now, never or a length such as 5m");
+    served.send(&source, &reader, &event("second"));
+    let incidents = served.ask("GET", "/api/v1/incidents", &reader, "").1;
+    assert!(!incidents.contains("second"), "the old rules hold it: {incidents}");
+
+    write(&rules, "promote.yaml", "adjust:\n  - { id: all-critical, severity: critical }\n");
+    served.wait_for("rules.version=2");
+    served.send(&source, &reader, &event("third"));
+    served.wait("an incident by the rules of now", || {
+        served.ask("GET", "/api/v1/incidents", &reader, "").1.contains("third").then_some(())
+    });
+    served.stop();
+
+    // The same set again appends nothing.
+    let served = Served::start(&["--data", &data, "--rules", &folder_of_rules]);
+    assert_eq!(served.count("rules taken"), 0);
+    served.stop();
+    // A slip in a file does not keep it away.
+    write(&rules, "promote.yaml", "promote: [");
+    let served = Served::start(&["--data", &data, "--rules", &folder_of_rules]);
+    served.wait_for("rules refused, the old ones stay in force");
+    served.stop();
+}
+
+#[test]
+fn a_source_is_taken_on_by_a_mapping_file_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (source, reader) = (token(&data, "source", "own"), token(&data, "operator", "li"));
+    let mappings = folder.path().join("mappings");
+    std::fs::create_dir_all(&mappings).unwrap();
+    let served = Served::start(&["--data", &data.display().to_string(), "--mappings", &mappings.display().to_string()]);
+    let body = r#"{"what":"fan","where":"db-1","how":"bad"}"#;
+    assert_eq!(served.ask("POST", "/api/v1/ingest/own", &source, body).0, 404);
+
+    write(&mappings, "own.yaml", "mapping: own\nevent: { name: what, object: { nam: where } }\n");
+    served.wait_for("mappings refused, the old ones stay in force");
+    served.wait_for("own.yaml:2:");
+
+    let good = "mapping: own\nevent:\n  name: what\n  object: { name: where }\n  severity: { from: how, map: { bad: major } }\n";
+    write(&mappings, "own.yaml", good);
+    served.wait("the mapping", || (served.ask("POST", "/api/v1/ingest/own", &source, body).0 == 202).then_some(()));
+    served.wait("the decision", || (served.accounted(&reader) == 1).then_some(()));
+    served.stop();
+}
+
+#[test]
+fn a_topology_is_replaced_while_it_runs_and_a_bad_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let estate = |more: &str| format!("cis:\n- {{ id: db-1, class: server, name: db-1 }}\n{more}");
+    let file = write(folder.path(), "cmdb/estate.yaml", &estate(""));
+    let served = Served::start(&["--data", &data, "--topology", &file]);
+    served.wait_for("topology.version=1");
+    write(folder.path(), "cmdb/estate.yaml", &estate("- { id: db-2, klass: server, name: db-2 }\n"));
+    served.wait_for("topology refused, the old ones stay in force");
+    served.wait_for(&format!("{file}:3:"));
+    write(folder.path(), "cmdb/estate.yaml", &estate("- { id: db-2, class: server, name: db-2 }\n"));
+    served.wait_for("topology.version=2");
+    let before = served.count("told to read");
+    served.signal("HUP");
+    served.wait("the signal", || (served.count("told to read") > before).then_some(()));
+    served.stop();
+}
+
+#[test]
+fn a_first_start_with_bad_files_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data").display().to_string();
+    let serve =
+        |more: [&str; 2]| super::headwater(&["serve", "--listen", "127.0.0.1:0", "--data", &data, more[0], more[1]]);
+    let rules = folder.path().join("rules").display().to_string();
+    write(folder.path(), "rules/a.yaml", "promote:\n  - { id: p }\n");
+    serve(["--rules", &rules]).refuses(&[&format!("{rules}/a.yaml:2:"), "missing field"]);
+    let mappings = folder.path().join("mappings").display().to_string();
+    write(folder.path(), "mappings/m.yaml", "mapping: m\nevent: { name: n, object: {} }\n");
+    serve(["--mappings", &mappings]).refuses(&["m.yaml:2:1: event.object: give at least one of"]);
+    let file = write(folder.path(), "t.yaml", "cis:\n- { id: a, klass: server, name: a }\n");
+    serve(["--topology", &file]).refuses(&[&format!("{file}:2"), "klass"]);
+}
