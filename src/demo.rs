@@ -97,11 +97,11 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     let greeting = Text::new(
         format!(
             "示例环境：{cis} 个配置项，{edges} 条关系。将发生 {faults} 起故障并夹杂噪声，共 {events} 条事件；\
-             这里的 1 秒是告警风暴中的 {times} 秒。\n控制台  http://{address}/\n令牌    {token}\n"
+             这里的 1 秒是告警风暴中的 {times} 秒。\n控制台  http://{address}/login#{token}\n"
         ),
         format!(
             "Sample estate: {cis} CIs, {edges} relations. {faults} faults and some noise are coming, {events} events; \
-             one second here is {times} in the storm.\nconsole  http://{address}/\ntoken    {token}\n"
+             one second here is {times} in the storm.\nconsole  http://{address}/login#{token}\n"
         ),
     );
     writeln!(out, "{}", greeting.of(lang))?;

@@ -4,6 +4,7 @@ import { html, useState } from "./vendor/htm-preact.js";
 import { call } from "./api.js";
 import { ask } from "./ask.js";
 import { t } from "./i18n.js";
+import { now } from "./now.js";
 import { order } from "./orders.js";
 import { toast } from "./parts.js";
 
@@ -15,7 +16,7 @@ export const spans = () =>
   SPANS.map((mins) => [String(mins), mins < 60 ? t("ask.mins", { n: mins }) : t("ask.hours", { n: mins / 60 })]);
 
 /** @param {string} mins */
-export const inMinutes = (mins) => new Date(Date.now() + Number(mins) * 60000).toISOString();
+export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOString();
 
 /** Asks what is needed, orders it and tells the end.
  * @param {import("./types.js").Incident} incident @param {string} word @param {object} [given]

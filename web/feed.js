@@ -3,6 +3,7 @@
 
 import { call } from "./api.js";
 import { lang } from "./i18n.js";
+import { setNow } from "./now.js";
 
 /** The server speaks every two seconds; after this long something is wrong. */
 const SILENT_MS = 8000;
@@ -52,8 +53,7 @@ function gather(kind, event) {
   const data = JSON.parse(event.data);
   if (kind === "pulse") {
     status.pulse = data;
-    // A pulse has no id of its own, but names the newest change: nothing before it is missing.
-    lastId ||= data.feed;
+    setNow(data.now);
   }
   gathered.push({ kind, data });
   later();

@@ -1,6 +1,7 @@
 // Times, spans and numbers for people. Times are shown in one zone, which the viewer can change.
 
 import { lang } from "./i18n.js";
+import { now } from "./now.js";
 
 /** The zones to choose from; Chinese government estates run on one. */
 export const ZONES = ["Asia/Shanghai", "browser", "UTC"];
@@ -34,7 +35,7 @@ export const hourMinute = (at) => format("short", { hour: "2-digit", minute: "2-
 /** The day, with the year when it is another one. @param {string|number|Date} at */
 export function day(at) {
   const year = { year: /** @type {const} */ ("numeric") };
-  const other = format("year", year).format(new Date(at)) !== format("year", year).format(new Date());
+  const other = format("year", year).format(new Date(at)) !== format("year", year).format(new Date(now()));
   const month = lang() === "zh" ? /** @type {const} */ ("2-digit") : /** @type {const} */ ("short");
   return format(`day${other}`, { month, day: "2-digit", ...(other ? year : {}) }).format(new Date(at));
 }
@@ -43,7 +44,7 @@ export function day(at) {
 export const moment = (at) => `${day(at)} ${clock(at)}`;
 
 /** Only the time today, else day and time. @param {string|number|Date} at */
-export const briefly = (at) => (day(at) === day(Date.now()) ? clock(at) : `${day(at)} ${hourMinute(at)}`);
+export const briefly = (at) => (day(at) === day(now()) ? clock(at) : `${day(at)} ${hourMinute(at)}`);
 
 /** `UTC+8`: the zone of the times shown. */
 export function zoneLabel() {

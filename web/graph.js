@@ -31,12 +31,14 @@ function styles() {
     state("resolved", { "background-color": color("panel"), "border-width": 3, "border-color": color("good"), shape: "ellipse", color: color("dim") }),
     state("redundant", { width: 24, height: 24, "background-color": color("panel"), "border-width": 3, "border-style": "dashed", "border-color": color("minor"), shape: "ellipse", color: color("dim") }),
     { selector: "node[count > 1]", style: { width: 46, height: 46, "border-style": "double", "border-width": 6, "border-color": color("panel"), "text-max-width": 200 } },
-    { selector: "node[?is_root]", style: { width: 46, height: 46, "border-width": 6, "border-color": color("accent"), "font-weight": 700, "font-size": 21, color: color("text"), "z-index": 9 } },
+    { selector: "node[?is_root]", style: { width: 46, height: 46, "border-width": 6, "border-color": color("accent"), "font-weight": 700, "font-size": 21, "text-max-width": 320, color: color("text"), "z-index": 9 } },
     { selector: "node[state='inferred']", style: { "background-color": color("panel"), "border-style": "dashed", shape: "ellipse" } },
     { selector: "node:selected", style: { "overlay-color": color("accent"), "overlay-opacity": 0.2, "overlay-padding": 8 } },
     { selector: "edge", style: { width: 1, "line-color": color("line-strong"), "curve-style": "bezier", "target-arrow-shape": "triangle",
       "target-arrow-color": color("line-strong"), "arrow-scale": 0.8, opacity: 0.45 } },
     { selector: 'edge[kind="spread"]', style: { width: 3, "line-color": color("critical"), "target-arrow-color": color("critical"), opacity: 0.85 } },
+    // Between neighbours of one row a straight line would run through those in between.
+    { selector: "edge.flat", style: { "curve-style": "unbundled-bezier", "control-point-distances": [-44], "control-point-weights": [0.5] } },
     { selector: "node.band", style: { width: "data(w)", height: "data(h)", shape: "rectangle", "background-color": color("raised"), "background-opacity": 0.75,
       "border-width": 0, "z-compound-depth": "bottom", color: color("dim"), "font-size": 17, "text-valign": "top", "text-halign": "right", "text-margin-x": "data(shift)",
       "text-margin-y": 22, "text-max-width": 300, "text-outline-width": 0, "font-weight": 600, events: "no" } },
@@ -57,10 +59,16 @@ function bands(graph) {
 
 const label = (node) => (node.count > 1 || !node.name ? `${className(node.class)} × ${node.count}` : node.name);
 
+/** Whether an edge joins two nodes of one row. */
+function isFlat(graph, edge) {
+  const y = (id) => graph.nodes.find((node) => node.id === id)?.y;
+  return y(edge.source) === y(edge.target);
+}
+
 const elements = (graph) => [
   ...bands(graph),
   ...graph.nodes.map(({ x, y, ...node }) => ({ data: { ...node, label: label(node) }, position: { x, y }, group: "nodes" })),
-  ...graph.edges.map((edge) => ({ data: { id: `${edge.source}→${edge.target}`, ...edge }, group: "edges" })),
+  ...graph.edges.map((edge) => ({ data: { id: `${edge.source}→${edge.target}`, ...edge }, group: "edges", classes: isFlat(graph, edge) ? "flat" : "" })),
 ];
 
 /** What the picked node is, in words. */

@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import { count, span } from "./format.js";
 import { t } from "./i18n.js";
+import { now } from "./now.js";
 import { className } from "./vocabulary.js";
 
 // Severity is told by shape and colour, never by colour alone.
@@ -50,7 +51,7 @@ export function useTick() {
 /** How long something has lasted, counting. */
 export const Age = ({ from, to = undefined }) => {
   useTick();
-  return html`<time datetime=${from}>${span((to ? Date.parse(to) : Date.now()) - Date.parse(from))}</time>`;
+  return html`<time datetime=${from}>${span((to ? Date.parse(to) : now()) - Date.parse(from))}</time>`;
 };
 
 /** A link of the console that does not load the page again. */

@@ -3,6 +3,7 @@
 import { html, useState } from "./vendor/htm-preact.js";
 import { clock, day, moment } from "./format.js";
 import { labelOr, t } from "./i18n.js";
+import { now } from "./now.js";
 import { Go } from "./parts.js";
 
 const WIDTH = 600;
@@ -41,7 +42,7 @@ export const Timeline = ({ incident }) => {
   const [all, setAll] = useState(false);
   const entries = [...incident.timeline].reverse();
   const shown = all ? entries : entries.slice(0, SHOWN);
-  const today = day(Date.now());
+  const today = day(now());
   const time = (at) => (day(at) === today ? clock(at) : moment(at));
   return html`<${Strip} incident=${incident} />
     <ol class="timeline">${shown.map((entry, i) => html`<li key=${`${entry.at}${entry.kind}${i}`} class=${`tl-${entry.kind} ${entry.actor === SYSTEM ? "" : "person"}`}>

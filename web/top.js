@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import * as feed from "./feed.js";
 import { ZONES, chooseZone, span, zoneChoice, zoneLabel } from "./format.js";
 import { t } from "./i18n.js";
+import { now } from "./now.js";
 import { Go, toast, useTick } from "./parts.js";
 
 const PAGES = [["/", "nav.board"], ["/alerts", "nav.alerts"]];
@@ -55,7 +56,7 @@ export const Top = ({ me, path, onLang, onZone, onSignOut }) => html`<header cla
 export const Announcer = () => {
   const [said, say] = useState("");
   useEffect(() => {
-    const since = Date.now() - 5000;
+    const since = now() - 5000;
     const known = new Set();
     return feed.hear((changes) => {
       for (const { kind, data } of changes) {

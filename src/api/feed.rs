@@ -80,7 +80,6 @@ struct Pulse {
     at: String,
     /// Our clock, which ages are told by: the reader's may be wrong.
     now: String,
-    feed: String,
     held: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<u64>,
@@ -106,7 +105,8 @@ pub async fn feed(
     if sub.resync {
         first.push(resync(sub.head));
     }
-    let reader = Reader { api, caller, lang, changes: sub.changes, pulse_at: Instant::now() };
+    let told = last.filter(|_| !sub.resync).unwrap_or(sub.head);
+    let mut reader = Reader { api, caller, lang, changes: sub.changes, pulse_at: Instant::now(), told };
     first.extend(reader.events(sub.missed));
     let events = stream::unfold((reader, first.into_iter()), next_event);
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
@@ -132,6 +132,8 @@ struct Reader {
     lang: Lang,
     changes: Receiver<Arc<FeedItem>>,
     pulse_at: Instant,
+    /// Everything up to here was told, or is not the caller's: where to go on after a cut.
+    told: FeedId,
 }
 
 impl Reader {
@@ -167,7 +169,8 @@ impl Reader {
     }
 
     /// The caller's changes in order, of each incident only the newest.
-    fn events(&self, items: Vec<Arc<FeedItem>>) -> Vec<Event> {
+    fn events(&mut self, items: Vec<Arc<FeedItem>>) -> Vec<Event> {
+        self.told = items.last().map_or(self.told, |item| item.id);
         let scope = self.caller.scope();
         let mut newest: BTreeMap<FeedId, (Arc<FeedItem>, bool)> = BTreeMap::new();
         let mut at = BTreeMap::new();
@@ -207,12 +210,11 @@ impl Reader {
 
     fn lagged(&mut self) -> Event {
         let sub = self.api.live.feed.subscribe(None);
-        self.changes = sub.changes;
+        (self.changes, self.told) = (sub.changes, sub.head);
         resync(sub.head)
     }
 
     fn pulse(&self) -> Event {
-        let head = self.api.live.feed.subscribe(None).head;
         let scope = self.caller.scope();
         let state = self.api.live.read();
         let tenant = state.tenant(&self.caller.tenant);
@@ -220,11 +222,11 @@ impl Reader {
         let pulse = Pulse {
             at: state.stamp.to_string(),
             now: (self.api.now)().to_string(),
-            feed: head.to_string(),
             held: tenant.map_or(0, |tenant| tenant.alerts.held(&scope)),
             events: tenant.filter(|_| whole).map(|tenant| tenant.conservation.accepted),
         };
-        Event::default().event("pulse").json_data(pulse).unwrap_or_default()
+        // With an id, a reader that has seen no change yet still knows where to go on.
+        Event::default().id(self.told.to_string()).event("pulse").json_data(pulse).unwrap_or_default()
     }
 }
 

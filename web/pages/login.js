@@ -4,8 +4,15 @@ import { html, useState } from "../vendor/htm-preact.js";
 import { send } from "../api.js";
 import { t } from "../i18n.js";
 
+/** A token handed over in the address, as `demo` prints it: it leaves the address at once and waits for a click. */
+function handedOver() {
+  const token = location.hash.slice(1);
+  if (token) history.replaceState(null, "", location.pathname + location.search);
+  return token;
+}
+
 export const Login = ({ ended, onSignedIn, onLang }) => {
-  const [token, setToken] = useState("");
+  const [token, setToken] = useState(handedOver);
   const [wrong, setWrong] = useState("");
   const [busy, setBusy] = useState(false);
   const submit = async (event) => {

@@ -6,7 +6,7 @@ use axum::body::Body;
 use futures::StreamExt;
 use tokio::time::timeout;
 
-use super::fixture::{Bench, request, steps};
+use super::fixture::{Bench, T0, request, steps};
 
 /// The feed's text until it has been quiet for a moment.
 async fn read(bench: &Bench, token: &str, query: &str, last: Option<&str>) -> String {
@@ -28,8 +28,14 @@ async fn drain(body: Body) -> String {
     text
 }
 
+fn id(event: &str) -> Option<&str> {
+    event.lines().find_map(|line| line.strip_prefix("id: "))
+}
+
+/// The ids of changes; a pulse is none.
 fn ids(text: &str) -> String {
-    text.lines().filter_map(|line| line.strip_prefix("id: ")).collect::<Vec<_>>().join(" ")
+    let changes = text.split("\n\n").filter(|event| !event.contains("event: pulse"));
+    changes.filter_map(id).collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
@@ -40,6 +46,18 @@ async fn a_reader_that_comes_back_misses_nothing() {
     let resync = read(&bench, "viewer", "", Some("99.0")).await;
     assert!(resync.contains("event: resync"), "{resync}");
     assert!(resync.contains("event: pulse"), "{resync}");
+}
+
+#[tokio::test]
+async fn a_reader_that_has_heard_only_a_pulse_misses_nothing() {
+    let bench = Bench::empty(T0);
+    let steps = steps();
+    bench.api.live.apply(&steps[0]);
+    let heard = read(&bench, "viewer", "", None).await;
+    assert_eq!(ids(&heard), "");
+    bench.api.live.apply(&steps[1]);
+    let last = heard.split("\n\n").find_map(id).unwrap();
+    assert_eq!(ids(&read(&bench, "viewer", "", Some(last)).await), "2.0 2.1");
 }
 
 #[tokio::test]
