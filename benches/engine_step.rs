@@ -45,7 +45,9 @@ fn engine(topology: &Arc<Topology>) -> Engine {
 
 /// One record per event, as a quiet source would send them.
 fn records(events: Vec<Event>) -> Vec<(Timestamp, Input)> {
-    let input = |event: Event| Input::Batch(Batch { tenant: tenant(), events: vec![event], rejected: Vec::new() });
+    let input = |event: Event| {
+        Input::Batch(Batch { tenant: tenant(), events: vec![event], rejected: Vec::new(), replay_of: None })
+    };
     events.into_iter().map(|event| (event.observed_at, input(event))).collect()
 }
 

@@ -32,7 +32,12 @@ fn batch(events: usize) -> Input {
         }
         event
     };
-    Input::Batch(Batch { tenant: tenant.clone(), events: (0..events).map(event).collect(), rejected: Vec::new() })
+    Input::Batch(Batch {
+        tenant: tenant.clone(),
+        events: (0..events).map(event).collect(),
+        rejected: Vec::new(),
+        replay_of: None,
+    })
 }
 
 fn open(folder: &Path, durability: Durability) -> Store {

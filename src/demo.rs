@@ -36,6 +36,7 @@ use crate::lab::built_in;
 use crate::lab::estate::{Scale, sample_estate};
 use crate::lab::storm::{Size, Storm, storm};
 use crate::pipeline::{Options, Pipeline};
+use crate::projection::history::retention::Retention;
 use crate::serve;
 use crate::wording::lang::{Lang, Text};
 
@@ -84,7 +85,12 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     let span = made.events.last().map_or(1, |e| e.observed_at.since(start).0.max(1));
     let times = (span / i64::try_from(LASTS.as_millis())?).max(1);
     let clock = hurried(start, u32::try_from(times)?);
-    let opening = Options { durability: Durability::Process, clock: clock.clone(), receivers: None };
+    let opening = Options {
+        durability: Durability::Process,
+        clock: clock.clone(),
+        receivers: None,
+        retention: Retention::default(),
+    };
     let pipeline = serve::start(folder, opening).await?;
     pipeline.put_topology(&tenant, text.into_bytes()).await?;
     let tokens = Arc::new(serve::tokens(folder)?);

@@ -37,12 +37,16 @@ use crate::lab::built_in::{read_topology, shipped_mapping};
 use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord};
 use crate::projection::Committed;
+use crate::projection::history::retention::Retention;
+use crate::projection::history::{self, History};
 use crate::projection::live::Live;
 use put::{Newest, Text};
-
-pub mod put;
+use ruling::Rulings;
 
 pub mod courier;
+mod past;
+pub mod put;
+pub mod ruling;
 
 /// Partitions; fixed for the life of a data folder.
 pub const PARTITIONS: u16 = 64;
@@ -67,6 +71,8 @@ pub struct Options {
     pub clock: Clock,
     /// Who can be told; none: nobody is, and every notice stays pending.
     pub receivers: Option<BTreeMap<ReceiverId, Ready>>,
+    /// How long the history keeps each record type.
+    pub retention: Retention,
 }
 
 /// A running pipeline.
@@ -75,17 +81,20 @@ pub struct Pipeline {
     pub outbox: SqliteOutbox,
     pub live: Arc<Live>,
     pub courier: Arc<Courier>,
+    pub history: Arc<History>,
     pub clock: Clock,
     /// Receivers that the routes named at the start.
     pub named_receivers: BTreeSet<ReceiverId>,
     topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
     policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
     newest: Arc<Newest>,
+    rulings: Arc<Rulings>,
     /// Topologies and rules are put in force one at a time.
     putting: tokio::sync::Mutex<()>,
     counted: Arc<ArcSwap<BTreeMap<TenantId, Arc<Counted>>>>,
     health: Arc<Health>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// The engine's and the history's.
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// What the engine has counted of a tenant, as of a second ago.
@@ -129,6 +138,7 @@ impl Pipeline {
         let policies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let newest = Arc::new(Newest::default());
         let counted = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
+        let rulings = Arc::new(Rulings::default());
         let health = Arc::new(Health::default());
         let mut owner = Owner {
             store: store.clone(),
@@ -141,6 +151,7 @@ impl Pipeline {
             newest: newest.clone(),
             counted: counted.clone(),
             counted_at: Timestamp(0),
+            rulings: rulings.clone(),
             health: health.clone(),
             tuning: Arc::new(Tuning::default()),
             partitions: BTreeMap::new(),
@@ -152,21 +163,34 @@ impl Pipeline {
         if let Some(receivers) = options.receivers {
             courier.start(receivers, &options.clock, store.clone())?;
         }
-        let thread = std::thread::Builder::new().name("engine".into()).spawn(move || owner.run())?;
+        let (history, writer) = History::open(&folder.join(history::FILE), options.retention)?;
+        let follower = past::Follower {
+            store: store.clone(),
+            outbox: outbox.clone(),
+            writer,
+            clock: options.clock.clone(),
+            health: health.clone(),
+        };
+        let threads = vec![
+            std::thread::Builder::new().name("engine".into()).spawn(move || owner.run())?,
+            std::thread::Builder::new().name("history".into()).spawn(move || follower.run())?,
+        ];
         Ok(Arc::new(Self {
             store,
             outbox,
             live,
             courier,
             named_receivers,
+            history: Arc::new(history),
             clock: options.clock,
             topologies,
             policies,
             newest,
+            rulings,
             putting: tokio::sync::Mutex::default(),
             counted,
             health,
-            thread: Mutex::new(Some(thread)),
+            threads: Mutex::new(threads),
         }))
     }
 
@@ -195,14 +219,15 @@ impl Pipeline {
         self.live.read().journal_seq >= seq
     }
 
-    /// Stops the engine's thread after what it has in hand, with a snapshot.
+    /// Stops the threads after what they have in hand; the engine writes a snapshot.
     pub fn stop(&self) {
         self.health.stop.store(true, Ordering::SeqCst);
-        let thread = self.thread.lock().expect("nobody panics while holding it").take();
-        if let Some(thread) = thread
-            && thread.join().is_err()
-        {
-            tracing::error!("the engine's thread panicked");
+        let threads = std::mem::take(&mut *self.threads.lock().expect("nobody panics while holding it"));
+        for thread in threads {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if thread.join().is_err() {
+                tracing::error!(thread = name, "a thread panicked");
+            }
         }
     }
 }
@@ -258,6 +283,7 @@ struct Owner {
     counted: Arc<ArcSwap<BTreeMap<TenantId, Arc<Counted>>>>,
     /// When that was published.
     counted_at: Timestamp,
+    rulings: Arc<Rulings>,
     health: Arc<Health>,
     tuning: Arc<Tuning>,
     partitions: BTreeMap<u16, Partition>,
@@ -354,6 +380,7 @@ impl Owner {
             Input::Policy { tenant, version, digest, .. } => {
                 let policy = self.load_policy(*version, digest)?;
                 self.newest.note(tenant, Text::Rules, *version, digest);
+                self.rulings.note(record);
                 put(&self.policies, tenant, &policy);
                 Ok(Loaded::Policy(policy))
             }

@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
-use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use crate::access::store::Tokens;
-use crate::api::access::{Authenticate, Caller};
 use crate::api::routes::router;
 use crate::api::session::Sessions;
-use crate::api::state::{Api, Settings, WriteError, Writes};
+use crate::api::state::{Api, Settings};
 use crate::clock::{Clock, machine};
 use crate::config::warnings::warnings;
 use crate::config::{self, Config, Loaded};
@@ -21,14 +19,17 @@ use crate::connections;
 use crate::console;
 use crate::decode::formats::Formats;
 use crate::delivery;
-use crate::domain::access::Credential;
-use crate::domain::ids::TenantId;
-use crate::engine::input::{Batch, Command, DeadLetter, Input};
-use crate::intake::sink::{Accepted, Sink, SinkError};
 use crate::intake::{self, Intake};
-use crate::journal::{AppendError, Journal};
-use crate::pipeline::{Options, Pipeline, partition_of};
+use crate::pipeline::{Options, Pipeline};
+use crate::projection::history::retention::Retention;
 use crate::reload::{self, Reload, Sources};
+
+mod behind;
+mod judge;
+mod numbers;
+
+use behind::{Bearers, Door, Pen};
+use judge::Judge;
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
@@ -66,7 +67,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     let receivers = config.receivers(&layers, listener.local_addr()?.port(), &clock).map_err(config::joined)?;
     let formats = Sources::of(&config).formats()?;
-    let opening = Options { durability: config.durability, clock: clock.clone(), receivers: Some(receivers) };
+    let opening = Options {
+        durability: config.durability,
+        clock: clock.clone(),
+        receivers: Some(receivers),
+        retention: Retention::default(),
+    };
     let pipeline = start(&config.data, opening).await?;
     for name in delivery::settings::unknown(&config.receivers, &pipeline.named_receivers) {
         tracing::warn!(receiver = %name, "{}", reload::UNKNOWN_RECEIVER);
@@ -122,7 +128,7 @@ pub fn intake(
     formats: Formats,
     clock: &Clock,
 ) -> Arc<Intake> {
-    let sink = Arc::new(Pen { pipeline: pipeline.clone() });
+    let sink = Arc::new(Door { pipeline: pipeline.clone() });
     Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()))
 }
 
@@ -137,15 +143,19 @@ pub struct Front {
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
     let Front { sessions, intake, settings } = front;
     let (of_topology, of_readiness) = (pipeline.clone(), pipeline.clone());
+    let of_intake = intake.clone();
     let api = Api {
         live: pipeline.live.clone(),
+        history: pipeline.history.clone(),
         auth: Arc::new(Bearers { tokens, clock: clock.clone() }),
-        writes: Arc::new(Pen { pipeline: pipeline.clone() }),
+        writes: Arc::new(Pen { pipeline: pipeline.clone(), intake: intake.clone() }),
+        rules: Arc::new(Judge { pipeline: pipeline.clone(), intake: intake.clone(), clock: clock.clone() }),
         topology: Arc::new(move |tenant| of_topology.topology(tenant)),
         sessions,
         settings,
         now: clock,
         readiness: Arc::new(move || of_readiness.health().failure().into_iter().collect()),
+        more_metrics: Arc::new(move |registry| numbers::register(&of_intake, registry)),
     };
     router(Arc::new(api), console::router().merge(intake::routes::routes(intake)))
 }
@@ -161,74 +171,5 @@ async fn told_to_stop() {
     tokio::select! {
         () = interrupt => {}
         () = terminate => {}
-    }
-}
-
-struct Bearers {
-    tokens: Arc<Tokens>,
-    clock: Clock,
-}
-
-impl Authenticate for Bearers {
-    fn bearer(&self, token: &str) -> Option<Caller> {
-        self.tokens.verify(token, (self.clock)()).map(|credential| caller(&credential))
-    }
-
-    fn proven(&self, credential: &str) -> Option<Caller> {
-        self.tokens.proven(credential, (self.clock)()).map(|credential| caller(&credential))
-    }
-}
-
-fn caller(credential: &Credential) -> Caller {
-    Caller {
-        credential: credential.id.clone(),
-        name: credential.name.clone(),
-        tenant: credential.tenant.clone(),
-        role: credential.role,
-        orgs: credential.orgs.clone(),
-    }
-}
-
-struct Pen {
-    pipeline: Arc<Pipeline>,
-}
-
-impl Writes for Pen {
-    fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>> {
-        let store = self.pipeline.store.clone();
-        Box::pin(async move {
-            let partition = partition_of(&command.tenant);
-            let appended = store.append(partition, Input::Command(command)).await.map_err(refusal)?;
-            Ok(appended.seq)
-        })
-    }
-
-    fn replay(&self, _tenant: TenantId, letter: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
-        let errors = vec![format!("decoder {} cannot be run again over the API; send the event again", letter.decoder)];
-        Box::pin(async move { Err(WriteError::Refused { errors }) })
-    }
-}
-
-impl Sink for Pen {
-    fn accept(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, SinkError>> {
-        Box::pin(async move {
-            let partition = partition_of(&batch.tenant);
-            match self.pipeline.store.append(partition, Input::Batch(batch)).await {
-                Ok(appended) => Ok(Accepted { seq: appended.seq, first: 0 }),
-                Err(AppendError::TryLater { wait } | AppendError::Full { wait }) => Err(SinkError::TryLater { wait }),
-                Err(error @ (AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
-                    Err(SinkError::Failed(error.to_string()))
-                }
-            }
-        })
-    }
-}
-
-fn refusal(error: AppendError) -> WriteError {
-    match error {
-        AppendError::TryLater { wait } | AppendError::Full { wait } => WriteError::TryLater { wait },
-        AppendError::Unfit { .. } | AppendError::Halted { .. } => {
-            WriteError::Refused { errors: vec![error.to_string()] }
-        }
     }
 }

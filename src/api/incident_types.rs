@@ -12,6 +12,7 @@ use crate::domain::mute::MutedBy;
 use crate::projection::alerts::AlertRow;
 use crate::projection::counts::mute_word;
 use crate::wording::lang::{Lang, Text};
+use crate::wording::mask::{mask, mask_label};
 use crate::wording::sentences;
 use crate::wording::words::{
     AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord,
@@ -132,7 +133,7 @@ impl From<&ChangeView> for ChangeItem {
         Self {
             ci: (&change.ci).into(),
             at: change.at.to_string(),
-            title: change.title.to_string(),
+            title: mask(&change.title).into_owned(),
             source: change.source.to_string(),
         }
     }
@@ -159,7 +160,7 @@ impl TimelineItem {
             actor: entry.actor.to_string(),
             kind,
             label: kind.label(lang),
-            detail: entry.detail.to_string(),
+            detail: mask(&entry.detail).into_owned(),
         }
     }
 }
@@ -231,7 +232,7 @@ impl IncidentItem {
             id: view.id.to_string(),
             url: format!("{base_url}/incidents/{}", view.id),
             version: view.version,
-            title: view.title.to_string(),
+            title: mask(&view.title).into_owned(),
             headline: sentences::headline(view),
             state,
             state_label: state.label(lang),
@@ -381,14 +382,14 @@ impl AlertItem {
             id: view.id.to_string(),
             source: view.source.to_string(),
             name: view.name.to_string(),
-            title: view.title.to_string(),
+            title: mask(&view.title).into_owned(),
             severity,
             severity_label: severity.label(lang),
             state,
             state_label: state.label(lang),
             ci: view.ci.as_ref().map(Into::into),
             object: view.object.to_string(),
-            labels: view.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
+            labels: view.labels.iter().map(|(k, v)| (k.to_string(), mask_label(k, v))).collect(),
             first_seen: view.first_seen.to_string(),
             last_seen: view.last_seen.to_string(),
             starts_at: view.starts_at.to_string(),

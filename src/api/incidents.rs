@@ -1,4 +1,4 @@
-//! Incidents and alerts: lists, pages, members. What memory has forgotten is read from the history.
+//! Incidents: lists, pages, members. What memory has forgotten is read from the history.
 
 use std::sync::Arc;
 
@@ -8,15 +8,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
-use super::incident_types::{AlertItem, IncidentDetail, IncidentItem};
+use super::incident_types::{AlertItem, IncidentDetail, IncidentItem, TimelineItem};
 use super::paging::{self, Listed, cursor, read_place, read_time};
+use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
+use crate::domain::alert::AlertView;
 use crate::domain::ids::{AlertId, IncidentId};
-use crate::projection::alerts::AlertFilter;
-use crate::projection::board::{self, Incident, IncidentFilter};
+use crate::projection::board::{self, Incident, IncidentFilter, TIMELINE_MAX};
+use crate::projection::history::{find, search};
 use crate::wording::lang::Lang;
-use crate::wording::words::{AlertStateWord, AreaWord, IncidentStateWord, ProgressWord, SeverityWord};
+use crate::wording::words::{AreaWord, IncidentStateWord, ProgressWord, SeverityWord};
 
 /// Filters of the incident list. Lists: repeat the key; values of one key are alternatives.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -38,6 +40,8 @@ pub struct IncidentQuery {
     pub since: Option<String>,
     /// Opened before (RFC 3339).
     pub until: Option<String>,
+    /// Search the history instead of the board: slower, and nothing is forgotten within its retention.
+    pub archive: bool,
     /// `next` of the page before.
     pub after: Option<String>,
     /// 1 to 500, default 50.
@@ -76,7 +80,14 @@ pub async fn list(
 ) -> Result<Json<Listed<IncidentItem>>, ApiError> {
     let limit = paging::limit(query.limit)?;
     let after = read_place(query.after.as_deref(), IncidentId)?;
+    let archive = query.archive;
     let filter = query.filter()?;
+    if archive {
+        let scope = caller.scope();
+        let page = past(&api, move |history| search::incidents(history, &scope, &filter, after, limit)).await?;
+        let items = page.items.iter().map(|view| IncidentItem::of(view, lang, &api.settings.base_url)).collect();
+        return Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed: None }));
+    }
     let feed = Some(api.live.feed.subscribe(None).head.to_string());
     let state = api.live.read();
     let Some(tenant) = state.tenant(&caller.tenant) else {
@@ -116,7 +127,58 @@ pub async fn one(
         feed: Some(feed),
         ..IncidentDetail::of(&incident.view, incident.timeline.iter(), lang, &api.settings.base_url)
     });
-    found.map(Json).ok_or(ApiError::NotFound("incident"))
+    if let Some(found) = found {
+        return Ok(Json(found));
+    }
+    let scope = caller.scope();
+    let old = past(&api, move |history| match find::incident(history, &scope, id)? {
+        Some(view) => Ok(Some((view, find::timeline(history, id, TIMELINE_MAX)?))),
+        None => Ok(None),
+    });
+    let (view, (timeline, total)) = old.await?.ok_or(ApiError::NotFound("incident"))?;
+    Ok(Json(IncidentDetail {
+        timeline_cut: total - timeline.len() as u64,
+        ..IncidentDetail::of(&view, timeline.iter(), lang, &api.settings.base_url)
+    }))
+}
+
+/// A page of a list that belongs to one incident.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct TimelineQuery {
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// 1 to 500, default 50.
+    pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
+}
+
+/// An incident's whole timeline, oldest first: what people and the engine did, when and how it ended.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/timeline", tag = "incidents",
+    params(("id" = String, Path), TimelineQuery),
+    responses((status = 200, body = Listed<TimelineItem>), (status = "default", body = Problem)))]
+pub async fn timeline(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Id(id): Id<IncidentId>,
+    Params(query): Params<TimelineQuery>,
+) -> Result<Json<Listed<TimelineItem>>, ApiError> {
+    let limit = paging::limit(query.limit)?;
+    let after = paging::read_cursor(query.after.as_deref())?.map(|(seq, index)| (seq, index as i64));
+    let scope = caller.scope();
+    let found = past(&api, move |history| match find::incident(history, &scope, id)? {
+        Some(_) => find::lines(history, id, after, limit + 1).map(Some),
+        None => Ok(None),
+    });
+    let mut lines = found.await?.ok_or(ApiError::NotFound("incident"))?;
+    let more = lines.len() > limit;
+    lines.truncate(limit);
+    let next = lines.last().filter(|_| more).map(|((seq, index), _)| cursor(*seq, *index as u64));
+    let items = lines.iter().map(|(_, entry)| TimelineItem::of(entry, lang)).collect();
+    Ok(Json(Listed { items, next, feed: None }))
 }
 
 /// Which members of an incident.
@@ -167,94 +229,22 @@ pub async fn members(
         let next = page.last().filter(|_| more).map(|last| cursor(0, last.0));
         Members { hidden: page.len() - items.len(), items, next, total: incident.members.len() }
     });
-    found.map(Json).ok_or(ApiError::NotFound("incident"))
-}
-
-/// Filters of the alert list.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default, deny_unknown_fields)]
-pub struct AlertQuery {
-    pub state: Vec<AlertStateWord>,
-    pub severity: Vec<SeverityWord>,
-    pub source: Vec<String>,
-    /// Id of the CI.
-    pub ci: Option<String>,
-    pub muted: Option<bool>,
-    /// Part of name, title, object or the CI's name; any case.
-    pub q: Option<String>,
-    /// `next` of the page before.
-    pub after: Option<String>,
-    /// 1 to 500, default 50.
-    pub limit: Option<usize>,
-    /// `zh` or `en`.
-    pub lang: Option<String>,
-}
-
-/// Alerts that fire or belong to an incident on the board, newest first.
-#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", params(AlertQuery),
-    responses((status = 200, body = Listed<AlertItem>), (status = "default", body = Problem)))]
-pub async fn alerts(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    lang: Lang,
-    Params(query): Params<AlertQuery>,
-) -> Result<Json<Listed<AlertItem>>, ApiError> {
-    alert_page(&api, &caller, lang, query, None)
-}
-
-/// Alerts that fire but have no incident of their own yet, newest first.
-#[utoipa::path(get, path = "/api/v1/alerts/held", tag = "alerts", params(AlertQuery),
-    responses((status = 200, body = Listed<AlertItem>), (status = "default", body = Problem)))]
-pub async fn held(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    lang: Lang,
-    Params(query): Params<AlertQuery>,
-) -> Result<Json<Listed<AlertItem>>, ApiError> {
-    alert_page(&api, &caller, lang, query, Some(true))
-}
-
-fn alert_page(
-    api: &Api,
-    caller: &Caller,
-    lang: Lang,
-    query: AlertQuery,
-    held: Option<bool>,
-) -> Result<Json<Listed<AlertItem>>, ApiError> {
-    let limit = paging::limit(query.limit)?;
-    let after = read_place(query.after.as_deref(), AlertId)?;
-    let filter = AlertFilter {
-        states: query.state.into_iter().map(Into::into).collect(),
-        severities: query.severity.into_iter().map(Into::into).collect(),
-        sources: query.source.into_iter().map(Into::into).collect(),
-        ci: query.ci.map(Into::into),
-        held,
-        muted: query.muted,
-        q: query.q,
-    };
-    let state = api.live.read();
-    let Some(tenant) = state.tenant(&caller.tenant) else {
-        return Ok(Json(Listed { items: Vec::new(), next: None, feed: None }));
-    };
-    let page = tenant.alerts.page(&caller.scope(), &filter, after, limit);
-    let items = page.items.iter().map(|row| AlertItem::of_row(row, lang)).collect();
-    Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed: None }))
-}
-
-/// One alert.
-#[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", params(("id" = String, Path)),
-    responses((status = 200, body = AlertItem), (status = "default", body = Problem)))]
-pub async fn alert(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    lang: Lang,
-    Id(id): Id<AlertId>,
-) -> Result<Json<AlertItem>, ApiError> {
-    let state = api.live.read();
-    let row = state.tenant(&caller.tenant).and_then(|tenant| tenant.alerts.get(id));
-    let seen = row.filter(|row| caller.scope().sees_one(row.org()));
-    seen.map(|row| Json(AlertItem::of_row(row, lang))).ok_or(ApiError::NotFound("alert"))
+    if let Some(found) = found {
+        return Ok(Json(found));
+    }
+    let (own, members) = (caller.scope(), caller.scope());
+    let old = past(&api, move |history| match find::incident(history, &own, id)? {
+        Some(_) => find::members(history, id, after, limit + 1).map(Some),
+        None => Ok(None),
+    });
+    let (mut views, total) = old.await?.ok_or(ApiError::NotFound("incident"))?;
+    let more = views.len() > limit;
+    views.truncate(limit);
+    let org = |view: &AlertView| view.ci.as_ref().and_then(|ci| ci.org.clone());
+    let seen = views.iter().filter(|view| members.sees_one(org(view).as_ref()));
+    let items: Vec<AlertItem> = seen.map(|view| AlertItem::of(view, lang)).collect();
+    let next = views.last().filter(|_| more).map(|last| cursor(0, last.id.0));
+    Ok(Json(Members { hidden: views.len() - items.len(), items, next, total }))
 }
 
 /// Whether the caller may act on this incident.

@@ -5,8 +5,14 @@
 //! organisations; one outside the caller's scope is answered like one that does not exist.
 
 pub mod access;
+pub mod alerts;
+pub mod audit;
+pub mod dead_letters;
+pub mod doors;
+pub mod export;
 pub mod feed;
 pub mod graph;
+pub mod health;
 pub mod incident_types;
 pub mod incidents;
 pub mod lang;
@@ -14,13 +20,21 @@ pub mod layout;
 pub mod numbers;
 pub mod orders;
 pub mod paging;
+pub mod past;
 pub mod problem;
 pub mod routes;
+pub mod rules;
 pub mod session;
 pub mod session_file;
 pub mod shield;
+pub mod silences;
 pub mod state;
+pub mod stats;
+pub mod topology;
+pub mod trial;
 pub mod vocabulary;
+pub mod why;
+pub mod windows;
 
 #[cfg(test)]
 pub mod tests;

@@ -37,6 +37,10 @@ pub struct OverviewBody {
     /// Of the whole tenant: absent for a caller limited to organisations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub funnel: Option<FunnelBody>,
+    /// Events of the whole tenant whose content was poor, by what is wrong: late, future, duplicate, unparsable,
+    /// unmapped_severity, unresolved_object, truncated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<BTreeMap<&'static str, u64>>,
 }
 
 /// From events to incidents, since counting began.
@@ -88,6 +92,7 @@ pub async fn overview(State(api): State<Arc<Api>>, caller: Caller) -> Json<Overv
         mttr_seconds: seen.mttr_ms.map(|ms| ms / 1000),
         opened_in_window: seen.opened_in_window,
         alerts_held: seen.held,
+        quality: seen.funnel.as_ref().map(|funnel| funnel.quality.rows().into_iter().collect()),
         funnel: seen.funnel.map(funnel),
     })
 }

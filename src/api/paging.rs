@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::problem::ApiError;
+use crate::domain::ids::EventRef;
 use crate::domain::time::Timestamp;
 
 /// Rows per page when nothing is asked for.
@@ -65,4 +66,10 @@ pub fn read_time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, Ap
     let read = Timestamp::parse(text);
     read.map(Some)
         .ok_or_else(|| ApiError::Bad(format!("{name}: not a time; write RFC 3339, for example 2026-01-05T08:00:00Z")))
+}
+
+/// The place of the last event of a page.
+pub fn read_event(text: Option<&str>) -> Result<Option<EventRef>, ApiError> {
+    let bad = || ApiError::Bad("after: not a cursor of this list; start again without it".into());
+    text.map(|text| EventRef::parse(text).ok_or_else(bad)).transpose()
 }

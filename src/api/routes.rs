@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::{Json, Router};
@@ -14,43 +15,95 @@ use utoipa_axum::routes;
 use super::access::{Open, Role, authenticate, guard};
 use super::problem::ApiError;
 use super::state::Api;
-use super::{feed, graph, incidents, numbers, orders, session, shield, vocabulary};
+use super::{
+    alerts, audit, dead_letters, doors, export, feed, graph, health, incidents, numbers, orders, rules, session,
+    shield, silences, stats, topology, trial, vocabulary, why, windows,
+};
 
 /// Everyone who reads.
 const READ: Open = Open::To(&[Role::Viewer, Role::Operator, Role::Analyst, Role::Admin]);
 /// Those who handle incidents.
 const HANDLE: Open = Open::To(&[Role::Operator, Role::Analyst, Role::Admin]);
 
+/// Those who decide how incidents are made.
+const ANALYSE: Open = Open::To(&[Role::Analyst, Role::Admin]);
+
+/// The largest body of a route that says nothing else, bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The path that may be open on a loopback address.
+const METRICS: &str = "/metrics";
+
 /// One line of the table.
 pub struct Entry {
     pub open: Open,
+    pub body_bytes_max: usize,
     pub route: UtoipaMethodRouter<Arc<Api>>,
 }
 
 fn entry(open: Open, route: UtoipaMethodRouter<Arc<Api>>) -> Entry {
-    Entry { open, route }
+    large(open, BODY_BYTES_MAX, route)
+}
+
+fn large(open: Open, body_bytes_max: usize, route: UtoipaMethodRouter<Arc<Api>>) -> Entry {
+    Entry { open, body_bytes_max, route }
 }
 
 /// The table.
 #[rustfmt::skip]
 pub fn table() -> Vec<Entry> {
     vec![
-        entry(READ,   routes!(incidents::list)),
-        entry(READ,   routes!(incidents::one)),
-        entry(READ,   routes!(incidents::members)),
-        entry(READ,   routes!(graph::graph)),
-        entry(READ,   routes!(vocabulary::vocabulary)),
-        entry(HANDLE, routes!(orders::order)),
-        entry(READ,   routes!(orders::command)),
-        entry(READ,   routes!(incidents::alerts)),
-        entry(READ,   routes!(incidents::held)),
-        entry(READ,   routes!(incidents::alert)),
-        entry(READ,   routes!(numbers::overview)),
-        entry(READ,   routes!(numbers::conservation)),
-        entry(READ,   routes!(feed::feed)),
+        entry(READ,    routes!(incidents::list)),
+        entry(READ,    routes!(incidents::one)),
+        entry(READ,    routes!(incidents::members)),
+        entry(READ,    routes!(incidents::timeline)),
+        entry(READ,    routes!(graph::graph)),
+        entry(READ,    routes!(vocabulary::vocabulary)),
+        entry(READ,    routes!(why::incident)),
+        entry(HANDLE,  routes!(orders::order)),
+        entry(READ,    routes!(orders::command)),
+        entry(READ,    routes!(alerts::list)),
+        entry(READ,    routes!(alerts::held)),
+        entry(READ,    routes!(alerts::one)),
+        entry(READ,    routes!(why::alert)),
+        entry(READ,    routes!(why::events)),
+        entry(READ,    routes!(why::event)),
+        entry(READ,    routes!(silences::list)),
+        entry(HANDLE,  routes!(silences::make)),
+        entry(HANDLE,  routes!(silences::expire)),
+        entry(READ,    routes!(windows::list)),
+        entry(HANDLE,  routes!(windows::make)),
+        entry(HANDLE,  routes!(windows::expire)),
+        entry(READ,    routes!(rules::current)),
+        large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rules::replace)),
+        entry(READ,    routes!(rules::versions)),
+        entry(READ,    routes!(rules::version)),
+        large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rules::check)),
+        large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trial::dry_run)),
+        entry(ANALYSE, routes!(rules::roll_back)),
+        entry(READ,    routes!(topology::summary)),
+        large(ANALYSE, topology::TEXT_BYTES_MAX, routes!(topology::replace)),
+        entry(READ,    routes!(topology::quality)),
+        entry(READ,    routes!(topology::cis)),
+        entry(READ,    routes!(topology::one)),
+        entry(READ,    routes!(topology::impact)),
+        entry(READ,    routes!(topology::causes)),
+        entry(READ,    routes!(dead_letters::list)),
+        entry(READ,    routes!(dead_letters::one)),
+        entry(ANALYSE, routes!(dead_letters::replay)),
+        entry(ANALYSE, routes!(dead_letters::replay_many)),
+        entry(READ,    routes!(numbers::overview)),
+        entry(READ,    routes!(numbers::conservation)),
+        entry(READ,    routes!(stats::stats)),
+        entry(READ,    routes!(stats::csv)),
+        entry(READ,    routes!(export::export)),
+        entry(ANALYSE, routes!(audit::list)),
+        entry(READ,    routes!(feed::feed)),
         entry(Open::Public, routes!(session::sign_in)),
-        entry(READ,   routes!(session::me)),
-        entry(READ,   routes!(session::sign_out)),
+        entry(READ,    routes!(session::me)),
+        entry(READ,    routes!(session::sign_out)),
+        entry(Open::Public, routes!(health::livez)),
+        entry(Open::Public, routes!(health::readyz)),
+        entry(READ,    routes!(health::metrics)),
     ]
 }
 
@@ -61,23 +114,30 @@ pub fn table() -> Vec<Entry> {
 ))]
 struct Document;
 
-/// The OpenAPI 3.1 document of the table.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+/// The OpenAPI 3.1 document of the table and of intake's doors.
+pub fn openapi() -> serde_json::Value {
     let routers = table().into_iter().map(|entry| entry.route);
-    routers.fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::routes).into_openapi()
+    let routes = routers.fold(OpenApiRouter::with_openapi(Document::openapi()), OpenApiRouter::routes);
+    let mut document = serde_json::to_value(routes.into_openapi()).expect("the document is plain text and numbers");
+    doors::add(&mut document);
+    document
 }
 
 /// The whole API. `others` (intake, console pages) share its headers and request ids, not its access rules.
 pub fn router(api: Arc<Api>, others: Router) -> Router {
     let mut routes = OpenApiRouter::<Arc<Api>>::new();
-    for Entry { open, route: (schemas, paths, methods) } in table() {
-        routes = routes.routes((schemas, paths, methods.route_layer(from_fn_with_state(open, guard))));
+    for Entry { open, body_bytes_max, route: (schemas, paths, methods) } in table() {
+        // Prometheus on the same machine needs no credential; everyone else does.
+        let is_open = api.settings.open_metrics && paths.paths.contains_key(METRICS);
+        let open = if is_open { Open::Public } else { open };
+        let methods = methods.layer(DefaultBodyLimit::max(body_bytes_max)).route_layer(from_fn_with_state(open, guard));
+        routes = routes.routes((schemas, paths, methods));
     }
     let (routes, _) = routes.split_for_parts();
     let document = Arc::new(openapi());
     let document = move || async move { Json((*document).clone()) };
     let own = routes
-        .route("/openapi.json", axum::routing::get(document).route_layer(from_fn_with_state(READ, guard)))
+        .route("/api/v1/openapi.json", axum::routing::get(document).route_layer(from_fn_with_state(READ, guard)))
         .layer(from_fn_with_state(api.clone(), authenticate))
         .with_state(api.clone());
     own.merge(others)

@@ -4,13 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use prometheus_client::registry::Registry;
 
 use super::access::Authenticate;
 use super::session::Sessions;
-use crate::domain::ids::TenantId;
-use crate::domain::time::Timestamp;
+use crate::domain::event::Event;
+use crate::domain::ids::{EventRef, SourceId, TenantId};
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
+use crate::domain::topology::quality::Quality;
+use crate::engine::effect::Effect;
 use crate::engine::input::{Command, DeadLetter};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::rule::RuleHits;
+use crate::projection::history::History;
 use crate::projection::live::Live;
 
 /// Why something could not be written.
@@ -26,8 +34,73 @@ pub enum WriteError {
 pub trait Writes: Send + Sync {
     /// Appends an operator's order.
     fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>>;
-    /// Decodes a dead letter again and appends what comes of it.
-    fn replay(&self, tenant: TenantId, letter: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>>;
+    /// Checks a topology text and makes it valid for the tenant; without a sequence when it was valid already.
+    fn topology(
+        &self,
+        tenant: TenantId,
+        text: Vec<u8>,
+    ) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>>;
+    /// Decodes a dead letter again and appends what comes of it; nothing is appended when it still cannot be taken.
+    fn replay(&self, tenant: TenantId, of: EventRef, letter: DeadLetter)
+    -> BoxFuture<'static, Result<u64, WriteError>>;
+}
+
+/// A set of rules. `Default` is the one that is compiled in, without its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuleSet {
+    pub version: u64,
+    pub digest: String,
+    pub author: String,
+    pub at: Option<Timestamp>,
+    /// The journal record from which on it is valid.
+    pub seq: u64,
+    pub files: Vec<RuleFile>,
+}
+
+/// What came of an event that was only tried.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    pub event: Event,
+    pub policy: Arc<Policy>,
+    /// What followed at once, and in the time it was watched.
+    pub effects: Vec<Effect>,
+    pub later: Vec<Effect>,
+    pub watched: Span,
+    /// The rules that applied.
+    pub hits: RuleHits,
+}
+
+/// The rules of the tenants.
+pub trait Rules: Send + Sync {
+    /// The rules that are valid now.
+    fn policy(&self, tenant: &TenantId) -> Arc<Policy>;
+    /// How often each of them applied.
+    fn hits(&self, tenant: &TenantId) -> RuleHits;
+    /// All versions without their files, newest first; the last one is compiled in.
+    fn versions(&self, tenant: &TenantId) -> Vec<RuleSet>;
+    /// A version with its files; the valid one when none is named.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    fn set(&self, tenant: &TenantId, version: Option<u64>) -> Result<Option<RuleSet>, String>;
+    /// Checks a set and makes it valid: its journal sequence (none: it was valid already) and its version.
+    fn replace(
+        &self,
+        tenant: TenantId,
+        author: Box<str>,
+        files: Vec<RuleFile>,
+    ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>>;
+    /// Tries an event in the native format on the valid rules, or on others. Blocks; changes nothing.
+    ///
+    /// # Errors
+    /// When event or rules cannot be read.
+    fn trial(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        sample: &str,
+        files: Option<Vec<RuleFile>>,
+    ) -> Result<Trial, WriteError>;
 }
 
 /// One reason for not being ready, in words for the operator.
@@ -50,14 +123,18 @@ pub type TopologyOf = Arc<dyn Fn(&TenantId) -> Arc<Topology> + Send + Sync>;
 /// The state of all handlers.
 pub struct Api {
     pub live: Arc<Live>,
+    pub history: Arc<History>,
     pub auth: Arc<dyn Authenticate>,
     pub writes: Arc<dyn Writes>,
+    pub rules: Arc<dyn Rules>,
     /// The topology that is valid now.
     pub topology: TopologyOf,
     pub sessions: Sessions,
     pub settings: Settings,
-    /// The clock, for sessions and for readers to tell ages by; numbers use the newest stamp.
+    /// The clock, for sessions, silences, spans that nobody named, and for readers to tell ages by.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Empty when ready.
     pub readiness: Arc<dyn Fn() -> Vec<NotReady> + Send + Sync>,
+    /// Registers the numbers of other parts for `/metrics`; few labels.
+    pub more_metrics: Arc<dyn Fn(&mut Registry) + Send + Sync>,
 }

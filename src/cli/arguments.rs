@@ -62,6 +62,8 @@ pub enum Command {
     Backup(BackupArguments),
     /// Bring a backup into an empty data folder and check it / 恢复
     Restore(RestoreArguments),
+    /// Tell why an event ended where it did: duplicate, muted, held, joined … / 为什么
+    Why(WhyArguments),
     /// Credentials for people and sources / 令牌
     Token {
         #[command(subcommand)]
@@ -234,6 +236,25 @@ pub struct RestoreArguments {
     /// Data folder to make.
     #[arg(long)]
     pub data: PathBuf,
+}
+
+/// What `why` takes.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  headwater why --data DIR e12.0\n  headwater why --data DIR --lang en zabbix-4711\n\n\
+    Reads the history beside a running server: every check with its numbers, in the order of the stages."
+)]
+pub struct WhyArguments {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+    /// zh or en.
+    #[arg(long, default_value = "zh")]
+    pub lang: String,
+    /// The source's own id, e<seq>.<index> as in the receipt, <seq>-<index>, or an alert's id.
+    pub event: String,
 }
 
 /// What `man` takes.

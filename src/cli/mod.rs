@@ -7,6 +7,7 @@ mod replay;
 mod rule_tests;
 mod token;
 mod topology;
+mod why;
 
 use std::process::ExitCode;
 
@@ -48,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Replay(arguments) => return replay::run(arguments),
         Command::Backup(arguments) => backup::save(&arguments)?,
         Command::Restore(arguments) => backup::bring_back(&arguments)?,
+        Command::Why(arguments) => why::run(&arguments, &mut std::io::stdout().lock())?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,
         Command::Completions { shell } => {

@@ -11,7 +11,7 @@ use super::limits::{cut, cut_bytes, cut_identity, shown};
 use super::severity::{SeverityMap, Words};
 use super::text::{self, TextEncoding};
 use super::{Body, BodyError, Context, Counts, Decoded, Rejected};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, RECEIVED_STARTS_AT};
 use crate::domain::reject::{DeadLetter, Reject};
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
@@ -237,7 +237,7 @@ impl<'c> Reader<'c> {
         if ahead > AHEAD_DOUBTED {
             self.out.counts.future += 1;
             event.starts_at = received_at;
-            event.annotations.insert("received_starts_at".into(), at.to_string().into());
+            event.annotations.insert(RECEIVED_STARTS_AT.into(), at.to_string().into());
         }
         Ok(())
     }

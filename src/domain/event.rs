@@ -8,6 +8,9 @@ use super::ids::{OrgId, SourceId, TenantId};
 use super::severity::Severity;
 use super::time::Timestamp;
 
+/// The annotation that keeps a time which was too far ahead and was replaced.
+pub const RECEIVED_STARTS_AT: &str = "received_starts_at";
+
 /// What an event says about its condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, CiId, IncidentId, ReceiverId, SilenceId, TenantId};
+use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, ReceiverId, SilenceId, TenantId};
 use crate::domain::mute::Silence;
 pub use crate::domain::reject::DeadLetter;
 use crate::domain::severity::Severity;
@@ -40,6 +40,9 @@ pub struct Batch {
     pub events: Vec<Event>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected: Vec<DeadLetter>,
+    /// The dead letter that was tried again and gave these events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<EventRef>,
 }
 
 /// SHA-256 of a text, in hex.

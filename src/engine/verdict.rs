@@ -48,6 +48,29 @@ impl Verdict {
         }
     }
 
+    /// What was checked on the way to it.
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::Joined { decision, .. }
+            | Self::Opened { decision, .. }
+            | Self::Held { decision, .. }
+            | Self::Muted { decision, .. } => Some(decision),
+            Self::Duplicate { .. } | Self::Resolved { .. } | Self::Rejected { .. } => None,
+        }
+    }
+
+    /// The incident that it names.
+    pub const fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::Joined { incident, .. } | Self::Opened { incident, .. } => Some(*incident),
+            Self::Duplicate { .. }
+            | Self::Muted { .. }
+            | Self::Held { .. }
+            | Self::Resolved { .. }
+            | Self::Rejected { .. } => None,
+        }
+    }
+
     /// The alert the event belongs to.
     pub const fn alert(&self) -> Option<AlertId> {
         match self {

@@ -1,6 +1,7 @@
 //! The door in: HTTP. A request passes, in this order: credential, headers, rate, room, body, decoder, journal. It is
 //! answered "accepted" only when the journal says that its events are durable; until then nothing is promised.
 
+pub mod again;
 pub mod body;
 pub mod counters;
 pub mod gate;
@@ -66,6 +67,11 @@ impl Intake {
     /// Takes other formats from the next request on.
     pub fn replace_formats(&self, formats: Arc<Formats>) {
         self.formats.store(formats);
+    }
+
+    /// The formats of the present moment.
+    pub fn formats(&self) -> Arc<Formats> {
+        self.formats.load_full()
     }
 
     /// What has been counted, for telemetry.

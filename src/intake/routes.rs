@@ -25,15 +25,20 @@ use crate::engine::input::Batch;
 /// Larger bodies are decoded apart from the threads that serve connections.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
 
+/// The paths of all routes below; each takes POST.
+pub const PATHS: [&str; 5] = [
+    "/api/v1/events",
+    "/api/v1/cloudevents",
+    "/api/v2/alerts",
+    "/api/v1/sources/{source}/alertmanager",
+    "/api/v1/ingest/{mapping}",
+];
+
 /// All routes of intake.
 pub fn routes(intake: Arc<Intake>) -> Router {
-    Router::new()
-        .route("/api/v1/events", post(events))
-        .route("/api/v1/cloudevents", post(cloudevents_))
-        .route("/api/v2/alerts", post(alerts))
-        .route("/api/v1/sources/{source}/alertmanager", post(webhook))
-        .route("/api/v1/ingest/{mapping}", post(ingest))
-        .with_state(intake)
+    let ways = [post(events), post(cloudevents_), post(alerts), post(webhook), post(ingest)];
+    let routes = PATHS.into_iter().zip(ways);
+    routes.fold(Router::new(), |router, (path, way)| router.route(path, way)).with_state(intake)
 }
 
 /// How a body is decoded.
@@ -248,7 +253,7 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     }
     intake.rates.events(&delivery.tenant, &delivery.source, count)?;
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
-    let batch = Batch { tenant: delivery.tenant, events, rejected: letters };
+    let batch = Batch { tenant: delivery.tenant, events, rejected: letters, replay_of: None };
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| match error {
         SinkError::TryLater { wait } => {
             Refusal::Busy { wait_secs: wait.as_secs().max(intake.settings.retry_after_secs) }

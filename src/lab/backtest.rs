@@ -223,7 +223,7 @@ fn engine_of(plan: &Plan, tenant: &TenantId) -> Result<(Engine, Model)> {
 
 fn one_event(engine: &mut Engine, tenant: &TenantId, event: Event) -> (Box<str>, Vec<Effect>) {
     let (id, stamp) = (event.id.clone(), event.observed_at);
-    let batch = Batch { tenant: tenant.clone(), events: vec![event], rejected: Vec::new() };
+    let batch = Batch { tenant: tenant.clone(), events: vec![event], rejected: Vec::new(), replay_of: None };
     (id, engine.step(stamp, &Input::Batch(batch), Loaded::Nothing))
 }
 

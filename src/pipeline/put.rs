@@ -80,7 +80,12 @@ impl Pipeline {
         let _one = self.putting.lock().await;
         let newest = self.newest.get(tenant, Text::Topology);
         let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
-        let quality = Quality::of(&*compile(&bytes, version)?);
+        // Compiling a large CMDB takes seconds: not on a thread that serves connections.
+        let checked = tokio::task::spawn_blocking(move || {
+            let quality = Quality::of(&*compile(&bytes, version)?);
+            anyhow::Ok((bytes, quality))
+        });
+        let (bytes, quality) = checked.await??;
         let digest = digest_of(&bytes);
         if let Some((version, _)) = newest.filter(|(_, same)| *same == digest) {
             return Ok((Put { version, digest, seq: None }, quality));

@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::event::{Event, RECEIVED_STARTS_AT};
 use crate::domain::mute::MutedBy;
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
 use crate::engine::verdict::Verdict;
+
+/// An event that was on its way for longer is late.
+const LATE: Span = Span::mins(5);
 
 /// Distinct keys kept per kind of noise; further ones are counted under "…".
 const NOISE_KEYS_MAX: usize = 20_000;
@@ -74,11 +80,47 @@ pub fn mute_word(by: &MutedBy) -> &'static str {
     }
 }
 
-/// All mute words, for reading them back.
-pub const MUTE_WORDS: [&str; 6] = ["silence", "maintenance", "ci_state", "inhibition", "flapping", "rule"];
+/// How good what sources send is, in events since counting began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataQuality {
+    /// Accepted more than five minutes after the collector saw it.
+    pub late: u64,
+    /// Its time was too far ahead of our clock and was replaced.
+    pub future: u64,
+    pub duplicate: u64,
+    /// Kept as a dead letter.
+    pub unparsable: u64,
+    /// The severity's word is in no map.
+    pub unmapped_severity: u64,
+    /// The CMDB does not know the object.
+    pub unresolved_object: u64,
+    /// A text was longer than its limit.
+    pub truncated: u64,
+}
 
-/// All words of `Reject`, for reading them back.
-pub const REJECT_WORDS: [&str; 4] = ["malformed", "too_large", "bad_time", "over_limit"];
+impl DataQuality {
+    /// Counts an event that was decoded.
+    pub fn event(&mut self, event: &Event, accepted_at: Timestamp) {
+        self.late += u64::from(accepted_at.since(event.observed_at) > LATE);
+        self.future += u64::from(event.annotations.contains_key(RECEIVED_STARTS_AT));
+        let unmapped = event.severity == Severity::Indeterminate && !event.source_severity.is_empty();
+        self.unmapped_severity += u64::from(unmapped);
+        self.truncated += u64::from(event.truncated);
+    }
+
+    /// All of them by their words, in a fixed order.
+    pub const fn rows(&self) -> [(&'static str, u64); 7] {
+        [
+            ("late", self.late),
+            ("future", self.future),
+            ("duplicate", self.duplicate),
+            ("unparsable", self.unparsable),
+            ("unmapped_severity", self.unmapped_severity),
+            ("unresolved_object", self.unresolved_object),
+            ("truncated", self.truncated),
+        ]
+    }
+}
 
 /// Events per key, for "top noisy".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

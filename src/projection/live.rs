@@ -1,6 +1,6 @@
 //! The live view: what is going on, from memory. One writer (the pipeline), many readers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Committed;
@@ -22,8 +22,8 @@ pub struct Live {
 #[derive(Default)]
 pub struct State {
     tenants: BTreeMap<TenantId, TenantView>,
-    /// Accepted records without verdicts yet: journal sequence, tenant, events.
-    pending: VecDeque<(u64, TenantId, u64)>,
+    /// Events of accepted records without verdicts yet, by journal sequence.
+    pending: BTreeMap<u64, u64>,
     pub journal_seq: u64,
     pub outbox_seq: u64,
     /// The stamp of the newest step: the "now" of all numbers.
@@ -34,6 +34,11 @@ impl State {
     /// One tenant, when anything is known of it.
     pub fn tenant(&self, id: &TenantId) -> Option<&TenantView> {
         self.tenants.get(id)
+    }
+
+    /// The newest journal record that is known here, shown or still pending.
+    pub fn known_seq(&self) -> u64 {
+        self.pending.last_key_value().map_or(self.journal_seq, |(last, _)| self.journal_seq.max(*last))
     }
 
     /// All tenants.
@@ -50,14 +55,7 @@ impl State {
     }
 
     fn take_pending(&mut self, seq: u64) -> bool {
-        while self.pending.front().is_some_and(|(first, _, _)| *first < seq) {
-            self.pending.pop_front();
-        }
-        let is_next = self.pending.front().is_some_and(|(first, _, _)| *first == seq);
-        if is_next {
-            self.pending.pop_front();
-        }
-        is_next
+        self.pending.remove(&seq).is_some()
     }
 }
 
@@ -79,7 +77,7 @@ impl Live {
     }
 
     /// The door has made `events` of a journal record durable; they are pending until `apply` sees the record.
-    /// Called in journal order. Without this call, `apply` counts them as accepted itself.
+    /// Without this call, `apply` counts them as accepted itself.
     pub fn accept(&self, journal_seq: u64, tenant: &TenantId, events: u64) {
         let mut state = self.write();
         if events == 0 || journal_seq <= state.journal_seq {
@@ -88,7 +86,7 @@ impl Live {
         let counts = &mut state.tenant_mut(tenant).conservation;
         counts.accepted += events;
         counts.pending += events;
-        state.pending.push_back((journal_seq, tenant.clone(), events));
+        state.pending.insert(journal_seq, events);
     }
 
     /// Takes one committed step. A step that was taken before changes nothing.

@@ -8,10 +8,14 @@ pub mod alerts;
 pub mod board;
 pub mod counts;
 pub mod feed;
+pub mod history;
 pub mod live;
 pub mod overview;
 pub mod scope;
 pub mod tenant;
+
+#[cfg(test)]
+mod scripted;
 
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;

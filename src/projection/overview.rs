@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::board::{Glance, is_open};
+use super::counts::DataQuality;
 use super::scope::Scope;
 use super::tenant::TenantView;
 use crate::domain::ci::Area;
@@ -48,6 +49,7 @@ pub struct Funnel {
     pub noisy_sources: Vec<(Box<str>, u64)>,
     pub noisy_names: Vec<(Box<str>, u64)>,
     pub noisy_cis: Vec<(Box<str>, u64)>,
+    pub quality: DataQuality,
 }
 
 /// Counts one tenant.
@@ -93,6 +95,7 @@ fn funnel(tenant: &TenantView) -> Funnel {
         noisy_sources: tenant.noisy_sources.top(TOP_MAX),
         noisy_names: tenant.noisy_names.top(TOP_MAX),
         noisy_cis: tenant.noisy_cis.top(TOP_MAX),
+        quality: tenant.quality(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Committed;
 use super::alerts::Alerts;
 use super::board::Board;
-use super::counts::{Conservation, Noise};
+use super::counts::{Conservation, DataQuality, Noise};
 use super::feed::{Change, Feed};
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
@@ -37,6 +37,7 @@ pub struct TenantView {
     pub silences: BTreeMap<SilenceId, Silence>,
     pub commands: BTreeMap<u64, CommandEnd>,
     pub conservation: Conservation,
+    quality: DataQuality,
     /// Alerts and incidents since counting began.
     pub alerts_made: u64,
     pub incidents_made: u64,
@@ -72,13 +73,11 @@ impl TenantView {
         if let Some(event) = event {
             self.noisy_sources.add(event.source.as_str(), 1);
             self.noisy_names.add(&event.name, 1);
+            self.quality.event(event, stamp);
         }
         match verdict {
-            Verdict::Duplicate { alert: Some(alert), why } => match why {
-                Repeat::SameEvent | Repeat::StillFiring => self.alerts.count(*alert, stamp),
-                Repeat::StillResolved | Repeat::Late | Repeat::Conflict => {}
-            },
-            Verdict::Duplicate { alert: None, .. }
+            Verdict::Duplicate { alert: Some(alert), why } if counts(*why) => self.alerts.count(*alert, stamp),
+            Verdict::Duplicate { .. }
             | Verdict::Muted { .. }
             | Verdict::Opened { .. }
             | Verdict::Joined { .. }
@@ -86,10 +85,17 @@ impl TenantView {
             | Verdict::Resolved { .. }
             | Verdict::Rejected { .. } => {}
         }
-        let ci = verdict.alert().and_then(|id| self.alerts.get(id)).and_then(|row| row.view.ci.as_ref());
-        if let Some(ci) = ci {
-            self.noisy_cis.add(ci.id.as_str(), 1);
+        let Some(row) = verdict.alert().and_then(|id| self.alerts.get(id)) else { return };
+        match &row.view.ci {
+            Some(ci) => self.noisy_cis.add(ci.id.as_str(), 1),
+            None => self.quality.unresolved_object += 1,
         }
+    }
+
+    /// How good what sources send is.
+    pub fn quality(&self) -> DataQuality {
+        let dead = &self.conservation.dead_lettered;
+        DataQuality { duplicate: self.conservation.duplicate, unparsable: dead.values().sum(), ..self.quality }
     }
 
     /// Takes an alert as it is now.
@@ -165,6 +171,14 @@ impl Telling<'_> {
 
 fn source_and_ci(view: &AlertView) -> (SourceId, Option<crate::domain::ids::CiId>) {
     (view.source.clone(), view.ci.as_ref().map(|ci| ci.id.clone()))
+}
+
+/// Whether a repeat counts as one more event of its alert.
+pub const fn counts(why: Repeat) -> bool {
+    match why {
+        Repeat::SameEvent | Repeat::StillFiring => true,
+        Repeat::StillResolved | Repeat::Late | Repeat::Conflict => false,
+    }
 }
 
 /// The verdicts of a step, by event index.

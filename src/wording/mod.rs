@@ -1,5 +1,7 @@
 //! The words people read, in Chinese and English: labels of wire words, evidence as sentences. Shared by all edges.
 
 pub mod lang;
+pub mod mask;
 pub mod sentences;
+pub mod verdicts;
 pub mod words;

@@ -117,7 +117,8 @@ impl Running {
     fn start(folder: &Path, clock: Arc<AtomicI64>) -> Self {
         let now = clock.clone();
         let clock_of = Arc::new(move || headwater::domain::time::Timestamp(now.load(Ordering::SeqCst)));
-        let options = Options { durability: Durability::Process, clock: clock_of, receivers: None };
+        let retention = headwater::projection::history::retention::Retention::default();
+        let options = Options { durability: Durability::Process, clock: clock_of, retention, receivers: None };
         Self { clock, pipeline: Pipeline::start(folder, options).unwrap() }
     }
 
@@ -213,7 +214,12 @@ fn packed(most: usize) -> Vec<u8> {
     assert!(arrivals.iter().any(|(_, events)| events.len() > 7), "the storm is too thin to be packed");
     for (second, events) in arrivals {
         for chunk in events.chunks(most) {
-            let batch = Batch { tenant: crate::storms::tenant(), events: chunk.to_vec(), rejected: Vec::new() };
+            let batch = Batch {
+                tenant: crate::storms::tenant(),
+                events: chunk.to_vec(),
+                rejected: Vec::new(),
+                replay_of: None,
+            };
             let stamp = headwater::domain::time::Timestamp(second * 1000 + 999);
             effects.extend(engine.step(stamp, &Input::Batch(batch), Loaded::Nothing));
         }

@@ -91,7 +91,12 @@ async fn start(folder: &Path, receivers: &[ReceiverSettings]) -> Arc<Pipeline> {
     let since = Instant::now();
     loop {
         let receivers = prepare(receivers, &common).unwrap();
-        let options = Options { durability: Durability::Process, clock: machine(), receivers: Some(receivers) };
+        let options = Options {
+            durability: Durability::Process,
+            clock: machine(),
+            receivers: Some(receivers),
+            retention: headwater::projection::history::retention::Retention::default(),
+        };
         match serve::start(folder, options).await {
             Ok(pipeline) => return pipeline,
             // The last clone of the store before is dropped by a task that is just ending.

@@ -17,10 +17,11 @@ use futures::{FutureExt, StreamExt, stream};
 use headwater::access::store::{Tokens, Wanted};
 use headwater::decode::formats::Formats;
 use headwater::domain::access::{Credential, Role};
-use headwater::domain::ids::TenantId;
+use headwater::domain::ids::{EventRef, TenantId};
 use headwater::domain::time::Timestamp;
 use headwater::engine::input::Batch;
 use headwater::intake::Intake;
+use headwater::intake::again::AgainError;
 use headwater::intake::gate::Gate;
 use headwater::intake::routes::routes;
 use headwater::intake::settings::{Preset, Rate, Settings};
@@ -397,4 +398,33 @@ async fn a_revoked_token_is_out_within_seconds() {
     command.revoke(one.id(), now()).unwrap();
     clock.fetch_add(5000, Ordering::Relaxed);
     assert_eq!((status(&one).await, status(&two).await), (401, 202));
+}
+
+/// A mapping that takes its time from `at`, in the given format.
+fn formats_with(format: &str) -> Arc<Formats> {
+    let yaml = format!(
+        "mapping: plant\nabout: a plant\nevent:\n  name: alarm\n  severity: {{ from: level, default: major }}\n  starts_at: {{ from: at, \
+         format: \"{format}\", zone: Asia/Shanghai }}\n  object: {{ name: tag }}\n"
+    );
+    let files = headwater::decode::formats::Files { mappings: &[("plant.yaml", &yaml)], ..Default::default() };
+    Arc::new(Formats::with(&files).unwrap_or_else(|errors| panic!("{errors:?}")))
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_tried_again_by_its_decoder_and_kept_until_it_is_good() {
+    let door = door();
+    door.intake.replace_formats(formats_with("%d.%m.%Y %H:%M"));
+    let body = r#"{"alarm":"Pressure","tag":"boiler-1","at":"2026/01/05 07:59"}"#;
+    let answer = door.check(post("/api/v1/ingest/plant", &[], body), 422, "all_rejected").await;
+    assert!(answer.text.contains("at"), "{}", answer.text);
+    let letter = door.list.batches.lock().unwrap()[0].rejected[0].clone();
+    let of = EventRef { seq: 1, index: 0 };
+    let again = || door.intake.again(TenantId::from("city"), of, &letter);
+    assert!(matches!(again().await, Err(AgainError::Still(why)) if why.contains("at")), "still bad");
+    assert_eq!(door.list.batches.lock().unwrap().len(), 1, "nothing was kept");
+    door.intake.replace_formats(formats_with("%Y/%m/%d %H:%M"));
+    assert_eq!(again().await.unwrap().seq, 2);
+    let batch = door.list.batches.lock().unwrap()[1].clone();
+    assert_eq!((batch.replay_of, batch.events[0].source.as_str()), (Some(of), "bms"));
+    assert_eq!(batch.events[0].starts_at, Timestamp::parse("2026-01-05T07:59:00+08:00").unwrap());
 }

@@ -162,8 +162,12 @@ impl World {
                 self.take_topology(at)
             }
             _ => {
-                let batch =
-                    Batch { tenant: tenant(), events: vec![event(&self.day, at, &words)], rejected: Vec::new() };
+                let batch = Batch {
+                    tenant: tenant(),
+                    events: vec![event(&self.day, at, &words)],
+                    rejected: Vec::new(),
+                    replay_of: None,
+                };
                 self.engine.step(at, &Input::Batch(batch), Loaded::Nothing)
             }
         };

@@ -177,7 +177,7 @@ fn decoded(tenant: &TenantId, source: &SourceId, at: Timestamp, body: &str) -> I
     let context = Context { tenant, source, received_at: Some(at), severities: &severities, limits: &limits };
     let decoded = native::decode(Body::from(body.as_bytes()), &context).expect("a body that can be read");
     let rejected = decoded.rejected.into_iter().map(|r| r.letter).collect();
-    Input::Batch(Batch { tenant: tenant.clone(), events: decoded.events, rejected })
+    Input::Batch(Batch { tenant: tenant.clone(), events: decoded.events, rejected, replay_of: None })
 }
 
 /// Plays a story; with `restart` the engine is frozen and thawed after half of it.

@@ -65,7 +65,7 @@ pub fn engine(topology: &Arc<Topology>) -> Engine {
 
 /// One event as the journal would hold it.
 pub fn record(event: &Event) -> Input {
-    Input::Batch(Batch { tenant: tenant(), events: vec![event.clone()], rejected: Vec::new() })
+    Input::Batch(Batch { tenant: tenant(), events: vec![event.clone()], rejected: Vec::new(), replay_of: None })
 }
 
 /// Effects as the outbox would hold them.

@@ -115,7 +115,12 @@ fn batches(topology: &Arc<Topology>, seed: u64, faults: usize) -> Vec<Batch> {
     for event in events {
         match batches.last_mut() {
             Some(last) if last.tenant == event.tenant && last.events.len() < 3 => last.events.push(event),
-            _ => batches.push(Batch { tenant: event.tenant.clone(), events: vec![event], rejected: Vec::new() }),
+            _ => batches.push(Batch {
+                tenant: event.tenant.clone(),
+                events: vec![event],
+                rejected: Vec::new(),
+                replay_of: None,
+            }),
         }
     }
     batches

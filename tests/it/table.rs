@@ -209,7 +209,7 @@ fn event(at: Timestamp, object: &str, name: &str, severity: &str, labels: &[&str
             event.labels.insert(key.into(), value.into());
         }
     }
-    Input::Batch(Batch { tenant: tenant(), events: vec![event], rejected: Vec::new() })
+    Input::Batch(Batch { tenant: tenant(), events: vec![event], rejected: Vec::new(), replay_of: None })
 }
 
 /// Messages, and what the timeline says about telling.

@@ -6,6 +6,14 @@ use super::fixture::{Bench, request};
 use crate::api::access::{Open, Role};
 use crate::api::routes;
 
+fn example_id(path: &str) -> &'static str {
+    match path.split('/').nth(3) {
+        Some("alerts") => "a0-1",
+        Some("events" | "dead-letters") => "e1.0",
+        Some(_) | None => "i0-1",
+    }
+}
+
 /// Method, path with example ids, and who may: from the table itself.
 fn every_route() -> Vec<(&'static str, String, Open)> {
     let mut all = Vec::new();
@@ -14,8 +22,9 @@ fn every_route() -> Vec<(&'static str, String, Open)> {
             let path = path
                 .replace("{order}", "acknowledge")
                 .replace("{seq}", "7")
-                .replace("{format}", "csv")
-                .replace("{id}", if path.contains("alerts") { "a0-1" } else { "i0-1" });
+                .replace("{file}", "events.csv")
+                .replace("{version}", "0")
+                .replace("{id}", example_id(path));
             let methods = [
                 ("GET", item.get.is_some()),
                 ("POST", item.post.is_some()),
@@ -63,7 +72,10 @@ async fn the_matrix_is_what_was_agreed() {
     };
     for (method, path, open) in every_route() {
         let agreed = match (method, path.as_str()) {
-            ("POST", "/api/v1/session") => "public",
+            ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz") => "public",
+            ("PUT", "/api/v1/topology" | "/api/v1/rules") | ("GET", "/api/v1/audit") => "analyst admin",
+            ("POST", path) if path.starts_with("/api/v1/rules/") => "analyst admin",
+            ("POST", "/api/v1/dead-letters/e1.0/replay" | "/api/v1/dead-letters/replay") => "analyst admin",
             ("GET", _) | ("DELETE", "/api/v1/session") => "viewer operator analyst admin",
             _ => "operator analyst admin",
         };
@@ -82,7 +94,15 @@ async fn what_is_foreign_does_not_exist() {
         "/api/v1/incidents/i0-1",
         "/api/v1/incidents/i0-1/members",
         "/api/v1/incidents/i0-1/graph",
+        "/api/v1/incidents/i0-1/timeline",
+        "/api/v1/incidents/i0-1/why",
         "/api/v1/alerts/a0-1",
+        "/api/v1/alerts/a0-1/why",
+        "/api/v1/events/e1.0/why",
+        "/api/v1/events/1-0/why",
+        "/api/v1/topology/cis/sw-1",
+        "/api/v1/topology/cis/sw-1/impact",
+        "/api/v1/topology/cis/sw-1/causes",
     ] {
         check("viewer", path, 200).await;
         check("viewer-tax", path, 200).await;
@@ -90,7 +110,26 @@ async fn what_is_foreign_does_not_exist() {
         check("other", path, 404).await;
     }
     check("viewer-civil", "/api/v1/incidents/i0-2", 200).await;
-    check("viewer-civil", "/api/v1/conservation", 403).await;
+    for path in [
+        "conservation",
+        "stats",
+        "stats.csv",
+        "dead-letters",
+        "dead-letters/e6.0",
+        "topology/quality",
+        "rules",
+        "rules/versions",
+        "rules/versions/0",
+        "windows",
+    ] {
+        check("viewer-civil", &format!("/api/v1/{path}"), 403).await;
+    }
+    check("analyst-civil", "/api/v1/audit", 403).await;
+    check("viewer", "/api/v1/dead-letters/e6.0", 200).await;
+    for path in ["/api/v1/dead-letters/e6.0", "/api/v1/events/e6.0/why"] {
+        check("other", path, 404).await;
+    }
+    check("viewer-civil", "/api/v1/events/e6.0/why", 404).await;
     let ids = async |token: &str, path: &str| {
         let list = bench.get(token, path).await.json();
         list["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -102,7 +141,40 @@ async fn what_is_foreign_does_not_exist() {
     assert_eq!(ids("viewer-civil", "/api/v1/alerts/held").await, ["a0-5"]);
     let overview = bench.get("viewer-civil", "/api/v1/overview").await.json();
     assert_eq!((overview["open"].as_u64(), overview["alerts_held"].as_u64()), (Some(1), Some(1)));
-    assert!(overview.get("funnel").is_none());
+    assert!(overview.get("funnel").is_none() && overview.get("quality").is_none());
+}
+
+#[tokio::test]
+async fn lists_and_exports_hold_only_what_the_caller_sees() {
+    let bench = Bench::stocked();
+    let count = async |token: &str, path: &str| {
+        let answer = bench.get(token, path).await;
+        assert_eq!(answer.status.as_u16(), 200, "{token} {path}: {}", answer.text);
+        match answer.headers["content-type"].to_str().unwrap() {
+            "application/json" => answer.json()["items"].as_array().unwrap().len(),
+            "text/csv; charset=utf-8" => answer.text.lines().count() - 1,
+            _ => answer.text.lines().count(),
+        }
+    };
+    for (path, all, tax, civil) in [
+        ("/api/v1/incidents", 2, 1, 1),
+        ("/api/v1/incidents?archive=true", 2, 1, 1),
+        ("/api/v1/alerts", 5, 3, 2),
+        ("/api/v1/alerts?archive=true", 5, 3, 2),
+        ("/api/v1/events", 6, 3, 2),
+        ("/api/v1/topology/cis", 3, 2, 1),
+        ("/api/v1/export/incidents.csv", 2, 1, 1),
+        ("/api/v1/export/incidents.ndjson", 2, 1, 1),
+        ("/api/v1/export/alerts.csv", 5, 3, 2),
+        ("/api/v1/export/alerts.ndjson", 5, 3, 2),
+        ("/api/v1/export/events.csv", 6, 3, 2),
+        ("/api/v1/export/events.ndjson", 6, 3, 2),
+    ] {
+        for (token, n) in [("viewer", all), ("viewer-tax", tax), ("viewer-civil", civil), ("viewer-health", 0)] {
+            assert_eq!(count(token, path).await, n, "{token} {path}");
+        }
+        assert_eq!(count("other", path).await, 0, "another tenant's {path}");
+    }
 }
 
 #[tokio::test]
@@ -179,4 +251,36 @@ async fn every_answer_is_shielded_and_every_error_is_a_problem() {
     }
     let wrong_method = bench.ask(request("PATCH", "viewer", "/api/v1/incidents", None)).await;
     assert_eq!((wrong_method.status.as_u16(), wrong_method.json()["code"].as_str()), (405, Some("method_not_allowed")));
+}
+
+#[tokio::test]
+async fn a_limited_caller_silences_only_its_own() {
+    let bench = Bench::stocked();
+    let body = |matchers: &str| format!(r#"{{"matchers":{matchers},"ends_at":"2026-01-05T02:00:00Z"}}"#);
+    let named = r#"[[{"field":"name","value":"LinkDown"}]]"#;
+    assert_eq!(bench.post("viewer", "/api/v1/silences", &body(named)).await.status, 403);
+    for bad in ["[]", "[[]]", r#"[[{"field":"name","op":"regex","value":"("}]]"#] {
+        assert_eq!(bench.post("operator", "/api/v1/silences", &body(bad)).await.status, 400, "{bad}");
+    }
+    assert_eq!(bench.post("operator-civil", "/api/v1/silences", &body(named)).await.status, 202);
+    let silence = match &bench.written.0.lock().unwrap()[0].order {
+        crate::engine::input::Order::Silence { silence } => silence.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(silence.matchers.0[0][1].text().value, "civil", "pinned to its organisations");
+    let id = silence.id.to_string();
+    let effect = crate::engine::effect::Effect::Silence { tenant: "a".into(), silence };
+    bench.put(crate::projection::Committed {
+        journal_seq: 50,
+        outbox_seq: 50,
+        stamp: super::fixture::T0,
+        input: None,
+        effects: vec![effect],
+    });
+    for (token, seen) in [("operator", 1), ("operator-civil", 1), ("operator-tax", 0), ("other", 0)] {
+        let list = bench.get(token, "/api/v1/silences").await.json();
+        assert_eq!(list["items"].as_array().unwrap().len(), seen, "{token}");
+        let end = bench.ask(request("DELETE", token, &format!("/api/v1/silences/{id}"), None)).await;
+        assert_eq!(end.status.as_u16(), if seen == 1 { 202 } else { 404 }, "{token}");
+    }
 }

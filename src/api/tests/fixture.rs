@@ -13,18 +13,28 @@ use tower::ServiceExt;
 
 use crate::api::access::{Authenticate, Caller, Role};
 use crate::api::routes;
-use crate::api::state::{Api, Settings, WriteError, Writes};
+use crate::api::state::{Api, RuleSet, Rules, Settings, Trial, WriteError, Writes};
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, IncidentId, TenantId};
+use crate::domain::ids::{AlertId, EventRef, IncidentId, SourceId, TenantId};
 use crate::domain::incident::*;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::topology::draft::{CiDraft, Draft, Place};
+use crate::domain::topology::quality::Quality;
+use crate::domain::topology::schema::Schema;
+use crate::domain::topology::{Attributes, Topology};
 use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
-use crate::engine::verdict::{Decision, Verdict};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::rule::RuleHits;
+use crate::engine::verdict::{Decision, Reject, Verdict};
 use crate::projection::Committed;
+use crate::projection::history::History;
+use crate::projection::history::retention::Retention;
+use crate::projection::history::writer::Writer;
 use crate::projection::live::Live;
 
 /// 2026-01-05T00:00:00Z.
@@ -55,9 +65,9 @@ impl Authenticate for Tokens {
     }
 }
 
-/// Remembers what was written; the sequence is the number of writes.
+/// Remembers what was written and tried again; the sequence is the number of writes.
 #[derive(Default)]
-pub struct Written(pub Mutex<Vec<Command>>);
+pub struct Written(pub Mutex<Vec<Command>>, pub Mutex<Vec<EventRef>>);
 
 impl Writes for Written {
     fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>> {
@@ -67,13 +77,55 @@ impl Writes for Written {
         Box::pin(async move { Ok(seq) })
     }
 
-    fn replay(&self, _: TenantId, _: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
+    fn topology(&self, _: TenantId, _: Vec<u8>) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>> {
+        Box::pin(async { Err(WriteError::Refused { errors: vec!["topology:1: no CIs".into()] }) })
+    }
+
+    fn replay(&self, _: TenantId, of: EventRef, _: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
+        self.1.lock().unwrap().push(of);
         Box::pin(async { Ok(7_000) })
+    }
+}
+
+/// The rules that are compiled in; takes others without keeping them.
+pub struct BuiltIn;
+
+impl Rules for BuiltIn {
+    fn policy(&self, _: &TenantId) -> Arc<Policy> {
+        Policy::default_rules()
+    }
+
+    fn hits(&self, _: &TenantId) -> RuleHits {
+        RuleHits::default()
+    }
+
+    fn versions(&self, _: &TenantId) -> Vec<RuleSet> {
+        vec![RuleSet::default()]
+    }
+
+    fn set(&self, _: &TenantId, version: Option<u64>) -> Result<Option<RuleSet>, String> {
+        let files = Policy::default_files();
+        Ok((version.unwrap_or(0) == 0).then(|| RuleSet { files, ..RuleSet::default() }))
+    }
+
+    fn replace(
+        &self,
+        _: TenantId,
+        _: Box<str>,
+        _: Vec<RuleFile>,
+    ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
+        Box::pin(async { Ok((Some(8_000), 1)) })
+    }
+
+    fn trial(&self, _: &TenantId, _: &SourceId, _: &str, _: Option<Vec<RuleFile>>) -> Result<Trial, WriteError> {
+        Err(WriteError::Refused { errors: vec!["event: no name".into()] })
     }
 }
 
 /// The router with what is behind it.
 pub struct Bench {
+    _folder: tempfile::TempDir,
+    writer: Mutex<Writer>,
     pub router: Router,
     pub api: Arc<Api>,
     pub written: Arc<Written>,
@@ -97,7 +149,7 @@ impl Bench {
     pub fn stocked() -> Self {
         let bench = Self::empty(T0.plus(Span::mins(10)));
         for step in steps() {
-            bench.api.live.apply(&step);
+            bench.put(step);
         }
         bench
     }
@@ -105,17 +157,38 @@ impl Bench {
     /// With nothing, at a fixed time.
     pub fn empty(now: Timestamp) -> Self {
         let written = Arc::new(Written::default());
+        let folder = tempfile::tempdir().unwrap();
+        let (history, writer) = History::open(&folder.path().join("history.db"), Retention::default()).unwrap();
+        writer.is_whole();
         let api = Arc::new(Api {
             live: Arc::new(Live::default()),
+            history: Arc::new(history),
             auth: Arc::new(Tokens),
             writes: written.clone(),
-            topology: Arc::new(|_| crate::domain::topology::Topology::none()),
+            rules: Arc::new(BuiltIn),
+            topology: Arc::new(|tenant| match tenant.as_str() {
+                "a" => topology(),
+                _ => Topology::none(),
+            }),
             sessions: Default::default(),
             settings: Settings { secure_cookies: false, open_metrics: false, base_url: "http://hw".into() },
             now: Arc::new(move || now),
             readiness: Arc::new(Vec::new),
+            more_metrics: Arc::new(|_| ()),
         });
-        Self { router: routes::router(api.clone(), Router::new()), api, written }
+        let router = routes::router(api.clone(), Router::new());
+        Self { _folder: folder, writer: Mutex::new(writer), router, api, written }
+    }
+
+    /// Shows a step in both views.
+    pub fn put(&self, step: Committed) {
+        self.api.live.apply(&step);
+        self.remember(step);
+    }
+
+    /// Writes a step into the history only.
+    pub fn remember(&self, step: Committed) {
+        self.writer.lock().unwrap().write(&[step], "").unwrap();
     }
 
     pub async fn send(&self, request: Request<Body>) -> Response {
@@ -265,8 +338,22 @@ pub fn opening(seq: u64, incident: IncidentView, mut members: Vec<AlertView>) ->
     let id = incident.id;
     effects.push(Effect::Incident { incident: Box::new(incident), joined, left: Vec::new() });
     effects.push(Effect::Timeline { tenant: tenant.clone(), incident: id, entry });
-    let input = Some(Input::Batch(Batch { tenant, events, rejected: Vec::new() }));
+    let input = Some(Input::Batch(Batch { tenant, events, rejected: Vec::new(), replay_of: None }));
     Committed { journal_seq: seq, outbox_seq: seq, stamp: at, input, effects }
+}
+
+/// The CIs of both organisations, without relations.
+fn topology() -> Arc<Topology> {
+    let mut draft = Draft::start(Arc::new(Schema::of(Vec::new(), Vec::new())));
+    for (id, name, class, org) in [
+        ("sw-1", "core-sw-1", "switch", "tax"),
+        ("h-1", "host-1", "server", "tax"),
+        ("db-1", "civil-db", "database", "civil"),
+    ] {
+        let attributes = Attributes { org: Some(org.into()), ..Attributes::default() };
+        draft.ci(CiDraft { id, name, class, attributes, ..CiDraft::default() }, Place::default()).unwrap();
+    }
+    Arc::new(draft.finish(1))
 }
 
 /// Incident i1 (org `tax`, switch), i2 (org `civil`, database), a held alert of each.
@@ -294,9 +381,35 @@ pub fn steps() -> Vec<Committed> {
             journal_seq: n,
             outbox_seq: n,
             stamp: at,
-            input: Some(Input::Batch(Batch { tenant: "a".into(), events: vec![event], rejected: Vec::new() })),
+            input: Some(Input::Batch(Batch {
+                tenant: "a".into(),
+                events: vec![event],
+                rejected: Vec::new(),
+                replay_of: None,
+            })),
             effects: vec![Effect::Verdict { index: 0, verdict }, Effect::Alert { alert: Box::new(held) }],
         });
     }
+    steps.push(unread(6));
     steps
+}
+
+/// A record with one event that could not be taken; its text holds what must not be shown.
+pub fn unread(seq: u64) -> Committed {
+    let letter = DeadLetter {
+        source: "prom".into(),
+        why: Reject::Malformed("severity: not a word".into()),
+        raw: r#"{"severity":5,"contact":"13812345678","token":"abcdef0123"}"#.into(),
+        decoder: "native".into(),
+        received_at: T0,
+    };
+    let verdict = Verdict::Rejected { why: letter.why.clone() };
+    let batch = Batch { tenant: "a".into(), events: Vec::new(), rejected: vec![letter], replay_of: None };
+    Committed {
+        journal_seq: seq,
+        outbox_seq: seq,
+        stamp: T0.plus(Span::mins(3)),
+        input: Some(Input::Batch(batch)),
+        effects: vec![Effect::Verdict { index: 0, verdict }],
+    }
 }

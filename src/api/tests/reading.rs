@@ -1,10 +1,11 @@
 //! Lists, pages, numbers.
 
-use super::fixture::{Bench, T0, alert, ci, incident, opening};
+use super::fixture::{Bench, T0, alert, ci, incident, opening, steps};
 use crate::api::routes;
 use crate::domain::ci::Area;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
+use crate::engine::effect::Effect;
 
 #[tokio::test]
 async fn an_incident_is_told_in_both_languages_with_its_evidence() {
@@ -65,9 +66,10 @@ async fn a_list_pages_without_gaps_or_repeats_and_filters() {
 async fn conservation_holds_on_both_sides() {
     let bench = Bench::stocked();
     let live = &bench.api.live;
-    live.accept(6, &"a".into(), 4);
+    live.accept(8, &"a".into(), 4);
     let counts = bench.get("admin", "/api/v1/conservation").await.json();
-    assert_eq!(counts["accepted"], 9);
+    assert_eq!(counts["accepted"], 10);
+    assert_eq!(counts["dead_lettered"]["malformed"], 1);
     assert_eq!(counts["applied"]["total"], 5);
     assert_eq!((counts["applied"]["opened"].as_u64(), counts["applied"]["held"].as_u64()), (Some(2), Some(2)));
     assert_eq!(counts["pending"], 4);
@@ -87,16 +89,17 @@ async fn the_overview_counts_what_is_open() {
     assert_eq!(overview["unacknowledged"], 2);
     assert_eq!(overview["by_severity"]["critical"], 1);
     assert_eq!(overview["by_area"]["support"], 1);
-    assert_eq!(overview["funnel"]["events"], 5);
+    assert_eq!(overview["funnel"]["events"], 6);
+    assert_eq!((&overview["quality"]["unparsable"], &overview["quality"]["late"]), (&1.into(), &0.into()));
     assert_eq!(overview["funnel"]["incidents"], 2);
-    assert_eq!(overview["funnel"]["compression"], 0.6);
+    assert_eq!(overview["funnel"]["compression"], 0.667);
     assert_eq!(overview["mtta_seconds"], serde_json::Value::Null);
 }
 
 #[tokio::test]
 async fn the_document_has_every_route_and_every_type_it_names() {
     let bench = Bench::stocked();
-    let document = bench.get("viewer", "/openapi.json").await.json();
+    let document = bench.get("viewer", "/api/v1/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
     let paths = document["paths"].as_object().unwrap();
     for entry in routes::table() {
@@ -138,4 +141,189 @@ async fn the_graph_is_layered_stable_and_bounded() {
     let places: std::collections::BTreeSet<_> = nodes.iter().map(|n| (n["x"].as_i64(), n["y"].as_i64())).collect();
     assert_eq!(places.len(), nodes.len(), "no two nodes in one place");
     assert_eq!(bench.get("viewer", "/api/v1/incidents/i0-1/graph").await.json(), graph);
+}
+
+#[tokio::test]
+async fn why_tells_the_verdict_in_both_languages() {
+    let bench = Bench::stocked();
+    let why = bench.get("viewer", "/api/v1/events/e1.0/why?lang=en").await.json();
+    let why = &why["events"][0];
+    assert_eq!((why["verdict"].as_str(), why["incident"].as_str()), (Some("opened"), Some("i0-1")));
+    assert_eq!(why["text"]["en"], "it opened incident i0-1");
+    assert_eq!(why["text"]["zh"], "由此产生故障 i0-1");
+    assert_eq!((why["raw"]["name"].as_str(), why["now"]["id"].as_str()), (Some("LinkDown"), Some("a0-1")));
+    let why = bench.get("viewer", "/api/v1/alerts/a0-4/why").await.json();
+    assert_eq!(why["events"][0]["verdict_label"], "待观察");
+    let why = bench.get("viewer", "/api/v1/incidents/i0-1/why").await.json();
+    assert_eq!(why["events"].as_array().unwrap().len(), 2);
+    assert_eq!(bench.get("viewer", "/api/v1/events/e99.0/why").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_told_without_its_secrets_and_tried_again_once() {
+    let bench = Bench::stocked();
+    let list = bench.get("viewer", "/api/v1/dead-letters?reason=malformed&source=prom").await;
+    let item = &list.json()["items"][0];
+    assert_eq!((item["id"].as_str(), item["detail"].as_str()), (Some("e6.0"), Some("severity: not a word")));
+    assert_eq!(item["raw"], r#"{"severity":5,"contact":"138****5678","token":"***"}"#);
+    assert_eq!(
+        bench.get("viewer", "/api/v1/dead-letters?reason=too_large").await.json()["items"],
+        serde_json::json!([])
+    );
+    let why = bench.get("viewer", "/api/v1/events/6-0/why?lang=en").await.text;
+    assert!(why.contains("malformed: severity: not a word") && !why.contains("13812345678"), "{why}");
+    let many = r#"{"ids":["e6.0","e1.0","nonsense"]}"#;
+    let answer = bench.post("analyst", "/api/v1/dead-letters/replay", many).await.json();
+    assert_eq!((answer["taken"].as_u64(), answer["items"][0]["seq"].as_u64()), (Some(1), Some(7_000)));
+    assert!(answer["items"][1]["errors"][0].as_str().unwrap().contains("no such dead letter"), "{answer}");
+    // Once the record that it became is committed, it is not tried a second time.
+    let mut step = steps().remove(3);
+    (step.journal_seq, step.outbox_seq) = (7, 7);
+    if let Some(crate::engine::input::Input::Batch(batch)) = &mut step.input {
+        batch.replay_of = crate::domain::ids::EventRef::parse("e6.0");
+    }
+    bench.put(step);
+    let again = bench.post("analyst", "/api/v1/dead-letters/e6.0/replay", "").await;
+    assert_eq!((again.status.as_u16(), again.json()["code"].as_str()), (422, Some("refused")), "{}", again.text);
+    let item = bench.get("viewer", "/api/v1/dead-letters/e6.0").await.json();
+    assert_eq!(item["replayed_as"], "e7.0");
+    assert_eq!(bench.written.1.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn events_are_listed_by_verdict_reason_and_text() {
+    let bench = Bench::stocked();
+    let ids = async |query: &str| {
+        let list = bench.get("viewer", &format!("/api/v1/events?{query}")).await.json();
+        let items = list["items"].as_array().unwrap_or_else(|| panic!("{list}"));
+        items.iter().map(|i| i["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids("limit=3").await, "e6.0 e5.0 e4.0");
+    assert_eq!(ids("after=e4.0").await, "e2.0 e1.1 e1.0");
+    assert_eq!(ids("verdict=held&verdict=rejected").await, "e6.0 e5.0 e4.0");
+    assert_eq!(ids("reason=lone").await, "e5.0 e4.0");
+    assert_eq!(ids("incident=i0-1").await, "e1.1 e1.0");
+    assert_eq!(ids("q=hostunr").await, "e1.1");
+    assert_eq!(ids("since=2026-01-05T00:01:00Z&until=2026-01-05T00:02:00Z").await, "e2.0");
+    for bad in ["alert=7", "incident=x", "after=7", "limit=501", "since=now", "colour=red"] {
+        assert_eq!(bench.get("viewer", &format!("/api/v1/events?{bad}")).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn exports_are_whole_and_neutral() {
+    let bench = Bench::stocked();
+    let csv = bench.get("viewer", "/api/v1/export/events.csv").await;
+    assert_eq!(csv.headers["content-disposition"], "attachment; filename=\"headwater-events.csv\"");
+    assert_eq!(csv.headers["x-row-cap"], "100000");
+    let line = csv.text.lines().nth(6).unwrap();
+    assert!(line.starts_with("e1.0,2026-01-05T00:00:00.000Z,prom,LinkDown"), "{}", csv.text);
+    let some = bench.get("viewer", "/api/v1/export/events.ndjson?limit=2&until=2026-01-05T00:03:00Z").await.text;
+    let events: Vec<serde_json::Value> = some.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.iter().map(|e| e["event"].as_str().unwrap()).collect::<Vec<_>>(), ["e5.0", "e4.0"]);
+    for path in ["tokens.csv", "events.exe", "events"] {
+        assert_eq!(bench.get("viewer", &format!("/api/v1/export/{path}")).await.status, 404, "{path}");
+    }
+    assert_eq!(bench.get("viewer", "/api/v1/export/events.csv?limit=100001").await.status, 400);
+}
+
+#[tokio::test]
+async fn the_history_answers_where_memory_has_forgotten() {
+    let bench = Bench::stocked();
+    let mut step = steps().remove(0);
+    (step.journal_seq, step.outbox_seq) = (60, 60);
+    for effect in &mut step.effects {
+        match effect {
+            Effect::Incident { incident, joined, .. } => {
+                incident.id.0 = 77;
+                joined.iter_mut().for_each(|alert| alert.0 += 700);
+            }
+            Effect::Alert { alert } => alert.id.0 += 700,
+            Effect::Timeline { incident, .. } => incident.0 = 77,
+            _ => {}
+        }
+    }
+    bench.remember(step);
+    let page = bench.get("viewer", "/api/v1/incidents/i0-77").await.json();
+    assert_eq!((page["alert_count"].as_u64(), page["timeline"][0]["kind"].as_str()), (Some(2), Some("opened")));
+    assert_eq!(bench.get("viewer", "/api/v1/incidents/i0-77/members").await.json()["total"], 2);
+    assert_eq!(bench.get("viewer", "/api/v1/incidents/i0-77/timeline").await.json()["items"][0]["kind"], "opened");
+    assert_eq!(bench.get("viewer", "/api/v1/alerts/a0-701").await.json()["name"], "LinkDown");
+    for path in ["incidents/i0-77", "incidents/i0-77/members", "incidents/i0-77/timeline", "alerts/a0-701"] {
+        assert_eq!(bench.get("viewer-civil", &format!("/api/v1/{path}")).await.status, 404, "{path}");
+    }
+    let found = bench.get("viewer", "/api/v1/incidents?archive=true").await.json();
+    assert_eq!(found["items"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn counts_come_in_buckets() {
+    let bench = Bench::stocked();
+    let query = "record=alert&by=severity&step=hour&since=2026-01-05T00:00:00Z&until=2026-01-05T01:00:00Z";
+    let stats = bench.get("viewer", &format!("/api/v1/stats?{query}")).await.json();
+    let all: Vec<_> = stats["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|b| (b["key"].as_str().unwrap(), b["n"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(all, [("warning", 2), ("minor", 1), ("major", 1), ("critical", 1)]);
+    let csv = bench.get("viewer", &format!("/api/v1/stats.csv?{query}")).await.text;
+    assert!(csv.contains("2026-01-05T00:00:00.000Z,warning,2\r\n"), "{csv}");
+    assert_eq!(bench.get("viewer", "/api/v1/stats?step=minute&since=2020-01-01T00:00:00Z").await.status, 400);
+}
+
+#[tokio::test]
+async fn health_and_metrics_tell_the_operator() {
+    let bench = Bench::stocked();
+    assert_eq!(bench.get("", "/livez").await.text, "ok\n");
+    assert_eq!(
+        bench.get("", "/readyz").await.json(),
+        serde_json::json!({"ready": true, "missing": [], "degraded": []})
+    );
+    let metrics = bench.get("viewer", "/metrics").await.text;
+    for line in [
+        "headwater_events_accepted_total 6",
+        "headwater_incidents_open{word=\"critical\"} 1",
+        "headwater_alerts_held 2",
+        "headwater_events_quality{word=\"unparsable\"} 1",
+        "headwater_tenants_unbalanced 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_topology_is_searched_and_a_refused_one_names_every_fault() {
+    let bench = Bench::stocked();
+    let ids = async |query: &str| {
+        let list = bench.get("viewer", &format!("/api/v1/topology/cis?{query}")).await.json();
+        list["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("").await, ["sw-1", "h-1", "db-1"]);
+    assert_eq!(ids("q=HOST").await, ["h-1"]);
+    assert_eq!(ids("class=switch").await, ["sw-1"]);
+    let page = bench.get("viewer", "/api/v1/topology/cis?limit=2").await.json();
+    assert_eq!(ids(&format!("limit=2&after={}", page["next"].as_str().unwrap())).await, ["db-1"]);
+    assert_eq!(bench.get("viewer", "/api/v1/topology/quality").await.json()["orphans"]["count"], 3);
+    let answer = bench.ask(super::fixture::request("PUT", "admin", "/api/v1/topology", Some("{}"))).await;
+    assert_eq!(answer.status, 422);
+    assert_eq!(answer.json()["errors"][0], "topology:1: no CIs");
+}
+
+#[tokio::test]
+async fn orders_are_audited_with_their_outcome() {
+    let bench = Bench::stocked();
+    let order = crate::engine::input::Order::Acknowledge { incident: crate::domain::ids::IncidentId(1) };
+    let command = crate::engine::input::Command { tenant: "a".into(), actor: "li".into(), id: "".into(), order };
+    bench.put(crate::projection::Committed {
+        journal_seq: 9,
+        outbox_seq: 9,
+        stamp: T0,
+        input: Some(crate::engine::input::Input::Command(command)),
+        effects: vec![Effect::CommandDone { tenant: "a".into(), refused: Some("it is closed".into()), again: false }],
+    });
+    let item = bench.get("analyst", "/api/v1/audit").await.json()["items"][0].clone();
+    assert_eq!((item["actor"].as_str(), item["action"].as_str()), (Some("li"), Some("acknowledge")));
+    assert_eq!((item["about"].as_str(), item["refused"].as_str()), (Some("i0-1"), Some("it is closed")));
 }

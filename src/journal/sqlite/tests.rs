@@ -26,7 +26,7 @@ pub fn open(dir: &TempDir) -> Store {
 pub fn batch(n: u64) -> Input {
     let (tenant, source) = (TenantId::from("t"), SourceId::from("s"));
     let event = crate::domain::event::Event::new(tenant.clone(), source, &format!("event {n}"), Timestamp(n as i64));
-    Input::Batch(Batch { tenant, events: vec![event], rejected: Vec::new() })
+    Input::Batch(Batch { tenant, events: vec![event], rejected: Vec::new(), replay_of: None })
 }
 
 pub fn all(store: &Store) -> Vec<Record> {

@@ -99,7 +99,8 @@ impl<'a> Play<'a> {
         self.fold(at, &Input::Tick, &mut Vec::new());
         for event in &step.events {
             let event = self.event(event, at)?;
-            let batch = Batch { tenant: self.tenant.clone(), events: vec![event], rejected: Vec::new() };
+            let batch =
+                Batch { tenant: self.tenant.clone(), events: vec![event], rejected: Vec::new(), replay_of: None };
             self.fold(at, &Input::Batch(batch), &mut verdicts);
         }
         if let Some(wanted) = &step.verdicts {

@@ -1,0 +1,133 @@
+//! Alerts: those that fire or belong to an incident on the board, those that are held, and those of the past.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::access::Caller;
+use super::incident_types::AlertItem;
+use super::paging::{self, Listed, cursor, read_place, read_time};
+use super::past::past;
+use super::problem::{ApiError, Id, Params, Problem};
+use super::state::Api;
+use crate::domain::ids::AlertId;
+use crate::projection::alerts::AlertFilter;
+use crate::projection::history::{find, search};
+use crate::wording::lang::Lang;
+use crate::wording::words::{AlertStateWord, SeverityWord};
+
+/// Filters of the alert list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlertQuery {
+    /// Repeat the key for alternatives.
+    pub state: Vec<AlertStateWord>,
+    /// Repeat the key for alternatives.
+    pub severity: Vec<SeverityWord>,
+    /// Repeat the key for alternatives.
+    pub source: Vec<String>,
+    /// Id of the CI.
+    pub ci: Option<String>,
+    /// Firing, but without an incident of its own yet.
+    pub held: Option<bool>,
+    pub muted: Option<bool>,
+    /// Part of name, title, object or the CI's name; any case.
+    pub q: Option<String>,
+    /// Search the history instead of what is open: slower, and nothing is forgotten within its retention.
+    pub archive: bool,
+    /// First seen at or after (RFC 3339); only in the archive.
+    pub since: Option<String>,
+    /// First seen before (RFC 3339); only in the archive.
+    pub until: Option<String>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// 1 to 500, default 50.
+    pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
+}
+
+/// Alerts that fire or belong to an incident on the board, newest first.
+#[utoipa::path(get, path = "/api/v1/alerts", tag = "alerts", params(AlertQuery),
+    responses((status = 200, body = Listed<AlertItem>), (status = "default", body = Problem)))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Params(query): Params<AlertQuery>,
+) -> Result<Json<Listed<AlertItem>>, ApiError> {
+    page(&api, &caller, lang, query).await
+}
+
+/// Alerts that fire but have no incident of their own yet, newest first.
+#[utoipa::path(get, path = "/api/v1/alerts/held", tag = "alerts", params(AlertQuery),
+    responses((status = 200, body = Listed<AlertItem>), (status = "default", body = Problem)))]
+pub async fn held(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Params(query): Params<AlertQuery>,
+) -> Result<Json<Listed<AlertItem>>, ApiError> {
+    page(&api, &caller, lang, AlertQuery { held: Some(true), ..query }).await
+}
+
+async fn page(
+    api: &Arc<Api>,
+    caller: &Caller,
+    lang: Lang,
+    query: AlertQuery,
+) -> Result<Json<Listed<AlertItem>>, ApiError> {
+    let limit = paging::limit(query.limit)?;
+    let after = read_place(query.after.as_deref(), AlertId)?;
+    let span = (read_time("since", query.since.as_deref())?, read_time("until", query.until.as_deref())?);
+    if !query.archive && span != (None, None) {
+        return Err(ApiError::Bad("since, until: only with archive=true".into()));
+    }
+    let filter = AlertFilter {
+        states: query.state.into_iter().map(Into::into).collect(),
+        severities: query.severity.into_iter().map(Into::into).collect(),
+        sources: query.source.into_iter().map(Into::into).collect(),
+        ci: query.ci.map(Into::into),
+        held: query.held,
+        muted: query.muted,
+        q: query.q,
+    };
+    let scope = caller.scope();
+    if query.archive {
+        let page = past(api, move |history| search::alerts(history, &scope, &filter, span, after, limit)).await?;
+        let items = page.items.iter().map(|view| AlertItem::of(view, lang)).collect();
+        return Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed: None }));
+    }
+    let state = api.live.read();
+    let Some(tenant) = state.tenant(&caller.tenant) else {
+        return Ok(Json(Listed { items: Vec::new(), next: None, feed: None }));
+    };
+    let page = tenant.alerts.page(&scope, &filter, after, limit);
+    let items = page.items.iter().map(|row| AlertItem::of_row(row, lang)).collect();
+    Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed: None }))
+}
+
+/// One alert.
+#[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", params(("id" = String, Path)),
+    responses((status = 200, body = AlertItem), (status = "default", body = Problem)))]
+pub async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Id(id): Id<AlertId>,
+) -> Result<Json<AlertItem>, ApiError> {
+    {
+        let state = api.live.read();
+        let row = state.tenant(&caller.tenant).and_then(|tenant| tenant.alerts.get(id));
+        if let Some(row) = row.filter(|row| caller.scope().sees_one(row.org())) {
+            return Ok(Json(AlertItem::of_row(row, lang)));
+        }
+    }
+    let scope = caller.scope();
+    let old = past(&api, move |history| find::alert(history, &scope, id)).await?;
+    old.map(|view| Json(AlertItem::of(&view, lang))).ok_or(ApiError::NotFound("alert"))
+}

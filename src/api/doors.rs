@@ -1,0 +1,82 @@
+//! The doors of intake in the OpenAPI document. They are routed by intake itself; a test asks each of them.
+
+use serde_json::{Map, Value, json};
+
+/// What a delivery is answered.
+const RECEIPT: &str = "Receipt";
+/// The name of the one way to prove who calls.
+const BEARER: &str = "bearer";
+
+/// Adds the doors and the way to prove who calls.
+pub fn add(document: &mut Value) {
+    let Value::Object(doors) = paths() else { return };
+    for (path, door) in doors {
+        let Value::Object(ways) = door else { continue };
+        let item = &mut document["paths"][path.as_str()];
+        if item.is_null() {
+            *item = Value::Object(Map::new());
+        }
+        for (method, operation) in ways {
+            item[method.as_str()] = operation;
+        }
+    }
+    document["components"]["schemas"][RECEIPT] = receipt();
+    document["components"]["securitySchemes"][BEARER] = json!({"type": "http", "scheme": "bearer"});
+    document["security"] = json!([{ BEARER: [] }]);
+}
+
+fn paths() -> Value {
+    let json_only = ["application/json"];
+    let lines = ["application/json", "application/x-ndjson"];
+    let cloudevents = ["application/cloudevents+json", "application/cloudevents-batch+json", "application/json"];
+    json!({
+        "/api/v1/events": door("Takes events in the native format: one, an array, or {\"events\": […]}.", &[], &json_only),
+        "/api/v1/cloudevents": door("Takes CloudEvents 1.0: structured, batched or binary.", &[], &cloudevents),
+        "/api/v2/alerts": alertmanager(),
+        "/api/v1/sources/{source}/alertmanager":
+            door("Takes Alertmanager's webhook (version 4).", &["source"], &json_only),
+        "/api/v1/ingest/{mapping}":
+            door("Takes any JSON through a mapping file; several as lines or an array.", &["mapping"], &lines),
+    })
+}
+
+fn door(summary: &str, parameters: &[&str], media: &[&str]) -> Value {
+    let receipt = json!({"schema": {"$ref": format!("#/components/schemas/{RECEIPT}")}});
+    let accepted = json!({"description": "What is durable and what could not be taken.",
+                          "content": {"application/json": receipt}});
+    operation(summary, parameters, media, "202", accepted)
+}
+
+fn alertmanager() -> Value {
+    let summary = "Takes alerts as Alertmanager's API version 2 does: point Prometheus at it.";
+    operation(summary, &[], &["application/json"], "200", json!({"description": "All of them are durable."}))
+}
+
+fn operation(summary: &str, parameters: &[&str], media: &[&str], status: &str, answer: Value) -> Value {
+    let content: Map<String, Value> = media.iter().map(|media| ((*media).to_owned(), json!({"schema": {}}))).collect();
+    let parameter = |name: &&str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+    let parameters: Vec<Value> = parameters.iter().map(parameter).collect();
+    let problem = json!({"description": "",
+                         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}});
+    json!({"post": {
+        "tags": ["intake"], "summary": summary, "parameters": parameters,
+        "requestBody": {"required": true, "content": content},
+        "responses": {status: answer, "default": problem},
+    }})
+}
+
+fn receipt() -> Value {
+    let text = json!({"type": "string"});
+    let rejected = json!({"type": "object", "required": ["index", "reason", "detail", "event_ref"], "properties": {
+        "index": {"type": "integer", "description": "Its place in the body, from 0."},
+        "reason": text, "detail": text, "event_ref": text,
+    }});
+    json!({"type": "object", "required": ["accepted", "rejected", "event_refs"],
+    "description": "What became of a body's events.",
+    "properties": {
+        "accepted": {"type": "integer", "description": "How many events are durable."},
+        "rejected": {"type": "array", "items": rejected, "description": "Kept as dead letters."},
+        "event_refs": {"type": "array", "items": text,
+                       "description": "The accepted events' references, in the order of the body."},
+    }})
+}

@@ -1,0 +1,231 @@
+//! The rules that are valid now, what was valid before, how often each applied, and replacing them as a whole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::Caller;
+use super::orders::refused;
+use super::paging::Listed;
+use super::problem::{ApiError, Body, Id, Problem};
+use super::state::{Api, RuleSet, WriteError};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::rule::RuleHits;
+
+/// The most bytes of one rule set.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A version of the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct VersionItem {
+    /// 0: the rules that are compiled in.
+    pub version: u64,
+    /// SHA-256 of the set.
+    pub digest: String,
+    pub author: String,
+    /// When it became valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// The journal record from which on it is valid.
+    pub seq: u64,
+    pub current: bool,
+}
+
+impl VersionItem {
+    fn of(set: &RuleSet, current: u64) -> Self {
+        Self {
+            version: set.version,
+            digest: set.digest.clone(),
+            author: set.author.clone(),
+            at: set.at.map(|at| at.to_string()),
+            seq: set.seq,
+            current: set.version == current,
+        }
+    }
+}
+
+/// One rule of the set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleItem {
+    /// The kind of rule: dedup, enrich, adjust, mute, maintenance, inhibit, group, correlate, promote or routes.
+    pub section: &'static str,
+    pub id: String,
+    pub file: String,
+    pub line: u32,
+    /// How often it applied.
+    pub hits: u64,
+    /// How often its expression failed, which counts as no.
+    pub errors: u64,
+}
+
+/// The rule set that is valid now.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RulesBody {
+    #[serde(flatten)]
+    pub version: VersionItem,
+    /// YAML by file name.
+    pub files: BTreeMap<String, String>,
+    /// In the order of the stages.
+    pub rules: Vec<RuleItem>,
+    /// What is allowed but probably not meant, one line per place.
+    pub lints: Vec<String>,
+}
+
+impl RulesBody {
+    fn of(set: &RuleSet, policy: &Policy, hits: &RuleHits) -> Self {
+        let rules = policy.rules().into_iter().map(|(section, name)| RuleItem {
+            section,
+            id: name.id.to_string(),
+            file: policy.file_of(name).to_owned(),
+            line: name.at.line,
+            hits: hits.hits.get(&name.id).copied().unwrap_or(0),
+            errors: hits.errors.get(&name.id).copied().unwrap_or(0),
+        });
+        Self {
+            version: VersionItem::of(set, set.version),
+            files: set.files.iter().map(|file| (file.name.clone(), file.text.clone())).collect(),
+            rules: rules.collect(),
+            lints: policy.lint().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// Another rule set.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRules {
+    /// YAML by file name.
+    pub files: BTreeMap<String, String>,
+}
+
+impl NewRules {
+    pub(super) fn into_files(self) -> Vec<RuleFile> {
+        self.files.into_iter().map(|(name, text)| RuleFile { name, text }).collect()
+    }
+}
+
+/// Which version to go back to.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RollBack {
+    /// Absent: the one before the present one; 0: the rules that are compiled in.
+    pub version: Option<u64>,
+}
+
+/// Taken; the set is valid from this journal record on.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RulesTaken {
+    /// Absent: the same rules were valid already, nothing was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    pub version: u64,
+}
+
+/// What a check says.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Checked {
+    /// Every error with its place; none: the set would be taken.
+    pub errors: Vec<String>,
+    pub lints: Vec<String>,
+}
+
+/// The rule set that is valid now, with what each rule did.
+#[utoipa::path(get, path = "/api/v1/rules", tag = "rules",
+    responses((status = 200, body = RulesBody), (status = "default", body = Problem)))]
+pub async fn current(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<RulesBody>, ApiError> {
+    caller.whole_tenant()?;
+    let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
+    let (policy, hits) = (api.rules.policy(&caller.tenant), api.rules.hits(&caller.tenant));
+    Ok(Json(RulesBody::of(&set, &policy, &hits)))
+}
+
+/// All versions that can be gone back to, newest first.
+#[utoipa::path(get, path = "/api/v1/rules/versions", tag = "rules",
+    responses((status = 200, body = Listed<VersionItem>), (status = "default", body = Problem)))]
+pub async fn versions(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Listed<VersionItem>>, ApiError> {
+    caller.whole_tenant()?;
+    let all = api.rules.versions(&caller.tenant);
+    let current = all.first().map_or(0, |set| set.version);
+    Ok(Json(Listed { items: all.iter().map(|set| VersionItem::of(set, current)).collect(), next: None, feed: None }))
+}
+
+/// One version with its files.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OldRules {
+    #[serde(flatten)]
+    pub version: VersionItem,
+    /// YAML by file name.
+    pub files: BTreeMap<String, String>,
+}
+
+/// The files of one version.
+#[utoipa::path(get, path = "/api/v1/rules/versions/{version}", tag = "rules", params(("version" = u64, Path)),
+    responses((status = 200, body = OldRules), (status = "default", body = Problem)))]
+pub async fn version(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(version): Id<u64>,
+) -> Result<Json<OldRules>, ApiError> {
+    caller.whole_tenant()?;
+    let found = api.rules.set(&caller.tenant, Some(version)).map_err(ApiError::internal)?;
+    let set = found.ok_or(ApiError::NotFound("version"))?;
+    let current = api.rules.versions(&caller.tenant).first().map_or(0, |set| set.version);
+    let files = set.files.iter().map(|file| (file.name.clone(), file.text.clone())).collect();
+    Ok(Json(OldRules { version: VersionItem::of(&set, current), files }))
+}
+
+/// Says what is wrong with a rule set; changes nothing.
+#[utoipa::path(post, path = "/api/v1/rules/check", tag = "rules", request_body = NewRules,
+    responses((status = 200, body = Checked), (status = "default", body = Problem)))]
+pub async fn check(caller: Caller, Body(rules): Body<NewRules>) -> Result<Json<Checked>, ApiError> {
+    caller.whole_tenant()?;
+    let files = rules.into_files();
+    let compiled = tokio::task::spawn_blocking(move || Policy::compile(0, &files)).await;
+    Ok(Json(match compiled.map_err(ApiError::internal)? {
+        Ok(policy) => Checked { errors: Vec::new(), lints: policy.lint().iter().map(ToString::to_string).collect() },
+        Err(errors) => Checked { errors: errors.iter().map(ToString::to_string).collect(), lints: Vec::new() },
+    }))
+}
+
+/// Makes a set valid.
+pub async fn put(api: &Api, caller: &Caller, files: Vec<RuleFile>) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+    let replaced = api.rules.replace(caller.tenant.clone(), caller.name.clone(), files).await;
+    let (seq, version) = replaced.map_err(refused)?;
+    Ok((StatusCode::ACCEPTED, Json(RulesTaken { seq, version })))
+}
+
+/// Replaces all rules at once; a faulty set is refused with every error and its place, and the old one stays.
+#[utoipa::path(put, path = "/api/v1/rules", tag = "rules", request_body = NewRules,
+    responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
+pub async fn replace(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(rules): Body<NewRules>,
+) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+    caller.whole_tenant()?;
+    put(&api, &caller, rules.into_files()).await
+}
+
+/// Makes an older version valid again, as a new version of its own.
+#[utoipa::path(post, path = "/api/v1/rules/rollback", tag = "rules", request_body = RollBack,
+    responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
+pub async fn roll_back(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<RollBack>,
+) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+    caller.whole_tenant()?;
+    let before = api.rules.versions(&caller.tenant).get(1).map(|set| set.version);
+    let Some(version) = body.version.or(before) else {
+        let errors = vec!["the rules that are compiled in are valid: there is nothing before them".into()];
+        return Err(refused(WriteError::Refused { errors }));
+    };
+    let found = api.rules.set(&caller.tenant, Some(version)).map_err(ApiError::internal)?;
+    put(&api, &caller, found.ok_or(ApiError::NotFound("version"))?.files).await
+}

@@ -1,0 +1,206 @@
+//! Silences. A caller limited to organisations makes, sees and ends only silences that are
+//! pinned to them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::Caller;
+use super::orders;
+use super::paging::Listed;
+use super::problem::{ApiError, Body, Id, Problem};
+use super::state::Api;
+use crate::domain::ids::SilenceId;
+use crate::domain::matcher::{Matcher, MatcherText, Matchers, Op};
+use crate::domain::mute::{MuteEffect, Silence};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::input::Order;
+use crate::wording::mask::mask;
+
+/// The longest silence.
+const LONGEST: Span = Span::hours(24 * 366);
+/// The most matchers of one silence.
+const MATCHERS_MAX: usize = 200;
+
+/// One comparison.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatcherBody {
+    /// severity, source, name, title, class, ci, area, org, site … or `labels.<key>`.
+    pub field: String,
+    /// is (default), in, regex, glob, cidr, ge, gt, le or lt.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub op: Op,
+    pub value: String,
+    #[serde(default)]
+    pub not: bool,
+}
+
+/// A silence to be made.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSilence {
+    /// Groups: all matchers of a group must hold; one group is enough.
+    pub matchers: Vec<Vec<MatcherBody>>,
+    /// RFC 3339; absent: now.
+    pub starts_at: Option<String>,
+    /// RFC 3339.
+    pub ends_at: String,
+    #[serde(default)]
+    pub comment: String,
+    /// keep (default: recorded and marked), notice (joins incidents, tells nobody) or drop.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub effect: MuteEffect,
+    #[serde(default)]
+    pub command_id: String,
+}
+
+/// A silence.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SilenceItem {
+    pub id: String,
+    pub matchers: Vec<Vec<MatcherBody>>,
+    pub starts_at: String,
+    pub ends_at: String,
+    pub created_by: String,
+    pub comment: String,
+    /// keep, notice or drop.
+    #[schema(value_type = String)]
+    pub effect: MuteEffect,
+}
+
+/// Taken; the silence shows once its command is done.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SilenceTaken {
+    pub seq: u64,
+    pub id: String,
+}
+
+impl From<&Silence> for SilenceItem {
+    fn from(silence: &Silence) -> Self {
+        let body = |matcher: &Matcher| {
+            let MatcherText { field, op, value, not } = matcher.text().clone();
+            MatcherBody { field, op, value, not }
+        };
+        Self {
+            id: silence.id.to_string(),
+            matchers: silence.matchers.0.iter().map(|group| group.iter().map(body).collect()).collect(),
+            starts_at: silence.starts_at.to_string(),
+            ends_at: silence.ends_at.to_string(),
+            created_by: silence.created_by.clone(),
+            comment: mask(&silence.comment).into_owned(),
+            effect: silence.effect,
+        }
+    }
+}
+
+/// Whether every group is pinned to the caller's organisations.
+fn is_seen(silence: &Silence, caller: &Caller) -> bool {
+    let Some(mine) = &caller.orgs else { return true };
+    let pins = |matcher: &Matcher| {
+        let text = matcher.text();
+        let pinned = text.field == "org" && matches!(text.op, Op::Is | Op::In) && !text.not;
+        pinned && text.value.split('|').all(|org| mine.iter().any(|own| own.as_str() == org))
+    };
+    !silence.matchers.0.is_empty() && silence.matchers.0.iter().all(|group| group.iter().any(pins))
+}
+
+/// Silences that hold now or later.
+#[utoipa::path(get, path = "/api/v1/silences", tag = "silences",
+    responses((status = 200, body = Listed<SilenceItem>), (status = "default", body = Problem)))]
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Json<Listed<SilenceItem>> {
+    let state = api.live.read();
+    let all = state.tenant(&caller.tenant).into_iter().flat_map(|tenant| tenant.silences.values());
+    let seen = all.filter(|silence| silence.ends_at > state.stamp && is_seen(silence, &caller));
+    Json(Listed { items: seen.map(Into::into).collect(), next: None, feed: None })
+}
+
+/// Makes a silence.
+#[utoipa::path(post, path = "/api/v1/silences", tag = "silences", request_body = NewSilence,
+    responses((status = 202, body = SilenceTaken), (status = "default", body = Problem)))]
+pub async fn make(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<NewSilence>,
+) -> Result<(StatusCode, Json<SilenceTaken>), ApiError> {
+    let command_id = body.command_id.clone();
+    let silence = read(&api, &caller, body)?;
+    let id = silence.id.to_string();
+    let (status, Json(taken)) = orders::submit(&api, &caller, &command_id, Order::Silence { silence }).await?;
+    Ok((status, Json(SilenceTaken { seq: taken.seq, id })))
+}
+
+/// Ends a silence now.
+#[utoipa::path(delete, path = "/api/v1/silences/{id}", tag = "silences", params(("id" = String, Path)),
+    responses((status = 202, body = orders::Taken), (status = "default", body = Problem)))]
+pub async fn expire(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<String>,
+) -> Result<(StatusCode, Json<orders::Taken>), ApiError> {
+    let id = SilenceId::from(id);
+    let seen = {
+        let state = api.live.read();
+        let silence = state.tenant(&caller.tenant).and_then(|tenant| tenant.silences.get(&id));
+        silence.is_some_and(|silence| is_seen(silence, &caller))
+    };
+    if !seen {
+        return Err(ApiError::NotFound("silence"));
+    }
+    orders::submit(&api, &caller, "", Order::ExpireSilence { id }).await
+}
+
+fn read(api: &Api, caller: &Caller, body: NewSilence) -> Result<Silence, ApiError> {
+    let bad = |text: &str| ApiError::Bad(text.into());
+    let count = body.matchers.iter().map(Vec::len).sum::<usize>();
+    if body.matchers.iter().any(Vec::is_empty) || count == 0 || count > MATCHERS_MAX {
+        return Err(bad(
+            "matchers: name at least one per group (a silence of everything is not possible), at most 200",
+        ));
+    }
+    if body.comment.chars().count() > 4_000 {
+        return Err(bad("comment: at most 4000 characters"));
+    }
+    let time = |name: &str, text: &str| Timestamp::parse(text).ok_or_else(|| bad(&format!("{name}: not RFC 3339")));
+    let now = (api.now)();
+    let starts_at = body.starts_at.as_deref().map(|text| time("starts_at", text)).transpose()?.unwrap_or(now);
+    let ends_at = time("ends_at", &body.ends_at)?;
+    if ends_at <= starts_at || ends_at <= now || ends_at.since(starts_at) > LONGEST {
+        return Err(bad("ends_at: after starts_at, in the future and within a year"));
+    }
+    let mut groups = Vec::new();
+    for group in body.matchers {
+        let mut ready = Vec::new();
+        for MatcherBody { field, op, value, not } in group {
+            let matcher = Matcher::try_from(MatcherText { field, op, value, not });
+            ready.push(matcher.map_err(|e| ApiError::Bad(format!("matchers: {e}")))?);
+        }
+        ready.extend(pin(caller));
+        groups.push(ready);
+    }
+    let mut bytes = [0u8; 8];
+    rand::rngs::OsRng.fill_bytes(&mut bytes);
+    Ok(Silence {
+        id: SilenceId::from(format!("s-{}", hex::encode(bytes))),
+        matchers: Matchers(groups),
+        starts_at,
+        ends_at,
+        created_by: caller.name.to_string(),
+        comment: body.comment,
+        effect: body.effect,
+    })
+}
+
+/// What keeps a limited caller's silence inside its organisations.
+fn pin(caller: &Caller) -> Option<Matcher> {
+    let orgs = caller.orgs.as_ref()?;
+    let value = orgs.iter().map(|org| org.as_str()).collect::<Vec<_>>().join("|");
+    Matcher::try_from(MatcherText { field: "org".into(), op: Op::In, value, not: false }).ok()
+}

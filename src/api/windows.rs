@@ -1,0 +1,175 @@
+//! Maintenance windows (维护窗口): those of the rules, and adding and removing one. A window that is made here is a
+//! rule like any other: it stands in a file of its own in the tenant's rule set, with version, author and roll-back.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::access::Caller;
+use super::paging::Listed;
+use super::problem::{ApiError, Body, Id, Problem};
+use super::rules::{self, RulesTaken};
+use super::state::Api;
+use crate::domain::time::Timestamp;
+use crate::engine::policy::kinds::MaintenanceWindow;
+use crate::engine::policy::place::RuleFile;
+use crate::engine::schedule::Schedule;
+
+/// The file of windows that were made here.
+pub const FILE: &str = "api-windows.yaml";
+/// The longest note, in characters.
+const NOTE_CHARS_MAX: usize = 4_000;
+
+/// A maintenance window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct WindowItem {
+    pub id: String,
+    pub note: String,
+    /// The rule file in which it stands.
+    pub file: String,
+    pub line: u32,
+    /// It holds now.
+    pub active: bool,
+    /// When it ends, while it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<String>,
+    /// When it begins next, while it does not hold; absent: not within 800 days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub starts_at: Option<String>,
+    /// CIs whose whole subtree is meant.
+    pub subtree: Vec<String>,
+    /// It can be removed here.
+    pub removable: bool,
+}
+
+impl WindowItem {
+    fn of(window: &MaintenanceWindow, file: &str, now: Timestamp) -> Self {
+        let (ends_at, starts_at) = next(&window.schedule, now);
+        Self {
+            id: window.id.id.to_string(),
+            note: window.note.clone(),
+            file: file.to_owned(),
+            line: window.id.at.line,
+            active: ends_at.is_some(),
+            ends_at: ends_at.map(|at| at.to_string()),
+            starts_at: starts_at.map(|at| at.to_string()),
+            subtree: window.subtree.iter().map(ToString::to_string).collect(),
+            removable: file == FILE,
+        }
+    }
+}
+
+/// The end of the present window, else the begin of the next one.
+fn next(schedule: &Schedule, now: Timestamp) -> (Option<Timestamp>, Option<Timestamp>) {
+    match schedule.open_until(now) {
+        Some(until) => (Some(until), None),
+        None => (None, schedule.next_change(now)),
+    }
+}
+
+/// A window to be made. Conditions and schedule are written as in rule files.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewWindow {
+    /// Unique among all rules.
+    pub id: String,
+    #[serde(default)]
+    pub note: String,
+    /// What is muted, for example `{"site": "dc-a"}`; absent: everything below `subtree`.
+    #[serde(default, rename = "match", skip_serializing_if = "Value::is_null")]
+    #[schema(value_type = Option<Object>)]
+    pub matches: Value,
+    /// CIs whose whole subtree is meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subtree: Vec<String>,
+    /// For example `{"once": {"from": "2026-03-01 22:00", "to": "2026-03-02 06:00"}, "zone": "Asia/Shanghai"}`.
+    #[schema(value_type = Object)]
+    pub schedule: Value,
+    /// keep (default: recorded and marked), notice (joins incidents, tells nobody) or drop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<String>,
+}
+
+/// The file's first line; behind it each window is one line of JSON, which is YAML, too.
+const HEAD: &str = "maintenance:\n";
+/// What stands before a window.
+const ITEM: &str = "  - ";
+
+/// Maintenance windows of the rules.
+#[utoipa::path(get, path = "/api/v1/windows", tag = "silences",
+    responses((status = 200, body = Listed<WindowItem>), (status = "default", body = Problem)))]
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Listed<WindowItem>>, ApiError> {
+    caller.whole_tenant()?;
+    let policy = api.rules.policy(&caller.tenant);
+    let now = (api.now)();
+    let item = |window: &MaintenanceWindow| WindowItem::of(window, policy.file_of(&window.id), now);
+    Ok(Json(Listed { items: policy.maintenance.all().iter().map(item).collect(), next: None, feed: None }))
+}
+
+/// The tenant's rule files and the windows that were made here.
+fn present(api: &Api, caller: &Caller) -> Result<(Vec<RuleFile>, Vec<Value>), ApiError> {
+    let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
+    let mut files = set.files;
+    let own = files.iter().position(|file| file.name == FILE).map(|place| files.remove(place));
+    let text = own.map(|file| file.text).unwrap_or_default();
+    let windows = text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix(ITEM)?).ok());
+    Ok((files, windows.collect()))
+}
+
+async fn put(
+    api: &Api,
+    caller: &Caller,
+    mut files: Vec<RuleFile>,
+    windows: &[Value],
+) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+    if !windows.is_empty() {
+        let lines: String = windows.iter().map(|window| format!("{ITEM}{window}\n")).collect();
+        files.push(RuleFile { name: FILE.into(), text: format!("{HEAD}{lines}") });
+    }
+    rules::put(api, caller, files).await
+}
+
+/// Makes a maintenance window, as a new version of the rules.
+#[utoipa::path(post, path = "/api/v1/windows", tag = "silences", request_body = NewWindow,
+    responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
+pub async fn make(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<NewWindow>,
+) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+    caller.whole_tenant()?;
+    if body.matches.is_null() && body.subtree.is_empty() {
+        return Err(ApiError::Bad(
+            "match, subtree: name at least one (a window over everything is not possible)".into(),
+        ));
+    }
+    if body.note.chars().count() > NOTE_CHARS_MAX {
+        return Err(ApiError::Bad(format!("note: at most {NOTE_CHARS_MAX} characters")));
+    }
+    let (files, mut windows) = present(&api, &caller)?;
+    windows.push(serde_json::to_value(&body).map_err(ApiError::internal)?);
+    put(&api, &caller, files, &windows).await
+}
+
+/// Ends a maintenance window that was made here. One that stands in a rule file is ended there.
+#[utoipa::path(delete, path = "/api/v1/windows/{id}", tag = "silences", params(("id" = String, Path)),
+    responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
+pub async fn expire(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<String>,
+) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+    caller.whole_tenant()?;
+    let (files, mut windows) = present(&api, &caller)?;
+    let before = windows.len();
+    windows.retain(|window| window["id"].as_str() != Some(&id));
+    if windows.len() == before {
+        return Err(ApiError::NotFound("maintenance window made over this API"));
+    }
+    put(&api, &caller, files, &windows).await
+}

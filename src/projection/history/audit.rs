@@ -1,0 +1,91 @@
+//! Who ordered what: commands, rule sets and topologies, with their outcome.
+
+use rusqlite::{Connection, Row, Transaction, params};
+
+use super::super::Committed;
+use super::super::scope::Scope;
+use super::write::json;
+use crate::domain::ids::TenantId;
+use crate::domain::time::Timestamp;
+use crate::engine::effect::Effect;
+use crate::engine::input::{Command, Input};
+
+/// One thing that somebody ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audited {
+    /// The journal record.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub actor: String,
+    /// The order's word, `rules` or `topology`.
+    pub action: String,
+    /// The incident, silence or version it is about.
+    pub about: String,
+    /// The whole order, as JSON.
+    pub detail: String,
+    /// Why it was not done.
+    pub refused: Option<String>,
+}
+
+struct Entry<'a> {
+    tenant: &'a TenantId,
+    actor: &'a str,
+    action: String,
+    about: String,
+    detail: String,
+}
+
+/// Writes the entry of a step, when its input was ordered by somebody.
+pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite::Result<()> {
+    let entry = match input {
+        Input::Command(command) => ordered(command),
+        Input::Topology { tenant, version, digest } => {
+            Entry { tenant, actor: "", action: "topology".into(), about: version.to_string(), detail: json(digest) }
+        }
+        Input::Policy { tenant, version, digest, author } => {
+            Entry { tenant, actor: author, action: "rules".into(), about: version.to_string(), detail: json(digest) }
+        }
+        Input::Batch(_) | Input::Delivered(_) | Input::Tick => return Ok(()),
+    };
+    let mut refused = None;
+    for effect in &step.effects {
+        if let Effect::CommandDone { refused: why, .. } = effect {
+            refused = why.as_deref();
+        }
+    }
+    let sql = "INSERT OR REPLACE INTO audit VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let Entry { tenant, actor, action, about, detail } = entry;
+    let row = params![step.journal_seq as i64, tenant.as_str(), step.stamp.0, actor, action, about, detail, refused];
+    to.prepare_cached(sql)?.execute(row)?;
+    Ok(())
+}
+
+fn ordered(command: &Command) -> Entry<'_> {
+    let order = serde_json::to_value(&command.order).unwrap_or_default();
+    let action = order["order"].as_str().unwrap_or_default().to_owned();
+    let incident = ["incident", "from", "into"].iter().find_map(|key| order[key].as_u64());
+    let silence = || order["silence"]["id"].as_str().or(order["id"].as_str()).unwrap_or_default().to_owned();
+    let about = incident.map_or_else(silence, |id| crate::domain::ids::IncidentId(id).to_string());
+    Entry { tenant: &command.tenant, actor: &command.actor, action, about, detail: order.to_string() }
+}
+
+/// Entries before `before`, newest first.
+pub fn entries(from: &Connection, scope: &Scope, before: Option<u64>, limit: usize) -> rusqlite::Result<Vec<Audited>> {
+    let sql = "SELECT seq, stamp, actor, action, about, detail, refused FROM audit
+               WHERE tenant = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3";
+    let before = before.map_or(i64::MAX, |seq| seq as i64);
+    let mut query = from.prepare_cached(sql)?;
+    query.query_map(params![scope.tenant.as_str(), before, limit as i64], audited)?.collect()
+}
+
+fn audited(row: &Row<'_>) -> rusqlite::Result<Audited> {
+    Ok(Audited {
+        seq: row.get::<_, i64>(0)? as u64,
+        at: Timestamp(row.get(1)?),
+        actor: row.get(2)?,
+        action: row.get(3)?,
+        about: row.get(4)?,
+        detail: row.get(5)?,
+        refused: row.get(6)?,
+    })
+}

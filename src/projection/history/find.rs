@@ -1,0 +1,197 @@
+//! Single records: why an event ended as it did, an incident with all of its past, a dead letter.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
+
+use super::super::scope::Scope;
+use crate::domain::alert::AlertView;
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, EventRef, IncidentId, OrgId};
+use crate::domain::incident::{IncidentView, TimelineEntry};
+use crate::domain::time::Timestamp;
+use crate::engine::input::DeadLetter;
+use crate::engine::verdict::Verdict;
+
+/// What was received.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Raw {
+    Event(Box<Event>),
+    Letter(Box<DeadLetter>),
+}
+
+/// An event with its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    pub event: EventRef,
+    pub at: Timestamp,
+    pub verdict: Verdict,
+    pub raw: Raw,
+    /// Its alert as it is now.
+    pub alert: Option<AlertView>,
+    /// Of a dead letter: the event that it became when it was tried again, and when.
+    pub replayed: Option<(String, Timestamp)>,
+}
+
+/// Reads a JSON column.
+pub fn read<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text)
+        .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
+}
+
+/// Events with the alerts they belong to; `judged` reads the columns.
+pub const JUDGED: &str = "SELECT e.seq, e.idx, e.stamp, e.decision, e.raw, e.verdict, e.replayed_as, e.replayed_at,
+    a.view, a.more, a.last_seen, coalesce(a.org, e.org) FROM events e
+    LEFT JOIN alerts a ON a.id = e.alert AND a.tenant = e.tenant";
+
+/// Reads a row of `JUDGED`; `None` when it is outside of the scope.
+pub fn judged(row: &Row<'_>, scope: &Scope) -> rusqlite::Result<Option<Judged>> {
+    let org: Option<String> = row.get(11)?;
+    if !scope.sees_one(org.map(OrgId::from).as_ref()) {
+        return Ok(None);
+    }
+    let event = EventRef { seq: row.get::<_, i64>(0)? as u64, index: row.get(1)? };
+    let rejected = row.get_ref(5)?.as_str().is_ok_and(|word| word == "rejected");
+    let raw = if rejected { Raw::Letter(read(row, 4)?) } else { Raw::Event(read(row, 4)?) };
+    let replayed = match (row.get::<_, Option<String>>(6)?, row.get::<_, Option<i64>>(7)?) {
+        (Some(replayed_as), Some(at)) => Some((replayed_as, Timestamp(at))),
+        _ => None,
+    };
+    let alert = match row.get::<_, Option<i64>>(9)? {
+        Some(more) => Some(counted(read(row, 8)?, more, row.get(10)?)),
+        None => None,
+    };
+    Ok(Some(Judged { event, at: Timestamp(row.get(2)?), verdict: read(row, 3)?, raw, alert, replayed }))
+}
+
+/// An alert with the duplicates since its last version.
+pub fn counted(mut view: AlertView, more: i64, last_seen: i64) -> AlertView {
+    view.count += more as u64;
+    view.last_seen = Timestamp(last_seen);
+    view
+}
+
+/// The event with its verdict.
+pub fn event(from: &Connection, scope: &Scope, event: EventRef) -> rusqlite::Result<Option<Judged>> {
+    let sql = format!("{JUDGED} WHERE e.seq = ?1 AND e.idx = ?2 AND e.tenant = ?3");
+    let key = params![event.seq as i64, event.index, scope.tenant.as_str()];
+    let found = from.prepare_cached(&sql)?.query_row(key, |row| judged(row, scope)).optional()?;
+    Ok(found.flatten())
+}
+
+/// The newest `limit` events that their source calls `id`, newest first.
+pub fn events_called(from: &Connection, scope: &Scope, id: &str, limit: usize) -> rusqlite::Result<Vec<Judged>> {
+    let sql = format!(
+        "{JUDGED} WHERE e.tenant = ?1 AND e.event_id = ?2 AND e.event_id != '' ORDER BY e.seq DESC, e.idx DESC"
+    );
+    some(from, scope, &sql, &[&scope.tenant.as_str(), &id], limit)
+}
+
+/// The newest `limit` events of an alert, newest first.
+pub fn events_of(from: &Connection, scope: &Scope, alert: AlertId, limit: usize) -> rusqlite::Result<Vec<Judged>> {
+    let sql = format!("{JUDGED} WHERE e.tenant = ?1 AND e.alert = ?2 ORDER BY e.seq DESC, e.idx DESC");
+    some(from, scope, &sql, &[&scope.tenant.as_str(), &(alert.0 as i64)], limit)
+}
+
+/// The first rows inside the scope.
+fn some(
+    from: &Connection,
+    scope: &Scope,
+    sql: &str,
+    values: &[&dyn rusqlite::ToSql],
+    limit: usize,
+) -> rusqlite::Result<Vec<Judged>> {
+    let mut query = from.prepare_cached(sql)?;
+    let rows = query.query_map(values, |row| judged(row, scope))?;
+    rows.filter_map(Result::transpose).take(limit).collect()
+}
+
+/// Everything called so: by the source's own id, or by `e<seq>.<index>` or `<seq>-<index>`. Newest first.
+pub fn why(from: &Connection, scope: &Scope, id: &str, limit: usize) -> rusqlite::Result<Vec<Judged>> {
+    let mut found = events_called(from, scope, id, limit)?;
+    if let Some(place) = place(id)
+        && let Some(judged) = event(from, scope, place)?
+        && found.iter().all(|known| known.event != judged.event)
+    {
+        found.insert(0, judged);
+    }
+    Ok(found)
+}
+
+/// A place in the journal, however it is written.
+pub fn place(text: &str) -> Option<EventRef> {
+    let plain = || {
+        let (seq, index) = text.split_once('-')?;
+        Some(EventRef { seq: seq.parse().ok()?, index: index.parse().ok()? })
+    };
+    EventRef::parse(text).or_else(plain)
+}
+
+/// The alert with the count of its newest duplicates.
+pub fn alert(from: &Connection, scope: &Scope, alert: AlertId) -> rusqlite::Result<Option<AlertView>> {
+    let sql = "SELECT view, more, last_seen, org FROM alerts WHERE id = ?1 AND tenant = ?2";
+    let found = from.prepare_cached(sql)?.query_row(params![alert.0 as i64, scope.tenant.as_str()], |row| {
+        let org: Option<String> = row.get(3)?;
+        let view = counted(read(row, 0)?, row.get(1)?, row.get(2)?);
+        Ok(scope.sees_one(org.map(OrgId::from).as_ref()).then_some(view))
+    });
+    Ok(found.optional()?.flatten())
+}
+
+/// The incident.
+pub fn incident(from: &Connection, scope: &Scope, id: IncidentId) -> rusqlite::Result<Option<IncidentView>> {
+    let sql = "SELECT view FROM incidents WHERE id = ?1 AND tenant = ?2";
+    let key = params![id.0 as i64, scope.tenant.as_str()];
+    let view: Option<IncidentView> = from.prepare_cached(sql)?.query_row(key, |row| read(row, 0)).optional()?;
+    Ok(view.filter(|view| scope.sees(&view.orgs)))
+}
+
+/// The newest `limit` lines of an incident's timeline, oldest first, and how many there are.
+pub fn timeline(from: &Connection, id: IncidentId, limit: usize) -> rusqlite::Result<(Vec<TimelineEntry>, u64)> {
+    let sql = "SELECT entry FROM timeline WHERE incident = ?1 ORDER BY seq DESC, idx DESC LIMIT ?2";
+    let mut query = from.prepare_cached(sql)?;
+    let found: rusqlite::Result<Vec<TimelineEntry>> =
+        query.query_map(params![id.0 as i64, limit as i64], |row| read(row, 0))?.collect();
+    let mut entries = found?;
+    entries.reverse();
+    let count = "SELECT count(*) FROM timeline WHERE incident = ?1";
+    let total: i64 = from.prepare_cached(count)?.query_row([id.0 as i64], |row| row.get(0))?;
+    Ok((entries, total as u64))
+}
+
+/// A line of a timeline and its place.
+pub type Line = ((i64, i64), TimelineEntry);
+
+/// A page of an incident's timeline behind `after`, oldest first.
+pub fn lines(
+    from: &Connection,
+    id: IncidentId,
+    after: Option<(i64, i64)>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Line>> {
+    let sql = "SELECT seq, idx, entry FROM timeline WHERE incident = ?1 AND (seq, idx) > (?2, ?3)
+               ORDER BY seq, idx LIMIT ?4";
+    let (seq, index) = after.unwrap_or((-1, -1));
+    let mut query = from.prepare_cached(sql)?;
+    let line = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), read(row, 2)?));
+    query.query_map(params![id.0 as i64, seq, index, limit as i64], line)?.collect()
+}
+
+/// A page of an incident's alerts in the order of their ids, and how many there are.
+pub fn members(
+    from: &Connection,
+    id: IncidentId,
+    after: Option<AlertId>,
+    limit: usize,
+) -> rusqlite::Result<(Vec<AlertView>, usize)> {
+    let sql = "SELECT a.view, a.more, a.last_seen FROM members m JOIN alerts a ON a.id = m.alert
+               WHERE m.incident = ?1 AND m.alert > ?2 ORDER BY m.alert LIMIT ?3";
+    let after = after.map_or(-1, |alert| alert.0 as i64);
+    let mut query = from.prepare_cached(sql)?;
+    let alert = |row: &Row<'_>| Ok(counted(read(row, 0)?, row.get(1)?, row.get(2)?));
+    let page: rusqlite::Result<Vec<AlertView>> =
+        query.query_map(params![id.0 as i64, after, limit as i64], alert)?.collect();
+    let count = "SELECT count(*) FROM members WHERE incident = ?1";
+    let total: i64 = from.prepare_cached(count)?.query_row([id.0 as i64], |row| row.get(0))?;
+    Ok((page?, total as usize))
+}

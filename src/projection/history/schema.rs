@@ -1,0 +1,84 @@
+//! The tables of the history.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::Progress;
+
+/// The version of the tables; a file of another version is emptied and filled again.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE events (
+  seq INTEGER NOT NULL, idx INTEGER NOT NULL, tenant TEXT NOT NULL, stamp INTEGER NOT NULL, event_id TEXT NOT NULL,
+  alert INTEGER, verdict TEXT NOT NULL, reason TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
+  severity INTEGER NOT NULL, org TEXT, text TEXT NOT NULL, decision TEXT NOT NULL, raw TEXT NOT NULL,
+  replayed_as TEXT, replayed_at INTEGER, PRIMARY KEY (seq, idx)) WITHOUT ROWID;
+CREATE INDEX events_alert ON events (tenant, alert, seq);
+CREATE INDEX events_stamp ON events (tenant, stamp);
+CREATE INDEX events_id ON events (tenant, event_id, seq) WHERE event_id != '';
+CREATE INDEX events_rejected ON events (tenant, seq, idx) WHERE verdict = 'rejected';
+CREATE TABLE alerts (
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
+  source TEXT NOT NULL, name TEXT NOT NULL, severity INTEGER NOT NULL, firing INTEGER NOT NULL, ci TEXT, org TEXT,
+  incident INTEGER, held INTEGER NOT NULL, muted INTEGER NOT NULL, more INTEGER NOT NULL, text TEXT NOT NULL,
+  view TEXT NOT NULL);
+CREATE INDEX alerts_first ON alerts (tenant, first_seen, id);
+CREATE INDEX alerts_last ON alerts (firing, last_seen);
+CREATE TABLE incidents (
+  id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, opened INTEGER NOT NULL, updated INTEGER NOT NULL, ended INTEGER,
+  state TEXT NOT NULL, progress TEXT NOT NULL, severity INTEGER NOT NULL, area TEXT, root TEXT, assignee TEXT,
+  text TEXT NOT NULL, view TEXT NOT NULL);
+CREATE INDEX incidents_opened ON incidents (tenant, opened, id);
+CREATE INDEX incidents_ended ON incidents (ended, id);
+CREATE TABLE incident_orgs (incident INTEGER NOT NULL, org TEXT NOT NULL, PRIMARY KEY (incident, org)) WITHOUT ROWID;
+CREATE TABLE members (incident INTEGER NOT NULL, alert INTEGER NOT NULL, joined INTEGER NOT NULL,
+  PRIMARY KEY (incident, alert)) WITHOUT ROWID;
+CREATE TABLE timeline (incident INTEGER NOT NULL, seq INTEGER NOT NULL, idx INTEGER NOT NULL, at INTEGER NOT NULL,
+  entry TEXT NOT NULL, PRIMARY KEY (incident, seq, idx)) WITHOUT ROWID;
+CREATE TABLE silences (tenant TEXT NOT NULL, id TEXT NOT NULL, ends INTEGER NOT NULL, silence TEXT NOT NULL,
+  PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, stamp INTEGER NOT NULL, actor TEXT NOT NULL,
+  action TEXT NOT NULL, about TEXT NOT NULL, detail TEXT NOT NULL, refused TEXT);
+CREATE INDEX audit_tenant ON audit (tenant, seq);
+CREATE INDEX audit_stamp ON audit (stamp);
+CREATE TABLE buckets (
+  tenant TEXT NOT NULL, record TEXT NOT NULL, minute INTEGER NOT NULL, severity INTEGER NOT NULL, area TEXT NOT NULL,
+  source TEXT NOT NULL, n INTEGER NOT NULL,
+  PRIMARY KEY (tenant, record, minute, severity, area, source)) WITHOUT ROWID;
+";
+
+/// Makes the tables where they are missing or of another format.
+pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Lost pages after a power cut are filled again from the outbox; a torn file is not: hence not OFF.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", -32_000)?;
+    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if format == FORMAT {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    let tables: Vec<String> = transaction
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for table in tables {
+        transaction.execute_batch(&format!("DROP TABLE \"{table}\""))?;
+    }
+    transaction.execute_batch(TABLES)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// How far it was written.
+pub fn progress(connection: &Connection) -> rusqlite::Result<Progress> {
+    let number = |key| text(connection, key).map(|text| text.parse().unwrap_or(0));
+    Ok(Progress { journal_seq: number("journal_seq")?, outbox_seq: number("outbox_seq")?, ..Progress::default() })
+}
+
+/// A value of the table `meta`; empty when it was never set.
+pub fn text(connection: &Connection, key: &str) -> rusqlite::Result<String> {
+    let found = connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?;
+    Ok(found.unwrap_or_default())
+}

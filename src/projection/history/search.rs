@@ -1,0 +1,213 @@
+//! Pages of incidents, alerts and events, newest first.
+
+use std::cmp::Reverse;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::super::alerts::{AlertFilter, AlertPlace};
+use super::super::board::{IncidentFilter, Page, Place};
+use super::super::scope::Scope;
+use super::find::{JUDGED, Judged, counted, judged, read};
+use super::write::word;
+use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::ids::{AlertId, EventRef, IncidentId};
+use crate::domain::incident::IncidentView;
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+
+/// A statement under construction: every value is bound, never written into the text.
+struct Query {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Query {
+    fn new(sql: &str, tenant: &Scope) -> Self {
+        let values = vec![Value::Text(tenant.tenant.as_str().to_owned())];
+        Self { sql: sql.to_owned(), values }
+    }
+
+    fn and(&mut self, text: &str, values: impl IntoIterator<Item = Value>) -> &mut Self {
+        self.sql.push_str(" AND ");
+        self.sql.push_str(text);
+        self.values.extend(values);
+        self
+    }
+
+    fn one_of(&mut self, column: &str, values: Vec<Value>) -> &mut Self {
+        if values.is_empty() {
+            return self;
+        }
+        let marks = vec!["?"; values.len()].join(",");
+        self.and(&format!("{column} IN ({marks})"), values)
+    }
+
+    fn optional(&mut self, text: &str, value: Option<Value>) -> &mut Self {
+        match value {
+            Some(value) => self.and(text, [value]),
+            None => self,
+        }
+    }
+
+    fn like(&mut self, column: &str, q: Option<&str>) -> &mut Self {
+        let q = q.map(str::trim).filter(|q| !q.is_empty()).map(str::to_lowercase);
+        self.optional(&format!("instr({column}, ?) > 0"), q.map(Value::Text))
+    }
+
+    fn orgs(&mut self, scope: &Scope, column: &str) -> &mut Self {
+        match &scope.orgs {
+            None => self,
+            Some(orgs) if orgs.is_empty() => self.and("0", []),
+            Some(orgs) => self.one_of(column, orgs.iter().map(|org| text(org.as_str())).collect()),
+        }
+    }
+
+    fn run<T>(
+        self,
+        from: &Connection,
+        order: &str,
+        limit: usize,
+        row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<Vec<T>> {
+        let mut values = self.values;
+        values.push(Value::Integer(limit as i64));
+        let mut statement = from.prepare_cached(&format!("{} {order} LIMIT ?", self.sql))?;
+        statement.query_map(params_from_iter(values), row)?.collect()
+    }
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+fn time(value: Option<Timestamp>) -> Option<Value> {
+    value.map(|at| Value::Integer(at.0))
+}
+
+/// Cuts one row too many off a page and names the place after which the next one starts.
+fn paged<T, K>(mut items: Vec<T>, limit: usize, place: impl Fn(&T) -> K) -> Page<T, K> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(place);
+    Page { items, next }
+}
+
+/// Incidents, also those that memory has forgotten.
+pub fn incidents(
+    from: &Connection,
+    scope: &Scope,
+    filter: &IncidentFilter,
+    after: Option<Place>,
+    limit: usize,
+) -> rusqlite::Result<Page<IncidentView, Place>> {
+    let mut query = Query::new("SELECT view FROM incidents i WHERE tenant = ?", scope);
+    query
+        .one_of("state", filter.states.iter().map(|s| Value::Text(word(s))).collect())
+        .one_of("progress", filter.progress.iter().map(|p| Value::Text(word(p))).collect())
+        .one_of("severity", filter.severities.iter().map(|s| Value::Integer(s.rank().into())).collect())
+        .one_of("area", filter.areas.iter().map(|a| text(a.as_str())).collect())
+        .optional("assignee = ?", filter.assignee.as_deref().map(text))
+        .optional("opened >= ?", time(filter.since))
+        .optional("opened < ?", time(filter.until))
+        .like("text", filter.q.as_deref());
+    let in_orgs = |marks: usize| {
+        let marks = vec!["?"; marks].join(",");
+        format!("EXISTS (SELECT 1 FROM incident_orgs o WHERE o.incident = i.id AND o.org IN ({marks}))")
+    };
+    if !filter.orgs.is_empty() {
+        query.and(&in_orgs(filter.orgs.len()), filter.orgs.iter().map(|o| text(o.as_str())));
+    }
+    if let Some(orgs) = &scope.orgs {
+        query.and(&in_orgs(orgs.len()), orgs.iter().map(|o| text(o.as_str())));
+    }
+    let member = "EXISTS (SELECT 1 FROM members m JOIN alerts a ON a.id = m.alert WHERE m.incident = i.id AND";
+    if let Some(ci) = &filter.ci {
+        query.and(&format!("(root = ? OR {member} a.ci = ?))"), [text(ci.as_str()), text(ci.as_str())]);
+    }
+    if !filter.sources.is_empty() {
+        let marks = vec!["?"; filter.sources.len()].join(",");
+        query.and(&format!("{member} a.source IN ({marks}))"), filter.sources.iter().map(|s| text(s.as_str())));
+    }
+    if let Some((Reverse(opened), Reverse(id))) = after {
+        query.and("(opened, id) < (?, ?)", [Value::Integer(opened.0), Value::Integer(id.0 as i64)]);
+    }
+    let items = query.run(from, "ORDER BY opened DESC, id DESC", limit + 1, |row| read(row, 0))?;
+    Ok(paged(items, limit, |view: &IncidentView| (Reverse(view.opened_at), Reverse(view.id))))
+}
+
+/// Alerts, also those that memory has forgotten, first seen in `[since, until)`.
+pub fn alerts(
+    from: &Connection,
+    scope: &Scope,
+    filter: &AlertFilter,
+    span: (Option<Timestamp>, Option<Timestamp>),
+    after: Option<AlertPlace>,
+    limit: usize,
+) -> rusqlite::Result<Page<AlertView, AlertPlace>> {
+    let mut query = Query::new("SELECT view, more, last_seen FROM alerts WHERE tenant = ?", scope);
+    query
+        .one_of("firing", filter.states.iter().map(|s| Value::Integer((*s == AlertState::Firing).into())).collect())
+        .one_of("severity", filter.severities.iter().map(|s| Value::Integer(s.rank().into())).collect())
+        .one_of("source", filter.sources.iter().map(|s| text(s.as_str())).collect())
+        .optional("ci = ?", filter.ci.as_ref().map(|ci| text(ci.as_str())))
+        .optional("held = ?", filter.held.map(|held| Value::Integer(held.into())))
+        .optional("muted = ?", filter.muted.map(|muted| Value::Integer(muted.into())))
+        .optional("first_seen >= ?", time(span.0))
+        .optional("first_seen < ?", time(span.1))
+        .like("text", filter.q.as_deref())
+        .orgs(scope, "org");
+    if let Some((Reverse(first), Reverse(id))) = after {
+        query.and("(first_seen, id) < (?, ?)", [Value::Integer(first.0), Value::Integer(id.0 as i64)]);
+    }
+    let items = query.run(from, "ORDER BY first_seen DESC, id DESC", limit + 1, |row| {
+        Ok(counted(read::<AlertView>(row, 0)?, row.get(1)?, row.get(2)?))
+    })?;
+    Ok(paged(items, limit, |view: &AlertView| (Reverse(view.first_seen), Reverse(AlertId(view.id.0)))))
+}
+
+/// Which events are wanted.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    pub severities: Vec<Severity>,
+    pub source: Option<String>,
+    pub name: Option<String>,
+    /// Words of verdicts.
+    pub verdicts: Vec<String>,
+    /// The word of a verdict's reason.
+    pub reason: Option<String>,
+    pub alert: Option<AlertId>,
+    pub incident: Option<IncidentId>,
+    /// Part of name, title, object or description; any case.
+    pub q: Option<String>,
+}
+
+/// Events with their verdicts, newest first.
+pub fn events(
+    from: &Connection,
+    scope: &Scope,
+    filter: &EventFilter,
+    before: Option<EventRef>,
+    limit: usize,
+) -> rusqlite::Result<Page<Judged, EventRef>> {
+    let mut query = Query::new(&format!("{JUDGED} WHERE e.tenant = ?"), scope);
+    query
+        .optional("e.stamp >= ?", time(filter.since))
+        .optional("e.stamp < ?", time(filter.until))
+        .one_of("e.severity", filter.severities.iter().map(|s| Value::Integer(s.rank().into())).collect())
+        .optional("e.source = ?", filter.source.as_deref().map(text))
+        .optional("e.name = ?", filter.name.as_deref().map(text))
+        .one_of("e.verdict", filter.verdicts.iter().map(|word| text(word)).collect())
+        .optional("e.reason = ?", filter.reason.as_deref().map(text))
+        .optional("e.alert = ?", filter.alert.map(|id| Value::Integer(id.0 as i64)))
+        .optional("a.incident = ?", filter.incident.map(|id| Value::Integer(id.0 as i64)))
+        .like("e.text", filter.q.as_deref())
+        .orgs(scope, "coalesce(a.org, e.org)");
+    if let Some(before) = before {
+        query.and("(e.seq, e.idx) < (?, ?)", [Value::Integer(before.seq as i64), Value::Integer(before.index.into())]);
+    }
+    let found = query.run(from, "ORDER BY e.seq DESC, e.idx DESC", limit + 1, |row| judged(row, scope))?;
+    Ok(paged(found.into_iter().flatten().collect(), limit, |judged: &Judged| judged.event))
+}

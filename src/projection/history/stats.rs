@@ -1,0 +1,52 @@
+//! Counts per time bucket.
+
+use rusqlite::Connection;
+
+use super::super::scope::Scope;
+use crate::domain::time::Timestamp;
+
+/// By what counts are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Total,
+    Severity,
+    Area,
+    Source,
+}
+
+/// A count of one span of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    pub at: Timestamp,
+    /// Severity rank, area or source; empty for totals.
+    pub key: String,
+    pub n: u64,
+}
+
+/// Counts of `record` (`event`, `alert`, `incident`, `notification`) in `[since, until)`, oldest first.
+pub fn buckets(
+    from: &Connection,
+    scope: &Scope,
+    record: &str,
+    by: By,
+    span: (Timestamp, Timestamp),
+    step_minutes: i64,
+) -> rusqlite::Result<Vec<Bucket>> {
+    let column = match by {
+        By::Total => "''",
+        By::Severity => "severity",
+        By::Area => "area",
+        By::Source => "source",
+    };
+    let sql = format!(
+        "SELECT minute / ?5 * ?5 AS at, CAST({column} AS TEXT) AS key, sum(n) FROM buckets
+         WHERE tenant = ?1 AND record = ?2 AND minute >= ?3 AND minute < ?4 GROUP BY at, key ORDER BY at, key"
+    );
+    let (since, until) = (span.0.0.div_euclid(60_000), (span.1.0 + 59_999).div_euclid(60_000));
+    let mut query = from.prepare_cached(&sql)?;
+    let rows = query.query_map((scope.tenant.as_str(), record, since, until, step_minutes), |row| {
+        let n = row.get::<_, i64>(2)? as u64;
+        Ok(Bucket { at: Timestamp(row.get::<_, i64>(0)? * 60_000), key: row.get(1)?, n })
+    })?;
+    rows.collect()
+}

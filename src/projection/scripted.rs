@@ -1,0 +1,123 @@
+//! Steps for tests: incidents of `n` alerts, and repeats.
+
+use std::collections::BTreeMap;
+
+use super::Committed;
+use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::ci::{Area, CiRef};
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, IncidentId};
+use crate::domain::incident::*;
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::effect::Effect;
+use crate::engine::input::{Batch, Input};
+use crate::engine::verdict::{Repeat, Verdict};
+
+/// 2026-01-05T00:00:00Z.
+pub const T0: Timestamp = Timestamp(1_767_571_200_000);
+
+fn ci(n: u64, org: &str) -> CiRef {
+    let (id, name) = (format!("c{n}"), format!("Host-{n}"));
+    CiRef { id: id.into(), name: name.into(), class: "server".into(), area: Some(Area::Cloud), org: Some(org.into()) }
+}
+
+fn alert(id: u64, ci: CiRef, incident: u64, at: Timestamp) -> AlertView {
+    AlertView {
+        id: AlertId(id),
+        tenant: "a".into(),
+        source: "prom".into(),
+        name: "HostDown".into(),
+        title: "".into(),
+        severity: Severity::Major,
+        state: AlertState::Firing,
+        object: ci.name.clone(),
+        ci: Some(ci),
+        labels: BTreeMap::new(),
+        first_seen: at,
+        last_seen: at,
+        starts_at: at,
+        count: 1,
+        muted_by: Vec::new(),
+        flapping: false,
+        incident: Some(IncidentId(incident)),
+        held: false,
+    }
+}
+
+fn view(n: u64, root: CiRef, count: u32, at: Timestamp) -> IncidentView {
+    let candidate =
+        Candidate { ci: root.clone(), alert: None, inferred: true, score: 900, evidence: Vec::new(), rejected: false };
+    IncidentView {
+        id: IncidentId(n),
+        tenant: "a".into(),
+        version: 1,
+        title: format!("{} is down", root.name).into(),
+        state: IncidentState::Abnormal,
+        progress: Progress::Triggered,
+        severity: Severity::Major,
+        priority: Priority::P2,
+        candidates: vec![candidate],
+        path: Vec::new(),
+        changes: Vec::new(),
+        alert_count: count,
+        firing_count: count,
+        event_count: count.into(),
+        ci_count: 1,
+        area: root.area,
+        services: Vec::new(),
+        orgs: root.org.into_iter().collect(),
+        first_alert_at: at,
+        opened_at: at,
+        updated_at: at,
+        acknowledged_at: None,
+        acknowledged_by: None,
+        assignee: None,
+        snoozed_until: None,
+        recovered_at: None,
+        closed_at: None,
+        merged_into: None,
+        root_confirmed: false,
+        topology_version: 1,
+        ruleset_version: 1,
+    }
+}
+
+/// Incident `n` of `count` alerts `n0 …` on CI `cn`, at second `n`.
+pub fn opened(n: u64, org: &str, count: u64) -> Committed {
+    let at = T0.plus(Span::secs(n as i64));
+    let root = ci(n, org);
+    let mut effects = Vec::new();
+    let joined: Vec<AlertId> = (0..count).map(|k| AlertId(n * 10 + k)).collect();
+    for (index, id) in joined.iter().enumerate() {
+        let (alert_id, incident, decision) = (*id, IncidentId(n), Box::default());
+        let verdict = match index {
+            0 => Verdict::Opened { alert: alert_id, incident, decision },
+            _ => Verdict::Joined { alert: alert_id, incident, decision },
+        };
+        effects.push(Effect::Verdict { index: index as u32, verdict });
+        effects.push(Effect::Alert { alert: Box::new(alert(id.0, root.clone(), n, at)) });
+    }
+    let incident = Box::new(view(n, root, count as u32, at));
+    effects.push(Effect::Incident { incident, joined, left: Vec::new() });
+    let entry = TimelineEntry { at, actor: "headwater".into(), kind: TimelineKind::Opened, detail: "".into() };
+    effects.push(Effect::Timeline { tenant: "a".into(), incident: IncidentId(n), entry });
+    let events = (0..count).map(|_| Event::new("a".into(), "prom".into(), "HostDown", at)).collect();
+    let input = Some(Input::Batch(Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None }));
+    Committed { journal_seq: n, outbox_seq: n, stamp: at, input, effects }
+}
+
+/// The first alert of incident `of` is reported again.
+pub fn repeated(seq: u64, of: u64) -> Committed {
+    let at = T0.plus(Span::secs(seq as i64));
+    let verdict = Verdict::Duplicate { alert: Some(AlertId(of * 10)), why: Repeat::StillFiring };
+    let events = vec![Event::new("a".into(), "prom".into(), "HostDown", at)];
+    let input = Some(Input::Batch(Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None }));
+    Committed {
+        journal_seq: seq,
+        outbox_seq: seq,
+        stamp: at,
+        input,
+        effects: vec![Effect::Verdict { index: 0, verdict }],
+    }
+}

@@ -1,0 +1,134 @@
+//! What stands behind the doors: the traits of API and intake, over the pipeline.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::access::store::Tokens;
+use crate::api::access::{Authenticate, Caller};
+use crate::api::state::{WriteError, Writes};
+use crate::clock::Clock;
+use crate::domain::access::Credential;
+use crate::domain::ids::{EventRef, TenantId};
+use crate::domain::topology::quality::Quality;
+use crate::engine::input::{Batch, Command, DeadLetter, Input};
+use crate::intake::Intake;
+use crate::intake::again::AgainError;
+use crate::intake::sink::{Accepted, Sink, SinkError};
+use crate::journal::{AppendError, Journal};
+use crate::pipeline::{Pipeline, partition_of};
+
+/// Knows who bears a token.
+pub struct Bearers {
+    pub tokens: Arc<Tokens>,
+    pub clock: Clock,
+}
+
+impl Authenticate for Bearers {
+    fn bearer(&self, token: &str) -> Option<Caller> {
+        self.tokens.verify(token, (self.clock)()).map(|credential| caller(&credential))
+    }
+
+    fn proven(&self, credential: &str) -> Option<Caller> {
+        self.tokens.proven(credential, (self.clock)()).map(|credential| caller(&credential))
+    }
+}
+
+fn caller(credential: &Credential) -> Caller {
+    Caller {
+        credential: credential.id.clone(),
+        name: credential.name.clone(),
+        tenant: credential.tenant.clone(),
+        role: credential.role,
+        orgs: credential.orgs.clone(),
+    }
+}
+
+/// Takes events into the journal.
+pub struct Door {
+    pub pipeline: Arc<Pipeline>,
+}
+
+impl Sink for Door {
+    fn accept(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, SinkError>> {
+        Box::pin(async move {
+            let tenant = batch.tenant.clone();
+            let events = (batch.events.len() + batch.rejected.len()) as u64;
+            match self.pipeline.store.append(partition_of(&tenant), Input::Batch(batch)).await {
+                Ok(appended) => {
+                    self.pipeline.live.accept(appended.seq, &tenant, events);
+                    Ok(Accepted { seq: appended.seq, first: 0 })
+                }
+                Err(AppendError::TryLater { wait } | AppendError::Full { wait }) => Err(SinkError::TryLater { wait }),
+                Err(error @ (AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
+                    Err(SinkError::Failed(error.to_string()))
+                }
+            }
+        })
+    }
+}
+
+/// Writes what people order.
+pub struct Pen {
+    pub pipeline: Arc<Pipeline>,
+    pub intake: Arc<Intake>,
+}
+
+impl Writes for Pen {
+    fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>> {
+        let store = self.pipeline.store.clone();
+        Box::pin(async move {
+            let partition = partition_of(&command.tenant);
+            let appended = store.append(partition, Input::Command(command)).await.map_err(refusal)?;
+            Ok(appended.seq)
+        })
+    }
+
+    fn topology(
+        &self,
+        tenant: TenantId,
+        text: Vec<u8>,
+    ) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>> {
+        let pipeline = self.pipeline.clone();
+        Box::pin(async move {
+            let (put, quality) = pipeline.put_topology(&tenant, text).await.map_err(|error| lines(&error))?;
+            Ok((put.seq, Quality { version: put.version, ..quality }))
+        })
+    }
+
+    fn replay(
+        &self,
+        tenant: TenantId,
+        of: EventRef,
+        letter: DeadLetter,
+    ) -> BoxFuture<'static, Result<u64, WriteError>> {
+        let intake = self.intake.clone();
+        Box::pin(async move {
+            match intake.again(tenant, of, &letter).await {
+                Ok(accepted) => Ok(accepted.seq),
+                Err(AgainError::Kept(SinkError::TryLater { wait })) => Err(WriteError::TryLater { wait }),
+                Err(error @ (AgainError::Still(_) | AgainError::Kept(SinkError::Failed(_)))) => {
+                    Err(WriteError::Refused { errors: vec![error.to_string()] })
+                }
+            }
+        })
+    }
+}
+
+/// The caller's next move after the journal did not take something.
+pub fn refusal(error: AppendError) -> WriteError {
+    match error {
+        AppendError::TryLater { wait } | AppendError::Full { wait } => WriteError::TryLater { wait },
+        AppendError::Unfit { .. } | AppendError::Halted { .. } => {
+            WriteError::Refused { errors: vec![error.to_string()] }
+        }
+    }
+}
+
+/// Why a text was refused: a line of the error is a place in it.
+pub fn lines(error: &anyhow::Error) -> WriteError {
+    match error.downcast_ref::<AppendError>() {
+        Some(error) => refusal(error.clone()),
+        None => WriteError::Refused { errors: format!("{error:#}").lines().map(str::to_owned).collect() },
+    }
+}

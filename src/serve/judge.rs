@@ -1,0 +1,166 @@
+//! The rules behind the API: versions from the pipeline, and trying an event on them with an engine of its own.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use futures::future::BoxFuture;
+
+use crate::api::state::{RuleSet, Rules, Trial, WriteError};
+use crate::clock::Clock;
+use crate::decode::limits::Limits;
+use crate::decode::{Body, Context, native};
+use crate::domain::event::Event;
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::mute::Silence;
+use crate::domain::time::Span;
+use crate::engine::effect::Effect;
+use crate::engine::input::{Batch, Command, Digest, Input, Order};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::rule::RuleHits;
+use crate::engine::tuning::Tuning;
+use crate::engine::{Engine, Loaded};
+use crate::intake::Intake;
+use crate::pipeline::Pipeline;
+use crate::pipeline::put::PutError;
+use crate::pipeline::ruling::RuleVersion;
+
+use super::behind::{lines, refusal};
+
+/// How long a tried event is left alone, to see what becomes of it.
+const WATCHED: Span = Span::mins(15);
+
+/// Keeps and tries rules.
+pub struct Judge {
+    pub pipeline: Arc<Pipeline>,
+    pub intake: Arc<Intake>,
+    pub clock: Clock,
+}
+
+fn set(version: &RuleVersion, files: Vec<RuleFile>) -> RuleSet {
+    RuleSet {
+        version: version.version,
+        digest: version.digest.0.to_string(),
+        author: version.author.to_string(),
+        at: Some(version.at),
+        seq: version.seq,
+        files,
+    }
+}
+
+impl Rules for Judge {
+    fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
+        self.pipeline.policy(tenant)
+    }
+
+    fn hits(&self, tenant: &TenantId) -> RuleHits {
+        self.pipeline.counted(tenant).hits.clone()
+    }
+
+    fn versions(&self, tenant: &TenantId) -> Vec<RuleSet> {
+        let known = self.pipeline.rulings().versions(tenant);
+        let own = known.iter().rev().map(|version| set(version, Vec::new()));
+        own.chain([RuleSet::default()]).collect()
+    }
+
+    fn set(&self, tenant: &TenantId, version: Option<u64>) -> Result<Option<RuleSet>, String> {
+        let known = self.pipeline.rulings().versions(tenant);
+        let failed = |error: anyhow::Error| format!("{error:#}");
+        let (wanted, files) = match version {
+            None => self.pipeline.newest_rules(tenant).map(|(newest, files)| (newest, Some(files))).map_err(failed)?,
+            Some(version) => (version, self.pipeline.rule_files(tenant, version).map_err(failed)?),
+        };
+        let Some(files) = files else { return Ok(None) };
+        let found = known.iter().find(|known| known.version == wanted);
+        Ok(Some(match found {
+            Some(version) => set(version, files),
+            None => RuleSet { version: wanted, files, ..RuleSet::default() },
+        }))
+    }
+
+    fn replace(
+        &self,
+        tenant: TenantId,
+        author: Box<str>,
+        files: Vec<RuleFile>,
+    ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
+        let pipeline = self.pipeline.clone();
+        Box::pin(async move {
+            match pipeline.put_policy(&tenant, files, &author).await {
+                Ok((put, _)) => Ok((put.seq, put.version)),
+                Err(PutError::Refused(errors)) => {
+                    Err(WriteError::Refused { errors: errors.iter().map(ToString::to_string).collect() })
+                }
+                Err(PutError::Append(error)) => Err(refusal(error)),
+            }
+        })
+    }
+
+    fn trial(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        sample: &str,
+        files: Option<Vec<RuleFile>>,
+    ) -> Result<Trial, WriteError> {
+        let event = self.read(tenant, source, sample)?;
+        let policy =
+            match files {
+                None => self.pipeline.policy(tenant),
+                Some(files) => Arc::new(Policy::compile(0, &files).map_err(|errors| WriteError::Refused {
+                    errors: errors.iter().map(ToString::to_string).collect(),
+                })?),
+            };
+        let state = self.pipeline.live.read();
+        let silences = state.tenant(tenant).map(|t| t.silences.values().cloned().collect()).unwrap_or_default();
+        drop(state);
+        Ok(self.run(tenant, event, policy, silences))
+    }
+}
+
+impl Judge {
+    /// Reads a sample as intake would.
+    fn read(&self, tenant: &TenantId, source: &SourceId, sample: &str) -> Result<Event, WriteError> {
+        let formats = self.intake.formats();
+        let context = Context {
+            tenant,
+            source,
+            received_at: Some((self.clock)()),
+            severities: &formats.severities,
+            limits: &Limits::MODEL,
+        };
+        let decoded = native::decode(Body::from(sample.as_bytes()), &context).map_err(|e| lines(&e.into()))?;
+        let refused = |what: String| WriteError::Refused { errors: vec![what] };
+        if let Some(rejected) = decoded.rejected.first() {
+            return Err(refused(format!("event: {}", rejected.letter.why.detail())));
+        }
+        let mut events = decoded.events.into_iter();
+        match (events.next(), events.next()) {
+            (Some(event), None) => Ok(event),
+            _ => Err(refused("event: write exactly one event in the native format".into())),
+        }
+    }
+
+    /// Steps an engine that knows rules, topology and silences, and nothing else: no side effect is possible.
+    fn run(&self, tenant: &TenantId, event: Event, policy: Arc<Policy>, silences: Vec<Silence>) -> Trial {
+        let now = (self.clock)();
+        let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
+        let digest = || Digest("".into());
+        let topology = self.pipeline.topology(tenant);
+        let input = Input::Topology { tenant: tenant.clone(), version: topology.version(), digest: digest() };
+        engine.step(now, &input, Loaded::Topology(topology));
+        let input = Input::Policy { tenant: tenant.clone(), version: 0, digest: digest(), author: "".into() };
+        engine.step(now, &input, Loaded::Policy(policy.clone()));
+        for silence in silences {
+            let (actor, order) = ("".into(), Order::Silence { silence });
+            let command = Command { tenant: tenant.clone(), actor, id: "".into(), order };
+            engine.step(now, &Input::Command(command), Loaded::Nothing);
+        }
+        let batch =
+            Batch { tenant: tenant.clone(), events: vec![event.clone()], rejected: Vec::new(), replay_of: None };
+        let effects: Vec<Effect> = engine.step(now, &Input::Batch(batch), Loaded::Nothing);
+        let later = engine.step(now.plus(WATCHED), &Input::Tick, Loaded::Nothing);
+        let hits = engine.rule_hits(tenant).cloned().unwrap_or_default();
+        Trial { event, policy, effects, later, watched: WATCHED, hits }
+    }
+}
