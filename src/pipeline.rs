@@ -209,11 +209,6 @@ impl Pipeline {
         &self.health
     }
 
-    /// The rules of a tenant that are in force; the built-in ones when it has none of its own.
-    pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
-        self.policies.load().get(tenant).cloned().unwrap_or_else(Policy::default_rules)
-    }
-
     /// Whether every record up to `seq` has been decided and shown.
     pub fn has_applied(&self, seq: u64) -> bool {
         self.live.read().journal_seq >= seq

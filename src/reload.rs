@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
+use crate::api::windows;
 use crate::config::Config;
 use crate::decode::formats::Formats;
 use crate::delivery::settings::{ReceiverSettings, unknown};
@@ -223,7 +224,11 @@ impl Reload {
 
     async fn rules(&self) -> Result<()> {
         let Some(folder) = &self.sources.rules else { return Ok(()) };
-        let files = rules::read(folder)?;
+        let mut files = rules::read(folder)?;
+        // Maintenance windows that were made over the API stand in a file that the folder does not have.
+        let (_, kept) = self.pipeline.newest_rules(&self.sources.tenant)?;
+        let made = kept.into_iter().filter(|file| file.name == windows::FILE);
+        files.extend(made.filter(|_| !folder.join(windows::FILE).exists()));
         let author = format!("folder {}", folder.display());
         let put = self.pipeline.put_policy(&self.sources.tenant, files, &author).await;
         let (put, policy) = put.map_err(|error| match error {

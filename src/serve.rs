@@ -21,7 +21,6 @@ use crate::decode::formats::Formats;
 use crate::delivery;
 use crate::intake::{self, Intake};
 use crate::pipeline::{Options, Pipeline};
-use crate::projection::history::retention::Retention;
 use crate::reload::{self, Reload, Sources};
 
 mod behind;
@@ -71,7 +70,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         durability: config.durability,
         clock: clock.clone(),
         receivers: Some(receivers),
-        retention: Retention::default(),
+        retention: config.retention.clone(),
     };
     let pipeline = start(&config.data, opening).await?;
     for name in delivery::settings::unknown(&config.receivers, &pipeline.named_receivers) {

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::access::Caller;
@@ -97,6 +98,8 @@ pub struct NewWindow {
 
 /// The file's first line; behind it each window is one line of JSON, which is YAML, too.
 const HEAD: &str = "maintenance:\n";
+/// One change at a time: each reads the windows that it changes.
+static CHANGING: Mutex<()> = Mutex::const_new(());
 /// What stands before a window.
 const ITEM: &str = "  - ";
 
@@ -151,6 +154,7 @@ pub async fn make(
     if body.note.chars().count() > NOTE_CHARS_MAX {
         return Err(ApiError::Bad(format!("note: at most {NOTE_CHARS_MAX} characters")));
     }
+    let _one = CHANGING.lock().await;
     let (files, mut windows) = present(&api, &caller)?;
     windows.push(serde_json::to_value(&body).map_err(ApiError::internal)?);
     put(&api, &caller, files, &windows).await
@@ -165,6 +169,7 @@ pub async fn expire(
     Id(id): Id<String>,
 ) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
     caller.whole_tenant()?;
+    let _one = CHANGING.lock().await;
     let (files, mut windows) = present(&api, &caller)?;
     let before = windows.len();
     windows.retain(|window| window["id"].as_str() != Some(&id));

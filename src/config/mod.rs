@@ -19,6 +19,7 @@ use crate::domain::time::Span;
 use crate::engine::policy::spans;
 use crate::intake;
 use crate::journal::Durability;
+use crate::projection::history::retention::Retention;
 use layers::{ConfigError, Layers};
 
 /// The file that says every setting and its default.
@@ -42,6 +43,8 @@ pub struct Config {
     pub log: Log,
     pub console: Console,
     pub intake: intake::settings::Settings,
+    /// How long the history keeps each record type.
+    pub retention: Retention,
     pub delivery: delivery::settings::Settings,
     pub receivers: Vec<ReceiverSettings>,
 }
@@ -180,6 +183,9 @@ impl Config {
         if tracing_subscriber::EnvFilter::try_new(&self.log.level).is_err() {
             let what = format!("`log.level` {:?} cannot be read", self.log.level);
             fault("log.level", what, "write for example headwater=info,warn");
+        }
+        if let Some(what) = self.retention.fault() {
+            fault("retention", format!("`retention`: {what}"), "what people did is kept for six months at least");
         }
         errors
     }

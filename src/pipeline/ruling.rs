@@ -59,6 +59,11 @@ impl Rulings {
 }
 
 impl Pipeline {
+    /// The rules of a tenant that are in force; the built-in ones when it has none of its own.
+    pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
+        self.policies.load().get(tenant).cloned().unwrap_or_else(Policy::default_rules)
+    }
+
     /// The tenants' versions of rules.
     pub fn rulings(&self) -> &Rulings {
         &self.rulings
