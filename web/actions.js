@@ -2,21 +2,12 @@
 
 import { html, useState } from "./vendor/htm-preact.js";
 import { call } from "./api.js";
-import { ask } from "./ask.js";
+import { ask, inMinutes, spans } from "./ask.js";
 import { t } from "./i18n.js";
-import { now } from "./now.js";
-import { order } from "./orders.js";
-import { toast } from "./parts.js";
+import { order, told } from "./orders.js";
+import { silenceIncident } from "./silencing.js";
 
-const SPANS = [15, 30, 60, 240, 480, 1440];
 const SEVERITIES = ["critical", "major", "minor", "warning"];
-
-/** Spans to choose from, in minutes. @returns {[string, string][]} */
-export const spans = () =>
-  SPANS.map((mins) => [String(mins), mins < 60 ? t("ask.mins", { n: mins }) : t("ask.hours", { n: mins / 60 })]);
-
-/** @param {string} mins */
-export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOString();
 
 /** Asks what is needed, orders it and tells the end.
  * @param {import("./types.js").Incident} incident @param {string} word @param {object} [given]
@@ -25,21 +16,6 @@ export async function act(incident, word, given = undefined, name = `act.${word}
   const body = given ?? (await details(incident, word));
   if (body === null) return;
   await told(t(name), () => order(incident.id, word, body));
-}
-
-/** Runs an order and tells how it ended. @param {string} name @param {() => Promise<string|null>} run */
-export async function told(name, run) {
-  const sent = toast(`${name} · ${t("sent")}`, "wait");
-  try {
-    const refused = await run();
-    sent();
-    if (refused === null) toast(`${name} · ${t("waiting")}`, "wait");
-    else if (refused) toast(`${name} · ${t("refused", { why: refused })}`, "bad");
-    else toast(`${name} · ${t("done")}`);
-  } catch (failure) {
-    sent();
-    toast(`${name} · ${t("failed", { why: failure.message })}`, "bad");
-  }
 }
 
 /** Other open incidents, to merge into or to move to. @param {string} self @returns {Promise<[string, string][]>} */
@@ -87,7 +63,7 @@ export const Actions = ({ incident, me }) => {
   if (incident.state === "merged") return null;
   const run = async (word) => {
     setBusy(word);
-    try { await act(incident, word); } finally { setBusy(""); }
+    try { await (word === "silence" ? silenceIncident(incident) : act(incident, word)); } finally { setBusy(""); }
   };
   const button = (word, kind = "") => html`<button class=${kind} disabled=${busy === word} aria-busy=${busy === word}
     data-act=${word} onClick=${() => run(word)}>${t(`act.${word}`)}</button>`;
@@ -96,7 +72,7 @@ export const Actions = ({ incident, me }) => {
     ${incident.progress === "triggered" ? button("acknowledge", "main") : button("unacknowledge")}
     ${button("assign")} ${button("comment")}
     ${incident.snoozed_until ? button("wake") : button("snooze")}
-    ${button("severity")} ${button("merge")}
+    ${button("severity")} ${button("merge")} ${button("silence")}
     ${button("close", "warn")}
   </div>`;
 };

@@ -8,8 +8,13 @@ import { lang, t, use } from "./i18n.js";
 import { Empty, Toasts, visit } from "./parts.js";
 import { Alerts } from "./pages/alerts.js";
 import { Board } from "./pages/board.js";
+import { Dead } from "./pages/dead.js";
 import { Incident } from "./pages/incident.js";
 import { Login } from "./pages/login.js";
+import { Numbers } from "./pages/numbers.js";
+import { Silences } from "./pages/silences.js";
+import { CiPage, Topology } from "./pages/topology.js";
+import { Why } from "./pages/why.js";
 import { Announcer, FeedBar, Top } from "./top.js";
 import { loadVocabulary } from "./vocabulary.js";
 
@@ -18,6 +23,12 @@ const PAGES = [
   [/^\/$/, (me) => html`<${Board} me=${me} />`],
   [/^\/incidents\/([^/]+)$/, (me, id) => html`<${Incident} key=${id} id=${id} me=${me} />`],
   [/^\/alerts$/, () => html`<${Alerts} />`],
+  [/^\/silences$/, (me) => html`<${Silences} me=${me} />`],
+  [/^\/topology$/, () => html`<${Topology} />`],
+  [/^\/topology\/([^/]+)$/, (_, id) => html`<${CiPage} key=${id} id=${id} />`],
+  [/^\/dead-letters$/, (me) => html`<${Dead} me=${me} />`],
+  [/^\/numbers$/, () => html`<${Numbers} />`],
+  [/^\/why\/([^/]+)$/, (_, id) => html`<${Why} key=${id} id=${id} />`],
 ];
 
 function page(path, me) {

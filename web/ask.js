@@ -2,8 +2,17 @@
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { t } from "./i18n.js";
+import { now } from "./now.js";
 
 const asked = new Set();
+const SPANS = [15, 30, 60, 240, 480, 1440];
+
+/** Spans to choose from, in minutes. @returns {[string, string][]} */
+export const spans = () =>
+  SPANS.map((mins) => [String(mins), mins < 60 ? t("ask.mins", { n: mins }) : t("ask.hours", { n: mins / 60 })]);
+
+/** @param {string} mins */
+export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOString();
 
 /**
  * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note", value?: string, optional?: boolean,

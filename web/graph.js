@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { call } from "./api.js";
 import { likelihood } from "./format.js";
 import { say, t } from "./i18n.js";
-import { Empty, Panel, Severity } from "./parts.js";
+import { Empty, Go, Panel, Severity } from "./parts.js";
 import { className, relationName } from "./vocabulary.js";
 
 /** CIs drawn one by one until the viewer wants all. */
@@ -81,7 +81,8 @@ const Picked = ({ node, graph, onMembers, onClose }) => {
     ${node.on_alert > 0 && html`<p>${t("graph.firing", { n: node.on_alert })}</p>`}
     ${node.score > 0 && html`<p>${t("graph.score", { p: likelihood(node.score) })}</p>`}
     ${from.map((edge) => html`<p key=${edge.source} class="dim">← ${name(edge.source)} · ${relationName(edge.relation)}</p>`)}
-    ${node.count === 1 && html`<p class="links"><button onClick=${() => onMembers(node)}>${t("graph.members")}</button></p>`}
+    ${node.count === 1 && html`<p class="links"><button onClick=${() => onMembers(node)}>${t("graph.members")}</button>
+      <${Go} to=${`/topology/${encodeURIComponent(node.id)}`}>${t("graph.ci")}<//></p>`}
   </div>`;
 };
 

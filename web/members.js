@@ -21,24 +21,25 @@ const Row = ({ alert, picked, onPick, incident }) => html`<tr class=${alert.stat
   ${onPick && html`<td class="pickone"><input type="checkbox" aria-label=${t("pick", { what: alert.title || alert.name })} checked=${picked} onChange=${onPick} /></td>`}
   <td class="sevcell"><${Severity} of=${alert.severity} /></td>
   <td class="what" title=${alert.title}><span>${alert.title || alert.name}</span><small>${alert.name}</small></td>
-  <td class="object">${alert.ci ? html`<${Ci} ci=${alert.ci} />` : html`<span title=${t("alert.unresolved")}>${alert.object} <em class="tag">?</em></span>`}</td>
+  <td class="object">${alert.ci ? html`<${Ci} ci=${alert.ci} link />` : html`<span title=${t("alert.unresolved")}>${alert.object} <em class="tag">?</em></span>`}</td>
   <td class="source">${alert.source}</td>
   <td class="n">${count(alert.count)}</td>
   <td class="first"><time title=${moment(alert.first_seen)}>${briefly(alert.first_seen)}</time></td>
   <td class="last"><time title=${moment(alert.last_seen)}>${briefly(alert.last_seen)}</time></td>
   <td class="how"><span class=${`state state-${alert.state}`}>${t(`alert.${alert.state}`)}</span> <${Marks} alert=${alert} /></td>
   ${incident && html`<td class="in">${alert.incident && html`<${Go} to=${`/incidents/${alert.incident}`}>${alert.incident}<//>`}</td>`}
+  <td class="whys"><${Go} to=${`/why/${alert.id}`}>${t("why")}<//></td>
 </tr>`;
 
 /** A table of alerts, only the rows in sight; `onPick` makes them choosable, `incident` shows where they belong. */
 export const AlertTable = ({ alerts, picked = [], onPick = null, incident = false }) => {
   const rows = useRows(alerts.length, ROW);
   const columns = ["alert", "object", "source", "count", "first", "last", "state", ...(incident ? ["incident"] : [])];
-  const wide = columns.length + 2;
+  const wide = columns.length + 3;
   const space = (height) => height > 0 && html`<tr class="space"><td colspan=${wide} style=${{ height: `${height}px` }}></td></tr>`;
   return html`<table class="alerts" aria-rowcount=${alerts.length}>
     <thead><tr>${onPick && html`<th class="c-pick"></th>`}<th class="c-sev"></th>
-      ${columns.map((c) => html`<th key=${c} class=${`c-${c}`}>${t(`col.${c}`)}</th>`)}</tr></thead>
+      ${columns.map((c) => html`<th key=${c} class=${`c-${c}`}>${t(`col.${c}`)}</th>`)}<th class="c-why"></th></tr></thead>
     <tbody ref=${rows.body}>${space(rows.above)}
       ${alerts.slice(rows.first, rows.last).map((alert) => html`<${Row} key=${alert.id} alert=${alert} incident=${incident}
         picked=${picked.includes(alert.id)} onPick=${onPick && (() => onPick(alert.id))} />`)}

@@ -2,6 +2,8 @@
 
 import { call, send } from "./api.js";
 import { hear } from "./feed.js";
+import { t } from "./i18n.js";
+import { toast } from "./parts.js";
 
 /** Asks for the end when the feed has not told it. */
 const ASK_MS = 1500;
@@ -36,4 +38,19 @@ export function outcome(seq) {
       else if (Date.now() - started > PATIENCE_MS) end(null);
     }, ASK_MS);
   });
+}
+
+/** Runs an order and tells how it ended. @param {string} name @param {() => Promise<string|null>} run */
+export async function told(name, run) {
+  const sent = toast(`${name} · ${t("sent")}`, "wait");
+  try {
+    const refused = await run();
+    sent();
+    if (refused === null) toast(`${name} · ${t("waiting")}`, "wait");
+    else if (refused) toast(`${name} · ${t("refused", { why: refused })}`, "bad");
+    else toast(`${name} · ${t("done")}`);
+  } catch (failure) {
+    sent();
+    toast(`${name} · ${t("failed", { why: failure.message })}`, "bad");
+  }
 }

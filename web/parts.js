@@ -23,9 +23,12 @@ export const Severity = ({ of, label = false }) => html`
     <span class=${label ? "" : "unseen"}>${t(`sev.${of}`)}</span>
   </span>`;
 
-/** A CI with its class. */
-export const Ci = ({ ci }) => html`<span class="ci" title=${ci.id === ci.name ? ci.id : `${ci.name} (${ci.id})`}>
-  <b>${ci.name}</b><i>${className(ci.class)}</i></span>`;
+/** A CI with its class; `link` leads to its page. */
+export const Ci = ({ ci, link = false }) => {
+  const name = html`<b>${ci.name}</b>`;
+  return html`<span class="ci" title=${ci.id === ci.name ? ci.id : `${ci.name} (${ci.id})`}>
+    ${link ? html`<${Go} to=${`/topology/${encodeURIComponent(ci.id)}`}>${name}<//>` : name}<i>${className(ci.class)}</i></span>`;
+};
 
 /** An incident's state and progress. */
 export const State = ({ incident }) => {

@@ -35,6 +35,7 @@ const Detail = ({ entry }) => {
   if (entry.kind === "severity_changed") return labelOr(`sev.${detail}`, detail);
   if (entry.kind === "snoozed" && !Number.isNaN(Date.parse(detail))) return moment(detail);
   if (entry.kind === "merged") return html`<${Go} to=${`/incidents/${encodeURIComponent(detail)}`}>${detail}<//>`;
+  if (entry.kind === "moved") return html`<${Go} to=${`/why/${encodeURIComponent(detail)}`}>${detail}<//>`;
   return detail;
 };
 

@@ -7,13 +7,22 @@ import { t } from "./i18n.js";
 import { now } from "./now.js";
 import { Go, toast, useTick } from "./parts.js";
 
-const PAGES = [["/", "nav.board"], ["/alerts", "nav.alerts"]];
+const PAGES = [["/", "nav.board"], ["/alerts", "nav.alerts"], ["/silences", "nav.silences"], ["/topology", "nav.topology"],
+  ["/dead-letters", "nav.dead"], ["/numbers", "nav.numbers"]];
+
+/** A feed that was heard within this time is not called lost. */
+const PATIENCE_MS = 3000;
+
+/** Whether a page belongs to an entry of the bar. */
+const here = (path, to) => path === to || (to !== "/" && path.startsWith(`${to}/`));
 
 /** Whether the screen shows what is. */
 function useFreshness() {
   useTick();
   const status = feed.feedStatus();
-  return { lost: !status.connected || status.stale, connected: status.connected, age: Date.now() - status.heardAt };
+  const age = Date.now() - status.heardAt;
+  // The first moments after opening, and a short cut, are no news.
+  return { lost: (!status.connected || status.stale) && age > PATIENCE_MS, connected: status.connected, age };
 }
 
 const Live = () => {
@@ -24,7 +33,7 @@ const Live = () => {
 /** Says across the page that what is shown is old, and what happens about it. */
 export const FeedBar = () => {
   const { lost, connected, age } = useFreshness();
-  if (!lost || age < 3000) return null;
+  if (!lost) return null;
   return html`<div class="feedbar" role="alert">${t(connected ? "feed.stale" : "feed.lost", { age: span(age) })}
     <button onClick=${() => feed.start()}>${t("retry")}</button></div>`;
 };
@@ -43,7 +52,7 @@ const Zone = ({ onZone }) => html`<select class="zone" value=${zoneChoice()} ari
 export const Top = ({ me, path, onLang, onZone, onSignOut }) => html`<header class="top">
   <${Go} to="/" class="brand"><img src="/assets/icon.svg" alt="" width="24" height="24" /><span>${t("app")}</span><//>
   <nav aria-label=${t("nav")}>${PAGES.map(([to, key]) => html`
-    <${Go} key=${to} to=${to} class=${path === to ? "here" : ""} aria-current=${path === to ? "page" : undefined}>${t(key)}<//>`)}</nav>
+    <${Go} key=${to} to=${to} class=${here(path, to) ? "here" : ""} aria-current=${here(path, to) ? "page" : undefined}>${t(key)}<//>`)}</nav>
   <${Live} />
   <${Zone} onZone=${onZone} />
   <button class="icon" onClick=${switchTheme} title=${t("theme")} aria-label=${t("theme")}>◐</button>

@@ -15,3 +15,6 @@ export const className = (id) => say(known.classes[id]) || id;
 
 /** The name of a relation, also of those that are none in the CMDB. @param {string} id */
 export const relationName = (id) => say(known.relations[id]) || labelOr(`relation.${id}`, id);
+
+/** All classes, for choosing one. @returns {[string, string][]} */
+export const classes = () => Object.keys(known.classes).map((id) => [id, className(id)]);

@@ -14,7 +14,18 @@ use rust_embed::Embed;
 struct Web;
 
 /// Pages of the console; each is the same document, the address says what it shows.
-const PAGES: [&str; 4] = ["/", "/login", "/incidents/{id}", "/alerts"];
+const PAGES: [&str; 10] = [
+    "/",
+    "/login",
+    "/incidents/{id}",
+    "/alerts",
+    "/silences",
+    "/topology",
+    "/topology/{id}",
+    "/dead-letters",
+    "/numbers",
+    "/why/{id}",
+];
 
 /// Pages and assets, without a credential: they hold no records.
 pub fn router() -> Router {

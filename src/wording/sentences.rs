@@ -4,10 +4,17 @@ use super::lang::Text;
 use super::words::SeverityWord;
 use crate::domain::incident::{Candidate, Evidence, EvidenceTerm, IncidentView};
 
+/// A delay whose likelihood is below this does not fit the relation, in milli-nats.
+const DELAY_UNUSUAL: i32 = -3_000;
+
 /// One term of a score as a sentence. `ci` is the candidate's name.
 pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
     let (n, of, about) = (evidence.n, evidence.of, evidence.about.as_ref());
     match evidence.term {
+        // In a correlation the same terms weigh one alert against another and have no count.
+        EvidenceTerm::Coverage if of == 0 => {
+            Text::new("该类型告警通常作为结果出现的程度", "how far alerts of its type usually are effects")
+        }
         EvidenceTerm::Coverage => Text::new(
             format!("本故障的 {of} 条告警中，有 {n} 条位于 {ci} 的下游（{}）", percent(n, of)),
             format!("{n} of {of} alerts of the incident lie downstream of {ci} ({})", percent(n, of)),
@@ -31,6 +38,10 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("沿依赖关系 {n} 跳可达{}", about_zh(about)),
             format!("{n} {} along the dependencies{}", plural(n, "hop", "hops"), about_en(" to ", about)),
         ),
+        EvidenceTerm::DelayFit if evidence.points < DELAY_UNUSUAL => Text::new(
+            format!("告警延迟 {} 对该关系而言不常见", span_zh(n)),
+            format!("a delay of {} is unusual for the relation", span_en(n)),
+        ),
         EvidenceTerm::DelayFit => Text::new(
             format!("告警延迟 {} 符合该关系的传播时间窗", span_zh(n)),
             format!("the delay of {} fits the relation's window", span_en(n)),
@@ -47,6 +58,9 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("该类配置项{}常为根因", about_zh(about)),
             format!("CIs of this class{} often are the cause", about_en(" ", about)),
         ),
+        EvidenceTerm::OwnAlert if of == 0 => {
+            Text::new("对方告警的类型通常作为原因的程度", "how far alerts of the other's type usually are causes")
+        }
         EvidenceTerm::OwnAlert => {
             let (zh, en) = severity_of(n);
             Text::new(format!("{ci} 自身有{zh}级告警"), format!("{ci} raised an alert of its own: {en}"))
@@ -75,6 +89,9 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("冗余组{}中 {of} 路仍有 {n} 路正常", about_zh(about)),
             format!("redundancy{}: {n} of {of} feeders are still well", about_en(" ", about)),
         ),
+        EvidenceTerm::Noise if of == 0 => {
+            Text::new("与该类型告警的背景频率相比", "against how often alerts of its type come alone")
+        }
         EvidenceTerm::Noise => Text::new(
             format!("已知背景噪声：{of} 次中有 {n} 次为孤立告警"),
             format!("known background noise: {n} of {of} episodes were lone alerts"),

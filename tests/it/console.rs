@@ -184,6 +184,67 @@ async fn hostile_text_stays_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_silenced_and_the_silence_is_ended() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..400).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.wait(&format!("{ROWS} > 1")).await;
+    let incident = largest(&served, &token).await;
+    browser.go(&format!("{}/incidents/{}", served.base, incident["id"].as_str().unwrap())).await;
+    browser.click("[data-act=silence]").await;
+    browser.wait("document.querySelector('dialog input[name=comment]').value.length > 3").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.toast.good')").await;
+    browser.click(".top nav a[href='/silences']").await;
+    browser.wait("document.querySelectorAll('.matchers .chip').length > 0").await;
+    browser.sees("li.na").await;
+    browser.click("table.plain tbody button").await;
+    browser.sees("No silence is active").await;
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_tells_what_the_api_tells() {
+    let served = Served::start();
+    let token = served.token("analyst", "chen");
+    served.storm(0..400).await;
+    let bad = json!({ "name": "x", "severity": "major", "object": { "name": "a" }, "starts_at": "no time" });
+    served.events(&[lone(1), bad]).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.wait(&format!("{ROWS} > 1")).await;
+
+    // From an alert to its story.
+    browser.click(".top nav a[href='/alerts']").await;
+    browser.click("table.alerts .whys a").await;
+    browser.wait("document.querySelector('.verdict')").await;
+    browser.wait("document.querySelectorAll('.checks li').length > 0").await;
+
+    // From a search to a CI and what its failure reaches.
+    browser.click(".top nav a[href='/topology']").await;
+    browser.fill("#search", "host-00007").await;
+    browser.wait("document.querySelectorAll('table.cis tbody tr').length === 1").await;
+    browser.click("table.cis tbody a").await;
+    browser.wait("document.querySelectorAll('.scroll.short tbody tr').length > 5").await;
+    let reach = served.get(&token, "/api/v1/topology/cis/host-00007/impact").await;
+    browser.sees(&format!("Impact of its failure ({})", reach["items"].as_array().unwrap().len())).await;
+
+    // What could not be taken is there with its reason, and may be tried again.
+    browser.click(".top nav a[href='/dead-letters']").await;
+    browser.wait("document.querySelector('.letters li').innerText.includes('no time')").await;
+    browser.wait("document.querySelector('[data-act=replay]')").await;
+
+    // Both sides of the law.
+    browser.click(".top nav a[href='/numbers']").await;
+    browser.sees("balanced").await;
+    browser.wait("document.querySelectorAll('.chart rect.k-all').length > 0").await;
+    browser.wait("document.querySelectorAll('.bars li').length > 3").await;
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_console_comes_back_after_a_restart() {
     let mut served = Served::start();
     let token = served.token("operator", "li.na");

@@ -53,7 +53,7 @@ const What = ({ incident }) => {
   const root = incident.root;
   const best = incident.candidates[0];
   return html`<div class="what"><h2>${t("glance.what")}</h2>
-    ${root ? html`<p class="big"><${Ci} ci=${root.ci} /></p>
+    ${root ? html`<p class="big"><${Ci} ci=${root.ci} link /></p>
       <p>${root.confirmed ? html`<em class="tag good">${t("root.confirmed")}</em>` : html`<em class="tag strong">${t("glance.likely", { p: likelihood(root.score) })}</em>`}
         ${root.inferred && html` <em class="tag" title=${t("root.inferred.help")}>${t("root.inferred")}</em>`}</p>
       ${best?.inferred && html`<p class="dim">${t("root.inferred.help")}</p>`}`

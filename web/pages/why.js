@@ -1,0 +1,51 @@
+// Why an event or an alert ended where it did: the decision record as a story.
+
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { call } from "../api.js";
+import { points } from "../evidence.js";
+import { moment } from "../format.js";
+import { say, t } from "../i18n.js";
+import { Ci, Empty, Go, Panel, Severity, visit } from "../parts.js";
+
+const Check = ({ check }) => html`<li class=${check.matched ? "matched" : "not"}>
+  <b>${check.stage_label}</b><em class=${`tag ${check.matched ? "good" : ""}`}>${t(check.matched ? "why.matched" : "why.not")}</em>
+  <span>${say(check.text)}</span>
+  ${check.evidence.length > 0 && html`<ul class="evidence plain">${check.evidence.map((item, i) => html`<li key=${i}>
+    <span class="points">${points(item.points)}</span><span>${say(item.text)}</span></li>`)}</ul>`}
+</li>`;
+
+const Record = ({ why }) => html`
+  <${Panel} title=${`${t("why.event")} ${why.event}`} aside=${html`${why.source} · ${moment(why.at)}`}>
+    <p class="verdict"><em class="tag strong">${why.verdict_label}</em> ${say(why.text)}
+      ${why.incident && html` <${Go} to=${`/incidents/${why.incident}`}>${why.incident}<//>`}</p>
+    ${why.now?.incident && why.now.incident !== why.incident && html`<p class="verdict">${t("why.now")} <${Go} to=${`/incidents/${why.now.incident}`}>${why.now.incident}<//></p>`}
+    ${why.replayed_as && html`<p class="verdict">${t("why.replayed")} <${Go} to=${`/why/${why.replayed_as}`}>${why.replayed_as}<//></p>`}
+    ${why.checks.length ? html`<ol class="checks">${why.checks.map((check, i) => html`<${Check} key=${i} check=${check} />`)}</ol>` : html`<p class="dim">${t("why.none")}</p>`}
+    ${why.raw && html`<details><summary>${t("why.raw")}</summary><pre>${JSON.stringify(why.raw, null, 2)}</pre></details>`}
+  <//>`;
+
+const Alert = ({ alert }) => html`<p><${Severity} of=${alert.severity} label /> <b>${alert.title || alert.name}</b>
+  · ${alert.ci ? html`<${Ci} ci=${alert.ci} link />` : alert.object} · ${t(`alert.${alert.state}`)}
+  ${alert.incident && html` · <${Go} to=${`/incidents/${alert.incident}`}>${alert.incident}<//>`}</p>`;
+
+export const Why = ({ id }) => {
+  const [found, set] = useState(/** @type {any} */ (undefined));
+  const [failed, setFailed] = useState("");
+  const load = () => {
+    const read = /^a\d/.test(id) ? call(`/api/v1/alerts/${encodeURIComponent(id)}/why`) : call(`/api/v1/events/${encodeURIComponent(id)}/why`);
+    read.then((why) => { set(why); setFailed(""); }, (failure) => (failure.status === 404 ? set(null) : setFailed(failure.message)));
+  };
+  useEffect(load, [id]);
+  const search = (event) => {
+    event.preventDefault();
+    const asked = new FormData(event.target).get("id");
+    if (asked) visit(`/why/${encodeURIComponent(String(asked).trim())}`);
+  };
+  return html`<div class="page-head"><h1>${t("why.title")} · ${id}</h1>
+      ${found?.alert && html`<${Alert} alert=${found.alert} />`}
+      <form class="filters" onSubmit=${search}><input type="search" name="id" placeholder=${t("why.search")} aria-label=${t("why.search")} /><button type="submit">${t("why")}</button></form></div>
+    ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
+    ${found === undefined && !failed && html`<${Empty} text=${t("loading")} />`}
+    ${found === null && html`<${Empty} text=${t("why.missing")} />`}
+    ${found && html`<div class="stack">${found.events.map((why) => html`<${Record} key=${why.event} why=${why} />`)}</div>`}`;
+};
