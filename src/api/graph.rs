@@ -335,7 +335,7 @@ impl<'a> Picture<'a> {
                 link.count += 1;
             }
         }
-        for step in &self.view.path {
+        for step in self.view.path.iter() {
             let (Some(from), Some(to)) = (self.drawn.get(&step.cause.id), self.drawn.get(&step.effect.id)) else {
                 continue;
             };

@@ -1,5 +1,7 @@
 //! An incident: many alerts under one probable root cause. What people handle.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::ci::{Area, CiRef};
@@ -166,11 +168,11 @@ pub struct IncidentView {
     pub severity: Severity,
     pub priority: Priority,
     /// Best first, at most ten. The first one is the root cause; none when no CI is known.
-    pub candidates: Vec<Candidate>,
+    pub candidates: Arc<[Candidate]>,
     /// From the root outwards, at most 50 steps.
-    pub path: Vec<PathStep>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changes: Vec<ChangeView>,
+    pub path: Arc<[PathStep]>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub changes: Arc<[ChangeView]>,
     pub alert_count: u32,
     pub firing_count: u32,
     pub event_count: u64,
@@ -179,7 +181,7 @@ pub struct IncidentView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<Area>,
     /// Business services downstream of the members, by name, at most 50.
-    pub services: Vec<Box<str>>,
+    pub services: Arc<[Box<str>]>,
     /// Organisations of root and members: who may see it.
     pub orgs: Vec<OrgId>,
     pub first_alert_at: Timestamp,

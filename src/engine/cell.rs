@@ -18,6 +18,7 @@ use super::identity::CiLookups;
 use super::inhibit::Inhibitors;
 use super::learn::Learned;
 use super::lookup::Lookup;
+use super::newest::Newest;
 use super::obeyed::Obeyed;
 use super::patterns::Patterns;
 use super::policy::Policy;
@@ -59,6 +60,8 @@ pub struct Cell {
     #[serde(skip)]
     pub upstream: Upstream,
     #[serde(skip)]
+    pub newest: Newest,
+    #[serde(skip)]
     pub moment: Moment,
     pub alerts: Slab<Alert>,
     pub groups: Slab<Group>,
@@ -77,6 +80,8 @@ pub struct Cell {
     /// Root alerts of incidents into which lone recurrences go, by fingerprint or alert type.
     pub folds: Lookup<Box<str>, Place>,
     pub changes: Lookup<CiIx, Vec<ChangeView>>,
+    /// How often changes were added or dropped.
+    pub changes_known: u64,
     pub silences: BTreeMap<SilenceId, Silence>,
     /// How much each receiver was told lately.
     #[serde(default)]
@@ -108,13 +113,14 @@ pub struct Cell {
     next_incident: u64,
 }
 
-/// What one moment (an event, a deadline, a command) has touched; told at its end.
+/// What one moment (the events of a record, the deadlines of one time, a command) has touched; told at its end.
 #[derive(Clone, Debug, Default)]
 pub struct Moment {
     pub groups: BTreeSet<Place>,
     pub alerts: BTreeSet<Place>,
     /// In which incident each alert that moved was before.
     pub was: BTreeMap<Place, Option<IncidentId>>,
+    /// Incidents that the present event opened.
     pub opened: BTreeSet<IncidentId>,
     /// Incidents that are no more, as they are told for the last time.
     pub ended: Vec<IncidentView>,
@@ -150,6 +156,7 @@ impl Cell {
             hits: RuleHits::default(),
             tuning,
             upstream: Upstream::default(),
+            newest: Newest::default(),
             moment: Moment::default(),
             alerts: Slab::default(),
             groups: Slab::default(),
@@ -164,6 +171,7 @@ impl Cell {
             votes: Lookup::default(),
             folds: Lookup::default(),
             changes: Lookup::default(),
+            changes_known: 0,
             silences: BTreeMap::new(),
             flows: Flows::default(),
             gathering: Gathering::default(),
@@ -213,6 +221,7 @@ impl Cell {
     /// Keeps an alert, with its timers, as the newest on its CI.
     pub fn keep(&mut self, alert: Alert) -> Place {
         let (id, spot, inferred, received) = (alert.id, alert.spot, alert.inferred, alert.received);
+        self.newest.note(spot, received);
         let place = self.alerts.insert(alert);
         let group = self.groups.insert(Group::of(place));
         self.alerts[place].group = group;
@@ -225,7 +234,7 @@ impl Cell {
         let tuning = self.tuning.clone();
         if inferred.is_some() {
             for after in tuning.revise_inferred_after {
-                self.deadlines.set(received.plus(after), Due::Revise(place));
+                self.deadlines.set_after(received, after, Due::Revise(place));
             }
         } else {
             self.by_alert.insert(id, place);
@@ -233,10 +242,10 @@ impl Cell {
                 self.begin_firing(place);
             }
             for after in tuning.revise_after {
-                self.deadlines.set(received.plus(after), Due::Revise(place));
+                self.deadlines.set_after(received, after, Due::Revise(place));
             }
-            self.deadlines.set(received.plus(tuning.learn_after), Due::Learn(place));
-            self.deadlines.set(received.plus(self.policy.settings.expire_after), Due::Expire(place));
+            self.deadlines.set_after(received, tuning.learn_after, Due::Learn(place));
+            self.deadlines.set_after(received, self.policy.settings.expire_after, Due::Expire(place));
         }
         place
     }
@@ -338,6 +347,7 @@ impl Cell {
             changes.remove(0);
         }
         changes.push(view);
+        self.changes_known += 1;
     }
 
     /// Ends the moment: tells what changed, in a fixed order.

@@ -106,7 +106,8 @@ impl Cell {
         let Some(ci) = spot.ci() else { return best };
         let topology = self.topology.clone();
         let ups = self.upstream.of(&topology, &tuning, ci);
-        for up in ups.iter() {
+        let earliest = onset.minus(tuning.horizon);
+        for up in ups.iter().filter(|up| self.newest.any_since(up.ci, earliest)) {
             for other in self.recent_on(super::alert::Spot::Ci(up.ci)) {
                 let cause = &self.alerts[other];
                 let delay = onset.since(self.onset(cause));
@@ -173,7 +174,7 @@ impl Cell {
         let found = self.best_link(place, self.onset(alert));
         let background = self.background(place);
         match found {
-            Some((link, terms)) if link.score > background => {
+            Some((link, terms)) if link.score > background - self.saving(place, link.parent) => {
                 self.attach(place, link.parent, Bond::Evidence, link.score - background);
                 Some(terms)
             }
@@ -184,6 +185,14 @@ impl Cell {
                 None
             }
         }
+    }
+
+    /// How much weaker a link may be that saves an incident: between two that are told already, or would be, one root
+    /// is likelier than two.
+    fn saving(&self, place: Place, parent: Place) -> Milli {
+        let told = |place: Place| self.incident_of(place).is_some();
+        let saves = told(parent) && (self.alerts[place].lasted || told(place));
+        if saves { self.tuning.parsimony } else { 0 }
     }
 
     /// A timer: looks again with what came in since.
@@ -260,7 +269,7 @@ impl Cell {
         let alert = &mut self.alerts[heir];
         (alert.parent, alert.bond, alert.score) = (None, Bond::Evidence, 0);
         self.groups[group].root = heir;
-        self.groups[group].members.retain(|m| *m != cause);
+        self.take_out(group, |m| *m == cause);
         self.moment.groups.insert(group);
     }
 
@@ -292,6 +301,9 @@ impl Cell {
         let mut balance = 0i64;
         for edge in effects.iter().take(DEPENDENTS_MAX) {
             let reach = 8000 + 6 * self.topology.kind(edge.kind).delay_typ.0;
+            if !self.newest.any_since(edge.ci, onset.minus(Span(reach))) {
+                continue;
+            }
             for other in self.recent_on(super::alert::Spot::Ci(edge.ci)) {
                 let other = &self.alerts[other];
                 let delay = self.onset(other).since(onset).0;
@@ -316,11 +328,15 @@ impl Cell {
         }
         let mut balance = 0i64;
         for (spot, typical) in around {
+            let reach = 8000 + 4 * typical.0;
+            if spot.ci().is_some_and(|ci| !self.newest.any_since(ci, onset.minus(Span(reach)))) {
+                continue;
+            }
             for other in self.recent_on(spot) {
                 let alert = &self.alerts[other];
                 let delay = onset.since(self.onset(alert)).0;
                 let counts = other != place && alert.inferred.is_none() && !alert.chronic;
-                if counts && (500..=8000 + 4 * typical.0).contains(&delay.abs()) {
+                if counts && (500..=reach).contains(&delay.abs()) {
                     balance += delay.signum();
                 }
             }

@@ -49,10 +49,6 @@ impl Group {
         let worst = |counts: &[u32; 6]| Severity::ALL.into_iter().rev().find(|s| counts[s.rank() as usize] > 0);
         worst(&self.firing).or_else(|| worst(&self.by_severity)).unwrap_or_default()
     }
-
-    fn serious(&self) -> u32 {
-        self.by_severity[Severity::Major.rank() as usize..].iter().sum()
-    }
 }
 
 impl Cell {
@@ -110,6 +106,9 @@ impl Cell {
         counts.by_severity[new] += 1;
         counts.firing[old] -= firing;
         counts.firing[new] += firing;
+        if let Some(incident) = counts.incident.as_mut() {
+            incident.extent.doubt();
+        }
         self.moment.alerts.insert(place);
         self.moment.groups.insert(group);
         self.plan_promotion(place);
@@ -182,7 +181,7 @@ impl Cell {
         if let Some(parent) = self.alerts[cause].parent {
             self.alerts[parent].children.retain(|c| *c != cause);
         }
-        self.groups[group].members.retain(|m| *m != cause);
+        self.take_out(group, |m| *m == cause);
     }
 
     /// Forgets an inferred cause that nothing refers to.
@@ -215,7 +214,7 @@ impl Cell {
             self.pass_over(*place, from, to);
         }
         let left: BTreeSet<Place> = moving.into_iter().collect();
-        self.groups[from].members.retain(|m| !left.contains(m));
+        self.take_out(from, |m| left.contains(m));
         self.follow_state(from);
         self.follow_state(to);
     }
@@ -246,6 +245,7 @@ impl Cell {
         let Some(theirs) = theirs else {
             self.moving_members(to, None, Some(mine));
             self.groups[to].incident = self.groups[from].incident.take();
+            self.recount(to);
             self.by_incident.insert(mine, to);
             return;
         };
@@ -258,6 +258,7 @@ impl Cell {
         });
         if losing == to {
             self.groups[to].incident = self.groups[from].incident.take();
+            self.recount(to);
         }
         if let (Some(incident), Some(lost)) = (self.groups[to].incident.as_mut(), lost) {
             incident.audience.absorb(lost.audience, self.now);
@@ -327,9 +328,9 @@ impl Cell {
             return;
         }
         let serious: Vec<Place> = members.iter().copied().filter(|m| self.counts_as_serious(*m)).collect();
-        let noisy_root = group.serious() == 1 && serious.first() == Some(&group.root) && self.is_noisy(group.root);
-        if noisy_root {
-            if self.alerts[group.root].lasted {
+        // Of background noise, also of several kinds, only what lasts is told.
+        if !serious.is_empty() && serious.iter().all(|m| self.is_noisy(*m)) {
+            if serious.iter().any(|m| self.alerts[*m].lasted) {
                 self.open(place);
             }
             return;

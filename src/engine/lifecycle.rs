@@ -1,5 +1,7 @@
 //! Lifecycle: an incident from opened to forgotten, and what people order on the way.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::alert::Bond;
@@ -7,13 +9,13 @@ use super::audience::Audience;
 use super::cell::Cell;
 use super::deadlines::Due;
 use super::effect::Effect;
+use super::extent::Extent;
 use super::input::{Command, Order};
 use super::obeyed::Known;
-use super::policy::priorities::Reach;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
-use crate::domain::incident::{Candidate, IncidentState, PathStep, Progress, TimelineKind};
+use crate::domain::incident::{Candidate, ChangeView, IncidentState, PathStep, Progress, TimelineKind};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::CiIx;
@@ -41,16 +43,17 @@ pub struct Incident {
     pub rejected_roots: Vec<CiIx>,
     pub root_confirmed: bool,
     /// The last ranking, and for how many members of which root it was made.
-    pub candidates: Vec<Candidate>,
-    pub path: Vec<PathStep>,
-    pub services: Vec<Box<str>>,
-    /// What its priority is judged by.
-    #[serde(default)]
-    pub reach: Reach,
+    pub candidates: Arc<[Candidate]>,
+    pub path: Arc<[PathStep]>,
+    pub title: Box<str>,
     /// The severity that was told last.
     #[serde(default)]
     pub shown: Option<Severity>,
     pub ranked_for: (Place, u32),
+    /// Changes near its start, and how many changes were known when they were looked up.
+    pub changes: Arc<[ChangeView]>,
+    pub changes_for: u64,
+    pub extent: Extent,
     /// Who was told what.
     #[serde(default)]
     pub audience: Audience,
@@ -78,12 +81,14 @@ impl Incident {
             chosen_root: None,
             rejected_roots: Vec::new(),
             root_confirmed: false,
-            candidates: Vec::new(),
-            path: Vec::new(),
-            services: Vec::new(),
-            reach: Reach::default(),
+            candidates: Arc::default(),
+            path: Arc::default(),
+            title: "".into(),
             shown: None,
             ranked_for: (Place::default(), 0),
+            changes: Arc::default(),
+            changes_for: 0,
+            extent: Extent::default(),
             audience: Audience::default(),
         }
     }

@@ -16,6 +16,7 @@ pub mod deadlines;
 pub mod dedup;
 pub mod effect;
 mod enrich;
+mod extent;
 pub mod fields;
 pub mod fixed;
 pub mod flap;
@@ -29,6 +30,7 @@ mod learn;
 mod lifecycle;
 mod lookup;
 mod mute;
+mod newest;
 mod notify;
 pub mod obeyed;
 mod patterns;
@@ -250,8 +252,8 @@ impl Engine {
             while let Some((_, due)) = cell.deadlines.pop(at) {
                 cell.fire(due);
                 cell.settle_composites();
-                effects.append(&mut cell.tell());
             }
+            effects.append(&mut cell.tell());
         }
         self.now = to;
     }
@@ -259,11 +261,12 @@ impl Engine {
     fn on_batch(&mut self, batch: &Batch, effects: &mut Vec<Effect>) {
         let cell = self.cell(&batch.tenant);
         for (index, event) in batch.events.iter().enumerate() {
+            cell.moment.opened.clear();
             let verdict = cell.on_event(event);
             cell.settle_composites();
             effects.push(Effect::Verdict { index: index as u32, verdict });
-            effects.append(&mut cell.tell());
         }
+        effects.append(&mut cell.tell());
         for (index, letter) in batch.rejected.iter().enumerate() {
             let index = (batch.events.len() + index) as u32;
             effects.push(Effect::Verdict { index, verdict: Verdict::Rejected { why: letter.why.clone() } });

@@ -18,6 +18,9 @@ impl Cell {
         match held {
             None => {}
             Some(Span(0)) => alert.lasted |= alert.is_firing(),
+            Some(span) if alert.firing_since == self.now => {
+                self.deadlines.set_after(self.now, span, Due::Promote(place));
+            }
             Some(span) => {
                 let due = alert.firing_since.plus(span).max(self.now);
                 self.deadlines.set(due, Due::Promote(place));
@@ -50,6 +53,9 @@ impl Cell {
             return self.deadlines.set(due, Due::Promote(place));
         }
         (alert.lasted, alert.noisy) = (true, noisy);
+        if self.alerts[place].parent.is_none() {
+            self.evaluate(place);
+        }
         self.consider(self.alerts[place].group);
     }
 }

@@ -1,28 +1,28 @@
 //! Root cause: which CI most likely started an incident, ranked, with every term of the score.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use super::alert::{Alert, Bond, Spot};
+use super::alert::{Alert, Bond};
 use super::cell::Cell;
 use super::fixed::{Milli, exp_ppm, ln_permille, ln_ratio};
-use super::policy::priorities::{Reach, Times};
+use super::policy::priorities::Times;
 use super::slab::Place;
 use crate::domain::ci::Area;
-use crate::domain::ids::{CiId, OrgId};
+use crate::domain::ids::CiId;
 use crate::domain::incident::{Candidate, ChangeView, Evidence, EvidenceTerm, IncidentView, PathStep, TimelineKind};
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
-use crate::domain::topology::{CiIx, Edge};
+use crate::domain::topology::CiIx;
 
 /// Candidates told.
 const CANDIDATES_MAX: usize = 10;
 /// Steps of the propagation path told.
 const PATH_MAX: usize = 50;
-/// Business services told, and CIs walked to find them.
-const SERVICES_MAX: usize = 50;
-const SERVICE_WALK_MAX: usize = 2000;
 /// A change this long before the first alert is evidence.
 const CHANGE_WINDOW: Span = Span::mins(30);
+/// Stands for changes that were never looked at.
+const NOTHING_KNOWN: u64 = u64::MAX;
 /// What a change just before is worth, a person's word, a rule's, and being the top of the tree.
 const CHANGE_POINTS: Milli = 1500;
 const PERSON_POINTS: Milli = 20_000;
@@ -32,42 +32,41 @@ const TREE_POINTS: Milli = 3000;
 impl Cell {
     /// The incident as effects show it; ranks its candidates again when it has changed enough.
     pub fn incident_view(&mut self, place: Place) -> IncidentView {
+        self.count_extent(place);
         self.rank_if_stale(place);
-        let now = self.now;
-        let firing = self.groups[place].firing();
-        let (severity, alerts, events) =
-            (self.groups[place].severity(), self.groups[place].alerts(), self.groups[place].events);
-        let spots: BTreeSet<Spot> = self.groups[place].members.iter().map(|m| self.alerts[*m].spot).collect();
-        let orgs = self.orgs(&spots);
-        let title = self.title(place);
-        let changes = self.changes_near(place);
-        let topology_version = self.topology_version;
-        let tenant = self.tenant.clone();
-        let times = if self.policy.key_period(now).is_some() { Times::Key } else { Times::Usual };
-        self.note_severity(place, severity);
-        let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
+        let times = if self.policy.key_period(self.now).is_some() { Times::Key } else { Times::Usual };
+        self.note_severity(place, self.groups[place].severity());
+        let (now, topology_version, changes_known) = (self.now, self.topology_version, self.changes_known);
+        if self.groups[place].incident.as_ref().is_some_and(|i| i.changes_for != changes_known) {
+            let changes = self.changes_near(place);
+            let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
+            (incident.changes, incident.changes_for) = (changes, changes_known);
+        }
+        let group = &mut self.groups[place];
+        let (worst, alerts, firing, events) = (group.severity(), group.alerts(), group.firing(), group.events);
+        let incident = group.incident.as_mut().expect("only called for incidents");
         incident.version += 1;
-        let severity = incident.severity.unwrap_or(severity);
+        let severity = incident.severity.unwrap_or(worst);
         let area: Option<Area> = incident.candidates.first().and_then(|c| c.ci.area);
         IncidentView {
             id: incident.id,
-            tenant,
+            tenant: self.tenant.clone(),
             version: incident.version,
-            title,
+            title: incident.title.clone(),
             state: incident.state,
             progress: incident.progress,
             severity,
-            priority: self.policy.priorities.of(severity, incident.reach, times),
+            priority: self.policy.priorities.of(severity, incident.extent.reach, times),
             candidates: incident.candidates.clone(),
             path: incident.path.clone(),
-            changes,
+            changes: incident.changes.clone(),
             alert_count: alerts,
             firing_count: firing,
             event_count: events,
-            ci_count: spots.len() as u32,
+            ci_count: incident.extent.cis(),
             area,
-            services: incident.services.clone(),
-            orgs,
+            services: incident.extent.services.clone(),
+            orgs: incident.extent.orgs.to_vec(),
             first_alert_at: incident.first_alert_at,
             opened_at: incident.opened_at,
             updated_at: now,
@@ -95,10 +94,8 @@ impl Cell {
     }
 
     /// "<root CI>: <its alert>", or what is known.
-    fn title(&self, place: Place) -> Box<str> {
-        let group = &self.groups[place];
-        let root = &self.alerts[group.root];
-        let best = group.incident.as_ref().and_then(|i| i.candidates.first());
+    fn title(&self, place: Place, best: Option<&Candidate>) -> Box<str> {
+        let root = &self.alerts[self.groups[place].root];
         let named = match (best, root.inferred) {
             (Some(best), Some(_)) => return format!("{} ({})", best.ci.name, best.ci.class).into(),
             (Some(best), None) => best.ci.name.clone(),
@@ -108,14 +105,8 @@ impl Cell {
         if what.contains(named.as_ref()) { what.clone() } else { format!("{named}: {what}").into() }
     }
 
-    fn orgs(&self, spots: &BTreeSet<Spot>) -> Vec<OrgId> {
-        let orgs: BTreeSet<OrgId> =
-            spots.iter().filter_map(|s| self.topology.attributes(s.ci()?).org.clone()).collect();
-        orgs.into_iter().collect()
-    }
-
-    fn changes_near(&self, place: Place) -> Vec<ChangeView> {
-        let Some(incident) = self.groups[place].incident.as_ref() else { return Vec::new() };
+    fn changes_near(&self, place: Place) -> Arc<[ChangeView]> {
+        let Some(incident) = self.groups[place].incident.as_ref() else { return Arc::default() };
         let (from, to) = (incident.first_alert_at.minus(CHANGE_WINDOW), incident.first_alert_at.plus(Span::mins(5)));
         let cis = incident.candidates.iter().filter_map(|c| self.topology.find(c.ci.id.as_str()));
         cis.filter_map(|ci| self.changes.get(&ci)).flatten().filter(|c| from <= c.at && c.at <= to).cloned().collect()
@@ -131,17 +122,17 @@ impl Cell {
         }
         let before = incident.candidates.first().map(|c| c.ci.id.clone());
         let id = incident.id;
-        let candidates = self.rank(place);
-        let path = self.path(place);
-        let (services, reach) = self.services(place);
+        let candidates: Arc<[Candidate]> = self.rank(place).into();
+        let path: Arc<[PathStep]> = self.path(place).into();
         let after = candidates.first().map(|c| c.ci.id.clone());
         if before.is_some() && before != after {
             self.note(id, "headwater", TimelineKind::RootChanged, after.as_ref().map_or("", CiId::as_str));
         }
+        let title = self.title(place, candidates.first());
         let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
-        (incident.candidates, incident.path) = (candidates, path);
-        (incident.services, incident.reach) = (services, reach);
-        incident.ranked_for = (root, size);
+        (incident.candidates, incident.path, incident.title) = (candidates, path, title);
+        // Other candidates, other changes.
+        (incident.ranked_for, incident.changes_for) = ((root, size), NOTHING_KNOWN);
     }
 
     /// Alerts below each alert of the tree, itself included; inferred causes do not count.
@@ -163,7 +154,7 @@ impl Cell {
         let below = self.coverage(group.root);
         let total = i64::from(group.alerts()).max(1);
         let mut nodes: Vec<Place> = group.members.clone();
-        nodes.sort_by_key(|p| {
+        nodes.sort_by_cached_key(|p| {
             let alert = &self.alerts[*p];
             (*p != group.root, -below.get(p).copied().unwrap_or(0), self.onset(alert), alert.id)
         });
@@ -250,7 +241,7 @@ impl Cell {
     fn path(&self, place: Place) -> Vec<PathStep> {
         let mut steps = Vec::new();
         let mut queue = VecDeque::from([self.groups[place].root]);
-        while let Some(node) = queue.pop_front() {
+        while let Some(node) = queue.pop_front().filter(|_| steps.len() < PATH_MAX) {
             for child in &self.alerts[node].children {
                 queue.push_back(*child);
                 let (Some(cause), Some(effect)) = (self.alerts[node].spot.ci(), self.alerts[*child].spot.ci()) else {
@@ -272,45 +263,6 @@ impl Cell {
             }
         }
         steps
-    }
-
-    /// Business services downstream of what has failed (the root cause and every serious alert; what only warns is
-    /// at risk, not hit), and what makes the impact of all these CIs.
-    fn services(&self, place: Place) -> (Vec<Box<str>>, Reach) {
-        let group = &self.groups[place];
-        let failed = |m: &Place| *m == group.root || self.alerts[*m].inferred.is_some() || self.alerts[*m].is_serious();
-        let failed = group.members.iter().filter(|m| failed(m));
-        let mut found: BTreeSet<Box<str>> = BTreeSet::new();
-        let mut seen: BTreeSet<CiIx> = failed.filter_map(|m| self.alerts[*m].spot.ci()).collect();
-        let mut reach = Reach::default();
-        let mut reaches = |ci| {
-            let attributes = self.topology.attributes(ci);
-            reach.criticality = reach.criticality.into_iter().chain(attributes.criticality).min();
-            reach.protection_level = reach.protection_level.max(attributes.db_level.unwrap_or(0));
-        };
-        seen.iter().for_each(|ci| reaches(*ci));
-        let mut queue: VecDeque<CiIx> = seen.iter().copied().collect();
-        while let Some(ci) = queue.pop_front() {
-            if self.topology.class(ci).is_service {
-                found.insert(self.ci_ref(ci).name);
-                reaches(ci);
-            }
-            for edge in self.topology.effects(ci) {
-                if seen.len() < SERVICE_WALK_MAX && !self.is_kept_up(*edge, &seen) && seen.insert(edge.ci) {
-                    queue.push_back(edge.ci);
-                }
-            }
-        }
-        reach.services = found.len() as u32;
-        (found.into_iter().take(SERVICES_MAX).collect(), reach)
-    }
-
-    /// Whether enough of the edge's redundancy group is not hit, so that its effect end holds.
-    fn is_kept_up(&self, edge: Edge, hit: &BTreeSet<CiIx>) -> bool {
-        let Some(group) = self.topology.group(edge.ci, edge.group) else { return false };
-        let partners = self.topology.causes(edge.ci).iter().filter(|e| e.group == edge.group);
-        let failed = partners.filter(|e| hit.contains(&e.ci)).count() as u32;
-        !group.falls_at(failed)
     }
 }
 

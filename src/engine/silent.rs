@@ -87,12 +87,13 @@ impl Cell {
         let Some(ci) = ci else { return Arc::default() };
         let (topology, tuning) = (self.topology.clone(), self.tuning.clone());
         let ups = self.upstream.of(&topology, &tuning, ci);
+        let earliest = self.now.minus(tuning.horizon);
         for up in ups.iter().filter(|u| tuning.may_be_silent(u)) {
             let votes = self.votes.or_insert_with(up.ci, Vec::new);
             if !votes.iter().any(|v| v.alert == place) {
-                if votes.len() >= VOTES_MAX {
-                    votes.remove(0);
-                }
+                let stale = |v: &Vote| self.alerts.get(v.alert).is_none_or(|a| a.received < earliest);
+                let over = (votes.len() + 1).saturating_sub(VOTES_MAX);
+                votes.drain(..votes.iter().position(|v| !stale(v)).unwrap_or(votes.len()).max(over));
                 votes.push(Vote { alert: place, path: up.path, delay: up.delay, branch: up.branch });
             }
         }
@@ -162,6 +163,9 @@ impl Cell {
 
     /// Log-odds that `ci` failed in silence, from the alerts that voted for it around the onset of `place`.
     fn weigh(&mut self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
+        if self.votes.get(&ci)?.len() < 2 {
+            return None;
+        }
         let onset = self.onset(&self.alerts[place]);
         let near = Span((2 * delay.0).max(60_000));
         let own = self.own_alert(ci, onset.minus(delay), delay);
@@ -211,9 +215,10 @@ impl Cell {
             let touch = i64::from(kind.strength(*edge).0);
             let near = 60_000 + 2 * kind.delay_typ.0;
             let shows = branches.contains(&edge.ci)
-                || self
-                    .recent_on(Spot::Ci(edge.ci))
-                    .any(|p| (self.onset(&self.alerts[p]).since(began).0 - kind.delay_typ.0).abs() < near);
+                || self.newest.any_since(edge.ci, began.plus(Span(kind.delay_typ.0 - near)))
+                    && self
+                        .recent_on(Spot::Ci(edge.ci))
+                        .any(|p| (self.onset(&self.alerts[p]).since(began).0 - kind.delay_typ.0).abs() < near);
             expected += touch;
             if shows {
                 shown += 1000;

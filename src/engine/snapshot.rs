@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::alert::Spot;
 use super::cell::Cell;
 use super::deadlines::Due;
+use super::extent::Extent;
 use super::input::Digest;
+use super::newest::Newest;
 use super::policy::Policy;
 use super::tuning::Tuning;
 use super::{Engine, Known, Ruled};
@@ -102,6 +104,7 @@ impl Engine {
                 cell.topology = known.topology.clone();
             }
             cell.find_again();
+            cell.note_newest();
         }
         Ok(engine)
     }
@@ -135,6 +138,7 @@ impl Cell {
         self.upstream = super::upstream::Upstream::default();
         self.votes.clear();
         self.recent.clear();
+        self.newest = Newest::default();
         let places: Vec<_> = self.alerts.iter().map(|(place, _)| place).collect();
         let mut ordered = places;
         ordered.sort_by_key(|p| (self.alerts[*p].received, self.alerts[*p].id));
@@ -157,6 +161,7 @@ impl Cell {
         for place in changes {
             if let Some(incident) = self.groups[place].incident.as_mut() {
                 incident.ranked_for.1 = 0;
+                incident.extent = Extent::default();
                 incident.chosen_root = incident.chosen_root.and_then(|c| self.topology.find(old.id(c).as_str()));
                 incident.rejected_roots =
                     incident.rejected_roots.iter().filter_map(|c| self.topology.find(old.id(*c).as_str())).collect();
@@ -164,6 +169,8 @@ impl Cell {
         }
         self.changes.clear();
         self.lookups.strangers.clear();
+        self.changes_known += 1;
+        self.note_newest();
         self.judge_anew();
     }
 }

@@ -51,6 +51,8 @@ pub struct Tuning {
     /// Bounds of the log rate (per second and CI) of background alerts.
     pub background_min: Milli,
     pub background_max: Milli,
+    /// How much weaker an explanation may be that saves an incident: fewer roots are likelier.
+    pub parsimony: Milli,
     /// Log rate of inferred causes.
     pub background_inferred: Milli,
     /// Alerts remembered per CI as possible parents.
@@ -163,6 +165,7 @@ impl Tuning {
             secs("early_max", self.early_max, 0, 3600),
             ("background_min", self.background_min, -30_000, self.background_max),
             ("background_max", self.background_max, self.background_min, 0),
+            ("parsimony", self.parsimony, 0, 20_000),
             ("background_inferred", self.background_inferred, -30_000, 0),
             ("recent_max", self.recent_max as i64, 1, 64),
             secs("learn_after", self.learn_after, 1, DAY),

@@ -1,7 +1,8 @@
 //! The way upstream: which CIs could have caused an alert here, how likely and how fast.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use super::fixed::{Milli, ln_permille};
 use super::lookup::Lookup;
@@ -9,8 +10,8 @@ use super::tuning::Tuning;
 use crate::domain::time::Span;
 use crate::domain::topology::{CiIx, Topology};
 
-/// CIs whose way upstream is remembered at once.
-const REMEMBERED_MAX: usize = 20_000;
+/// CIs upstream remembered at once, over all CIs asked for: 64 MiB.
+const REMEMBERED_MAX: usize = 2_000_000;
 
 /// A CI upstream.
 #[derive(Clone, Copy, Debug)]
@@ -30,68 +31,71 @@ pub struct Up {
 /// The ways upstream that were asked for lately. Only speeds things up: never part of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Upstream {
-    known: Lookup<CiIx, std::sync::Arc<[Up]>>,
+    known: Lookup<CiIx, Arc<[Up]>>,
+    /// Length of all of them together.
+    held: usize,
+    /// Used again by every walk.
+    costs: Lookup<CiIx, Cost>,
+    open: BinaryHeap<Step>,
 }
 
 impl Upstream {
     /// All CIs that could have caused an alert on `ci`, likeliest first.
-    pub fn of(&mut self, topology: &Topology, tuning: &Tuning, ci: CiIx) -> std::sync::Arc<[Up]> {
+    pub fn of(&mut self, topology: &Topology, tuning: &Tuning, ci: CiIx) -> Arc<[Up]> {
         if let Some(known) = self.known.get(&ci) {
             return known.clone();
         }
-        if self.known.len() >= REMEMBERED_MAX {
+        if self.held >= REMEMBERED_MAX {
             self.known.clear();
+            self.held = 0;
         }
-        let found: std::sync::Arc<[Up]> = walk(topology, tuning, ci).into();
+        let found: Arc<[Up]> = self.walk(topology, tuning, ci).into();
+        self.held += found.len() + 1;
         self.known.insert(ci, found.clone());
         found
     }
-}
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Step {
-    cost: Reverse<Milli>,
-    hops: Reverse<u8>,
-    ci: Reverse<CiIx>,
-    delay: i64,
-    infers: bool,
-    branch: CiIx,
-}
+    fn walk(&mut self, topology: &Topology, tuning: &Tuning, from: CiIx) -> Vec<Up> {
+        let mut found = Vec::new();
+        self.costs.clear();
+        self.open.clear();
+        self.costs.insert(from, Cost { least: 0, done: false });
+        let first =
+            Step { cost: Reverse(0), hops: Reverse(0), ci: Reverse(from), delay: 0, infers: true, branch: from };
+        self.open.push(first);
+        while let Some(step) = self.open.pop() {
+            let ci = step.ci.0;
+            if found.len() >= tuning.upstream_max {
+                break;
+            }
+            let Some(cost) = self.costs.get_mut(&ci).filter(|cost| !cost.done) else { continue };
+            cost.done = true;
+            if step.hops.0 > 0 {
+                found.push(step.up());
+            }
+            if step.hops.0 < tuning.hops_max {
+                self.expand(topology, tuning, &step);
+            }
+        }
+        found
+    }
 
-fn walk(topology: &Topology, tuning: &Tuning, from: CiIx) -> Vec<Up> {
-    let mut found = Vec::new();
-    let mut best = BTreeMap::from([(from, 0)]);
-    let mut done = BTreeSet::new();
-    let start = Step { cost: Reverse(0), hops: Reverse(0), ci: Reverse(from), delay: 0, infers: true, branch: from };
-    let mut open = BinaryHeap::from([start]);
-    while let Some(step) = open.pop() {
+    fn expand(&mut self, topology: &Topology, tuning: &Tuning, step: &Step) {
         let ci = step.ci.0;
-        if found.len() >= tuning.upstream_max || !done.insert(ci) {
-            continue;
-        }
-        if step.hops.0 > 0 {
-            found.push(Up {
-                ci,
-                path: -step.cost.0,
-                delay: Span(step.delay),
-                hops: step.hops.0,
-                branch: step.branch,
-                infers: step.infers,
-            });
-        }
-        if step.hops.0 >= tuning.hops_max {
-            continue;
-        }
         for edge in topology.causes(ci) {
             let kind = topology.kind(edge.kind);
             let (touch, pass) = kind.strength(*edge);
             let gain = if step.hops.0 == 0 { ln_permille(touch.into()) } else { ln_permille(pass.into()) + tuning.hop };
             let cost = step.cost.0 - gain;
-            if -cost < tuning.path_min || done.contains(&edge.ci) || best.get(&edge.ci).is_some_and(|b| *b <= cost) {
+            if -cost < tuning.path_min {
                 continue;
             }
-            best.insert(edge.ci, cost);
-            open.push(Step {
+            match self.costs.get_mut(&edge.ci) {
+                Some(known) if known.done || known.least <= cost => continue,
+                Some(known) => known.least = cost,
+                None => drop(self.costs.insert(edge.ci, Cost { least: cost, done: false })),
+            }
+            self.open.push(Step {
                 cost: Reverse(cost),
                 hops: Reverse(step.hops.0 + 1),
                 ci: Reverse(edge.ci),
@@ -101,5 +105,34 @@ fn walk(topology: &Topology, tuning: &Tuning, from: CiIx) -> Vec<Up> {
             });
         }
     }
-    found
+}
+
+/// What it costs to reach a CI, as far as is known.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    least: Milli,
+    done: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Step {
+    cost: Reverse<Milli>,
+    hops: Reverse<u8>,
+    ci: Reverse<CiIx>,
+    delay: i64,
+    infers: bool,
+    branch: CiIx,
+}
+
+impl Step {
+    const fn up(&self) -> Up {
+        Up {
+            ci: self.ci.0,
+            path: -self.cost.0,
+            delay: Span(self.delay),
+            hops: self.hops.0,
+            branch: self.branch,
+            infers: self.infers,
+        }
+    }
 }

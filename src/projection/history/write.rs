@@ -290,7 +290,7 @@ fn incident_row(to: &Transaction<'_>, view: &IncidentView) -> rusqlite::Result<(
         json(view),
     ])?;
     to.prepare_cached("DELETE FROM incident_orgs WHERE incident = ?1")?.execute([id])?;
-    for org in &view.orgs {
+    for org in view.orgs.iter() {
         to.prepare_cached("INSERT OR IGNORE INTO incident_orgs VALUES (?1, ?2)")?.execute(params![id, org.as_str()])?;
     }
     Ok(())

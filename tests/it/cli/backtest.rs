@@ -71,7 +71,7 @@ fn bad_models_are_refused_with_place_and_remedy() {
         .refuses(&["SHA256SUMS:1: model.yaml has digest", "sha256sum model.yaml"]);
     sign(folder.path());
     run(folder.path(), &["--models", &models]).refuses(&["model.yaml:11:1", "spread is 8", "write 50 to 5000"]);
-    model(folder.path(), ("hop: -1200", "hops: -1200"));
+    model(folder.path(), ("hop: -1800", "hops: -1800"));
     sign(folder.path());
     run(folder.path(), &["--models", &models]).refuses(&["model.yaml:13", "hops"]);
     model(folder.path(), ("version: 1", "version: 2"));

@@ -113,7 +113,7 @@ impl fmt::Display for Told {
         writeln!(f, "events: {}", verdicts.join(", "))?;
         for incident in self.standing() {
             write!(f, "incident: {}\n{}", incident.title, self.facts(incident))?;
-            for change in &incident.changes {
+            for change in incident.changes.iter() {
                 writeln!(f, "  change on {}: {}", change.ci.id, change.title)?;
             }
             if !incident.services.is_empty() {

@@ -1,0 +1,186 @@
+//! Extent: what an incident's members add up to (CIs, organisations, business services hit), counted as they come.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::alert::{Alert, Spot};
+use super::cell::Cell;
+use super::lookup::Lookup;
+use super::policy::priorities::Reach;
+use super::slab::Place;
+use crate::domain::ids::OrgId;
+use crate::domain::topology::schema::Mode;
+use crate::domain::topology::{CiIx, Edge, Topology};
+
+/// Business services told, and CIs walked to find them.
+const SERVICES_MAX: usize = 50;
+const SERVICE_WALK_MAX: usize = 2000;
+/// What is hit is found anew when one member in so many has left.
+const LOST_SHARE: usize = 8;
+
+/// How far an incident reaches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Extent {
+    /// The root, and how many members were counted: members are only ever appended, or taken out by `take_out`.
+    root: Place,
+    counted: usize,
+    /// Members on each CI or object.
+    spots: Lookup<Spot, u32>,
+    /// CIs that have failed, and those downstream that nothing keeps up.
+    hit: Lookup<CiIx, ()>,
+    hit_services: BTreeSet<Box<str>>,
+    /// Members that left since what is hit was found.
+    lost: usize,
+    pub services: Arc<[Box<str>]>,
+    /// What its priority is judged by.
+    pub reach: Reach,
+    pub orgs: Arc<[OrgId]>,
+}
+
+impl Extent {
+    /// Distinct CIs and objects of the members.
+    pub fn cis(&self) -> u32 {
+        self.spots.len() as u32
+    }
+
+    /// What is hit is found anew at the next count.
+    pub fn doubt(&mut self) {
+        self.lost = self.counted;
+    }
+
+    fn forget(&mut self, spot: Spot) {
+        let Some(count) = self.spots.get_mut(&spot) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.spots.remove(&spot);
+        }
+    }
+
+    fn find_orgs(&mut self, topology: &Topology, cis: impl Iterator<Item = CiIx>) {
+        self.orgs = Arc::default();
+        for ci in cis {
+            self.add_org(topology, ci);
+        }
+    }
+
+    fn add_org(&mut self, topology: &Topology, ci: CiIx) {
+        let Some(org) = topology.attributes(ci).org.as_ref() else { return };
+        if let Err(at) = self.orgs.binary_search(org) {
+            let mut orgs = self.orgs.to_vec();
+            orgs.insert(at, org.clone());
+            self.orgs = orgs.into();
+        }
+    }
+
+    fn judge(&mut self, topology: &Topology, ci: CiIx) {
+        let attributes = topology.attributes(ci);
+        self.reach.criticality = self.reach.criticality.into_iter().chain(attributes.criticality).min();
+        self.reach.protection_level = self.reach.protection_level.max(attributes.db_level.unwrap_or(0));
+    }
+
+    /// A CI has failed: what depends on it and is not kept up by redundancy is hit too.
+    fn strike(&mut self, topology: &Topology, ci: CiIx) {
+        self.judge(topology, ci);
+        if self.hit.len() >= SERVICE_WALK_MAX || self.hit.insert(ci, ()).is_some() {
+            return;
+        }
+        let known = self.hit_services.len();
+        let mut queue = vec![ci];
+        while let Some(ci) = queue.pop() {
+            if topology.class(ci).is_service {
+                self.hit_services.insert(topology.name(ci).into());
+                self.judge(topology, ci);
+            }
+            for edge in topology.effects(ci) {
+                let more = self.hit.len() < SERVICE_WALK_MAX && self.hit.get(&edge.ci).is_none();
+                let harms = topology.kind(edge.kind).mode != Mode::Visibility;
+                if more && harms && !self.is_kept_up(topology, *edge) {
+                    self.hit.insert(edge.ci, ());
+                    queue.push(edge.ci);
+                }
+            }
+        }
+        if self.hit_services.len() > known {
+            self.reach.services = self.hit_services.len() as u32;
+            self.services = self.hit_services.iter().take(SERVICES_MAX).cloned().collect();
+        }
+    }
+
+    /// Whether enough of the edge's redundancy group is not hit, so that its effect end holds.
+    fn is_kept_up(&self, topology: &Topology, edge: Edge) -> bool {
+        let Some(group) = topology.group(edge.ci, edge.group) else { return false };
+        let partners = topology.causes(edge.ci).iter().filter(|e| e.group == edge.group);
+        let failed = partners.filter(|e| self.hit.get(&e.ci).is_some()).count() as u32;
+        !group.falls_at(failed)
+    }
+}
+
+impl Cell {
+    /// Counts the members of a group's incident that came since the last time.
+    pub fn count_extent(&mut self, place: Place) {
+        let topology = self.topology.clone();
+        let group = &mut self.groups[place];
+        let Some(incident) = group.incident.as_mut() else { return };
+        let mut extent = std::mem::take(&mut incident.extent);
+        // A few that left do not change what is hit by much.
+        if extent.lost > 0 && LOST_SHARE * extent.lost >= extent.counted {
+            extent = Extent { orgs: extent.orgs, ..Extent::default() };
+        }
+        if extent.lost > 0 || extent.counted == 0 {
+            let counted = &group.members[..extent.counted];
+            extent.find_orgs(&topology, counted.iter().filter_map(|m| self.alerts[*m].spot.ci()));
+        }
+        // What only warns is at risk, not hit.
+        let failed = |alert: &Alert| alert.inferred.is_some() || alert.is_serious();
+        for member in &group.members[extent.counted..] {
+            let alert = &self.alerts[*member];
+            let known = extent.spots.or_insert_with(alert.spot, || 0);
+            *known += 1;
+            let fresh = *known == 1;
+            let Some(ci) = alert.spot.ci() else { continue };
+            if fresh {
+                extent.add_org(&topology, ci);
+            }
+            if failed(alert) {
+                extent.strike(&topology, ci);
+            }
+        }
+        if extent.root != group.root {
+            extent.root = group.root;
+            if let Some(ci) = self.alerts[group.root].spot.ci() {
+                extent.strike(&topology, ci);
+            }
+        }
+        extent.counted = group.members.len();
+        incident.extent = extent;
+    }
+
+    /// Takes members out of a group.
+    pub fn take_out(&mut self, group: Place, leaves: impl Fn(&Place) -> bool) {
+        let (alerts, group) = (&self.alerts, &mut self.groups[group]);
+        let Some(incident) = group.incident.as_mut() else {
+            return group.members.retain(|m| !leaves(m));
+        };
+        let extent = &mut incident.extent;
+        let (mut at, mut out) = (0, 0);
+        group.members.retain(|member| {
+            let leaves = leaves(member);
+            if leaves && at < extent.counted {
+                extent.forget(alerts[*member].spot);
+                out += 1;
+            }
+            at += 1;
+            !leaves
+        });
+        (extent.counted, extent.lost) = (extent.counted - out, extent.lost + out);
+    }
+
+    /// All members count otherwise than before.
+    pub fn recount(&mut self, group: Place) {
+        if let Some(incident) = self.groups.get_mut(group).and_then(|g| g.incident.as_mut()) {
+            incident.extent = Extent::default();
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! When the newest alert came on each CI: tells without a look at the alerts that there is none to look at.
+
+use super::alert::Spot;
+use super::cell::Cell;
+use crate::domain::time::Timestamp;
+use crate::domain::topology::CiIx;
+
+/// The time of the newest alert of each CI, by place. Only speeds things up: never part of a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Newest(Vec<Timestamp>);
+
+impl Newest {
+    /// An alert came on a CI.
+    pub fn note(&mut self, spot: Spot, at: Timestamp) {
+        let Some(ci) = spot.ci() else { return };
+        if self.0.len() <= ci.at() {
+            self.0.resize(ci.at() + 1, Timestamp(i64::MIN));
+        }
+        self.0[ci.at()] = self.0[ci.at()].max(at);
+    }
+
+    /// Whether an alert came on the CI at this time or later.
+    pub fn any_since(&self, ci: CiIx, at: Timestamp) -> bool {
+        self.0.get(ci.at()).is_some_and(|newest| *newest >= at)
+    }
+}
+
+impl Cell {
+    /// Notes all alerts in memory.
+    pub fn note_newest(&mut self) {
+        for (_, alert) in self.alerts.iter() {
+            self.newest.note(alert.spot, alert.received);
+        }
+    }
+}
