@@ -298,7 +298,7 @@ pub fn incident(n: u64, root: &CiRef, members: &[AlertView], at: Timestamp) -> I
         ci_count: count,
         area: root.area,
         services: ["一网通办".into()].into(),
-        orgs: orgs.into(),
+        orgs,
         first_alert_at: at,
         opened_at: at,
         updated_at: at,
