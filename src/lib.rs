@@ -28,4 +28,5 @@ pub mod reload;
 pub mod replay;
 pub mod serve;
 pub mod telemetry;
+pub mod vitals;
 pub mod wording;

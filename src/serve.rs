@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::access::store::Tokens;
 use crate::api::routes::router;
@@ -22,6 +23,8 @@ use crate::delivery;
 use crate::intake::{self, Intake};
 use crate::pipeline::{Options, Pipeline};
 use crate::reload::{self, Reload, Sources};
+use crate::vitals::Watch;
+use crate::vitals::heartbeat::Heartbeat;
 
 mod behind;
 mod judge;
@@ -79,7 +82,13 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock);
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
-    let reloading = tokio::spawn(reload.follow());
+    let watch = Watch::new(&config, pipeline.clone(), reload.refused());
+    let mut asides = JoinSet::new();
+    if let Some(url) = &config.vitals.heartbeat_url {
+        asides.spawn(Heartbeat::new(url, watch.vitals())?.run());
+    }
+    asides.spawn(watch.run());
+    asides.spawn(reload.follow());
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
     let app = app(&pipeline, tokens, Front { sessions, intake, settings: settings(&config) }, clock);
@@ -93,7 +102,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         () = serving => {}
         () = stopping => tracing::warn!("connections were still open after the drain"),
     }
-    reloading.abort();
+    asides.abort_all();
     pipeline.courier.close(drain).await;
     let stopped = pipeline.clone();
     tokio::task::spawn_blocking(move || stopped.stop()).await?;

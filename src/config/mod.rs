@@ -20,6 +20,7 @@ use crate::engine::policy::spans;
 use crate::intake;
 use crate::journal::Durability;
 use crate::projection::history::retention::Retention;
+use crate::vitals;
 use layers::{ConfigError, Layers};
 
 /// The file that says every setting and its default.
@@ -45,6 +46,7 @@ pub struct Config {
     pub intake: intake::settings::Settings,
     /// How long the history keeps each record type.
     pub retention: Retention,
+    pub vitals: vitals::Settings,
     pub delivery: delivery::settings::Settings,
     pub receivers: Vec<ReceiverSettings>,
 }
@@ -171,6 +173,9 @@ impl Config {
         };
         if !(Span::secs(0)..=Span::mins(10)).contains(&self.drain) {
             fault("drain", format!("`drain` is {}s", self.drain.as_secs()), "write 0 to 10m");
+        }
+        if !(Span::secs(1)..=Span::mins(10)).contains(&self.vitals.every) {
+            fault("vitals.every", format!("`vitals.every` is {}s", self.vitals.every.as_secs()), "write 1s to 10m");
         }
         if !(self.base_url.is_empty() || self.base_url.starts_with("http://") || self.base_url.starts_with("https://"))
         {

@@ -7,6 +7,7 @@ mod reload;
 mod replay;
 mod rule_tests;
 pub mod served;
+mod vitals;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,0 +1,241 @@
+//! Signs of life: the program watches itself and tells what is wrong with it in the log, and as an ordinary event of
+//! source `headwater` through its own journal, so that rules and routes treat it like any other alert. An address
+//! outside is asked every minute while all is well; when that stops, somebody outside notices.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::event::{Event, ObjectRef, Status};
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::input::{Batch, Input};
+use crate::engine::policy::spans;
+use crate::journal::Journal;
+use crate::pipeline::{Pipeline, partition_of};
+use crate::reload::Refused;
+
+pub mod heartbeat;
+
+/// The source of these events.
+pub const SOURCE: &str = "headwater";
+/// Over which time the share of rejected events is taken, and of how many events at least.
+const SHARE_OVER: Span = Span::mins(5);
+const SHARE_EVENTS_MIN: u64 = 20;
+/// An event that still holds is told again after this time, so that its alert does not expire.
+const TELL_AGAIN: Span = Span::hours(1);
+
+/// When something counts as wrong.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Between two looks.
+    #[serde(deserialize_with = "spans::span")]
+    pub every: Span,
+    /// Of the events of the last five minutes.
+    pub rejected_percent_max: u8,
+    pub disk_free_mib_min: u64,
+    /// Is asked every minute while all is well.
+    pub heartbeat_url: Option<String>,
+}
+
+/// What can be wrong with the program itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sign {
+    /// Too many events are rejected.
+    RejectedShare,
+    /// Accepted events and verdicts do not add up.
+    Imbalance,
+    /// The disk of the data folder fills up.
+    DiskLow,
+    /// A decision came out otherwise when it was made again.
+    Diverged,
+    /// The engine stands still.
+    EngineHalted,
+    /// Rules, topology or mappings on disk are refused.
+    FilesRefused,
+}
+
+impl Sign {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::RejectedShare, Self::Imbalance, Self::DiskLow, Self::Diverged, Self::EngineHalted, Self::FilesRefused];
+
+    /// The word in events, metrics and the runbook.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RejectedShare => "rejected-share",
+            Self::Imbalance => "conservation-imbalance",
+            Self::DiskLow => "disk-low",
+            Self::Diverged => "decision-diverged",
+            Self::EngineHalted => "engine-halted",
+            Self::FilesRefused => "files-refused",
+        }
+    }
+
+    const fn severity(self) -> Severity {
+        match self {
+            Self::Imbalance | Self::Diverged | Self::EngineHalted => Severity::Critical,
+            Self::RejectedShare | Self::DiskLow | Self::FilesRefused => Severity::Major,
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::RejectedShare => "Headwater rejects many events / 大量事件被拒收",
+            Self::Imbalance => "Headwater's event counts do not add up / 事件收支不平衡",
+            Self::DiskLow => "Headwater's disk fills up / 磁盘空间不足",
+            Self::Diverged => "A decision came out otherwise when made again / 重放决策不一致",
+            Self::EngineHalted => "Headwater's engine stands still / 引擎已停止",
+            Self::FilesRefused => "Files on disk are refused, the old ones stay / 磁盘上的配置被拒绝,旧配置仍生效",
+        }
+    }
+}
+
+/// What is wrong now.
+#[derive(Debug, Default)]
+pub struct Vitals(Mutex<BTreeMap<Sign, String>>);
+
+impl Vitals {
+    /// Each sign that holds, with its figures.
+    pub fn now(&self) -> BTreeMap<Sign, String> {
+        self.0.lock().expect("nobody panics while holding it").clone()
+    }
+}
+
+/// The task that looks.
+pub struct Watch {
+    settings: Settings,
+    tenant: TenantId,
+    data: PathBuf,
+    pipeline: Arc<Pipeline>,
+    refused: Arc<Refused>,
+    clock: Clock,
+    vitals: Arc<Vitals>,
+}
+
+impl Watch {
+    /// Sets it up.
+    pub fn new(config: &Config, pipeline: Arc<Pipeline>, refused: Arc<Refused>) -> Self {
+        let Config { vitals: settings, tenant, data, .. } = config.clone();
+        let clock = pipeline.clock.clone();
+        Self { settings, tenant, data, pipeline, refused, clock, vitals: Arc::default() }
+    }
+
+    /// What is found.
+    pub fn vitals(&self) -> Arc<Vitals> {
+        self.vitals.clone()
+    }
+
+    /// Looks for as long as the program runs.
+    pub async fn run(self) {
+        let every = Duration::from_millis(self.settings.every.0.unsigned_abs());
+        let mut counts: VecDeque<(Timestamp, u64, u64)> = VecDeque::new();
+        let mut told: BTreeMap<Sign, Timestamp> = BTreeMap::new();
+        let mut before: Option<String> = None;
+        loop {
+            tokio::time::sleep(every).await;
+            let now = (self.clock)();
+            let mut found = self.look(now, &mut counts);
+            // Counts may be caught between the door and the verdict: only what stays as it is counts.
+            let imbalance = found.get(&Sign::Imbalance).cloned();
+            if imbalance != before {
+                found.remove(&Sign::Imbalance);
+            }
+            before = imbalance;
+            self.tell(now, &found, &mut told).await;
+            *self.vitals.0.lock().expect("nobody panics while holding it") = found;
+        }
+    }
+
+    fn look(&self, now: Timestamp, counts: &mut VecDeque<(Timestamp, u64, u64)>) -> BTreeMap<Sign, String> {
+        let mut found = BTreeMap::new();
+        let (mut accepted, mut rejected, mut imbalance) = (0, 0, None);
+        for (tenant, view) in self.pipeline.live.read().tenants() {
+            let counted = &view.conservation;
+            accepted += counted.accepted;
+            rejected += counted.dead_lettered.values().sum::<u64>();
+            if !counted.holds() {
+                imbalance =
+                    Some(format!("tenant {tenant}: accepted {}, found {}", counted.accepted, counted.accounted()));
+            }
+        }
+        if let Some(figures) = imbalance {
+            found.insert(Sign::Imbalance, figures);
+        }
+        counts.push_back((now, accepted, rejected));
+        while counts.front().is_some_and(|(at, ..)| *at < now.minus(SHARE_OVER)) {
+            counts.pop_front();
+        }
+        if let Some((_, accepted_then, rejected_then)) = counts.front() {
+            let (events, bad) = (accepted - accepted_then.min(&accepted), rejected - rejected_then.min(&rejected));
+            if events >= SHARE_EVENTS_MIN && bad * 100 > events * u64::from(self.settings.rejected_percent_max) {
+                found.insert(Sign::RejectedShare, format!("{bad} of {events} events in five minutes"));
+            }
+        }
+        if let Ok(room) = rustix::fs::statvfs(&self.data) {
+            let free_mib = room.f_bavail.saturating_mul(room.f_frsize) / (1024 * 1024);
+            if free_mib < self.settings.disk_free_mib_min || self.pipeline.store.gauge().is_full() {
+                found.insert(Sign::DiskLow, format!("{free_mib} MiB are free at {}", self.data.display()));
+            }
+        }
+        let diverged = self.pipeline.health().diverged.load(Ordering::Relaxed);
+        if diverged > 0 {
+            found.insert(Sign::Diverged, format!("{diverged} decisions since the start"));
+        }
+        if let Some(why) = self.pipeline.health().failure() {
+            found.insert(Sign::EngineHalted, why);
+        }
+        let refused = self.refused.now();
+        if let Some(why) = refused.values().next() {
+            let kinds: Vec<&str> = refused.keys().map(|kind| kind.as_str()).collect();
+            let first = why.lines().next().unwrap_or_default();
+            found.insert(Sign::FilesRefused, format!("{}: {first}", kinds.join(", ")));
+        }
+        found
+    }
+
+    /// Logs what is new or over, and sends it through the journal.
+    async fn tell(&self, now: Timestamp, found: &BTreeMap<Sign, String>, told: &mut BTreeMap<Sign, Timestamp>) {
+        let mut events = Vec::new();
+        for sign in Sign::ALL {
+            match (found.get(&sign), told.get(&sign).copied()) {
+                (Some(figures), before) if before.is_none_or(|at| now >= at.plus(TELL_AGAIN)) => {
+                    tracing::error!(sign = sign.as_str(), figures, "headwater itself is not well");
+                    told.insert(sign, now);
+                    events.push(self.event(sign, Status::Firing, figures, now));
+                }
+                (None, Some(_)) => {
+                    tracing::info!(sign = sign.as_str(), "headwater itself is well again");
+                    told.remove(&sign);
+                    events.push(self.event(sign, Status::Resolved, "", now));
+                }
+                (Some(_) | None, _) => {}
+            }
+        }
+        if events.is_empty() {
+            return;
+        }
+        let batch = Batch { tenant: self.tenant.clone(), events, rejected: Vec::new(), replay_of: None };
+        if let Err(error) = self.pipeline.store.append(partition_of(&self.tenant), Input::Batch(batch)).await {
+            tracing::warn!(%error, "what is wrong is in the log only");
+        }
+    }
+
+    fn event(&self, sign: Sign, status: Status, figures: &str, now: Timestamp) -> Event {
+        let mut event = Event::new(self.tenant.clone(), SourceId::from(SOURCE), sign.as_str(), now);
+        event.severity = sign.severity();
+        event.status = status;
+        event.title = sign.title().into();
+        event.description = figures.into();
+        event.object = ObjectRef { name: Some(SOURCE.into()), ..ObjectRef::default() };
+        event
+    }
+}
