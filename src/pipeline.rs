@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -26,10 +26,9 @@ use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::policy::rule::RuleHits;
-use crate::engine::snapshot::SNAPSHOT_FORMAT;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
-use crate::journal::snapshot::{Snapshot, Snapshots};
+use crate::journal::snapshot::Snapshots;
 use crate::journal::sqlite::append::Clock;
 use crate::journal::sqlite::{OpenOptions, Store};
 use crate::journal::{Durability, Journal, Record};
@@ -40,17 +39,22 @@ use crate::projection::Committed;
 use crate::projection::history::retention::Retention;
 use crate::projection::history::{self, History};
 use crate::projection::live::Live;
+use health::Health;
+use partition::{Partition, weight};
 use put::{Newest, Text};
 use ruling::Rulings;
 
 pub mod courier;
+pub mod health;
+mod notices;
+mod partition;
 mod past;
 pub mod put;
 pub mod ruling;
 
 /// Partitions; fixed for the life of a data folder.
 pub const PARTITIONS: u16 = 64;
-/// Records between two snapshots of a partition.
+/// Events and records between two snapshots of a partition.
 const SNAPSHOT_EVERY: u64 = 20_000;
 /// How long the engine's thread waits for a record before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -104,23 +108,6 @@ pub struct Counted {
     pub lookups: CiLookups,
 }
 
-/// What `/readyz` and the metrics ask.
-#[derive(Debug, Default)]
-pub struct Health {
-    stop: AtomicBool,
-    /// Decisions that came out differently when they were made again after a restart.
-    pub diverged: AtomicU64,
-    /// Why the engine's thread ended, when it did by itself.
-    failure: Mutex<Option<String>>,
-}
-
-impl Health {
-    /// Why the engine stands still; `None` while it runs.
-    pub fn failure(&self) -> Option<String> {
-        self.failure.lock().expect("nobody panics while holding it").clone()
-    }
-}
-
 impl Pipeline {
     /// Opens the data folder, rebuilds state and views, and starts the engine's thread and the delivery, which needs
     /// a runtime.
@@ -158,6 +145,7 @@ impl Pipeline {
             applied: 0,
         };
         owner.rebuild()?;
+        owner.accept_rest()?;
         let mut named_receivers = Engine::empty(0, owner.tuning.clone()).receivers();
         named_receivers.extend(owner.partitions.values().flat_map(|partition| partition.engine.receivers()));
         if let Some(receivers) = options.receivers {
@@ -257,14 +245,6 @@ fn put<T>(all: &ArcSwap<BTreeMap<TenantId, Arc<T>>>, tenant: &TenantId, one: &Ar
     });
 }
 
-struct Partition {
-    engine: Engine,
-    head: OutboxHead,
-    /// The last journal record in the engine's state, and in the newest snapshot.
-    seq: u64,
-    snapshot_seq: u64,
-}
-
 /// The engine's thread: the only one that steps and commits.
 struct Owner {
     store: Store,
@@ -296,14 +276,15 @@ impl Owner {
                 continue;
             }
             let mut engine = Engine::empty(partition, self.tuning.clone());
-            let mut seq = 0;
+            let (mut seq, mut snapshot_bytes) = (0, 0);
             if let Some(snapshot) = snapshot {
+                snapshot_bytes = snapshot.body.len() as u64;
                 let topology = |version, digest: &Digest| self.load(version, digest).ok();
                 let rules = |version, digest: &Digest| self.load_policy(version, digest).ok();
                 engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
                 seq = snapshot.journal_seq;
             }
-            self.partitions.insert(partition, Partition { engine, head, seq, snapshot_seq: seq });
+            self.partitions.insert(partition, Partition { seq, snapshot_bytes, ..Partition::new(engine, head) });
         }
         let mut decided = 0;
         let mut decisions: Vec<OutboxRecord> = Vec::new();
@@ -328,6 +309,27 @@ impl Owner {
         }
     }
 
+    /// Takes in what the journal has and the outbox has not: events that are pending until they are decided, and ends of
+    /// notices, which need not be sent again.
+    fn accept_rest(&self) -> Result<()> {
+        let mut after = self.applied;
+        loop {
+            let records = Journal::read_after(&self.store, after, READ_BYTES)?;
+            let Some(last) = records.last() else { return Ok(()) };
+            after = last.seq;
+            for record in &records {
+                self.accept(record);
+                self.courier.ended(record);
+            }
+        }
+    }
+
+    fn accept(&self, record: &Record) {
+        if let Input::Batch(batch) = &record.input {
+            self.live.accept(record.seq, &batch.tenant, (batch.events.len() + batch.rejected.len()) as u64);
+        }
+    }
+
     /// Applies a decided record again; what the outbox has stands.
     fn redo(&mut self, record: &Record, decision: OutboxRecord) -> Result<()> {
         let loaded = self.loaded(record)?;
@@ -335,6 +337,7 @@ impl Owner {
         if record.seq > partition.seq {
             let effects = partition.engine.step(record.stamp, &record.input, loaded);
             partition.seq = record.seq;
+            partition.since_snapshot += weight(&record.input);
             if let Err(divergence) = decision.verify(&effects) {
                 self.health.diverged.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%divergence, "a decision came out differently; the committed one stands");
@@ -348,7 +351,7 @@ impl Owner {
         if !self.partitions.contains_key(&number) {
             let engine = Engine::empty(number, self.tuning.clone());
             let head = self.outbox.head(number)?;
-            self.partitions.insert(number, Partition { engine, head, seq: 0, snapshot_seq: 0 });
+            self.partitions.insert(number, Partition::new(engine, head));
         }
         Ok(self.partitions.get_mut(&number).expect("just made"))
     }
@@ -433,6 +436,9 @@ impl Owner {
 
     /// Steps through records and commits what follows, one outbox record each, in one transaction.
     fn decide(&mut self, records: &[Arc<Record>]) -> Result<()> {
+        for record in records {
+            self.accept(record);
+        }
         for run in records.chunk_by(|a, b| a.partition == b.partition) {
             let number = run[0].partition;
             let mut decided = Vec::with_capacity(run.len());
@@ -441,6 +447,7 @@ impl Owner {
                 let partition = self.partition(number)?;
                 let effects = partition.engine.step(record.stamp, &record.input, loaded);
                 partition.seq = record.seq;
+                partition.since_snapshot += weight(&record.input);
                 decided.push(Decided { journal_seq: record.seq, effects });
             }
             let before = self.partition(number)?.head.seq;
@@ -478,18 +485,10 @@ impl Owner {
 
     fn snapshot(&mut self, every: u64) -> Result<()> {
         for (number, partition) in &mut self.partitions {
-            if partition.seq < partition.snapshot_seq + every {
+            if !partition.needs_snapshot(every) {
                 continue;
             }
-            let snapshot = Snapshot {
-                partition: *number,
-                journal_seq: partition.seq,
-                outbox_seq: partition.head.seq,
-                format: SNAPSHOT_FORMAT,
-                body: partition.engine.freeze(),
-            };
-            futures::executor::block_on(self.store.put_snapshot(snapshot))?;
-            partition.snapshot_seq = partition.seq;
+            partition.write(*number, &self.store)?;
         }
         Ok(())
     }

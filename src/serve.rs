@@ -150,7 +150,7 @@ pub struct Front {
 /// Everything that is served: intake, API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
     let Front { sessions, intake, settings } = front;
-    let (of_topology, of_readiness) = (pipeline.clone(), pipeline.clone());
+    let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
     let api = Api {
         live: pipeline.live.clone(),
@@ -163,7 +163,11 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         settings,
         now: clock,
         readiness: Arc::new(move || of_readiness.health().failure().into_iter().collect()),
-        more_metrics: Arc::new(move |registry| numbers::register(&of_intake, registry)),
+        more_metrics: Arc::new(move |registry| {
+            numbers::register(&of_intake, registry);
+            numbers::register_notices(&of_notices, registry);
+        }),
+        notices: pipeline.clone(),
     };
     router(Arc::new(api), console::router().merge(intake::routes::routes(intake)))
 }

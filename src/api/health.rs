@@ -44,7 +44,7 @@ pub async fn readyz(State(api): State<Arc<Api>>) -> Response {
     let missing = (api.readiness)();
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let progress = api.history.progress();
-    let mut degraded = Vec::new();
+    let mut degraded = api.notices.troubles();
     if !progress.whole {
         degraded.push(format!("the history is being made; it has come to journal record {}", progress.journal_seq));
     }

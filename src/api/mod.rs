@@ -17,6 +17,7 @@ pub mod incident_types;
 pub mod incidents;
 pub mod lang;
 pub mod layout;
+pub mod notices;
 pub mod numbers;
 pub mod orders;
 pub mod paging;

@@ -239,7 +239,8 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::SetRoot { .. }
         | Order::SetSeverity { .. }
         | Order::Silence { .. }
-        | Order::ExpireSilence { .. } => (None, Vec::new()),
+        | Order::ExpireSilence { .. }
+        | Order::Resend { .. } => (None, Vec::new()),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {
         return Err(ApiError::NotFound("incident"));

@@ -16,8 +16,8 @@ use super::access::{Open, Role, authenticate, guard};
 use super::problem::ApiError;
 use super::state::Api;
 use super::{
-    alerts, audit, dead_letters, doors, export, feed, graph, health, incidents, numbers, orders, rules, session,
-    shield, silences, stats, topology, trial, vocabulary, why, windows,
+    alerts, audit, dead_letters, doors, export, feed, graph, health, incidents, notices, numbers, orders, rules,
+    session, shield, silences, stats, topology, trial, vocabulary, why, windows,
 };
 
 /// Everyone who reads.
@@ -97,6 +97,9 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(stats::csv)),
         entry(READ,    routes!(export::export)),
         entry(ANALYSE, routes!(audit::list)),
+        entry(READ,    routes!(notices::receivers)),
+        entry(READ,    routes!(notices::undelivered)),
+        entry(HANDLE,  routes!(notices::resend)),
         entry(READ,    routes!(feed::feed)),
         entry(Open::Public, routes!(session::sign_in)),
         entry(READ,    routes!(session::me)),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::access::Authenticate;
 use super::session::Sessions;
@@ -13,7 +15,7 @@ use crate::domain::ids::{EventRef, SourceId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
-use crate::engine::effect::Effect;
+use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Command, DeadLetter};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
@@ -106,6 +108,61 @@ pub trait Rules: Send + Sync {
 /// One reason for not being ready, in words for the operator.
 pub type NotReady = String;
 
+/// What is known of notices and receivers.
+pub trait Notices: Send + Sync {
+    /// What is not as it should be although the program serves: receivers that lock us out, decisions that came out
+    /// differently.
+    fn troubles(&self) -> Vec<String>;
+    /// How the receivers are doing that the tenant's routes name, and what waits for them.
+    fn receivers(&self, tenant: &TenantId) -> ReceiverList;
+    /// The tenant's notices that could not be delivered, newest first, at most `limit`.
+    fn undelivered(&self, tenant: &TenantId, limit: usize) -> Vec<UndeliveredNotice>;
+    /// One of them, whole.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn undelivered_notice(&self, tenant: &TenantId, key: &str) -> Result<Option<Notice>, String>;
+}
+
+/// How receivers are doing.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct ReceiverList {
+    /// The tenant's notices without a result yet.
+    pub pending: u64,
+    pub items: Vec<ReceiverLine>,
+}
+
+/// How one receiver is doing since the start.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct ReceiverLine {
+    pub id: String,
+    /// Not configured, or switched off: nothing reaches it.
+    pub reachable: bool,
+    pub waiting: u64,
+    pub accepted: u64,
+    pub failed: u64,
+    pub given_up: u64,
+    pub folded: u64,
+    /// Why nothing is sent at the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+}
+
+/// A notice that could not be delivered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct UndeliveredNotice {
+    /// Its idempotency key: also its id here.
+    pub key: String,
+    pub incident: String,
+    pub receiver: String,
+    pub why: String,
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: String,
+}
+
 /// Fixed settings of the API.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -137,4 +194,5 @@ pub struct Api {
     pub readiness: Arc<dyn Fn() -> Vec<NotReady> + Send + Sync>,
     /// Registers the numbers of other parts for `/metrics`; few labels.
     pub more_metrics: Arc<dyn Fn(&mut Registry) + Send + Sync>,
+    pub notices: Arc<dyn Notices>,
 }

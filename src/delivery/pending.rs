@@ -39,7 +39,7 @@ pub struct Undelivered {
 /// What is known of all notices up to a point of the outbox.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Pending {
-    waiting: BTreeMap<Box<str>, Place>,
+    waiting: BTreeMap<Box<str>, (Place, TenantId)>,
     undelivered: BTreeMap<Box<str>, Undelivered>,
     /// Undelivered notices that `UNDELIVERED_MAX` pushed out.
     pub cut: u64,
@@ -53,7 +53,7 @@ impl Pending {
             let Effect::Notify { notice } = effect else { continue };
             let place = Place { outbox_seq, index: index as u32 };
             if let Entry::Vacant(vacant) = self.waiting.entry(notice.key.clone()) {
-                vacant.insert(place);
+                vacant.insert((place, notice.incident.tenant.clone()));
                 self.undelivered.remove(&notice.key);
                 fresh.push(&**notice);
             }
@@ -63,8 +63,19 @@ impl Pending {
 
     /// Takes in how a notice ended; the journal has it with this stamp.
     pub fn ended(&mut self, delivered: &Delivered, at: Timestamp) {
-        let Some(place) = self.waiting.remove(&delivered.key) else { return };
-        let DeliveryOutcome::GaveUp(why) = &delivered.outcome else { return };
+        let Some((place, _)) = self.waiting.remove(&delivered.key) else { return };
+        let why = match &delivered.outcome {
+            DeliveryOutcome::GaveUp(why) => why,
+            DeliveryOutcome::Accepted => {
+                // The receiver knows a newer state than what could not be delivered before.
+                let is_old = |old: &Undelivered| {
+                    (old.incident, &old.receiver) == (delivered.incident, &delivered.receiver) && old.place < place
+                };
+                self.undelivered.retain(|_, old| !is_old(old));
+                return;
+            }
+            DeliveryOutcome::Folded => return,
+        };
         if self.undelivered.len() >= UNDELIVERED_MAX
             && let Some(oldest) = self.undelivered.values().min_by_key(|old| old.place).map(|old| old.key.clone())
         {
@@ -87,9 +98,14 @@ impl Pending {
 
     /// What waits for a result, in the order in which it was committed.
     pub fn places(&self) -> Vec<Place> {
-        let mut places: Vec<Place> = self.waiting.values().copied().collect();
+        let mut places: Vec<Place> = self.waiting.values().map(|(place, _)| *place).collect();
         places.sort_unstable();
         places
+    }
+
+    /// How many notices of a tenant wait for a result.
+    pub fn waiting(&self, tenant: &TenantId) -> usize {
+        self.waiting.values().filter(|(_, of)| of == tenant).count()
     }
 
     /// What was given up, by key.

@@ -83,6 +83,11 @@ impl Queue {
         let id = notice.incident.id;
         let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses: Pauses::new(&self.settings) };
         let line = self.lines.entry(id).or_default();
+        let newest = line.notices.back().map(|last| last.notice.incident.version);
+        if waiting.notice.digest.is_none() && newest.is_some_and(|newest| newest > waiting.notice.incident.version) {
+            // Told again on a person's order, while something newer is on its way.
+            return Some(Left::Folded(waiting));
+        }
         let movable = usize::from(line.is_under_way);
         let last = line.notices.len().checked_sub(1).filter(|last| *last >= movable);
         if let Some(last) = last

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::effect::Notice;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, ReceiverId, SilenceId, TenantId};
 use crate::domain::mute::Silence;
@@ -149,5 +150,9 @@ pub enum Order {
     },
     ExpireSilence {
         id: SilenceId,
+    },
+    /// Tells a receiver again what could not be delivered, with the same key.
+    Resend {
+        notice: Box<Notice>,
     },
 }

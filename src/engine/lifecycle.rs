@@ -263,6 +263,12 @@ impl Cell {
                 Ok(())
             }
             Order::Silence { .. } | Order::ExpireSilence { .. } => self.change_silence(order),
+            Order::Resend { notice } => {
+                let said = format!("{} {}", notice.receiver, notice.kind.as_str());
+                self.note(notice.incident.id, actor, TimelineKind::Notified, said);
+                self.moment.effects.push(Effect::Notify { notice: notice.clone() });
+                Ok(())
+            }
             Order::RejectRoot { incident, ci } | Order::SetRoot { incident, ci } => {
                 let place = self.open_group(*incident)?;
                 let ci = self.topology.find(ci.as_str()).ok_or("the topology knows no such CI")?;

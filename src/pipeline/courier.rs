@@ -42,13 +42,17 @@ impl Courier {
         Self { pending: Mutex::default(), delivery: OnceLock::new(), outbox }
     }
 
+    /// Takes in the end of a notice, when the record is one; a second time changes nothing.
+    pub fn ended(&self, record: &Record) {
+        if let Input::Delivered(delivered) = &record.input {
+            self.lock().ended(delivered, record.stamp);
+        }
+    }
+
     /// Takes in one decided record, in journal order.
     pub fn committed(&self, record: &Record, outbox_seq: u64, effects: &[Effect]) {
-        let mut pending = self.lock();
-        if let Input::Delivered(delivered) = &record.input {
-            pending.ended(delivered, record.stamp);
-        }
-        let fresh = pending.committed(outbox_seq, effects);
+        self.ended(record);
+        let fresh = self.lock().committed(outbox_seq, effects);
         let Some(delivery) = self.delivery.get() else { return };
         for notice in fresh {
             delivery.notify(notice.clone());

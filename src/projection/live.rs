@@ -77,10 +77,10 @@ impl Live {
     }
 
     /// The door has made `events` of a journal record durable; they are pending until `apply` sees the record.
-    /// Without this call, `apply` counts them as accepted itself.
+    /// Without this call, `apply` counts them as accepted itself; what was counted before is not counted again.
     pub fn accept(&self, journal_seq: u64, tenant: &TenantId, events: u64) {
         let mut state = self.write();
-        if events == 0 || journal_seq <= state.journal_seq {
+        if events == 0 || journal_seq <= state.journal_seq || state.pending.contains_key(&journal_seq) {
             return;
         }
         let counts = &mut state.tenant_mut(tenant).conservation;

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use headwater::clock::machine;
 use headwater::delivery::settings::{Common, ReceiverSettings, Settings, prepare, unknown};
+use headwater::domain::event::Event;
 use headwater::domain::ids::{IncidentId, TenantId};
 use headwater::domain::incident::{IncidentState, IncidentView, Priority, Progress};
 use headwater::domain::severity::Severity;
 use headwater::engine::effect::{Effect, Notice, NoticeKind};
-use headwater::engine::input::{Delivered, DeliveryOutcome, Input};
+use headwater::engine::input::{Batch, Delivered, DeliveryOutcome, Input};
 use headwater::journal::sqlite::{OpenOptions, Store};
 use headwater::journal::{Durability, Journal};
 use headwater::outbox::sqlite::SqliteOutbox;
@@ -300,4 +301,59 @@ async fn the_published_library_verifies_what_is_sent() {
     let at: i64 = seen.timestamp.parse().unwrap();
     let late = Seen { timestamp: (at - 3600).to_string(), ..seen.clone() };
     assert!(verify(&python, &late, SECRET).unwrap_err().contains("too old"));
+}
+
+/// Events of `city`, each of a kind and on an object of its own.
+fn events(name: &str, severity: Severity, count: usize) -> Batch {
+    let now = (machine())();
+    let event = |n: usize| {
+        let mut event = Event::new(tenant(), "probe".into(), &format!("{name}-{n}"), now);
+        event.severity = severity;
+        event.title = event.name.clone();
+        event.object.name = Some(format!("object-{name}-{n}"));
+        event
+    };
+    Batch { tenant: tenant(), events: (0..count).map(event).collect(), rejected: Vec::new(), replay_of: None }
+}
+
+/// How long a critical event takes from the append to the receiver: half of them, and all but one in a hundred, in
+/// microseconds.
+async fn latency(pipeline: &Pipeline, receiver: &Receiver, word: &str) -> (u128, u128) {
+    let mut took = Vec::new();
+    for n in 0..80 {
+        let name = format!("{word}-{n}");
+        let batch = events(&name, Severity::Critical, 1);
+        let told = format!("{name}-0");
+        let since = Instant::now();
+        pipeline.store.append(partition_of(&tenant()), Input::Batch(batch)).await.unwrap();
+        receiver.wait_for("the notice", |seen| seen.iter().any(|seen| seen.text.contains(&told))).await;
+        let seen = receiver.seen().into_iter().find(|seen| seen.text.contains(&told)).expect("just waited for");
+        took.push(seen.at.duration_since(since).as_micros());
+    }
+    took.sort_unstable();
+    (took[took.len() / 2], took[took.len() * 99 / 100])
+}
+
+/// A measurement: `cargo nextest run --release -E 'test(slow_the_way)' --no-capture` prints the figures of
+/// docs/performance.md.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_the_way_from_an_event_to_the_receiver_is_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::willing().await;
+    let pipeline = start(folder.path(), &[receiver.settings("default")]).await;
+    let (p50, p99) = latency(&pipeline, &receiver, "idle").await;
+    eprintln!("idle: p50 {p50} us, p99 {p99} us");
+    let other = pipeline.clone();
+    let load = tokio::spawn(async move {
+        for n in 0.. {
+            let batch = events(&format!("noise-{n}"), Severity::Warning, 50);
+            other.store.append(partition_of(&tenant()), Input::Batch(batch)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let (busy_p50, busy_p99) = latency(&pipeline, &receiver, "load").await;
+    load.abort();
+    eprintln!("1000 other events a second: p50 {busy_p50} us, p99 {busy_p99} us");
+    assert!(p50 < 1_000_000 && busy_p50 < 2_000_000, "it takes seconds");
+    stop(pipeline).await;
 }

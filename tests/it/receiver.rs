@@ -24,9 +24,14 @@ pub struct Seen {
     pub signature: String,
     pub text: String,
     pub body: Value,
+    pub at: Instant,
 }
 
 impl Seen {
+    pub fn incident(&self) -> &str {
+        self.body["data"]["incident"]["id"].as_str().unwrap()
+    }
+
     pub fn version(&self) -> u64 {
         self.body["data"]["incident"]["version"].as_u64().unwrap()
     }
@@ -97,6 +102,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
             signature: header("webhook-signature"),
             text: String::from_utf8(body.to_vec()).unwrap(),
             body: serde_json::from_slice(&body).unwrap(),
+            at: Instant::now(),
         });
         seen.len() - 1
     };

@@ -13,7 +13,9 @@ use tower::ServiceExt;
 
 use crate::api::access::{Authenticate, Caller, Role};
 use crate::api::routes;
-use crate::api::state::{Api, RuleSet, Rules, Settings, Trial, WriteError, Writes};
+use crate::api::state::{
+    Api, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, UndeliveredNotice, WriteError, Writes,
+};
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
@@ -25,7 +27,7 @@ use crate::domain::topology::draft::{CiDraft, Draft, Place};
 use crate::domain::topology::quality::Quality;
 use crate::domain::topology::schema::Schema;
 use crate::domain::topology::{Attributes, Topology};
-use crate::engine::effect::Effect;
+use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
@@ -122,6 +124,27 @@ impl Rules for BuiltIn {
     }
 }
 
+/// Nobody is told.
+pub struct Calm;
+
+impl Notices for Calm {
+    fn troubles(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn receivers(&self, _: &TenantId) -> ReceiverList {
+        ReceiverList::default()
+    }
+
+    fn undelivered(&self, _: &TenantId, _: usize) -> Vec<UndeliveredNotice> {
+        Vec::new()
+    }
+
+    fn undelivered_notice(&self, _: &TenantId, _: &str) -> Result<Option<Notice>, String> {
+        Ok(None)
+    }
+}
+
 /// The router with what is behind it.
 pub struct Bench {
     _folder: tempfile::TempDir,
@@ -175,6 +198,7 @@ impl Bench {
             now: Arc::new(move || now),
             readiness: Arc::new(Vec::new),
             more_metrics: Arc::new(|_| ()),
+            notices: Arc::new(Calm),
         });
         let router = routes::router(api.clone(), Router::new());
         Self { _folder: folder, writer: Mutex::new(writer), router, api, written }

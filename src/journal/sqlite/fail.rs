@@ -51,7 +51,9 @@ impl Fault {
             Self::Io(_) | Self::Fenced(_) => false,
             // A value of another type or length than was written is damage too.
             Self::Sql(rusqlite::Error::SqliteFailure(error, _)) => {
+                // A file that ends in the middle is read short.
                 matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+                    || error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ
             }
             Self::Sql(
                 rusqlite::Error::FromSqlConversionFailure(..)

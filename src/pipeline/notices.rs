@@ -1,0 +1,73 @@
+//! How the receivers are doing, and what could not be delivered: for the API.
+
+use std::sync::atomic::Ordering;
+
+use super::Pipeline;
+use crate::api::state::{Notices, ReceiverLine, ReceiverList, UndeliveredNotice};
+use crate::delivery::ReceiverState;
+use crate::domain::ids::TenantId;
+use crate::engine::effect::Notice;
+
+impl Notices for Pipeline {
+    fn troubles(&self) -> Vec<String> {
+        let mut troubles = Vec::new();
+        let diverged = self.health().diverged.load(Ordering::Relaxed);
+        if diverged > 0 {
+            troubles.push(format!(
+                "{diverged} decisions came out differently when they were made again at the start; the committed ones \
+                 stand: expected after an upgrade, else a bug"
+            ));
+        }
+        let states = self.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
+        for (receiver, state) in states {
+            troubles.extend(state.locked_out.map(|why| format!("receiver {receiver} locks us out: {why}")));
+        }
+        troubles
+    }
+
+    fn receivers(&self, tenant: &TenantId) -> ReceiverList {
+        let states = self.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
+        let policy = self.policy(tenant);
+        let named = policy.receivers().into_iter();
+        let items = named.map(|id| line(id.as_str(), states.get(id))).collect();
+        ReceiverList { pending: self.courier.lock().waiting(tenant) as u64, items }
+    }
+
+    fn undelivered(&self, tenant: &TenantId, limit: usize) -> Vec<UndeliveredNotice> {
+        let pending = self.courier.lock();
+        let mut all: Vec<_> = pending.undelivered().values().filter(|one| one.tenant == *tenant).collect();
+        all.sort_by_key(|one| std::cmp::Reverse((one.at, one.place)));
+        all.into_iter()
+            .take(limit)
+            .map(|one| UndeliveredNotice {
+                key: one.key.to_string(),
+                incident: one.incident.to_string(),
+                receiver: one.receiver.to_string(),
+                why: one.why.clone(),
+                attempts: one.attempts,
+                at: one.at.to_string(),
+            })
+            .collect()
+    }
+
+    fn undelivered_notice(&self, tenant: &TenantId, key: &str) -> Result<Option<Notice>, String> {
+        let found = self.courier.lock().undelivered().get(key).filter(|one| one.tenant == *tenant).map(|one| one.place);
+        let Some(place) = found else { return Ok(None) };
+        self.courier.notice(place).map_err(|error| format!("{error:#}"))
+    }
+}
+
+fn line(id: &str, state: Option<&ReceiverState>) -> ReceiverLine {
+    let Some(state) = state else { return ReceiverLine { id: id.to_owned(), ..ReceiverLine::default() } };
+    ReceiverLine {
+        id: id.to_owned(),
+        reachable: !state.switched_off,
+        waiting: state.waiting as u64,
+        accepted: state.accepted,
+        failed: state.failed,
+        given_up: state.given_up,
+        folded: state.folded,
+        paused: state.locked_out.clone(),
+        last_failure: state.last_failure.clone(),
+    }
+}

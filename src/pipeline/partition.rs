@@ -1,0 +1,55 @@
+//! One partition as the engine's thread keeps it, and when it is worth a snapshot.
+
+use anyhow::Result;
+
+use crate::engine::Engine;
+use crate::engine::input::Input;
+use crate::engine::snapshot::SNAPSHOT_FORMAT;
+use crate::journal::snapshot::{Snapshot, Snapshots};
+use crate::journal::sqlite::Store;
+use crate::outbox::OutboxHead;
+
+/// An engine with its place in journal and outbox.
+pub struct Partition {
+    pub engine: Engine,
+    pub head: OutboxHead,
+    /// The last journal record in the engine's state.
+    pub seq: u64,
+    /// Events and records since the newest snapshot, and how long that is.
+    pub since_snapshot: u64,
+    pub snapshot_bytes: u64,
+}
+
+impl Partition {
+    /// An engine that has applied nothing.
+    pub fn new(engine: Engine, head: OutboxHead) -> Self {
+        Self { engine, head, seq: 0, since_snapshot: 0, snapshot_bytes: 0 }
+    }
+
+    /// Whether a start would have to step through much. A large state is written less often: as many events as its
+    /// snapshot has KiB lie between two.
+    pub fn needs_snapshot(&self, every: u64) -> bool {
+        self.since_snapshot >= every && (every == 1 || self.since_snapshot >= self.snapshot_bytes / 1024)
+    }
+
+    /// Writes a snapshot and reads it back.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub fn write(&mut self, number: u16, store: &Store) -> Result<()> {
+        let body = self.engine.freeze();
+        (self.since_snapshot, self.snapshot_bytes) = (0, body.len() as u64);
+        let (journal_seq, outbox_seq) = (self.seq, self.head.seq);
+        let snapshot = Snapshot { partition: number, journal_seq, outbox_seq, format: SNAPSHOT_FORMAT, body };
+        futures::executor::block_on(store.put_snapshot(snapshot))?;
+        Ok(())
+    }
+}
+
+/// What a record weighs: itself and its events.
+pub fn weight(input: &Input) -> u64 {
+    match input {
+        Input::Batch(batch) => 1 + (batch.events.len() + batch.rejected.len()) as u64,
+        Input::Command(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => 1,
+    }
+}
