@@ -190,7 +190,7 @@ impl Cell {
             self.heard(known?);
             return Some(Repeat::SameEvent);
         }
-        let key = format!("{}\u{1f}{}", event.source, event.id).into();
+        let key = [event.source.as_str(), &event.id].join("\u{1f}").into();
         let (seen, window) = match window {
             Some(window) => (self.seen_for.entry(window).or_default(), window),
             None => (&mut self.seen, self.tuning.event_id_window),

@@ -8,6 +8,7 @@ use super::policy::lasting::Lasting;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
 use crate::domain::event::{Event, EventType, Signal, Status};
+use crate::domain::ids::OrgId;
 use crate::domain::matcher::Fields;
 use crate::domain::topology::{CiIx, CiState, Topology};
 
@@ -222,21 +223,27 @@ impl Alert {
     }
 }
 
-/// The fields of an event that its alert keeps besides its own: what is short, and what rules ask for.
+/// The fields of an event that its alert keeps besides its own: what is short, and what rules ask for. In order.
 pub fn facts(event: &Event, lasting: &Lasting) -> Vec<(Box<str>, Box<str>)> {
     let object = &event.object;
-    let keys = ["ci_id", "class", "name", "ip"].into_iter().chain(object.keys.keys().map(String::as_str));
-    let mut facts: Vec<(Box<str>, Box<str>)> =
-        keys.filter_map(|key| Some((format!("object.{key}").into(), object_key(event, key)?.into()))).collect();
-    for name in SHORT {
-        facts.extend(event.field(name).filter(|v| !v.is_empty()).map(|v| ((*name).into(), v.as_ref().into())));
+    let mut facts: Vec<(Box<str>, Box<str>)> = Vec::new();
+    let mut add = |name: &[&str], value: Option<&str>| {
+        facts.extend(value.filter(|value| !value.is_empty()).map(|value| (name.concat().into(), value.into())));
+    };
+    add(&["class"], object.class.as_deref());
+    add(&["event_type"], event.event_type.map(event_type_word));
+    add(&["org"], event.org.as_ref().map(OrgId::as_str));
+    add(&["probable_cause"], event.probable_cause.as_deref());
+    add(&["signal"], event.signal.map(signal_word));
+    add(&["source_severity"], Some(&event.source_severity));
+    add(&["specific_problem"], event.specific_problem.as_deref());
+    for key in ["ci_id", "class", "ip", "name"].into_iter().chain(object.keys.keys().map(String::as_str)) {
+        add(&["object.", key], object_key(event, key));
     }
     if lasting.asks_for_long() {
         let annotations = event.annotations.keys().map(|key| format!("annotations.{key}"));
-        let long = LONG.iter().map(|name| (*name).to_owned()).chain(annotations);
-        for name in long.filter(|name| lasting.keeps(name)) {
-            let value = event.field(&name).filter(|v| !v.is_empty()).map(|v| v.as_ref().into());
-            facts.extend(value.map(|v| (name.into(), v)));
+        for name in LONG.iter().map(|name| (*name).to_owned()).chain(annotations).filter(|name| lasting.keeps(name)) {
+            add(&[&name], event.field(&name).as_deref());
         }
     }
     facts.sort_unstable();
@@ -244,11 +251,7 @@ pub fn facts(event: &Event, lasting: &Lasting) -> Vec<(Box<str>, Box<str>)> {
     facts
 }
 
-/// Short fields of an event that an alert keeps.
-const SHORT: &[&str] =
-    &["class", "org", "event_type", "probable_cause", "specific_problem", "signal", "source_severity"];
-
-/// Longer ones, kept when some rule asks for them; annotations, too.
+/// Longer fields, kept when some rule asks for them; annotations, too.
 const LONG: &[&str] =
     &["description", "metric.name", "metric.unit", "metric.direction", "metric.value", "metric.threshold"];
 

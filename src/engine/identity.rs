@@ -129,13 +129,13 @@ impl Cell {
         let rule = if self.policy.dedup.is_empty() { None } else { self.policy.identity(event, &mut self.hits) };
         let window = rule.and_then(|rule| rule.window);
         if let Some(key) = &event.dedup_key {
-            return Identified { fingerprint: format!("{}\u{1f}{key}", event.source).into(), window };
+            return Identified { fingerprint: [event.source.as_str(), key].join("\u{1f}").into(), window };
         }
         let object = match spot {
             Spot::Ci(ci) => self.topology.id(ci).as_str(),
             Spot::Object(object) => &self.object_names[object as usize],
         };
-        let of = |identity: &str| format!("{}\u{1f}{}\u{1f}{object}\u{1f}{identity}", event.source, event.name).into();
+        let of = |identity: &str| [event.source.as_str(), &event.name, object, identity].join("\u{1f}").into();
         let fingerprint = match rule {
             None => of(&event.identity),
             Some(rule) => {

@@ -86,6 +86,14 @@ impl Cell {
         found
     }
 
+    /// Whether there is nothing at all that could mute the alert: the usual case, told fast.
+    fn cannot_be_muted(&self, alert: &Alert) -> bool {
+        let policy = &self.policy;
+        let rules = policy.mute.is_empty() && policy.maintenance.is_empty() && policy.inhibit.is_empty();
+        let in_use = |ci| self.topology.attributes(ci).state != CiState::Maintenance;
+        rules && self.silences.is_empty() && alert.flaps.is_none() && alert.spot.ci().is_none_or(in_use)
+    }
+
     fn silences_of(&self, asked: &Asked<'_>, checks: &mut Checks) -> Mutes {
         let mut found = Mutes::new();
         for silence in self.silenced.candidates(asked.fields).filter_map(|id| self.silences.get(id)) {
@@ -159,7 +167,8 @@ impl Cell {
 
     /// Looks again at what mutes an alert, and lets go what was kept out and is not any more.
     pub fn remute(&mut self, place: Place) {
-        if !self.alerts[place].is_firing() {
+        let alert = &self.alerts[place];
+        if !alert.is_firing() || (alert.muted_by.is_empty() && self.cannot_be_muted(alert)) {
             return;
         }
         let found = self.mutes(place);

@@ -118,13 +118,13 @@ fn muted(effects: &[Effect]) -> BTreeMap<AlertId, Vec<MutedBy>> {
     told.collect()
 }
 
-/// By which rules an alert is muted, whoever their source is: read from the state.
-fn rules_of(engine: &Engine, alert: AlertId) -> Vec<String> {
+/// By which rules these alerts are muted, whoever the source is: read from the state.
+fn rules_of<'a>(engine: &Engine, alerts: impl Iterator<Item = &'a AlertId>) -> Vec<Vec<String>> {
     let state: serde_json::Value = serde_json::from_slice(&engine.freeze()).unwrap();
-    let slots = state["cells"]["default"]["alerts"]["slots"].as_array().expect("alerts").clone();
-    let found = slots.iter().map(|slot| &slot[1]).find(|known| known["id"] == alert.0).expect("an alert");
-    let by = found["muted_by"].as_array().expect("a list").iter();
-    by.map(|by| format!("{} {} {}", by["kind"], by["rule"], by["id"])).collect()
+    let slots = state["cells"]["default"]["alerts"]["slots"].as_array().expect("alerts");
+    let known = |id: &AlertId| slots.iter().map(|slot| &slot[1]).find(|known| known["id"] == id.0).expect("an alert");
+    let by = |by: &serde_json::Value| format!("{} {} {}", by["kind"], by["rule"], by["id"]);
+    alerts.map(|id| known(id)["muted_by"].as_array().expect("a list").iter().map(by).collect()).collect()
 }
 
 /// Taking rules looks at every alert afresh: what the stages keep up step by step is what a look at everything finds.
@@ -138,9 +138,10 @@ fn the_same_rules_once_more_change_no_alert() {
             let mut once = engine.clone();
             let first = muted(&take(&policy, &mut once, at));
             // The first look may name another source than the one that began an inhibition and is over.
-            let rules_before: BTreeMap<_, _> = first.keys().map(|alert| (*alert, rules_of(engine, *alert))).collect();
-            let rules_after: BTreeMap<_, _> = first.keys().map(|alert| (*alert, rules_of(&once, *alert))).collect();
-            assert_eq!(rules_before, rules_after, "before event {i}");
+            if !first.is_empty() {
+                let (before, after) = (rules_of(engine, first.keys()), rules_of(&once, first.keys()));
+                assert_eq!(before, after, "before event {i}: {first:?}");
+            }
             assert!(
                 muted(&take(&policy, &mut once, at)).is_empty(),
                 "before event {i}: a second look changes something"
