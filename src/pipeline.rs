@@ -448,23 +448,25 @@ impl Owner {
                 let effects = partition.engine.step(record.stamp, &record.input, loaded);
                 partition.seq = record.seq;
                 partition.since_snapshot += weight(&record.input);
-                decided.push(Decided { journal_seq: record.seq, effects });
+                decided.push(Decided { journal_seq: record.seq, effects: Arc::new(effects) });
             }
             let before = self.partition(number)?.head.seq;
-            let head = self.commit(number, before, decided.clone())?;
+            let head = self.commit(number, before, &decided)?;
             // The outbox numbers records of all partitions; these were committed together, so they are adjacent.
             let first = head.seq + 1 - decided.len() as u64;
             for (i, (record, decision)) in run.iter().zip(decided).enumerate() {
-                self.show(record, first + i as u64, decision.effects);
+                // The writer has let go of them by now, unless somebody follows the outbox.
+                let effects = Arc::try_unwrap(decision.effects).unwrap_or_else(|shared| Vec::clone(&shared));
+                self.show(record, first + i as u64, effects);
             }
             self.partition(number)?.head = head;
         }
         Ok(())
     }
 
-    fn commit(&self, partition: u16, before: u64, decided: Vec<Decided>) -> Result<OutboxHead> {
+    fn commit(&self, partition: u16, before: u64, decided: &[Decided]) -> Result<OutboxHead> {
         loop {
-            match self.outbox.commit_blocking(partition, before, decided.clone()) {
+            match self.outbox.commit_blocking(partition, before, decided.to_vec()) {
                 Ok(head) => return Ok(head),
                 Err(CommitError::TryLater { wait }) => std::thread::sleep(wait),
                 Err(error @ (CommitError::Fenced { .. } | CommitError::Halted { .. })) => bail!(error),

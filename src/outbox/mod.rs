@@ -50,8 +50,8 @@ pub struct OutboxHead {
 pub struct Decided {
     /// The journal record that was decided: the one behind the last decided one of the partition.
     pub journal_seq: u64,
-    /// What follows, in order.
-    pub effects: Vec<Effect>,
+    /// What follows, in order; shared, because the one who decides shows it when it is committed.
+    pub effects: Arc<Vec<Effect>>,
 }
 
 /// Why a decision was not committed.

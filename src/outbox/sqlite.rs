@@ -163,7 +163,7 @@ fn setback(setback: Setback) -> CommitError {
 /// One decision on its way to the file.
 struct Decision {
     journal_seq: u64,
-    effects: Vec<Effect>,
+    effects: Arc<Vec<Effect>>,
     text: Vec<u8>,
     written: Option<(u64, ChainHash, ChainHash)>,
 }
@@ -261,7 +261,10 @@ impl Task for Commit {
         if decided.is_ok() {
             for Decision { journal_seq, effects, text, written } in decisions {
                 let Some((seq, prev_hash, hash)) = written else { continue };
-                let record = OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash };
+                let record = || {
+                    let effects = Vec::clone(&effects);
+                    OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash }
+                };
                 tails.push(record, text.len());
             }
         }

@@ -27,7 +27,7 @@ fn effect(n: u64) -> Effect {
 }
 
 fn decided(journal_seq: u64) -> Vec<Decided> {
-    vec![Decided { journal_seq, effects: vec![effect(journal_seq)] }]
+    vec![Decided { journal_seq, effects: Arc::new(vec![effect(journal_seq)]) }]
 }
 
 fn tick(store: &Store, partition: u16) -> u64 {
@@ -55,7 +55,7 @@ fn each_record_is_decided_once_and_in_order() {
     fenced(0, 1, 1); // decided already
     let other = outbox.commit_blocking(1, 0, decided(2)).unwrap();
     assert_eq!(other.seq, 2);
-    let more = decided(3).into_iter().chain([Decided { journal_seq: 4, effects: Vec::new() }]).collect();
+    let more = decided(3).into_iter().chain([Decided { journal_seq: 4, effects: Arc::default() }]).collect();
     let last = outbox.commit_blocking(0, 1, more).unwrap();
     assert_eq!((last.seq, last.journal_seq), (4, 4));
     assert_eq!(outbox.head(0).unwrap(), last);

@@ -81,7 +81,7 @@ fn commit(folder: &Path, notices: &[Notice]) {
         let journal_seq = store.append_blocking(partition, Input::Tick).unwrap().seq;
         let before = outbox.head(partition).unwrap().seq;
         let effects = vec![Effect::Notify { notice: Box::new(notice.clone()) }];
-        outbox.commit_blocking(partition, before, vec![Decided { journal_seq, effects }]).unwrap();
+        outbox.commit_blocking(partition, before, vec![Decided { journal_seq, effects: Arc::new(effects) }]).unwrap();
     }
 }
 

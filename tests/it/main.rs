@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod accuracy;
+mod bad_input;
 mod cli;
+mod conformance;
 mod console;
 mod corpus;
 mod cuts;
@@ -19,6 +21,7 @@ mod replay;
 mod routing;
 mod rules_service;
 mod scenarios;
+mod served;
 mod severity;
 mod storms;
 mod story;

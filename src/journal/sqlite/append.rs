@@ -92,7 +92,7 @@ impl Task for Append {
         match (outcome, written) {
             (Ok(()), Some((appended, prev))) => {
                 let Appended { seq, stamp } = appended;
-                tails.push(Record { seq, partition, prev, stamp, input }, body.len());
+                tails.push(|| Record { seq, partition, prev, stamp, input }, body.len());
                 reply(Ok(appended));
             }
             (Err(setback), _) => reply(Err(setback)),

@@ -52,11 +52,12 @@ impl<T> Default for Tails<T> {
 }
 
 impl<T> Tails<T> {
-    /// Hands a committed record of about `bytes` to every follower; cuts off those that are full or gone.
-    pub fn push(&self, record: T, bytes: usize) {
+    /// Hands a committed record of about `bytes` to every follower; cuts off those that are full or gone. Without a
+    /// follower no record is made.
+    pub fn push(&self, record: impl FnOnce() -> T, bytes: usize) {
         let mut queues = self.queues.lock().expect("no holder of the followers' lock panics");
         if !queues.is_empty() {
-            let record = Arc::new(record);
+            let record = Arc::new(record());
             queues.retain(|queue| queue.push(&record, bytes));
         }
     }

@@ -51,7 +51,7 @@ fn a_decision_that_comes_out_otherwise_is_named() {
     let record = store.append_blocking(3, Input::Tick).unwrap();
     let effects =
         vec![headwater::engine::effect::Effect::CommandDone { tenant: "t".into(), refused: None, again: false }];
-    outbox.commit_blocking(3, 0, vec![Decided { journal_seq: record.seq, effects }]).unwrap();
+    outbox.commit_blocking(3, 0, vec![Decided { journal_seq: record.seq, effects: effects.into() }]).unwrap();
     drop((outbox, store));
     headwater(&["replay", &folder.path().display().to_string()])
         .refuses(&["record 1 (2026-01-05T00:00:00.000Z, partition 3): stored", "1 differ"]);
