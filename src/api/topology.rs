@@ -76,7 +76,7 @@ pub struct CiDetail {
     pub owner_team: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
-    /// 1 (unimportant) to 5 (vital).
+    /// 1 (most critical) to 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub criticality: Option<u8>,
     /// running, maintenance or retired.

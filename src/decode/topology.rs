@@ -3,7 +3,7 @@
 //! ```yaml
 //! cis:
 //!   - {id: srv-1, class: server, name: 社保主机1, keys: {ip: [10.0.0.1], serial: X1}, org: hrss, owner_team: cloud,
-//!      site: dc-a, env: prod, criticality: 5, db_level: 3, state: running, monitored: true, labels: {a: b},
+//!      site: dc-a, env: prod, criticality: 1, db_level: 3, state: running, monitored: true, labels: {a: b},
 //!      redundancy: {powers: 1}}
 //! relations:
 //!   - {from: pdu-1, to: srv-1, type: powers, group: feeds, soft: false}

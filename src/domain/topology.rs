@@ -103,7 +103,7 @@ pub struct Attributes {
     pub owner_team: Option<Arc<str>>,
     /// Site, region or room: the largest place people name.
     pub site: Option<Arc<str>>,
-    /// 1 (unimportant) to 5 (vital).
+    /// 1 (most critical) to 5.
     pub criticality: Option<u8>,
     /// Level of classified protection (等保), 1 to 5.
     pub db_level: Option<u8>,

@@ -53,7 +53,7 @@ fn every_field_of_the_small_sample_is_read() {
     assert_eq!((made.version(), made.len()), (3, 11));
     let server = made.find("srv-1").expect("there");
     let attributes = made.attributes(server);
-    assert_eq!((attributes.criticality, attributes.db_level, attributes.state), (Some(5), Some(3), CiState::Running));
+    assert_eq!((attributes.criticality, attributes.db_level, attributes.state), (Some(1), Some(3), CiState::Running));
     assert_eq!(attributes.org.as_ref().map(|o| o.as_str()), Some("hrss"));
     assert_eq!(attributes.labels.get("en").map(AsRef::as_ref), Some("social security host 1"));
     assert!(!made.attributes(made.find("pdu-1a").expect("there")).monitored);

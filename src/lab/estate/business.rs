@@ -49,7 +49,7 @@ pub(super) fn platforms(estate: &mut Estate, machines: &[Machines]) {
     for (class, id, zh, en) in shared {
         let name = format!("{id}.gov.example");
         let keys = [name.as_str()];
-        estate.ci(Ci { class, id, zh, en, keys: &keys, org: CITY, criticality: 5, ..Ci::default() });
+        estate.ci(Ci { class, id, zh, en, keys: &keys, org: CITY, criticality: 1, ..Ci::default() });
         for n in 1..=2 {
             let instance = format!("{id}-{n}");
             let (zh, en) = (format!("{zh}实例{n}"), format!("{en} instance {n}"));
@@ -127,7 +127,7 @@ fn application(estate: &mut Estate, (org, zh, en): (&str, &str, &str), n: usize,
     let app = format!("app-{org}-{n:02}");
     let host = format!("{app}.gov.example");
     let (zh, en) = (format!("{zh}应用{n:02}"), format!("{en} application {n:02}"));
-    let criticality = if n.is_multiple_of(3) { 5 } else { 3 };
+    let criticality = if n.is_multiple_of(3) { 1 } else { 3 };
     estate.ci(Ci {
         class: "application",
         id: &app,
@@ -189,7 +189,7 @@ fn workload(estate: &mut Estate, (org, zh, en): (&str, &str, &str), n: usize, po
 fn public_service(estate: &mut Estate, (org, zh, en): (&str, &str, &str), n: usize) {
     let id = format!("biz-{org}-{}", n / 3);
     let (zh, en) = (format!("{zh}政务服务{}", n / 3), format!("{en} public service {}", n / 3));
-    estate.ci(Ci { class: "biz_service", id: &id, zh: &zh, en: &en, org, criticality: 5, ..Ci::default() });
+    estate.ci(Ci { class: "biz_service", id: &id, zh: &zh, en: &en, org, criticality: 1, ..Ci::default() });
     for part in n - 2..=n {
         estate.link(&format!("app-{org}-{part:02}"), "serves", &id);
     }

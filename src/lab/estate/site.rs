@@ -99,7 +99,7 @@ pub(super) fn network(estate: &mut Estate, site: &Site) {
         let ip = format!("10.{net}.0.{host}");
         site.add_with(
             estate,
-            Ci { class, id: &id, zh: &names.0, en: &names.1, keys: &[&ip], criticality: 5, ..Ci::default() },
+            Ci { class, id: &id, zh: &names.0, en: &names.1, keys: &[&ip], criticality: 1, ..Ci::default() },
         );
         id
     };
