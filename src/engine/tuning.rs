@@ -221,7 +221,7 @@ mod tests {
     fn the_built_in_model_holds_and_wrong_ones_are_refused_with_their_place() {
         assert_eq!(Tuning::parse(BUILT_IN.0, BUILT_IN.1).unwrap(), Tuning::default());
         check(("spread: 800", "spread: 8"), &["m.yaml:11:1", "spread is 8", "write 50 to 5000"]);
-        check(("hop: -1200", "hopp: -1200"), &["m.yaml:13", "hopp"]);
+        check(("hop: -1800", "hopp: -1800"), &["m.yaml:13", "hopp"]);
         check(("slack: 8s", "slack: 8"), &["m.yaml:17", "8"]);
         check(("[30s, 2m, 400s]", "[30s, 2m]"), &["2 lengths of time", "write 3 growing"]);
         check(("[30s, 2m, 400s]", "[30s, 10s, 400s]"), &["do not grow"]);

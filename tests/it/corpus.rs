@@ -166,10 +166,10 @@ fn formats() -> &'static Formats {
 fn a_bad_mapping_names_file_place_and_remedy() {
     let check = |yaml: &str, words: &[&str]| {
         let error = Mapping::parse("x.yaml", yaml).expect_err(yaml).to_string();
-        assert!(error.starts_with("x.yaml: ") && words.iter().all(|word| error.contains(word)), "{error}");
+        assert!(error.starts_with("x.yaml:") && words.iter().all(|word| error.contains(word)), "{error}");
     };
     let event = "mapping: x\nevent: { name: n, object: { name: o }";
-    check("mapping: x\nevent: { name: n, objekt: { name: o } }", &["objekt", "line 2"]);
+    check("mapping: x\nevent: { name: n, objekt: { name: o } }", &["objekt", "x.yaml:2:"]);
     check("mapping: x\nevent: { name: n, object: {} }", &["event.object", "at least one"]);
     check("mapping: x\nevent: { name: a..b, object: { name: o } }", &["a..b", "not a path"]);
     check(&format!("{event}, title: {{ path: a, value: b }} }}"), &["exactly one of"]);

@@ -1,10 +1,13 @@
 //! The log may be cut anywhere: thousands of restarts of seeded storms, each compared with the calm run.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use headwater::domain::ids::TenantId;
+use headwater::domain::alert::AlertState;
+use headwater::domain::ids::{AlertId, IncidentId, TenantId};
+use headwater::domain::incident::{Candidate, IncidentState};
 use headwater::domain::time::Span;
 use headwater::engine::Loaded;
 use headwater::engine::effect::Effect;
@@ -198,9 +201,17 @@ fn two_runs_of_a_story_are_equal_to_the_byte() {
     assert!(one.effects.iter().zip(&two.effects).all(|(a, b)| bytes(a) == bytes(b)));
 }
 
-/// Effects of a storm whose events arrive by the second, at most `most` in a record. Where an event stood in its
-/// record is left out: that is all that may differ.
-fn packed(most: usize) -> Vec<u8> {
+/// What came of a storm: the alert of each event, where each alert ended, and how each incident did.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    alerts: Vec<Option<AlertId>>,
+    homes: BTreeMap<AlertId, (Option<IncidentId>, bool, u64, AlertState)>,
+    incidents: BTreeMap<IncidentId, (IncidentState, Arc<[Candidate]>, u32)>,
+}
+
+/// A storm whose events arrive by the second, at most `most` in a record. An incident is told once per record, so how
+/// often something is told may differ; what comes of it may not.
+fn packed(most: usize) -> Outcome {
     let mut engine = engine(&topology("medium"));
     let mut effects = Vec::new();
     let mut arrivals: Vec<(i64, Vec<_>)> = Vec::new();
@@ -225,12 +236,20 @@ fn packed(most: usize) -> Vec<u8> {
         }
     }
     effects.extend(engine.step(engine.now().plus(Span::hours(3)), &Input::Tick, Loaded::Nothing));
-    for effect in &mut effects {
-        if let Effect::Verdict { index, .. } = effect {
-            *index = 0;
+    let (mut alerts, mut homes, mut incidents) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+    for effect in effects {
+        match effect {
+            Effect::Verdict { verdict, .. } => alerts.push(verdict.alert()),
+            Effect::Alert { alert } => {
+                homes.insert(alert.id, (alert.incident, alert.held, alert.count, alert.state));
+            }
+            Effect::Incident { incident, .. } => {
+                incidents.insert(incident.id, (incident.state, incident.candidates.clone(), incident.alert_count));
+            }
+            Effect::Timeline { .. } | Effect::Notify { .. } | Effect::Silence { .. } | Effect::CommandDone { .. } => {}
         }
     }
-    bytes(&effects)
+    Outcome { alerts, homes, incidents }
 }
 
 #[test]

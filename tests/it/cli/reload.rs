@@ -6,7 +6,9 @@ use super::write;
 const FALLBACK: &str = "routes:\n  - { id: fallback, receivers: [default] }\n";
 
 fn event(name: &str) -> String {
-    format!(r#"{{"name":"{name}","severity":"major","starts_at":"2026-01-05T00:00:00Z","object":{{"name":"db-1"}}}}"#)
+    format!(
+        r#"{{"name":"{name}","severity":"major","starts_at":"2026-01-05T00:00:00Z","object":{{"name":"host-of-{name}"}}}}"#
+    )
 }
 
 #[test]
@@ -103,5 +105,5 @@ fn a_first_start_with_bad_files_is_refused() {
     write(folder.path(), "mappings/m.yaml", "mapping: m\nevent: { name: n, object: {} }\n");
     serve(["--mappings", &mappings]).refuses(&["m.yaml:2:1: event.object: give at least one of"]);
     let file = write(folder.path(), "t.yaml", "cis:\n- { id: a, klass: server, name: a }\n");
-    serve(["--topology", &file]).refuses(&[&format!("{file}:2"), "klass"]);
+    serve(["--topology", &file]).refuses(&[&format!("{file}:2"), "has no class"]);
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use headwater::clock::machine;
 use headwater::domain::incident::TimelineKind;
 use headwater::engine::effect::{Effect, Notice, NoticeKind};
-use headwater::engine::input::{Delivered, DeliveryOutcome, Input};
+use headwater::engine::input::{Delivered, DeliveryOutcome, Input, Order};
 use headwater::engine::tuning::Tuning;
 use headwater::engine::verdict::{Repeat, Verdict};
 use headwater::engine::{Engine, Loaded};
@@ -117,20 +117,33 @@ impl Account {
         eprintln!("{} events of {} were kept, {repeats} of them sent again; {numbers}", kept, sent.tried.len());
     }
 
-    /// An order that was sent until it was taken is done once.
+    /// An order that was taken is carried out or refused once, however often it was sent.
     pub fn check_comments(&self, taken: &BTreeSet<String>) {
-        let mut done: BTreeMap<&str, u32> = BTreeMap::new();
-        for effect in self.decisions.values().flat_map(|decision| &decision.effects) {
-            if let Effect::Timeline { entry, .. } = effect
-                && entry.kind == TimelineKind::Commented
-            {
-                *done.entry(&entry.detail).or_default() += 1;
+        let mut ends: BTreeMap<String, Vec<bool>> = BTreeMap::new();
+        let mut noted: BTreeMap<String, u32> = BTreeMap::new();
+        for record in &self.records {
+            let Input::Command(command) = &record.input else { continue };
+            let Order::Comment { text, .. } = &command.order else { continue };
+            for effect in &self.decisions[&record.seq].effects {
+                match effect {
+                    Effect::CommandDone { again: false, refused, .. } => {
+                        ends.entry(text.to_string()).or_default().push(refused.is_none());
+                    }
+                    Effect::Timeline { entry, .. } if entry.kind == TimelineKind::Commented => {
+                        *noted.entry(entry.detail.to_string()).or_default() += 1;
+                    }
+                    _ => {}
+                }
             }
         }
-        assert!(done.values().all(|n| *n == 1), "{done:?}");
-        let lost: Vec<_> = taken.iter().filter(|text| !done.contains_key(text.as_str())).collect();
-        assert!(lost.is_empty(), "taken and not done: {lost:?}");
-        eprintln!("{} comments were taken, {} done", taken.len(), done.len());
+        assert!(ends.values().all(|ends| ends.len() == 1), "carried out more than once: {ends:?}");
+        for (text, end) in &ends {
+            // One about an incident that was merged meanwhile is refused.
+            assert_eq!(noted.get(text).copied().unwrap_or(0), u32::from(end[0]), "{text}");
+        }
+        let lost: Vec<_> = taken.iter().filter(|text| !ends.contains_key(text.as_str())).collect();
+        assert!(lost.is_empty(), "taken and gone: {lost:?}");
+        eprintln!("{} comments were taken, {} noted", taken.len(), noted.len());
     }
 
     /// Everybody was told what had to be told, once under one key, and never an older version after a newer one.
