@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::store::Tokens;
@@ -89,13 +91,14 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     asides.spawn(watch.run());
     asides.spawn(reload.follow());
+    let stop = stop_signal()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
     let app = app(&pipeline, tokens, Front { sessions, intake, settings: settings(&config) }, clock);
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
-    let serving = connections::serve(listener, app, told_to_stop());
+    let serving = connections::serve(listener, app, told(stop.clone()));
     let stopping = async {
-        told_to_stop().await;
+        told(stop).await;
         tokio::time::sleep(drain).await;
     };
     tokio::select! {
@@ -172,16 +175,22 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
     router(Arc::new(api), console::router().merge(intake::routes::routes(intake)))
 }
 
-async fn told_to_stop() {
-    let interrupt = async { tokio::signal::ctrl_c().await.unwrap_or_default() };
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// Listens for SIGTERM and Ctrl-C from now on; what is returned turns true when one has come.
+fn stop_signal() -> Result<watch::Receiver<bool>> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    let (told, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
+        told.send_replace(true);
+    });
+    Ok(stop)
+}
+
+async fn told(mut stop: watch::Receiver<bool>) {
+    // The sender lives until it has sent.
+    let _ = stop.wait_for(|told| *told).await;
 }

@@ -61,9 +61,13 @@ impl Tokens {
     /// Who bears this token, unless it is unknown, revoked or expired. Compares in constant time.
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Arc<Credential>> {
         self.look(now);
-        let hash = TokenHash::of(token);
+        let (hash, id) = (TokenHash::of(token), id(token)?);
+        if !self.loaded.load().by_id.contains_key(id) {
+            // Perhaps it was made a moment ago: who has just got a token can use it at once.
+            self.follow();
+        }
         let loaded = self.loaded.load();
-        let entry = loaded.by_id.get(id(token)?)?;
+        let entry = loaded.by_id.get(id)?;
         if !(entry.hash.is(&hash) && entry.is_alive(now)) {
             return None;
         }
@@ -152,9 +156,12 @@ impl Tokens {
         let due = now.0 >= looked_at.saturating_add(LOOK_EVERY.0) || now.0 < looked_at;
         let mine =
             due && self.looked_at.compare_exchange(looked_at, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if !mine {
-            return;
+        if mine {
+            self.follow();
         }
+    }
+
+    fn follow(&self) {
         let changed = file::mark(&self.path).is_ok_and(|mark| mark != self.loaded.load().mark);
         if changed && let Err(error) = self.load() {
             tracing::error!(%error, "credentials not read again, the old ones stay");

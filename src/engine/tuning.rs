@@ -226,6 +226,6 @@ mod tests {
         check(("[30s, 2m, 400s]", "[30s, 2m]"), &["2 lengths of time", "write 3 growing"]);
         check(("[30s, 2m, 400s]", "[30s, 10s, 400s]"), &["do not grow"]);
         check(("model: correlation", "model: other"), &["m.yaml:7:1", "\"other\""]);
-        check(("minor_cis: 3", "# minor_cis"), &["minor_cis"]);
+        check(("minor_cis: 6", "# minor_cis"), &["minor_cis"]);
     }
 }

@@ -294,8 +294,15 @@ async fn what_went_in_comes_out_after_every_kind_of_loss() {
     let (clock, hand) = standing();
     let service = Service::start(folder.path(), &clock).await;
     let refs = tell(&service, &hand).await;
-    let incidents = service.get("viewer", "/api/v1/incidents").await;
-    let incident = incidents["items"][0]["id"].as_str().unwrap().to_owned();
+    let started = Instant::now();
+    let incident = loop {
+        let incidents = service.get("viewer", "/api/v1/incidents").await;
+        if let Some(id) = incidents["items"][0]["id"].as_str() {
+            break id.to_owned();
+        }
+        assert!(started.elapsed() < PATIENCE, "no incident: {incidents}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     let order = service
         .send(Method::POST, "operator", &format!("/api/v1/incidents/{incident}/acknowledge"), json!({}), 202)
         .await;
