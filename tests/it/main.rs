@@ -11,6 +11,7 @@ mod cuts;
 mod data_service;
 mod decode;
 mod delivery;
+mod golden;
 mod intake;
 mod kill;
 mod patterns;
