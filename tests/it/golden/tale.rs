@@ -102,9 +102,14 @@ pub struct Shelf {
     rules: Vec<RuleFile>,
 }
 
+/// A copy of the built-in rules as they were: the shipped ones may change, what was decided by these may not.
+fn frozen_rules() -> RuleFile {
+    RuleFile { name: "rules.yaml".into(), text: include_str!("../../golden/rules.yaml").into() }
+}
+
 impl Default for Shelf {
     fn default() -> Self {
-        Self { topology: TOPOLOGY.trim_start().to_owned(), rules: Policy::default_files() }
+        Self { topology: TOPOLOGY.trim_start().to_owned(), rules: vec![frozen_rules()] }
     }
 }
 
@@ -126,7 +131,7 @@ impl Shelf {
                 Loaded::Topology(read_topology("tale", bytes, Some(&shipped_mapping()), *version).unwrap())
             }
             Input::Policy { version, .. } => {
-                Loaded::Policy(Arc::new(Policy::compile(*version, &self.rules).expect("the built-in rules compile")))
+                Loaded::Policy(Arc::new(Policy::compile(*version, &self.rules).expect("rules that compiled once")))
             }
             Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Loaded::Nothing,
         }
@@ -146,6 +151,7 @@ impl Shelf {
 fn word_of(order: &Order) -> &'static str {
     match order {
         Order::Acknowledge { .. } => "acknowledge",
+        Order::Resend { .. } => "resend",
         Order::Unacknowledge { .. } => "unacknowledge",
         Order::Assign { .. } => "assign",
         Order::Comment { .. } => "comment",
@@ -281,7 +287,7 @@ fn batch(seconds: i64, events: &[serde_json::Value]) -> Input {
     let body = serde_json::to_vec(events).unwrap();
     let decoded = native::decode(Body::from(body.as_slice()), &context).unwrap();
     let rejected = decoded.rejected.into_iter().map(|rejected| rejected.letter).collect();
-    Input::Batch(Batch { tenant, events: decoded.events, rejected })
+    Input::Batch(Batch { tenant, events: decoded.events, rejected, replay_of: None })
 }
 
 fn event(ci: &str, name: &str, severity: &str, seconds: i64) -> serde_json::Value {
