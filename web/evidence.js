@@ -39,6 +39,7 @@ const Proof = ({ candidate, incident, me }) => {
   const sum = candidate.evidence.reduce((all, item) => all + item.points, 0);
   const may = me.role !== "viewer" && incident.state !== "merged";
   const root = (verdict, name) => () => act(incident, "root", { verdict, ci: candidate.ci.id }, name);
+  if (candidate.ci.outside) return html`<div class="proof"><p class="dim">${say(candidate.reason)}</p></div>`;
   return html`<div class="proof">
     <ul class="evidence">${candidate.evidence.map((item) => html`<${Term} key=${item.term} item=${item} most=${most} />`)}
       <li class="sum"><span class="points">${points(sum)}</span><span>${t("root.sum")}</span></li></ul>

@@ -57,7 +57,7 @@ function bands(graph) {
   });
 }
 
-const label = (node) => (node.count > 1 || !node.name ? `${className(node.class)} × ${node.count}` : node.name);
+const label = (node) => (node.outside ? t("ci.outside") : node.count > 1 || !node.name ? `${className(node.class)} × ${node.count}` : node.name);
 
 /** Whether an edge joins two nodes of one row. */
 function isFlat(graph, edge) {
@@ -81,7 +81,7 @@ const Picked = ({ node, graph, onMembers, onClose }) => {
     ${node.on_alert > 0 && html`<p>${t("graph.firing", { n: node.on_alert })}</p>`}
     ${node.score > 0 && html`<p>${t("graph.score", { p: likelihood(node.score) })}</p>`}
     ${from.map((edge) => html`<p key=${edge.source} class="dim">← ${name(edge.source)} · ${relationName(edge.relation)}</p>`)}
-    ${node.count === 1 && html`<p class="links"><button onClick=${() => onMembers(node)}>${t("graph.members")}</button>
+    ${node.count === 1 && !node.outside && html`<p class="links"><button onClick=${() => onMembers(node)}>${t("graph.members")}</button>
       <${Go} to=${`/topology/${encodeURIComponent(node.id)}`}>${t("graph.ci")}<//></p>`}
   </div>`;
 };

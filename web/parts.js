@@ -25,6 +25,7 @@ export const Severity = ({ of, label = false }) => html`
 
 /** A CI with its class; `link` leads to its page. */
 export const Ci = ({ ci, link = false }) => {
+  if (ci.outside) return html`<span class="ci outside" title=${t("ci.outside.help")}><b>${t("ci.outside")}</b></span>`;
   const name = html`<b>${ci.name}</b>`;
   return html`<span class="ci" title=${ci.id === ci.name ? ci.id : `${ci.name} (${ci.id})`}>
     ${link ? html`<${Go} to=${`/topology/${encodeURIComponent(ci.id)}`}>${name}<//>` : name}<i>${className(ci.class)}</i></span>`;

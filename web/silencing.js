@@ -39,7 +39,7 @@ async function alertingCis(id) {
  * @param {import("./types.js").Incident} incident */
 export async function silenceIncident(incident) {
   const cis = await alertingCis(incident.id).catch(() => []);
-  const root = incident.root?.ci;
+  const root = incident.root?.ci.outside ? undefined : incident.root?.ci;
   const choices = /** @type {[string, string][]} */ ([
     ...(cis.length && cis.length <= CIS_MAX ? [["all", t("silence.scope.all", { n: cis.length })]] : []),
     ...(root ? [["root", t("silence.scope.root", { ci: root.name })]] : [])]);

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{zh: string, en: string}} Text
- * @typedef {{id: string, name: string, class: string, area?: string, org?: string}} Ci
+ * @typedef {{id: string, name: string, class: string, area?: string, org?: string, outside?: boolean}} Ci
  * @typedef {{ci: Ci, inferred: boolean, confirmed: boolean, score: number, reason?: Text}} Root
  * @typedef {{id: string, url: string, version: number, title: string, headline: Text, state: string, progress: string,
  *   severity: string, priority: string, area?: string, root?: Root, alert_count: number, firing_count: number,
@@ -22,7 +22,7 @@
  *   object: string, labels: Record<string, string>, first_seen: string, last_seen: string, starts_at: string,
  *   count: number, muted_by: Mute[], flapping: boolean, incident?: string, held: boolean}} Alert
  * @typedef {{id: string, name: string, class: string, layer: number, is_root: boolean, is_anomaly: boolean,
- *   state: string, on_alert: number, severity?: string, score: number, count: number, x: number, y: number}} Node
+ *   state: string, on_alert: number, severity?: string, score: number, count: number, outside?: boolean, x: number, y: number}} Node
  * @typedef {{source: string, target: string, kind: string, relation: string, count: number}} Link
  * @typedef {{layer: number, label: Text, top: number, bottom: number}} Band
  * @typedef {{nodes: Node[], edges: Link[], layers: Band[], aggregated: boolean, total: number, width: number,

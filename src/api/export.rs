@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::access::Caller;
-use super::incident_types::{AlertItem, IncidentDetail};
+use super::incident_types::{AlertItem, IncidentDetail, IncidentItem, Onlooker};
 use super::paging::read_time;
 use super::past::past;
 use super::problem::{ApiError, Params, Problem};
@@ -25,7 +25,6 @@ use crate::projection::board::{IncidentFilter, Place};
 use crate::projection::history::export::csv_line;
 use crate::projection::history::find::{Judged, Raw};
 use crate::projection::history::search::{self, EventFilter};
-use crate::projection::scope::Scope;
 use crate::wording::lang::Lang;
 use crate::wording::mask::mask;
 
@@ -63,9 +62,8 @@ enum Cursor {
 
 struct Export {
     api: Arc<Api>,
-    scope: Scope,
+    to: Onlooker,
     span: (Option<Timestamp>, Option<Timestamp>),
-    lang: Lang,
     format: Format,
     left: usize,
     /// `None` at the end.
@@ -100,7 +98,8 @@ pub async fn export(
     if !(1..=ROWS_MAX).contains(&left) {
         return Err(ApiError::Bad(format!("limit must be 1 to {ROWS_MAX}")));
     }
-    let export = Export { api, scope: caller.scope(), span, lang, format, left, cursor: Some(cursor), started: false };
+    let export =
+        Export { to: api.onlooker(&caller, lang), api, span, format, left, cursor: Some(cursor), started: false };
     let pages = stream::try_unfold(export, |mut export| async move {
         let page = export.next_page().await.map_err(|e| std::io::Error::other(e.to_string()))?;
         Ok::<_, std::io::Error>(page.map(|page| (Bytes::from(page), export)))
@@ -118,35 +117,39 @@ pub async fn export(
 impl Export {
     async fn next_page(&mut self) -> Result<Option<String>, ApiError> {
         let Some(cursor) = self.cursor.take().filter(|_| self.left > 0) else { return Ok(None) };
-        let (scope, span, limit) = (self.scope.clone(), self.span, PAGE.min(self.left));
+        let (sight, span, limit) = (self.to.sight.clone(), self.span, PAGE.min(self.left));
         let mut out = String::new();
         let rows = match cursor {
             Cursor::Incidents(after) => {
                 let filter = IncidentFilter { since: span.0, until: span.1, ..IncidentFilter::default() };
-                let page = past(&self.api, move |c| search::incidents(c, &scope, &filter, after, limit)).await?;
+                let page = past(&self.api, move |c| search::incidents(c, &sight, &filter, after, limit)).await?;
                 self.cursor = page.next.map(|next| Cursor::Incidents(Some(next)));
                 self.write(&mut out, &INCIDENT_COLUMNS, &page.items, incident_cells, |view, export| {
-                    json(&IncidentDetail::of(view, [].iter(), export.lang, &export.api.settings.base_url))
+                    json(&IncidentDetail::of(view, [].iter(), &export.to))
                 });
                 page.items.len()
             }
             Cursor::Alerts(after) => {
                 let query = move |c: &rusqlite::Connection| {
-                    search::alerts(c, &scope, &AlertFilter::default(), span, after, limit)
+                    search::alerts(c, &sight.scope, &AlertFilter::default(), span, after, limit)
                 };
                 let page = past(&self.api, query).await?;
                 self.cursor = page.next.map(|next| Cursor::Alerts(Some(next)));
-                let items: Vec<AlertItem> = page.items.iter().map(|view| AlertItem::of(view, self.lang)).collect();
-                self.write(&mut out, &ALERT_COLUMNS, &items, alert_cells, |item, _| json(item));
+                let items: Vec<AlertItem> = page.items.iter().map(|view| AlertItem::of(view, self.to.lang)).collect();
+                self.write(&mut out, &ALERT_COLUMNS, &items, |item, _| alert_cells(item), |item, _| json(item));
                 items.len()
             }
             Cursor::Events(before) => {
                 let filter = EventFilter { since: span.0, until: span.1, ..EventFilter::default() };
-                let page = past(&self.api, move |c| search::events(c, &scope, &filter, before, limit)).await?;
+                let page = past(&self.api, move |c| search::events(c, &sight.scope, &filter, before, limit)).await?;
                 self.cursor = page.next.map(|next| Cursor::Events(Some(next)));
-                self.write(&mut out, &EVENT_COLUMNS, &page.items, event_cells, |judged, export| {
-                    json(&EventWhy::of(judged, export.lang))
-                });
+                self.write(
+                    &mut out,
+                    &EVENT_COLUMNS,
+                    &page.items,
+                    |judged, _| event_cells(judged),
+                    |judged, export| json(&EventWhy::of(judged, &export.to)),
+                );
                 page.items.len()
             }
         };
@@ -159,7 +162,7 @@ impl Export {
         out: &mut String,
         columns: &[&str],
         items: &[T],
-        cells: impl Fn(&T) -> Vec<String>,
+        cells: impl Fn(&T, &Self) -> Vec<String>,
         line: impl Fn(&T, &Self) -> String,
     ) {
         if self.format == Format::Csv && !self.started {
@@ -170,7 +173,7 @@ impl Export {
         self.started = true;
         for item in items {
             match self.format {
-                Format::Csv => out.push_str(&csv_line(cells(item).iter().map(String::as_str))),
+                Format::Csv => out.push_str(&csv_line(cells(item, self).iter().map(String::as_str))),
                 Format::Ndjson => {
                     out.push_str(&line(item, self));
                     out.push('\n');
@@ -203,8 +206,8 @@ const INCIDENT_COLUMNS: [&str; 16] = [
     "closed_at",
 ];
 
-fn incident_cells(view: &IncidentView) -> Vec<String> {
-    let item = super::incident_types::IncidentItem::of(view, Lang::En, "");
+fn incident_cells(view: &IncidentView, export: &Export) -> Vec<String> {
+    let item = IncidentItem::of(view, &export.to);
     let root = item.root.map(|root| root.ci);
     vec![
         item.id,

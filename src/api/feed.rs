@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
-use super::incident_types::{IncidentItem, TimelineItem};
+use super::incident_types::{IncidentItem, Onlooker, TimelineItem};
 use super::problem::{ApiError, Params, Problem};
 use super::state::Api;
 use crate::projection::feed::{Change, FeedId, FeedItem};
@@ -184,28 +184,8 @@ impl Reader {
             }
             newest.insert(item.id, (item, members));
         }
-        newest.into_values().filter_map(|(item, members)| self.event(&item, members)).collect()
-    }
-
-    fn event(&self, item: &FeedItem, members_changed: bool) -> Option<Event> {
-        let event = Event::default().id(item.id.to_string());
-        let written = match &item.change {
-            Change::Incident { incident, .. } => {
-                let gone = !self.caller.scope().sees(&incident.orgs);
-                let item = (!gone).then(|| IncidentItem::of(incident, self.lang, &self.api.settings.base_url));
-                let change = IncidentChange { id: incident.id.to_string(), gone, incident: item, members_changed };
-                event.event("incident").json_data(change)
-            }
-            Change::Timeline { incident, entry } => {
-                let entry = TimelineItem::of(entry, self.lang);
-                event.event("timeline").json_data(TimelineChange { incident: incident.to_string(), entry })
-            }
-            Change::Silence { id } => event.event("silence").json_data(SilenceChange { id: id.to_string() }),
-            Change::Command { journal_seq, refused, .. } => event
-                .event("command")
-                .json_data(CommandChange { seq: *journal_seq, refused: refused.as_ref().map(ToString::to_string) }),
-        };
-        written.ok()
+        let to = self.api.onlooker(&self.caller, self.lang);
+        newest.into_values().filter_map(|(item, members)| event(&item, members, &to)).collect()
     }
 
     fn lagged(&mut self) -> Event {
@@ -232,4 +212,25 @@ impl Reader {
 
 fn resync(head: FeedId) -> Event {
     Event::default().id(head.to_string()).event("resync").data("{}")
+}
+
+fn event(item: &FeedItem, members_changed: bool, to: &Onlooker) -> Option<Event> {
+    let event = Event::default().id(item.id.to_string());
+    let written = match &item.change {
+        Change::Incident { incident, .. } => {
+            let gone = !to.sight.scope.sees(&incident.orgs);
+            let item = (!gone).then(|| IncidentItem::of(incident, to));
+            let change = IncidentChange { id: incident.id.to_string(), gone, incident: item, members_changed };
+            event.event("incident").json_data(change)
+        }
+        Change::Timeline { incident, entry } => {
+            let entry = TimelineItem::of(entry, to);
+            event.event("timeline").json_data(TimelineChange { incident: incident.to_string(), entry })
+        }
+        Change::Silence { silence } => event.event("silence").json_data(SilenceChange { id: silence.id.to_string() }),
+        Change::Command { journal_seq, refused, .. } => event
+            .event("command")
+            .json_data(CommandChange { seq: *journal_seq, refused: refused.as_ref().map(ToString::to_string) }),
+    };
+    written.ok()
 }

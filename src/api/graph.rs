@@ -22,6 +22,7 @@ use crate::domain::severity::Severity;
 use crate::domain::topology::reach::{Limits, ReachState};
 use crate::domain::topology::{CiIx, Topology};
 use crate::projection::board::Incident;
+use crate::projection::sight::Sight;
 use crate::projection::tenant::TenantView;
 use crate::wording::words::{AreaWord, SeverityWord};
 
@@ -82,6 +83,9 @@ pub struct Node {
     pub score: i32,
     /// CIs drawn as this node.
     pub count: u32,
+    /// It stands for what the caller may not see, and has no name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
     pub x: i32,
     pub y: i32,
 }
@@ -131,9 +135,11 @@ pub async fn graph(
         return Err(ApiError::Bad(format!("nodes: 1 to {NODES_MAX}")));
     }
     let topology = (api.topology)(&caller.tenant);
-    let found = with_incident(&api, &caller, id, facts);
+    let sight = Sight::new(caller.scope(), topology.clone());
+    let found = with_incident(&api, &caller, id, |incident, tenant| facts(incident, tenant, &sight));
     let (view, alerting) = found.ok_or(ApiError::NotFound("incident"))?;
-    Ok(Json(draw(&view, &alerting, &topology, alone_max)))
+    let facts = Facts { view: &sight.incident(&view), alerting: &alerting, topology: &topology, sight: &sight };
+    Ok(Json(draw(&facts, alone_max)))
 }
 
 /// What the members say of one CI.
@@ -144,11 +150,11 @@ pub struct Alerting {
     pub severity: Severity,
 }
 
-fn facts(incident: &Incident, tenant: &TenantView) -> (Arc<IncidentView>, BTreeMap<CiId, Alerting>) {
+fn facts(incident: &Incident, tenant: &TenantView, sight: &Sight) -> (Arc<IncidentView>, BTreeMap<CiId, Alerting>) {
     let mut alerting: BTreeMap<CiId, Alerting> = BTreeMap::new();
     let rows = incident.members.iter().take(MEMBERS_MAX).filter_map(|id| tenant.alerts.get(*id));
     for alert in rows.map(|row| &row.view) {
-        let Some(ci) = &alert.ci else { continue };
+        let Some(ci) = alert.ci.as_ref().filter(|ci| sight.sees(ci)) else { continue };
         let fires = alert.state == AlertState::Firing;
         let entry = alerting.entry(ci.id.clone()).or_insert_with(|| Alerting {
             ci: ci.clone(),
@@ -163,9 +169,9 @@ fn facts(incident: &Incident, tenant: &TenantView) -> (Arc<IncidentView>, BTreeM
     (incident.view.clone(), alerting)
 }
 
-/// Draws an incident, at most `alone_max` of its CIs one by one.
-pub fn draw(view: &IncidentView, alerting: &BTreeMap<CiId, Alerting>, topology: &Topology, alone_max: usize) -> Graph {
-    let mut picture = Picture::of(view, alerting, topology);
+/// Draws an incident as the caller sees it, at most `alone_max` of its CIs one by one.
+fn draw(facts: &Facts<'_>, alone_max: usize) -> Graph {
+    let mut picture = Picture::of(facts);
     let wanted = picture.wanted();
     let (alone, rest) = wanted.split_at(wanted.len().min(alone_max));
     alone.iter().for_each(|ci| picture.add(ci));
@@ -187,10 +193,21 @@ pub fn draw(view: &IncidentView, alerting: &BTreeMap<CiId, Alerting>, topology: 
     Graph { nodes, edges, layers, aggregated: !rest.is_empty(), total: wanted.len(), width, height }
 }
 
+/// What a picture is made of.
+struct Facts<'a> {
+    /// As the caller sees it.
+    view: &'a IncidentView,
+    /// CIs inside the caller's sight.
+    alerting: &'a BTreeMap<CiId, Alerting>,
+    topology: &'a Topology,
+    sight: &'a Sight,
+}
+
 struct Picture<'a> {
     view: &'a IncidentView,
     alerting: &'a BTreeMap<CiId, Alerting>,
     topology: &'a Topology,
+    sight: &'a Sight,
     /// What becomes of CIs when the root cause fails.
     reach: BTreeMap<CiIx, ReachState>,
     nodes: BTreeMap<CiId, Node>,
@@ -199,11 +216,12 @@ struct Picture<'a> {
 }
 
 impl<'a> Picture<'a> {
-    fn of(view: &'a IncidentView, alerting: &'a BTreeMap<CiId, Alerting>, topology: &'a Topology) -> Self {
+    fn of(facts: &Facts<'a>) -> Self {
+        let Facts { view, alerting, topology, sight } = *facts;
         let root = view.candidates.first().and_then(|root| topology.find(root.ci.id.as_str()));
         let reached = root.map(|root| topology.impact(root, &Limits::default()).reached).unwrap_or_default();
         let reach = reached.into_iter().map(|reached| (reached.ci, reached.state)).collect();
-        Self { view, alerting, topology, reach, nodes: BTreeMap::new(), drawn: BTreeMap::new() }
+        Self { view, alerting, topology, sight, reach, nodes: BTreeMap::new(), drawn: BTreeMap::new() }
     }
 
     /// All CIs, the ones that matter most first: candidates, path, then by severity.
@@ -253,6 +271,7 @@ impl<'a> Picture<'a> {
             severity: alerting.map(|a| a.severity.into()),
             score: candidate.map_or(0, |c| c.score),
             count: 1,
+            outside: ci.is_outside(),
             x: 0,
             y: 0,
         };
@@ -277,6 +296,7 @@ impl<'a> Picture<'a> {
             severity: None,
             score: 0,
             count: 0,
+            outside: false,
             x: 0,
             y: 0,
         });
@@ -299,7 +319,7 @@ impl<'a> Picture<'a> {
             children.remove(known);
         }
         let mut links: Vec<(u32, CiIx)> =
-            children.into_iter().map(|(ci, n)| (n, ci)).filter(|(n, _)| *n >= 2).collect();
+            children.into_iter().map(|(ci, n)| (n, ci)).filter(|(n, ci)| *n >= 2 && self.sight.sees_at(*ci)).collect();
         links.sort_by_key(|(n, ci)| (std::cmp::Reverse(*n), *ci));
         let room = alone_max.saturating_sub(self.nodes.len()).min(LINKS_MAX);
         for (_, ci) in links.into_iter().take(room) {
@@ -314,7 +334,7 @@ impl<'a> Picture<'a> {
         let next = self.topology.effects(root).iter().map(|edge| edge.ci);
         let held_up: BTreeSet<CiIx> = next
             .filter(|ci| self.reach.get(ci) == Some(&ReachState::Redundant))
-            .filter(|ci| !self.drawn.contains_key(self.topology.id(*ci)))
+            .filter(|ci| !self.drawn.contains_key(self.topology.id(*ci)) && self.sight.sees_at(*ci))
             .collect();
         for ci in held_up.into_iter().take(HELD_UP_MAX) {
             self.add(&self.topology.ci(ci));

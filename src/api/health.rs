@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::family::Family;
@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::Caller;
 use super::problem::{ApiError, Problem};
 use super::state::Api;
 use crate::projection::live::State as Shown;
@@ -59,7 +60,10 @@ struct Word {
 /// OpenMetrics. Without a credential only where the settings allow it.
 #[utoipa::path(get, path = "/metrics", tag = "health",
     responses((status = 200, body = String), (status = "default", body = Problem)))]
-pub async fn metrics(State(api): State<Arc<Api>>) -> Result<Response, ApiError> {
+pub async fn metrics(State(api): State<Arc<Api>>, caller: Option<Extension<Caller>>) -> Result<Response, ApiError> {
+    if let Some(Extension(caller)) = caller {
+        caller.whole_tenant()?;
+    }
     let mut registry = Registry::with_prefix("headwater");
     {
         let shown = api.live.read();

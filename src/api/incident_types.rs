@@ -11,12 +11,21 @@ use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, Pat
 use crate::domain::mute::MutedBy;
 use crate::projection::alerts::AlertRow;
 use crate::projection::counts::mute_word;
+use crate::projection::sight::Sight;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::{mask, mask_label};
 use crate::wording::sentences;
 use crate::wording::words::{
     AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord,
 };
+
+/// Who looks, and how things are told to it.
+pub struct Onlooker {
+    pub sight: Sight,
+    pub lang: Lang,
+    /// Prefix of permanent links.
+    pub base_url: String,
+}
 
 /// A configuration item, enough to show it.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -28,6 +37,9 @@ pub struct Ci {
     pub area: Option<AreaWord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub org: Option<String>,
+    /// It stands for what the caller may not see, and has no name.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outside: bool,
 }
 
 impl From<&CiRef> for Ci {
@@ -38,6 +50,7 @@ impl From<&CiRef> for Ci {
             class: ci.class.to_string(),
             area: ci.area.map(Into::into),
             org: ci.org.as_ref().map(ToString::to_string),
+            outside: ci.is_outside(),
         }
     }
 }
@@ -153,13 +166,13 @@ pub struct TimelineItem {
 
 impl TimelineItem {
     /// The entry with its label.
-    pub fn of(entry: &TimelineEntry, lang: Lang) -> Self {
-        let kind = TimelineWord::from(entry.kind);
+    pub fn of(entry: &TimelineEntry, to: &Onlooker) -> Self {
+        let (entry, kind) = (to.sight.entry(entry), TimelineWord::from(entry.kind));
         Self {
             at: entry.at.to_string(),
             actor: entry.actor.to_string(),
             kind,
-            label: kind.label(lang),
+            label: kind.label(to.lang),
             detail: mask(&entry.detail).into_owned(),
         }
     }
@@ -224,7 +237,14 @@ pub struct IncidentItem {
 
 impl IncidentItem {
     /// The row of an incident.
-    pub fn of(view: &IncidentView, lang: Lang, base_url: &str) -> Self {
+    pub fn of(view: &IncidentView, to: &Onlooker) -> Self {
+        Self::seen(&to.sight.incident(view), to)
+    }
+
+    fn seen(view: &IncidentView, to: &Onlooker) -> Self {
+        let (lang, base_url) = (to.lang, &to.base_url);
+        let is_outside = view.candidates.first().is_some_and(|root| root.ci.is_outside());
+        let outside = || sentences::outside_title().of(lang).to_owned();
         let (state, progress, severity) =
             (IncidentStateWord::from(view.state), ProgressWord::from(view.progress), SeverityWord::from(view.severity));
         let time = |at: Option<crate::domain::time::Timestamp>| at.map(|at| at.to_string());
@@ -232,7 +252,7 @@ impl IncidentItem {
             id: view.id.to_string(),
             url: format!("{base_url}/incidents/{}", view.id),
             version: view.version,
-            title: mask(&view.title).into_owned(),
+            title: if is_outside { outside() } else { mask(&view.title).into_owned() },
             headline: sentences::headline(view),
             state,
             state_label: state.label(lang),
@@ -292,18 +312,14 @@ pub struct IncidentDetail {
 
 impl IncidentDetail {
     /// The page of an incident.
-    pub fn of<'a>(
-        view: &IncidentView,
-        timeline: impl Iterator<Item = &'a TimelineEntry>,
-        lang: Lang,
-        base_url: &str,
-    ) -> Self {
+    pub fn of<'a>(view: &IncidentView, timeline: impl Iterator<Item = &'a TimelineEntry>, to: &Onlooker) -> Self {
+        let view = &*to.sight.incident(view);
         Self {
-            incident: IncidentItem::of(view, lang, base_url),
+            incident: IncidentItem::seen(view, to),
             candidates: view.candidates.iter().enumerate().map(|(i, c)| CandidateItem::of(i + 1, c)).collect(),
             path: view.path.iter().map(Into::into).collect(),
             changes: view.changes.iter().map(Into::into).collect(),
-            timeline: timeline.map(|entry| TimelineItem::of(entry, lang)).collect(),
+            timeline: timeline.map(|entry| TimelineItem::of(entry, to)).collect(),
             timeline_cut: 0,
             topology_version: view.topology_version,
             ruleset_version: view.ruleset_version,

@@ -82,10 +82,11 @@ pub async fn list(
     let after = read_place(query.after.as_deref(), IncidentId)?;
     let archive = query.archive;
     let filter = query.filter()?;
+    let to = api.onlooker(&caller, lang);
     if archive {
-        let scope = caller.scope();
-        let page = past(&api, move |history| search::incidents(history, &scope, &filter, after, limit)).await?;
-        let items = page.items.iter().map(|view| IncidentItem::of(view, lang, &api.settings.base_url)).collect();
+        let sight = to.sight.clone();
+        let page = past(&api, move |history| search::incidents(history, &sight, &filter, after, limit)).await?;
+        let items = page.items.iter().map(|view| IncidentItem::of(view, &to)).collect();
         return Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed: None }));
     }
     let feed = Some(api.live.feed.subscribe(None).head.to_string());
@@ -93,9 +94,8 @@ pub async fn list(
     let Some(tenant) = state.tenant(&caller.tenant) else {
         return Ok(Json(Listed { items: Vec::new(), next: None, feed }));
     };
-    let page = tenant.board.page(&caller.scope(), &filter, after, limit);
-    let base_url = &api.settings.base_url;
-    let items = page.items.iter().map(|incident| IncidentItem::of(&incident.view, lang, base_url)).collect();
+    let page = tenant.board.page(&to.sight, &filter, after, limit);
+    let items = page.items.iter().map(|incident| IncidentItem::of(&incident.view, &to)).collect();
     Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed }))
 }
 
@@ -122,10 +122,11 @@ pub async fn one(
     Id(id): Id<IncidentId>,
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let feed = api.live.feed.subscribe(None).head.to_string();
+    let to = api.onlooker(&caller, lang);
     let found = with_incident(&api, &caller, id, |incident, _| IncidentDetail {
         timeline_cut: incident.timeline_cut,
         feed: Some(feed),
-        ..IncidentDetail::of(&incident.view, incident.timeline.iter(), lang, &api.settings.base_url)
+        ..IncidentDetail::of(&incident.view, incident.timeline.iter(), &to)
     });
     if let Some(found) = found {
         return Ok(Json(found));
@@ -138,7 +139,7 @@ pub async fn one(
     let (view, (timeline, total)) = old.await?.ok_or(ApiError::NotFound("incident"))?;
     Ok(Json(IncidentDetail {
         timeline_cut: total - timeline.len() as u64,
-        ..IncidentDetail::of(&view, timeline.iter(), lang, &api.settings.base_url)
+        ..IncidentDetail::of(&view, timeline.iter(), &to)
     }))
 }
 
@@ -177,7 +178,8 @@ pub async fn timeline(
     let more = lines.len() > limit;
     lines.truncate(limit);
     let next = lines.last().filter(|_| more).map(|((seq, index), _)| cursor(*seq, *index as u64));
-    let items = lines.iter().map(|(_, entry)| TimelineItem::of(entry, lang)).collect();
+    let to = api.onlooker(&caller, lang);
+    let items = lines.iter().map(|(_, entry)| TimelineItem::of(entry, &to)).collect();
     Ok(Json(Listed { items, next, feed: None }))
 }
 

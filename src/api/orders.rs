@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
-use super::incidents::sees_incident;
+use super::incidents::{sees_incident, with_incident};
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, WriteError};
 use crate::domain::ids::{AlertId, IncidentId};
+use crate::domain::incident::Candidate;
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Command, Order};
 use crate::wording::words::SeverityWord;
@@ -247,6 +248,33 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
     }
     if alerts.into_iter().any(|id| !sees_alert(id)) {
         return Err(ApiError::NotFound("alert"));
+    }
+    let sight = api.sight(caller);
+    let named = match order {
+        Order::SetRoot { ci, .. } | Order::RejectRoot { ci, .. } => sight.sees_called(ci.as_str()),
+        Order::ConfirmRoot { incident } => {
+            let sees = |root: &Candidate| sight.sees(&root.ci);
+            with_incident(api, caller, *incident, |found, _| found.view.candidates.first().is_none_or(sees))
+                .unwrap_or(false)
+        }
+        Order::Acknowledge { .. }
+        | Order::Unacknowledge { .. }
+        | Order::Assign { .. }
+        | Order::Comment { .. }
+        | Order::Snooze { .. }
+        | Order::Wake { .. }
+        | Order::Close { .. }
+        | Order::Reopen { .. }
+        | Order::Merge { .. }
+        | Order::Split { .. }
+        | Order::Move { .. }
+        | Order::SetSeverity { .. }
+        | Order::Silence { .. }
+        | Order::ExpireSilence { .. }
+        | Order::Resend { .. } => true,
+    };
+    if !named {
+        return Err(ApiError::NotFound("CI"));
     }
     Ok(())
 }

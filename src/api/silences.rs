@@ -101,24 +101,14 @@ impl From<&Silence> for SilenceItem {
     }
 }
 
-/// Whether every group is pinned to the caller's organisations.
-fn is_seen(silence: &Silence, caller: &Caller) -> bool {
-    let Some(mine) = &caller.orgs else { return true };
-    let pins = |matcher: &Matcher| {
-        let text = matcher.text();
-        let pinned = text.field == "org" && matches!(text.op, Op::Is | Op::In) && !text.not;
-        pinned && text.value.split('|').all(|org| mine.iter().any(|own| own.as_str() == org))
-    };
-    !silence.matchers.0.is_empty() && silence.matchers.0.iter().all(|group| group.iter().any(pins))
-}
-
 /// Silences that hold now or later.
 #[utoipa::path(get, path = "/api/v1/silences", tag = "silences",
     responses((status = 200, body = Listed<SilenceItem>), (status = "default", body = Problem)))]
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Json<Listed<SilenceItem>> {
     let state = api.live.read();
+    let scope = caller.scope();
     let all = state.tenant(&caller.tenant).into_iter().flat_map(|tenant| tenant.silences.values());
-    let seen = all.filter(|silence| silence.ends_at > state.stamp && is_seen(silence, &caller));
+    let seen = all.filter(|silence| silence.ends_at > state.stamp && scope.sees_silence(silence));
     Json(Listed { items: seen.map(Into::into).collect(), next: None, feed: None })
 }
 
@@ -149,7 +139,7 @@ pub async fn expire(
     let seen = {
         let state = api.live.read();
         let silence = state.tenant(&caller.tenant).and_then(|tenant| tenant.silences.get(&id));
-        silence.is_some_and(|silence| is_seen(silence, &caller))
+        silence.is_some_and(|silence| caller.scope().sees_silence(silence))
     };
     if !seen {
         return Err(ApiError::NotFound("silence"));

@@ -8,7 +8,8 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::Authenticate;
+use super::access::{Authenticate, Caller};
+use super::incident_types::Onlooker;
 use super::session::Sessions;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, SourceId, TenantId};
@@ -22,6 +23,8 @@ use crate::engine::policy::place::RuleFile;
 use crate::engine::policy::rule::RuleHits;
 use crate::projection::history::History;
 use crate::projection::live::Live;
+use crate::projection::sight::Sight;
+use crate::wording::lang::Lang;
 
 /// Why something could not be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,4 +198,16 @@ pub struct Api {
     /// Registers the numbers of other parts for `/metrics`; few labels.
     pub more_metrics: Arc<dyn Fn(&mut Registry) + Send + Sync>,
     pub notices: Arc<dyn Notices>,
+}
+
+impl Api {
+    /// What the caller may see.
+    pub fn sight(&self, caller: &Caller) -> Sight {
+        Sight::new(caller.scope(), (self.topology)(&caller.tenant))
+    }
+
+    /// The caller as one who is told things in a language.
+    pub fn onlooker(&self, caller: &Caller, lang: Lang) -> Onlooker {
+        Onlooker { sight: self.sight(caller), lang, base_url: self.settings.base_url.clone() }
+    }
 }

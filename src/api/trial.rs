@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::Caller;
-use super::incident_types::{AlertItem, IncidentItem};
+use super::incident_types::{AlertItem, IncidentItem, Onlooker};
 use super::orders::refused;
 use super::problem::{ApiError, Body, Problem};
 use super::rules::NewRules;
@@ -99,30 +99,31 @@ pub async fn dry_run(
     caller.whole_tenant()?;
     let source = SourceId::from(sample.source.as_deref().unwrap_or(&caller.name));
     let files = sample.files.map(|files| NewRules { files }.into_files());
+    let to = api.onlooker(&caller, lang);
     let (rules, text, tenant) = (api.rules.clone(), sample.event.to_string(), caller.tenant);
     let tried = tokio::task::spawn_blocking(move || rules.trial(&tenant, &source, &text, files)).await;
     let trial = tried.map_err(ApiError::internal)?.map_err(refused)?;
-    told(&trial, lang, &api.settings.base_url).map(Json)
+    told(&trial, &to).map(Json)
 }
 
-fn told(trial: &Trial, lang: Lang, base_url: &str) -> Result<DryRun, ApiError> {
+fn told(trial: &Trial, to: &Onlooker) -> Result<DryRun, ApiError> {
     let verdict = trial.effects.iter().find_map(|effect| {
         let Effect::Verdict { verdict, .. } = effect else { return None };
         Some(verdict)
     });
     let verdict = verdict.ok_or_else(|| ApiError::internal("an event without a verdict"))?;
     let checks: Vec<CheckItem> =
-        verdict.decision().iter().flat_map(|decision| &decision.checks).map(|c| CheckItem::of(c, lang)).collect();
+        verdict.decision().iter().flat_map(|decision| &decision.checks).filter_map(|c| CheckItem::of(c, to)).collect();
     let mut event = serde_json::to_value(&trial.event).map_err(ApiError::internal)?;
     mask_value(&mut event);
     Ok(DryRun {
         verdict: verdict.word(),
-        verdict_label: verdicts::label(verdict, lang),
+        verdict_label: verdicts::label(verdict, to.lang),
         text: verdicts::sentence(verdict),
         rules: traces(trial, verdict),
         checks,
         event,
-        outcome: outcome(trial, lang, base_url),
+        outcome: outcome(trial, to),
     })
 }
 
@@ -143,12 +144,12 @@ fn traces(trial: &Trial, verdict: &Verdict) -> Vec<RuleTrace> {
     trial.policy.rules().into_iter().map(trace).collect()
 }
 
-fn outcome(trial: &Trial, lang: Lang, base_url: &str) -> Outcome {
+fn outcome(trial: &Trial, to: &Onlooker) -> Outcome {
     let (mut alert, mut incident, mut notices) = (None, None, Vec::new());
     for effect in trial.effects.iter().chain(&trial.later) {
         match effect {
-            Effect::Alert { alert: view } => alert = Some(AlertItem::of(view, lang)),
-            Effect::Incident { incident: view, .. } => incident = Some(IncidentItem::of(view, lang, base_url)),
+            Effect::Alert { alert: view } => alert = Some(AlertItem::of(view, to.lang)),
+            Effect::Incident { incident: view, .. } => incident = Some(IncidentItem::of(view, to)),
             Effect::Notify { notice } => notices.push(NoticeItem {
                 receiver: notice.receiver.to_string(),
                 at: notice.at.to_string(),

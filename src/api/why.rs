@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
-use super::incident_types::{AlertItem, EvidenceItem, IncidentItem};
+use super::incident_types::{AlertItem, EvidenceItem, IncidentItem, Onlooker};
 use super::paging::{self, Listed, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
@@ -42,18 +42,19 @@ pub struct CheckItem {
 }
 
 impl CheckItem {
-    /// The check with its sentences.
-    pub fn of(check: &Check, lang: Lang) -> Self {
+    /// The check with its sentences; none when the caller may not see it.
+    pub fn of(check: &Check, to: &Onlooker) -> Option<Self> {
+        let check = &*to.sight.check(check)?;
         let stage = StageWord::from(check.stage);
-        Self {
+        Some(Self {
             stage,
-            stage_label: stage.label(lang),
+            stage_label: stage.label(to.lang),
             matched: check.matched,
             rule: check.rule.as_ref().map(ToString::to_string),
             about: check.about.to_string(),
             text: verdicts::check(check),
             evidence: check.evidence.iter().map(|e| EvidenceItem::of(e, &check.about)).collect(),
-        }
+        })
     }
 }
 
@@ -92,7 +93,7 @@ pub struct EventWhy {
 
 impl EventWhy {
     /// The answer for one event.
-    pub fn of(judged: &Judged, lang: Lang) -> Self {
+    pub fn of(judged: &Judged, to: &Onlooker) -> Self {
         let checks = judged.verdict.decision().map(|decision| decision.checks.as_slice()).unwrap_or_default();
         let (id, source, raw) = match &judged.raw {
             Raw::Event(event) => (event.id.to_string(), &event.source, serde_json::to_value(event)),
@@ -106,12 +107,12 @@ impl EventWhy {
             at: judged.at.to_string(),
             source: source.to_string(),
             verdict: judged.verdict.word(),
-            verdict_label: verdicts::label(&judged.verdict, lang),
+            verdict_label: verdicts::label(&judged.verdict, to.lang),
             text: verdicts::sentence(&judged.verdict),
             alert: judged.verdict.alert().map(|id| id.to_string()),
             incident: judged.verdict.incident().map(|id| id.to_string()),
-            checks: checks.iter().map(|check| CheckItem::of(check, lang)).collect(),
-            now: judged.alert.as_ref().map(|view| AlertItem::of(view, lang)),
+            checks: checks.iter().filter_map(|check| CheckItem::of(check, to)).collect(),
+            now: judged.alert.as_ref().map(|view| AlertItem::of(view, to.lang)),
             replayed_as: judged.replayed.as_ref().map(|(event, _)| event.clone()),
             raw,
         }
@@ -141,8 +142,8 @@ pub struct IncidentWhy {
     pub events: Vec<EventWhy>,
 }
 
-fn told(events: &[Judged], lang: Lang) -> Vec<EventWhy> {
-    events.iter().map(|judged| EventWhy::of(judged, lang)).collect()
+fn told(events: &[Judged], to: &Onlooker) -> Vec<EventWhy> {
+    events.iter().map(|judged| EventWhy::of(judged, to)).collect()
 }
 
 /// Why an event ended where it did. The id is the source's own, or the place in the journal: `e12.0` or `12-0`.
@@ -160,7 +161,7 @@ pub async fn event(
     if found.is_empty() {
         return Err(ApiError::NotFound("event"));
     }
-    Ok(Json(EventsWhy { events: told(&found, lang) }))
+    Ok(Json(EventsWhy { events: told(&found, &api.onlooker(&caller, lang)) }))
 }
 
 /// Why an alert is where it is.
@@ -178,7 +179,8 @@ pub async fn alert(
         None => Ok(None),
     });
     let (alert, events) = found.await?.ok_or(ApiError::NotFound("alert"))?;
-    Ok(Json(AlertWhy { alert: AlertItem::of(&alert, lang), events: told(&events, lang) }))
+    let events = told(&events, &api.onlooker(&caller, lang));
+    Ok(Json(AlertWhy { alert: AlertItem::of(&alert, lang), events }))
 }
 
 /// Why an incident is what it is. The reasons for its root cause are the candidates of `/incidents/{id}`.
@@ -198,8 +200,8 @@ pub async fn incident(
         Ok(Some((view, search::events(history, &scope, &filter, None, EVENTS_MAX)?.items)))
     });
     let (view, events) = found.await?.ok_or(ApiError::NotFound("incident"))?;
-    let incident = IncidentItem::of(&view, lang, &api.settings.base_url);
-    Ok(Json(IncidentWhy { incident, events: told(&events, lang) }))
+    let to = api.onlooker(&caller, lang);
+    Ok(Json(IncidentWhy { incident: IncidentItem::of(&view, &to), events: told(&events, &to) }))
 }
 
 /// Which events.
@@ -259,5 +261,6 @@ pub async fn events(
     };
     let scope = caller.scope();
     let page = past(&api, move |history| search::events(history, &scope, &filter, before, limit)).await?;
-    Ok(Json(Listed { items: told(&page.items, lang), next: page.next.map(|event| event.to_string()), feed: None }))
+    let items = told(&page.items, &api.onlooker(&caller, lang));
+    Ok(Json(Listed { items, next: page.next.map(|event| event.to_string()), feed: None }))
 }

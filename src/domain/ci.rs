@@ -48,3 +48,18 @@ pub struct CiRef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<OrgId>,
 }
+
+/// The id of the anonymous CI; no CMDB gives it.
+const OUTSIDE: &str = "(outside)";
+
+impl CiRef {
+    /// Stands for all CIs that the reader may not see: no name, no class.
+    pub fn outside() -> Self {
+        Self { id: OUTSIDE.into(), name: "".into(), class: "".into(), area: None, org: None }
+    }
+
+    /// Whether it stands for what the reader may not see.
+    pub fn is_outside(&self) -> bool {
+        self.id.as_str() == OUTSIDE && self.class.is_empty()
+    }
+}

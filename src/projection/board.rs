@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::scope::Scope;
+use super::sight::Sight;
 use crate::domain::ci::Area;
 use crate::domain::ids::{AlertId, CiId, IncidentId, OrgId, SourceId};
 use crate::domain::incident::{IncidentState, IncidentView, Progress, TimelineEntry};
@@ -117,6 +118,16 @@ pub const fn is_open(state: IncidentState) -> bool {
     match state {
         IncidentState::Abnormal | IncidentState::Recovering | IncidentState::Recovered => true,
         IncidentState::Closed | IncidentState::Merged => false,
+    }
+}
+
+impl IncidentFilter {
+    /// What is left of the filter for a caller: it cannot ask for what it does not see. `None`: nothing fits.
+    pub fn within(&self, sight: &Sight) -> Option<Self> {
+        let mut filter = self.clone();
+        filter.orgs.retain(|org| sight.scope.sees_one(Some(org)));
+        let asks_outside = self.ci.as_ref().is_some_and(|ci| !sight.sees_called(ci.as_str()));
+        (filter.orgs.is_empty() == self.orgs.is_empty() && !asks_outside).then_some(filter)
     }
 }
 
@@ -234,16 +245,17 @@ impl Board {
     /// A page of at most `limit` incidents after `after`, newest first.
     pub fn page(
         &self,
-        scope: &Scope,
+        sight: &Sight,
         filter: &IncidentFilter,
         after: Option<Place>,
         limit: usize,
     ) -> Page<&Incident, Place> {
-        let wanted = Wanted::of(filter);
+        let Some(filter) = &filter.within(sight) else { return Page { items: Vec::new(), next: None } };
+        let wanted = Wanted::of(filter, sight);
         let mut items: Vec<&Incident> = Vec::new();
         let mut next = None;
         let mut take = |at: &Place, row: &Row| {
-            if !wanted.row(scope, at, row) {
+            if !wanted.row(at, row) {
                 return true;
             }
             let Some(incident) = self.incidents.get(&at.1.0).filter(|i| wanted.rest(i)) else { return true };
@@ -326,7 +338,8 @@ fn facets_of(incident: &Incident) -> Vec<Facet> {
     facets
 }
 
-fn search_text(view: &IncidentView) -> String {
+/// What `q` searches, in lower case.
+pub fn search_text(view: &IncidentView) -> String {
     let root = view.candidates.first().map(|c| format!("{} {}", c.ci.name, c.ci.id)).unwrap_or_default();
     let services = view.services.join(" ");
     format!("{} {} {root} {services}", view.id, view.title).to_lowercase()
@@ -335,15 +348,21 @@ fn search_text(view: &IncidentView) -> String {
 /// A filter made ready: its text in lower case.
 struct Wanted<'a> {
     filter: &'a IncidentFilter,
+    sight: &'a Sight,
     q: Option<String>,
 }
 
+/// The text of a filter, ready for comparison.
+pub fn lower(q: Option<&str>) -> Option<String> {
+    q.map(|q| q.trim().to_lowercase()).filter(|q| !q.is_empty())
+}
+
 impl<'a> Wanted<'a> {
-    fn of(filter: &'a IncidentFilter) -> Self {
-        Self { filter, q: filter.q.as_ref().map(|q| q.trim().to_lowercase()).filter(|q| !q.is_empty()) }
+    fn of(filter: &'a IncidentFilter, sight: &'a Sight) -> Self {
+        Self { filter, sight, q: lower(filter.q.as_deref()) }
     }
 
-    fn row(&self, scope: &Scope, at: &Place, row: &Row) -> bool {
+    fn row(&self, at: &Place, row: &Row) -> bool {
         let filter = self.filter;
         let opened = at.0.0;
         any(&filter.states, &row.state)
@@ -353,7 +372,7 @@ impl<'a> Wanted<'a> {
             && (filter.orgs.is_empty() || row.orgs.iter().any(|org| filter.orgs.contains(org)))
             && filter.since.is_none_or(|since| opened >= since)
             && filter.until.is_none_or(|until| opened < until)
-            && scope.sees(&row.orgs)
+            && self.sight.scope.sees(&row.orgs)
             && self.q.as_ref().is_none_or(|q| row.text.contains(q.as_str()))
     }
 
@@ -363,6 +382,7 @@ impl<'a> Wanted<'a> {
         (filter.sources.is_empty() || filter.sources.iter().any(|s| incident.sources.contains(s)))
             && filter.ci.as_ref().is_none_or(|ci| incident.cis.contains(ci) || root_is(ci))
             && filter.assignee.as_ref().is_none_or(|a| incident.view.assignee.as_deref() == Some(a.as_str()))
+            && self.q.as_ref().is_none_or(|q| self.sight.finds(q, &incident.view))
     }
 }
 

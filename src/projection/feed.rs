@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
 use super::scope::Scope;
-use crate::domain::ids::{AlertId, IncidentId, OrgId, SilenceId, TenantId};
+use crate::domain::ids::{AlertId, IncidentId, OrgId, TenantId};
 use crate::domain::incident::{IncidentView, TimelineEntry};
+use crate::domain::mute::Silence;
 
 /// Changes kept for readers that come back.
 const RING_MAX: usize = 8_192;
@@ -49,7 +50,7 @@ pub enum Change {
         entry: TimelineEntry,
     },
     Silence {
-        id: SilenceId,
+        silence: Box<Silence>,
     },
     /// The end of the command with this journal sequence; shown to its actor only.
     Command {
@@ -77,7 +78,7 @@ impl FeedItem {
         }
         match &self.change {
             Change::Incident { .. } | Change::Timeline { .. } => scope.sees(&self.orgs),
-            Change::Silence { .. } => true,
+            Change::Silence { silence } => scope.sees_silence(silence),
             Change::Command { actor, .. } => actor.as_ref() == caller,
         }
     }
@@ -161,7 +162,8 @@ mod tests {
     use super::*;
 
     fn publish(feed: &Feed, seq: u64) {
-        feed.publish(seq, "t".into(), Vec::new(), Change::Silence { id: "s".into() });
+        let change = Change::Command { journal_seq: seq, actor: "li".into(), refused: None };
+        feed.publish(seq, "t".into(), Vec::new(), change);
     }
 
     fn seen(feed: &Feed, last: &str) -> String {

@@ -12,6 +12,7 @@ pub mod history;
 pub mod live;
 pub mod overview;
 pub mod scope;
+pub mod sight;
 pub mod tenant;
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ impl TenantView {
         } else {
             self.silences.insert(silence.id.clone(), silence.clone());
         }
-        telling.tell(Vec::new(), Change::Silence { id: silence.id.clone() });
+        telling.tell(Vec::new(), Change::Silence { silence: Box::new(silence.clone()) });
     }
 
     /// Remembers what became of a command and tells its actor.

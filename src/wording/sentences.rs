@@ -110,6 +110,12 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
 
 /// Why this candidate is believed to be the root cause: its strongest terms, in one sentence.
 pub fn reason(candidate: &Candidate) -> Text {
+    if candidate.ci.is_outside() {
+        return Text::new(
+            "根因不在您可见的组织范围内",
+            "the root cause lies outside of the organisations that you see",
+        );
+    }
     // Covering nearly all alerts convinces people, even where it does not tell this candidate from the next.
     let covers = |e: &Evidence| e.term == EvidenceTerm::Coverage && e.n * 5 >= e.of * 4;
     let mut strongest: Vec<&Evidence> = candidate.evidence.iter().filter(|e| e.points > 0 || covers(e)).collect();
@@ -120,6 +126,11 @@ pub fn reason(candidate: &Candidate) -> Text {
     }
     let join = |pick: fn(&Text) -> &str, by: &str| terms.iter().map(pick).collect::<Vec<_>>().join(by);
     Text::new(join(|t| &t.zh, "；"), join(|t| &t.en, "; "))
+}
+
+/// The title of an incident whose root cause the reader may not see.
+pub fn outside_title() -> Text {
+    Text::new("受组织外对象影响的故障", "incident caused outside of your organisations")
 }
 
 /// The incident in one sentence: what failed, how far it reaches.
@@ -136,6 +147,10 @@ pub fn headline(incident: &IncidentView) -> Text {
         reach_en += &format!(", {services} {} affected", plural(served, "service", "services"));
     }
     match incident.candidates.first() {
+        Some(root) if root.ci.is_outside() => Text::new(
+            format!("根因不在您可见的组织范围内；{reach_zh}"),
+            format!("Root cause outside of your organisations; {reach_en}"),
+        ),
         Some(root) => {
             let (sure_zh, sure_en) = match (incident.root_confirmed, root.inferred) {
                 (true, _) => ("根因已确认", "Root cause confirmed"),

@@ -70,6 +70,7 @@ impl Service {
             ("operator", Role::Operator, "city", None),
             ("viewer", Role::Viewer, "city", None),
             ("tax", Role::Viewer, "city", Some("tax")),
+            ("omega", Role::Admin, "city", Some("omega")),
             ("source", Role::Source, "city", None),
             ("other", Role::Admin, "elsewhere", None),
         ] {
@@ -125,6 +126,24 @@ impl Service {
         }
     }
 
+    /// What the feed tells at once, up to its first pulse.
+    pub async fn hear(&self, who: &str, path: &str) -> String {
+        let mut answer = self
+            .client
+            .get(format!("http://{}{path}", self.address))
+            .bearer_auth(&self.tokens[who])
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut heard = String::new();
+        while !heard.contains("event: pulse") {
+            let chunk = tokio::time::timeout(PATIENCE, answer.chunk()).await.expect("the feed has a pulse").unwrap();
+            heard.push_str(std::str::from_utf8(&chunk.expect("the feed goes on")).unwrap());
+        }
+        heard
+    }
+
     async fn status(&self, who: &str, path: &str) -> u16 {
         self.ask(Method::GET, who, path, None).await.0
     }
@@ -136,7 +155,7 @@ impl Service {
     }
 
     /// Waits until a command's end is known.
-    async fn done(&self, who: &str, seq: &Value) -> Value {
+    pub async fn done(&self, who: &str, seq: &Value) -> Value {
         let started = Instant::now();
         loop {
             let end = self.get(who, &format!("/api/v1/commands/{seq}")).await;

@@ -22,6 +22,7 @@ mod replay;
 mod routing;
 mod rules_service;
 mod scenarios;
+mod scopes;
 mod served;
 mod severity;
 mod storms;

@@ -6,8 +6,9 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::super::alerts::{AlertFilter, AlertPlace};
-use super::super::board::{IncidentFilter, Page, Place};
+use super::super::board::{IncidentFilter, Page, Place, lower, place};
 use super::super::scope::Scope;
+use super::super::sight::Sight;
 use super::find::{JUDGED, Judged, counted, judged, read};
 use super::write::word;
 use crate::domain::alert::{AlertState, AlertView};
@@ -96,11 +97,34 @@ fn paged<T, K>(mut items: Vec<T>, limit: usize, place: impl Fn(&T) -> K) -> Page
 /// Incidents, also those that memory has forgotten.
 pub fn incidents(
     from: &Connection,
+    sight: &Sight,
+    filter: &IncidentFilter,
+    mut after: Option<Place>,
+    limit: usize,
+) -> rusqlite::Result<Page<IncidentView, Place>> {
+    let mut found: Vec<IncidentView> = Vec::new();
+    let Some(filter) = filter.within(sight) else { return Ok(paged(found, limit, place)) };
+    let q = lower(filter.q.as_deref());
+    loop {
+        let page = whole_incidents(from, &sight.scope, &filter, after, limit)?;
+        // The whole text fits; what is left of it for the caller may not.
+        found.extend(page.items.into_iter().filter(|view| q.as_ref().is_none_or(|q| sight.finds(q, view))));
+        after = page.next;
+        if after.is_none() || found.len() > limit {
+            return Ok(paged(found, limit, place));
+        }
+    }
+}
+
+/// The incidents that the filter fits, whatever is to be seen of each; one more than `limit`, to know that there is.
+fn whole_incidents(
+    from: &Connection,
     scope: &Scope,
     filter: &IncidentFilter,
     after: Option<Place>,
     limit: usize,
 ) -> rusqlite::Result<Page<IncidentView, Place>> {
+    let limit = limit + 1;
     let mut query = Query::new("SELECT view FROM incidents i WHERE tenant = ?", scope);
     query
         .one_of("state", filter.states.iter().map(|s| Value::Text(word(s))).collect())
@@ -133,7 +157,7 @@ pub fn incidents(
         query.and("(opened, id) < (?, ?)", [Value::Integer(opened.0), Value::Integer(id.0 as i64)]);
     }
     let items = query.run(from, "ORDER BY opened DESC, id DESC", limit + 1, |row| read(row, 0))?;
-    Ok(paged(items, limit, |view: &IncidentView| (Reverse(view.opened_at), Reverse(view.id))))
+    Ok(paged(items, limit, place))
 }
 
 /// Alerts, also those that memory has forgotten, first seen in `[since, until)`.

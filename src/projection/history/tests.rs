@@ -5,10 +5,12 @@ use std::io::{Seek, SeekFrom, Write as _};
 use super::super::alerts::AlertFilter;
 use super::super::board::IncidentFilter;
 use super::super::scope::Scope;
+use super::super::sight::Sight;
 use super::search::EventFilter;
 use super::*;
 use crate::domain::ids::{AlertId, EventRef, IncidentId};
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::topology::Topology;
 use crate::engine::input::{DeadLetter, Input};
 use crate::engine::verdict::Reject;
 use crate::projection::Committed;
@@ -107,7 +109,11 @@ fn what_is_foreign_is_not_found() {
         assert!(history.read(|c| find::why(c, &scope, "e5.0", 5)).unwrap().is_empty());
         assert!(history.read(|c| find::alert(c, &scope, AlertId(50))).unwrap().is_none());
         assert!(history.read(|c| find::incident(c, &scope, IncidentId(5))).unwrap().is_none());
-        let page = history.read(|c| search::incidents(c, &scope, &IncidentFilter::default(), None, 10)).unwrap();
+        let page = history
+            .read(|c| {
+                search::incidents(c, &Sight::new(scope.clone(), Topology::none()), &IncidentFilter::default(), None, 10)
+            })
+            .unwrap();
         assert!(page.items.is_empty());
         let events = history.read(|c| search::events(c, &scope, &EventFilter::default(), None, 10)).unwrap();
         assert!(events.items.is_empty());
@@ -125,7 +131,9 @@ fn pages_have_no_gaps_and_filters_hold() {
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
         let filter = IncidentFilter::default();
-        let page = history.read(|c| search::incidents(c, &scope, &filter, after, 7)).unwrap();
+        let page = history
+            .read(|c| search::incidents(c, &Sight::new(scope.clone(), Topology::none()), &filter, after, 7))
+            .unwrap();
         seen.extend(page.items.iter().map(|i| i.id.0));
         after = page.next;
         if after.is_none() {
@@ -134,7 +142,11 @@ fn pages_have_no_gaps_and_filters_hold() {
     }
     assert_eq!(seen, (1..=30).rev().collect::<Vec<_>>());
     let count = |filter: IncidentFilter| {
-        history.read(|c| search::incidents(c, &scope, &filter, None, 100)).unwrap().items.len()
+        history
+            .read(|c| search::incidents(c, &Sight::new(scope.clone(), Topology::none()), &filter, None, 100))
+            .unwrap()
+            .items
+            .len()
     };
     assert_eq!(count(IncidentFilter { q: Some("HOST-7".into()), ..Default::default() }), 1);
     assert_eq!(count(IncidentFilter { q: Some("' OR 1=1 --".into()), ..Default::default() }), 0);
