@@ -35,7 +35,7 @@ use crate::journal::Durability;
 use crate::lab::built_in;
 use crate::lab::estate::{Scale, sample_estate};
 use crate::lab::storm::{Size, Storm, storm};
-use crate::pipeline::{Options, Pipeline};
+use crate::pipeline::{Options, Pace, Pipeline};
 use crate::projection::history::retention::Retention;
 use crate::serve;
 use crate::wording::lang::{Lang, Text};
@@ -89,6 +89,7 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
         durability: Durability::Process,
         clock: clock.clone(),
         receivers: None,
+        pace: Pace::default(),
         retention: Retention::default(),
     };
     let pipeline = serve::start(folder, opening).await?;

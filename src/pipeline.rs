@@ -28,13 +28,12 @@ use crate::engine::policy::place::RuleFile;
 use crate::engine::policy::rule::RuleHits;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
-use crate::journal::snapshot::Snapshots;
 use crate::journal::sqlite::append::Clock;
 use crate::journal::sqlite::{OpenOptions, Store};
-use crate::journal::{Durability, Journal, Record};
+use crate::journal::{Durability, Record};
 use crate::lab::built_in::{read_topology, shipped_mapping};
 use crate::outbox::sqlite::SqliteOutbox;
-use crate::outbox::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord};
+use crate::outbox::{CommitError, Decided, Outbox, OutboxHead};
 use crate::projection::Committed;
 use crate::projection::history::retention::Retention;
 use crate::projection::history::{self, History};
@@ -46,16 +45,17 @@ use ruling::Rulings;
 
 pub mod courier;
 pub mod health;
+mod keeper;
 mod notices;
 mod partition;
 mod past;
 pub mod put;
+mod recovery;
 pub mod ruling;
+pub mod shown;
 
 /// Partitions; fixed for the life of a data folder.
 pub const PARTITIONS: u16 = 64;
-/// Events and records between two snapshots of a partition.
-const SNAPSHOT_EVERY: u64 = 20_000;
 /// How long the engine's thread waits for a record before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often what the engines count is shown.
@@ -75,8 +75,26 @@ pub struct Options {
     pub clock: Clock,
     /// Who can be told; none: nobody is, and every notice stays pending.
     pub receivers: Option<BTreeMap<ReceiverId, Ready>>,
-    /// How long the history keeps each record type.
+    /// How long the history keeps each record type, and the archive its records.
     pub retention: Retention,
+    pub pace: Pace,
+}
+
+/// How much a start may have to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Events and records between two snapshots of a partition.
+    pub snapshot_every: u64,
+    /// Records from which a view that was lost is made again whole; where there are more, it begins with what stands.
+    pub remade_records_max: u64,
+    /// Between two looks for records that may go to the archive; the first is so long after the start.
+    pub archive_every: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { snapshot_every: 20_000, remade_records_max: 200_000, archive_every: Duration::from_secs(60) }
+    }
 }
 
 /// A running pipeline.
@@ -97,7 +115,7 @@ pub struct Pipeline {
     putting: tokio::sync::Mutex<()>,
     counted: Arc<ArcSwap<BTreeMap<TenantId, Arc<Counted>>>>,
     health: Arc<Health>,
-    /// The engine's and the history's.
+    /// The engine's, the history's and the archive's.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -143,6 +161,8 @@ impl Pipeline {
             tuning: Arc::new(Tuning::default()),
             partitions: BTreeMap::new(),
             applied: 0,
+            pace: options.pace,
+            writing: None,
         };
         owner.rebuild()?;
         owner.accept_rest()?;
@@ -151,6 +171,13 @@ impl Pipeline {
         if let Some(receivers) = options.receivers {
             courier.start(receivers, &options.clock, store.clone())?;
         }
+        let archivist = keeper::Archivist {
+            store: store.clone(),
+            clock: options.clock.clone(),
+            kept: Span::hours(24 * i64::from(options.retention.archive_days)),
+            every: options.pace.archive_every,
+            health: health.clone(),
+        };
         let (history, writer) = History::open(&folder.join(history::FILE), options.retention)?;
         let follower = past::Follower {
             store: store.clone(),
@@ -162,6 +189,7 @@ impl Pipeline {
         let threads = vec![
             std::thread::Builder::new().name("engine".into()).spawn(move || owner.run())?,
             std::thread::Builder::new().name("history".into()).spawn(move || follower.run())?,
+            std::thread::Builder::new().name("archive".into()).spawn(move || archivist.run())?,
         ];
         Ok(Arc::new(Self {
             store,
@@ -264,89 +292,12 @@ struct Owner {
     partitions: BTreeMap<u16, Partition>,
     /// The last journal record that is decided and shown.
     applied: u64,
+    pace: Pace,
+    /// Views that are being written.
+    writing: Option<JoinHandle<()>>,
 }
 
 impl Owner {
-    /// Rebuilds engines (snapshot, then records) and the view (all decisions) up to the end of the outbox.
-    fn rebuild(&mut self) -> Result<()> {
-        for partition in 0..PARTITIONS {
-            let snapshot = self.store.latest_snapshot(partition)?;
-            let head = self.outbox.head(partition)?;
-            if snapshot.is_none() && head.seq == 0 {
-                continue;
-            }
-            let mut engine = Engine::empty(partition, self.tuning.clone());
-            let (mut seq, mut snapshot_bytes) = (0, 0);
-            if let Some(snapshot) = snapshot {
-                snapshot_bytes = snapshot.body.len() as u64;
-                let topology = |version, digest: &Digest| self.load(version, digest).ok();
-                let rules = |version, digest: &Digest| self.load_policy(version, digest).ok();
-                engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
-                seq = snapshot.journal_seq;
-            }
-            self.partitions.insert(partition, Partition { seq, snapshot_bytes, ..Partition::new(engine, head) });
-        }
-        let mut decided = 0;
-        let mut decisions: Vec<OutboxRecord> = Vec::new();
-        loop {
-            let records = Journal::read_after(&self.store, self.applied, READ_BYTES)?;
-            if records.is_empty() {
-                return Ok(());
-            }
-            for record in records {
-                while decisions.is_empty() {
-                    decisions = Outbox::read_after(&self.outbox, decided, READ_BYTES)?;
-                    let Some(last) = decisions.last() else { return Ok(()) };
-                    decided = last.seq;
-                    decisions.reverse();
-                }
-                if decisions.last().is_some_and(|d| d.journal_seq != record.seq) {
-                    return Ok(());
-                }
-                let decision = decisions.pop().expect("just looked at");
-                self.redo(&record, decision)?;
-            }
-        }
-    }
-
-    /// Takes in what the journal has and the outbox has not: events that are pending until they are decided, and ends of
-    /// notices, which need not be sent again.
-    fn accept_rest(&self) -> Result<()> {
-        let mut after = self.applied;
-        loop {
-            let records = Journal::read_after(&self.store, after, READ_BYTES)?;
-            let Some(last) = records.last() else { return Ok(()) };
-            after = last.seq;
-            for record in &records {
-                self.accept(record);
-                self.courier.ended(record);
-            }
-        }
-    }
-
-    fn accept(&self, record: &Record) {
-        if let Input::Batch(batch) = &record.input {
-            self.live.accept(record.seq, &batch.tenant, (batch.events.len() + batch.rejected.len()) as u64);
-        }
-    }
-
-    /// Applies a decided record again; what the outbox has stands.
-    fn redo(&mut self, record: &Record, decision: OutboxRecord) -> Result<()> {
-        let loaded = self.loaded(record)?;
-        let partition = self.partition(record.partition)?;
-        if record.seq > partition.seq {
-            let effects = partition.engine.step(record.stamp, &record.input, loaded);
-            partition.seq = record.seq;
-            partition.since_snapshot += weight(&record.input);
-            if let Err(divergence) = decision.verify(&effects) {
-                self.health.diverged.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%divergence, "a decision came out differently; the committed one stands");
-            }
-        }
-        self.show(record, decision.seq, decision.effects);
-        Ok(())
-    }
-
     fn partition(&mut self, number: u16) -> Result<&mut Partition> {
         if !self.partitions.contains_key(&number) {
             let engine = Engine::empty(number, self.tuning.clone());
@@ -378,7 +329,6 @@ impl Owner {
             Input::Policy { tenant, version, digest, .. } => {
                 let policy = self.load_policy(*version, digest)?;
                 self.newest.note(tenant, Text::Rules, *version, digest);
-                self.rulings.note(record);
                 put(&self.policies, tenant, &policy);
                 Ok(Loaded::Policy(policy))
             }
@@ -392,6 +342,7 @@ impl Owner {
             Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => None,
         };
         self.applied = record.seq;
+        self.rulings.note(record);
         self.courier.committed(record, outbox_seq, &effects);
         self.live.apply(&Committed { journal_seq: record.seq, outbox_seq, stamp: record.stamp, input, effects });
     }
@@ -412,9 +363,11 @@ impl Owner {
                 self.tick()?;
             }
             self.publish_counts();
-            self.snapshot(SNAPSHOT_EVERY)?;
+            self.snapshot(self.pace.snapshot_every)?;
         }
-        self.snapshot(1)
+        self.snapshot(1)?;
+        self.finish_writing();
+        Ok(())
     }
 
     /// Shows what the engines have counted, once a second.
@@ -485,12 +438,15 @@ impl Owner {
         Ok(())
     }
 
+    /// Stores the state and the view of each partition of which a start would have to read much.
     fn snapshot(&mut self, every: u64) -> Result<()> {
-        for (number, partition) in &mut self.partitions {
-            if !partition.needs_snapshot(every) {
-                continue;
-            }
-            partition.write(*number, &self.store)?;
+        let due =
+            |(number, partition): (&u16, &Partition)| partition.needs_snapshot(every, self.applied).then_some(*number);
+        let due: Vec<u16> = self.partitions.iter().filter_map(due).collect();
+        for number in due {
+            let store = self.store.clone();
+            self.partition(number)?.write(number, &store)?;
+            self.keep_view(number)?;
         }
         Ok(())
     }

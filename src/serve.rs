@@ -23,7 +23,7 @@ use crate::console;
 use crate::decode::formats::Formats;
 use crate::delivery;
 use crate::intake::{self, Intake};
-use crate::pipeline::{Options, Pipeline};
+use crate::pipeline::{Options, Pace, Pipeline};
 use crate::reload::{self, Reload, Sources};
 use crate::vitals::Watch;
 use crate::vitals::heartbeat::Heartbeat;
@@ -76,6 +76,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         clock: clock.clone(),
         receivers: Some(receivers),
         retention: config.retention.clone(),
+        pace: Pace::default(),
     };
     let pipeline = start(&config.data, opening).await?;
     for name in delivery::settings::unknown(&config.receivers, &pipeline.named_receivers) {

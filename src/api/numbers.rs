@@ -1,5 +1,6 @@
 //! Overview and conservation.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -124,9 +125,9 @@ pub struct ConservationBody {
     pub applied: Applied,
     pub duplicate: u64,
     /// By kind of mute.
-    pub muted: BTreeMap<&'static str, u64>,
+    pub muted: BTreeMap<Cow<'static, str>, u64>,
     /// By reason.
-    pub dead_lettered: BTreeMap<&'static str, u64>,
+    pub dead_lettered: BTreeMap<Cow<'static, str>, u64>,
     /// Durable, but not decided yet.
     pub pending: u64,
     /// The newest journal record that is counted.

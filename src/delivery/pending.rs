@@ -96,6 +96,29 @@ impl Pending {
         self.undelivered.insert(key, undelivered);
     }
 
+    /// What is known of some tenants' notices.
+    pub fn of(&self, mine: impl Fn(&TenantId) -> bool) -> Self {
+        let waiting = self.waiting.iter().filter(|(_, (_, tenant))| mine(tenant));
+        let undelivered = self.undelivered.iter().filter(|(_, one)| mine(&one.tenant));
+        Self {
+            waiting: waiting.map(|(key, place)| (key.clone(), place.clone())).collect(),
+            undelivered: undelivered.map(|(key, one)| (key.clone(), one.clone())).collect(),
+            cut: self.cut,
+        }
+    }
+
+    /// Takes in what `of` gave of other tenants.
+    pub fn absorb(&mut self, other: Self) {
+        self.waiting.extend(other.waiting);
+        self.undelivered.extend(other.undelivered);
+        self.cut = self.cut.max(other.cut);
+    }
+
+    /// Forgets a notice whose record is kept no longer: it cannot be sent any more.
+    pub fn lose(&mut self, place: Place) {
+        self.waiting.retain(|_, (waiting, _)| *waiting != place);
+    }
+
     /// What waits for a result, in the order in which it was committed.
     pub fn places(&self) -> Vec<Place> {
         let mut places: Vec<Place> = self.waiting.values().map(|(place, _)| *place).collect();

@@ -44,6 +44,7 @@ mod silences;
 mod silent;
 pub mod slab;
 pub mod snapshot;
+mod standing;
 pub mod tuning;
 mod upstream;
 pub mod verdict;
@@ -182,6 +183,16 @@ impl Engine {
     /// The rules of a tenant: its own, else the built-in ones.
     pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
         self.policies.get(tenant).map_or_else(Policy::default_rules, |ruled| ruled.policy.clone())
+    }
+
+    /// The tenants' topologies, with the version and the digest of each.
+    pub fn topologies(&self) -> impl Iterator<Item = (&TenantId, u64, &Digest, &Arc<Topology>)> {
+        self.topologies.iter().map(|(tenant, known)| (tenant, known.version, &known.digest, &known.topology))
+    }
+
+    /// The rules of tenants that have their own, with the digest of each.
+    pub fn policies(&self) -> impl Iterator<Item = (&TenantId, &Digest, &Arc<Policy>)> {
+        self.policies.iter().map(|(tenant, ruled)| (tenant, &ruled.digest, &ruled.policy))
     }
 
     /// Messages that receivers got in digests since ever, because they came too fast.

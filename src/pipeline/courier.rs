@@ -22,7 +22,7 @@ use crate::domain::ids::ReceiverId;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Delivered, Input};
 use crate::journal::sqlite::Store;
-use crate::journal::{AppendError, Journal, Record};
+use crate::journal::{AppendError, Journal, ReadError, Record};
 use crate::outbox::Outbox;
 use crate::outbox::sqlite::SqliteOutbox;
 
@@ -66,9 +66,15 @@ impl Courier {
     pub fn start(&self, ready: BTreeMap<ReceiverId, Ready>, clock: &Clock, store: Store) -> Result<()> {
         let delivery = Delivery::start(ready, clock, recorder(store));
         for place in self.lock().places() {
-            let notice =
-                self.notice(place)?.with_context(|| format!("outbox record {} has no notice", place.outbox_seq))?;
-            delivery.notify(notice);
+            match self.notice(place) {
+                Ok(notice) => delivery
+                    .notify(notice.with_context(|| format!("outbox record {} has no notice", place.outbox_seq))?),
+                Err(ReadError::Gone { .. }) => {
+                    tracing::error!(outbox_seq = place.outbox_seq, "a notice is too old to be read, it is not sent");
+                    self.lock().lose(place);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         if self.delivery.set(delivery).is_err() {
             anyhow::bail!("the delivery was started before");
@@ -80,7 +86,7 @@ impl Courier {
     ///
     /// # Errors
     /// When the outbox cannot be read.
-    pub fn notice(&self, place: Place) -> Result<Option<Notice>> {
+    pub fn notice(&self, place: Place) -> Result<Option<Notice>, ReadError> {
         let records = Outbox::read_after(&self.outbox, place.outbox_seq.saturating_sub(1), 1)?;
         let record = records.into_iter().next().filter(|record| record.seq == place.outbox_seq);
         Ok(match record.and_then(|record| record.effects.into_iter().nth(place.index as usize)) {

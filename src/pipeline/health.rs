@@ -11,11 +11,29 @@ pub struct Health {
     pub diverged: AtomicU64,
     /// Why the engine's thread ended, when it did by itself.
     pub(super) failure: Mutex<Option<String>>,
+    pub(super) start: Mutex<Start>,
 }
 
 impl Health {
+    /// What the start had to do.
+    pub fn start(&self) -> Start {
+        *self.start.lock().expect("nobody panics while holding it")
+    }
+
     /// Why the engine stands still; `None` while it runs.
     pub fn failure(&self) -> Option<String> {
         self.failure.lock().expect("nobody panics while holding it").clone()
     }
+}
+
+/// What a start had to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// Journal records that were read.
+    pub records: u64,
+    pub took_ms: u64,
+    /// Views of partitions that were stored, made again from all records, and begun with what stands.
+    pub kept: u64,
+    pub remade: u64,
+    pub begun: u64,
 }

@@ -18,18 +18,23 @@ pub struct Partition {
     /// Events and records since the newest snapshot, and how long that is.
     pub since_snapshot: u64,
     pub snapshot_bytes: u64,
+    /// Up to where the kept snapshots go, oldest first.
+    pub kept: Vec<u64>,
 }
 
 impl Partition {
     /// An engine that has applied nothing.
     pub fn new(engine: Engine, head: OutboxHead) -> Self {
-        Self { engine, head, seq: 0, since_snapshot: 0, snapshot_bytes: 0 }
+        Self { engine, head, seq: 0, since_snapshot: 0, snapshot_bytes: 0, kept: Vec::new() }
     }
 
-    /// Whether a start would have to step through much. A large state is written less often: as many events as its
-    /// snapshot has KiB lie between two.
-    pub fn needs_snapshot(&self, every: u64) -> bool {
-        self.since_snapshot >= every && (every == 1 || self.since_snapshot >= self.snapshot_bytes / 1024)
+    /// Whether a start would have to read or step through much. A large state is written less often: as many events
+    /// as its snapshot has KiB lie between two. One of a quiet tenant is written too, when others have written as
+    /// much (`applied` is the last record of all): nobody reads so far back for it, and old records can go.
+    pub fn needs_snapshot(&self, every: u64, applied: u64) -> bool {
+        let pause = if every == 1 { 1 } else { every.max(self.snapshot_bytes / 1024) };
+        let older = if self.kept.len() < 2 { 0 } else { self.kept[0] };
+        self.since_snapshot >= pause || (every > 1 && self.seq > older && applied - older >= pause)
     }
 
     /// Writes a snapshot and reads it back.
@@ -42,6 +47,10 @@ impl Partition {
         let (journal_seq, outbox_seq) = (self.seq, self.head.seq);
         let snapshot = Snapshot { partition: number, journal_seq, outbox_seq, format: SNAPSHOT_FORMAT, body };
         futures::executor::block_on(store.put_snapshot(snapshot))?;
+        self.kept.push(journal_seq);
+        if self.kept.len() > 2 {
+            self.kept.remove(0);
+        }
         Ok(())
     }
 }

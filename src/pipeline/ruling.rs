@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::put::Text;
@@ -19,7 +20,7 @@ use crate::journal::Record;
 const VERSIONS_MAX: usize = 200;
 
 /// A set of rules and when it came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleVersion {
     pub version: u64,
     pub digest: Digest,
@@ -39,6 +40,22 @@ impl Rulings {
     /// The tenant's versions, oldest first; none: the built-in rules are valid.
     pub fn versions(&self, tenant: &TenantId) -> Arc<Vec<RuleVersion>> {
         self.versions.load().get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// Some tenants' versions.
+    pub(super) fn of(&self, mine: impl Fn(&TenantId) -> bool) -> BTreeMap<TenantId, Vec<RuleVersion>> {
+        let known = self.versions.load();
+        let own = known.iter().filter(|(tenant, _)| mine(tenant));
+        own.map(|(tenant, versions)| (tenant.clone(), versions.to_vec())).collect()
+    }
+
+    /// Takes in what `of` gave of other tenants.
+    pub(super) fn absorb(&self, other: BTreeMap<TenantId, Vec<RuleVersion>>) {
+        self.versions.rcu(|known| {
+            let mut known = BTreeMap::clone(known);
+            known.extend(other.iter().map(|(tenant, versions)| (tenant.clone(), Arc::new(versions.clone()))));
+            known
+        });
     }
 
     /// Another set is valid from this record on.

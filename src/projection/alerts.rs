@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::board::Page;
 use super::scope::Scope;
 use crate::domain::alert::{AlertState, AlertView};
@@ -20,7 +22,7 @@ const SCAN_MAX: usize = 50_000;
 pub type AlertPlace = (Reverse<Timestamp>, Reverse<AlertId>);
 
 /// One alert as the view keeps it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AlertRow {
     pub view: Arc<AlertView>,
     /// Events folded in since `view` was told.
@@ -55,7 +57,7 @@ pub struct AlertFilter {
 }
 
 /// All alerts of one tenant.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Alerts {
     rows: BTreeMap<AlertId, AlertRow>,
     by_place: BTreeSet<AlertPlace>,
@@ -94,22 +96,27 @@ impl Alerts {
     /// Takes the alert as it is now.
     pub fn put(&mut self, view: Arc<AlertView>) {
         self.forget(view.id);
-        self.by_place.insert(place(&view));
-        if view.held && view.state == AlertState::Firing {
-            self.held.insert(place(&view));
-        }
-        if view.state == AlertState::Firing {
-            self.firing += 1;
-        }
-        if is_loose(&view) {
-            self.loose.insert((view.last_seen, view.id));
-        }
-        self.rows.insert(view.id, AlertRow { last_seen: view.last_seen, more: 0, view });
+        self.keep(AlertRow { last_seen: view.last_seen, more: 0, view });
         while self.loose.len() > LOOSE_RESOLVED_MAX
             && let Some((_, oldest)) = self.loose.first().copied()
         {
             self.forget(oldest);
         }
+    }
+
+    fn keep(&mut self, row: AlertRow) {
+        let view = &row.view;
+        self.by_place.insert(place(view));
+        if view.held && view.state == AlertState::Firing {
+            self.held.insert(place(view));
+        }
+        if view.state == AlertState::Firing {
+            self.firing += 1;
+        }
+        if is_loose(view) {
+            self.loose.insert((view.last_seen, view.id));
+        }
+        self.rows.insert(view.id, row);
     }
 
     /// One more event was folded into it.
@@ -166,6 +173,21 @@ impl Alerts {
             items.push(row);
         }
         Page { items, next: None }
+    }
+}
+
+/// Stored as its rows; the indexes are made again.
+impl Serialize for Alerts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.rows.values())
+    }
+}
+
+impl<'de> Deserialize<'de> for Alerts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut alerts = Self::default();
+        Vec::<AlertRow>::deserialize(deserializer)?.into_iter().for_each(|row| alerts.keep(row));
+        Ok(alerts)
     }
 }
 

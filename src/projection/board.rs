@@ -5,6 +5,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::scope::Scope;
 use super::sight::Sight;
 use crate::domain::ci::Area;
@@ -35,7 +37,7 @@ enum Facet {
 }
 
 /// One incident as the board keeps it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
     pub view: Arc<IncidentView>,
     pub members: BTreeSet<AlertId>,
@@ -47,6 +49,7 @@ pub struct Incident {
 }
 
 /// The columns that filters and numbers look at, close together.
+#[derive(Clone)]
 struct Row {
     state: IncidentState,
     progress: Progress,
@@ -99,7 +102,7 @@ pub struct Glance {
 }
 
 /// All incidents of one tenant.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Board {
     incidents: BTreeMap<IncidentId, Incident>,
     rows: BTreeMap<Place, Row>,
@@ -320,6 +323,24 @@ impl Board {
             acknowledged_at: row.acknowledged_at,
             closed_at: row.closed_at,
         })
+    }
+}
+
+/// Stored as its incidents; the indexes are made again.
+impl Serialize for Board {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.incidents.values())
+    }
+}
+
+impl<'de> Deserialize<'de> for Board {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut board = Self::default();
+        for incident in Vec::<Incident>::deserialize(deserializer)? {
+            board.index(&incident);
+            board.incidents.insert(incident.view.id, incident);
+        }
+        Ok(board)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Counters per tenant: the conservation of events, and who makes the most noise.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::domain::event::{Event, RECEIVED_STARTS_AT};
 use crate::domain::mute::MutedBy;
@@ -18,7 +21,7 @@ const NOISE_KEYS_MAX: usize = 20_000;
 pub const OTHERS: &str = "…";
 
 /// Where the accepted events of a tenant ended. `accepted` is counted at the door, the rest at the end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conservation {
     pub accepted: u64,
     /// Accepted but without a verdict yet.
@@ -29,9 +32,9 @@ pub struct Conservation {
     pub held: u64,
     pub resolved: u64,
     /// By kind of mute.
-    pub muted: BTreeMap<&'static str, u64>,
+    pub muted: BTreeMap<Cow<'static, str>, u64>,
     /// By reason.
-    pub dead_lettered: BTreeMap<&'static str, u64>,
+    pub dead_lettered: BTreeMap<Cow<'static, str>, u64>,
 }
 
 impl Conservation {
@@ -43,8 +46,8 @@ impl Conservation {
             Verdict::Opened { .. } => self.opened += 1,
             Verdict::Held { .. } => self.held += 1,
             Verdict::Resolved { .. } => self.resolved += 1,
-            Verdict::Muted { by, .. } => *self.muted.entry(mute_word(by)).or_default() += 1,
-            Verdict::Rejected { why } => *self.dead_lettered.entry(why.word()).or_default() += 1,
+            Verdict::Muted { by, .. } => *self.muted.entry(mute_word(by).into()).or_default() += 1,
+            Verdict::Rejected { why } => *self.dead_lettered.entry(why.word().into()).or_default() += 1,
         }
     }
 
@@ -60,6 +63,11 @@ impl Conservation {
             + self.muted.values().sum::<u64>()
             + self.dead_lettered.values().sum::<u64>()
             + self.pending
+    }
+
+    /// Leaves out what has no verdict yet: it is accepted again with its record.
+    pub fn leave_pending(&mut self) {
+        self.accepted -= std::mem::take(&mut self.pending);
     }
 
     /// The law: both sides are equal.
@@ -81,7 +89,7 @@ pub fn mute_word(by: &MutedBy) -> &'static str {
 }
 
 /// How good what sources send is, in events since counting began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataQuality {
     /// Accepted more than five minutes after the collector saw it.
     pub late: u64,
@@ -123,7 +131,8 @@ impl DataQuality {
 }
 
 /// Events per key, for "top noisy".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Noise {
     by_key: BTreeMap<Box<str>, u64>,
 }

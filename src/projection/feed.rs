@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::scope::Scope;
@@ -17,7 +18,7 @@ const RING_MAX: usize = 8_192;
 const LAG_MAX: usize = 4_096;
 
 /// A change's place: outbox sequence, then its index among that record's changes. Written `<seq>.<index>`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FeedId {
     pub seq: u64,
     pub index: u32,
@@ -116,10 +117,14 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// Starts after a restart: what was committed up to `seq` cannot be resumed.
-    pub fn start_after(&self, seq: u64) {
+    /// The newest change.
+    pub fn head(&self) -> FeedId {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).head
+    }
+
+    /// Starts after a restart: what came before this change cannot be resumed.
+    pub fn start_after(&self, id: FeedId) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = FeedId { seq, index: u32::MAX };
         ring.items.clear();
         (ring.floor, ring.head) = (id, id);
     }
@@ -177,7 +182,7 @@ mod tests {
     #[test]
     fn a_reader_that_comes_back_gets_what_it_missed_or_is_told_to_reload() {
         let feed = Feed::default();
-        feed.start_after(6);
+        feed.start_after(FeedId { seq: 6, index: u32::MAX });
         for seq in [7, 7, 9] {
             publish(&feed, seq);
         }

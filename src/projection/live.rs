@@ -69,11 +69,30 @@ impl Live {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fills the view after a restart, before the first `apply`.
-    pub fn restore(&self, fill: impl FnOnce(&mut State)) {
+    /// Takes tenants as they were shown before a restart. What had no verdict then comes again with its record.
+    pub fn thaw(&self, tenants: BTreeMap<TenantId, TenantView>) {
         let mut state = self.write();
-        fill(&mut state);
-        self.feed.start_after(state.outbox_seq);
+        for (id, mut tenant) in tenants {
+            tenant.conservation.leave_pending();
+            state.tenants.insert(id, tenant);
+        }
+    }
+
+    /// A step of tenants that show it already, or that nobody needs to see: only the place moves on.
+    pub fn pass(&self, journal_seq: u64, outbox_seq: u64, stamp: Timestamp) {
+        let mut state = self.write();
+        state.journal_seq = state.journal_seq.max(journal_seq);
+        state.outbox_seq = state.outbox_seq.max(outbox_seq);
+        state.stamp = state.stamp.max(stamp);
+    }
+
+    /// Shows what stands, of tenants of which nothing else is known.
+    pub fn stand(&self, step: &Committed) {
+        let mut state = self.write();
+        for effect in &step.effects {
+            apply_effect(&mut state, &self.feed, step, effect);
+        }
+        state.tenants.values_mut().filter(|tenant| tenant.conservation.accepted == 0).for_each(TenantView::count_anew);
     }
 
     /// The door has made `events` of a journal record durable; they are pending until `apply` sees the record.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Committed;
 use super::alerts::Alerts;
 use super::board::Board;
@@ -21,7 +23,7 @@ use crate::engine::verdict::{Repeat, Verdict};
 const COMMANDS_MAX: usize = 2_000;
 
 /// What became of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandEnd {
     pub actor: Box<str>,
     pub refused: Option<Box<str>>,
@@ -30,7 +32,7 @@ pub struct CommandEnd {
 }
 
 /// Everything shown of one tenant.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct TenantView {
     pub board: Board,
     pub alerts: Alerts,
@@ -96,6 +98,11 @@ impl TenantView {
     pub fn quality(&self) -> DataQuality {
         let dead = &self.conservation.dead_lettered;
         DataQuality { duplicate: self.conservation.duplicate, unparsable: dead.values().sum(), ..self.quality }
+    }
+
+    /// Begins to count anew: what stands was not counted as it came.
+    pub fn count_anew(&mut self) {
+        (self.alerts_made, self.incidents_made) = (0, 0);
     }
 
     /// Takes an alert as it is now.

@@ -14,7 +14,7 @@ use headwater::engine::effect::Effect;
 use headwater::engine::input::{Batch, Input};
 use headwater::journal::Durability;
 use headwater::outbox::Outbox;
-use headwater::pipeline::{Options, Pipeline, partition_of};
+use headwater::pipeline::{Options, Pace, Pipeline, partition_of};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -110,22 +110,31 @@ fn by_tenant(pipeline: &Pipeline) -> Vec<Vec<u8>> {
     TENANTS.iter().map(of).collect()
 }
 
+/// No records move while files are copied: a copy is not of one moment, as what a killed program leaves is.
+pub const UNDISTURBED: std::time::Duration = std::time::Duration::from_secs(3600);
+
 /// The program on a folder, with a clock that stands still between records.
-struct Running {
+pub struct Running {
     clock: Arc<AtomicI64>,
-    pipeline: Arc<Pipeline>,
+    pub pipeline: Arc<Pipeline>,
 }
 
 impl Running {
     fn start(folder: &Path, clock: Arc<AtomicI64>) -> Self {
+        Self::paced(folder, clock, Pace { archive_every: UNDISTURBED, ..Pace::default() })
+    }
+
+    /// Starts it with a pace of its own.
+    pub fn paced(folder: &Path, clock: Arc<AtomicI64>, pace: Pace) -> Self {
         let now = clock.clone();
         let clock_of = Arc::new(move || headwater::domain::time::Timestamp(now.load(Ordering::SeqCst)));
         let retention = headwater::projection::history::retention::Retention::default();
-        let options = Options { durability: Durability::Process, clock: clock_of, retention, receivers: None };
+        let options = Options { durability: Durability::Process, clock: clock_of, retention, receivers: None, pace };
         Self { clock, pipeline: Pipeline::start(folder, options).unwrap() }
     }
 
-    fn apply(&self, step: &Step) {
+    /// Journals a step and waits until it is decided and shown.
+    pub fn apply(&self, step: &Step) {
         self.clock.fetch_max(step.at.0, Ordering::SeqCst);
         let tenant = match &step.input {
             Input::Batch(batch) => &batch.tenant,
@@ -172,10 +181,21 @@ fn played(story: &Story, cuts: &[usize]) -> Vec<Vec<u8>> {
 }
 
 /// What a killed program leaves behind: its files as they are at this moment.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.join("views")).unwrap();
+    for view in std::fs::read_dir(from.join("views")).into_iter().flatten() {
+        let view = view.unwrap();
+        // One that is just being written is no view yet.
+        let _ = std::fs::copy(view.path(), to.join("views").join(view.file_name()));
+    }
     for name in ["headwater.db", "headwater.db-wal", "headwater.last"] {
         std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+    // Behind the others: a record is in the archive before it leaves them.
+    for name in ["archive.db", "archive.db-wal"] {
+        if from.join(name).exists() {
+            std::fs::copy(from.join(name), to.join(name)).unwrap();
+        }
     }
 }
 

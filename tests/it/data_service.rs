@@ -18,7 +18,7 @@ use headwater::decode::formats::Formats;
 use headwater::domain::access::Role;
 use headwater::domain::time::Timestamp;
 use headwater::journal::Durability;
-use headwater::pipeline::{Options, Pipeline};
+use headwater::pipeline::{Options, Pace, Pipeline};
 use headwater::projection::history::retention::Retention;
 use headwater::serve;
 use reqwest::{Client, Method};
@@ -61,7 +61,7 @@ impl Service {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let tokens = Arc::new(serve::tokens(folder).unwrap());
         let (durability, retention) = (Durability::Process, Retention::default());
-        let options = Options { durability, clock: clock.clone(), receivers: None, retention };
+        let options = Options { durability, clock: clock.clone(), receivers: None, retention, pace: Pace::default() };
         let pipeline = serve::start(folder, options).await.unwrap();
         let mut known = BTreeMap::new();
         for (word, role, tenant, org) in [

@@ -20,7 +20,7 @@ use headwater::journal::sqlite::{OpenOptions, Store};
 use headwater::journal::{Durability, Journal};
 use headwater::outbox::sqlite::SqliteOutbox;
 use headwater::outbox::{Decided, Outbox};
-use headwater::pipeline::{Options, Pipeline, partition_of};
+use headwater::pipeline::{Options, Pace, Pipeline, partition_of};
 use headwater::serve;
 use serde_json::json;
 
@@ -96,6 +96,7 @@ async fn start(folder: &Path, receivers: &[ReceiverSettings]) -> Arc<Pipeline> {
             durability: Durability::Process,
             clock: machine(),
             receivers: Some(receivers),
+            pace: Pace::default(),
             retention: headwater::projection::history::retention::Retention::default(),
         };
         match serve::start(folder, options).await {

@@ -23,7 +23,7 @@ use headwater::journal::sqlite::append;
 use headwater::journal::sqlite::schema::FILE_FORMAT;
 use headwater::journal::{Durability, Journal};
 use headwater::outbox::{self, Outbox};
-use headwater::pipeline::{Options, Pipeline, partition_of};
+use headwater::pipeline::{Options, Pace, Pipeline, partition_of};
 use headwater::projection::history::retention::Retention;
 
 use crate::storms::project;
@@ -174,7 +174,13 @@ fn program(folder: &Path, now: Timestamp) -> Arc<Pipeline> {
     let clock = Arc::new(move || now);
     Pipeline::start(
         folder,
-        Options { durability: Durability::Process, clock, receivers: None, retention: Retention::default() },
+        Options {
+            durability: Durability::Process,
+            clock,
+            receivers: None,
+            retention: Retention::default(),
+            pace: Pace::default(),
+        },
     )
     .unwrap()
 }

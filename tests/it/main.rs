@@ -25,6 +25,7 @@ mod scenarios;
 mod scopes;
 mod served;
 mod severity;
+mod starting;
 mod storms;
 mod story;
 mod strangers;

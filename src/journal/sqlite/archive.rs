@@ -35,6 +35,8 @@ pub const ARCHIVE: &str = "archive.db";
 pub struct Archive {
     path: PathBuf,
     file: Mutex<Option<Connection>>,
+    /// One step at a time.
+    moving: Mutex<()>,
     readers: Readers,
 }
 
@@ -80,7 +82,7 @@ impl Archive {
     /// The archive in `dir`; the file may not be there yet.
     pub fn new(dir: &Path) -> Self {
         let path = dir.join(ARCHIVE);
-        Self { readers: Readers::new(path.clone()), path, file: Mutex::default() }
+        Self { readers: Readers::new(path.clone()), path, file: Mutex::default(), moving: Mutex::default() }
     }
 
     /// Connections for reading; `None` while nothing was ever moved.
@@ -101,17 +103,33 @@ impl Archive {
 }
 
 fn open(path: &Path) -> SqlResult<Connection> {
-    private_file(path)?;
-    let mut file = Connection::open(path)?;
+    if !path.exists() {
+        create(path)?;
+    }
+    let file = Connection::open(path)?;
     file.busy_timeout(std::time::Duration::from_secs(5))?;
     file.pragma_update(None, "journal_mode", "WAL")?;
+    file.pragma_update(None, "synchronous", "FULL")?;
+    Ok(file)
+}
+
+/// Makes the file under another name first: whoever reads beside us finds it whole or not at all.
+fn create(path: &Path) -> SqlResult<()> {
+    let unfinished = path.with_extension("part");
+    match std::fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    private_file(&unfinished)?;
+    let mut file = Connection::open(&unfinished)?;
     file.pragma_update(None, "synchronous", "FULL")?;
     let all = file.transaction()?;
     all.execute_batch(RECORD_TABLES)?;
     all.pragma_update(None, "application_id", APPLICATION_ID)?;
     all.pragma_update(None, "user_version", FILE_FORMAT)?;
     all.commit()?;
-    Ok(file)
+    drop(file);
+    Ok(std::fs::rename(&unfinished, path)?)
 }
 
 impl Store {
@@ -121,6 +139,7 @@ impl Store {
     /// # Errors
     /// When a file cannot be read or written. What was moved so far is safe.
     pub fn move_to_archive(&self) -> Result<Moved, MoveError> {
+        let _one = self.shared().archive.moving.lock().expect("no holder of the step's lock panics");
         let rows = self.shared().readers.read(|file| {
             let heads = Heads::load(file)?;
             let point = trim_point(&heads, &Sealed::all(file)?);
@@ -138,6 +157,16 @@ impl Store {
             base.save(file)
         }))?;
         Ok(moved)
+    }
+
+    /// The last journal record that is kept no longer, neither here nor in the archive; 0 when all are.
+    ///
+    /// # Errors
+    /// When a file is unreadable.
+    pub fn oldest(&self) -> Result<u64, ReadError> {
+        let shared = self.shared();
+        let file = shared.archive.readers().unwrap_or(&shared.readers);
+        file.read(|file| Base::load(file).map(|base| base.journal.seq))
     }
 
     /// Drops the oldest archived records stamped before `before`, at most 64. Blocks on the disk; call it again

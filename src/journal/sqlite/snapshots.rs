@@ -1,6 +1,7 @@
 //! Snapshots in the file: written in pieces between other commits, sealed when complete, read back before older
 //! ones go.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -188,6 +189,18 @@ impl Snapshots for Store {
 }
 
 impl Store {
+    /// Up to which journal record the kept snapshots of each partition go, oldest first.
+    ///
+    /// # Errors
+    /// When the file is unreadable.
+    pub fn kept_snapshots(&self) -> Result<BTreeMap<u16, Vec<u64>>, ReadError> {
+        let mut kept: BTreeMap<u16, Vec<u64>> = BTreeMap::new();
+        for sealed in self.shared().readers.read(Sealed::all)?.into_iter().rev() {
+            kept.entry(sealed.partition).or_default().push(sealed.journal_seq);
+        }
+        Ok(kept)
+    }
+
     /// Drops what is beyond the newest two, once this one has been read back from the file.
     async fn drop_older(&self, newest: &Sealed) -> Result<(), AppendError> {
         let readers = &self.shared().readers;

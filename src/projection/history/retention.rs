@@ -21,6 +21,8 @@ pub struct Retention {
     pub audit_days: u32,
     pub dead_letters_days: u32,
     pub counts_days: u32,
+    /// Journal and outbox records that no start needs any more: what a replay reads.
+    pub archive_days: u32,
 }
 
 impl Default for Retention {
@@ -32,6 +34,7 @@ impl Default for Retention {
             audit_days: 400,
             dead_letters_days: 90,
             counts_days: 800,
+            archive_days: 90,
         }
     }
 }
@@ -46,7 +49,7 @@ impl Retention {
                 "{name}: {days} is less than the {AUDIT_DAYS_MIN} days that an audit needs; raise it"
             ));
         }
-        let days = [self.events_days, self.alerts_days, self.dead_letters_days, self.counts_days];
+        let days = [self.events_days, self.alerts_days, self.dead_letters_days, self.counts_days, self.archive_days];
         days.contains(&0).then(|| "0 days would keep nothing; write at least 1".to_owned())
     }
 }
