@@ -109,6 +109,8 @@ pub enum EvidenceTerm {
     Similarity,
     /// Redundancy: n of `of` feeders are still well.
     Redundancy,
+    /// The CMDB lacks a relation that such CIs usually have: the cause is one of n.
+    MissingRelation,
     /// Alert type or CI is known for background noise: n lone episodes of `of`.
     Noise,
     /// A rule said so.

@@ -5,6 +5,7 @@
 
 pub mod draft;
 mod finish;
+pub mod gaps;
 mod keys;
 pub mod quality;
 pub mod reach;
@@ -12,7 +13,7 @@ pub mod schema;
 #[cfg(test)]
 mod testing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::ci::CiRef;
 use super::ids::{CiId, OrgId, TenantId};
 use draft::Notes;
+use gaps::Gap;
 use keys::KeyIndex;
 use schema::{Class, Kind, Schema};
 
@@ -39,6 +41,11 @@ impl CiIx {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KindIx(pub u16);
+
+/// A class's number in one topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClassIx(pub u16);
 
 /// One end of a fault's possible way from a cause to an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,6 +191,8 @@ pub struct Topology {
     effects: Edges,
     /// Sorted by CI and number.
     groups: Vec<Group>,
+    /// Sorted by CI.
+    gaps: Vec<Gap>,
     notes: Notes,
 }
 
@@ -271,6 +280,24 @@ impl Topology {
     /// The CI's class; a class the schema does not know has generic properties.
     pub fn class(&self, ix: CiIx) -> &Class {
         &self.classes[usize::from(self.class_of[ix.at()])]
+    }
+
+    /// The number of the CI's class.
+    pub fn class_ix(&self, ix: CiIx) -> ClassIx {
+        ClassIx(self.class_of[ix.at()])
+    }
+
+    /// The classes of the cause ends of edges to CIs of a class, in order.
+    pub fn classes_above(&self, class: ClassIx) -> Vec<ClassIx> {
+        let effect = &self.classes[usize::from(class.0)].id;
+        let causes: BTreeSet<&str> = self
+            .kinds
+            .iter()
+            .filter(|kind| kind.effect_class == *effect)
+            .map(|kind| kind.cause_class.as_ref())
+            .collect();
+        let numbered = self.classes.iter().enumerate();
+        numbered.filter(|(_, c)| causes.contains(c.id.as_ref())).map(|(at, _)| ClassIx(at as u16)).collect()
     }
 
     /// How many CIs of the same class there are, this one included.

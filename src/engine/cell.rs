@@ -1,6 +1,6 @@
 //! One tenant's world: its alerts, incidents, timers and what was learned. Nothing crosses cells.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ use crate::domain::ids::{AlertId, IncidentId, RuleId, SilenceId, SourceId, Tenan
 use crate::domain::incident::{ChangeView, IncidentView, TimelineEntry, TimelineKind};
 use crate::domain::mute::Silence;
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::topology::{CiIx, Topology};
+use crate::domain::topology::{CiIx, ClassIx, Topology};
 
 /// Changes remembered per CI.
 const CHANGES_MAX: usize = 4;
@@ -74,6 +74,9 @@ pub struct Cell {
     pub current: Lookup<Box<str>, Place>,
     /// Newest alerts on each CI or object, oldest first.
     pub recent: Lookup<Spot, Vec<Place>>,
+    /// Newest alerts on CIs of each class, oldest first; only where the CMDB has gaps.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lately: BTreeMap<ClassIx, VecDeque<Place>>,
     pub objects: Lookup<Box<str>, u32>,
     pub object_names: Vec<Box<str>>,
     pub votes: Lookup<CiIx, Vec<Vote>>,
@@ -166,6 +169,7 @@ impl Cell {
             early_ends: EarlyEnds::default(),
             current: Lookup::default(),
             recent: Lookup::default(),
+            lately: BTreeMap::new(),
             objects: Lookup::default(),
             object_names: Vec::new(),
             votes: Lookup::default(),
@@ -231,6 +235,7 @@ impl Cell {
             recent.remove(0);
         }
         recent.push(place);
+        self.note_lately(place);
         let tuning = self.tuning.clone();
         if inferred.is_some() {
             for after in tuning.revise_inferred_after {

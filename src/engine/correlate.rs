@@ -34,6 +34,8 @@ pub struct Terms {
     pub delay: Span,
     pub cause: Milli,
     pub symptom: Milli,
+    /// CIs one of which is the cause's next effect, where the CMDB lacks that relation; else 0.
+    pub among: u32,
 }
 
 /// Log-density per second of a delay, log-normal around `typical` with `slack` added on both sides.
@@ -56,9 +58,14 @@ impl Cell {
         alert.inferred.is_none().then(|| self.learned.stats(alert.kind))
     }
 
-    fn cause_score(&self, alert: &Alert) -> Milli {
+    pub fn cause_score(&self, alert: &Alert) -> Milli {
         let declared = if alert.declared_symptom { -1500 } else { 0 };
         declared + self.stats(alert).map_or(-3000, |s| s.cause_score(alert.severity))
+    }
+
+    /// Log-probability that an alert of its type is the effect of something.
+    pub fn symptom_of(&self, place: Place) -> Milli {
+        self.stats(&self.alerts[place]).map_or(0, |s| s.symptom_score())
     }
 
     /// How likely the alert comes of nothing: log rate of its type on one CI.
@@ -79,7 +86,7 @@ impl Cell {
     pub fn best_link(&mut self, place: Place, onset: Timestamp) -> Option<(Link, Terms)> {
         let tuning = self.tuning.clone();
         let spot = self.alerts[place].spot;
-        let symptom = self.stats(&self.alerts[place]).map_or(0, |s| s.symptom_score());
+        let symptom = self.symptom_of(place);
         let uncertain = self.uncertain(&self.alerts[place]);
         let mut best: Option<(Link, Terms)> = None;
         let mut offer = |link: Link, terms: Terms, cell: &Self| {
@@ -100,7 +107,7 @@ impl Cell {
             let Some(fit) = fit else { continue };
             let (cause, symptom) = (self.cause_score(cause) / 2, symptom / 2);
             let score = tuning.same_ci + fit + cause + symptom;
-            let terms = Terms { path: tuning.same_ci, hops: 0, delay_fit: fit, delay, cause, symptom };
+            let terms = Terms { path: tuning.same_ci, hops: 0, delay_fit: fit, delay, cause, symptom, among: 0 };
             offer(Link { parent: other, score }, terms, self);
         }
         let Some(ci) = spot.ci() else { return best };
@@ -119,14 +126,14 @@ impl Cell {
                 let Some(fit) = fit else { continue };
                 let cause = self.cause_score(cause);
                 let score = up.path + fit + cause + symptom;
-                let terms = Terms { path: up.path, hops: up.hops, delay_fit: fit, delay, cause, symptom };
+                let terms = Terms { path: up.path, hops: up.hops, delay_fit: fit, delay, cause, symptom, among: 0 };
                 offer(Link { parent: other, score }, terms, self);
             }
         }
         best
     }
 
-    fn may_cause(&self, cause: &Alert, effect: Place, delay: Span) -> bool {
+    pub fn may_cause(&self, cause: &Alert, effect: Place, delay: Span) -> bool {
         cause.can_cause()
             && cause.parent != Some(effect)
             && delay <= self.tuning.horizon
@@ -171,14 +178,19 @@ impl Cell {
         if alert.chronic || !alert.takes_part() || matches!(alert.bond, Bond::Person | Bond::Rule) {
             return None;
         }
-        let found = self.best_link(place, self.onset(alert));
+        let onset = self.onset(alert);
         let background = self.background(place);
-        match found {
-            Some((link, terms)) if link.score > background - self.saving(place, link.parent) => {
+        let good = |cell: &Self, link: &Link| link.score > background - cell.saving(place, link.parent);
+        let found = self.best_link(place, onset).filter(|(link, _)| good(self, link));
+        // What a CMDB with gaps cannot show may be likelier than a cause that nobody has seen.
+        let sure = found.as_ref().is_some_and(|(link, _)| self.alerts[link.parent].inferred.is_none());
+        let across = if sure { None } else { self.link_across_gap(place, onset).filter(|(link, _)| good(self, link)) };
+        match found.into_iter().chain(across).max_by_key(|(link, _)| link.score) {
+            Some((link, terms)) => {
                 self.attach(place, link.parent, Bond::Evidence, link.score - background);
                 Some(terms)
             }
-            Some(_) | None => {
+            None => {
                 if self.alerts[place].parent.is_some() && !matches!(self.alerts[place].bond, Bond::Fold | Bond::Joint) {
                     self.detach(place);
                 }
@@ -307,7 +319,7 @@ impl Cell {
             for other in self.recent_on(super::alert::Spot::Ci(edge.ci)) {
                 let other = &self.alerts[other];
                 let delay = self.onset(other).since(onset).0;
-                if other.inferred.is_none() && !other.chronic && delay.abs() <= reach && delay != -3000 {
+                if other.inferred.is_none() && !other.chronic && (delay + 3000).abs() <= reach && delay != -3000 {
                     balance += if delay > -3000 { 1 } else { -1 };
                 }
             }

@@ -21,6 +21,7 @@ pub mod fields;
 pub mod fixed;
 pub mod flap;
 pub mod flow;
+mod gap;
 mod gather;
 pub mod group;
 pub mod identity;
@@ -389,6 +390,10 @@ impl Cell {
                 of(EvidenceTerm::Noise, -self.background(place), 0),
             ]
         });
+        if let Some(t) = terms.filter(|t| t.among > 0) {
+            let n = i64::from(t.among);
+            evidence.push(Evidence { term: EvidenceTerm::MissingRelation, points: 0, n, of: 0, about: "".into() });
+        }
         let rule = self.ruled_by(place).cloned();
         if let Some(rule) = &rule {
             let about = rule.as_str().into();

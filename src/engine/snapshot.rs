@@ -138,6 +138,7 @@ impl Cell {
         self.upstream = super::upstream::Upstream::default();
         self.votes.clear();
         self.recent.clear();
+        self.lately.clear();
         self.newest = Newest::default();
         let places: Vec<_> = self.alerts.iter().map(|(place, _)| place).collect();
         let mut ordered = places;
@@ -156,6 +157,7 @@ impl Cell {
             if recent.len() > self.tuning.recent_max {
                 recent.remove(0);
             }
+            self.note_lately(place);
         }
         let changes: Vec<_> = self.groups.iter().map(|(place, _)| place).collect();
         for place in changes {

@@ -5,13 +5,17 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::fixed::{Milli, ln_permille};
+use super::gap::{self, Reach};
 use super::lookup::Lookup;
 use super::tuning::Tuning;
 use crate::domain::time::Span;
-use crate::domain::topology::{CiIx, Topology};
+use crate::domain::topology::{CiIx, ClassIx, Topology};
 
 /// CIs upstream remembered at once, over all CIs asked for: 64 MiB.
 const REMEMBERED_MAX: usize = 2_000_000;
+
+/// Answers of `reach` remembered at once.
+const REACHES_MAX: usize = 200_000;
 
 /// A CI upstream.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +38,10 @@ pub struct Upstream {
     known: Lookup<CiIx, Arc<[Up]>>,
     /// Length of all of them together.
     held: usize,
+    /// What failed CIs do to the CIs of a class.
+    reaches: Lookup<(CiIx, ClassIx), Option<Reach>>,
+    /// From which classes faults come to a class.
+    above: Lookup<ClassIx, Arc<[ClassIx]>>,
     /// Used again by every walk.
     costs: Lookup<CiIx, Cost>,
     open: BinaryHeap<Step>,
@@ -52,6 +60,42 @@ impl Upstream {
         let found: Arc<[Up]> = self.walk(topology, tuning, ci).into();
         self.held += found.len() + 1;
         self.known.insert(ci, found.clone());
+        found
+    }
+
+    /// The CIs of a class that a failed CI hits.
+    pub fn reach(&mut self, topology: &Topology, from: CiIx, class: ClassIx) -> Option<Reach> {
+        if let Some(known) = self.reaches.get(&(from, class)) {
+            return *known;
+        }
+        if self.reaches.len() >= REACHES_MAX {
+            self.reaches.clear();
+        }
+        let found = gap::reach(topology, from, class);
+        self.reaches.insert((from, class), found);
+        found
+    }
+
+    /// The classes from which a fault comes to CIs of `class` within two hops, itself first.
+    pub fn above(&mut self, topology: &Topology, class: ClassIx) -> Arc<[ClassIx]> {
+        if let Some(known) = self.above.get(&class) {
+            return known.clone();
+        }
+        let mut found = vec![class];
+        let mut from = 0;
+        for _ in 0..2 {
+            let to = found.len();
+            for at in from..to {
+                for above in topology.classes_above(found[at]) {
+                    if !found.contains(&above) {
+                        found.push(above);
+                    }
+                }
+            }
+            from = to;
+        }
+        let found: Arc<[ClassIx]> = found.into();
+        self.above.insert(class, found.clone());
         found
     }
 

@@ -89,6 +89,10 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("冗余组{}中 {of} 路仍有 {n} 路正常", about_zh(about)),
             format!("redundancy{}: {n} of {of} feeders are still well", about_en(" ", about)),
         ),
+        EvidenceTerm::MissingRelation => Text::new(
+            format!("CMDB 缺少该类配置项通常具有的关系，原因是 {n} 个可能的配置项之一"),
+            format!("the CMDB lacks a relation that such CIs usually have; the cause is one of {n} possible CIs"),
+        ),
         EvidenceTerm::Noise if of == 0 => {
             Text::new("与该类型告警的背景频率相比", "against how often alerts of its type come alone")
         }
@@ -237,7 +241,8 @@ mod tests {
             T::RecentChange => Some(T::DeclaredSymptom),
             T::DeclaredSymptom => Some(T::Similarity),
             T::Similarity => Some(T::Redundancy),
-            T::Redundancy => Some(T::Noise),
+            T::Redundancy => Some(T::MissingRelation),
+            T::MissingRelation => Some(T::Noise),
             T::Noise => Some(T::Rule),
             T::Rule => Some(T::Person),
             T::Person => Some(T::Anomaly),
@@ -256,7 +261,7 @@ mod tests {
             assert!(seen.insert((text.zh, text.en)), "{this:?} says the same as another term");
             term = every(this);
         }
-        assert_eq!(seen.len(), 16);
+        assert_eq!(seen.len(), 17);
     }
 
     #[test]

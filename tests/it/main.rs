@@ -11,6 +11,7 @@ mod cuts;
 mod data_service;
 mod decode;
 mod delivery;
+mod gaps;
 mod golden;
 mod intake;
 mod kill;

@@ -38,7 +38,7 @@ impl Draft {
         }
         let causes = by_effect(&edges, self.ids.len());
         let effects = by_cause(&edges, self.ids.len());
-        Topology {
+        let mut made = Topology {
             version,
             schema: self.schema,
             ids: self.ids,
@@ -52,8 +52,11 @@ impl Draft {
             causes,
             effects,
             groups,
+            gaps: Vec::new(),
             notes: self.notes,
-        }
+        };
+        made.gaps = made.find_gaps();
+        made
     }
 
     fn loose_edges(&mut self, rows: &mut Rows) -> Vec<Loose> {

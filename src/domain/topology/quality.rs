@@ -30,6 +30,16 @@ pub struct SharedKey {
     pub cis: Vec<CiId>,
 }
 
+/// A relation that a CI lacks and nearly all of its class have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MissingRelation {
+    pub ci: CiId,
+    /// Relation type id.
+    pub relation: Box<str>,
+    /// Class of the other end, the cause.
+    pub class: Box<str>,
+}
+
 /// The report. All lists are in a fixed order and bounded; counts are exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Quality {
@@ -58,6 +68,8 @@ pub struct Quality {
     pub unknown_classes: BTreeMap<Box<str>, u64>,
     /// CIs with neither a team of their own nor a class with an owner, per class.
     pub without_owner: BTreeMap<Box<str>, u64>,
+    /// Relations that CIs lack and nearly all of their class have, by CI.
+    pub missing_relations: Bounded<MissingRelation>,
     /// CIs that can be found by their id only.
     pub without_key: Bounded<CiId>,
     /// Keys that mean more than one CI, in order of the first CI that carries them.
@@ -82,6 +94,14 @@ impl Quality {
         };
         for ix in topology.all() {
             quality.look_at(topology, ix);
+        }
+        for gap in topology.all_gaps() {
+            let kind = topology.kind(gap.kind);
+            quality.missing_relations.push(|| MissingRelation {
+                ci: topology.id(gap.ci).clone(),
+                relation: kind.relation.clone(),
+                class: kind.cause_class.clone(),
+            });
         }
         for cycle in cycles(topology) {
             quality.cycles_unexpected += u64::from(!cycle.expected);

@@ -42,13 +42,18 @@ pub(super) fn schema() -> Arc<Schema> {
     Arc::new(Schema::of(Vec::new(), types))
 }
 
-/// CIs `c0`, `c1` … and relations between them by number.
+/// CIs `c0`, `c1` … of one class and relations between them by number.
 pub(super) fn topology(cis: u32, relations: &[(u32, u32, &str)]) -> Topology {
+    classed(cis, relations, |_| "thing")
+}
+
+/// The same with a class for each CI.
+pub(super) fn classed(cis: u32, relations: &[(u32, u32, &str)], class: impl Fn(u32) -> &'static str) -> Topology {
     let schema = schema();
     let mut draft = Draft::start(schema.clone());
     for n in 0..cis {
         let id = format!("c{n}");
-        draft.ci(CiDraft { id: &id, class: "thing", ..CiDraft::default() }, Place::default()).expect("fits");
+        draft.ci(CiDraft { id: &id, class: class(n), ..CiDraft::default() }, Place::default()).expect("fits");
     }
     for (from, to, kind) in relations {
         let (from, to) = (format!("c{from}"), format!("c{to}"));
