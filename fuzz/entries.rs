@@ -21,7 +21,7 @@ use headwater::engine::Engine;
 use headwater::engine::policy::Policy;
 use headwater::engine::policy::place::RuleFile;
 use headwater::engine::tuning::Tuning;
-use headwater::journal::sqlite::append;
+use headwater::journal::body;
 use headwater::lab::built_in::{read_topology, shipped_mapping};
 use headwater::outbox;
 
@@ -128,10 +128,10 @@ fn walk(topology: &Topology) {
 
 /// The stored form of a journal record.
 fn read_journal(bytes: &[u8]) {
-    if let Ok(input) = append::decode(bytes)
-        && let Ok(stored) = append::encode(&input)
+    if let Ok(input) = body::decode(bytes)
+        && let Ok(stored) = body::encode(&input)
     {
-        assert_eq!(append::decode(&stored).as_ref(), Ok(&input), "what is written is read back otherwise");
+        assert_eq!(body::decode(&stored).as_ref(), Ok(&input), "what is written is read back otherwise");
     }
 }
 

@@ -45,6 +45,7 @@ use ruling::Rulings;
 
 pub mod courier;
 pub mod health;
+pub mod herald;
 mod keeper;
 mod notices;
 mod partition;

@@ -29,10 +29,13 @@ use crate::vitals::Watch;
 use crate::vitals::heartbeat::Heartbeat;
 
 mod behind;
+mod bus;
+mod desk;
 mod judge;
 mod numbers;
 
 use behind::{Bearers, Door, Pen};
+use bus::OnNats;
 use judge::Judge;
 
 /// The file with the tokens' hashes, in the data folder.
@@ -95,7 +98,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let stop = stop_signal()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
-    let app = app(&pipeline, tokens, Front { sessions, intake, settings: settings(&config) }, clock);
+    let app = app(&pipeline, tokens, Front { sessions, intake: intake.clone(), settings: settings(&config) }, clock);
+    if config.nats.is_on() {
+        asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
+    }
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
     let serving = connections::serve(listener, app, told(stop.clone()));
     let stopping = async {

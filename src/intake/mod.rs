@@ -1,9 +1,11 @@
-//! The door in: HTTP. A request passes, in this order: credential, headers, rate, room, body, decoder, journal. It is
+//! The door in: HTTP, and NATS (`bus`). A request passes, in this order: credential, headers, rate, room, body, decoder, journal. It is
 //! answered "accepted" only when the journal says that its events are durable; until then nothing is promised.
 
 pub mod again;
 pub mod body;
+pub mod bus;
 pub mod counters;
+pub mod format;
 pub mod gate;
 pub mod rates;
 pub mod receipt;

@@ -12,14 +12,13 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Intake;
 use super::body::{Announced, discard, receive, unpack};
+use super::format::{Format, Sender, Undecoded};
 use super::gate::{admit, source};
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::sink::{Accepted, SinkError};
 use crate::decode::mapping::Shape;
-use crate::decode::{Body, BodyError, Context, Decoded, alertmanager, alertmanager_webhook, cloudevents, native};
-use crate::domain::ids::{SourceId, TenantId};
-use crate::domain::time::Timestamp;
+use crate::decode::{Body, BodyError, Decoded};
 use crate::engine::input::Batch;
 
 /// Larger bodies are decoded apart from the threads that serve connections.
@@ -41,24 +40,10 @@ pub fn routes(intake: Arc<Intake>) -> Router {
     routes.fold(Router::new(), |router, (path, way)| router.route(path, way)).with_state(intake)
 }
 
-/// How a body is decoded.
-#[derive(Clone, Debug)]
-enum Format {
-    Native,
-    CloudEvents,
-    /// With the attributes from the headers.
-    CloudEventsBinary(Vec<(String, String)>),
-    Alertmanager,
-    AlertmanagerWebhook,
-    Mapping(String, Shape),
-}
-
 /// A request whose sender is known.
 struct Delivery {
     format: Format,
-    tenant: TenantId,
-    source: SourceId,
-    received_at: Timestamp,
+    sender: Sender,
     announced: Announced,
 }
 
@@ -186,7 +171,7 @@ async fn arrive(
     let bytes = receive(body, &announced, &intake.settings).await?;
     intake.counters.body(bytes.len());
     let tenant = credential.tenant.clone();
-    Ok((Delivery { format, tenant, source, received_at, announced }, bytes, room))
+    Ok((Delivery { format, sender: Sender { tenant, source, received_at }, announced }, bytes, room))
 }
 
 /// Decodes here, or elsewhere when it takes long.
@@ -210,33 +195,11 @@ async fn decode_apart(
 fn decode(intake: &Intake, delivery: &Delivery, bytes: Vec<u8>) -> Result<Decoded, Refusal> {
     let settings = &intake.settings;
     let bytes = unpack(bytes, &delivery.announced, settings)?;
-    let formats = intake.formats.load();
-    let context = Context {
-        tenant: &delivery.tenant,
-        source: &delivery.source,
-        received_at: Some(delivery.received_at),
-        severities: &formats.severities,
-        limits: &intake.limits,
-    };
     let body = Body { bytes: &bytes, charset: delivery.announced.charset.as_deref() };
-    let decoded = match &delivery.format {
-        Format::Native => native::decode(body, &context),
-        Format::CloudEvents => cloudevents::decode(body, &context),
-        Format::CloudEventsBinary(attributes) => {
-            let attributes: Vec<(&str, &str)> =
-                attributes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-            cloudevents::decode_binary(&attributes, body, &context)
-        }
-        Format::Alertmanager => alertmanager::decode(body, &context, &formats.alertmanager),
-        Format::AlertmanagerWebhook => alertmanager_webhook::decode(body, &context, &formats.alertmanager),
-        Format::Mapping(name, shape) => {
-            // The mapping may have gone since the request was let in.
-            formats.mapping(name).ok_or(Refusal::NotFound)?.decode(body, *shape, &context)
-        }
-    };
-    let decoded = decoded.map_err(|error| match error {
-        BodyError::Unreadable(detail) => Refusal::Unreadable(detail),
-        BodyError::TooManyEvents { .. } => Refusal::TooLarge(error.to_string()),
+    let decoded = intake.decode(&delivery.format, &delivery.sender, body).map_err(|error| match error {
+        Undecoded::NoMapping(_) => Refusal::NotFound,
+        Undecoded::Body(BodyError::Unreadable(detail)) => Refusal::Unreadable(detail),
+        Undecoded::Body(error @ BodyError::TooManyEvents { .. }) => Refusal::TooLarge(error.to_string()),
     })?;
     if bytes.len() > settings.single_bytes_max && decoded.events.len() + decoded.rejected.len() <= 1 {
         return Err(Refusal::TooLarge(format!("one event is larger than {} bytes", settings.single_bytes_max)));
@@ -251,15 +214,16 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     if count + rejected.len() == 0 {
         return Ok(Receipt::default());
     }
-    intake.rates.events(&delivery.tenant, &delivery.source, count)?;
+    let Sender { tenant, source, .. } = delivery.sender;
+    intake.rates.events(&tenant, &source, count)?;
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
-    let batch = Batch { tenant: delivery.tenant, events, rejected: letters, replay_of: None };
+    let batch = Batch { tenant, events, rejected: letters, replay_of: None };
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| match error {
         SinkError::TryLater { wait } => {
             Refusal::Busy { wait_secs: wait.as_secs().max(intake.settings.retry_after_secs) }
         }
         SinkError::Failed(cause) => {
-            tracing::error!(source.id = %delivery.source, cause, "events not kept");
+            tracing::error!(source.id = %source, cause, "events not kept");
             Refusal::Failed
         }
     })?;

@@ -20,6 +20,11 @@ impl ChainHash {
         Self(sha.finalize().into())
     }
 
+    /// Where a partition's outbox starts: before its first record.
+    pub fn outbox_start(partition: u16) -> Self {
+        Self::of(&[b"headwater outbox ", &partition.to_be_bytes()])
+    }
+
     /// Takes 32 stored bytes; `None` for any other number.
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)

@@ -1,7 +1,7 @@
 //! The record: one ordered log of everything that can change a decision, and the only clock the engine knows.
 //!
-//! `sqlite` keeps it in one file on this machine. An append is answered when the record is as durable as the
-//! configuration promises, and not before.
+//! `sqlite` keeps it in one file on this machine, `jetstream` on a cluster of NATS servers. An append is answered when
+//! the record is as durable as the configuration promises, and not before.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use serde::{Deserialize, Serialize};
 use crate::domain::time::Timestamp;
 use crate::engine::input::Input;
 
+pub mod body;
 pub mod digest;
+pub mod jetstream;
 pub mod snapshot;
 pub mod sqlite;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// Its place: gapless, from 1.
+    /// Its place among those of all partitions: growing, from 1. In one file it is gapless.
     pub seq: u64,
     /// The partition whose engine applies it.
     pub partition: u16,
-    /// The record of the same partition before this one; 0 for the first.
-    pub prev: u64,
-    /// When it was written: never before the stamp of any earlier record.
+    /// When it was stored. On a cluster a new leader's clock may be behind the former one's: the engine takes the maximum.
     pub stamp: Timestamp,
     /// What is applied.
     pub input: Input,
@@ -36,8 +36,6 @@ pub struct Record {
 pub struct Appended {
     /// The record's sequence.
     pub seq: u64,
-    /// The record's stamp.
-    pub stamp: Timestamp,
 }
 
 /// What "accepted" survives.
@@ -61,7 +59,7 @@ impl Durability {
     }
 }
 
-/// Why an input was not taken. Nothing of it is stored, except after `Halted`, where it is not known.
+/// Why an input was not taken. Nothing of it is stored, except after `Unsure` and `Halted`, where it is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// More is waiting than the limits allow: try again after `wait`.
@@ -73,6 +71,12 @@ pub enum AppendError {
     /// No space: try again after `wait`, when somebody has made room.
     #[error("the disk of the journal is full; make room, then try again in {wait:?}")]
     Full {
+        /// How long to wait, at least.
+        wait: Duration,
+    },
+    /// No answer came: whether it is stored is not known. Append the same again; a repeat is recognised.
+    #[error("the journal did not answer; try the same again in {wait:?}")]
+    Unsure {
         /// How long to wait, at least.
         wait: Duration,
     },
@@ -132,15 +136,45 @@ pub enum ReadError {
     },
 }
 
+/// Whose records are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Those of all partitions.
+    All,
+    /// Those of one.
+    Partition(u16),
+}
+
 /// An ordered, durable log.
 pub trait Journal: Send + Sync {
     /// Writes `input` at the end; resolves when it is durable.
     fn append(&self, partition: u16, input: Input) -> impl Future<Output = Result<Appended, AppendError>> + Send;
 
-    /// Reads records behind `after` in order: at least one when there is one, and no more than needed to exceed
-    /// `bytes_max`. Blocks on the disk.
+    /// Reads records of all partitions behind `after` in order: at least one when there is one, and no more than needed
+    /// to exceed `bytes_max`. Blocks on the store.
     ///
     /// # Errors
     /// When a record is damaged, gone or unreadable.
     fn read_after(&self, after: u64, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
+
+    /// Reads records of one partition in the same way. `after` is 0 or a record of this partition.
+    ///
+    /// # Errors
+    /// When a record is damaged, gone or unreadable.
+    fn read_partition(&self, partition: u16, after: u64, bytes_max: usize) -> Result<Vec<Record>, ReadError>;
+
+    /// Follows the log from the record behind `after`.
+    fn follow(&self, of: Of, after: u64) -> impl Follow<Record> + 'static;
+}
+
+/// A follower of a log: each record once, in order, without a gap.
+pub trait Follow<R>: Send {
+    /// The last record that was handed out.
+    fn seen(&self) -> u64;
+
+    /// Waits for the next records; empty when there was none within `patience`. Blocks.
+    ///
+    /// # Errors
+    /// When records are damaged, gone or unreadable. The next call goes on where this one ended.
+    fn next(&mut self, patience: Duration) -> Result<Vec<Arc<R>>, ReadError>;
 }

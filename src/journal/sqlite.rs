@@ -13,13 +13,13 @@ use append::{Append, Clock, Reply};
 use archive::Archive;
 use fail::SqlResult;
 use lock::Lock;
-use read::{Readers, records_after};
+use read::{Readers, records_after, records_of};
 use schema::{Base, Heads};
 use small::Small;
 use tail::{Followed, Tail, Tails};
 use writer::{Desk, Gauge, Setback};
 
-use super::{AppendError, Appended, Durability, Journal, ReadError, Record};
+use super::{AppendError, Appended, Durability, Follow, Journal, Of, ReadError, Record};
 use crate::engine::input::Input;
 
 pub mod append;
@@ -217,6 +217,51 @@ impl Journal for Store {
             |base| base.journal.seq,
             |file, end_here| records_after(file, after, end_here.unwrap_or(end), bytes_max),
         )
+    }
+
+    fn read_partition(&self, partition: u16, after: u64, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        let end = self.gauge().journal_seq();
+        let mut after = after;
+        // The archive ends where the main file begins: it may have none of this partition.
+        while after < end {
+            let records = self.read_from(
+                after,
+                |base| base.journal.seq,
+                |file, end_here| {
+                    let end = end_here.unwrap_or(end);
+                    Ok((records_of(file, partition, after, end, bytes_max)?, end))
+                },
+            )?;
+            match records {
+                (records, end_here) if records.is_empty() => after = end_here,
+                (records, _) => return Ok(records),
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    fn follow(&self, of: Of, after: u64) -> impl Follow<Record> + 'static {
+        Chosen { tail: Tail::new(self.clone(), after), of }
+    }
+}
+
+/// A follower that may leave out other partitions.
+struct Chosen {
+    tail: Tail<Store>,
+    of: Of,
+}
+
+impl Follow<Record> for Chosen {
+    fn seen(&self) -> u64 {
+        self.tail.seen()
+    }
+
+    fn next(&mut self, patience: Duration) -> Result<Vec<Arc<Record>>, ReadError> {
+        let mut records = self.tail.next(patience)?;
+        if let Of::Partition(partition) = self.of {
+            records.retain(|record| record.partition == partition);
+        }
+        Ok(records)
     }
 }
 

@@ -10,21 +10,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::effect::{Effect, OUTBOX_FORMAT};
-use crate::journal::ReadError;
 use crate::journal::digest::ChainHash;
+use crate::journal::{Follow, ReadError};
 
+pub mod jetstream;
 pub mod sqlite;
 
 /// What was decided about one journal record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxRecord {
-    /// Its place among those of all partitions: gapless, from 1.
+    /// Its place among those of all partitions: growing, from 1. Records that were committed together may share it.
     pub seq: u64,
     /// The partition.
     pub partition: u16,
     /// The journal record that was decided.
     pub journal_seq: u64,
-    /// The opening of the store in which it was committed.
+    /// The opening of the store, or the claim of the partition, under which it was committed.
     pub epoch: u64,
     /// What follows, in order; may be nothing.
     pub effects: Vec<Effect>,
@@ -37,7 +38,7 @@ pub struct OutboxRecord {
 /// The end of one partition's outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutboxHead {
-    /// The last record; 0 when there is none.
+    /// The last record or claim; 0 when there is none.
     pub seq: u64,
     /// The last journal record that is decided; 0 when there is none.
     pub journal_seq: u64,
@@ -63,8 +64,8 @@ pub enum CommitError {
         /// What does not fit.
         why: String,
     },
-    /// Not even the ballast's space is left: commit the same again after `wait`.
-    #[error("the disk of the outbox is full; make room, then try again in {wait:?}")]
+    /// No space, or no answer: commit the same again after `wait`. If it is stored after all, that is recognised.
+    #[error("the outbox cannot take it now (is its disk full?); try again in {wait:?}")]
     TryLater {
         /// How long to wait, at least.
         wait: Duration,
@@ -145,6 +146,10 @@ pub fn decode(body: &[u8]) -> Result<Vec<Effect>, String> {
 
 /// A durable log of decisions with one writer per partition.
 pub trait Outbox: Send + Sync {
+    /// Makes the caller the partition's only writer: whoever was it before is refused from now on. Returns the head
+    /// behind which the first commit goes.
+    fn claim(&self, partition: u16) -> impl Future<Output = Result<OutboxHead, CommitError>> + Send;
+
     /// Commits decisions about consecutive records of a partition, all or none; resolves when they are durable,
     /// with the partition's new head. `expected_last_seq` is the partition's last outbox record as the caller
     /// knows it (0 for none).
@@ -161,6 +166,9 @@ pub trait Outbox: Send + Sync {
     /// # Errors
     /// When a record is damaged, gone or unreadable.
     fn read_after(&self, after: u64, bytes_max: usize) -> Result<Vec<OutboxRecord>, ReadError>;
+
+    /// Follows the outbox of all partitions from the record behind `after`.
+    fn follow(&self, after: u64) -> impl Follow<OutboxRecord> + 'static;
 
     /// The end of a partition.
     ///

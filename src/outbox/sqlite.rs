@@ -10,7 +10,6 @@ use super::{
     CommitError, Decided, Outbox, OutboxHead, OutboxRecord, decision_hash, decode, effects_text, encode, text_of,
 };
 use crate::engine::effect::Effect;
-use crate::journal::ReadError;
 use crate::journal::digest::ChainHash;
 use crate::journal::sqlite::append::Reply;
 use crate::journal::sqlite::fail::{SqlResult, broken};
@@ -19,6 +18,7 @@ use crate::journal::sqlite::shelf::Shelf;
 use crate::journal::sqlite::tail::{Followed, Tail, Tails};
 use crate::journal::sqlite::writer::{Desk, Need, Setback, Task};
 use crate::journal::sqlite::{Store, gone};
+use crate::journal::{Follow, ReadError};
 
 /// What a caller is told to wait when not even the ballast's space is left.
 const FULL_WAIT: Duration = Duration::from_secs(1);
@@ -75,11 +75,6 @@ impl SqliteOutbox {
         self.store.desk().submit(Box::new(commit));
     }
 
-    /// Follows the outbox from the record behind `after`.
-    pub fn follow(&self, after: u64) -> Tail<Self> {
-        Tail::new(self.clone(), after)
-    }
-
     /// The record that decided a journal record, here or in the archive; `None` when it is not decided.
     ///
     /// # Errors
@@ -95,6 +90,11 @@ impl SqliteOutbox {
 }
 
 impl Outbox for SqliteOutbox {
+    async fn claim(&self, partition: u16) -> Result<OutboxHead, CommitError> {
+        // The lock on the folder and the epoch of this opening have done it for all partitions.
+        self.head(partition).map_err(|error| CommitError::Halted { why: error.to_string().into() })
+    }
+
     async fn commit(
         &self,
         partition: u16,
@@ -116,6 +116,10 @@ impl Outbox for SqliteOutbox {
             |base| base.outbox_seq,
             |file, end_here| records_after(file, after, end_here.unwrap_or(end), bytes_max),
         )
+    }
+
+    fn follow(&self, after: u64) -> impl Follow<OutboxRecord> + 'static {
+        Tail::new(self.clone(), after)
     }
 
     fn head(&self, partition: u16) -> Result<OutboxHead, ReadError> {

@@ -152,7 +152,7 @@ async fn record(store: Store, mut results: UnboundedReceiver<Result_>) {
             match outcome {
                 // Nobody waits for a notice that was given up at once.
                 Ok(_) => drop(stored.send(())),
-                Err(AppendError::TryLater { wait } | AppendError::Full { wait }) => {
+                Err(AppendError::TryLater { wait } | AppendError::Full { wait } | AppendError::Unsure { wait }) => {
                     pause = Some(wait);
                     again.push((delivered, stored));
                 }

@@ -12,12 +12,24 @@ pub struct Health {
     /// Why the engine's thread ended, when it did by itself.
     pub(super) failure: Mutex<Option<String>>,
     pub(super) start: Mutex<Start>,
+    /// Why NATS is not in use, when it should be.
+    nats: Mutex<Option<String>>,
 }
 
 impl Health {
     /// What the start had to do.
     pub fn start(&self) -> Start {
         *self.start.lock().expect("nobody panics while holding it")
+    }
+
+    /// Notes why NATS is not in use; `None` when it is.
+    pub fn note_nats(&self, trouble: Option<&str>) {
+        *self.nats.lock().expect("nobody panics while holding it") = trouble.map(str::to_owned);
+    }
+
+    /// Why NATS is not in use although the configuration names it.
+    pub fn nats(&self) -> Option<String> {
+        self.nats.lock().expect("nobody panics while holding it").clone()
     }
 
     /// Why the engine stands still; `None` while it runs.

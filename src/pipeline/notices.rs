@@ -18,6 +18,7 @@ impl Notices for Pipeline {
                  stand: expected after an upgrade, else a bug"
             ));
         }
+        troubles.extend(self.health().nats().map(|why| format!("events over NATS wait, nothing is told there: {why}")));
         let states = self.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
         for (receiver, state) in states {
             troubles.extend(state.locked_out.map(|why| format!("receiver {receiver} locks us out: {why}")));

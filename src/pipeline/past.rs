@@ -12,7 +12,7 @@ use super::{Health, PATIENCE};
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::sqlite::Store;
 use crate::journal::sqlite::append::Clock;
-use crate::journal::{ReadError, Record};
+use crate::journal::{Follow as _, ReadError, Record};
 use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{Outbox, OutboxRecord};
 use crate::projection::Committed;
@@ -68,7 +68,7 @@ impl Follower {
             after = oldest - 1;
         }
         let mut decisions = self.outbox.follow(after);
-        let mut records = Records { store: self.store.clone(), tail: None, waiting: VecDeque::new() };
+        let mut records = Records::of_store(self.store.clone());
         let mut pruned_at: Option<Timestamp> = None;
         while !self.is_over() {
             if decisions.seen() >= self.store.gauge().outbox_seq() {
@@ -130,15 +130,20 @@ impl Follower {
 }
 
 /// The journal beside the outbox: each of its records was decided once, in order.
-struct Records {
+pub(super) struct Records {
     store: Store,
     tail: Option<crate::journal::sqlite::tail::Tail<Store>>,
     waiting: VecDeque<Arc<Record>>,
 }
 
 impl Records {
+    /// The records of a store, from the first one that is asked for.
+    pub fn of_store(store: Store) -> Self {
+        Self { store, tail: None, waiting: VecDeque::new() }
+    }
+
     /// The record that was decided.
-    fn of(&mut self, decision: &OutboxRecord) -> Result<Arc<Record>> {
+    pub fn of(&mut self, decision: &OutboxRecord) -> Result<Arc<Record>> {
         let seq = decision.journal_seq;
         let tail = self.tail.get_or_insert_with(|| self.store.follow(seq - 1));
         loop {

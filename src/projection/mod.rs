@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod board;
+pub mod bus;
 pub mod counts;
 pub mod feed;
 pub mod history;

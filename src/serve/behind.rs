@@ -60,7 +60,7 @@ impl Sink for Door {
                     Ok(Accepted { seq: appended.seq, first: 0 })
                 }
                 Err(AppendError::TryLater { wait } | AppendError::Full { wait }) => Err(SinkError::TryLater { wait }),
-                Err(error @ (AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
+                Err(error @ (AppendError::Unsure { .. } | AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
                     Err(SinkError::Failed(error.to_string()))
                 }
             }
@@ -118,7 +118,9 @@ impl Writes for Pen {
 /// The caller's next move after the journal did not take something.
 pub fn refusal(error: AppendError) -> WriteError {
     match error {
-        AppendError::TryLater { wait } | AppendError::Full { wait } => WriteError::TryLater { wait },
+        AppendError::TryLater { wait } | AppendError::Full { wait } | AppendError::Unsure { wait } => {
+            WriteError::TryLater { wait }
+        }
         AppendError::Unfit { .. } | AppendError::Halted { .. } => {
             WriteError::Refused { errors: vec![error.to_string()] }
         }

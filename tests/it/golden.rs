@@ -19,7 +19,7 @@ use headwater::engine::input::{Input, JOURNAL_FORMAT};
 use headwater::engine::snapshot::SNAPSHOT_FORMAT;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
-use headwater::journal::sqlite::append;
+use headwater::journal::body;
 use headwater::journal::sqlite::schema::FILE_FORMAT;
 use headwater::journal::{Durability, Journal};
 use headwater::outbox::{self, Outbox};
@@ -82,14 +82,14 @@ fn files(kind: &str, newest: u32) -> Vec<(u32, PathBuf)> {
 #[test]
 fn journal_records_stay_readable_and_are_written_as_ever() {
     for Line { name, input, .. } in tale() {
-        expect(&folder("journal", JOURNAL_FORMAT).join(&name), &append::encode(&input).unwrap());
+        expect(&folder("journal", JOURNAL_FORMAT).join(&name), &body::encode(&input).unwrap());
     }
     for (format, path) in files("journal", JOURNAL_FORMAT) {
         let stored = std::fs::read(&path).unwrap();
         assert_eq!(u32::from(stored[0]), format, "{}", path.display());
-        let input = append::decode(&stored).unwrap_or_else(|why| panic!("{}: {why}{DEMAND}", path.display()));
+        let input = body::decode(&stored).unwrap_or_else(|why| panic!("{}: {why}{DEMAND}", path.display()));
         if format == JOURNAL_FORMAT {
-            assert!(append::encode(&input).unwrap() == stored, "{}: written otherwise{DEMAND}", path.display());
+            assert!(body::encode(&input).unwrap() == stored, "{}: written otherwise{DEMAND}", path.display());
         }
     }
 }
@@ -239,7 +239,7 @@ fn a_data_folder_of_every_format_opens_and_goes_on() {
 #[test]
 fn a_newer_format_is_refused_and_says_so() {
     let newer = |error: String| assert!(error.contains("newer program"), "{error}");
-    newer(append::decode(&[JOURNAL_FORMAT as u8 + 1, b'{', b'}']).unwrap_err());
+    newer(body::decode(&[JOURNAL_FORMAT as u8 + 1, b'{', b'}']).unwrap_err());
     newer(outbox::decode(&[OUTBOX_FORMAT as u8 + 1, b'[', b']']).unwrap_err());
     let state = format!("{{\"format\":{}}}", SNAPSHOT_FORMAT + 1);
     newer(Shelf::default().thaw(state.as_bytes()).unwrap_err().to_string());

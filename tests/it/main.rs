@@ -15,6 +15,7 @@ mod gaps;
 mod golden;
 mod intake;
 mod kill;
+mod nats;
 mod patterns;
 mod policy;
 mod program;

@@ -31,6 +31,18 @@ impl Served {
     pub fn start(arguments: &[&str]) -> (Self, String) {
         let folder = tempfile::tempdir().unwrap();
         let token = token(folder.path(), "admin", "boss");
+        (Self::launch(folder, arguments), token)
+    }
+
+    /// Kills it and starts another one on the same folder.
+    pub fn again(mut self, arguments: &[&str]) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        Self::launch(folder, arguments)
+    }
+
+    fn launch(folder: TempDir, arguments: &[&str]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0", "--durability", "process", "--data"])
             .arg(folder.path())
@@ -52,7 +64,7 @@ impl Served {
             }
             heard.push(line);
         };
-        (Self { child, said: Mutex::new(said), address, folder }, token)
+        Self { child, said: Mutex::new(said), address, folder }
     }
 
     /// Sends a request and reads the answer.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use headwater::journal::sqlite::append;
+use headwater::journal::body;
 use headwater::outbox;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -43,7 +43,7 @@ fn places(entry: &str) -> &'static [&'static str] {
 fn seeds(entry: &str) -> Vec<Vec<u8>> {
     let story = || Story::seeded(3, 1);
     match entry {
-        "read_journal" => return story().steps.iter().map(|step| append::encode(&step.input).unwrap()).collect(),
+        "read_journal" => return story().steps.iter().map(|step| body::encode(&step.input).unwrap()).collect(),
         "read_outbox" => {
             return story().effects.iter().map(|effects| outbox::encode(&outbox::effects_text(effects))).collect();
         }

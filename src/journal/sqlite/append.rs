@@ -8,14 +8,11 @@ use super::fail::SqlResult;
 use super::schema::{Heads, JournalHead};
 use super::tail::Tails;
 use super::writer::{Need, Setback, Task};
-use crate::domain::event::Event;
 use crate::domain::time::Timestamp;
-use crate::engine::input::{Input, JOURNAL_FORMAT};
+use crate::engine::input::Input;
+use crate::journal::body::encode;
 use crate::journal::digest::ChainHash;
 use crate::journal::{AppendError, Appended, Record};
-
-/// Longest stored input: 16 MiB.
-pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Called with the answer, once.
 pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
@@ -32,7 +29,7 @@ pub struct Append {
     clock: Clock,
     tails: Arc<Tails<Record>>,
     reply: Reply<Result<Appended, Setback>>,
-    written: Option<(Appended, u64)>,
+    written: Option<(Appended, Timestamp)>,
 }
 
 impl Append {
@@ -83,16 +80,16 @@ impl Task for Append {
         ])?;
         heads.journal = JournalHead { seq, digest, stamp };
         heads.set(self.partition, head);
-        self.written = Some((Appended { seq, stamp }, prev));
+        self.written = Some((Appended { seq }, stamp));
         Ok(())
     }
 
     fn settle(self: Box<Self>, outcome: Result<(), Setback>) {
         let Self { partition, input, body, tails, reply, written, .. } = *self;
         match (outcome, written) {
-            (Ok(()), Some((appended, prev))) => {
-                let Appended { seq, stamp } = appended;
-                tails.push(|| Record { seq, partition, prev, stamp, input }, body.len());
+            (Ok(()), Some((appended, stamp))) => {
+                let Appended { seq } = appended;
+                tails.push(|| Record { seq, partition, stamp, input }, body.len());
                 reply(Ok(appended));
             }
             (Err(setback), _) => reply(Err(setback)),
@@ -118,46 +115,4 @@ pub fn record_digest(
         &stamp.0.to_be_bytes(),
         &body.0,
     ])
-}
-
-/// The stored form of an input: one byte that says the format's version, then JSON.
-///
-/// # Errors
-/// When it is too long, or when what is read back could differ from what was given.
-pub fn encode(input: &Input) -> Result<Vec<u8>, AppendError> {
-    if let Input::Batch(batch) = input
-        && let Some(event) = batch.events.iter().find(|event| has_unwritable_number(event))
-    {
-        let why = format!("event {:?} of {} has a metric that is not a finite number", event.name, event.source);
-        return Err(AppendError::Unfit { why });
-    }
-    let mut body = vec![JOURNAL_FORMAT as u8];
-    serde_json::to_writer(&mut body, input).map_err(|error| AppendError::Unfit { why: error.to_string() })?;
-    if body.len() > BODY_BYTES_MAX {
-        let why = format!("{} bytes are more than {BODY_BYTES_MAX}; send fewer events at once", body.len());
-        return Err(AppendError::Unfit { why });
-    }
-    Ok(body)
-}
-
-// JSON has no infinity: it would be read back as nothing, and a replay would differ from the first run.
-fn has_unwritable_number(event: &Event) -> bool {
-    let Some(metric) = &event.metric else { return false };
-    [metric.value, metric.threshold].into_iter().flatten().any(|number| !number.is_finite())
-}
-
-/// Reads what `encode` wrote. This version reads only its own format, the first one.
-///
-/// # Errors
-/// A sentence that says what is wrong.
-pub fn decode(body: &[u8]) -> Result<Input, String> {
-    match body.split_first() {
-        Some((&version, json)) if u32::from(version) == JOURNAL_FORMAT => {
-            serde_json::from_slice(json).map_err(|error| format!("the body is unreadable: {error}"))
-        }
-        Some((version, _)) => {
-            Err(format!("the body has format {version}, this program reads {JOURNAL_FORMAT}: use a newer program"))
-        }
-        None => Err("the body is empty".to_owned()),
-    }
 }

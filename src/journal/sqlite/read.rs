@@ -5,10 +5,11 @@ use std::sync::Mutex;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
-use super::append::{decode, record_digest};
+use super::append::record_digest;
 use super::fail::{Fault, SqlResult, broken};
 use super::schema::{Base, JournalHead};
 use crate::domain::time::Timestamp;
+use crate::journal::body::decode;
 use crate::journal::digest::ChainHash;
 use crate::journal::{ReadError, Record};
 
@@ -123,9 +124,9 @@ impl StoredRecord {
     /// # Errors
     /// When the format is unknown or the body unreadable.
     pub fn record(self) -> SqlResult<Record> {
-        let Self { seq, partition, prev, stamp, body, .. } = self;
+        let Self { seq, partition, stamp, body, .. } = self;
         let input = decode(&body).map_err(|why| broken(format!("journal record {seq}: {why}")))?;
-        Ok(Record { seq, partition, prev, stamp, input })
+        Ok(Record { seq, partition, stamp, input })
     }
 }
 
@@ -189,6 +190,27 @@ pub fn records_after(file: &Connection, after: u64, end: u64, bytes_max: usize) 
     let last = walk(file, after, |stored| {
         bytes += stored.body.len();
         records.push(stored.record()?);
+        Ok(if bytes >= bytes_max { Step::Stop } else { Step::On })
+    })?;
+    if last.seq < end && bytes < bytes_max {
+        return Err(broken(format!("the journal ends at record {}, {end} were committed", last.seq)));
+    }
+    Ok(records)
+}
+
+/// Reads records of one partition behind `after` from one file, past those of the others; `end` is the last one of all
+/// that is known to be committed.
+///
+/// # Errors
+/// When a row is not what was written, or rows are missing before `end`.
+pub fn records_of(file: &Connection, partition: u16, after: u64, end: u64, bytes_max: usize) -> SqlResult<Vec<Record>> {
+    let mut records = Vec::new();
+    let mut bytes = 0;
+    let last = walk(file, after, |stored| {
+        if stored.partition == partition {
+            bytes += stored.body.len();
+            records.push(stored.record()?);
+        }
         Ok(if bytes >= bytes_max { Step::Stop } else { Step::On })
     })?;
     if last.seq < end && bytes < bytes_max {

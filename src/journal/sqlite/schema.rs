@@ -64,7 +64,7 @@ pub struct PartitionHead {
 impl PartitionHead {
     /// The head of a partition without records: its chain starts with a hash that names the partition.
     pub fn start(partition: u16) -> Self {
-        let outbox_hash = ChainHash::of(&[b"headwater outbox ", &partition.to_be_bytes()]);
+        let outbox_hash = ChainHash::outbox_start(partition);
         Self { journal_seq: 0, outbox_seq: 0, outbox_journal_seq: 0, outbox_hash }
     }
 

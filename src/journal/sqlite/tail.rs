@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use super::fail::SqlResult;
 use super::schema::Heads;
 use super::writer::{Desk, Need, Setback, Task};
-use crate::journal::ReadError;
+use crate::journal::{Follow, ReadError};
 
 /// Records that wait for one follower before it is cut off.
 const QUEUE_MAX: usize = 4096;
@@ -189,6 +189,16 @@ impl<L: Followed> Tail<L> {
             assert_eq!(L::seq(record), self.seen + 1, "a log is followed without a gap");
             self.seen = L::seq(record);
         }
+    }
+}
+
+impl<L: Followed + 'static> Follow<L::Record> for Tail<L> {
+    fn seen(&self) -> u64 {
+        Self::seen(self)
+    }
+
+    fn next(&mut self, patience: Duration) -> Result<Vec<Arc<L::Record>>, ReadError> {
+        Self::next(self, patience)
     }
 }
 

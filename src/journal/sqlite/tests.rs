@@ -51,7 +51,8 @@ fn what_was_appended_is_read_back_after_a_restart() {
     assert_eq!(all(&store), before);
     assert_eq!(before.len(), 100);
     assert!(before.is_sorted_by(|a, b| a.stamp <= b.stamp && a.seq + 1 == b.seq));
-    assert_eq!((before[0].prev, before[3].prev, before[99].prev), (0, 1, 97));
+    let of_one = store.read_partition(1, 4, usize::MAX).unwrap();
+    assert!(of_one.iter().map(|record| record.seq).eq((7..=100).step_by(3)));
     assert_eq!(before[41].input, batch(42));
     assert_eq!(store.append_blocking(0, Input::Tick).unwrap().seq, 101);
 }
@@ -63,11 +64,12 @@ fn a_clock_that_goes_back_does_not_move_the_stamp_back() {
     let ours = Arc::clone(&now);
     let clock: append::Clock = Arc::new(move || Timestamp(ours.load(Ordering::Relaxed)));
     let store = Store::open(dir.path(), OpenOptions { clock, ..options() }).unwrap();
-    assert_eq!(store.append_blocking(0, Input::Tick).unwrap().stamp, Timestamp(5_000));
+    store.append_blocking(0, Input::Tick).unwrap();
     now.store(1_000, Ordering::Relaxed);
-    assert_eq!(store.append_blocking(0, Input::Tick).unwrap().stamp, Timestamp(5_000));
+    store.append_blocking(0, Input::Tick).unwrap();
     now.store(6_000, Ordering::Relaxed);
-    assert_eq!(store.append_blocking(0, Input::Tick).unwrap().stamp, Timestamp(6_000));
+    store.append_blocking(0, Input::Tick).unwrap();
+    assert!(all(&store).iter().map(|record| record.stamp.0).eq([5_000, 5_000, 6_000]));
 }
 
 #[test]

@@ -1,0 +1,155 @@
+//! One message: whose it is by its subject, how it is written by its headers, and an id for every event in it. What
+//! cannot be read becomes a dead letter; it was accepted from the publisher, so it is never simply dropped.
+
+use async_nats::jetstream::Message;
+use async_nats::{HeaderMap, HeaderName};
+
+use crate::decode::mapping::Shape;
+use crate::decode::{Body, Decoded, Rejected};
+use crate::domain::event::Status;
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::reject::{DeadLetter, Reject};
+use crate::domain::time::Timestamp;
+use crate::intake::Intake;
+use crate::intake::format::{Format, Sender};
+
+/// The last words of the subjects that are taken: events, and changes that somebody made.
+pub const KINDS: [&str; 2] = ["event", "change"];
+
+/// The header that names a mapping file for JSON of another kind.
+const MAPPING: &str = "Headwater-Mapping";
+
+/// What a message's subject and place say.
+struct Envelope {
+    sender: Sender,
+    is_change: bool,
+    /// The same for every delivery of the message, another one for every other message.
+    id: String,
+}
+
+/// Decodes a message; every event of it has an id afterwards.
+pub fn open(intake: &Intake, tenant: &TenantId, message: &Message) -> Decoded {
+    let envelope = Envelope::read(tenant, message, (intake.now)());
+    let format = format(message.headers.as_ref(), &message.payload);
+    let mut decoded = decode(intake, &format, &envelope, &message.payload);
+    let is_alone = decoded.events.len() == 1;
+    for (index, event) in decoded.events.iter_mut().enumerate() {
+        if envelope.is_change {
+            event.status = Status::Change;
+        }
+        if event.id.is_empty() {
+            let id = if is_alone { envelope.id.clone() } else { format!("{}#{index}", envelope.id) };
+            event.id = id.chars().take(intake.limits.identity_chars).collect::<String>().into();
+        }
+    }
+    decoded
+}
+
+fn decode(intake: &Intake, format: &Format, envelope: &Envelope, bytes: &[u8]) -> Decoded {
+    let bytes_max = intake.settings.batch_bytes_max;
+    if bytes.len() > bytes_max {
+        let why = format!("{} bytes are more than {bytes_max}: send fewer events at once", bytes.len());
+        return dead(intake, format, envelope, bytes, Reject::TooLarge(why));
+    }
+    match intake.decode(format, &envelope.sender, Body { bytes, charset: None }) {
+        Ok(decoded) => decoded,
+        Err(error) => dead(intake, format, envelope, bytes, Reject::Malformed(error.to_string())),
+    }
+}
+
+fn dead(intake: &Intake, format: &Format, envelope: &Envelope, bytes: &[u8], why: Reject) -> Decoded {
+    let kept = &bytes[..bytes.len().min(intake.limits.raw_bytes)];
+    let letter = DeadLetter {
+        source: envelope.sender.source.clone(),
+        why,
+        raw: String::from_utf8_lossy(kept).into(),
+        decoder: format.decoder().into(),
+        received_at: envelope.sender.received_at,
+    };
+    Decoded { rejected: vec![Rejected { index: 0, letter }], ..Decoded::default() }
+}
+
+impl Envelope {
+    /// The server lets a publisher write its own subject only, so the subject is who it is.
+    fn read(tenant: &TenantId, message: &Message, now: Timestamp) -> Self {
+        let mut tokens = message.subject.split('.').skip(2);
+        let source = SourceId::from(tokens.next().unwrap_or_default());
+        let is_change = tokens.next() == Some("change");
+        let (seq, stored_at) = message
+            .info()
+            .map_or((0, 0), |info| (info.stream_sequence, info.published.timestamp_nanos_opt().unwrap_or_default()));
+        let given = message.headers.as_ref().and_then(|headers| headers.get(async_nats::header::NATS_MESSAGE_ID));
+        let id = match given {
+            Some(id) => id.to_string(),
+            // A stream that is made anew counts from 1 again, but not at the same nanosecond.
+            None => format!("nats-{seq}-{stored_at}"),
+        };
+        let received_at = Timestamp(stored_at / 1_000_000).min(now);
+        Self { sender: Sender { tenant: tenant.clone(), source, received_at }, is_change, id }
+    }
+}
+
+/// How a message is written: as its headers say, else as it looks.
+fn format(headers: Option<&HeaderMap>, body: &[u8]) -> Format {
+    let Some(headers) = headers else { return by_look(body) };
+    let find = |name: &str| {
+        let named = headers.iter().find(|(key, _)| AsRef::<str>::as_ref(*key).eq_ignore_ascii_case(name));
+        named.and_then(|(_, values)| values.first()).map(ToString::to_string)
+    };
+    if let Some(mapping) = find(MAPPING) {
+        let is_lines = find("Content-Type").is_some_and(|media| media.contains("ndjson") || media.contains("jsonl"));
+        return Format::Mapping(mapping, if is_lines { Shape::Lines } else { Shape::Json });
+    }
+    if find("Content-Type")
+        .is_some_and(|media| media.trim().to_ascii_lowercase().starts_with("application/cloudevents"))
+    {
+        return Format::CloudEvents;
+    }
+    if find("ce-specversion").is_some() {
+        let attribute = |(key, values): (&HeaderName, &Vec<async_nats::HeaderValue>)| {
+            let key = AsRef::<str>::as_ref(key).to_ascii_lowercase();
+            Some((key.strip_prefix("ce-")?.to_owned(), values.first()?.to_string()))
+        };
+        let mut attributes: Vec<_> = headers.iter().filter_map(attribute).collect();
+        attributes.sort();
+        return Format::CloudEventsBinary(attributes);
+    }
+    by_look(body)
+}
+
+/// A CloudEvent without a header says itself what it is: no other format of ours has this word.
+fn by_look(body: &[u8]) -> Format {
+    let word = b"\"specversion\"";
+    if body.windows(word.len()).any(|window| window == word) { Format::CloudEvents } else { Format::Native }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(headers: &[(&str, &str)], body: &str) -> String {
+        let mut map = HeaderMap::new();
+        for (key, value) in headers {
+            map.insert(*key, *value);
+        }
+        match format(Some(&map), body.as_bytes()) {
+            Format::Native => "native".into(),
+            Format::CloudEvents => "structured".into(),
+            Format::CloudEventsBinary(attributes) => format!("binary {attributes:?}"),
+            Format::Mapping(name, shape) => format!("{name} {shape:?}"),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn headers_say_how_a_message_is_written() {
+        assert_eq!(told(&[], "{\"name\":\"x\"}"), "native");
+        assert_eq!(told(&[("Content-Type", "application/json")], "[]"), "native");
+        assert_eq!(told(&[("Nats-Msg-Id", "1")], "{\"specversion\":\"1.0\"}"), "structured");
+        assert_eq!(told(&[("content-type", "application/cloudevents+json; charset=utf-8")], "{}"), "structured");
+        assert_eq!(told(&[("Headwater-Mapping", "zabbix")], "{}"), "zabbix Json");
+        assert_eq!(told(&[("headwater-mapping", "z"), ("Content-Type", "application/x-ndjson")], ""), "z Lines");
+        let binary = told(&[("ce-specversion", "1.0"), ("CE-Id", "7")], "{}");
+        assert!(binary.starts_with("binary") && binary.contains("(\"id\", \"7\")"), "{binary}");
+    }
+}

@@ -1,0 +1,135 @@
+//! Reading records: whether what is asked for is still there, then one by one, each compared with its digest.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{DIGEST, JetStreamStore, READ_TIME_MAX, unread};
+use crate::journal::body::decode;
+use crate::journal::digest::ChainHash;
+use crate::journal::{Damage, Of, ReadError, Record};
+use crate::nats::NatsError;
+use crate::nats::pull::{Puller, Read};
+use crate::nats::streams::{Which, ask, look, removed};
+
+/// The remedy for a log that is not what was written.
+pub const RESTORE: &str = "stop all instances, keep the stream as it is, and restore a backup of it";
+
+/// A log that is not what was written.
+pub fn damage(stream: &str, found: impl Into<String>) -> ReadError {
+    ReadError::Damaged(Damage { place: format!("stream {stream}"), found: found.into(), remedy: RESTORE })
+}
+
+/// Makes the record of a message.
+///
+/// # Errors
+/// When it is not what was written.
+pub fn record(stream: &str, read: &Read) -> Result<Record, ReadError> {
+    let wrong = |what: String| damage(stream, format!("journal record {} {what}", read.seq));
+    let digest = read.headers.get(DIGEST).map(ToString::to_string).unwrap_or_default();
+    if digest != ChainHash::of(&[&read.body]).to_string() {
+        return Err(wrong("does not match its digest".into()));
+    }
+    let input = decode(&read.body).map_err(wrong)?;
+    let partition = read.subject.rsplit('.').next().and_then(|token| token.parse().ok());
+    let partition = partition.ok_or_else(|| wrong(format!("stands under the subject {}", read.subject)))?;
+    Ok(Record { seq: read.seq, partition, stamp: read.stamp, input })
+}
+
+impl JetStreamStore {
+    /// The subject of a partition's journal, or of all.
+    pub fn journal_filter(&self, of: Of) -> String {
+        match of {
+            Of::All => self.subject("journal.*"),
+            Of::Partition(number) => self.subject(format_args!("journal.{number}")),
+        }
+    }
+
+    /// Records behind `after`.
+    pub(super) async fn records(&self, of: Of, after: u64, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+        let (stream, filter) = (self.stream("journal"), self.journal_filter(of));
+        let end = self.whole_behind(of, after).await?;
+        let read = read_until(self, &stream, &filter, Range { after, end, bytes_max }).await?;
+        read.iter().map(|read| record(&stream, read)).collect()
+    }
+
+    /// Checks that nothing behind `after` is gone; returns the last record.
+    ///
+    /// # Errors
+    /// When records were trimmed, the stream is not the one that was opened, or the log is shorter than it was.
+    pub async fn whole_behind(&self, of: Of, after: u64) -> Result<u64, ReadError> {
+        let stream = self.stream("journal");
+        let failed = |error: NatsError| unread(&format!("stream {stream}"), error);
+        let found = look(self.nats(), &stream).await.map_err(failed)?;
+        let Some(found) = found.filter(|found| found.created == self.shared.journal.created) else {
+            return Err(damage(&stream, "it was deleted or made anew while we used it"));
+        };
+        if found.last_seq < after {
+            return Err(damage(&stream, format!("it ends at {}, record {after} was read from it", found.last_seq)));
+        }
+        let Of::Partition(number) = of else {
+            let gone = removed(self.nats(), &stream, after).await.map_err(failed)?;
+            return gone.map_or(Ok(found.last_seq), |last| Err(ReadError::Gone { after, oldest: last + 1 }));
+        };
+        let trimmed = self.pointer(number).await?.map_or(0, |(_, pointer)| pointer.trimmed);
+        if after < trimmed {
+            return Err(ReadError::Gone { after, oldest: trimmed });
+        }
+        let subject = self.journal_filter(of);
+        if after > 0 {
+            let place = ask(self.nats(), &stream, Which::Seq(after)).await.map_err(failed)?;
+            if place.is_none_or(|record| record.subject != subject) {
+                return Err(damage(
+                    &stream,
+                    format!("record {after} of partition {number} is gone, and nobody trimmed it"),
+                ));
+            }
+        }
+        let last = ask(self.nats(), &stream, Which::Last(&subject)).await.map_err(failed)?;
+        Ok(last.map_or(0, |last| last.seq))
+    }
+}
+
+/// What is read of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    pub after: u64,
+    /// The last message there is.
+    pub end: u64,
+    pub bytes_max: usize,
+}
+
+/// Reads messages behind `after` up to `end`, or until they exceed `bytes_max`.
+///
+/// # Errors
+/// When the server does not hand them out in time.
+pub async fn read_until(
+    store: &JetStreamStore,
+    stream: &str,
+    filter: &str,
+    range: Range,
+) -> Result<Vec<Read>, ReadError> {
+    if range.end <= range.after {
+        return Ok(Vec::new());
+    }
+    let mut puller = Puller::new(store.nats().clone(), stream, filter, range.after);
+    let started = Instant::now();
+    let (mut all, mut bytes) = (Vec::new(), 0);
+    while puller.seen() < range.end && (all.is_empty() || bytes < range.bytes_max) {
+        let more = puller.next(Duration::from_secs(1)).await.map_err(|error| unread(filter, error))?;
+        for read in more {
+            if !all.is_empty() && bytes >= range.bytes_max {
+                break;
+            }
+            bytes += read.body.len();
+            all.push(read);
+        }
+        if started.elapsed() > READ_TIME_MAX {
+            let seen = puller.seen();
+            let why = format!("{seen} of {} messages were handed out in {READ_TIME_MAX:?}", range.end);
+            return Err(unread(filter, NatsError::away(why)));
+        }
+    }
+    puller.close().await;
+    Ok(all)
+}

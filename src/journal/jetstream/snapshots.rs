@@ -1,0 +1,213 @@
+//! Snapshots in a stream of pieces. A pointer, replaced by compare-and-set, names the newest two and how far the logs
+//! were trimmed; pieces without a pointer are nobody's and are swept.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+
+use super::read::{Range, damage, read_until};
+use super::{JetStreamStore, refusal, unread};
+use crate::journal::digest::ChainHash;
+use crate::journal::snapshot::{Snapshot, Snapshots};
+use crate::journal::{AppendError, ReadError};
+use crate::nats::NatsError;
+use crate::nats::publish::{Outgoing, publish};
+use crate::nats::streams::{Purge, Which, ask, purge, subjects};
+
+/// A piece at most; also at most half of what the server takes at once.
+const PIECE_BYTES: usize = 512 * 1024;
+/// Pieces that are on their way at a time.
+const PIECES_AT_ONCE: usize = 8;
+/// The version of the pointer's format.
+const POINTER_FORMAT: u32 = 1;
+
+/// Which snapshots a partition has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pointer {
+    format: u32,
+    /// Newest first, at most two.
+    pub kept: Vec<Sealed>,
+    /// Journal records of the partition before this one were removed, because the older snapshot has them.
+    pub trimmed: u64,
+}
+
+/// A snapshot whose pieces are all there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    pub journal_seq: u64,
+    pub outbox_seq: u64,
+    format: u32,
+    bytes: usize,
+    /// Where its pieces stand.
+    subject: String,
+    digest: String,
+}
+
+impl Sealed {
+    fn digest_of(snapshot: &Snapshot) -> String {
+        ChainHash::of(&[
+            &snapshot.partition.to_be_bytes(),
+            &snapshot.journal_seq.to_be_bytes(),
+            &snapshot.outbox_seq.to_be_bytes(),
+            &snapshot.format.to_be_bytes(),
+            &snapshot.body,
+        ])
+        .to_string()
+    }
+}
+
+impl JetStreamStore {
+    /// The partition's pointer and where it stands; `None` when it never had a snapshot.
+    ///
+    /// # Errors
+    /// When it is unreadable.
+    pub async fn pointer(&self, partition: u16) -> Result<Option<(u64, Pointer)>, ReadError> {
+        let (stream, subject) = (self.stream("snapshots"), self.subject(format_args!("pointer.{partition}")));
+        let last = ask(self.nats(), &stream, Which::Last(&subject)).await.map_err(|error| unread(&subject, error))?;
+        let Some(last) = last else { return Ok(None) };
+        let pointer: Pointer = serde_json::from_slice(&last.body)
+            .map_err(|error| damage(&stream, format!("the pointer {subject} is unreadable: {error}")))?;
+        if pointer.format != POINTER_FORMAT {
+            let found = format!("the pointer {subject} has format {}: use a newer program", pointer.format);
+            return Err(damage(&stream, found));
+        }
+        Ok(Some((last.seq, pointer)))
+    }
+
+    async fn point(&self, partition: u16, behind: u64, pointer: &Pointer) -> Result<(), AppendError> {
+        let body = serde_json::to_vec(pointer).expect("a pointer has text keys only");
+        let subject = self.subject(format_args!("pointer.{partition}"));
+        let message = Outgoing { subject, headers: HeaderMap::new(), body: body.into(), behind: Some(behind) };
+        publish(self.nats(), &self.stream("snapshots"), message).await.map(drop).map_err(refusal)
+    }
+
+    async fn open_snapshot(&self, partition: u16, sealed: &Sealed) -> Result<Snapshot, ReadError> {
+        let stream = self.stream("snapshots");
+        let failed = |error: NatsError| unread(&sealed.subject, error);
+        let last = ask(self.nats(), &stream, Which::Last(&sealed.subject)).await.map_err(failed)?;
+        let range = Range { after: 0, end: last.map_or(0, |last| last.seq), bytes_max: usize::MAX };
+        let pieces = read_until(self, &stream, &sealed.subject, range).await?;
+        let mut body = Vec::with_capacity(sealed.bytes);
+        pieces.iter().for_each(|piece| body.extend_from_slice(&piece.body));
+        let &Sealed { journal_seq, outbox_seq, format, .. } = sealed;
+        let snapshot = Snapshot { partition, journal_seq, outbox_seq, format, body };
+        if Sealed::digest_of(&snapshot) != sealed.digest {
+            return Err(damage(&stream, format!("the snapshot {} does not match its digest", sealed.subject)));
+        }
+        Ok(snapshot)
+    }
+
+    /// Writes the pieces one behind the other and waits for all of them.
+    async fn write_pieces(&self, subject: &str, body: &[u8]) -> Result<(), AppendError> {
+        let (stream, piece_bytes) = (self.stream("snapshots"), PIECE_BYTES.min(self.nats().client.max_payload() / 2));
+        let mut pieces: Vec<Bytes> = body.chunks(piece_bytes).map(Bytes::copy_from_slice).collect();
+        if pieces.is_empty() {
+            pieces.push(Bytes::new());
+        }
+        // The client keeps the order in which they are handed in, and there is nobody else under this subject.
+        let sends = futures::stream::iter(pieces).map(|body| {
+            let message = Outgoing { subject: subject.to_owned(), headers: HeaderMap::new(), body, behind: None };
+            publish(self.nats(), &stream, message)
+        });
+        sends.buffered(PIECES_AT_ONCE).try_for_each(|_| async { Ok(()) }).await.map_err(refusal)
+    }
+
+    /// Removes pieces that no pointer names. Pieces of a later record may be on their way and stay.
+    async fn sweep(&self, partition: u16, pointer: &Pointer) -> Result<(), NatsError> {
+        let stream = self.stream("snapshots");
+        let filter = self.subject(format_args!("snapshot.{partition}.*"));
+        let all = subjects(self.nats(), &stream, &filter).await?;
+        let named: BTreeSet<&str> = pointer.kept.iter().map(|sealed| sealed.subject.as_str()).collect();
+        let newest = pointer.kept.first().map_or(0, |sealed| sealed.journal_seq);
+        for subject in all.iter().filter(|subject| !named.contains(subject.as_str())) {
+            let seq = subject.rsplit('.').next().and_then(|name| name.split('-').next()?.parse::<u64>().ok());
+            if seq.is_some_and(|seq| seq <= newest) {
+                purge(self.nats(), &stream, subject, Purge::All).await?;
+            }
+        }
+        let subject = self.subject(format_args!("pointer.{partition}"));
+        match ask(self.nats(), &stream, Which::Last(&subject)).await? {
+            Some(last) => purge(self.nats(), &stream, &subject, Purge::Before(last.seq)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Removes what recovery no longer needs: journal and outbox records before the older of two intact snapshots.
+    /// Returns the first journal record that is kept; 0 when nothing may be removed yet.
+    ///
+    /// # Errors
+    /// When snapshots are not intact, or the server does not do it: it can be called again at any time.
+    pub async fn trim(&self, partition: u16) -> Result<u64, ReadError> {
+        let Some((seq, mut pointer)) = self.pointer(partition).await? else { return Ok(0) };
+        let [newest, older] = pointer.kept.as_slice() else { return Ok(0) };
+        self.open_snapshot(partition, newest).await?;
+        self.open_snapshot(partition, older).await?;
+        let (journal_seq, outbox_seq) = (older.journal_seq, older.outbox_seq);
+        let failed = |error: NatsError| unread("trim", error);
+        if pointer.trimmed < journal_seq {
+            // Readers must know first: what they miss from here on is gone on purpose.
+            pointer.trimmed = journal_seq;
+            let pointed = self.point(partition, seq, &pointer).await;
+            pointed.map_err(|error| unread("trim", NatsError::away(error)))?;
+        }
+        for (kind, before) in [("journal", journal_seq), ("outbox", outbox_seq)] {
+            let subject = self.subject(format_args!("{kind}.{partition}"));
+            purge(self.nats(), &self.stream(kind), &subject, Purge::Before(before)).await.map_err(failed)?;
+        }
+        Ok(journal_seq)
+    }
+}
+
+impl Snapshots for JetStreamStore {
+    async fn put_snapshot(&self, snapshot: Snapshot) -> Result<(), AppendError> {
+        let later = |error: ReadError| {
+            tracing::error!(%error, "a snapshot cannot be written now, the older ones stay");
+            AppendError::TryLater { wait: Duration::from_secs(1) }
+        };
+        let partition = snapshot.partition;
+        let (behind, before) = self.pointer(partition).await.map_err(later)?.unwrap_or_default();
+        if before.kept.first().is_some_and(|newest| newest.journal_seq > snapshot.journal_seq) {
+            return Err(AppendError::Unfit { why: "there is a newer snapshot of this partition".into() });
+        }
+        let name = format!("snapshot.{partition}.{}-{}", snapshot.journal_seq, rand::random::<u32>());
+        let sealed = Sealed {
+            journal_seq: snapshot.journal_seq,
+            outbox_seq: snapshot.outbox_seq,
+            format: snapshot.format,
+            bytes: snapshot.body.len(),
+            subject: self.subject(name),
+            digest: Sealed::digest_of(&snapshot),
+        };
+        self.write_pieces(&sealed.subject, &snapshot.body).await?;
+        self.open_snapshot(partition, &sealed).await.map_err(later)?;
+        let kept = [sealed].into_iter().chain(before.kept).take(2).collect();
+        let pointer = Pointer { format: POINTER_FORMAT, kept, trimmed: before.trimmed };
+        self.point(partition, behind, &pointer).await?;
+        if let Err(error) = self.sweep(partition, &pointer).await {
+            // The next snapshot sweeps again.
+            tracing::warn!(%error, "pieces of old snapshots were not removed");
+        }
+        Ok(())
+    }
+
+    fn latest_snapshot(&self, partition: u16) -> Result<Option<Snapshot>, ReadError> {
+        self.wait(async {
+            let Some((_, pointer)) = self.pointer(partition).await? else { return Ok(None) };
+            let mut failure = None;
+            for sealed in &pointer.kept {
+                match self.open_snapshot(partition, sealed).await {
+                    Ok(snapshot) => return Ok(Some(snapshot)),
+                    Err(error) => {
+                        tracing::error!(%error, "a snapshot is unusable, trying the one before");
+                        failure.get_or_insert(error);
+                    }
+                }
+            }
+            failure.map_or(Ok(None), Err)
+        })
+    }
+}

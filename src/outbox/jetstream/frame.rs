@@ -1,0 +1,173 @@
+//! One message of an outbox: a line that says whose it is and where it stands, then the decisions, or a part of them.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::engine::effect::{Effect, OUTBOX_FORMAT};
+use crate::journal::digest::ChainHash;
+use crate::outbox::{Decided, OutboxHead, OutboxRecord, decision_hash, effects_text};
+
+/// The version of this layout: the first byte of a message.
+const FRAME_FORMAT: u8 = 1;
+/// Room for the first line and the message's headers.
+const FRAME_BYTES: usize = 4096;
+
+/// A place in a partition's chain of decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The last journal record that is decided.
+    pub journal_seq: u64,
+    pub hash: ChainHash,
+}
+
+/// The first line of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub partition: u16,
+    pub epoch: u64,
+    pub owner: String,
+    /// Which part of the commit this is, from 0.
+    pub part: u32,
+    pub parts: u32,
+    /// The subject's message before this one.
+    pub behind: u64,
+    /// Where the commit starts, and where it leads to. The same for a claim.
+    pub before: Place,
+    pub after: Place,
+}
+
+/// The line as it is written.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    partition: u16,
+    epoch: u64,
+    owner: String,
+    part: u32,
+    parts: u32,
+    behind: u64,
+    before: (u64, String),
+    after: (u64, String),
+}
+
+/// A decision as it is written.
+#[derive(Serialize, Deserialize)]
+struct Decision<'a> {
+    journal_seq: u64,
+    #[serde(borrow)]
+    effects: &'a RawValue,
+}
+
+impl Frame {
+    /// Whether the commit is complete with this message.
+    pub fn is_last_part(&self) -> bool {
+        self.part + 1 == self.parts
+    }
+
+    /// Whether this is a later part of the same commit.
+    pub fn is_later_part_of(&self, other: &Self) -> bool {
+        let part = Self { part: other.part, behind: other.behind, ..self.clone() };
+        self.part > other.part && part == *other
+    }
+
+    /// The message: this line, and what follows it.
+    pub fn body(&self, rest: &[u8]) -> Bytes {
+        let place = |place: &Place| (place.journal_seq, place.hash.to_string());
+        let line = Line {
+            partition: self.partition,
+            epoch: self.epoch,
+            owner: self.owner.clone(),
+            part: self.part,
+            parts: self.parts,
+            behind: self.behind,
+            before: place(&self.before),
+            after: place(&self.after),
+        };
+        let mut body = vec![FRAME_FORMAT];
+        serde_json::to_writer(&mut body, &line).expect("a line has text keys only");
+        body.push(b'\n');
+        body.extend_from_slice(rest);
+        body.into()
+    }
+
+    /// Reads what `body` wrote: the line, and what follows it.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn read(body: &[u8]) -> Result<(Self, &[u8]), String> {
+        let (&format, rest) = body.split_first().ok_or("is empty")?;
+        if format != FRAME_FORMAT {
+            return Err(format!("has layout {format}, this program reads {FRAME_FORMAT}: use a newer program"));
+        }
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or("has no first line")?;
+        let line: Line = serde_json::from_slice(&rest[..end]).map_err(|error| format!("is unreadable: {error}"))?;
+        let place = |(journal_seq, hash): (u64, String)| {
+            ChainHash::parse(&hash).map(|hash| Place { journal_seq, hash }).ok_or("has an unreadable hash")
+        };
+        let (before, after) = (place(line.before)?, place(line.after)?);
+        let Line { partition, epoch, owner, part, parts, behind, .. } = line;
+        Ok((Self { partition, epoch, owner, part, parts, behind, before, after }, &rest[end + 1..]))
+    }
+}
+
+/// Decisions, ready to be sent in one or several messages.
+#[derive(Debug)]
+pub struct Packed {
+    pub parts: Vec<Vec<u8>>,
+    pub after: Place,
+}
+
+impl Packed {
+    /// Packs decisions that follow `head` into parts of at most `bytes_max`.
+    ///
+    /// # Errors
+    /// When a journal record would be decided twice.
+    pub fn new(head: &OutboxHead, decided: &[Decided], bytes_max: usize) -> Result<Self, String> {
+        let mut after = Place { journal_seq: head.journal_seq, hash: head.hash };
+        let mut whole = vec![OUTBOX_FORMAT as u8, b'['];
+        for (number, decision) in decided.iter().enumerate() {
+            let journal_seq = decision.journal_seq;
+            if journal_seq <= after.journal_seq {
+                return Err(format!("journal record {journal_seq} is decided: {} is the last one", after.journal_seq));
+            }
+            let text = effects_text(&decision.effects);
+            after = Place { journal_seq, hash: decision_hash(&after.hash, journal_seq, &text) };
+            let comma = if number > 0 { "," } else { "" };
+            whole.extend_from_slice(format!("{comma}{{\"journal_seq\":{journal_seq},\"effects\":").as_bytes());
+            whole.extend_from_slice(&text);
+            whole.push(b'}');
+        }
+        whole.push(b']');
+        let part_bytes = bytes_max.saturating_sub(FRAME_BYTES).max(1024);
+        Ok(Self { parts: whole.chunks(part_bytes).map(<[u8]>::to_vec).collect(), after })
+    }
+}
+
+/// The records of a whole commit that ended with message `seq`.
+///
+/// # Errors
+/// A sentence that says what is not as it was written.
+pub fn unpack(frame: &Frame, whole: &[u8], seq: u64) -> Result<Vec<OutboxRecord>, String> {
+    if frame.before == frame.after {
+        return Ok(Vec::new());
+    }
+    let json = match whole.split_first() {
+        Some((&format, json)) if u32::from(format) == OUTBOX_FORMAT => json,
+        Some((format, _)) => {
+            return Err(format!("has format {format}, this program reads {OUTBOX_FORMAT}: use a newer program"));
+        }
+        None => return Err("has no decisions".into()),
+    };
+    let lines: Vec<Decision<'_>> = serde_json::from_slice(json).map_err(|error| format!("is unreadable: {error}"))?;
+    let mut place = frame.before;
+    let mut records = Vec::with_capacity(lines.len());
+    for line in lines {
+        let text = line.effects.get();
+        let hash = decision_hash(&place.hash, line.journal_seq, text.as_bytes());
+        let effects: Vec<Effect> = serde_json::from_str(text).map_err(|error| format!("is unreadable: {error}"))?;
+        let (partition, epoch, journal_seq, prev_hash) = (frame.partition, frame.epoch, line.journal_seq, place.hash);
+        records.push(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash });
+        place = Place { journal_seq, hash };
+    }
+    if place == frame.after { Ok(records) } else { Err("does not match its hash".into()) }
+}

@@ -1,0 +1,133 @@
+//! Tells on NATS what was committed: follows outbox and journal from where the stream ends. After a crash it may tell
+//! some of it once more, under the same ids.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use async_nats::HeaderMap;
+use futures::future::try_join_all;
+use tokio::runtime::Handle;
+
+use super::past::Records;
+use super::{PATIENCE, Pipeline};
+use crate::domain::time::{Span, Timestamp};
+use crate::journal::{Follow as _, ReadError};
+use crate::nats::connect::Nats;
+use crate::nats::publish::{Outgoing, publish};
+use crate::nats::streams::{Wanted, Which, ask, ensure};
+use crate::outbox::{Outbox, OutboxRecord};
+use crate::projection::Committed;
+use crate::projection::bus::tellings;
+
+/// The header with the place in the outbox, and the one with its hash.
+const PLACE: &str = "Headwater-Outbox-Seq";
+const HASH: &str = "Headwater-Outbox-Hash";
+/// Outbox records that are told together.
+const STEPS_AT_ONCE: usize = 64;
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tells what was committed.
+pub struct Herald {
+    pub pipeline: Arc<Pipeline>,
+    pub nats: Nats,
+    pub runtime: Handle,
+    /// The stream that keeps what is told, and for how long: what is older is not told.
+    pub stream: Wanted,
+    pub age_max: Span,
+}
+
+impl Herald {
+    /// Tells until the program stops; blocks. A failure is logged once and tried again.
+    pub fn run(self) {
+        let mut is_failing = false;
+        while !self.is_over() {
+            if let Err(error) = self.tell_all() {
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(error = format!("{error:#}"), "nothing is told on NATS, trying again each second");
+                }
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.pipeline.health.stop.load(Ordering::SeqCst)
+    }
+
+    fn tell_all(&self) -> Result<()> {
+        let outbox = &self.pipeline.outbox;
+        let mut after = self.told_up_to()?;
+        if let Err(ReadError::Gone { oldest, .. }) = Outbox::read_after(outbox, after, 1) {
+            tracing::warn!(oldest, "outbox records before this one are gone and are not told");
+            after = oldest - 1;
+        }
+        let mut decisions = Outbox::follow(outbox, after);
+        let mut records = Records::of_store(self.pipeline.store.clone());
+        while !self.is_over() {
+            for chunk in decisions.next(PATIENCE)?.chunks(STEPS_AT_ONCE) {
+                self.tell(chunk, &mut records)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The outbox record with which the stream ends; 0 when it belongs to another outbox.
+    fn told_up_to(&self) -> Result<u64> {
+        let last = self.runtime.block_on(async {
+            // Somebody may have deleted or changed it since.
+            match ensure(&self.nats, &self.stream).await?.last_seq {
+                0 => Ok(None),
+                last => ask(&self.nats, &self.stream.name, Which::Seq(last)).await,
+            }
+        })?;
+        let Some(last) = last else { return Ok(0) };
+        let header = |name: &str| last.headers.get(name).map(ToString::to_string).unwrap_or_default();
+        let seq: u64 = header(PLACE).parse().context("the last message of the stream is not ours")?;
+        let records = match Outbox::read_after(&self.pipeline.outbox, seq.saturating_sub(1), 1) {
+            Err(ReadError::Gone { .. }) => return Ok(seq),
+            records => records?,
+        };
+        if records.first().is_some_and(|record| record.hash.to_string() == header(HASH)) {
+            // It may have been told in part only: it is told once more.
+            return Ok(seq - 1);
+        }
+        tracing::warn!(
+            stream = self.stream.name,
+            "the stream was told of another outbox: everything that is kept is told anew"
+        );
+        Ok(0)
+    }
+
+    fn tell(&self, decided: &[Arc<OutboxRecord>], records: &mut Records) -> Result<()> {
+        let now: Timestamp = (self.pipeline.clock)();
+        let mut sends = Vec::new();
+        for decision in decided {
+            let record = records.of(decision)?;
+            if now.since(record.stamp) > self.age_max {
+                continue;
+            }
+            let step = Committed {
+                journal_seq: record.seq,
+                outbox_seq: decision.seq,
+                stamp: record.stamp,
+                input: Some(record.input.clone()),
+                effects: decision.effects.clone(),
+            };
+            for telling in tellings(&step) {
+                let mut headers = HeaderMap::new();
+                headers.insert(async_nats::header::NATS_MESSAGE_ID, telling.id);
+                headers.insert("Content-Type", "application/cloudevents+json");
+                headers.insert(PLACE, decision.seq.to_string());
+                headers.insert(HASH, decision.hash.to_string());
+                let message = Outgoing { subject: telling.subject, headers, body: telling.body.into(), behind: None };
+                sends.push(publish(&self.nats, &self.stream.name, message));
+            }
+        }
+        // The client sends them in the order in which they stand here.
+        self.runtime.block_on(try_join_all(sends))?;
+        Ok(())
+    }
+}

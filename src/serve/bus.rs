@@ -1,0 +1,145 @@
+//! NATS beside HTTP: events come in, what was committed is told. A cluster that is away or unsafe stops neither the program
+//! nor the other doors; it is tried again until it is right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use axum::Router;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::domain::ids::TenantId;
+use crate::domain::time::Span;
+use crate::intake::Intake;
+use crate::intake::bus::{Bus, Size};
+use crate::journal::Durability;
+use crate::nats::NatsError;
+use crate::nats::connect::{Nats, connect};
+use crate::nats::server::prove_power;
+use crate::nats::settings::Settings;
+use crate::nats::streams::{Keeping, Wanted, ensure};
+use crate::pipeline::Pipeline;
+use crate::pipeline::herald::Herald;
+use crate::projection::bus::SUBJECTS;
+
+use super::desk;
+
+/// The stream that keeps what is told.
+const STREAM: &str = "HEADWATER-OUT";
+/// The pause before NATS is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What stands on NATS.
+pub struct OnNats {
+    settings: Settings,
+    tenants: Vec<TenantId>,
+    durability: Durability,
+    intake: Arc<Intake>,
+    pipeline: Arc<Pipeline>,
+    app: Router,
+}
+
+impl OnNats {
+    /// As the configuration says.
+    pub fn new(config: &Config, pipeline: Arc<Pipeline>, intake: Arc<Intake>, app: Router) -> Self {
+        let named = config.nats.tenants.iter().map(|tenant| TenantId::from(tenant.as_str()));
+        let mut tenants: Vec<TenantId> = named.collect();
+        if tenants.is_empty() {
+            tenants.push(config.tenant.clone());
+        }
+        Self { settings: config.nats.clone(), tenants, durability: config.durability, intake, pipeline, app }
+    }
+
+    /// Serves until the future is dropped.
+    pub async fn run(self) {
+        let mut said = String::new();
+        loop {
+            let error = match self.begin().await {
+                Ok((nats, tasks)) => {
+                    tracing::info!(urls = self.settings.urls.join(","), "NATS is in use");
+                    return self.watch(&nats, tasks).await;
+                }
+                Err(error) => error.to_string(),
+            };
+            self.pipeline.health().note_nats(Some(&error));
+            if said != error {
+                tracing::error!(error, "NATS is not in use, trying again");
+                said = error;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Shows whether the connection stands, for as long as the future lives; with it the tasks end.
+    async fn watch(&self, nats: &Nats, _tasks: JoinSet<()>) {
+        loop {
+            let is_away = nats.client.connection_state() != State::Connected;
+            self.pipeline.health().note_nats(is_away.then_some("the connection to NATS is lost"));
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn begin(&self) -> Result<(Nats, JoinSet<()>), NatsError> {
+        let nats = connect(&self.settings).await?;
+        let mut doors = Vec::new();
+        if self.settings.intake {
+            self.warn_of_power().await;
+            for tenant in &self.tenants {
+                let size = Size { bytes_max: self.settings.intake_bytes_max, replicas: self.settings.replicas };
+                doors.push(Bus::open(self.intake.clone(), nats.clone(), tenant.clone(), size).await?);
+            }
+        }
+        let herald = if self.settings.publish { Some(self.herald(nats.clone()).await?) } else { None };
+        let mut tasks = JoinSet::new();
+        for door in doors {
+            tasks.spawn(door.run());
+        }
+        tasks.spawn(answer_always(nats.clone(), self.app.clone()));
+        if let Some(herald) = herald {
+            tasks.spawn_blocking(move || herald.run());
+        }
+        Ok((nats, tasks))
+    }
+
+    /// A source takes the server's confirmation for ours: it should be worth as much.
+    async fn warn_of_power(&self) {
+        if self.durability == Durability::Process {
+            return;
+        }
+        if let Err(error) = prove_power(&self.settings.monitor_urls, self.settings.replicas).await {
+            tracing::warn!(
+                %error,
+                "`durability: power` does not reach the sources on NATS: what nats-server confirms may be lost with its power"
+            );
+        }
+    }
+
+    async fn herald(&self, nats: Nats) -> Result<Herald, NatsError> {
+        let wanted = Wanted {
+            name: STREAM.into(),
+            subjects: SUBJECTS.iter().map(|subject| (*subject).to_owned()).collect(),
+            keeping: Keeping::Feed {
+                age_max: Duration::from_secs(u64::from(self.settings.publish_days) * 86_400),
+                bytes_max: -1,
+            },
+            replicas: self.settings.replicas,
+        };
+        ensure(&nats, &wanted).await?;
+        let stream = wanted;
+        let pipeline = self.pipeline.clone();
+        let age_max = Span::hours(24 * i64::from(self.settings.publish_days));
+        Ok(Herald { pipeline, nats, runtime: Handle::current(), stream, age_max })
+    }
+}
+
+/// Answers questions; begins again after a failure.
+async fn answer_always(nats: Nats, app: Router) {
+    loop {
+        if let Err(error) = desk::answer(nats.clone(), app.clone()).await {
+            tracing::warn!(%error, "questions over NATS are not answered, trying again");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -1,0 +1,207 @@
+//! Servers that die or fall silent, and people who delete things.
+
+use std::time::{Duration, Instant};
+
+use headwater::journal::snapshot::Snapshots;
+use headwater::journal::{AppendError, Follow, Journal, Of, ReadError};
+use headwater::outbox::{CommitError, Outbox};
+
+use super::conformance::{Opened, Servers, Site, batch, decided, snapshot};
+use super::server::{PATIENCE, Program, Proxy};
+
+/// Appends until it is confirmed, as a sender does; returns how many attempts were answered with "not sure".
+fn append(site: &Servers, opened: &Opened<Servers>, n: u64) -> u64 {
+    let (mut unsure, until) = (0, Instant::now() + PATIENCE);
+    loop {
+        match site.wait(opened.journal.append(0, batch(n))) {
+            Ok(_) => return unsure,
+            Err(AppendError::Unsure { .. }) => unsure += 1,
+            Err(AppendError::TryLater { .. } | AppendError::Full { .. }) => {}
+            Err(error @ (AppendError::Unfit { .. } | AppendError::Halted { .. })) => panic!("{error}"),
+        }
+        assert!(Instant::now() < until, "record {n} was not taken");
+    }
+}
+
+/// Whether each of `1..=count` was read, in order of its first appearance, and nothing else.
+fn all_there(site: &Opened<Servers>, count: u64, unsure: u64) {
+    let records = site.journal.read_after(0, usize::MAX).unwrap();
+    let mut numbers: Vec<u64> = records
+        .iter()
+        .map(|record| {
+            let headwater::engine::input::Input::Batch(batch) = &record.input else { panic!("{record:?}") };
+            batch.events[0].name.strip_prefix("event ").unwrap().parse().unwrap()
+        })
+        .collect();
+    let stored = numbers.len() as u64;
+    numbers.dedup();
+    assert!(numbers.iter().copied().eq(1..=count), "{numbers:?}");
+    assert!(stored <= count + unsure, "{stored} stored, {count} sent, {unsure} unsure");
+}
+
+#[test]
+fn a_killed_server_loses_nothing_that_it_confirmed_and_followers_go_on() {
+    let Some(mut site) = Servers::one(Program::Recent) else { return };
+    let opened = site.open(None);
+    let mut follower = opened.journal.follow(Of::Partition(0), 0);
+    let mut unsure = 0;
+    for n in 1..=200 {
+        unsure += append(&site, &opened, n);
+        if n % 40 == 0 {
+            site.servers[0].kill();
+            site.servers[0].run();
+        }
+    }
+    all_there(&opened, 200, unsure);
+    let (mut seen, until) = (Vec::new(), Instant::now() + PATIENCE);
+    let end = opened.journal.read_after(0, usize::MAX).unwrap().last().unwrap().seq;
+    while follower.seen() < end {
+        assert!(Instant::now() < until, "the follower stands at {} of {end}", follower.seen());
+        // While the server is away it is told so.
+        seen.extend(follower.next(Duration::from_millis(200)).unwrap_or_default().into_iter().map(|record| record.seq));
+    }
+    assert!(seen.iter().copied().eq(1..=end), "each record once");
+}
+
+#[test]
+fn a_cluster_that_loses_its_leader_goes_on() {
+    let Some(mut site) = Servers::three(Program::Recent) else { return };
+    let opened = site.open(None);
+    let head = site.wait(opened.outbox.claim(0)).unwrap();
+    let mut unsure = (1..=20).map(|n| append(&site, &opened, n)).sum();
+    let info = site.wait(async {
+        let mut stream = opened.journal.nats().jetstream.get_stream("HW_OUTBOX").await.unwrap();
+        stream.info().await.unwrap().clone()
+    });
+    let leader = info.cluster.unwrap().leader.unwrap();
+    let at = site.servers.iter().position(|server| server.name() == leader).unwrap();
+    site.servers[at].kill();
+    unsure += (21..=40).map(|n| append(&site, &opened, n)).sum::<u64>();
+    let until = Instant::now() + PATIENCE;
+    let records: Vec<u64> = loop {
+        match opened.journal.read_partition(0, 0, usize::MAX) {
+            Ok(records) => break records.iter().map(|record| record.seq).collect(),
+            // The streams choose their leaders one by one.
+            Err(error @ ReadError::Failed { .. }) => assert!(Instant::now() < until, "{error}"),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let mut head = head;
+    for seq in &records {
+        head = loop {
+            match site.wait(opened.outbox.commit(0, head.seq, vec![decided(*seq, 10)])) {
+                Ok(head) => break head,
+                Err(CommitError::TryLater { .. }) => assert!(Instant::now() < until, "record {seq} is not committed"),
+                Err(error) => panic!("{error}"),
+            }
+        };
+    }
+    site.servers[at].run();
+    all_there(&opened, 40, unsure);
+    let decided = opened.outbox.read_after(0, usize::MAX).unwrap();
+    assert!(decided.iter().map(|record| record.journal_seq).eq(records), "each record is decided once");
+}
+
+/// Commits while every answer is held back: the commit is there, and the owner must find that out.
+fn an_answer_that_is_lost(site: Option<Servers>, bytes: usize) {
+    let Some(mut site) = site else { return };
+    let writer = site.open(None);
+    let seqs: Vec<u64> = (1..=3).map(|n| site.wait(writer.journal.append(0, batch(n))).unwrap().seq).collect();
+    let leader = site.servers.first().unwrap().port();
+    let proxy = Proxy::start(leader);
+    let owner = site.open_by(vec![format!("nats://127.0.0.1:{}", proxy.port)]);
+    let head = site.wait(owner.outbox.claim(0)).unwrap();
+    let head = site.wait(owner.outbox.commit(0, head.seq, vec![decided(seqs[0], 0)])).unwrap();
+    proxy.hold();
+    let until = Instant::now() + PATIENCE;
+    let committed = std::thread::scope(|threads| {
+        let committing = threads.spawn(|| site.wait(owner.outbox.commit(0, head.seq, vec![decided(seqs[1], bytes)])));
+        while writer.outbox.head(0).unwrap().seq == head.seq {
+            assert!(Instant::now() < until, "it was not committed");
+        }
+        // The owner has waited in vain and asks for the head; pings are shorter than that.
+        let sent = proxy.sent();
+        while proxy.sent() < sent + 60 {
+            assert!(Instant::now() < until, "it does not ask");
+        }
+        proxy.release();
+        committing.join().unwrap()
+    });
+    let committed = committed.unwrap();
+    assert_eq!(committed.journal_seq, seqs[1]);
+    let last = site.wait(owner.outbox.commit(0, committed.seq, vec![decided(seqs[2], 0)])).unwrap();
+    assert_eq!(writer.outbox.head(0).unwrap(), last);
+    let decided = writer.outbox.read_after(0, usize::MAX).unwrap();
+    assert!(decided.iter().map(|record| record.journal_seq).eq(seqs), "each record is decided once");
+}
+
+#[test]
+fn a_lost_answer_of_one_server_is_found_out() {
+    an_answer_that_is_lost(Servers::one(Program::Recent), 0);
+}
+
+#[test]
+fn a_lost_answer_within_a_commit_of_several_messages_is_found_out() {
+    an_answer_that_is_lost(Servers::one(Program::Recent), 2_500_000);
+}
+
+#[test]
+fn a_lost_answer_of_the_oldest_server_is_found_out() {
+    an_answer_that_is_lost(Servers::one(Program::Floor), 0);
+}
+
+#[test]
+fn a_lost_answer_of_three_servers_is_found_out() {
+    an_answer_that_is_lost(Servers::three(Program::Recent), 0);
+}
+
+#[test]
+fn trimmed_records_are_gone_on_purpose_and_the_rest_goes_on() {
+    let Some(mut site) = Servers::one(Program::Recent) else { return };
+    let opened = site.open(None);
+    let seqs: Vec<u64> =
+        (1..=30).map(|n| site.wait(opened.journal.append(n as u16 % 2, batch(n))).unwrap().seq).collect();
+    let mine: Vec<u64> = seqs.iter().copied().skip(1).step_by(2).collect();
+    let mut head = site.wait(opened.outbox.claim(0)).unwrap();
+    for seq in &mine {
+        head = site.wait(opened.outbox.commit(0, head.seq, vec![decided(*seq, 0)])).unwrap();
+        if *seq == mine[4] || *seq == mine[9] {
+            assert_eq!(site.wait(opened.journal.trim(0)).unwrap(), 0, "one snapshot is not enough");
+            let at = headwater::journal::snapshot::Snapshot { outbox_seq: head.seq, ..snapshot(0, *seq, 1000) };
+            site.wait(opened.journal.put_snapshot(at)).unwrap();
+        }
+    }
+    assert_eq!(site.wait(opened.journal.trim(0)).unwrap(), mine[4]);
+    assert_eq!(site.wait(opened.journal.trim(0)).unwrap(), mine[4], "once more changes nothing");
+    let read = |after| opened.journal.read_partition(0, after, usize::MAX);
+    assert!(matches!(read(0), Err(ReadError::Gone { after: 0, oldest }) if oldest == mine[4]));
+    assert!(read(mine[4]).unwrap().iter().map(|record| record.seq).eq(mine[5..].iter().copied()));
+    assert_eq!(opened.journal.read_partition(1, 0, usize::MAX).unwrap().len(), 15, "other partitions keep theirs");
+    assert!(matches!(opened.journal.read_after(0, 1), Err(ReadError::Gone { .. })));
+    let next = site.open(None);
+    assert_eq!(site.wait(next.outbox.claim(0)).unwrap().journal_seq, mine[14], "the head is never trimmed");
+}
+
+#[test]
+fn a_log_that_somebody_shortened_or_deleted_is_not_read_on() {
+    let Some(mut site) = Servers::one(Program::Recent) else { return };
+    let opened = site.open(None);
+    let seqs: Vec<u64> = (1..=10).map(|n| site.wait(opened.journal.append(0, batch(n))).unwrap().seq).collect();
+    let head = site.wait(opened.outbox.claim(0)).unwrap();
+    site.wait(opened.outbox.commit(0, head.seq, vec![decided(seqs[9], 0)])).unwrap();
+    let jetstream = opened.journal.nats().jetstream.clone();
+    site.wait(async { jetstream.get_stream("HW_JOURNAL").await.unwrap().purge().await.unwrap() });
+    let damaged = |outcome: Result<Vec<_>, ReadError>| {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, ReadError::Damaged(_)), "{error}");
+    };
+    damaged(opened.journal.read_partition(0, seqs[4], usize::MAX));
+    damaged(opened.journal.follow(Of::Partition(0), seqs[4]).next(Duration::from_millis(10)).map(|_| Vec::new()));
+    let refused = site.wait(opened.outbox.claim(0)).unwrap_err();
+    assert!(matches!(&refused, CommitError::Halted { why } if why.contains("shorter")), "{refused}");
+    site.wait(async { jetstream.delete_stream("HW_JOURNAL").await.unwrap() });
+    let next = site.open(None);
+    site.wait(next.journal.append(0, batch(1))).unwrap();
+    damaged(opened.journal.read_partition(0, 0, usize::MAX));
+    assert!(site.wait(next.outbox.claim(0)).is_err());
+}

@@ -1,0 +1,193 @@
+//! Events in and incidents out over NATS, with the real program and the official Python client.
+
+use std::process::{Command, Output};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::server::{PATIENCE, Program, Server, free_port, settings};
+use crate::served::{Request, Served};
+use crate::storms::project;
+
+/// A program whose one door more is NATS.
+fn served(url: &str, folder: &std::path::Path) -> (Served, String) {
+    let file = folder.join("headwater.yaml");
+    std::fs::write(&file, format!("nats:\n  urls: [{url}]\n")).unwrap();
+    let (served, token) = Served::start(&["--config", file.to_str().unwrap()]);
+    (served, token)
+}
+
+/// Runs a Python program with the official client; `None` when it is not installed and need not be.
+fn python(program: &str, server: &Server, token: &str) -> Option<Output> {
+    let python = project().join("target/test-venv/bin/python");
+    if !python.exists() {
+        assert!(std::env::var_os("HEADWATER_ALL_TOOLS").is_none(), "{}: not there", python.display());
+        eprintln!("SKIPPED: target/test-venv has no python with nats-py; tests/run.sh makes it");
+        return None;
+    }
+    Some(
+        Command::new(python)
+            .args(["-c", program])
+            .env("NATS_URL", server.url())
+            .env("HEADWATER_TOKEN", token)
+            .output()
+            .unwrap(),
+    )
+}
+
+/// The Python program in the guide for integrators.
+fn guide() -> String {
+    let text = std::fs::read_to_string(project().join("docs/integrators.md")).unwrap();
+    text.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned()
+}
+
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn get(served: &Served, token: &str, path: &str) -> Value {
+    let answer = served.send(&Request::get(path, token));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn follows_the_guide(program: Program) {
+    let Some(path) = program.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let (served, token) = served(&server.url(), folder.path());
+    until("NATS is in use", || served.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let Some(output) = python(&guide(), &server, &token) else { return };
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{error}");
+    assert!(out.contains("headwater.incident.opened.v1") && out.contains("DatabaseDown"), "{out}");
+    assert!(out.contains("dead letter: ") && out.contains("nonsense"), "{out}");
+    assert!(out.contains("acknowledged: ") && out.contains("seq"), "{out}");
+    // Two of one event, two packed, two CloudEvents, a change; and a dead letter.
+    let account = served.conservation(&token, 8);
+    assert_eq!((&account["accepted"], &account["pending"]), (&json!(8), &json!(0)), "{account}");
+    assert_eq!((&account["duplicate"], &account["dead_lettered"]["malformed"]), (&json!(1), &json!(1)), "{account}");
+    let letters = get(&served, &token, "/api/v1/dead-letters");
+    assert_eq!(letters["items"][0]["source"], "shop", "{letters}");
+}
+
+#[test]
+fn the_guide_for_integrators_works_as_it_stands() {
+    follows_the_guide(Program::Recent);
+}
+
+#[test]
+fn the_guide_works_with_the_oldest_server_too() {
+    follows_the_guide(Program::Floor);
+}
+
+/// The published schemas are those of the types.
+#[test]
+fn published_schemas_are_those_of_the_messages() {
+    let folder = project().join("docs/schema");
+    for (name, text) in headwater::projection::bus::form::schemas() {
+        let path = folder.join(name);
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(&path, &text).unwrap();
+        }
+        let published = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            published == text,
+            "{}: differs from the types; UPDATE_EXPECT=1 writes it, a meaning never changes",
+            path.display()
+        );
+    }
+}
+
+/// Publishes from here, as any program may.
+fn publish(server: &Server, messages: Vec<(String, Option<String>, String)>) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let nats = headwater::nats::connect::connect(&settings(vec![server.url()])).await.unwrap();
+        for (subject, id, body) in messages {
+            let mut headers = async_nats::HeaderMap::new();
+            if let Some(id) = id {
+                headers.insert("Nats-Msg-Id", id);
+            }
+            let end = Instant::now() + PATIENCE;
+            loop {
+                let sent =
+                    nats.jetstream.publish_with_headers(subject.clone(), headers.clone(), body.clone().into()).await;
+                match async { sent?.await }.await {
+                    Ok(_) => break,
+                    Err(error) => assert!(Instant::now() < end, "{error}"),
+                }
+            }
+        }
+    });
+}
+
+fn event(n: usize) -> String {
+    json!({ "id": format!("e{n}"), "name": "Down", "severity": "major", "title": "t", "object": { "name": format!("h{n}") },
+            "starts_at": "2026-05-04T10:00:00Z" })
+    .to_string()
+}
+
+#[test]
+fn nothing_is_lost_when_program_and_server_are_killed_and_repeats_are_known() {
+    let Some(path) = Program::Recent.path() else { return };
+    let mut server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let (mut served, token) = served(&server.url(), folder.path());
+    until("NATS is in use", || served.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let count = 600_u64;
+    for round in 0..3 {
+        let numbers = round * 200..(round + 1) * 200;
+        publish(&server, numbers.map(|n| ("src.default.mon.event".to_owned(), None, event(n))).collect());
+        // The program is killed at once, with messages that were taken and not let go.
+        served = served.again(&["--config", folder.path().join("headwater.yaml").to_str().unwrap()]);
+        server.kill();
+        server.run();
+    }
+    // A storm of repeats of what was there already.
+    publish(
+        &server,
+        (0..100).map(|n| ("src.default.mon.event".to_owned(), Some(format!("again-{n}")), event(n))).collect(),
+    );
+    let account = until("everything is decided", || {
+        let account = served.conservation(&token, count + 100);
+        (account["accepted"].as_u64() >= Some(count + 100)).then_some(account)
+    });
+    let sum = |value: &Value| value.as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
+    assert_eq!(account["applied"]["total"].as_u64().unwrap() + sum(&account["muted"]), count, "{account}");
+    assert!(account["duplicate"].as_u64() >= Some(100), "{account}");
+    assert_eq!((&account["balanced"], sum(&account["dead_lettered"])), (&json!(true), 0), "{account}");
+}
+
+#[test]
+fn the_program_does_without_nats_and_takes_it_up_when_it_comes() {
+    let Some(path) = Program::Recent.path() else { return };
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let (served, token) = served(&format!("nats://127.0.0.1:{port}"), folder.path());
+    let troubled = |served: &Served| {
+        let answer = served.send(&Request::get("/readyz", &token));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text().contains("events over NATS wait")
+    };
+    until("it says that NATS is away", || troubled(&served).then_some(()));
+    let posted = served.send(&Request::post("/api/v1/events", &token, event(1).as_bytes()));
+    assert_eq!(posted.status, 202, "{}", posted.text());
+    let mut server = Server::at(&path, "one.conf".as_ref(), port);
+    until("it says that NATS is there", || (!troubled(&served)).then_some(()));
+    publish(&server, vec![("src.default.mon.event".into(), None, event(2))]);
+    assert_eq!(served.conservation(&token, 2)["accepted"], 2);
+    server.kill();
+    until("it says that NATS is away", || troubled(&served).then_some(()));
+    server.run();
+    until("it says that NATS is there", || (!troubled(&served)).then_some(()));
+    publish(&server, vec![("src.default.mon.event".into(), None, event(3))]);
+    assert_eq!(served.conservation(&token, 3)["accepted"], 3);
+}

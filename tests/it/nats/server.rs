@@ -1,0 +1,242 @@
+//! nats-server processes, ended by their id, and a proxy that can hold back what they say.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use headwater::nats::settings::Settings;
+use tempfile::TempDir;
+
+use crate::storms::project;
+
+/// How long a test waits for a state before it gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which server program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Debian's, the oldest that is supported.
+    Floor,
+    /// A present one.
+    Recent,
+}
+
+impl Program {
+    /// Its file; `None` when it is not installed and need not be.
+    pub fn path(self) -> Option<PathBuf> {
+        let path = match self {
+            Self::Floor => {
+                ["/usr/sbin/nats-server", "/usr/bin/nats-server"].map(PathBuf::from).into_iter().find(|p| p.exists())
+            }
+            Self::Recent => Some(project().join("target/test-venv/bin/nats-server")).filter(|path| path.exists()),
+        };
+        if path.is_none() {
+            assert!(std::env::var_os("HEADWATER_ALL_TOOLS").is_none(), "{self:?}: nats-server is not there");
+            eprintln!("SKIPPED: no nats-server ({self:?}); tests/run.sh installs it");
+        }
+        path
+    }
+}
+
+/// A port that is free now, where no other program takes one by itself.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id().wrapping_mul(97);
+    loop {
+        let n = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = 15_000 + (start.wrapping_add(n) % 15_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// How a server is started.
+#[derive(Clone, Debug)]
+struct Plan {
+    program: PathBuf,
+    conf: PathBuf,
+    name: String,
+    port: u16,
+    monitor_port: u16,
+    more: Vec<String>,
+}
+
+/// A running server with a folder of its own.
+pub struct Server {
+    plan: Plan,
+    child: Option<Child>,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts one from a file in `deploy/nats`, or one of its own.
+    pub fn start(program: &Path, conf: &Path) -> Self {
+        Self::with(program, conf, "n1", free_port(), Vec::new())
+    }
+
+    /// Starts one at a port that was agreed before.
+    pub fn at(program: &Path, conf: &Path, port: u16) -> Self {
+        Self::with(program, conf, "n1", port, Vec::new())
+    }
+
+    fn with(program: &Path, conf: &Path, name: &str, port: u16, more: Vec<String>) -> Self {
+        let conf = if conf.is_absolute() { conf.to_owned() } else { project().join("deploy/nats").join(conf) };
+        let plan = Plan { program: program.to_owned(), conf, name: name.into(), port, monitor_port: free_port(), more };
+        let mut server = Self { plan, child: None, folder: tempfile::tempdir().unwrap() };
+        server.run();
+        server
+    }
+
+    /// Starts it (again), and waits until it answers.
+    pub fn run(&mut self) {
+        let Plan { program, conf, name, port, monitor_port, more } = &self.plan;
+        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
+        let child = Command::new(program)
+            .arg("-c")
+            .arg(conf)
+            .args(more)
+            .env("HEADWATER_NATS_NAME", name)
+            .env("HEADWATER_NATS_PORT", port.to_string())
+            .env("HEADWATER_NATS_MONITOR_PORT", monitor_port.to_string())
+            .env("HEADWATER_NATS_STORE", self.folder.path().join("store"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let until = Instant::now() + PATIENCE;
+        while !self.answers() {
+            assert!(Instant::now() < until, "no answer: {}", self.log());
+            assert!(self.child.as_mut().unwrap().try_wait().unwrap().is_none(), "it ended: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.plan.port)) else { return false };
+        let mut start = [0; 4];
+        stream.read_exact(&mut start).is_ok() && &start == b"INFO"
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.plan.port
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// Where clients connect.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.plan.port)
+    }
+
+    /// Where it tells about itself.
+    pub fn monitor_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.plan.monitor_port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Three servers that keep three copies.
+pub fn cluster(program: &Path, conf: &Path) -> Vec<Server> {
+    let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
+    let urls: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
+    let mut servers = Vec::new();
+    for (n, own) in urls.iter().enumerate() {
+        let more = ["--cluster_name", "headwater", "--cluster", own, "--routes", &urls.join(",")];
+        let more = more.map(str::to_owned).to_vec();
+        servers.push(Server::with(program, conf, &format!("n{}", n + 1), free_port(), more));
+    }
+    servers
+}
+
+/// Settings that lead to servers.
+pub fn settings(urls: Vec<String>) -> Settings {
+    let replicas = if urls.len() >= 3 { 3 } else { 1 };
+    Settings { urls, replicas, intake_bytes_max: 1 << 30, publish_days: 7, ..Settings::default() }
+}
+
+/// Between clients and a server: it can hold back everything that the server says.
+pub struct Proxy {
+    pub port: u16,
+    held: Arc<AtomicBool>,
+    sent: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    /// Stands before the server at `to`.
+    pub fn start(to: u16) -> Self {
+        let port = free_port();
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let held = Arc::new(AtomicBool::new(false));
+        let sent = Arc::new(AtomicUsize::new(0));
+        let (hold, count) = (held.clone(), sent.clone());
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+                let (client_read, server_read) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let (hold, count) = (hold.clone(), count.clone());
+                let (never, uncounted) = (AtomicBool::new(false), AtomicUsize::new(0));
+                std::thread::spawn(move || copy(client_read, server, &never, &count));
+                std::thread::spawn(move || copy(server_read, client, &hold, &uncounted));
+            }
+        });
+        Self { port, held, sent }
+    }
+
+    /// Bytes that clients have sent.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::SeqCst)
+    }
+
+    /// Holds the server's words back.
+    pub fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets them through again.
+    pub fn release(&self) {
+        self.held.store(false, Ordering::SeqCst);
+    }
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream, held: &AtomicBool, count: &AtomicUsize) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(n) = from.read(&mut bytes) {
+        count.fetch_add(n, Ordering::SeqCst);
+        while held.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if n == 0 || to.write_all(&bytes[..n]).is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
+}
