@@ -38,7 +38,7 @@ fn tenant() -> TenantId {
 
 fn engine(topology: &Arc<Topology>) -> Engine {
     let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
-    let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()) };
+    let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()), author: "".into() };
     engine.step(Timestamp(0), &input, Loaded::Topology(topology.clone()));
     engine
 }

@@ -93,7 +93,7 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
         retention: Retention::default(),
     };
     let pipeline = serve::start(folder, opening).await?;
-    pipeline.put_topology(&tenant, text.into_bytes()).await?;
+    pipeline.put_topology(&tenant, text.into_bytes(), "demo").await?;
     let tokens = Arc::new(serve::tokens(folder)?);
     let token = token(&tokens, &tenant, Role::Operator, "demo", clock())?;
     let doors = doors(&tokens, &tenant, &made, clock())?;

@@ -321,7 +321,7 @@ impl Owner {
     /// Reads what the input only names.
     fn loaded(&self, record: &Record) -> Result<Loaded> {
         match &record.input {
-            Input::Topology { tenant, version, digest } => {
+            Input::Topology { tenant, version, digest, .. } => {
                 let topology = self.load(*version, digest)?;
                 self.newest.note(tenant, Text::Topology, *version, digest);
                 put(&self.topologies, tenant, &topology);

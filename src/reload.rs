@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -16,7 +16,8 @@ use crate::api::windows;
 use crate::config::Config;
 use crate::decode::formats::Formats;
 use crate::delivery::settings::{ReceiverSettings, unknown};
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{ReceiverId, TenantId};
+use crate::engine::policy::place::Basis;
 use crate::folders::{formats, rules};
 use crate::intake::Intake;
 use crate::lab::files;
@@ -174,6 +175,8 @@ impl Reload {
                 (None, unbounded_channel().1)
             }
         };
+        // What was changed between the first reading and the watching is not missed.
+        self.read_all().await;
         loop {
             tokio::select! {
                 Some(()) = changes.recv() => settle(&mut changes).await,
@@ -182,10 +185,14 @@ impl Reload {
                     None => return,
                 },
             }
-            for kind in [Kind::Topology, Kind::Formats, Kind::Rules] {
-                if let Err(error) = self.read(kind).await {
-                    self.tell(kind, &error);
-                }
+            self.read_all().await;
+        }
+    }
+
+    async fn read_all(&self) {
+        for kind in [Kind::Topology, Kind::Formats, Kind::Rules] {
+            if let Err(error) = self.read(kind).await {
+                self.tell(kind, &error);
             }
         }
     }
@@ -224,27 +231,30 @@ impl Reload {
 
     async fn rules(&self) -> Result<()> {
         let Some(folder) = &self.sources.rules else { return Ok(()) };
-        let mut files = rules::read(folder)?;
-        // Maintenance windows that were made over the API stand in a file that the folder does not have.
-        let (_, kept) = self.pipeline.newest_rules(&self.sources.tenant)?;
-        let made = kept.into_iter().filter(|file| file.name == windows::FILE);
-        files.extend(made.filter(|_| !folder.join(windows::FILE).exists()));
+        let own = rules::read(folder)?;
         let author = format!("folder {}", folder.display());
-        let put = self.pipeline.put_policy(&self.sources.tenant, files, &author).await;
-        let (put, policy) = put.map_err(|error| match error {
-            PutError::Refused(errors) => {
-                let lines: Vec<String> = errors.iter().map(|error| format!("{}/{error}", folder.display())).collect();
-                anyhow!(lines.join("\n"))
+        let (put, policy) = loop {
+            let mut files = own.clone();
+            // Maintenance windows that were made over the API stand in a file that the folder does not have.
+            let (version, kept) = self.pipeline.newest_rules(&self.sources.tenant)?;
+            let made = kept.into_iter().filter(|file| file.name == windows::FILE);
+            files.extend(made.filter(|_| !folder.join(windows::FILE).exists()));
+            match self.pipeline.put_policy(&self.sources.tenant, files, &author, Basis::Version(version)).await {
+                Ok(put) => break put,
+                // Somebody made a window in this moment: with it, then.
+                Err(PutError::Changed { .. }) => {}
+                Err(PutError::Refused(errors)) => {
+                    let lines = errors.iter().map(|error| format!("{}/{error}", folder.display()));
+                    bail!(lines.collect::<Vec<_>>().join("\n"));
+                }
+                Err(PutError::Append(error)) => bail!(error),
             }
-            PutError::Append(error) => anyhow!(error),
-        })?;
+        };
         if let Some(seq) = put.seq {
             for lint in policy.lint() {
                 tracing::warn!("{}/{lint}", folder.display());
             }
-            for name in unknown(&self.receivers, policy.receivers()) {
-                tracing::warn!(receiver = %name, "{UNKNOWN_RECEIVER}");
-            }
+            warn_of_unknown(&self.receivers, policy.receivers());
             tracing::info!(rules.version = put.version, seq, "rules taken");
         }
         Ok(())
@@ -254,13 +264,18 @@ impl Reload {
         let Some(file) = &self.sources.topology else { return Ok(()) };
         let bytes = files::read(file)?;
         let name = file.display().to_string();
-        let (put, quality) = self.pipeline.put_topology(&self.sources.tenant, bytes).await.map_err(|error| {
+        let author = format!("file {name}");
+        let put = self.pipeline.put_topology(&self.sources.tenant, bytes, &author).await;
+        let (put, quality) = put.map_err(|error| {
             let lines: Vec<String> =
                 error.to_string().lines().map(|line| line.replacen("topology:", &format!("{name}:"), 1)).collect();
             anyhow!(lines.join("\n"))
         })?;
         if let Some(seq) = put.seq {
             let (cis, edges) = (quality.cis, quality.edges);
+            for warning in quality.warnings() {
+                tracing::warn!("{}", warning.replacen("topology:", &format!("{name}:"), 1));
+            }
             tracing::info!(topology.version = put.version, seq, cis, edges, "topology taken");
         }
         Ok(())
@@ -277,6 +292,16 @@ impl Reload {
         }
         tracing::error!("{} refused, the old ones stay in force", kind.as_str());
         self.refused.note(kind, Some(why));
+    }
+}
+
+/// Warns of each receiver that routes name and nobody has configured; where there is none at all, that says it.
+pub fn warn_of_unknown<'a>(receivers: &[ReceiverSettings], named: impl IntoIterator<Item = &'a ReceiverId>) {
+    if receivers.is_empty() {
+        return;
+    }
+    for name in unknown(receivers, named) {
+        tracing::warn!(receiver = %name, "{UNKNOWN_RECEIVER}");
     }
 }
 

@@ -21,7 +21,7 @@ use crate::config::{self, Config, Loaded};
 use crate::connections;
 use crate::console;
 use crate::decode::formats::Formats;
-use crate::delivery;
+use crate::delivery::settings::NOBODY;
 use crate::intake::{self, Intake};
 use crate::pipeline::{Options, Pace, Pipeline};
 use crate::reload::{self, Reload, Sources};
@@ -82,9 +82,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         pace: Pace::default(),
     };
     let pipeline = start(&config.data, opening).await?;
-    for name in delivery::settings::unknown(&config.receivers, &pipeline.named_receivers) {
-        tracing::warn!(receiver = %name, "{}", reload::UNKNOWN_RECEIVER);
+    if config.receivers.is_empty() {
+        tracing::info!("{NOBODY}");
     }
+    reload::warn_of_unknown(&config.receivers, &pipeline.named_receivers);
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock);
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;

@@ -146,6 +146,7 @@ pub fn refused(error: WriteError) -> ApiError {
         WriteError::TryLater { wait } => {
             ApiError::TryLater { wait_secs: u32::try_from(wait.as_secs().max(1)).unwrap_or(u32::MAX) }
         }
+        WriteError::Changed { version } => ApiError::Changed { version },
         WriteError::Refused { errors } => {
             ApiError::Refused { detail: "refused as a whole; nothing was changed".into(), errors }
         }

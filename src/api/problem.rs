@@ -47,6 +47,8 @@ pub enum ApiError {
     TooLarge,
     #[error("{detail}")]
     Refused { detail: String, errors: Vec<String> },
+    #[error("it has changed meanwhile: version {version} is the newest; read it again and repeat your change")]
+    Changed { version: u64 },
     #[error("too busy to take this now; try again in {wait_secs} s")]
     TryLater { wait_secs: u32 },
     #[error("too many attempts; try again in a minute")]
@@ -72,6 +74,7 @@ impl ApiError {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
+            Self::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "changed"),
             Self::TryLater { .. } => (StatusCode::SERVICE_UNAVAILABLE, "try_later"),
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

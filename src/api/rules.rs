@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::orders::refused;
@@ -15,11 +16,49 @@ use super::paging::Listed;
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, RuleSet, WriteError};
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
 
 /// The most bytes of one rule set.
 pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How often a change is made again when others come first.
+const TRIES_MAX: usize = 32;
+/// What a change that others overtook again and again waits, seconds.
+const WAIT_SECS: u32 = 1;
+
+/// The header `If-Match`: the `ETag` of the rules that a change was made from, or `*`.
+#[derive(Clone, Copy, Debug, IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub struct IfMatch(
+    /// The change is refused with 412 when the rules have another `ETag` by now. Absent: whatever is valid is replaced.
+    #[param(value_type = Option<String>)]
+    pub Basis,
+);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(Basis::Any)) };
+        let text = value.to_str().map(str::trim).unwrap_or_default();
+        if text == "*" {
+            return Ok(Self(Basis::Any));
+        }
+        let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|n| n.parse().ok());
+        let wrong =
+            || ApiError::Bad("If-Match: write the ETag of GET /api/v1/rules as it is, for example \"3\"".into());
+        version.map(|version| Self(Basis::Version(version))).ok_or_else(wrong)
+    }
+}
+
+/// The `ETag` of a version.
+fn tag(version: u64) -> HeaderMap {
+    let value = HeaderValue::from_str(&format!("\"{version}\"")).expect("a quoted number");
+    HeaderMap::from_iter([(header::ETAG, value)])
+}
+
+/// A change that was taken.
+pub type TakenAnswer = (StatusCode, HeaderMap, Json<RulesTaken>);
 
 /// A version of the rules.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -135,14 +174,14 @@ pub struct Checked {
     pub lints: Vec<String>,
 }
 
-/// The rule set that is valid now, with what each rule did.
+/// The rule set that is valid now, with what each rule did; its `ETag` is for `If-Match`.
 #[utoipa::path(get, path = "/api/v1/rules", tag = "rules",
     responses((status = 200, body = RulesBody), (status = "default", body = Problem)))]
-pub async fn current(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<RulesBody>, ApiError> {
+pub async fn current(State(api): State<Arc<Api>>, caller: Caller) -> Result<(HeaderMap, Json<RulesBody>), ApiError> {
     caller.whole_tenant()?;
     let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
     let (policy, hits) = (api.rules.policy(&caller.tenant), api.rules.hits(&caller.tenant));
-    Ok(Json(RulesBody::of(&set, &policy, &hits)))
+    Ok((tag(set.version), Json(RulesBody::of(&set, &policy, &hits))))
 }
 
 /// All versions that can be gone back to, newest first.
@@ -193,39 +232,73 @@ pub async fn check(caller: Caller, Body(rules): Body<NewRules>) -> Result<Json<C
     }))
 }
 
-/// Makes a set valid.
-pub async fn put(api: &Api, caller: &Caller, files: Vec<RuleFile>) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
-    let replaced = api.rules.replace(caller.tenant.clone(), caller.name.clone(), files).await;
-    let (seq, version) = replaced.map_err(refused)?;
-    Ok((StatusCode::ACCEPTED, Json(RulesTaken { seq, version })))
+/// Changes the rules from what they are; made again when others come first.
+pub async fn change(
+    api: &Api,
+    caller: &Caller,
+    edit: impl Fn(RuleSet) -> Result<Vec<RuleFile>, ApiError>,
+) -> Result<TakenAnswer, ApiError> {
+    for _ in 0..TRIES_MAX {
+        let now =
+            api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
+        let basis = Basis::Version(now.version);
+        match put(api, caller, edit(now)?, basis).await {
+            Err(ApiError::Changed { .. }) => {}
+            ended => return ended,
+        }
+    }
+    Err(ApiError::TryLater { wait_secs: WAIT_SECS })
 }
 
-/// Replaces all rules at once; a faulty set is refused with every error and its place, and the old one stays.
-#[utoipa::path(put, path = "/api/v1/rules", tag = "rules", request_body = NewRules,
+async fn put(api: &Api, caller: &Caller, files: Vec<RuleFile>, basis: Basis) -> Result<TakenAnswer, ApiError> {
+    let replaced = api.rules.replace(caller.tenant.clone(), caller.name.clone(), files, basis).await;
+    let (seq, version) = replaced.map_err(refused)?;
+    Ok((StatusCode::ACCEPTED, tag(version), Json(RulesTaken { seq, version })))
+}
+
+/// Replaces all rules at once; a faulty set is refused with every error and its place, and the old one stays. With
+/// `If-Match` it is refused (412), too, when the rules are not those any more that it was made from.
+#[utoipa::path(put, path = "/api/v1/rules", tag = "rules", params(IfMatch), request_body = NewRules,
     responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
 pub async fn replace(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    IfMatch(basis): IfMatch,
     Body(rules): Body<NewRules>,
-) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    put(&api, &caller, rules.into_files()).await
+    put(&api, &caller, rules.into_files(), basis).await
 }
 
 /// Makes an older version valid again, as a new version of its own.
-#[utoipa::path(post, path = "/api/v1/rules/rollback", tag = "rules", request_body = RollBack,
+#[utoipa::path(post, path = "/api/v1/rules/rollback", tag = "rules", params(IfMatch), request_body = RollBack,
     responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
 pub async fn roll_back(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    IfMatch(basis): IfMatch,
     Body(body): Body<RollBack>,
-) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    let before = api.rules.versions(&caller.tenant).get(1).map(|set| set.version);
-    let Some(version) = body.version.or(before) else {
-        let errors = vec!["the rules that are compiled in are valid: there is nothing before them".into()];
-        return Err(refused(WriteError::Refused { errors }));
+    let files = |version| {
+        let found = api.rules.set(&caller.tenant, Some(version)).map_err(ApiError::internal)?;
+        Ok(found.ok_or(ApiError::NotFound("version"))?.files)
     };
-    let found = api.rules.set(&caller.tenant, Some(version)).map_err(ApiError::internal)?;
-    put(&api, &caller, found.ok_or(ApiError::NotFound("version"))?.files).await
+    let before = |now: u64| {
+        let known = api.rules.versions(&caller.tenant);
+        let version = known.iter().map(|set| set.version).find(|version| *version < now);
+        let errors = vec!["the rules that are compiled in are valid: there is nothing before them".into()];
+        version.ok_or_else(|| refused(WriteError::Refused { errors }))
+    };
+    match (body.version, basis) {
+        (Some(version), basis) => put(&api, &caller, files(version)?, basis).await,
+        (None, Basis::Version(asked)) => {
+            let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?;
+            match set.map_or(0, |set| set.version) {
+                version if version == asked => put(&api, &caller, files(before(version)?)?, basis).await,
+                version => Err(ApiError::Changed { version }),
+            }
+        }
+        (None, Basis::Any) => change(&api, &caller, |now| files(before(now.version)?)).await,
+    }
 }

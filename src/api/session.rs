@@ -124,6 +124,11 @@ impl Sessions {
         caller
     }
 
+    /// Whether the session behind a cookie lives still. Asking is no use of it.
+    pub fn lives(&self, id: &str, now: Timestamp) -> bool {
+        self.lock().by_id.get(&digest(id)).is_some_and(|session| alive(session, now))
+    }
+
     fn close(&self, id: &str) {
         let mut inner = self.lock();
         if inner.by_id.remove(&digest(id)).is_some() {

@@ -19,7 +19,7 @@ use crate::domain::topology::quality::Quality;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Command, DeadLetter};
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
 use crate::projection::history::History;
 use crate::projection::live::Live;
@@ -31,6 +31,8 @@ use crate::wording::lang::Lang;
 pub enum WriteError {
     /// The journal is busy or away; the same request may succeed after the wait.
     TryLater { wait: Duration },
+    /// It was made from a version that is not the newest any more.
+    Changed { version: u64 },
     /// The content is refused: what is wrong, one line per place.
     Refused { errors: Vec<String> },
 }
@@ -43,6 +45,7 @@ pub trait Writes: Send + Sync {
     fn topology(
         &self,
         tenant: TenantId,
+        author: Box<str>,
         text: Vec<u8>,
     ) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>>;
     /// Decodes a dead letter again and appends what comes of it; nothing is appended when it still cannot be taken.
@@ -88,12 +91,14 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// When the kept text cannot be read.
     fn set(&self, tenant: &TenantId, version: Option<u64>) -> Result<Option<RuleSet>, String>;
-    /// Checks a set and makes it valid: its journal sequence (none: it was valid already) and its version.
+    /// Checks a set and makes it valid, unless another version than the basis is the newest: its journal sequence (none:
+    /// it was valid already) and its version.
     fn replace(
         &self,
         tenant: TenantId,
         author: Box<str>,
         files: Vec<RuleFile>,
+        basis: Basis,
     ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>>;
     /// Tries an event in the native format on the valid rules, or on others. Blocks; changes nothing.
     ///
@@ -132,6 +137,8 @@ pub trait Notices: Send + Sync {
 pub struct ReceiverList {
     /// The tenant's notices without a result yet.
     pub pending: u64,
+    /// Receivers of the configuration; 0: nobody is told of anything.
+    pub configured: usize,
     pub items: Vec<ReceiverLine>,
 }
 

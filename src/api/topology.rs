@@ -265,6 +265,10 @@ pub struct TopologyTaken {
     pub edges: usize,
     /// Relations that name no CI: left out.
     pub dangling: u64,
+    /// CIs whose class nobody knows.
+    pub unknown_classes: u64,
+    /// What was read and not understood, or left out, one line per thing with the line where it stands first.
+    pub warnings: Vec<String>,
 }
 
 /// Replaces the whole topology (YAML or JSON, as in `topology/`); a faulty one is refused with every fault and its
@@ -278,7 +282,10 @@ pub async fn replace(
     body: Bytes,
 ) -> Result<(StatusCode, Json<TopologyTaken>), ApiError> {
     caller.whole_tenant()?;
-    let (seq, quality) = api.writes.topology(caller.tenant, body.to_vec()).await.map_err(refused)?;
+    let (seq, quality) = api.writes.topology(caller.tenant, caller.name, body.to_vec()).await.map_err(refused)?;
+    let warnings = quality.warnings();
+    let unknown_classes = quality.unknown_classes.values().map(|class| class.count).sum();
     let Quality { version, cis, edges, dangling, .. } = quality;
-    Ok((StatusCode::ACCEPTED, Json(TopologyTaken { seq, version, cis, edges, dangling: dangling.count })))
+    let taken = TopologyTaken { seq, version, cis, edges, dangling: dangling.count, unknown_classes, warnings };
+    Ok((StatusCode::ACCEPTED, Json(taken)))
 }

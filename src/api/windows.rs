@@ -5,17 +5,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Mutex;
 use utoipa::ToSchema;
 
 use super::access::Caller;
 use super::paging::Listed;
 use super::problem::{ApiError, Body, Id, Problem};
-use super::rules::{self, RulesTaken};
-use super::state::Api;
+use super::rules::{self, RulesTaken, TakenAnswer};
+use super::state::{Api, RuleSet};
 use crate::domain::time::Timestamp;
 use crate::engine::policy::kinds::MaintenanceWindow;
 use crate::engine::policy::place::RuleFile;
@@ -98,8 +96,6 @@ pub struct NewWindow {
 
 /// The file's first line; behind it each window is one line of JSON, which is YAML, too.
 const HEAD: &str = "maintenance:\n";
-/// One change at a time: each reads the windows that it changes.
-static CHANGING: Mutex<()> = Mutex::const_new(());
 /// What stands before a window.
 const ITEM: &str = "  - ";
 
@@ -114,27 +110,21 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Li
     Ok(Json(Listed { items: policy.maintenance.all().iter().map(item).collect(), next: None, feed: None }))
 }
 
-/// The tenant's rule files and the windows that were made here.
-fn present(api: &Api, caller: &Caller) -> Result<(Vec<RuleFile>, Vec<Value>), ApiError> {
-    let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
+/// A tenant's rule files and the windows that were made here.
+fn taken_apart(set: RuleSet) -> (Vec<RuleFile>, Vec<Value>) {
     let mut files = set.files;
     let own = files.iter().position(|file| file.name == FILE).map(|place| files.remove(place));
     let text = own.map(|file| file.text).unwrap_or_default();
     let windows = text.lines().filter_map(|line| serde_json::from_str(line.strip_prefix(ITEM)?).ok());
-    Ok((files, windows.collect()))
+    (files, windows.collect())
 }
 
-async fn put(
-    api: &Api,
-    caller: &Caller,
-    mut files: Vec<RuleFile>,
-    windows: &[Value],
-) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+fn put_together(mut files: Vec<RuleFile>, windows: &[Value]) -> Vec<RuleFile> {
     if !windows.is_empty() {
         let lines: String = windows.iter().map(|window| format!("{ITEM}{window}\n")).collect();
         files.push(RuleFile { name: FILE.into(), text: format!("{HEAD}{lines}") });
     }
-    rules::put(api, caller, files).await
+    files
 }
 
 /// Makes a maintenance window, as a new version of the rules.
@@ -144,7 +134,7 @@ pub async fn make(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Body(body): Body<NewWindow>,
-) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
     if body.matches.is_null() && body.subtree.is_empty() {
         return Err(ApiError::Bad(
@@ -154,27 +144,28 @@ pub async fn make(
     if body.note.chars().count() > NOTE_CHARS_MAX {
         return Err(ApiError::Bad(format!("note: at most {NOTE_CHARS_MAX} characters")));
     }
-    let _one = CHANGING.lock().await;
-    let (files, mut windows) = present(&api, &caller)?;
-    windows.push(serde_json::to_value(&body).map_err(ApiError::internal)?);
-    put(&api, &caller, files, &windows).await
+    let window = serde_json::to_value(&body).map_err(ApiError::internal)?;
+    rules::change(&api, &caller, |now| {
+        let (files, mut windows) = taken_apart(now);
+        windows.push(window.clone());
+        Ok(put_together(files, &windows))
+    })
+    .await
 }
 
 /// Ends a maintenance window that was made here. One that stands in a rule file is ended there.
 #[utoipa::path(delete, path = "/api/v1/windows/{id}", tag = "silences", params(("id" = String, Path)),
     responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
-pub async fn expire(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    Id(id): Id<String>,
-) -> Result<(StatusCode, Json<RulesTaken>), ApiError> {
+pub async fn expire(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    let _one = CHANGING.lock().await;
-    let (files, mut windows) = present(&api, &caller)?;
-    let before = windows.len();
-    windows.retain(|window| window["id"].as_str() != Some(&id));
-    if windows.len() == before {
-        return Err(ApiError::NotFound("maintenance window made over this API"));
-    }
-    put(&api, &caller, files, &windows).await
+    rules::change(&api, &caller, |now| {
+        let (files, mut windows) = taken_apart(now);
+        let before = windows.len();
+        windows.retain(|window| window["id"].as_str() != Some(&id));
+        if windows.len() == before {
+            return Err(ApiError::NotFound("maintenance window made over this API"));
+        }
+        Ok(put_together(files, &windows))
+    })
+    .await
 }

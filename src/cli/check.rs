@@ -9,7 +9,7 @@ use super::arguments::CheckArguments;
 use crate::clock::machine;
 use crate::config::warnings::warnings;
 use crate::config::{self, Flags};
-use crate::delivery::settings::{ReceiverSettings, unknown};
+use crate::delivery::settings::{NOBODY, ReceiverSettings, unknown};
 use crate::domain::topology::quality::Quality;
 use crate::engine::policy::Policy;
 use crate::folders::{formats, rules};
@@ -47,6 +47,9 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
             if let Err(errors) = config.receivers(&loaded.layers, config.listen.port(), &machine()) {
                 found.errors.extend(errors.iter().map(ToString::to_string));
             }
+            if has_file && config.receivers.is_empty() {
+                found.seen.push(NOBODY.to_owned());
+            }
             receivers = Some(config.receivers.clone());
             (rules, topology, mappings) = (config.rules, config.topology, config.mappings);
         }
@@ -54,7 +57,7 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
     }
     if let Some(folder) = &rules {
         // Without a file it is not known who will be configured.
-        found.rules(folder, receivers.filter(|_| has_file).as_deref());
+        found.rules(folder, receivers.filter(|known| has_file && !known.is_empty()).as_deref());
     }
     found.formats(rules.as_deref(), mappings.as_deref());
     if let Some(file) = &topology {
@@ -103,6 +106,7 @@ impl Findings {
         match load_topology(file, None, 1) {
             Ok(topology) => {
                 let quality = Quality::of(&topology);
+                self.warnings.extend(quality.warnings());
                 self.seen.push(format!("{}: {} CIs, {} edges", file.display(), quality.cis, quality.edges));
             }
             Err(error) => self.errors.extend(lines(&error)),

@@ -77,6 +77,12 @@ fn backtest(arguments: BacktestArguments) -> Result<()> {
     let topology_names = topology_mapping;
     let plan = backtest::Plan { topology, topology_names, events, mapping, rules, models, out, quiet, seal };
     let summary = backtest::run(&plan)?;
+    for place in &summary.rejected_first {
+        eprintln!("left out: {place}");
+    }
+    if summary.rejected > summary.rejected_first.len() as u64 {
+        eprintln!("left out: {} lines in all", summary.rejected);
+    }
     println!("{}", serde_json::to_string_pretty(&summary)?);
     Ok(())
 }

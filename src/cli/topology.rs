@@ -26,6 +26,9 @@ pub fn run(command: TopologyCommand) -> Result<()> {
         }
         TopologyCommand::Check { file } => {
             let topology = load_topology(&file, None, 1)?;
+            for warning in Quality::of(&topology).warnings() {
+                println!("warning: {warning}");
+            }
             println!("{}: {} CIs, {} edges", file.display(), topology.len(), topology.edges());
             Ok(())
         }

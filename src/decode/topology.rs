@@ -59,6 +59,7 @@ pub fn load(
         draft.declare(class.clone());
     }
     let mut errors = Errors { files: files.iter().map(|(name, _)| (*name).to_owned()).collect(), ..Errors::default() };
+    draft.named(&errors.files);
     let mut emptied = false;
     for (number, (_, bytes)) in files.iter().enumerate() {
         emptied |= elements::read(bytes, number as u16, mapping, &mut draft, &mut errors);

@@ -145,6 +145,10 @@ impl Delivery {
             let _ = receiver.send(notice);
             return;
         }
+        if self.is_to_nobody() {
+            drop((self.report)(delivered(&notice, DeliveryOutcome::Unaddressed, 0)));
+            return;
+        }
         let is_off = {
             let mut states = self.states.lock().expect("no holder of the states' lock panics");
             states.get_mut(&notice.receiver).map(|state| state.given_up += 1).is_some()
@@ -168,6 +172,11 @@ impl Delivery {
             tracing::warn!("receivers did not answer in time: what was under way is sent again after the next start");
             tasks.shutdown().await;
         }
+    }
+
+    /// Whether no receiver at all is configured: then nothing is owed.
+    pub fn is_to_nobody(&self) -> bool {
+        self.states.lock().expect("no holder of the states' lock panics").is_empty()
     }
 
     /// How the receivers are doing.

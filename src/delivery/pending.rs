@@ -74,7 +74,7 @@ impl Pending {
                 self.undelivered.retain(|_, old| !is_old(old));
                 return;
             }
-            DeliveryOutcome::Folded => return,
+            DeliveryOutcome::Folded | DeliveryOutcome::Unaddressed => return,
         };
         if self.undelivered.len() >= UNDELIVERED_MAX
             && let Some(oldest) = self.undelivered.values().min_by_key(|old| old.place).map(|old| old.key.clone())

@@ -208,6 +208,9 @@ pub fn prepare(
     if errors.is_empty() { Ok(ready) } else { Err(errors) }
 }
 
+/// What is said where no receiver at all is configured, and how to change it.
+pub const NOBODY: &str = "nobody is told: no receiver is configured; write one under `receivers` in the configuration";
+
 /// The names in `named` that no receiver has: what is routed to them reaches nobody.
 pub fn unknown<'a>(
     receivers: &[ReceiverSettings],

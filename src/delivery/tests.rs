@@ -22,7 +22,7 @@ use super::signature::Secrets;
 use super::webhook::Webhook;
 use super::*;
 use crate::domain::ids::{IncidentId, TenantId};
-use crate::domain::incident::{IncidentState, IncidentView, Priority, Progress};
+use crate::domain::incident::{IncidentView, Priority};
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 use crate::engine::effect::{Effect, NoticeKind};
@@ -33,37 +33,15 @@ const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 pub fn notice(incident: u64, version: u32, kind: NoticeKind) -> Notice {
     let incident = IncidentView {
-        id: IncidentId(incident),
-        tenant: TenantId::from("t"),
         version,
-        title: "电源故障".into(),
-        state: IncidentState::Abnormal,
-        progress: Progress::Triggered,
         severity: Severity::Major,
         priority: Priority::P2,
-        candidates: [].into(),
-        path: [].into(),
-        changes: [].into(),
         alert_count: 1,
         firing_count: 1,
         event_count: 1,
         ci_count: 1,
-        area: None,
-        services: [].into(),
-        orgs: [].into(),
-        first_alert_at: NOW,
-        opened_at: NOW,
-        updated_at: NOW,
-        acknowledged_at: None,
-        acknowledged_by: None,
-        assignee: None,
-        snoozed_until: None,
-        recovered_at: None,
-        closed_at: None,
-        merged_into: None,
-        root_confirmed: false,
-        topology_version: 1,
-        ruleset_version: 1,
+
+        ..IncidentView::new(IncidentId(incident), TenantId::from("t"), "电源故障", NOW)
     };
     let key = format!("{}-{version}-hook-{}", incident.id, kind.as_str()).into();
     Notice { key, receiver: "hook".into(), kind, at: NOW, incident, rule: None, changes: Vec::new(), digest: None }

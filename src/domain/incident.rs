@@ -210,6 +210,45 @@ pub struct IncidentView {
     pub ruleset_version: u64,
 }
 
+impl IncidentView {
+    /// An incident of which nothing is known yet but that it began: no alert, no candidate, nobody told.
+    pub fn new(id: IncidentId, tenant: TenantId, title: &str, at: Timestamp) -> Self {
+        Self {
+            id,
+            tenant,
+            version: 1,
+            title: title.into(),
+            state: IncidentState::Abnormal,
+            progress: Progress::Triggered,
+            severity: Severity::default(),
+            priority: Priority::P4,
+            candidates: Arc::default(),
+            path: Arc::default(),
+            changes: Arc::default(),
+            alert_count: 0,
+            firing_count: 0,
+            event_count: 0,
+            ci_count: 0,
+            area: None,
+            services: Arc::default(),
+            orgs: Vec::new(),
+            first_alert_at: at,
+            opened_at: at,
+            updated_at: at,
+            acknowledged_at: None,
+            acknowledged_by: None,
+            assignee: None,
+            snoozed_until: None,
+            recovered_at: None,
+            closed_at: None,
+            merged_into: None,
+            root_confirmed: false,
+            topology_version: 1,
+            ruleset_version: 1,
+        }
+    }
+}
+
 /// One line of an incident's timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineEntry {

@@ -25,7 +25,14 @@ pub enum Input {
     /// A person's (or program's) order.
     Command(Command),
     /// Another topology is valid from here on.
-    Topology { tenant: TenantId, version: u64, digest: Digest },
+    Topology {
+        tenant: TenantId,
+        version: u64,
+        digest: Digest,
+        /// Who put it; empty in records of older programs.
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        author: Box<str>,
+    },
     /// Another set of rules is valid for a tenant from here on.
     Policy { tenant: TenantId, version: u64, digest: Digest, author: Box<str> },
     /// How a notification went.
@@ -70,6 +77,8 @@ pub enum DeliveryOutcome {
     GaveUp(String),
     /// Not sent: a newer version of the incident goes to this receiver in its place.
     Folded,
+    /// Not owed to anybody: no receiver at all is configured.
+    Unaddressed,
 }
 
 /// An operator's order. The API answers 202 with its journal sequence; the effect `CommandDone` tells the rest.

@@ -138,7 +138,7 @@ impl Engine {
                 cell.settle_composites();
                 effects.append(&mut cell.tell());
             }
-            Input::Topology { tenant, version, digest } => {
+            Input::Topology { tenant, version, digest, .. } => {
                 if let Loaded::Topology(topology) = loaded {
                     let known = Known { version: *version, digest: digest.clone(), topology: topology.clone() };
                     self.topologies.insert(tenant.clone(), known);

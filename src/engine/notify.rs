@@ -261,6 +261,10 @@ impl Cell {
                 let said = format!("{}: {why}", delivered.receiver);
                 self.note(delivered.incident, "headwater", TimelineKind::NotifyFailed, said);
             }
+            DeliveryOutcome::Unaddressed => {
+                let said = format!("{}: nobody is told, no receiver is configured", delivered.receiver);
+                self.note(delivered.incident, "headwater", TimelineKind::NotifyFailed, said);
+            }
             DeliveryOutcome::Accepted | DeliveryOutcome::Folded => {}
         }
     }

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -49,7 +49,10 @@ pub struct Plan {
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     pub events: u64,
+    /// Lines that could not be read as events, and where the first of them stand.
     pub rejected: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rejected_first: Vec<String>,
     pub alerts: u64,
     pub held: u64,
     pub incidents: u64,
@@ -178,6 +181,13 @@ pub fn run(plan: &Plan) -> Result<Summary> {
             bar.set_position(read);
         }
     }
+    ensure!(
+        read > 0 || recording.rejected == 0,
+        "none of {} lines can be read as an event; is {} the mapping for them?\n{}",
+        recording.rejected,
+        plan.mapping.display(),
+        recording.rejected_first.join("\n")
+    );
     let end = engine.now().plus(AFTERMATH);
     let last = engine.step(end, &Input::Tick, Loaded::Nothing);
     seal.iter_mut().for_each(|seal| seal.add(&last));
@@ -189,6 +199,7 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     let summary = Summary {
         events: read + recording.rejected,
         rejected: recording.rejected,
+        rejected_first: recording.rejected_first,
         alerts: outcome.alerts.len() as u64,
         held,
         incidents,
@@ -210,7 +221,7 @@ fn engine_of(plan: &Plan, tenant: &TenantId) -> Result<(Engine, Model)> {
     let topology = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
     let model = plan.models.as_deref().map_or_else(|| Ok(Model::built_in()), Model::newest)?;
     let mut engine = Engine::empty(0, model.tuning.clone());
-    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()) };
+    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()), author: "".into() };
     engine.step(Timestamp(0), &input, Loaded::Topology(topology));
     if let Some(folder) = &plan.rules {
         let policy = rules::compile(folder, 1)?;

@@ -138,11 +138,22 @@ mod tests {
             classes: quality.classes.clone(),
             without_key: quality.without_key.clone(),
             cycles: quality.cycles.clone(),
+            files: quality.files.clone(),
             ..Quality::default()
         };
         assert_eq!(quality, empty);
         for area in Area::ALL {
             assert!(estate.all().filter(|ci| estate.class(*ci).area == Some(area)).count() >= 10, "{area:?}");
+        }
+    }
+
+    #[test]
+    fn an_estate_of_any_size_is_whole() {
+        for n in 0..81 {
+            let (racks, servers_per_rack) = (n % 3, n / 3 % 3);
+            let scale = Scale { racks, servers_per_rack, vms_per_server: n / 9 % 3, applications: n / 27 * 2 };
+            let estate = read_topology("estate", sample_estate(scale).as_bytes(), None, 1).expect("valid");
+            assert_eq!(Quality::of(&estate).dangling.count, 0, "{scale:?}");
         }
     }
 

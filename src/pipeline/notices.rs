@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::Pipeline;
 use crate::api::state::{Notices, ReceiverLine, ReceiverList, UndeliveredNotice};
-use crate::delivery::ReceiverState;
+use crate::delivery::settings::NOBODY;
+use crate::delivery::{Delivery, ReceiverState};
 use crate::domain::ids::TenantId;
 use crate::engine::effect::Notice;
 
@@ -19,6 +20,9 @@ impl Notices for Pipeline {
             ));
         }
         troubles.extend(self.health().nats().map(|why| format!("events over NATS wait, nothing is told there: {why}")));
+        if self.courier.delivery().is_some_and(Delivery::is_to_nobody) {
+            troubles.push(NOBODY.to_owned());
+        }
         let states = self.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
         for (receiver, state) in states {
             troubles.extend(state.locked_out.map(|why| format!("receiver {receiver} locks us out: {why}")));
@@ -31,7 +35,8 @@ impl Notices for Pipeline {
         let policy = self.policy(tenant);
         let named = policy.receivers().into_iter();
         let items = named.map(|id| line(id.as_str(), states.get(id))).collect();
-        ReceiverList { pending: self.courier.lock().waiting(tenant) as u64, items }
+        let pending = self.courier.lock().waiting(tenant) as u64;
+        ReceiverList { pending, configured: states.len(), items }
     }
 
     fn undelivered(&self, tenant: &TenantId, limit: usize) -> Vec<UndeliveredNotice> {

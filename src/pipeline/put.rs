@@ -10,7 +10,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::topology::quality::Quality;
 use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::{RuleError, RuleFile};
+use crate::engine::policy::place::{Basis, RuleError, RuleFile};
 use crate::journal::digest::digest_of;
 use crate::journal::{AppendError, Journal};
 
@@ -53,6 +53,8 @@ pub struct Put {
 pub enum PutError {
     #[error("{}", lines(.0))]
     Refused(Vec<RuleError>),
+    #[error("the rules have changed: version {version} is the newest")]
+    Changed { version: u64 },
     #[error(transparent)]
     Append(#[from] AppendError),
 }
@@ -76,7 +78,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When the text is refused, or the journal does not take it; the old one stays.
-    pub async fn put_topology(&self, tenant: &TenantId, bytes: Vec<u8>) -> Result<(Put, Quality)> {
+    pub async fn put_topology(&self, tenant: &TenantId, bytes: Vec<u8>, author: &str) -> Result<(Put, Quality)> {
         let _one = self.putting.lock().await;
         let newest = self.newest.get(tenant, Text::Topology);
         let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
@@ -91,7 +93,7 @@ impl Pipeline {
             return Ok((Put { version, digest, seq: None }, quality));
         }
         let digest = self.store.put_blob(bytes).await?;
-        let input = Input::Topology { tenant: tenant.clone(), version, digest: digest.clone() };
+        let input = Input::Topology { tenant: tenant.clone(), version, digest: digest.clone(), author: author.into() };
         let appended = self.store.append(partition_of(tenant), input).await?;
         self.newest.note(tenant, Text::Topology, version, &digest);
         Ok((Put { version, digest, seq: Some(appended.seq) }, quality))
@@ -101,17 +103,23 @@ impl Pipeline {
     /// compiled rules, too.
     ///
     /// # Errors
-    /// Every error of the set with its place, or that the journal does not take it; the old rules stay.
+    /// Every error of the set with its place, that another version than the basis is the newest, or that the journal
+    /// does not take it; the old rules stay.
     pub async fn put_policy(
         &self,
         tenant: &TenantId,
         mut files: Vec<RuleFile>,
         author: &str,
+        basis: Basis,
     ) -> Result<(Put, Policy), PutError> {
         let _one = self.putting.lock().await;
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let newest = self.newest.get(tenant, Text::Rules);
-        let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
+        let version = newest.as_ref().map_or(0, |(version, _)| *version);
+        if !matches!(basis, Basis::Any) && basis != Basis::Version(version) {
+            return Err(PutError::Changed { version });
+        }
+        let version = version + 1;
         let policy = Policy::compile(version, &files).map_err(PutError::Refused)?;
         let bytes = serde_json::to_vec(&files).expect("names and texts can be written as JSON");
         let digest = digest_of(&bytes);

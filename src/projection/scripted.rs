@@ -49,37 +49,17 @@ fn view(n: u64, root: CiRef, count: u32, at: Timestamp) -> IncidentView {
     let candidate =
         Candidate { ci: root.clone(), alert: None, inferred: true, score: 900, evidence: Vec::new(), rejected: false };
     IncidentView {
-        id: IncidentId(n),
-        tenant: "a".into(),
-        version: 1,
-        title: format!("{} is down", root.name).into(),
-        state: IncidentState::Abnormal,
-        progress: Progress::Triggered,
         severity: Severity::Major,
         priority: Priority::P2,
         candidates: [candidate].into(),
-        path: [].into(),
-        changes: [].into(),
         alert_count: count,
         firing_count: count,
         event_count: count.into(),
         ci_count: 1,
         area: root.area,
-        services: [].into(),
         orgs: root.org.into_iter().collect(),
-        first_alert_at: at,
-        opened_at: at,
-        updated_at: at,
-        acknowledged_at: None,
-        acknowledged_by: None,
-        assignee: None,
-        snoozed_until: None,
-        recovered_at: None,
-        closed_at: None,
-        merged_into: None,
-        root_confirmed: false,
-        topology_version: 1,
-        ruleset_version: 1,
+
+        ..IncidentView::new(IncidentId(n), "a".into(), &format!("{} is down", root.name), at)
     }
 }
 

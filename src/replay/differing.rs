@@ -144,7 +144,7 @@ impl Other {
     fn put(&self, engine: &mut Engine, record: &Record, tenant: &TenantId) {
         let none = || Digest("".into());
         if let Some(topology) = &self.topology {
-            let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: none() };
+            let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: none(), author: "".into() };
             engine.step(record.stamp, &input, Loaded::Topology(topology.clone()));
         }
         if let Some(policy) = &self.policy {

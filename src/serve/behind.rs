@@ -87,11 +87,12 @@ impl Writes for Pen {
     fn topology(
         &self,
         tenant: TenantId,
+        author: Box<str>,
         text: Vec<u8>,
     ) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>> {
         let pipeline = self.pipeline.clone();
         Box::pin(async move {
-            let (put, quality) = pipeline.put_topology(&tenant, text).await.map_err(|error| lines(&error))?;
+            let (put, quality) = pipeline.put_topology(&tenant, text, &author).await.map_err(|error| lines(&error))?;
             Ok((put.seq, Quality { version: put.version, ..quality }))
         })
     }

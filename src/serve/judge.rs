@@ -16,7 +16,7 @@ use crate::domain::time::Span;
 use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Command, Digest, Input, Order};
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -83,14 +83,16 @@ impl Rules for Judge {
         tenant: TenantId,
         author: Box<str>,
         files: Vec<RuleFile>,
+        basis: Basis,
     ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
         let pipeline = self.pipeline.clone();
         Box::pin(async move {
-            match pipeline.put_policy(&tenant, files, &author).await {
+            match pipeline.put_policy(&tenant, files, &author, basis).await {
                 Ok((put, _)) => Ok((put.seq, put.version)),
                 Err(PutError::Refused(errors)) => {
                     Err(WriteError::Refused { errors: errors.iter().map(ToString::to_string).collect() })
                 }
+                Err(PutError::Changed { version }) => Err(WriteError::Changed { version }),
                 Err(PutError::Append(error)) => Err(refusal(error)),
             }
         })
@@ -147,7 +149,12 @@ impl Judge {
         let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
         let digest = || Digest("".into());
         let topology = self.pipeline.topology(tenant);
-        let input = Input::Topology { tenant: tenant.clone(), version: topology.version(), digest: digest() };
+        let input = Input::Topology {
+            tenant: tenant.clone(),
+            version: topology.version(),
+            digest: digest(),
+            author: "".into(),
+        };
         engine.step(now, &input, Loaded::Topology(topology));
         let input = Input::Policy { tenant: tenant.clone(), version: 0, digest: digest(), author: "".into() };
         engine.step(now, &input, Loaded::Policy(policy.clone()));

@@ -21,7 +21,7 @@ use headwater::journal::Durability;
 use headwater::pipeline::{Options, Pace, Pipeline};
 use headwater::projection::history::retention::Retention;
 use headwater::serve;
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -100,11 +100,16 @@ impl Service {
         tokio::task::spawn_blocking(move || pipeline.stop()).await.unwrap();
     }
 
-    pub async fn ask(&self, method: Method, who: &str, path: &str, body: Option<String>) -> (u16, String) {
-        let mut request = self.client.request(method, format!("http://{}{path}", self.address));
-        if let Some(token) = self.tokens.get(who) {
-            request = request.bearer_auth(token);
+    pub fn request(&self, method: Method, who: &str, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        match self.tokens.get(who) {
+            Some(token) => request.bearer_auth(token),
+            None => request,
         }
+    }
+
+    pub async fn ask(&self, method: Method, who: &str, path: &str, body: Option<String>) -> (u16, String) {
+        let mut request = self.request(method, who, path);
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
@@ -128,13 +133,7 @@ impl Service {
 
     /// What the feed tells at once, up to its first pulse.
     pub async fn hear(&self, who: &str, path: &str) -> String {
-        let mut answer = self
-            .client
-            .get(format!("http://{}{path}", self.address))
-            .bearer_auth(&self.tokens[who])
-            .send()
-            .await
-            .unwrap();
+        let mut answer = self.request(Method::GET, who, path).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let mut heard = String::new();
         while !heard.contains("event: pulse") {

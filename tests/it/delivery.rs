@@ -12,7 +12,7 @@ use headwater::clock::machine;
 use headwater::delivery::settings::{Common, ReceiverSettings, Settings, prepare, unknown};
 use headwater::domain::event::Event;
 use headwater::domain::ids::{IncidentId, TenantId};
-use headwater::domain::incident::{IncidentState, IncidentView, Priority, Progress};
+use headwater::domain::incident::{IncidentView, Priority};
 use headwater::domain::severity::Severity;
 use headwater::engine::effect::{Effect, Notice, NoticeKind};
 use headwater::engine::input::{Batch, Delivered, DeliveryOutcome, Input};
@@ -34,37 +34,21 @@ fn tenant() -> TenantId {
 fn notice(incident: u64, version: u32, kind: NoticeKind, receiver: &str) -> Notice {
     let now = (machine())();
     let incident = IncidentView {
-        id: IncidentId((u64::from(partition_of(&tenant())) << 48) | incident),
-        tenant: tenant(),
         version,
-        title: "核心交换机掉电".into(),
-        state: IncidentState::Abnormal,
-        progress: Progress::Triggered,
         severity: Severity::Critical,
         priority: Priority::P1,
-        candidates: [].into(),
-        path: [].into(),
-        changes: [].into(),
         alert_count: 12,
         firing_count: 12,
         event_count: 30,
         ci_count: 9,
-        area: None,
         services: ["社保查询".into()].into(),
-        orgs: [].into(),
-        first_alert_at: now,
-        opened_at: now,
-        updated_at: now,
-        acknowledged_at: None,
-        acknowledged_by: None,
-        assignee: None,
-        snoozed_until: None,
-        recovered_at: None,
-        closed_at: None,
-        merged_into: None,
-        root_confirmed: false,
-        topology_version: 1,
-        ruleset_version: 1,
+
+        ..IncidentView::new(
+            IncidentId((u64::from(partition_of(&tenant())) << 48) | incident),
+            tenant(),
+            "核心交换机掉电",
+            now,
+        )
     };
     let key = format!("{}-{version}-{receiver}-{}", incident.id, kind.as_str()).into();
     let (rule, changes, digest) = (None, Vec::new(), None);

@@ -110,7 +110,7 @@ impl World {
 
     fn take_topology(&mut self, at: Timestamp) -> Vec<Effect> {
         let digest = Digest(self.version.to_string().into());
-        let input = Input::Topology { tenant: tenant(), version: self.version, digest };
+        let input = Input::Topology { tenant: tenant(), version: self.version, digest, author: "".into() };
         self.engine.step(at, &input, Loaded::Topology(self.topology.clone()))
     }
 

@@ -56,8 +56,17 @@ impl Receiver {
 
     /// One that answers as told, after a pause.
     pub async fn start(answer: impl Fn(usize) -> (Duration, StatusCode) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let receiver = Self { address: listener.local_addr().unwrap(), seen: Arc::default(), answer: Arc::new(answer) };
+        Self::listening(SocketAddr::from(([127, 0, 0, 1], 0)), Arc::new(answer)).await
+    }
+
+    /// One that takes everything, at this address.
+    pub async fn at(address: SocketAddr) -> Self {
+        Self::listening(address, Arc::new(|_| (Duration::ZERO, StatusCode::NO_CONTENT))).await
+    }
+
+    async fn listening(address: SocketAddr, answer: Answer) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let receiver = Self { address: listener.local_addr().unwrap(), seen: Arc::default(), answer };
         let app = Router::new().route("/hook", post(receive)).with_state(receiver.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         receiver

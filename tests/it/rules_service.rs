@@ -66,10 +66,12 @@ async fn rules_are_replaced_as_a_whole_or_not_at_all() {
         let rules = service.get("viewer", "/api/v1/rules").await;
         let hits =
             rules["rules"].as_array().unwrap().iter().find(|r| r["id"] == "fans-are-loud").unwrap()["hits"].clone();
-        // A rule counts each time it is asked and applies; when a window ends it is asked again.
-        if hits.as_u64() >= Some(1) {
+        // One more for each alert that it begins to mute: fan-0, which fired when the rule came, and fan-1. The engine
+        // may not have come to the second one yet; there is no third.
+        if hits == 2 {
             break;
         }
+        assert!(hits.as_u64() < Some(2), "counted more than once for an alert: {hits}");
         assert!(started.elapsed() < PATIENCE, "the rule's use is not counted: {hits}");
         hand.fetch_add(1_000, Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -120,7 +122,9 @@ async fn a_trial_says_what_every_rule_would_do_and_changes_nothing() {
     let trial = tried(json!({"event": down})).await;
     assert_eq!(trial["verdict"], "held");
     assert_eq!(trial["outcome"]["incident"]["severity"], "major", "it lasts, so it becomes an incident: {trial}");
-    assert!(matched(&trial).contains(&"fallback".to_owned()), "{trial}");
+    assert_eq!(matched(&trial), ["serious-alerts", "fallback"], "{trial}");
+    let burns = event("t-3", "Fire", "critical", "host-2", "00:01");
+    assert_eq!(matched(&tried(json!({"event": burns})).await), ["critical-alerts", "fallback"]);
     assert_eq!(trial["outcome"]["notices"][0]["receiver"], "default");
     let bad = json!({"event": {"name": "x", "severity": "major", "object": {"name": "y"}, "starts_at": "soon"}});
     let refused = service.send(Method::POST, "analyst", "/api/v1/rules/dry-run", bad, 422).await;
@@ -169,5 +173,72 @@ async fn a_maintenance_window_is_made_seen_and_ended() {
     assert_eq!(taken["version"], 2);
     hand.fetch_add(1_000, Ordering::SeqCst);
     service.send(Method::DELETE, "operator", "/api/v1/windows/rack-move", json!({}), 404).await;
+    service.stop().await;
+}
+
+/// Adds a file of its own to the rules, as a careful client does: from what it has read, again when it was overtaken.
+async fn add_file(service: &Service, name: &str) -> u32 {
+    for tries in 1.. {
+        let read = service.request(Method::GET, "analyst", "/api/v1/rules").send().await.unwrap();
+        let tag = read.headers()["etag"].clone();
+        let mut files = read.json::<Value>().await.unwrap()["files"].clone();
+        files[format!("{name}.yaml")] =
+            format!("mute:\n  - {{ id: {name}, note: n, match: {{ name: {name} }} }}\n").into();
+        let put = service.request(Method::PUT, "analyst", "/api/v1/rules").header("if-match", tag);
+        let answer = put.json(&json!({ "files": files })).send().await.unwrap();
+        match answer.status().as_u16() {
+            202 => return tries,
+            412 => assert_eq!(answer.json::<Value>().await.unwrap()["code"], "changed"),
+            other => panic!("{other}: {}", answer.text().await.unwrap()),
+        }
+    }
+    unreachable!("it tries for ever")
+}
+
+async fn add_window(service: &Service, name: &str) {
+    let id = format!("window-{name}");
+    let schedule = json!({"once": {"from": "2026-03-01 22:00", "to": "2026-03-02 06:00"}});
+    let window = json!({"id": id, "match": {"site": id}, "schedule": schedule});
+    service.send(Method::POST, "operator", "/api/v1/windows", window, 202).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_at_one_moment_come_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = standing();
+    let service = Service::start(folder.path(), &clock).await;
+    let names: Vec<String> = (0..8).map(|n| format!("change-{n}")).collect();
+    let windows = names.iter().map(|name| add_window(&service, name));
+    let files = names.iter().map(|name| add_file(&service, name));
+    let (_, tries) = futures::join!(futures::future::join_all(windows), futures::future::join_all(files));
+    assert!(tries.iter().sum::<u32>() >= 8);
+    let rules = service.get("viewer", "/api/v1/rules").await;
+    assert_eq!(rules["version"], 16, "each change is a version of its own");
+    let text = rules["files"].to_string();
+    for name in &names {
+        assert!(rules["files"].get(format!("{name}.yaml")).is_some(), "the file {name} was overwritten");
+        assert!(text.contains(&format!("window-{name}")), "the window {name} was overwritten");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_rules_that_are_others_by_now_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = standing();
+    let service = Service::start(folder.path(), &clock).await;
+    let good = with(&service, "site.yaml", MUTE).await;
+    let put = async |tag: &str, path: &str, body: &Value| {
+        let method = if path.ends_with("rules") { Method::PUT } else { Method::POST };
+        let answer = service.request(method, "analyst", path).header("if-match", tag).json(body).send().await.unwrap();
+        let etag = answer.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), etag)
+    };
+    assert_eq!(put("\"0\"", "/api/v1/rules", &good).await, (202, Some("\"1\"".into())));
+    assert_eq!(put("\"0\"", "/api/v1/rules", &good).await.0, 412);
+    assert_eq!(put("\"0\"", "/api/v1/rules/rollback", &json!({})).await.0, 412);
+    assert_eq!(put("W/\"1\"", "/api/v1/rules", &good).await.0, 400);
+    assert_eq!(put("*", "/api/v1/rules/rollback", &json!({})).await, (202, Some("\"2\"".into())));
+    assert_eq!(put("\"2\"", "/api/v1/rules/rollback", &json!({"version": 1})).await, (202, Some("\"3\"".into())));
     service.stop().await;
 }

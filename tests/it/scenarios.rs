@@ -102,7 +102,8 @@ fn steps(folder: &Path, language: &str) -> Vec<Step> {
 }
 
 fn topology_step(at: Timestamp, version: u64, topology: Arc<Topology>) -> Step {
-    let input = Input::Topology { tenant: tenant(), version, digest: Digest(version.to_string().into()) };
+    let input =
+        Input::Topology { tenant: tenant(), version, digest: Digest(version.to_string().into()), author: "".into() };
     Step { at, input, topology: Some(topology), policy: None }
 }
 

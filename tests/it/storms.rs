@@ -58,7 +58,7 @@ pub fn events(storm: &str, most: usize) -> Vec<Event> {
 /// An engine that knows the topology.
 pub fn engine(topology: &Arc<Topology>) -> Engine {
     let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
-    let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()) };
+    let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()), author: "".into() };
     engine.step(Timestamp(0), &input, Loaded::Topology(topology.clone()));
     engine
 }

@@ -77,7 +77,12 @@ impl Story {
         let mut story = Self { shelf, steps: Vec::new(), effects: Vec::new(), states: Vec::new() };
         let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
         for tenant in &TENANTS[..2] {
-            let input = Input::Topology { tenant: TenantId::from(*tenant), version: 1, digest: digest.clone() };
+            let input = Input::Topology {
+                tenant: TenantId::from(*tenant),
+                version: 1,
+                digest: digest.clone(),
+                author: "".into(),
+            };
             let loaded = Loaded::Topology(topology.clone());
             story.tell(&mut engine, Step { at: BEGIN, input, loaded }, &mut teller);
         }

@@ -103,7 +103,7 @@ impl Table {
         let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
         let mut effects = Vec::new();
         if let Some(topology) = &self.topology {
-            let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()) };
+            let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()), author: "".into() };
             effects.extend(engine.step(BEGIN, &input, Loaded::Topology(topology.clone())));
         }
         let (input, loaded) = self.turn_to("");

@@ -27,7 +27,8 @@ const Quality = () => {
   if (!found) return null;
   const sum = (map) => Object.values(map ?? {}).reduce((all, n) => all + n, 0);
   const faults = [["orphans", found.orphans.count], ["cycles", found.cycles_unexpected], ["dangling", found.dangling.count],
-    ["missing", found.missing_relations.count], ["unowned", sum(found.without_owner)], ["unkeyed", found.without_key.count], ["shared", found.shared_keys.count], ["unknown", sum(found.unknown_classes)]];
+    ["missing", found.missing_relations.count], ["unowned", sum(found.without_owner)], ["unkeyed", found.without_key.count], ["shared", found.shared_keys.count],
+    ["unknown", Object.values(found.unknown_classes).reduce((all, one) => all + one.count, 0)]];
   return html`<${Panel} title=${t("topo.quality")}><ul class="quality">${faults.map(([word, n]) => html`
     <li key=${word} class=${n ? "" : "dim"}><b>${count(n)}</b> ${t(`topo.quality.${word}`)}</li>`)}</ul><//>`;
 };

@@ -30,7 +30,7 @@ use crate::domain::topology::{Attributes, Topology};
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
 use crate::engine::verdict::{Decision, Reject, Verdict};
 use crate::projection::Committed;
@@ -79,7 +79,12 @@ impl Writes for Written {
         Box::pin(async move { Ok(seq) })
     }
 
-    fn topology(&self, _: TenantId, _: Vec<u8>) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>> {
+    fn topology(
+        &self,
+        _: TenantId,
+        _: Box<str>,
+        _: Vec<u8>,
+    ) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>> {
         Box::pin(async { Err(WriteError::Refused { errors: vec!["topology:1: no CIs".into()] }) })
     }
 
@@ -115,6 +120,7 @@ impl Rules for BuiltIn {
         _: TenantId,
         _: Box<str>,
         _: Vec<RuleFile>,
+        _: Basis,
     ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
         Box::pin(async { Ok((Some(8_000), 1)) })
     }
@@ -303,19 +309,12 @@ pub fn incident(n: u64, root: &CiRef, members: &[AlertView], at: Timestamp) -> I
     candidates.extend(others.enumerate().map(|(i, ci)| candidate(ci, 140 - 60 * i as i32, false)));
     let effects = members.iter().filter_map(|a| a.ci.as_ref()).filter(|ci| *ci != root);
     IncidentView {
-        id: IncidentId(n),
-        tenant: "a".into(),
-        version: 1,
-        title: format!("{}: {}", root.name, members.first().map_or("", |a| &a.name)).into(),
-        state: IncidentState::Abnormal,
-        progress: Progress::Triggered,
         severity,
         priority: if severity == Severity::Critical { Priority::P1 } else { Priority::P3 },
         path: effects
             .map(|ci| PathStep { cause: root.clone(), effect: ci.clone(), relation: "hosts".into() })
             .collect(),
         candidates: candidates.into(),
-        changes: [].into(),
         alert_count: count,
         firing_count: count,
         event_count: u64::from(count) * 3,
@@ -323,19 +322,15 @@ pub fn incident(n: u64, root: &CiRef, members: &[AlertView], at: Timestamp) -> I
         area: root.area,
         services: ["一网通办".into()].into(),
         orgs,
-        first_alert_at: at,
-        opened_at: at,
-        updated_at: at,
-        acknowledged_at: None,
-        acknowledged_by: None,
-        assignee: None,
-        snoozed_until: None,
-        recovered_at: None,
-        closed_at: None,
-        merged_into: None,
-        root_confirmed: false,
         topology_version: 3,
         ruleset_version: 5,
+
+        ..IncidentView::new(
+            IncidentId(n),
+            "a".into(),
+            &format!("{}: {}", root.name, members.first().map_or("", |a| &a.name)),
+            at,
+        )
     }
 }
 

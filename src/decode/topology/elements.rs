@@ -160,7 +160,8 @@ impl<'de, E: Element<'de>> Visitor<'de> for Whole<'_, '_, '_, E> {
                 self.0.emptied = map.next_value()?;
             } else {
                 map.next_value::<IgnoredAny>()?;
-                self.0.reading.unused(&name);
+                // Of a list as a whole no line is known.
+                self.0.reading.unused(&name, Place { file: self.0.lines.file, line: 0 });
             }
         }
         Ok(())

@@ -38,9 +38,9 @@ impl<'m> Reading<'m> {
         self.errors.push(place, why);
     }
 
-    pub(super) fn unused(&mut self, field: &str) {
+    pub(super) fn unused(&mut self, field: &str, place: Place) {
         if !self.mapping.knows_unused(field) {
-            self.draft.unused(field);
+            self.draft.unused(field, place);
         }
     }
 
@@ -52,7 +52,7 @@ impl<'m> Reading<'m> {
             return self.refuse(place, "a CI must be an object with fields".into());
         };
         for (field, _) in members.iter().filter(|(field, _)| !list.uses(field)) {
-            self.unused(field);
+            self.unused(field, place);
         }
         let text = |ways: &Ways| ways.text(element).unwrap_or_default();
         let (id, name, theirs) = (text(&list.id), text(&list.name), text(&list.class));
@@ -96,7 +96,7 @@ impl<'m> Reading<'m> {
             return self.refuse(place, "a relation must be an object with `from`, `to` and `type`".into());
         };
         for (field, _) in members.iter().filter(|(field, _)| !list.uses(field)) {
-            self.unused(field);
+            self.unused(field, place);
         }
         let (Some(from), Some(to), Some(theirs)) =
             (list.from.text(element), list.to.text(element), list.kind.text(element))
@@ -104,13 +104,13 @@ impl<'m> Reading<'m> {
             return self.refuse(place, "a relation needs `from`, `to` and `type`".into());
         };
         if mapping.leaves_out(&theirs) {
-            return self.draft.ignore(&theirs);
+            return self.draft.ignore(&theirs, place);
         }
         let (name, turned) = match mapping.relations.get(theirs.as_ref()) {
             None => (theirs.as_ref(), false),
             Some(names) => match names.of(element) {
                 Some(ours) => (ours.kind.as_ref(), ours.inverse),
-                None => return self.draft.ignore(&theirs),
+                None => return self.draft.ignore(&theirs, place),
             },
         };
         let Some((kind, inverse)) = self.draft.schema().relation(name) else {

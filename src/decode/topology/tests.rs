@@ -136,7 +136,10 @@ fn what_is_only_doubtful_is_noted() {
     assert_eq!(quality.dangling.first[0].place, Place { file: 0, line: 6 });
     assert_eq!((quality.to_itself.count, quality.repeated), (1, 1));
     assert_eq!(quality.unused_fields.keys().map(AsRef::as_ref).collect::<Vec<_>>(), ["nmae", "version"]);
-    assert_eq!(quality.unknown_classes.get("toaster"), Some(&1));
+    assert_eq!(quality.unknown_classes["toaster"].count, 1);
+    let warnings = quality.warnings();
+    assert!(warnings.iter().any(|line| line.contains("class \"toaster\" is not known (1 CIs)")), "{warnings:?}");
+    assert!(warnings.iter().any(|line| line.contains("field \"nmae\"")), "{warnings:?}");
     assert_eq!(made.class(made.find("b").expect("there")).id.as_ref(), "toaster");
     assert_eq!(quality.shared_keys.first[0].key.as_ref(), "k");
     assert!(matches!(made.resolve("k"), Resolution::Ambiguous(cis) if cis.len() == 2));
@@ -281,7 +284,7 @@ fn a_blueking_export_is_read_by_its_mapping_alone() {
     assert_eq!(hit, ["host/1", "module/5", "set/9", "biz/2"]);
     assert_eq!(made.causes(made.find("host/1").expect("there")).len(), 2);
     assert_eq!(made.resolve("WEB-1"), Resolution::One(made.find("host/1").expect("there")));
-    assert_eq!(made.notes().ignored.get("default"), Some(&1));
+    assert_eq!(made.notes().ignored["default"].count, 1);
     assert!(made.notes().unused_fields.is_empty(), "{:?}", made.notes());
 }
 

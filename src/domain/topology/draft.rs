@@ -57,6 +57,13 @@ impl<T> Bounded<T> {
     }
 }
 
+/// Something that occurs several times: how often, and where first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Occurring {
+    pub count: u64,
+    pub first: Place,
+}
+
 /// A relation that cannot be used, with its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BadRelation {
@@ -77,11 +84,13 @@ pub struct Notes {
     /// Said more than once.
     pub repeated: u64,
     /// Relations per type name that the mapping does not map.
-    pub ignored: BTreeMap<Box<str>, u64>,
-    /// Fields that nothing reads, and how often they occur.
-    pub unused_fields: BTreeMap<Box<str>, u64>,
+    pub ignored: BTreeMap<Box<str>, Occurring>,
+    /// Fields that nothing reads.
+    pub unused_fields: BTreeMap<Box<str>, Occurring>,
     /// CIs per class name that nobody declared.
-    pub unknown_classes: BTreeMap<Box<str>, u64>,
+    pub unknown_classes: BTreeMap<Box<str>, Occurring>,
+    /// The files, by the numbers in places.
+    pub files: Vec<Box<str>>,
 }
 
 /// A CI as it is read.
@@ -236,7 +245,7 @@ impl Draft {
         if self.ids.len() >= CIS_MAX {
             return Err(Defect::TooManyCis);
         }
-        let class = self.class(ci.class)?;
+        let class = self.class(ci.class, place)?;
         let name = if ci.name == ci.id { "" } else { ci.name };
         if !self.keys.push(name, ci.keys.iter().copied()) {
             return Err(Defect::TooMuchText);
@@ -279,14 +288,19 @@ impl Draft {
         Ok(())
     }
 
+    /// Says what the files are called whose numbers places have.
+    pub fn named(&mut self, files: &[String]) {
+        self.notes.files = files.iter().map(|name| name.as_str().into()).collect();
+    }
+
     /// Counts a relation whose type the mapping leaves out.
-    pub fn ignore(&mut self, type_name: &str) {
-        count(&mut self.notes.ignored, type_name);
+    pub fn ignore(&mut self, type_name: &str, place: Place) {
+        count(&mut self.notes.ignored, type_name, place);
     }
 
     /// Counts a field that nothing reads.
-    pub fn unused(&mut self, field: &str) {
-        count(&mut self.notes.unused_fields, field);
+    pub fn unused(&mut self, field: &str, place: Place) {
+        count(&mut self.notes.unused_fields, field, place);
     }
 
     fn mention(&mut self, id: &str) -> u32 {
@@ -299,10 +313,10 @@ impl Draft {
         at
     }
 
-    fn class(&mut self, id: &str) -> Result<u16, Defect> {
+    fn class(&mut self, id: &str, place: Place) -> Result<u16, Defect> {
         if let Some(&at) = self.class_ix.get(id) {
             if !self.classes[usize::from(at)].declared {
-                *self.notes.unknown_classes.entry(id.into()).or_default() += 1;
+                self.notes.unknown_classes.entry(id.into()).or_default().count += 1;
             }
             return Ok(at);
         }
@@ -310,7 +324,7 @@ impl Draft {
             return Err(Defect::TooManyClasses);
         }
         self.declare(Class::generic(id));
-        self.notes.unknown_classes.insert(id.into(), 1);
+        self.notes.unknown_classes.insert(id.into(), Occurring { count: 1, first: place });
         Ok(self.classes.len() as u16 - 1)
     }
 
@@ -342,10 +356,10 @@ impl Draft {
 }
 
 /// Counts by name; beyond `NOTES_MAX` names, further names are not counted.
-fn count(counts: &mut BTreeMap<Box<str>, u64>, name: &str) {
-    if let Some(count) = counts.get_mut(name) {
-        *count += 1;
+fn count(counts: &mut BTreeMap<Box<str>, Occurring>, name: &str, place: Place) {
+    if let Some(known) = counts.get_mut(name) {
+        known.count += 1;
     } else if counts.len() < NOTES_MAX {
-        counts.insert(name.into(), 1);
+        counts.insert(name.into(), Occurring { count: 1, first: place });
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::draft::{BadRelation, Bounded};
+use super::draft::{BadRelation, Bounded, Occurring, Place};
 use super::{CiIx, Resolution, Topology};
 use crate::domain::ids::CiId;
 
@@ -61,11 +61,13 @@ pub struct Quality {
     /// Relations said more than once.
     pub repeated: u64,
     /// Relations per type that is left out.
-    pub ignored: BTreeMap<Box<str>, u64>,
-    /// Fields that nothing reads, and how often they occur: perhaps misspelt.
-    pub unused_fields: BTreeMap<Box<str>, u64>,
+    pub ignored: BTreeMap<Box<str>, Occurring>,
+    /// Fields that nothing reads: perhaps misspelt.
+    pub unused_fields: BTreeMap<Box<str>, Occurring>,
     /// CIs per class that nobody declared.
-    pub unknown_classes: BTreeMap<Box<str>, u64>,
+    pub unknown_classes: BTreeMap<Box<str>, Occurring>,
+    /// The files, by the numbers in places.
+    pub files: Vec<Box<str>>,
     /// CIs with neither a team of their own nor a class with an owner, per class.
     pub without_owner: BTreeMap<Box<str>, u64>,
     /// Relations that CIs lack and nearly all of their class have, by CI.
@@ -90,6 +92,7 @@ impl Quality {
             ignored: notes.ignored.clone(),
             unused_fields: notes.unused_fields.clone(),
             unknown_classes: notes.unknown_classes.clone(),
+            files: notes.files.clone(),
             ..Self::default()
         };
         for ix in topology.all() {
@@ -108,6 +111,42 @@ impl Quality {
             quality.cycles.push(|| cycle);
         }
         quality
+    }
+
+    /// What was read and not understood, or left out: one line per thing, with the place where it stands first, in
+    /// the order of places.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut found: Vec<(Place, String)> = Vec::new();
+        for (class, Occurring { count, first }) in &self.unknown_classes {
+            let what = format!(
+                "class {class:?} is not known ({count} CIs): taken as a class without area, owner and \
+                behaviour; use one of `topology/classes.yaml`, or map it"
+            );
+            found.push((*first, what));
+        }
+        for (field, Occurring { count, first }) in &self.unused_fields {
+            found.push((*first, format!("field {field:?} is read by nothing ({count} times): perhaps misspelt")));
+        }
+        for (relation, Occurring { count, first }) in &self.ignored {
+            found.push((*first, format!("relations of type {relation:?} are left out by the mapping ({count})")));
+        }
+        for bad in &self.dangling.first {
+            let BadRelation { from, to, kind, place } = bad;
+            found.push((*place, format!("{from} {kind} {to}: one of the two is no CI; the relation is left out")));
+        }
+        for bad in &self.to_itself.first {
+            found.push((bad.place, format!("{} {} itself; the relation is left out", bad.from, bad.kind)));
+        }
+        found.sort();
+        let file = |place: Place| self.files.get(usize::from(place.file)).map_or("", |name| name);
+        let mut lines: Vec<String> =
+            found.into_iter().map(|(place, what)| format!("{}:{}: {what}", file(place), place.line)).collect();
+        let hidden = [&self.dangling, &self.to_itself].map(|list| list.count - list.first.len() as u64);
+        match hidden.iter().sum::<u64>() {
+            0 => {}
+            n => lines.push(format!("and {n} more relations that are left out")),
+        }
+        lines
     }
 
     fn look_at(&mut self, topology: &Topology, ix: CiIx) {
@@ -287,7 +326,7 @@ mod tests {
         assert_eq!(quality.orphans.first, [CiId::from("c4")]);
         assert_eq!(quality.without_key.count, 5);
         assert_eq!(quality.without_owner.get("thing"), Some(&5));
-        assert_eq!(quality.unknown_classes.get("thing"), Some(&5));
+        assert_eq!(quality.unknown_classes["thing"].count, 5);
     }
 
     #[test]

@@ -17,6 +17,15 @@ pub struct RuleFile {
     pub text: String,
 }
 
+/// What a change of the rules was made from: two changes at one moment must not overwrite each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Whatever is valid is replaced.
+    Any,
+    /// This version, which must still be the newest.
+    Version(u64),
+}
+
 /// Line and column, both from 1; 0 = unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LineColumn {

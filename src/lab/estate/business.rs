@@ -27,12 +27,15 @@ struct Dealer<'m> {
     next: usize,
 }
 
-impl<'m> Dealer<'m> {
-    /// The next machine, in the data centres by turns; far from the one before.
-    fn vm(&mut self) -> &'m str {
+impl Dealer<'_> {
+    /// Lets something run on the next machine, in the data centres by turns; far from the one before. A very small
+    /// estate has no machines.
+    fn run(&mut self, estate: &mut Estate, what: &str) {
         let site = &self.machines[self.next % self.machines.len()];
         self.next += 1;
-        &site.vms[(self.next * 37) % site.vms.len()]
+        if let Some(vm) = site.vms.get((self.next * 37) % site.vms.len().max(1)) {
+            estate.link(what, "runs_on", vm);
+        }
     }
 }
 
@@ -54,7 +57,7 @@ pub(super) fn platforms(estate: &mut Estate, machines: &[Machines]) {
             let instance = format!("{id}-{n}");
             let (zh, en) = (format!("{zh}实例{n}"), format!("{en} instance {n}"));
             estate.ci(Ci { class: "app_instance", id: &instance, zh: &zh, en: &en, org: CITY, ..Ci::default() });
-            estate.link(&instance, "runs_on", dealer.vm());
+            dealer.run(estate, &instance);
             estate.link(&instance, "part_of", id);
         }
     }
@@ -69,7 +72,9 @@ pub(super) fn platforms(estate: &mut Estate, machines: &[Machines]) {
         {
             let (id, zh, en) = (format!("{short}-{s}"), format!("{zh}-{s}"), format!("{en} {s}"));
             estate.ci(Ci { class, id: &id, zh: &zh, en: &en, org: CITY, site: s, ..Ci::default() });
-            estate.link(&id, "runs_on", &site.vms[5]);
+            if let Some(vm) = site.vms.get(5).or(site.vms.last()) {
+                estate.link(&id, "runs_on", vm);
+            }
         }
         estate.link(&format!("ntp-{s}"), "syncs_time", "idp");
         estate.link(&format!("slb-{s}"), "load_balances", "gateway-1");
@@ -108,7 +113,7 @@ fn stores(estate: &mut Estate, (org, zh, en): (&str, &str, &str), dealer: &mut D
         for (role, zh_role) in [("primary", "主"), ("standby", "备")] {
             let names = (format!("{zh}数据库{n}{zh_role}库"), format!("{en} database {n} {role}"));
             let instance = add(estate, "db_instance", format!("db-{org}-{n}-{role}"), names);
-            estate.link(&instance, "runs_on", dealer.vm());
+            dealer.run(estate, &instance);
             estate.link(&instance, "part_of", &database);
             pair.push(instance);
         }
@@ -117,7 +122,7 @@ fn stores(estate: &mut Estate, (org, zh, en): (&str, &str, &str), dealer: &mut D
         {
             let names = (format!("{zh}{zh_what}{n}"), format!("{en} {en_what} {n}"));
             let id = add(estate, class, format!("{short}-{org}-{n}"), names);
-            estate.link(&id, "runs_on", dealer.vm());
+            dealer.run(estate, &id);
         }
     }
 }
@@ -147,7 +152,7 @@ fn application(estate: &mut Estate, (org, zh, en): (&str, &str, &str), n: usize,
             let instance = format!("inst-{org}-{n:02}-{part}{i}");
             let (zh, en) = (format!("{zh}实例{i}"), format!("{en} instance {i}"));
             estate.ci(Ci { class: "app_instance", id: &instance, zh: &zh, en: &en, org, ..Ci::default() });
-            estate.link(&instance, "runs_on", dealer.vm());
+            dealer.run(estate, &instance);
             estate.link(&instance, "part_of", &unit);
         }
     }

@@ -63,7 +63,7 @@ impl<'a> Play<'a> {
         let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
         let none = || Digest("".into());
         if let Some(topology) = topology {
-            let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: none() };
+            let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: none(), author: "".into() };
             engine.step(start, &input, Loaded::Topology(topology));
         }
         let input = Input::Policy { tenant: tenant.clone(), version: 1, digest: none(), author: "test".into() };

@@ -39,8 +39,8 @@ struct Entry<'a> {
 pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite::Result<()> {
     let entry = match input {
         Input::Command(command) => ordered(command),
-        Input::Topology { tenant, version, digest } => {
-            Entry { tenant, actor: "", action: "topology".into(), about: version.to_string(), detail: json(digest) }
+        Input::Topology { tenant, version, digest, author } => {
+            Entry { tenant, actor: author, action: "topology".into(), about: version.to_string(), detail: json(digest) }
         }
         Input::Policy { tenant, version, digest, author } => {
             Entry { tenant, actor: author, action: "rules".into(), about: version.to_string(), detail: json(digest) }

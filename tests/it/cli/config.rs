@@ -113,7 +113,7 @@ fn an_open_address_without_tokens_is_refused() {
 
 #[test]
 fn rules_mappings_and_topology_are_checked_without_starting() {
-    let (rules, topology) = (shipped("rules"), shipped("tests/scenarios/s07-identity-service-down/topology.yaml"));
+    let (rules, topology) = (shipped("rules"), shipped("tests/scenarios/s11-a-release-breaks-a-service/topology.yaml"));
     headwater(&["check", "--rules", &rules, "--topology", &topology, "--strict"]).does(&["0 errors, 0 warnings"]);
     let folder = tempfile::tempdir().unwrap();
     write(

@@ -2,9 +2,11 @@
 
 mod backtest;
 mod config;
+mod full_disk;
 mod help;
 mod reload;
 mod replay;
+mod resend;
 mod rule_tests;
 pub mod served;
 mod vitals;

@@ -107,3 +107,72 @@ fn a_first_start_with_bad_files_is_refused() {
     let file = write(folder.path(), "t.yaml", "cis:\n- { id: a, klass: server, name: a }\n");
     serve(["--topology", &file]).refuses(&[&format!("{file}:2"), "has no class"]);
 }
+
+#[test]
+fn a_topology_that_is_not_understood_says_where_and_who_put_it_is_on_record() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let analyst = token(&data, "analyst", "chen.jie");
+    let estate = "cis:\n- { id: db-1, class: server, name: db-1 }\n- { id: r-1, class: robot, nmae: r }\n\
+                  - { id: r-2, class: robot }\nrelations:\n- { from: db-1, to: r-9, type: hosts }\n";
+    let said = [
+        ":3: class \"robot\" is not known (2 CIs)",
+        ":3: field \"nmae\"",
+        ":6: db-1 hosts r-9: one of the two is no CI",
+    ];
+    let file = write(folder.path(), "estate.yaml", estate);
+    let warned: Vec<String> = said.iter().map(|line| format!("warning: {file}{line}")).collect();
+    super::headwater(&["topology", "check", &file]).does(&warned.iter().map(String::as_str).collect::<Vec<_>>());
+    super::headwater(&["check", "--topology", &file, "--strict"])
+        .refuses(&warned.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let served = Served::start(&["--data", &data.display().to_string()]);
+    let (status, body) = served.ask("PUT", "/api/v1/topology", &analyst, estate);
+    let taken: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &taken["unknown_classes"], &taken["dangling"]), (202, &2.into(), &1.into()), "{body}");
+    let warnings: Vec<&str> = taken["warnings"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(warnings.len(), said.len(), "{warnings:?}");
+    for (line, said) in warnings.iter().zip(said) {
+        assert!(line.starts_with(&format!("topology{said}")), "{line}");
+    }
+    let quality = served.ask("GET", "/api/v1/topology/quality", &analyst, "").1;
+    assert!(quality.contains(r#""robot":{"count":2,"first":{"file":0,"line":3}}"#), "{quality}");
+    let audit = served.wait("the audit", || {
+        let audit = served.ask("GET", "/api/v1/audit", &analyst, "").1;
+        audit.contains("topology").then_some(audit)
+    });
+    assert!(audit.contains(r#""actor":"chen.jie","action":"topology""#), "{audit}");
+    let unknown = estate.replace("type: hosts", "type: hugs");
+    let (status, body) = served.ask("PUT", "/api/v1/topology", &analyst, &unknown);
+    assert!(status == 422 && body.contains("topology:6: unknown relation type \\\"hugs\\\""), "{status} {body}");
+    served.stop();
+}
+
+#[test]
+fn a_window_made_while_the_folder_is_read_again_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let operator = token(&data, "operator", "li");
+    let rules = folder.path().join("rules");
+    write(&rules, "routes.yaml", FALLBACK);
+    let served = Served::start(&["--data", &data.display().to_string(), "--rules", &rules.display().to_string()]);
+    served.wait_for("rules taken");
+    const COUNT: usize = 12;
+    for n in 0..COUNT {
+        write(&rules, "mute.yaml", &format!("mute:\n- {{ id: m-{n}, match: {{ name: n-{n} }} }}\n"));
+        served.signal("HUP");
+        let window = format!(
+            r#"{{"id":"w-{n}","match":{{"site":"s-{n}"}},"schedule":{{"once":{{"from":"2026-03-01 22:00","to":"2026-03-02 06:00"}}}}}}"#
+        );
+        let (status, body) = served.ask("POST", "/api/v1/windows", &operator, &window);
+        assert_eq!(status, 202, "{body}");
+    }
+    let files = served.wait("the last rules of the folder", || {
+        let rules = served.ask("GET", "/api/v1/rules", &operator, "").1;
+        rules.contains(&format!("m-{}", COUNT - 1)).then_some(rules)
+    });
+    for n in 0..COUNT {
+        assert!(files.contains(&format!("w-{n}\\\"")), "window {n} was overwritten: {files}");
+    }
+    served.stop();
+}

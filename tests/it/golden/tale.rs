@@ -6,7 +6,9 @@ use headwater::decode::limits::Limits;
 use headwater::decode::severity::SeverityMaps;
 use headwater::decode::{Body, Context, native};
 use headwater::domain::ids::{SourceId, TenantId};
+use headwater::domain::incident::IncidentView;
 use headwater::domain::time::{Span, Timestamp};
+use headwater::engine::effect::{Notice, NoticeKind};
 use headwater::engine::input::{Batch, Command, Delivered, DeliveryOutcome, Digest, Input, Order};
 use headwater::engine::policy::Policy;
 use headwater::engine::policy::place::RuleFile;
@@ -47,6 +49,8 @@ pub const KINDS: &[&str] = &[
     r#""order":"set_severity""#,
     r#""order":"silence""#,
     r#""order":"expire_silence""#,
+    r#""order":"resend""#,
+    r#""author":"chen.jie""#,
     r#""status":"resolved""#,
     r#""rejected":[{"#,
 ];
@@ -181,7 +185,7 @@ pub fn tale() -> Vec<Line> {
     let shelf = Shelf::default();
     let tenant = TenantId::from(TENANT);
     let digest = digest_of(shelf.topology.as_bytes());
-    say(0, "topology", Input::Topology { tenant: tenant.clone(), version: 1, digest });
+    say(0, "topology", Input::Topology { tenant: tenant.clone(), version: 1, digest, author: "".into() });
     let digest = digest_of(&shelf.rules_text());
     say(1, "rules", Input::Policy { tenant, version: 1, digest, author: "zhang.wei".into() });
     say(10, "everything-an-event-can-say", batch(10, &[full_event()]));
@@ -225,14 +229,29 @@ pub fn tale() -> Vec<Line> {
         say(730, name, result(outcome));
     }
     say(7_000, "time-passes", Input::Tick);
+    let resend = Order::Resend { notice: Box::new(notice()) };
+    say(7_010, word_of(&resend), command(resend));
+    let digest = digest_of(shelf.topology.as_bytes());
+    let (tenant, author) = (TenantId::from(TENANT), "chen.jie".into());
+    say(7_015, "unaddressed", result(DeliveryOutcome::Unaddressed));
+    say(7_020, "topology-by-somebody", Input::Topology { tenant, version: 2, digest, author });
     lines
+}
+
+/// A notice that could not be delivered, as it was committed.
+fn notice() -> Notice {
+    let id = serde_json::from_value(incident(1)).unwrap();
+    let view = IncidentView::new(id, TenantId::from(TENANT), "机柜 3 温度过高", BEGIN);
+    let (key, kind) = ("i7-1-3-duty-opened".into(), NoticeKind::Opened);
+    let (receiver, rule, changes, digest) = ("duty".into(), None, Vec::new(), None);
+    Notice { key, receiver, kind, at: BEGIN, incident: view, rule, changes, digest }
 }
 
 fn incident(n: u64) -> serde_json::Value {
     json!((u64::from(PARTITION) << 48) + n)
 }
 
-/// One order of each kind. Ids are those that partition 7 gives; some orders are refused, which is an answer too.
+/// One order of each kind but `resend`, which needs a whole notice. Ids are those that partition 7 gives; some orders are refused, which is an answer too.
 fn orders() -> Vec<(i64, Order)> {
     let silence = json!({
         "id": "s-1", "created_by": "wang.li", "comment": "换硬盘", "starts_at": BEGIN.0,

@@ -1,6 +1,7 @@
 //! Silences, mute rules, maintenance windows, the CI's state, flapping: effects, expiry, restoration (A5-07, A5-08).
 
-use super::{check, check_all, shown};
+use super::{World, check, check_all, shown};
+use crate::storms::tenant;
 
 #[test]
 fn req_a5_08_a_silence_keeps_alerts_out_and_lets_them_go_at_its_end() {
@@ -228,4 +229,27 @@ fn req_a5_07_a_flapping_alert_may_be_muted_for_a_while() {
             "
         ),
     );
+}
+
+#[test]
+fn a_rule_counts_once_for_each_alert_that_it_begins_to_mute() {
+    let rules = "
+mute:
+- {id: noisy, match: {name: disk}}
+- {id: shift, match: {name: disk}, during: {daily: '09:00-10:00'}}
+maintenance:
+- {id: move, match: {site: dc-a}, schedule: {daily: '09:00-09:30'}}
+";
+    let mut world = World::new(&[rules]);
+    let mut counts = |line: &str| {
+        world.play(line);
+        let hits = &world.engine.rule_hits(&tenant()).expect("the tenant has a cell").hits;
+        ["noisy", "shift", "move"].map(|id| hits.get(&id.into()).copied().unwrap_or(0))
+    };
+    assert_eq!(counts("09:00 zbx disk web_1 major"), [1, 1, 1]);
+    assert_eq!(counts("09:01 zbx disk web_1 major"), [1, 1, 1], "a repeat is not muted anew");
+    assert_eq!(counts("09:31 tick"), [1, 1, 1], "a window ended, the others go on");
+    assert_eq!(counts("10:01 tick"), [1, 1, 1], "another ended");
+    assert_eq!(counts("10:02 zbx disk web_2 major"), [2, 1, 1]);
+    assert_eq!(counts("06-02 09:05 tick"), [2, 3, 2], "windows that open mute what fires");
 }
