@@ -12,6 +12,20 @@ export class Failure extends Error {
   }
 }
 
+/** Somebody who has done nothing for this long may have gone: what the page asks for then is no use of the session. */
+const AWAY_MS = 60_000;
+let touchedAt = Date.now();
+let toldAt = Date.now();
+
+/** Somebody is there; the server is told now and then, for a page that only listens asks for nothing. */
+function touch() {
+  touchedAt = Date.now();
+  if (touchedAt - toldAt < AWAY_MS) return;
+  toldAt = touchedAt;
+  fetch("/api/v1/session").catch(() => {});
+}
+for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventListener(kind, touch, { passive: true });
+
 let onSignedOut = () => {};
 
 /** Called when a call finds no session. @param {() => void} act */
@@ -21,7 +35,8 @@ export const whenSignedOut = (act) => { onSignedOut = act; };
 export async function call(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { "accept-language": lang(), ...options.headers } });
+    const away = Date.now() - touchedAt > AWAY_MS ? { "x-headwater-background": "1" } : {};
+    response = await fetch(path, { ...options, headers: { "accept-language": lang(), ...away, ...options.headers } });
   } catch {
     throw new Failure(0, t("error.network"));
   }

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::ApiError;
+use super::session::Asked;
 use super::state::Api;
 pub use crate::domain::access::Role;
 use crate::domain::ids::{OrgId, TenantId};
@@ -118,11 +119,21 @@ fn caller(api: &Api, method: &Method, headers: &HeaderMap) -> Result<Option<Call
     }
     let Some(id) = session_cookie(headers, api.settings.secure_cookies) else { return Ok(None) };
     // An ended session is no credential; public routes (sign in again) still work.
-    let Some(caller) = api.sessions.caller(id, (api.now)(), &*api.auth) else { return Ok(None) };
+    let Some(caller) = api.sessions.caller(id, (api.now)(), &*api.auth, asked(headers)) else { return Ok(None) };
     if !method.is_safe() {
         check_same_origin(headers)?;
     }
     Ok(Some(caller))
+}
+
+/// The header with which the console marks what it asks for while nobody touches it.
+const BACKGROUND: &str = "x-headwater-background";
+
+/// Browsers mark a feed by what it accepts; it cannot have a header of its own.
+fn asked(headers: &HeaderMap) -> Asked {
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let by_page = headers.contains_key(BACKGROUND) || accepted.starts_with("text/event-stream");
+    if by_page { Asked::ByPage } else { Asked::ByPerson }
 }
 
 fn bearer_token(value: &str) -> Option<&str> {

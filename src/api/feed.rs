@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +21,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::{IntoParams, ToSchema};
 
-use super::access::Caller;
+use super::access::{Caller, session_cookie};
 use super::incident_types::{IncidentItem, Onlooker, TimelineItem};
 use super::problem::{ApiError, Params, Problem};
 use super::state::Api;
@@ -106,7 +107,11 @@ pub async fn feed(
         first.push(resync(sub.head));
     }
     let told = last.filter(|_| !sub.resync).unwrap_or(sub.head);
-    let mut reader = Reader { api, caller, lang, changes: sub.changes, pulse_at: Instant::now(), told };
+    // A feed that was opened with a session ends with it.
+    let by_token = headers.contains_key(AUTHORIZATION);
+    let cookie = session_cookie(&headers, api.settings.secure_cookies).filter(|_| !by_token);
+    let session = cookie.map(str::to_owned);
+    let mut reader = Reader { api, session, caller, lang, changes: sub.changes, pulse_at: Instant::now(), told };
     first.extend(reader.events(sub.missed));
     let events = stream::unfold((reader, first.into_iter()), next_event);
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
@@ -128,6 +133,8 @@ async fn next_event((mut reader, mut ready): Reading) -> Option<(Result<Event, I
 
 struct Reader {
     api: Arc<Api>,
+    /// The cookie's id, when it came with one.
+    session: Option<String>,
     caller: Caller,
     lang: Lang,
     changes: Receiver<Arc<FeedItem>>,
@@ -145,6 +152,9 @@ impl Reader {
                 self.pulse_at = Instant::now() + PULSE;
                 // Who lost the right to look is not told any more.
                 self.api.auth.proven(&self.caller.credential)?;
+                if self.session.as_ref().is_some_and(|id| !self.api.sessions.lives(id, (self.api.now)())) {
+                    return None;
+                }
                 Some(vec![self.pulse()])
             }
             change = self.changes.recv() => match change {

@@ -19,7 +19,7 @@ use super::session_file::{self, Kept};
 use super::state::Api;
 use crate::domain::time::{Span, Timestamp};
 
-/// A session ends after this long without a request.
+/// A session ends after this long without a request by a person.
 pub const IDLE: Span = Span::mins(30);
 /// A session ends this long after signing in, whatever happens.
 pub const WHOLE: Span = Span::hours(12);
@@ -27,6 +27,14 @@ pub const WHOLE: Span = Span::hours(12);
 const SESSIONS_MAX: usize = 10_000;
 /// Sign-ins evaluated per minute, all together.
 const SIGN_INS_PER_MINUTE: u32 = 120;
+
+/// Who wants something of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    ByPerson,
+    /// The feed, or a page that follows it: nobody need be there.
+    ByPage,
+}
 
 struct Session {
     /// Each request asks the token store again: a revoked credential ends its sessions at once.
@@ -110,14 +118,16 @@ impl Sessions {
         id
     }
 
-    /// The caller behind a cookie, while session and token live.
-    pub fn caller(&self, id: &str, now: Timestamp, auth: &dyn Authenticate) -> Option<Caller> {
+    /// The caller behind a cookie, while session and token live. What a page asks for by itself is no use of it.
+    pub fn caller(&self, id: &str, now: Timestamp, auth: &dyn Authenticate, asked: Asked) -> Option<Caller> {
         let key = digest(id);
         let mut inner = self.lock();
         let session = inner.by_id.get_mut(&key)?;
         let caller = if alive(session, now) { auth.proven(&session.credential) } else { None };
         if caller.is_some() {
-            session.used = now;
+            if asked == Asked::ByPerson {
+                session.used = now;
+            }
         } else {
             inner.by_id.remove(&key);
         }
@@ -257,7 +267,8 @@ mod tests {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(!text.contains(&stays) && !text.contains(&ends), "a cookie's id is nowhere on disk");
         let later = T0.plus(Span::hours(1));
-        let is_in = |now, id: &str, auth: &One| Sessions::kept_in(&file, now).caller(id, now, auth).is_some();
+        let is_in =
+            |now, id: &str, auth: &One| Sessions::kept_in(&file, now).caller(id, now, auth, Asked::ByPerson).is_some();
         assert!(is_in(later, &stays, &One(true)));
         assert!(!is_in(later, &ends, &One(true)), "signed out is signed out");
         assert!(!is_in(later, &stays, &One(false)), "a revoked credential has no session");

@@ -1,6 +1,7 @@
 //! A router over made-up effects: two incidents of two organisations, held alerts, five roles.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -156,6 +157,8 @@ pub struct Bench {
     _folder: tempfile::TempDir,
     writer: Mutex<Writer>,
     pub router: Router,
+    /// Moves the clock.
+    pub hand: Arc<AtomicI64>,
     pub api: Arc<Api>,
     pub written: Arc<Written>,
 }
@@ -183,9 +186,11 @@ impl Bench {
         bench
     }
 
-    /// With nothing, at a fixed time.
+    /// With nothing, at a time that stands still.
     pub fn empty(now: Timestamp) -> Self {
         let written = Arc::new(Written::default());
+        let hand = Arc::new(AtomicI64::new(now.0));
+        let shown = hand.clone();
         let folder = tempfile::tempdir().unwrap();
         let (history, writer) = History::open(&folder.path().join("history.db"), Retention::default()).unwrap();
         writer.is_whole();
@@ -201,13 +206,13 @@ impl Bench {
             }),
             sessions: Default::default(),
             settings: Settings { secure_cookies: false, open_metrics: false, base_url: "http://hw".into() },
-            now: Arc::new(move || now),
+            now: Arc::new(move || Timestamp(shown.load(Ordering::SeqCst))),
             readiness: Arc::new(Vec::new),
             more_metrics: Arc::new(|_| ()),
             notices: Arc::new(Calm),
         });
         let router = routes::router(api.clone(), Router::new());
-        Self { _folder: folder, writer: Mutex::new(writer), router, api, written }
+        Self { _folder: folder, writer: Mutex::new(writer), router, hand, api, written }
     }
 
     /// Shows a step in both views.

@@ -1,5 +1,6 @@
 //! The live feed: in order, resumable, scoped.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -7,6 +8,7 @@ use futures::StreamExt;
 use tokio::time::timeout;
 
 use super::fixture::{Bench, T0, request, steps};
+use crate::domain::time::Span;
 
 /// The feed's text until it has been quiet for a moment.
 async fn read(bench: &Bench, token: &str, query: &str, last: Option<&str>) -> String {
@@ -94,4 +96,33 @@ async fn an_incident_that_leaves_the_scope_is_told_as_gone() {
     bench.api.live.apply(&step);
     let text = read(&bench, "viewer-tax", "?after=9", None).await;
     assert!(text.contains(r#"{"id":"i0-1","gone":true"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_feed_does_not_keep_a_session_alive_and_ends_with_it() {
+    let bench = Bench::stocked();
+    let mut sign_in = request("POST", "", "/api/v1/session", Some(r#"{"token":"viewer"}"#));
+    sign_in.headers_mut().insert("origin", "http://hw".parse().unwrap());
+    let answer = bench.ask(sign_in).await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let with = |path: &str, header: (&'static str, &str)| {
+        let mut request = request("GET", "", path, None);
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        request.headers_mut().insert(header.0, header.1.parse().unwrap());
+        request
+    };
+    let pass = |span: Span| bench.hand.fetch_add(span.0, Ordering::SeqCst);
+    let event_stream = ("accept", "text/event-stream");
+    let mut feed = bench.send(with("/api/v1/feed", event_stream)).await.into_body().into_data_stream();
+    pass(Span::mins(20));
+    // Neither the feed nor what a page asks for by itself is a use of the session; a person's request is.
+    assert_eq!(bench.send(with("/api/v1/feed", event_stream)).await.status(), 200);
+    assert_eq!(bench.send(with("/api/v1/overview", ("x-headwater-background", "1"))).await.status(), 200);
+    assert_eq!(bench.send(with("/api/v1/overview", ("accept", "*/*"))).await.status(), 200);
+    pass(Span::mins(20));
+    assert_eq!(bench.send(with("/api/v1/overview", ("x-headwater-background", "1"))).await.status(), 200);
+    pass(Span::mins(11));
+    let ended = async { while feed.next().await.is_some() {} };
+    timeout(Duration::from_secs(20), ended).await.expect("the feed ends with its session");
+    assert_eq!(bench.send(with("/api/v1/overview", ("accept", "*/*"))).await.status(), 401);
 }
