@@ -23,6 +23,7 @@ use crate::domain::topology::Topology;
 use crate::engine::effect::Effect;
 use crate::engine::identity::CiLookups;
 use crate::engine::input::{Digest, Input};
+use crate::engine::memory::Memory;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::policy::rule::RuleHits;
@@ -125,6 +126,16 @@ pub struct Pipeline {
 pub struct Counted {
     pub hits: RuleHits,
     pub lookups: CiLookups,
+    /// Messages that receivers got in digests.
+    pub held_back: Vec<(ReceiverId, u64)>,
+    pub memory: Memory,
+}
+
+impl Counted {
+    /// Whether further alerts are refused.
+    pub fn is_full(&self) -> bool {
+        self.memory.alerts_max > 0 && self.memory.alerts >= self.memory.alerts_max
+    }
 }
 
 impl Pipeline {
@@ -219,6 +230,11 @@ impl Pipeline {
     /// How often the tenant's rules have applied, and how its events found their CIs; at most a second old.
     pub fn counted(&self, tenant: &TenantId) -> Arc<Counted> {
         self.counted.load().get(tenant).cloned().unwrap_or_default()
+    }
+
+    /// The same of every tenant.
+    pub fn all_counted(&self) -> Arc<BTreeMap<TenantId, Arc<Counted>>> {
+        self.counted.load_full()
     }
 
     /// What is known of the engine's well-being.
@@ -383,7 +399,9 @@ impl Owner {
         let counted = counted.map(|(tenant, engine)| {
             let hits = engine.rule_hits(&tenant).cloned().unwrap_or_default();
             let lookups = engine.ci_lookups(&tenant).cloned().unwrap_or_default();
-            (tenant, Arc::new(Counted { hits, lookups }))
+            let held_back = engine.held_back(&tenant);
+            let memory = engine.memory(&tenant);
+            (tenant, Arc::new(Counted { hits, lookups, held_back, memory }))
         });
         self.counted.store(Arc::new(counted.collect()));
     }

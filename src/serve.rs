@@ -104,7 +104,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
     }
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
-    let serving = connections::serve(listener, app, told(stop.clone()));
+    let (feed, ending) = (pipeline.live.clone(), told(stop.clone()));
+    let serving = connections::serve(listener, app, async move {
+        ending.await;
+        // A feed never ends by itself: its readers come back to the next start with the last change they saw.
+        feed.feed.end();
+    });
     let stopping = async {
         told(stop).await;
         tokio::time::sleep(drain).await;
@@ -177,6 +182,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         more_metrics: Arc::new(move |registry| {
             numbers::register(&of_intake, registry);
             numbers::register_notices(&of_notices, registry);
+            numbers::register_bounds(&of_notices, registry);
         }),
         notices: pipeline.clone(),
     };

@@ -61,12 +61,21 @@ pub enum Sign {
     EngineHalted,
     /// Rules, topology or mappings on disk are refused.
     FilesRefused,
+    /// A tenant has more alerts than it may have: further ones are refused.
+    AlertsFull,
 }
 
 impl Sign {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::RejectedShare, Self::Imbalance, Self::DiskLow, Self::Diverged, Self::EngineHalted, Self::FilesRefused];
+    pub const ALL: [Self; 7] = [
+        Self::RejectedShare,
+        Self::Imbalance,
+        Self::DiskLow,
+        Self::Diverged,
+        Self::EngineHalted,
+        Self::FilesRefused,
+        Self::AlertsFull,
+    ];
 
     /// The word in events, metrics and the runbook.
     pub const fn as_str(self) -> &'static str {
@@ -77,13 +86,14 @@ impl Sign {
             Self::Diverged => "decision-diverged",
             Self::EngineHalted => "engine-halted",
             Self::FilesRefused => "files-refused",
+            Self::AlertsFull => "alerts-full",
         }
     }
 
     const fn severity(self) -> Severity {
         match self {
             Self::Imbalance | Self::Diverged | Self::EngineHalted => Severity::Critical,
-            Self::RejectedShare | Self::DiskLow | Self::FilesRefused => Severity::Major,
+            Self::RejectedShare | Self::DiskLow | Self::FilesRefused | Self::AlertsFull => Severity::Major,
         }
     }
 
@@ -94,6 +104,9 @@ impl Sign {
             Self::DiskLow => "Headwater's disk fills up / 磁盘空间不足",
             Self::Diverged => "A decision came out otherwise when made again / 重放决策不一致",
             Self::EngineHalted => "Headwater's engine stands still / 引擎已停止",
+            Self::AlertsFull => {
+                "A tenant has too many alerts, further ones are refused / 告警数量达到上限,新告警被拒收"
+            }
             Self::FilesRefused => "Files on disk are refused, the old ones stay / 磁盘上的配置被拒绝,旧配置仍生效",
         }
     }
@@ -193,6 +206,10 @@ impl Watch {
         if let Some(why) = self.pipeline.health().failure() {
             found.insert(Sign::EngineHalted, why);
         }
+        if let Some((tenant, counted)) = self.pipeline.all_counted().iter().find(|(_, counted)| counted.is_full()) {
+            let (alerts, refused) = (counted.memory.alerts, counted.memory.refused);
+            found.insert(Sign::AlertsFull, format!("tenant {tenant}: {alerts} alerts, {refused} events refused"));
+        }
         let refused = self.refused.now();
         if let Some(why) = refused.values().next() {
             let kinds: Vec<&str> = refused.keys().map(|kind| kind.as_str()).collect();
@@ -206,6 +223,7 @@ impl Watch {
     async fn tell(&self, now: Timestamp, found: &BTreeMap<Sign, String>, told: &mut BTreeMap<Sign, Timestamp>) {
         let mut events = Vec::new();
         for sign in Sign::ALL {
+            let before = events.len();
             match (found.get(&sign), told.get(&sign).copied()) {
                 (Some(figures), before) if before.is_none_or(|at| now >= at.plus(TELL_AGAIN)) => {
                     tracing::error!(sign = sign.as_str(), figures, "headwater itself is not well");
@@ -219,6 +237,8 @@ impl Watch {
                 }
                 (Some(_) | None, _) => {}
             }
+            let told = if found.contains_key(&sign) { (events.len() - before) as u64 } else { 0 };
+            self.pipeline.health().note_sign(sign.as_str(), found.contains_key(&sign), told);
         }
         if events.is_empty() {
             return;

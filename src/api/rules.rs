@@ -101,6 +101,8 @@ pub struct RuleItem {
     pub hits: u64,
     /// How often its expression failed, which counts as no.
     pub errors: u64,
+    /// What it left out because there was too much of it.
+    pub cut: u64,
 }
 
 /// The rule set that is valid now.
@@ -125,6 +127,7 @@ impl RulesBody {
             line: name.at.line,
             hits: hits.hits.get(&name.id).copied().unwrap_or(0),
             errors: hits.errors.get(&name.id).copied().unwrap_or(0),
+            cut: hits.cut.get(&name.id).copied().unwrap_or(0),
         });
         Self {
             version: VersionItem::of(set, set.version),

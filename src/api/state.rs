@@ -153,6 +153,8 @@ pub struct ReceiverLine {
     pub failed: u64,
     pub given_up: u64,
     pub folded: u64,
+    /// Messages that it got in digests because they came too fast, since ever.
+    pub held_back: u64,
     /// Why nothing is sent at the moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<String>,

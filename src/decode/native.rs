@@ -14,10 +14,10 @@ use super::times::Moment;
 use super::{Body, BodyError, Context, Decoded};
 use crate::domain::event::{Event, EventType, MetricRef, ObjectRef, Side, Signal, Status};
 use crate::domain::ids::OrgId;
-use crate::domain::reject::Reject;
+use crate::domain::reject::{NATIVE, Reject};
 
 /// This decoder's name in dead letters.
-pub const DECODER: &str = "native";
+pub const DECODER: &str = NATIVE;
 
 /// An event as it is written. Also the `data` of our CloudEvents.
 #[derive(Deserialize)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Event;
 use super::ids::SourceId;
 use super::time::Timestamp;
 
@@ -38,6 +39,9 @@ impl Reject {
     }
 }
 
+/// The name of the decoder of our own format in dead letters.
+pub const NATIVE: &str = "native";
+
 /// An event that could not be taken, with its bytes and the reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetter {
@@ -48,4 +52,20 @@ pub struct DeadLetter {
     /// Name of the decoder that refused it: needed to try again.
     pub decoder: Box<str>,
     pub received_at: Timestamp,
+}
+
+impl DeadLetter {
+    /// The letter of an event that was decoded and then refused: in our own format, without its id, because the same id
+    /// again would only be a repeat.
+    pub fn of(event: &Event, why: Reject, received_at: Timestamp) -> Self {
+        let mut raw = serde_json::json!({
+            "status": event.status, "severity": event.severity, "name": event.name, "title": event.title,
+            "description": event.description, "object": event.object, "labels": event.labels,
+            "annotations": event.annotations, "starts_at": event.starts_at.to_string(),
+        });
+        if let Some(key) = &event.dedup_key {
+            raw["dedup_key"] = key.as_ref().into();
+        }
+        Self { source: event.source.clone(), why, raw: raw.to_string().into(), decoder: NATIVE.into(), received_at }
+    }
 }

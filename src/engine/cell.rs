@@ -18,6 +18,7 @@ use super::identity::CiLookups;
 use super::inhibit::Inhibitors;
 use super::learn::Learned;
 use super::lookup::Lookup;
+use super::memory;
 use super::newest::Newest;
 use super::obeyed::Obeyed;
 use super::patterns::Patterns;
@@ -79,6 +80,15 @@ pub struct Cell {
     pub lately: BTreeMap<ClassIx, VecDeque<Place>>,
     pub objects: Lookup<Box<str>, u32>,
     pub object_names: Vec<Box<str>>,
+    /// Numbers of objects on which there is no alert any more, to be used again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects_free: Vec<u32>,
+    /// How many objects had alerts when that was looked at last.
+    #[serde(default, skip_serializing_if = "memory::is_zero")]
+    pub objects_used: u64,
+    /// Events refused because there were too many alerts.
+    #[serde(default, skip_serializing_if = "memory::is_zero")]
+    pub refused: u64,
     pub votes: Lookup<CiIx, Vec<Vote>>,
     /// Root alerts of incidents into which lone recurrences go, by fingerprint or alert type.
     pub folds: Lookup<Box<str>, Place>,
@@ -172,6 +182,9 @@ impl Cell {
             lately: BTreeMap::new(),
             objects: Lookup::default(),
             object_names: Vec::new(),
+            objects_free: Vec::new(),
+            objects_used: 0,
+            refused: 0,
             votes: Lookup::default(),
             folds: Lookup::default(),
             changes: Lookup::default(),

@@ -94,6 +94,8 @@ pub enum Found {
     Held(Option<Place>, Hold),
     /// A rule drops it.
     Dropped(MutedBy),
+    /// The tenant has too many alerts.
+    Full,
 }
 
 /// FNV-1a over words of eight bytes: only tells an equal body from another one of the same event id or alert, never
@@ -153,6 +155,7 @@ impl Cell {
                     return Found::Dropped(by);
                 }
                 let found = match known {
+                    None if self.is_full() => Found::Full,
                     None => Found::Fresh(self.raise(&event, spot, fingerprint, clock)),
                     Some(place) => self.on_known(place, &event, spot, fingerprint, clock),
                 };
@@ -235,7 +238,8 @@ impl Cell {
             return Found::Repeat(Some(place), if late { Repeat::Late } else { Repeat::StillFiring });
         }
         let again = gap < tuning.refire_window && (alert.chronic || !self.starts_anew(place, event));
-        if again {
+        // Without room for another one, the known alert goes on, however long ago it was.
+        if again || self.is_full() {
             self.fire_again(place, event);
             return Found::Again(place);
         }

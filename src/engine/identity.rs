@@ -62,14 +62,7 @@ impl Cell {
             Err(several) => several,
         };
         self.note_stranger(event, &several);
-        let label = event.object.label();
-        if let Some(object) = self.objects.get(label) {
-            return Spot::Object(*object);
-        }
-        let object = self.object_names.len() as u32;
-        self.object_names.push(label.into());
-        self.objects.insert(label.into(), object);
-        Spot::Object(object)
+        Spot::Object(self.object(event.object.label()))
     }
 
     /// The one CI that the object's keys mean: the first key that means exactly one, else what several keys and the

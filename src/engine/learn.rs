@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fixed::{Milli, ln, ln_ratio};
 use super::lookup::Lookup;
+use super::memory::is_zero;
 use super::tuning::Tuning;
 use crate::domain::ids::SourceId;
 use crate::domain::severity::Severity;
@@ -13,6 +14,10 @@ use crate::domain::time::{Span, Timestamp};
 const SHARE_MIN: Milli = -4605;
 /// Observation time below which rates are not trusted, seconds.
 const RATE_SECS_MIN: i64 = 7200;
+/// Alert types that are learned one by one; further ones are learned together.
+const KINDS_MAX: usize = 100_000;
+/// The type of all those.
+const OTHERS: &str = "\u{1f}";
 /// Length of a bucket of the clock statistics; two are kept.
 const CLOCK_BUCKET: Span = Span::hours(12);
 /// The largest clock uncertainty that is believed.
@@ -84,14 +89,24 @@ pub struct Learned {
     sources: Lookup<SourceId, u32>,
     clocks: Vec<Clock>,
     pub since: Option<Timestamp>,
+    /// Alerts whose type is one of the others.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
 }
 
 impl Learned {
     /// The index of an alert type.
     pub fn kind(&mut self, source: &SourceId, name: &str) -> u32 {
-        let key: Box<str> = format!("{source}\u{1f}{name}").into();
+        let mut key: Box<str> = format!("{source}\u{1f}{name}").into();
         if let Some(kind) = self.kinds.get(&key) {
             return *kind;
+        }
+        if self.stats.len() >= KINDS_MAX {
+            self.cut += 1;
+            if let Some(kind) = self.kinds.get(OTHERS) {
+                return *kind;
+            }
+            key = OTHERS.into();
         }
         self.stats.push(TypeStats::default());
         let kind = (self.stats.len() - 1) as u32;

@@ -190,10 +190,12 @@ impl Cell {
         if let Some(incident) = group.incident {
             self.by_incident.remove(&incident.id);
         }
+        let mut folds: Vec<Box<str>> = Vec::new();
         for member in group.members {
             let Some(alert) = self.alerts.remove(member) else { continue };
             self.patterns.forget(member);
             self.by_alert.remove(&alert.id);
+            folds.extend([alert.fingerprint.clone(), format!("\u{1f}{}", alert.kind).into()]);
             if self.current.get(&alert.fingerprint) == Some(&member) {
                 self.current.remove(&alert.fingerprint);
             }
@@ -202,6 +204,11 @@ impl Cell {
                 if recent.is_empty() {
                     self.recent.remove(&alert.spot);
                 }
+            }
+        }
+        for key in folds {
+            if self.folds.get(&key).is_some_and(|root| self.alerts.get(*root).is_none()) {
+                self.folds.remove(&key);
             }
         }
     }

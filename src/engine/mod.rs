@@ -30,6 +30,7 @@ pub mod input;
 mod learn;
 mod lifecycle;
 mod lookup;
+pub mod memory;
 mod mute;
 mod newest;
 mod notify;
@@ -322,6 +323,7 @@ impl Cell {
             Found::Held(place, why) => {
                 Verdict::Held { alert: place.map(|p| self.alerts[p].id), why, decision: Box::default() }
             }
+            Found::Full => Verdict::Rejected { why: self.full() },
             Found::Dropped(by) => Verdict::Muted { alert: None, by, decision: Box::new(self.moment.checks.end()) },
             Found::Again(place) => {
                 self.remute(place);

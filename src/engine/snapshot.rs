@@ -123,12 +123,7 @@ impl Cell {
         if let Some(ci) = self.topology.find(id) {
             return Spot::Ci(ci);
         }
-        let next = self.object_names.len() as u32;
-        let object = *self.objects.or_insert_with(id.into(), || next);
-        if object == next {
-            self.object_names.push(id.into());
-        }
-        Spot::Object(object)
+        Spot::Object(self.object(id))
     }
 
     /// Another topology is valid from here on: alerts find their CIs again.

@@ -1,5 +1,6 @@
 //! How the engine's thread is doing.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -14,9 +15,31 @@ pub struct Health {
     pub(super) start: Mutex<Start>,
     /// Why NATS is not in use, when it should be.
     nats: Mutex<Option<String>>,
+    signs: Mutex<BTreeMap<&'static str, SignCount>>,
+}
+
+/// What the program has found wrong with itself, of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignCount {
+    pub holds: bool,
+    /// How often it was told since the start.
+    pub told: u64,
 }
 
 impl Health {
+    /// Notes whether a sign holds now, and whether it was told just now.
+    pub fn note_sign(&self, sign: &'static str, holds: bool, told: u64) {
+        let mut signs = self.signs.lock().expect("nobody panics while holding it");
+        let count = signs.entry(sign).or_default();
+        count.holds = holds;
+        count.told += told;
+    }
+
+    /// Every kind of sign that was looked for.
+    pub fn signs(&self) -> BTreeMap<&'static str, SignCount> {
+        self.signs.lock().expect("nobody panics while holding it").clone()
+    }
+
     /// What the start had to do.
     pub fn start(&self) -> Start {
         *self.start.lock().expect("nobody panics while holding it")

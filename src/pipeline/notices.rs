@@ -6,7 +6,7 @@ use super::Pipeline;
 use crate::api::state::{Notices, ReceiverLine, ReceiverList, UndeliveredNotice};
 use crate::delivery::settings::NOBODY;
 use crate::delivery::{Delivery, ReceiverState};
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::effect::Notice;
 
 impl Notices for Pipeline {
@@ -34,7 +34,11 @@ impl Notices for Pipeline {
         let states = self.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
         let policy = self.policy(tenant);
         let named = policy.receivers().into_iter();
-        let items = named.map(|id| line(id.as_str(), states.get(id))).collect();
+        let counted = self.counted(tenant);
+        let held_back =
+            |id: &ReceiverId| counted.held_back.iter().find(|(known, _)| known == id).map_or(0, |(_, n)| *n);
+        let of = |id: &ReceiverId| ReceiverLine { held_back: held_back(id), ..line(id.as_str(), states.get(id)) };
+        let items = named.map(of).collect();
         let pending = self.courier.lock().waiting(tenant) as u64;
         ReceiverList { pending, configured: states.len(), items }
     }
@@ -73,6 +77,7 @@ fn line(id: &str, state: Option<&ReceiverState>) -> ReceiverLine {
         failed: state.failed,
         given_up: state.given_up,
         folded: state.folded,
+        held_back: 0,
         paused: state.locked_out.clone(),
         last_failure: state.last_failure.clone(),
     }

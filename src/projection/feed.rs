@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
@@ -106,17 +106,27 @@ struct Ring {
 /// The feed's writer side and ring.
 pub struct Feed {
     ring: Mutex<Ring>,
-    sender: broadcast::Sender<Arc<FeedItem>>,
+    /// None when the program stops: readers end, and come back to the next start.
+    sender: Mutex<Option<broadcast::Sender<Arc<FeedItem>>>>,
 }
 
 impl Default for Feed {
     fn default() -> Self {
         let ring = Ring { items: VecDeque::new(), floor: FeedId::default(), head: FeedId::default() };
-        Self { ring: Mutex::new(ring), sender: broadcast::channel(LAG_MAX).0 }
+        Self { ring: Mutex::new(ring), sender: Mutex::new(Some(broadcast::channel(LAG_MAX).0)) }
     }
 }
 
 impl Feed {
+    /// Ends all readers, also those that come later: the program stops.
+    pub fn end(&self) {
+        *self.sender() = None;
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Option<broadcast::Sender<Arc<FeedItem>>>> {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The newest change.
     pub fn head(&self) -> FeedId {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).head
@@ -142,13 +152,15 @@ impl Feed {
         }
         ring.items.push_back(item.clone());
         // Nobody listening is not an error. Sent under the lock, so that nobody sees it twice or never.
-        let _ = self.sender.send(item);
+        if let Some(sender) = &*self.sender() {
+            let _ = sender.send(item);
+        }
     }
 
     /// Starts reading after `last` (from now on when it is not given).
     pub fn subscribe(&self, last: Option<FeedId>) -> Subscription {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes = self.sender.subscribe();
+        let changes = self.sender().as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe);
         let head = ring.head;
         let Some(last) = last else {
             return Subscription { missed: Vec::new(), resync: false, head, changes };

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::intake::Intake;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Counted, Pipeline};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Word {
@@ -40,6 +40,52 @@ pub fn register(intake: &Intake, registry: &mut Registry) {
 struct Outcome {
     receiver: String,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Sign {
+    sign: &'static str,
+}
+
+/// Registers what the program found wrong with itself, what the start had to do, and what was left out because
+/// there was too much of it.
+pub fn register_bounds(pipeline: &Pipeline, registry: &mut Registry) {
+    let gauge = |registry: &mut Registry, name: &str, said: &str, n: u64| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(i64::try_from(n).unwrap_or(i64::MAX));
+        registry.register(name, said, gauge);
+    };
+    let (holds, told) = (Family::<Sign, Gauge>::default(), Family::<Sign, Counter>::default());
+    for (sign, count) in pipeline.health().signs() {
+        holds.get_or_create(&Sign { sign }).set(i64::from(count.holds));
+        told.get_or_create(&Sign { sign }).inc_by(count.told);
+    }
+    registry.register("vitals_wrong", "1 while the program finds this wrong with itself", holds);
+    registry.register("vitals_told", "how often that was told since the start", told);
+    let start = pipeline.health().start();
+    gauge(registry, "start_records", "journal records that the start had to read", start.records);
+    gauge(registry, "start_ms", "how long the start took until state and views were there", start.took_ms);
+    let lost = start.remade + start.begun;
+    gauge(registry, "start_views_lost", "partitions whose stored view could not be used at the start", lost);
+    let counted = pipeline.all_counted();
+    let sum = |of: &dyn Fn(&Counted) -> u64| counted.values().map(|counted| of(counted)).sum::<u64>();
+    let cut = sum(&|counted| counted.hits.cut.values().sum());
+    let said = "stories, alerts and windows of rules that were left out because there were too many";
+    registry.register("rules_cut", said, ConstCounter::new(cut));
+    let held_back = sum(&|counted| counted.held_back.iter().map(|(_, n)| n).sum());
+    let said = "messages that receivers got in digests because they came too fast";
+    registry.register("notices_held_back", said, ConstCounter::new(held_back));
+    let alerts = sum(&|counted| counted.memory.alerts);
+    gauge(registry, "alerts_in_memory", "alerts that the engine knows, firing or ended lately", alerts);
+    let refused = sum(&|counted| counted.memory.refused);
+    registry.register(
+        "alerts_refused",
+        "events refused because their tenant has too many alerts",
+        ConstCounter::new(refused),
+    );
+    let cut = sum(&|counted| counted.memory.kinds_cut);
+    let said = "alerts whose type is learned together with others because there are too many types";
+    registry.register("alert_types_cut", said, ConstCounter::new(cut));
 }
 
 /// Registers how notices ended since the start, and decisions that came out differently.

@@ -3,6 +3,7 @@
 
 mod accuracy;
 mod bad_input;
+mod bounds;
 mod cli;
 mod conformance;
 mod console;

@@ -30,6 +30,10 @@ pub struct Settings {
     /// merged into it, 30s to 24h. More severe, or of a higher priority, is told at once.
     #[serde(deserialize_with = "update_interval")]
     pub update_interval: Span,
+    /// Alerts in memory (firing, or ended less than `retention` ago), 10 to 10,000,000. Events that would make one more
+    /// are refused as dead letters; repeats and ends of known alerts still apply.
+    #[serde(deserialize_with = "alerts_max")]
+    pub alerts_max: u32,
     /// Decide and record, but tell nobody: for trying Headwater out beside what is there.
     pub observe_only: bool,
 }
@@ -45,6 +49,7 @@ impl Default for Settings {
             expire_after: Span::hours(24),
             flow: FlowLimit::default(),
             update_interval: Span::mins(2),
+            alerts_max: 1_000_000,
             observe_only: false,
         }
     }
@@ -128,6 +133,10 @@ fn changes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, u3
 
 fn messages<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, u32> {
     number(deserializer, 1, 10_000)
+}
+
+fn alerts_max<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, u32> {
+    number(deserializer, 10, 10_000_000)
 }
 
 fn within<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {

@@ -117,7 +117,13 @@ impl<'a> Gathered<'a> {
         for (index, verdict) in verdicts(step) {
             let place = index as usize;
             if let Some(event) = batch.events.get(place) {
-                event_row(to, step, index, event, verdict)?;
+                match verdict {
+                    Verdict::Rejected { why } => {
+                        let letter = DeadLetter::of(event, why.clone(), step.stamp);
+                        letter_row(to, step, index, &batch.tenant, &letter)?;
+                    }
+                    _ => event_row(to, step, index, event, verdict)?,
+                }
                 let source = event.source.as_str();
                 self.count(bucket(&batch.tenant, "event", step.stamp, event.severity, None, source));
             } else if let Some(letter) = batch.rejected.get(place - batch.events.len()) {

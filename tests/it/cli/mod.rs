@@ -4,11 +4,13 @@ mod backtest;
 mod config;
 mod full_disk;
 mod help;
+mod metrics;
 mod reload;
 mod replay;
 mod resend;
 mod rule_tests;
 pub mod served;
+mod stopping;
 mod vitals;
 
 use std::path::Path;

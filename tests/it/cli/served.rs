@@ -113,6 +113,20 @@ impl Served {
         value["accounted"].as_u64().unwrap() - value["pending"].as_u64().unwrap()
     }
 
+    /// Opens a feed and waits until it tells something.
+    pub fn feed(&self, token: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET /api/v1/feed HTTP/1.1\r\nHost: hw\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+        let mut heard = Vec::new();
+        while !heard.windows(12).any(|part| part == b"event: pulse") {
+            let mut bytes = [0; 1024];
+            let read = stream.read(&mut bytes).unwrap();
+            assert!(read > 0, "the feed ended: {}", String::from_utf8_lossy(&heard));
+            heard.extend_from_slice(&bytes[..read]);
+        }
+        stream
+    }
+
     /// Stops it as a supervisor would.
     pub fn stop(mut self) {
         self.signal("TERM");
