@@ -41,8 +41,9 @@ use crate::projection::history::{self, History};
 use crate::projection::live::Live;
 use health::Health;
 use partition::{Partition, weight};
-use put::{Newest, Text};
+use put::{Newest, Text, replace};
 use ruling::Rulings;
+use scribe::Scribe;
 
 pub mod courier;
 pub mod health;
@@ -54,6 +55,7 @@ mod past;
 pub mod put;
 mod recovery;
 pub mod ruling;
+mod scribe;
 pub mod shown;
 
 /// Partitions; fixed for the life of a data folder.
@@ -172,6 +174,7 @@ impl Pipeline {
             health: health.clone(),
             tuning: Arc::new(Tuning::default()),
             partitions: BTreeMap::new(),
+            scribe: Scribe::default(),
             applied: 0,
             pace: options.pace,
             writing: None,
@@ -281,15 +284,6 @@ pub fn compile_policy(bytes: &[u8], version: u64) -> Result<Arc<Policy>> {
     Ok(Arc::new(compiled?))
 }
 
-/// Replaces one tenant's entry.
-fn put<T>(all: &ArcSwap<BTreeMap<TenantId, Arc<T>>>, tenant: &TenantId, one: &Arc<T>) {
-    all.rcu(|known| {
-        let mut known = BTreeMap::clone(known);
-        known.insert(tenant.clone(), one.clone());
-        known
-    });
-}
-
 /// The engine's thread: the only one that steps and commits.
 struct Owner {
     store: Store,
@@ -307,6 +301,7 @@ struct Owner {
     health: Arc<Health>,
     tuning: Arc<Tuning>,
     partitions: BTreeMap<u16, Partition>,
+    scribe: Scribe,
     /// The last journal record that is decided and shown.
     applied: u64,
     pace: Pace,
@@ -336,26 +331,26 @@ impl Owner {
 
     /// Reads what the input only names.
     fn loaded(&self, record: &Record) -> Result<Loaded> {
-        match &record.input {
+        match &*record.input {
             Input::Topology { tenant, version, digest, .. } => {
                 let topology = self.load(*version, digest)?;
                 self.newest.note(tenant, Text::Topology, *version, digest);
-                put(&self.topologies, tenant, &topology);
+                replace(&self.topologies, tenant, &topology);
                 Ok(Loaded::Topology(topology))
             }
             Input::Policy { tenant, version, digest, .. } => {
                 let policy = self.load_policy(*version, digest)?;
                 self.newest.note(tenant, Text::Rules, *version, digest);
-                put(&self.policies, tenant, &policy);
+                replace(&self.policies, tenant, &policy);
                 Ok(Loaded::Policy(policy))
             }
             Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Ok(Loaded::Nothing),
         }
     }
 
-    fn show(&mut self, record: &Record, outbox_seq: u64, effects: Vec<Effect>) {
-        let input = match &record.input {
-            Input::Batch(_) | Input::Command(_) => Some(record.input.clone()),
+    fn show(&mut self, record: &Record, outbox_seq: u64, effects: Arc<Vec<Effect>>) {
+        let input = match &*record.input {
+            Input::Batch(_) | Input::Command(_) => Some(Arc::clone(&record.input)),
             Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => None,
         };
         self.applied = record.seq;
@@ -383,6 +378,7 @@ impl Owner {
             self.snapshot(self.pace.snapshot_every)?;
         }
         self.snapshot(1)?;
+        self.scribe.finish()?;
         self.finish_writing();
         Ok(())
     }
@@ -427,9 +423,7 @@ impl Owner {
             // The outbox numbers records of all partitions; these were committed together, so they are adjacent.
             let first = head.seq + 1 - decided.len() as u64;
             for (i, (record, decision)) in run.iter().zip(decided).enumerate() {
-                // The writer has let go of them by now, unless somebody follows the outbox.
-                let effects = Arc::try_unwrap(decision.effects).unwrap_or_else(|shared| Vec::clone(&shared));
-                self.show(record, first + i as u64, effects);
+                self.show(record, first + i as u64, decision.effects);
             }
             self.partition(number)?.head = head;
         }
@@ -457,14 +451,18 @@ impl Owner {
         Ok(())
     }
 
-    /// Stores the state and the view of each partition of which a start would have to read much.
+    /// Stores the state and the view of each partition of which a start would have to read much. While one is being
+    /// written, others wait, except at the end.
     fn snapshot(&mut self, every: u64) -> Result<()> {
         let due =
             |(number, partition): (&u16, &Partition)| partition.needs_snapshot(every, self.applied).then_some(*number);
         let due: Vec<u16> = self.partitions.iter().filter_map(due).collect();
         for number in due {
-            let store = self.store.clone();
-            self.partition(number)?.write(number, &store)?;
+            if every > 1 && !self.scribe.is_free() {
+                break;
+            }
+            let snapshot = self.partition(number)?.snapshot(number);
+            self.scribe.take(snapshot, &self.store)?;
             self.keep_view(number)?;
         }
         Ok(())

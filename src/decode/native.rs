@@ -176,7 +176,7 @@ impl<'a> Written<'a> {
         ];
         let others: Vec<(&str, Cow<'_, str>)> =
             others.into_iter().filter_map(|(key, node)| Some((key, node.as_ref()?.text()?))).collect();
-        event.labels = reader.pairs(self.labels.iter().flat_map(Pairs::iter));
+        event.labels = reader.pairs(self.labels.iter().flat_map(Pairs::iter)).into();
         // Written annotations win over a field of the same name.
         let others = others.iter().map(|(key, value)| (*key, value.as_ref()));
         let mut annotations = reader.pairs(others);
@@ -214,7 +214,8 @@ fn bounded_object(reader: &mut Reader<'_>, object: ObjectRef) -> Result<ObjectRe
 fn bounded_metric(reader: &mut Reader<'_>, mut metric: MetricRef) -> MetricRef {
     metric.name = reader.identity(&metric.name).into_string();
     for text in [&mut metric.unit, &mut metric.direction].into_iter().flatten() {
-        *text = reader.text(text, 64).into_string();
+        let short: Box<str> = reader.text(text, 64);
+        *text = short.into_string();
     }
     metric
 }

@@ -152,7 +152,7 @@ impl<'c> Reader<'c> {
     }
 
     /// Text that is not identity, at most `chars_max` characters.
-    pub fn text(&mut self, text: &str, chars_max: usize) -> Box<str> {
+    pub fn text<T: for<'t> From<&'t str>>(&mut self, text: &str, chars_max: usize) -> T {
         let head = cut(text, chars_max);
         self.cut |= head.is_some();
         head.unwrap_or(text).into()

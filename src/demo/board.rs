@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -32,8 +33,8 @@ pub struct Board {
 
 /// An incident as it is, and as bad as it ever was.
 struct Shown {
-    now: IncidentView,
-    worst: IncidentView,
+    now: Arc<IncidentView>,
+    worst: Arc<IncidentView>,
 }
 
 impl Board {
@@ -48,9 +49,9 @@ impl Board {
             let records = Outbox::read_after(&pipeline.outbox, self.told, READ_BYTES)?;
             let Some(end) = records.last() else { return Ok(()) };
             self.told = end.seq;
-            for effect in records.into_iter().flat_map(|record| record.effects) {
+            for effect in records.iter().flat_map(|record| record.effects.iter()) {
                 match effect {
-                    Effect::Incident { incident, .. } => self.fold(*incident, out)?,
+                    Effect::Incident { incident, .. } => self.fold(incident, out)?,
                     Effect::Alert { alert } => {
                         self.alerts.insert(alert.id);
                     }
@@ -64,21 +65,21 @@ impl Board {
         }
     }
 
-    fn fold(&mut self, incident: IncidentView, out: &mut impl Write) -> Result<()> {
+    fn fold(&mut self, incident: &Arc<IncidentView>, out: &mut impl Write) -> Result<()> {
         let before = self.incidents.get(&incident.id).map(|shown| &shown.now);
         let news = match before {
             None => Some(Text::new("新故障", "opened ")),
             Some(old) if incident.state == IncidentState::Merged && old.state != incident.state => {
                 Some(Text::new("已合并", "merged "))
             }
-            Some(old) if root(old).map(|ci| &ci.id) != root(&incident).map(|ci| &ci.id) => {
+            Some(old) if root(old).map(|ci| &ci.id) != root(incident).map(|ci| &ci.id) => {
                 Some(Text::new("改根因", "re-root"))
             }
             Some(_) => None,
         };
         if let Some(news) = news {
             let at = incident.updated_at.since(self.start).as_secs();
-            writeln!(out, "{:>3}:{:02}  {}  {}", at / 60, at % 60, news.of(self.lang), self.line(&incident))?;
+            writeln!(out, "{:>3}:{:02}  {}  {}", at / 60, at % 60, news.of(self.lang), self.line(incident))?;
             out.flush()?;
         }
         match self.incidents.get_mut(&incident.id) {
@@ -88,10 +89,10 @@ impl Board {
                 {
                     shown.worst = incident.clone();
                 }
-                shown.now = incident;
+                shown.now = incident.clone();
             }
             None => {
-                self.incidents.insert(incident.id, Shown { worst: incident.clone(), now: incident });
+                self.incidents.insert(incident.id, Shown { worst: incident.clone(), now: incident.clone() });
             }
         }
         Ok(())

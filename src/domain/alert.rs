@@ -1,11 +1,12 @@
 //! An alert as the rest of the program sees it: a condition on a CI, from firing to resolved.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::ci::CiRef;
 use super::ids::{AlertId, IncidentId, SourceId, TenantId};
+use super::label::Labels;
 use super::mute::MutedBy;
 use super::severity::Severity;
 use super::time::Timestamp;
@@ -24,17 +25,17 @@ pub struct AlertView {
     pub id: AlertId,
     pub tenant: TenantId,
     pub source: SourceId,
-    pub name: Box<str>,
+    pub name: Arc<str>,
     #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub title: Box<str>,
+    pub title: Arc<str>,
     pub severity: Severity,
     pub state: AlertState,
     /// `None` when the CMDB does not know the object (then `object` is all we have).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci: Option<CiRef>,
-    pub object: Box<str>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<Box<str>, Box<str>>,
+    pub object: Arc<str>,
+    #[serde(default, skip_serializing_if = "Labels::are_none")]
+    pub labels: Labels,
     /// By our clock (journal stamps).
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,

@@ -1,10 +1,12 @@
 //! One message from a source, decoded. What decoders produce and the journal keeps.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::ids::{OrgId, SourceId, TenantId};
+use super::label::Labels;
 use super::severity::Severity;
 use super::time::Timestamp;
 
@@ -124,15 +126,15 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub source_severity: Box<str>,
     /// The rule or check that fired: with the object, what makes two events one alert.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub title: Box<str>,
+    pub title: Arc<str>,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub description: Box<str>,
     pub object: ObjectRef,
     /// Identity and routing.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<Box<str>, Box<str>>,
+    #[serde(default, skip_serializing_if = "Labels::are_none")]
+    pub labels: Labels,
     /// Never identity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<Box<str>, Box<str>>,
@@ -190,7 +192,7 @@ impl Event {
             title: "".into(),
             description: "".into(),
             object: ObjectRef::default(),
-            labels: BTreeMap::new(),
+            labels: Labels::default(),
             annotations: BTreeMap::new(),
             starts_at: at,
             ends_at: None,

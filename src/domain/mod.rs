@@ -6,6 +6,7 @@ pub mod ci;
 pub mod event;
 pub mod ids;
 pub mod incident;
+pub mod label;
 pub mod matcher;
 pub mod mute;
 pub mod reject;

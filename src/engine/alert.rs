@@ -1,6 +1,6 @@
 //! Alerts as the engine keeps them: nodes of the forest "which alert explains which".
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::inhibit::Sides;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::{AlertId, SourceId};
+use crate::domain::label::Labels;
 use crate::domain::mute::{MuteEffect, MutedBy};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
@@ -61,16 +62,16 @@ pub enum Bond {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Alert {
     pub id: AlertId,
-    pub fingerprint: Box<str>,
+    pub fingerprint: Arc<str>,
     pub source: SourceId,
     /// Index of the source in the cell's clock table.
     pub clock: u32,
     /// Index of the alert type (source and name) in the cell's statistics.
     pub kind: u32,
-    pub name: Box<str>,
-    pub title: Box<str>,
-    pub object: Box<str>,
-    pub labels: BTreeMap<Box<str>, Box<str>>,
+    pub name: Arc<str>,
+    pub title: Arc<str>,
+    pub object: Arc<str>,
+    pub labels: Labels,
     pub severity: Severity,
     pub state: AlertState,
     pub spot: Spot,

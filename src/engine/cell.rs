@@ -34,6 +34,7 @@ use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{AlertId, IncidentId, RuleId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::{ChangeView, IncidentView, TimelineEntry, TimelineKind};
+use crate::domain::label::Labels;
 use crate::domain::mute::Silence;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::{CiIx, ClassIx, Topology};
@@ -72,7 +73,7 @@ pub struct Cell {
     #[serde(default)]
     pub early_ends: EarlyEnds,
     /// Newest alert of each fingerprint.
-    pub current: Lookup<Box<str>, Place>,
+    pub current: Lookup<Arc<str>, Place>,
     /// Newest alerts on each CI or object, oldest first.
     pub recent: Lookup<Spot, Vec<Place>>,
     /// Newest alerts on CIs of each class, oldest first; only where the CMDB has gaps.
@@ -91,7 +92,7 @@ pub struct Cell {
     pub refused: u64,
     pub votes: Lookup<CiIx, Vec<Vote>>,
     /// Root alerts of incidents into which lone recurrences go, by fingerprint or alert type.
-    pub folds: Lookup<Box<str>, Place>,
+    pub folds: Lookup<Arc<str>, Place>,
     pub changes: Lookup<CiIx, Vec<ChangeView>>,
     /// How often changes were added or dropped.
     pub changes_known: u64,
@@ -279,7 +280,7 @@ impl Cell {
             name: "".into(),
             title: "".into(),
             object: self.topology.id(ci).as_str().into(),
-            labels: BTreeMap::new(),
+            labels: Labels::default(),
             severity: crate::domain::severity::Severity::Indeterminate,
             state: AlertState::Firing,
             spot: Spot::Ci(ci),
@@ -375,7 +376,7 @@ impl Cell {
         let mut effects = Vec::new();
         for place in moment_alerts {
             if self.alerts.get(place).is_some_and(|a| a.inferred.is_none()) {
-                effects.push(Effect::Alert { alert: Box::new(self.alert_view(place)) });
+                effects.push(Effect::Alert { alert: Arc::new(self.alert_view(place)) });
             }
         }
         let mut moves = self.moves();
@@ -389,7 +390,7 @@ impl Cell {
         }
         for view in views {
             let Moves { joined, left } = moves.remove(&view.id).unwrap_or_default();
-            effects.push(Effect::Incident { incident: Box::new(view), joined, left });
+            effects.push(Effect::Incident { incident: Arc::new(view), joined, left });
         }
         debug_assert!(moves.is_empty(), "an incident whose members changed is told");
         effects.append(&mut self.moment.effects);

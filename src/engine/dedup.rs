@@ -1,6 +1,7 @@
 //! Dedup: is this event news, or does it repeat what is known?
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,15 +24,15 @@ const SEEN_MAX: usize = 200_000;
 /// Event ids of the last while.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
-    bodies: Lookup<Box<str>, u64>,
-    order: VecDeque<(Timestamp, Box<str>)>,
+    bodies: Lookup<Arc<str>, u64>,
+    order: VecDeque<(Timestamp, Arc<str>)>,
     /// Ids forgotten early because there were too many.
     pub cut: u64,
 }
 
 impl Seen {
     /// Remembers an event id; says how it repeats an earlier one.
-    fn check(&mut self, key: Box<str>, body: u64, now: Timestamp, window: Span) -> Option<Repeat> {
+    fn check(&mut self, key: Arc<str>, body: u64, now: Timestamp, window: Span) -> Option<Repeat> {
         while let Some((at, _)) = self.order.front() {
             let full = self.order.len() >= SEEN_MAX;
             if now.since(*at) <= window && !full {
@@ -57,13 +58,13 @@ impl Seen {
 /// Ends of alerts that were not known, in case their start comes late: by the source's clock.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EarlyEnds {
-    at: Lookup<Box<str>, Timestamp>,
-    order: VecDeque<(Timestamp, Box<str>)>,
+    at: Lookup<Arc<str>, Timestamp>,
+    order: VecDeque<(Timestamp, Arc<str>)>,
 }
 
 impl EarlyEnds {
     /// Remembers an end for `window`.
-    fn remember(&mut self, fingerprint: Box<str>, at: Timestamp, now: Timestamp, window: Span) {
+    fn remember(&mut self, fingerprint: Arc<str>, at: Timestamp, now: Timestamp, window: Span) {
         while let Some((then, _)) = self.order.front()
             && (now.since(*then) > window || self.order.len() >= SEEN_MAX)
         {
@@ -218,7 +219,7 @@ impl Cell {
         Found::Resolved(Some(place), Resolution::Ended)
     }
 
-    fn on_known(&mut self, place: Place, event: &Event, spot: Spot, fingerprint: Box<str>, clock: u32) -> Found {
+    fn on_known(&mut self, place: Place, event: &Event, spot: Spot, fingerprint: Arc<str>, clock: u32) -> Found {
         let (now, tuning) = (self.now, self.tuning.clone());
         let alert = &mut self.alerts[place];
         let gap = now.since(alert.last_seen);
@@ -291,7 +292,7 @@ impl Cell {
     }
 
     /// Makes a new alert of an event.
-    fn raise(&mut self, event: &Event, spot: Spot, fingerprint: Box<str>, clock: u32) -> Place {
+    fn raise(&mut self, event: &Event, spot: Spot, fingerprint: Arc<str>, clock: u32) -> Place {
         let kind = self.learned.kind(&event.source, &event.name);
         self.learned.since.get_or_insert(self.now);
         let id = self.alert_id();

@@ -1,5 +1,7 @@
 //! What comes out of `step`: data, performed by others after it is committed.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
@@ -20,10 +22,10 @@ pub enum Effect {
     /// The end of event `index` of the record that was applied (dead letters count on after the events).
     Verdict { index: u32, verdict: Verdict },
     /// More than the count of an alert changed.
-    Alert { alert: Box<AlertView> },
+    Alert { alert: Arc<AlertView> },
     /// An incident's header as it is now, and who came and went since the version before.
     Incident {
-        incident: Box<IncidentView>,
+        incident: Arc<IncidentView>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         joined: Vec<AlertId>,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -248,6 +248,7 @@ pub fn facts(event: &Event, lasting: &Lasting) -> Vec<(Box<str>, Box<str>)> {
     }
     facts.sort_unstable();
     facts.dedup_by(|a, b| a.0 == b.0);
+    facts.shrink_to_fit();
     facts
 }
 

@@ -1,6 +1,7 @@
 //! Identity: which CI an event speaks of, and what makes two events one alert.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -47,7 +48,7 @@ pub struct Stranger {
 /// What makes two events one alert, and how long their ids are remembered.
 #[derive(Clone, Debug)]
 pub struct Identified {
-    pub fingerprint: Box<str>,
+    pub fingerprint: Arc<str>,
     pub window: Option<Span>,
 }
 

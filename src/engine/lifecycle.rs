@@ -190,7 +190,7 @@ impl Cell {
         if let Some(incident) = group.incident {
             self.by_incident.remove(&incident.id);
         }
-        let mut folds: Vec<Box<str>> = Vec::new();
+        let mut folds: Vec<Arc<str>> = Vec::new();
         for member in group.members {
             let Some(alert) = self.alerts.remove(member) else { continue };
             self.patterns.forget(member);

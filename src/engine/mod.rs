@@ -381,7 +381,7 @@ impl Cell {
     /// What correlation looked at, with its numbers.
     fn correlation(&self, place: Place, terms: Option<Terms>) -> Check {
         let alert = &self.alerts[place];
-        let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.clone());
+        let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.as_ref().into());
         let mut evidence = terms.map_or_else(Vec::new, |t| {
             let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
             vec![

@@ -96,16 +96,16 @@ impl Cell {
     /// "<root CI>: <its alert>", or what is known. Never another CI's alert: whoever sees the root cause sees the title.
     fn title(&self, place: Place, best: Option<&Candidate>) -> Box<str> {
         let group = &self.groups[place];
-        let (named, root) = match best {
+        let (named, root): (&str, _) = match best {
             Some(best) => {
                 let own = group.members.iter().map(|m| &self.alerts[*m]).find(|alert| Some(alert.id) == best.alert);
                 let Some(own) = own else { return format!("{} ({})", best.ci.name, best.ci.class).into() };
-                (best.ci.name.clone(), own)
+                (&best.ci.name, own)
             }
-            None => (self.alerts[group.root].object.clone(), &self.alerts[group.root]),
+            None => (&self.alerts[group.root].object, &self.alerts[group.root]),
         };
         let what = if root.title.is_empty() { &root.name } else { &root.title };
-        if what.contains(named.as_ref()) { what.clone() } else { format!("{named}: {what}").into() }
+        if what.contains(named) { what.as_ref().into() } else { format!("{named}: {what}").into() }
     }
 
     fn changes_near(&self, place: Place) -> Arc<[ChangeView]> {

@@ -9,10 +9,17 @@ pub struct Place {
     generation: u32,
 }
 
+/// Values in one piece: a slab grows piece by piece, so that nothing is ever moved and little lies idle.
+const PIECE: usize = 256;
+
+/// A generation, and the value when there is one.
+type Slot<T> = (u32, Option<T>);
+
 /// A vector with stable places. Iteration is in the order of places: the same on every run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Slab<T> {
-    slots: Vec<(u32, Option<T>)>,
+    #[serde(with = "pieces", bound(serialize = "T: Serialize", deserialize = "T: Deserialize<'de>"))]
+    slots: Vec<Vec<Slot<T>>>,
     free: Vec<u32>,
 }
 
@@ -23,31 +30,44 @@ impl<T> Default for Slab<T> {
 }
 
 impl<T> Slab<T> {
+    fn slot(&self, index: u32) -> Option<&Slot<T>> {
+        self.slots.get(index as usize / PIECE)?.get(index as usize % PIECE)
+    }
+
+    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
+        self.slots.get_mut(index as usize / PIECE)?.get_mut(index as usize % PIECE)
+    }
+
+    /// How many slots there are, taken and free.
+    fn slots(&self) -> usize {
+        self.slots.last().map_or(0, |last| (self.slots.len() - 1) * PIECE + last.len())
+    }
+
     /// Keeps `value` and says where.
     pub fn insert(&mut self, value: T) -> Place {
         if let Some(index) = self.free.pop() {
-            let slot = &mut self.slots[index as usize];
+            let slot = self.slot_mut(index).expect("a free slot is there");
             slot.1 = Some(value);
             return Place { index, generation: slot.0 };
         }
-        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 values at once");
-        self.slots.push((0, Some(value)));
+        let index = u32::try_from(self.slots()).expect("fewer than 2^32 values at once");
+        push(&mut self.slots, (0, Some(value)));
         Place { index, generation: 0 }
     }
 
     /// The value, when it is still there.
     pub fn get(&self, place: Place) -> Option<&T> {
-        self.slots.get(place.index as usize).filter(|s| s.0 == place.generation)?.1.as_ref()
+        self.slot(place.index).filter(|s| s.0 == place.generation)?.1.as_ref()
     }
 
     /// The value, when it is still there.
     pub fn get_mut(&mut self, place: Place) -> Option<&mut T> {
-        self.slots.get_mut(place.index as usize).filter(|s| s.0 == place.generation)?.1.as_mut()
+        self.slot_mut(place.index).filter(|s| s.0 == place.generation)?.1.as_mut()
     }
 
     /// Takes the value away.
     pub fn remove(&mut self, place: Place) -> Option<T> {
-        let slot = self.slots.get_mut(place.index as usize).filter(|s| s.0 == place.generation)?;
+        let slot = self.slot_mut(place.index).filter(|s| s.0 == place.generation)?;
         let value = slot.1.take()?;
         slot.0 = slot.0.wrapping_add(1);
         self.free.push(place.index);
@@ -56,7 +76,7 @@ impl<T> Slab<T> {
 
     /// How many values there are.
     pub fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots() - self.free.len()
     }
 
     /// Whether there is none.
@@ -66,16 +86,47 @@ impl<T> Slab<T> {
 
     /// All values with their places, in the order of places.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
-        self.slots.iter().enumerate().filter_map(|(index, (generation, value))| {
+        self.slots.iter().flatten().enumerate().filter_map(|(index, (generation, value))| {
             Some((Place { index: index as u32, generation: *generation }, value.as_ref()?))
         })
     }
 
     /// All values for change, in the order of places.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Place, &mut T)> {
-        self.slots.iter_mut().enumerate().filter_map(|(index, (generation, value))| {
+        self.slots.iter_mut().flatten().enumerate().filter_map(|(index, (generation, value))| {
             Some((Place { index: index as u32, generation: *generation }, value.as_mut()?))
         })
+    }
+}
+
+fn push<T>(slots: &mut Vec<Vec<Slot<T>>>, slot: Slot<T>) {
+    match slots.last_mut().filter(|last| last.len() < PIECE) {
+        Some(last) => last.push(slot),
+        None => {
+            // A small slab takes no more than it needs.
+            let mut piece = Vec::with_capacity(if slots.is_empty() { 0 } else { PIECE });
+            piece.push(slot);
+            slots.push(piece);
+        }
+    }
+}
+
+/// Snapshots keep all slots as one list.
+mod pieces {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Slot, push};
+
+    pub fn serialize<T: Serialize, S: Serializer>(slots: &[Vec<Slot<T>>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(slots.iter().flatten())
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Vec<Slot<T>>>, D::Error> {
+        let mut slots = Vec::new();
+        Vec::<Slot<T>>::deserialize(deserializer)?.into_iter().for_each(|slot| push(&mut slots, slot));
+        Ok(slots)
     }
 }
 
@@ -104,5 +155,16 @@ mod tests {
         assert_eq!(slab.remove(first), Some("a"));
         let second = slab.insert("b");
         assert_eq!((slab.get(first), slab.get(second), slab.len()), (None, Some(&"b"), 1));
+    }
+
+    #[test]
+    fn a_slab_of_several_pieces_is_one_list() {
+        let mut slab = Slab::default();
+        let places: Vec<Place> = (0..600).map(|n| slab.insert(n)).collect();
+        slab.remove(places[300]);
+        let text = serde_json::to_string(&slab).unwrap();
+        let again: Slab<i32> = serde_json::from_str(&text).unwrap();
+        assert_eq!((again.len(), again.get(places[599]), again.get(places[300])), (599, Some(&599), None));
+        assert!(again.iter().eq(slab.iter()) && serde_json::to_string(&again).unwrap() == text);
     }
 }

@@ -20,6 +20,9 @@ use crate::domain::topology::Topology;
 
 /// The version of the snapshot's format.
 pub const SNAPSHOT_FORMAT: u32 = 1;
+/// What a snapshot takes, about: per alert, and for the rest.
+const ALERT_BYTES: usize = 2048;
+const ROOM_BYTES: usize = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Frozen<C> {
@@ -60,7 +63,10 @@ impl Engine {
             policies: policies.collect(),
             cells: &self.cells,
         };
-        serde_json::to_vec(&frozen).expect("the engine's state has only text keys")
+        // Room for all of it: a buffer that grows is copied, again and again.
+        let mut bytes = Vec::with_capacity(ROOM_BYTES + self.alerts() * ALERT_BYTES);
+        serde_json::to_writer(&mut bytes, &frozen).expect("the engine's state has only text keys");
+        bytes
     }
 
     /// The state back from bytes. `topology` and `rules` find what it names by version and digest.

@@ -1,5 +1,7 @@
 //! What stands: everything that the engine knows, as it would be told to somebody who has heard nothing.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::cell::Cell;
 use super::effect::Effect;
@@ -18,7 +20,7 @@ impl Cell {
     fn standing(&mut self) -> Vec<Effect> {
         let alerts: Vec<Place> = self.by_alert.values().copied().collect();
         let mut effects: Vec<Effect> =
-            alerts.into_iter().map(|place| Effect::Alert { alert: Box::new(self.alert_view(place)) }).collect();
+            alerts.into_iter().map(|place| Effect::Alert { alert: Arc::new(self.alert_view(place)) }).collect();
         let incidents: Vec<_> = self.incidents().collect();
         for (id, members) in incidents {
             let group = self.by_incident[&id];
@@ -26,7 +28,7 @@ impl Cell {
             let mut view = self.incident_view(group);
             view.version = told;
             effects.push(Effect::Incident {
-                incident: Box::new(view),
+                incident: Arc::new(view),
                 joined: members.into_iter().collect(),
                 left: Vec::new(),
             });

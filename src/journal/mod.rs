@@ -28,7 +28,7 @@ pub struct Record {
     /// When it was stored. On a cluster a new leader's clock may be behind the former one's: the engine takes the maximum.
     pub stamp: Timestamp,
     /// What is applied.
-    pub input: Input,
+    pub input: Arc<Input>,
 }
 
 /// Where an accepted input stands in the journal.

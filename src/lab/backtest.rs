@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -74,9 +75,9 @@ pub struct Summary {
 pub struct Outcome {
     /// Event id and the alert it went to.
     pub events: Vec<(Box<str>, Option<AlertId>)>,
-    pub alerts: BTreeMap<AlertId, AlertView>,
+    pub alerts: BTreeMap<AlertId, Arc<AlertView>>,
     pub first_event: BTreeMap<AlertId, usize>,
-    pub incidents: BTreeMap<IncidentId, IncidentView>,
+    pub incidents: BTreeMap<IncidentId, Arc<IncidentView>>,
 }
 
 impl Outcome {
@@ -92,10 +93,10 @@ impl Outcome {
                     }
                 }
                 Effect::Alert { alert } => {
-                    self.alerts.insert(alert.id, *alert);
+                    self.alerts.insert(alert.id, alert);
                 }
                 Effect::Incident { incident, .. } => {
-                    self.incidents.insert(incident.id, *incident);
+                    self.incidents.insert(incident.id, incident);
                 }
                 Effect::Timeline { .. }
                 | Effect::Notify { .. }

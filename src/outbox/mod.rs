@@ -28,7 +28,7 @@ pub struct OutboxRecord {
     /// The opening of the store, or the claim of the partition, under which it was committed.
     pub epoch: u64,
     /// What follows, in order; may be nothing.
-    pub effects: Vec<Effect>,
+    pub effects: Arc<Vec<Effect>>,
     /// The hash of the partition's record before this one.
     pub prev_hash: ChainHash,
     /// The hash of this one.

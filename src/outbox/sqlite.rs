@@ -265,10 +265,7 @@ impl Task for Commit {
         if decided.is_ok() {
             for Decision { journal_seq, effects, text, written } in decisions {
                 let Some((seq, prev_hash, hash)) = written else { continue };
-                let record = || {
-                    let effects = Vec::clone(&effects);
-                    OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash }
-                };
+                let record = || OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash };
                 tails.push(record, text.len());
             }
         }
@@ -307,7 +304,7 @@ impl Stored {
         if decision_hash(&prev_hash, journal_seq, text) != hash {
             return Err(wrong("does not match its hash"));
         }
-        let effects = decode(&body).map_err(|why| wrong(&why))?;
+        let effects = Arc::new(decode(&body).map_err(|why| wrong(&why))?);
         Ok(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash })
     }
 }

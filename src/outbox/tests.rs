@@ -63,7 +63,7 @@ fn each_record_is_decided_once_and_in_order() {
     assert_eq!(outbox.head(7).unwrap().seq, 0);
     let records = outbox.read_after(0, usize::MAX).unwrap();
     assert_eq!(records.iter().map(|r| (r.seq, r.journal_seq)).collect::<Vec<_>>(), [(1, 1), (2, 2), (3, 3), (4, 4)]);
-    assert_eq!(records[2].effects, [effect(3)]);
+    assert_eq!(*records[2].effects, [effect(3)]);
     assert_eq!((records[2].prev_hash, records[3].prev_hash), (first.hash, records[2].hash));
     assert_eq!(outbox.decision(4).unwrap().unwrap(), records[3]);
     assert_eq!(outbox.decision(5).unwrap(), None);

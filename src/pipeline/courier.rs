@@ -44,7 +44,7 @@ impl Courier {
 
     /// Takes in the end of a notice, when the record is one; a second time changes nothing.
     pub fn ended(&self, record: &Record) {
-        if let Input::Delivered(delivered) = &record.input {
+        if let Input::Delivered(delivered) = &*record.input {
             self.lock().ended(delivered, record.stamp);
         }
     }
@@ -89,8 +89,8 @@ impl Courier {
     pub fn notice(&self, place: Place) -> Result<Option<Notice>, ReadError> {
         let records = Outbox::read_after(&self.outbox, place.outbox_seq.saturating_sub(1), 1)?;
         let record = records.into_iter().next().filter(|record| record.seq == place.outbox_seq);
-        Ok(match record.and_then(|record| record.effects.into_iter().nth(place.index as usize)) {
-            Some(Effect::Notify { notice }) => Some(*notice),
+        Ok(match record.as_ref().and_then(|record| record.effects.get(place.index as usize)) {
+            Some(Effect::Notify { notice }) => Some(Notice::clone(notice)),
             Some(
                 Effect::Verdict { .. }
                 | Effect::Alert { .. }

@@ -1,12 +1,9 @@
 //! One partition as the engine's thread keeps it, and when it is worth a snapshot.
 
-use anyhow::Result;
-
 use crate::engine::Engine;
 use crate::engine::input::Input;
 use crate::engine::snapshot::SNAPSHOT_FORMAT;
-use crate::journal::snapshot::{Snapshot, Snapshots};
-use crate::journal::sqlite::Store;
+use crate::journal::snapshot::Snapshot;
 use crate::outbox::OutboxHead;
 
 /// An engine with its place in journal and outbox.
@@ -37,21 +34,16 @@ impl Partition {
         self.since_snapshot >= pause || (every > 1 && self.seq > older && applied - older >= pause)
     }
 
-    /// Writes a snapshot and reads it back.
-    ///
-    /// # Errors
-    /// When the store does not take it.
-    pub fn write(&mut self, number: u16, store: &Store) -> Result<()> {
+    /// The state as it is now.
+    pub fn snapshot(&mut self, number: u16) -> Snapshot {
         let body = self.engine.freeze();
         (self.since_snapshot, self.snapshot_bytes) = (0, body.len() as u64);
         let (journal_seq, outbox_seq) = (self.seq, self.head.seq);
-        let snapshot = Snapshot { partition: number, journal_seq, outbox_seq, format: SNAPSHOT_FORMAT, body };
-        futures::executor::block_on(store.put_snapshot(snapshot))?;
         self.kept.push(journal_seq);
         if self.kept.len() > 2 {
             self.kept.remove(0);
         }
-        Ok(())
+        Snapshot { partition: number, journal_seq, outbox_seq, format: SNAPSHOT_FORMAT, body }
     }
 }
 

@@ -21,6 +21,8 @@ use crate::projection::history::writer::Writer;
 
 /// Steps written in one transaction.
 const STEPS_MAX: usize = 1_000;
+/// How far the history stands back when there is more to do than processors: it may lag, deciding may not.
+const NICENESS: i32 = 10;
 /// How often old records are removed.
 const PRUNE_EVERY: Span = Span::hours(1);
 /// The pause after a failure.
@@ -38,6 +40,10 @@ pub struct Follower {
 impl Follower {
     /// Follows until the program stops. A failure is logged once and tried again.
     pub fn run(mut self) {
+        // On Linux this concerns the calling thread alone. Without it the history is only less polite.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "the history's thread keeps its priority");
+        }
         let mut failing = false;
         while !self.is_over() {
             match self.follow(&mut failing) {
@@ -114,8 +120,8 @@ impl Follower {
                 journal_seq: record.seq,
                 outbox_seq: decision.seq,
                 stamp: record.stamp,
-                input: Some(record.input.clone()),
-                effects: decision.effects.clone(),
+                input: Some(Arc::clone(&record.input)),
+                effects: Arc::clone(&decision.effects),
             });
         }
         match self.writer.write(&steps, &last.hash.to_string()) {

@@ -1,9 +1,10 @@
 //! Putting a topology or a set of rules in force: checked first, kept once by digest, named by a journal record.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
+use arc_swap::ArcSwap;
 
 use super::{Pipeline, compile, partition_of};
 use crate::domain::ids::TenantId;
@@ -37,6 +38,15 @@ impl Newest {
             *entry = (version, digest.clone());
         }
     }
+}
+
+/// Replaces one tenant's entry.
+pub(super) fn replace<T>(all: &ArcSwap<BTreeMap<TenantId, Arc<T>>>, tenant: &TenantId, one: &Arc<T>) {
+    all.rcu(|known| {
+        let mut known = BTreeMap::clone(known);
+        known.insert(tenant.clone(), one.clone());
+        known
+    });
 }
 
 /// A text that is in force, or will be once the engine comes to its record.

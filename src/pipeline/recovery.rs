@@ -4,6 +4,7 @@
 //! also those of a quiet tenant beside a busy one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -11,10 +12,10 @@ use anyhow::{Context as _, Result};
 
 use super::health::Start;
 use super::partition::{Partition, weight};
-use super::put::Text;
+use super::put::{Text, replace};
 use super::ruling::RuleVersion;
 use super::shown::{self, Kept, Unusable};
-use super::{Owner, PARTITIONS, READ_BYTES, put};
+use super::{Owner, PARTITIONS, READ_BYTES};
 use crate::engine::Engine;
 use crate::engine::input::{Digest, Input};
 use crate::journal::snapshot::Snapshots;
@@ -106,11 +107,11 @@ impl Owner {
         for engine in self.partitions.values().map(|partition| &partition.engine) {
             for (tenant, version, digest, topology) in engine.topologies() {
                 self.newest.note(tenant, Text::Topology, version, digest);
-                put(&self.topologies, tenant, topology);
+                replace(&self.topologies, tenant, topology);
             }
             for (tenant, digest, policy) in engine.policies() {
                 self.newest.note(tenant, Text::Rules, policy.version, digest);
-                put(&self.policies, tenant, policy);
+                replace(&self.policies, tenant, policy);
             }
         }
     }
@@ -166,7 +167,7 @@ impl Owner {
         let outbox_seq = self.outbox.decision(partition.seq).ok().flatten().map_or(0, |decision| decision.seq);
         let (journal_seq, stamp) = (partition.seq, partition.engine.now());
         let effects = partition.engine.standing();
-        self.live.stand(&Committed { journal_seq, outbox_seq, stamp, input: None, effects });
+        self.live.stand(&Committed { journal_seq, outbox_seq, stamp, input: None, effects: Arc::new(effects) });
         self.live.pass(0, 0, stamp);
         let versions = partition.engine.policies().map(|(tenant, digest, policy)| {
             let (version, digest) = (policy.version, digest.clone());
@@ -271,7 +272,7 @@ impl Owner {
     }
 
     pub(super) fn accept(&self, record: &Record) {
-        if let Input::Batch(batch) = &record.input {
+        if let Input::Batch(batch) = &*record.input {
             self.live.accept(record.seq, &batch.tenant, (batch.events.len() + batch.rejected.len()) as u64);
         }
     }

@@ -60,7 +60,7 @@ impl Rulings {
 
     /// Another set is valid from this record on.
     pub(super) fn note(&self, record: &Record) {
-        let Input::Policy { tenant, version, digest, author } = &record.input else { return };
+        let Input::Policy { tenant, version, digest, author } = &*record.input else { return };
         let (version, digest, author) = (*version, digest.clone(), author.clone());
         let newest = RuleVersion { version, digest, author, at: record.stamp, seq: record.seq };
         self.versions.rcu(|known| {

@@ -55,10 +55,10 @@ struct About<'a> {
 /// Everything that is told of a committed step, in order.
 pub fn tellings(step: &Committed) -> Vec<Telling> {
     let mut told = Vec::new();
-    if let Some(Input::Batch(batch)) = &step.input {
+    if let Some(Input::Batch(batch)) = step.input.as_deref() {
         dead_letters(step, batch, &mut told);
     }
-    let command = match &step.input {
+    let command = match step.input.as_deref() {
         Some(Input::Command(command)) => Some(command),
         Some(Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick)
         | None => None,

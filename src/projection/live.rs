@@ -89,7 +89,7 @@ impl Live {
     /// Shows what stands, of tenants of which nothing else is known.
     pub fn stand(&self, step: &Committed) {
         let mut state = self.write();
-        for effect in &step.effects {
+        for effect in step.effects.iter() {
             apply_effect(&mut state, &self.feed, step, effect);
         }
         state.tenants.values_mut().filter(|tenant| tenant.conservation.accepted == 0).for_each(TenantView::count_anew);
@@ -115,10 +115,10 @@ impl Live {
             return;
         }
         let was_pending = state.take_pending(step.journal_seq);
-        for effect in &step.effects {
+        for effect in step.effects.iter() {
             apply_effect(&mut state, &self.feed, step, effect);
         }
-        if let Some(Input::Batch(batch)) = &step.input {
+        if let Some(Input::Batch(batch)) = step.input.as_deref() {
             state.tenant_mut(&batch.tenant).apply_batch(batch, &verdicts(step), step.stamp, was_pending);
         }
         state.journal_seq = step.journal_seq;
@@ -144,7 +144,7 @@ fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effec
             state.tenant_mut(tenant).apply_silence(silence, step.stamp, &Telling { feed, tenant, seq });
         }
         Effect::CommandDone { tenant, refused, again } => {
-            let command = match &step.input {
+            let command = match step.input.as_deref() {
                 Some(Input::Command(command)) => Some(command),
                 Some(
                     Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick,

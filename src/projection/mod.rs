@@ -19,6 +19,8 @@ pub mod tenant;
 #[cfg(test)]
 mod scripted;
 
+use std::sync::Arc;
+
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;
 use crate::engine::input::Input;
@@ -32,6 +34,6 @@ pub struct Committed {
     pub outbox_seq: u64,
     pub stamp: Timestamp,
     /// The input, when it carries what the views need (events, commands); `None` for ticks and the like.
-    pub input: Option<Input>,
-    pub effects: Vec<Effect>,
+    pub input: Option<Arc<Input>>,
+    pub effects: Arc<Vec<Effect>>,
 }

@@ -1,6 +1,6 @@
 //! Steps for tests: incidents of `n` alerts, and repeats.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Committed;
 use crate::domain::alert::{AlertState, AlertView};
@@ -8,6 +8,7 @@ use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::*;
+use crate::domain::label::Labels;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::effect::Effect;
@@ -31,9 +32,9 @@ fn alert(id: u64, ci: CiRef, incident: u64, at: Timestamp) -> AlertView {
         title: "".into(),
         severity: Severity::Major,
         state: AlertState::Firing,
-        object: ci.name.clone(),
+        object: ci.name.as_ref().into(),
         ci: Some(ci),
-        labels: BTreeMap::new(),
+        labels: Labels::default(),
         first_seen: at,
         last_seen: at,
         starts_at: at,
@@ -76,15 +77,16 @@ pub fn opened(n: u64, org: &str, count: u64) -> Committed {
             _ => Verdict::Joined { alert: alert_id, incident, decision },
         };
         effects.push(Effect::Verdict { index: index as u32, verdict });
-        effects.push(Effect::Alert { alert: Box::new(alert(id.0, root.clone(), n, at)) });
+        effects.push(Effect::Alert { alert: Arc::new(alert(id.0, root.clone(), n, at)) });
     }
-    let incident = Box::new(view(n, root, count as u32, at));
+    let incident = Arc::new(view(n, root, count as u32, at));
     effects.push(Effect::Incident { incident, joined, left: Vec::new() });
     let entry = TimelineEntry { at, actor: "headwater".into(), kind: TimelineKind::Opened, detail: "".into() };
     effects.push(Effect::Timeline { tenant: "a".into(), incident: IncidentId(n), entry });
     let events = (0..count).map(|_| Event::new("a".into(), "prom".into(), "HostDown", at)).collect();
-    let input = Some(Input::Batch(Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None }));
-    Committed { journal_seq: n, outbox_seq: n, stamp: at, input, effects }
+    let batch = Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None };
+    let input = Some(Arc::new(Input::Batch(batch)));
+    Committed { journal_seq: n, outbox_seq: n, stamp: at, input, effects: Arc::new(effects) }
 }
 
 /// The first alert of incident `of` is reported again.
@@ -92,12 +94,13 @@ pub fn repeated(seq: u64, of: u64) -> Committed {
     let at = T0.plus(Span::secs(seq as i64));
     let verdict = Verdict::Duplicate { alert: Some(AlertId(of * 10)), why: Repeat::StillFiring };
     let events = vec![Event::new("a".into(), "prom".into(), "HostDown", at)];
-    let input = Some(Input::Batch(Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None }));
+    let batch = Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None };
+    let input = Some(Arc::new(Input::Batch(batch)));
     Committed {
         journal_seq: seq,
         outbox_seq: seq,
         stamp: at,
         input,
-        effects: vec![Effect::Verdict { index: 0, verdict }],
+        effects: Arc::new(vec![Effect::Verdict { index: 0, verdict }]),
     }
 }

@@ -106,17 +106,17 @@ impl TenantView {
     }
 
     /// Takes an alert as it is now.
-    pub fn apply_alert(&mut self, alert: &AlertView) {
+    pub fn apply_alert(&mut self, alert: &Arc<AlertView>) {
         if self.alerts.get(alert.id).is_none() && alert.count <= 1 {
             self.alerts_made += 1;
         }
-        self.alerts.put(Arc::new(alert.clone()));
+        self.alerts.put(alert.clone());
     }
 
     /// Takes an incident as it is now and tells it.
     pub fn apply_incident(
         &mut self,
-        incident: &IncidentView,
+        incident: &Arc<IncidentView>,
         joined: &[AlertId],
         left: &[AlertId],
         telling: &Telling<'_>,
@@ -124,7 +124,7 @@ impl TenantView {
         if incident.version <= 1 && self.board.get(incident.id).is_none() {
             self.incidents_made += 1;
         }
-        let view = Arc::new(incident.clone());
+        let view = incident.clone();
         let orgs = self.orgs_before_and_now(&view);
         let alerts = &self.alerts;
         let about = |id| alerts.get(id).map(|row| source_and_ci(&row.view));

@@ -97,7 +97,7 @@ pub fn compare(data: &Path, instead: &Instead) -> Result<Report> {
             other.put(&mut engine, record, tenant);
         }
         report.records += 1;
-        if let Input::Batch(batch) = &record.input
+        if let Input::Batch(batch) = &*record.input
             && owned
         {
             report.events += (batch.events.len() + batch.rejected.len()) as u64;
@@ -108,9 +108,9 @@ pub fn compare(data: &Path, instead: &Instead) -> Result<Report> {
             engine.step(record.stamp, &Input::Tick, Loaded::Nothing)
         };
         if owned {
-            before.fold(tenant, record.seq, decision.effects);
+            before.fold(tenant, record.seq, &decision.effects);
         }
-        after.fold(tenant, record.seq, effects);
+        after.fold(tenant, record.seq, &effects);
         Ok(())
     })?;
     report.fill(&before, &after);

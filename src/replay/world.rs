@@ -1,6 +1,7 @@
 //! What a stream of effects adds up to: which event is in which incident, and how the incidents look.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::domain::ids::{AlertId, IncidentId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView};
@@ -16,7 +17,7 @@ pub struct World {
     events: BTreeMap<AlertId, Vec<EventRef>>,
     /// The incident each alert is in.
     home: BTreeMap<AlertId, IncidentId>,
-    pub incidents: BTreeMap<IncidentId, IncidentView>,
+    pub incidents: BTreeMap<IncidentId, Arc<IncidentView>>,
     /// Verdicts by their word.
     pub verdicts: BTreeMap<&'static str, u64>,
     /// Messages by receiver.
@@ -25,13 +26,13 @@ pub struct World {
 
 impl World {
     /// Adds the effects of one record that belong to the tenant. Verdicts are those of the record's own batch.
-    pub fn fold(&mut self, tenant: &TenantId, seq: u64, effects: Vec<Effect>) {
+    pub fn fold(&mut self, tenant: &TenantId, seq: u64, effects: &[Effect]) {
         for effect in effects {
             match effect {
                 Effect::Verdict { index, verdict } => {
                     *self.verdicts.entry(verdict.word()).or_default() += 1;
                     if let Some(alert) = verdict.alert() {
-                        self.events.entry(alert).or_default().push((seq, index));
+                        self.events.entry(alert).or_default().push((seq, *index));
                     }
                 }
                 Effect::Alert { alert } if alert.tenant == *tenant => {
@@ -41,7 +42,7 @@ impl World {
                     };
                 }
                 Effect::Incident { incident, .. } if incident.tenant == *tenant => {
-                    self.incidents.insert(incident.id, *incident);
+                    self.incidents.insert(incident.id, Arc::clone(incident));
                 }
                 Effect::Notify { notice } if notice.incident.tenant == *tenant => {
                     *self.messages.entry(notice.receiver.to_string()).or_default() += 1;

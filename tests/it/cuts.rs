@@ -104,7 +104,7 @@ fn by_tenant(pipeline: &Pipeline) -> Vec<Vec<u8>> {
     let of = |name: &&'static str| {
         let partition = partition_of(&TenantId::from(*name));
         let effects: Vec<Effect> =
-            records.iter().filter(|r| r.partition == partition).flat_map(|r| r.effects.clone()).collect();
+            records.iter().filter(|r| r.partition == partition).flat_map(|r| r.effects.iter().cloned()).collect();
         bytes(&effects)
     };
     TENANTS.iter().map(of).collect()

@@ -108,8 +108,8 @@ fn results(pipeline: &Pipeline) -> BTreeMap<String, Vec<DeliveryOutcome>> {
         let Some(last) = records.last() else { return results };
         after = last.seq;
         for record in records {
-            if let Input::Delivered(Delivered { key, outcome, .. }) = record.input {
-                results.entry(key.into()).or_default().push(outcome);
+            if let Input::Delivered(Delivered { key, outcome, .. }) = &*record.input {
+                results.entry(key.to_string()).or_default().push(outcome.clone());
             }
         }
     }

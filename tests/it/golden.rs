@@ -221,7 +221,7 @@ fn a_data_folder_of_every_format_opens_and_goes_on() {
         let pipeline = program(folder.path(), tale().last().unwrap().at);
         let records = Journal::read_after(&pipeline.store, 0, usize::MAX).unwrap();
         let decisions = Outbox::read_after(&pipeline.outbox, 0, usize::MAX).unwrap();
-        let told: Vec<_> = records.iter().filter(|record| record.input != Input::Tick).collect();
+        let told: Vec<_> = records.iter().filter(|record| *record.input != Input::Tick).collect();
         assert_eq!(told.len(), tale().iter().filter(|line| line.input != Input::Tick).count());
         assert_eq!(decisions.len(), records.len(), "a record of the golden folder is not decided");
         assert_eq!(pipeline.health().diverged.load(Ordering::SeqCst), 0, "decided otherwise than it stands there");

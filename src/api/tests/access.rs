@@ -275,7 +275,7 @@ async fn a_limited_caller_silences_only_its_own() {
         outbox_seq: 50,
         stamp: super::fixture::T0,
         input: None,
-        effects: vec![effect],
+        effects: std::sync::Arc::new(vec![effect]),
     });
     for (token, seen) in [("operator", 1), ("operator-civil", 1), ("operator-tax", 0), ("other", 0)] {
         let list = bench.get(token, "/api/v1/silences").await.json();

@@ -271,9 +271,9 @@ pub fn alert(n: u64, name: &str, severity: Severity, ci: CiRef, at: Timestamp) -
         title: format!("{name} on {}", ci.name).into(),
         severity,
         state: AlertState::Firing,
-        object: ci.name.clone(),
+        object: ci.name.as_ref().into(),
         ci: Some(ci),
-        labels: BTreeMap::from([("rack".into(), "r-07".into())]),
+        labels: BTreeMap::from([("rack".into(), "r-07".into())]).into(),
         first_seen: at,
         last_seen: at,
         starts_at: at,
@@ -354,16 +354,16 @@ pub fn opening(seq: u64, incident: IncidentView, mut members: Vec<AlertView>) ->
         };
         events.push(Event::new(alert.tenant.clone(), alert.source.clone(), &alert.name, at));
         effects.push(Effect::Verdict { index: index as u32, verdict });
-        effects.push(Effect::Alert { alert: Box::new(alert.clone()) });
+        effects.push(Effect::Alert { alert: Arc::new(alert.clone()) });
     }
     let tenant = incident.tenant.clone();
     let entry =
         TimelineEntry { at, actor: "headwater".into(), kind: TimelineKind::Opened, detail: incident.title.clone() };
     let id = incident.id;
-    effects.push(Effect::Incident { incident: Box::new(incident), joined, left: Vec::new() });
+    effects.push(Effect::Incident { incident: Arc::new(incident), joined, left: Vec::new() });
     effects.push(Effect::Timeline { tenant: tenant.clone(), incident: id, entry });
-    let input = Some(Input::Batch(Batch { tenant, events, rejected: Vec::new(), replay_of: None }));
-    Committed { journal_seq: seq, outbox_seq: seq, stamp: at, input, effects }
+    let input = Some(Arc::new(Input::Batch(Batch { tenant, events, rejected: Vec::new(), replay_of: None })));
+    Committed { journal_seq: seq, outbox_seq: seq, stamp: at, input, effects: Arc::new(effects) }
 }
 
 /// The CIs of both organisations, without relations.
@@ -405,13 +405,13 @@ pub fn steps() -> Vec<Committed> {
             journal_seq: n,
             outbox_seq: n,
             stamp: at,
-            input: Some(Input::Batch(Batch {
+            input: Some(Arc::new(Input::Batch(Batch {
                 tenant: "a".into(),
                 events: vec![event],
                 rejected: Vec::new(),
                 replay_of: None,
-            })),
-            effects: vec![Effect::Verdict { index: 0, verdict }, Effect::Alert { alert: Box::new(held) }],
+            }))),
+            effects: Arc::new(vec![Effect::Verdict { index: 0, verdict }, Effect::Alert { alert: Arc::new(held) }]),
         });
     }
     steps.push(unread(6));
@@ -433,7 +433,7 @@ pub fn unread(seq: u64) -> Committed {
         journal_seq: seq,
         outbox_seq: seq,
         stamp: T0.plus(Span::mins(3)),
-        input: Some(Input::Batch(batch)),
-        effects: vec![Effect::Verdict { index: 0, verdict }],
+        input: Some(Arc::new(Input::Batch(batch))),
+        effects: Arc::new(vec![Effect::Verdict { index: 0, verdict }]),
     }
 }

@@ -1,5 +1,7 @@
 //! Lists, pages, numbers.
 
+use std::sync::Arc;
+
 use super::fixture::{Bench, T0, alert, ci, incident, opening, steps};
 use crate::api::routes;
 use crate::domain::ci::Area;
@@ -77,7 +79,7 @@ async fn conservation_holds_on_both_sides() {
     // A record whose events did not all get a verdict shows at once.
     let mut step = super::fixture::steps().remove(3);
     step.journal_seq = 7;
-    step.effects.clear();
+    step.effects = Arc::default();
     live.apply(&step);
     assert_eq!(bench.get("admin", "/api/v1/conservation").await.json()["balanced"], false);
 }
@@ -179,7 +181,7 @@ async fn a_dead_letter_is_told_without_its_secrets_and_tried_again_once() {
     // Once the record that it became is committed, it is not tried a second time.
     let mut step = steps().remove(3);
     (step.journal_seq, step.outbox_seq) = (7, 7);
-    if let Some(crate::engine::input::Input::Batch(batch)) = &mut step.input {
+    if let Some(crate::engine::input::Input::Batch(batch)) = step.input.as_mut().map(Arc::make_mut) {
         batch.replay_of = crate::domain::ids::EventRef::parse("e6.0");
     }
     bench.put(step);
@@ -232,13 +234,13 @@ async fn the_history_answers_where_memory_has_forgotten() {
     let bench = Bench::stocked();
     let mut step = steps().remove(0);
     (step.journal_seq, step.outbox_seq) = (60, 60);
-    for effect in &mut step.effects {
+    for effect in Arc::make_mut(&mut step.effects) {
         match effect {
             Effect::Incident { incident, joined, .. } => {
-                incident.id.0 = 77;
+                Arc::make_mut(incident).id.0 = 77;
                 joined.iter_mut().for_each(|alert| alert.0 += 700);
             }
-            Effect::Alert { alert } => alert.id.0 += 700,
+            Effect::Alert { alert } => Arc::make_mut(alert).id.0 += 700,
             Effect::Timeline { incident, .. } => incident.0 = 77,
             _ => {}
         }
@@ -320,8 +322,12 @@ async fn orders_are_audited_with_their_outcome() {
         journal_seq: 9,
         outbox_seq: 9,
         stamp: T0,
-        input: Some(crate::engine::input::Input::Command(command)),
-        effects: vec![Effect::CommandDone { tenant: "a".into(), refused: Some("it is closed".into()), again: false }],
+        input: Some(Arc::new(crate::engine::input::Input::Command(command))),
+        effects: Arc::new(vec![Effect::CommandDone {
+            tenant: "a".into(),
+            refused: Some("it is closed".into()),
+            again: false,
+        }]),
     });
     let item = bench.get("analyst", "/api/v1/audit").await.json()["items"][0].clone();
     assert_eq!((item["actor"].as_str(), item["action"].as_str()), (Some("li"), Some("acknowledge")));

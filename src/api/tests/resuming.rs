@@ -1,5 +1,6 @@
 //! The live feed: in order, resumable, scoped.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -87,10 +88,10 @@ async fn an_incident_that_leaves_the_scope_is_told_as_gone() {
     let bench = Bench::stocked();
     let mut step = steps().remove(0);
     (step.journal_seq, step.outbox_seq) = (10, 10);
-    step.effects.retain(|effect| matches!(effect, crate::engine::effect::Effect::Incident { .. }));
-    for effect in &mut step.effects {
+    Arc::make_mut(&mut step.effects).retain(|effect| matches!(effect, crate::engine::effect::Effect::Incident { .. }));
+    for effect in Arc::make_mut(&mut step.effects) {
         if let crate::engine::effect::Effect::Incident { incident, .. } = effect {
-            incident.orgs = vec!["civil".into()];
+            Arc::make_mut(incident).orgs = vec!["civil".into()];
         }
     }
     bench.api.live.apply(&step);

@@ -1,5 +1,6 @@
 //! Reading records: whether what is asked for is still there, then one by one, each compared with its digest.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,7 +34,7 @@ pub fn record(stream: &str, read: &Read) -> Result<Record, ReadError> {
     let input = decode(&read.body).map_err(wrong)?;
     let partition = read.subject.rsplit('.').next().and_then(|token| token.parse().ok());
     let partition = partition.ok_or_else(|| wrong(format!("stands under the subject {}", read.subject)))?;
-    Ok(Record { seq: read.seq, partition, stamp: read.stamp, input })
+    Ok(Record { seq: read.seq, partition, stamp: read.stamp, input: Arc::new(input) })
 }
 
 impl JetStreamStore {

@@ -23,7 +23,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// One input on its way to the file.
 pub struct Append {
     partition: u16,
-    input: Input,
+    input: Arc<Input>,
     body: Vec<u8>,
     body_hash: ChainHash,
     clock: Clock,
@@ -46,7 +46,7 @@ impl Append {
     ) -> Result<Self, AppendError> {
         let body = encode(&input)?;
         let body_hash = ChainHash::of(&[&body]);
-        Ok(Self { partition, input, body, body_hash, clock, tails, reply, written: None })
+        Ok(Self { partition, input: Arc::new(input), body, body_hash, clock, tails, reply, written: None })
     }
 }
 
@@ -57,7 +57,7 @@ impl Task for Append {
 
     fn need(&self) -> Need {
         // What ends work (ticks, results, orders) has to go on when the disk is full, or nothing would ever end.
-        match self.input {
+        match *self.input {
             Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } => Need::Intake,
             Input::Command(_) | Input::Delivered(_) | Input::Tick => Need::Vital,
         }

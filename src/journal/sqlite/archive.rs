@@ -14,7 +14,7 @@ use super::Store;
 use super::fail::{SqlResult, broken};
 use super::lock::private_file;
 use super::read::{Readers, Step, StoredRecord, head_at, walk};
-use super::schema::{APPLICATION_ID, Base, FILE_FORMAT, Heads, JournalHead, RECORD_TABLES};
+use super::schema::{APPLICATION_ID, Base, FILE_FORMAT, Heads, JournalHead, PAGE_BYTES, RECORD_TABLES};
 use super::small::Small;
 use super::snapshots::Sealed;
 use super::writer::Need;
@@ -108,6 +108,7 @@ fn open(path: &Path) -> SqlResult<Connection> {
     }
     let file = Connection::open(path)?;
     file.busy_timeout(std::time::Duration::from_secs(5))?;
+    file.pragma_update(None, "page_size", PAGE_BYTES)?;
     file.pragma_update(None, "journal_mode", "WAL")?;
     file.pragma_update(None, "synchronous", "FULL")?;
     Ok(file)

@@ -13,7 +13,7 @@ use super::ballast::Ballast;
 use super::fail::{Fault, RESTORE, SqlResult, broken};
 use super::lock::{Lock, LockError, private_file};
 use super::read::{Readers, Step, walk};
-use super::schema::{APPLICATION_ID, Base, FILE_FORMAT, Heads, MAIN_TABLES, RECORD_TABLES, meta, set_meta};
+use super::schema::{APPLICATION_ID, Base, FILE_FORMAT, Heads, MAIN_TABLES, PAGE_BYTES, RECORD_TABLES, meta, set_meta};
 use super::witness::{Found, Testimony, Witness, boot_id};
 use super::writer::{Desk, Gauge, Writer};
 use super::{OpenOptions, Shared, Store, snapshots};
@@ -207,6 +207,7 @@ fn prepare(
 }
 
 fn create(file: &mut Connection) -> SqlResult<()> {
+    file.pragma_update(None, "page_size", PAGE_BYTES)?;
     file.pragma_update(None, "journal_mode", "WAL")?;
     let all = file.transaction()?;
     all.execute_batch(RECORD_TABLES)?;

@@ -1,7 +1,7 @@
 //! Reading records: on connections of their own, so that readers and the writer do not wait for each other.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
@@ -126,7 +126,7 @@ impl StoredRecord {
     pub fn record(self) -> SqlResult<Record> {
         let Self { seq, partition, stamp, body, .. } = self;
         let input = decode(&body).map_err(|why| broken(format!("journal record {seq}: {why}")))?;
-        Ok(Record { seq, partition, stamp, input })
+        Ok(Record { seq, partition, stamp, input: Arc::new(input) })
     }
 }
 

@@ -14,6 +14,9 @@ pub const FILE_FORMAT: i64 = 1;
 /// Marks the file as ours ("HDWR").
 pub const APPLICATION_ID: i64 = 0x4844_5752;
 
+/// Pages of a fresh file: a record of many events takes few of them, and one of a single event is not much larger.
+pub const PAGE_BYTES: u32 = 8192;
+
 /// Journal and outbox tables, the same in the main file and in the archive.
 pub const RECORD_TABLES: &str = "
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID;

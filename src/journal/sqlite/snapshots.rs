@@ -78,7 +78,7 @@ impl Sealed {
     /// # Errors
     /// When it is not what was written.
     pub fn open(&self, file: &Connection) -> SqlResult<Snapshot> {
-        let mut body = Vec::new();
+        let mut body = Vec::with_capacity(self.chunks as usize * PIECE_BYTES);
         let mut query = file.prepare_cached("SELECT body FROM snapshot_chunks WHERE id = ?1")?;
         for n in 0..self.chunks {
             let piece: Option<Vec<u8>> = query.query_row([piece_id(self.id, n)], |row| row.get(0)).optional()?;

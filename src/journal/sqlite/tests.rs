@@ -53,7 +53,7 @@ fn what_was_appended_is_read_back_after_a_restart() {
     assert!(before.is_sorted_by(|a, b| a.stamp <= b.stamp && a.seq + 1 == b.seq));
     let of_one = store.read_partition(1, 4, usize::MAX).unwrap();
     assert!(of_one.iter().map(|record| record.seq).eq((7..=100).step_by(3)));
-    assert_eq!(before[41].input, batch(42));
+    assert_eq!(*before[41].input, batch(42));
     assert_eq!(store.append_blocking(0, Input::Tick).unwrap().seq, 101);
 }
 

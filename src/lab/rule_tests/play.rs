@@ -39,7 +39,7 @@ pub struct Play<'a> {
     never: &'a Never,
     tenant: TenantId,
     start: Timestamp,
-    incidents: BTreeMap<IncidentId, IncidentView>,
+    incidents: BTreeMap<IncidentId, Arc<IncidentView>>,
     /// Since the step before.
     messages: Vec<Notice>,
     /// What came out otherwise.
@@ -173,7 +173,7 @@ impl<'a> Play<'a> {
                     let never = self.never.incidents.iter().filter(|n| stands(&incident) && n.value.is(&incident));
                     let told = never.map(|n| (place(&n.referenced), format!("at {at}: {}", incident_line(&incident))));
                     self.differences.extend(told);
-                    self.incidents.insert(incident.id, *incident);
+                    self.incidents.insert(incident.id, incident);
                 }
                 Effect::Notify { notice } => {
                     let never = self.never.messages.iter().filter(|never| never.value.is(&notice));
@@ -204,7 +204,8 @@ impl<'a> Play<'a> {
 
     fn compare_incidents(&mut self, step: &Step) {
         let Some(wanted) = &step.incidents else { return };
-        let there: Vec<&IncidentView> = self.incidents.values().filter(|incident| stands(incident)).collect();
+        let there: Vec<&IncidentView> =
+            self.incidents.values().map(AsRef::as_ref).filter(|incident| stands(incident)).collect();
         let (missing, surplus) = pair(&wanted.value, &there, |want, incident| want.value.is(incident));
         let lines: Vec<String> = there.iter().map(|incident| incident_line(incident)).collect();
         let mut told = Vec::new();

@@ -1,5 +1,7 @@
 //! One message of an outbox: a line that says whose it is and where it stands, then the decisions, or a part of them.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -166,7 +168,7 @@ pub fn unpack(frame: &Frame, whole: &[u8], seq: u64) -> Result<Vec<OutboxRecord>
         let hash = decision_hash(&place.hash, line.journal_seq, text.as_bytes());
         let effects: Vec<Effect> = serde_json::from_str(text).map_err(|error| format!("is unreadable: {error}"))?;
         let (partition, epoch, journal_seq, prev_hash) = (frame.partition, frame.epoch, line.journal_seq, place.hash);
-        records.push(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash });
+        records.push(OutboxRecord { seq, partition, journal_seq, epoch, effects: Arc::new(effects), prev_hash, hash });
         place = Place { journal_seq, hash };
     }
     if place == frame.after { Ok(records) } else { Err("does not match its hash".into()) }

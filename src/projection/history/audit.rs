@@ -48,7 +48,7 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
         Input::Batch(_) | Input::Delivered(_) | Input::Tick => return Ok(()),
     };
     let mut refused = None;
-    for effect in &step.effects {
+    for effect in step.effects.iter() {
         if let Effect::CommandDone { refused: why, .. } = effect {
             refused = why.as_deref();
         }

@@ -7,6 +7,9 @@ use super::Progress;
 /// The version of the tables; a file of another version is emptied and filled again.
 const FORMAT: i64 = 1;
 
+/// Pages: the row of an event has to fit into a quarter of one, or it takes pages of its own.
+const PAGE_BYTES: u32 = 16_384;
+
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE events (
@@ -50,6 +53,8 @@ CREATE TABLE buckets (
 
 /// Makes the tables where they are missing or of another format.
 pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    // Takes effect in a fresh file.
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // Lost pages after a power cut are filled again from the outbox; a torn file is not: hence not OFF.
     connection.pragma_update(None, "synchronous", "NORMAL")?;

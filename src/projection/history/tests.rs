@@ -1,6 +1,7 @@
 //! The history on scripted steps: written, read back, found again after a restart.
 
 use std::io::{Seek, SeekFrom, Write as _};
+use std::sync::Arc;
 
 use super::super::alerts::AlertFilter;
 use super::super::board::IncidentFilter;
@@ -39,11 +40,11 @@ fn rejected(seq: u64) -> (Committed, DeadLetter) {
         decoder: "native".into(),
         received_at: T0,
     };
-    if let Some(Input::Batch(batch)) = &mut step.input {
+    if let Some(Input::Batch(batch)) = step.input.as_mut().map(Arc::make_mut) {
         batch.rejected.push(letter.clone());
     }
     let verdict = crate::engine::verdict::Verdict::Rejected { why: letter.why.clone() };
-    step.effects.push(crate::engine::effect::Effect::Verdict { index: 1, verdict });
+    Arc::make_mut(&mut step.effects).push(crate::engine::effect::Effect::Verdict { index: 1, verdict });
     (step, letter)
 }
 
@@ -81,7 +82,7 @@ fn an_event_is_found_by_its_own_id_and_by_its_place() {
     let (history, mut writer) = open(folder.path());
     let named = |seq, id: &str| {
         let mut step = opened(seq, "tax", 1);
-        if let Some(Input::Batch(batch)) = &mut step.input {
+        if let Some(Input::Batch(batch)) = step.input.as_mut().map(Arc::make_mut) {
             batch.events[0].id = id.into();
         }
         step
@@ -191,7 +192,7 @@ fn each_record_type_goes_when_its_time_has_come() {
     let (history, mut writer) = filled(folder.path());
     let (step, letter) = rejected(31);
     let mut replayed = opened(32, "tax", 1);
-    if let Some(Input::Batch(batch)) = &mut replayed.input {
+    if let Some(Input::Batch(batch)) = replayed.input.as_mut().map(Arc::make_mut) {
         batch.replay_of = Some(EventRef { seq: 31, index: 1 });
     }
     writer.write(&[step, replayed], "").unwrap();
@@ -225,7 +226,8 @@ fn what_people_did_is_kept_for_six_months_at_least() {
         digest: crate::engine::input::Digest("d".into()),
         author: "li".into(),
     };
-    let step = Committed { journal_seq: 1, outbox_seq: 1, stamp: T0, input: Some(policy), effects: Vec::new() };
+    let step =
+        Committed { journal_seq: 1, outbox_seq: 1, stamp: T0, input: Some(Arc::new(policy)), effects: Arc::default() };
     writer.write(&[step], "").unwrap();
     let actors = |now: Timestamp, writer: &mut Writer| {
         writer.prune(now).unwrap();

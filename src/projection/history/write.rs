@@ -61,13 +61,13 @@ pub fn steps(connection: &mut Connection, steps: &[Committed], hash: &str) -> ru
 
 impl<'a> Gathered<'a> {
     fn step(&mut self, to: &Transaction<'_>, step: &'a Committed) -> rusqlite::Result<()> {
-        if let Some(Input::Batch(batch)) = &step.input {
+        if let Some(Input::Batch(batch)) = step.input.as_deref() {
             self.batch(to, step, batch)?;
         }
         for (place, effect) in step.effects.iter().enumerate() {
             self.effect(to, step, place, effect)?;
         }
-        match &step.input {
+        match step.input.as_deref() {
             Some(input) => audit::write(to, step, input),
             None => Ok(()),
         }

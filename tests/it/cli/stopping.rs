@@ -68,7 +68,7 @@ fn decided_then(tenant: &TenantId, at: Timestamp) -> Vec<Effect> {
         held: true,
     };
     let verdict = Verdict::Held { alert: Some(id), why: Hold::Lone, decision: Box::default() };
-    vec![Effect::Alert { alert: Box::new(alert) }, Effect::Verdict { index: 0, verdict }]
+    vec![Effect::Alert { alert: Arc::new(alert) }, Effect::Verdict { index: 0, verdict }]
 }
 
 #[test]

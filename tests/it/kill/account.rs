@@ -59,7 +59,7 @@ impl Account {
     pub fn check_decisions(&self) {
         let mut engines: BTreeMap<u16, Engine> = BTreeMap::new();
         for record in &self.records {
-            let loaded = match &record.input {
+            let loaded = match &*record.input {
                 Input::Topology { version, digest, .. } => {
                     let text = self.store.blob(digest).unwrap().unwrap();
                     let names = shipped_mapping();
@@ -81,11 +81,11 @@ impl Account {
         let (mut kept, mut repeats) = (0_u64, 0_u64);
         let mut first: BTreeMap<&str, u32> = BTreeMap::new();
         for record in &self.records {
-            let Input::Batch(batch) = &record.input else { continue };
+            let Input::Batch(batch) = &*record.input else { continue };
             assert!(batch.rejected.is_empty(), "{:?}", batch.rejected);
             kept += batch.events.len() as u64;
             let mut verdicts: BTreeMap<u32, &Verdict> = BTreeMap::new();
-            for effect in &self.decisions[&record.seq].effects {
+            for effect in self.decisions[&record.seq].effects.iter() {
                 if let Effect::Verdict { index, verdict } = effect {
                     assert!(
                         verdicts.insert(*index, verdict).is_none(),
@@ -122,9 +122,9 @@ impl Account {
         let mut ends: BTreeMap<String, Vec<bool>> = BTreeMap::new();
         let mut noted: BTreeMap<String, u32> = BTreeMap::new();
         for record in &self.records {
-            let Input::Command(command) = &record.input else { continue };
+            let Input::Command(command) = &*record.input else { continue };
             let Order::Comment { text, .. } = &command.order else { continue };
-            for effect in &self.decisions[&record.seq].effects {
+            for effect in self.decisions[&record.seq].effects.iter() {
                 match effect {
                     Effect::CommandDone { again: false, refused, .. } => {
                         ends.entry(text.to_string()).or_default().push(refused.is_none());
@@ -192,7 +192,7 @@ impl Account {
         let mut order = Vec::new();
         let mut decisions: Vec<&OutboxRecord> = self.decisions.values().collect();
         decisions.sort_by_key(|decision| decision.seq);
-        for effect in decisions.iter().flat_map(|decision| &decision.effects) {
+        for effect in decisions.iter().flat_map(|decision| decision.effects.iter()) {
             let Effect::Notify { notice } = effect else { continue };
             let known = notices.insert(&notice.key, notice);
             assert!(known.is_none(), "the key {} is used twice", notice.key);
@@ -204,7 +204,7 @@ impl Account {
     fn ends(&self) -> BTreeMap<&str, Vec<DeliveryOutcome>> {
         let mut ends: BTreeMap<&str, Vec<DeliveryOutcome>> = BTreeMap::new();
         for record in &self.records {
-            if let Input::Delivered(Delivered { key, outcome, .. }) = &record.input {
+            if let Input::Delivered(Delivered { key, outcome, .. }) = &*record.input {
                 ends.entry(key).or_default().push(outcome.clone());
             }
         }

@@ -290,7 +290,7 @@ fn decisions_are_chained<S: Site>(site: &mut S, opened: Opened<S>) -> Opened<S> 
     let follower = next_of(&mut outbox.follow(0), 9);
     assert!(follower.windows(2).all(|pair| pair[0].seq <= pair[1].seq));
     let third = follower.iter().find(|record| record.journal_seq == records[6]).unwrap();
-    assert_eq!(third.effects, *decided(records[6], 1_500_000).effects);
+    assert_eq!(third.effects, decided(records[6], 1_500_000).effects);
     third.verify(&third.effects).unwrap();
     third.verify(&decided(records[6], 3).effects).unwrap_err();
     let opened = site.open(Some(opened));

@@ -29,7 +29,7 @@ fn all_there(site: &Opened<Servers>, count: u64, unsure: u64) {
     let mut numbers: Vec<u64> = records
         .iter()
         .map(|record| {
-            let headwater::engine::input::Input::Batch(batch) = &record.input else { panic!("{record:?}") };
+            let headwater::engine::input::Input::Batch(batch) = &*record.input else { panic!("{record:?}") };
             batch.events[0].name.strip_prefix("event ").unwrap().parse().unwrap()
         })
         .collect();
