@@ -8,6 +8,10 @@ check:
 test:
     bash tests/run.sh
 
+# A million events over NATS under a hundred kills of program and nats-server: half an hour, best with `--release`.
+nats-soak events="1000000" kills="100":
+    HEADWATER_NATS_EVENTS={{events}} HEADWATER_NATS_KILLS={{kills}} cargo nextest run --release --no-capture -E 'test(kills_of_program_and_nats_server)'
+
 ci:
     bash .ci/run
 

@@ -31,7 +31,7 @@ use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::journal::sqlite::append::Clock;
 use crate::journal::sqlite::{OpenOptions, Store};
-use crate::journal::{Durability, Record};
+use crate::journal::{Durability, Follow as _, Journal as _, Of, Record};
 use crate::lab::built_in::{read_topology, shipped_mapping};
 use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{CommitError, Decided, Outbox, OutboxHead};
@@ -367,7 +367,7 @@ impl Owner {
     }
 
     fn serve(&mut self) -> Result<()> {
-        let mut tail = self.store.follow(self.applied);
+        let mut tail = self.store.follow(Of::All, self.applied);
         while !self.health.stop.load(Ordering::SeqCst) {
             let records = tail.next(PATIENCE)?;
             self.decide(&records)?;

@@ -30,6 +30,7 @@ use crate::vitals::heartbeat::Heartbeat;
 
 mod behind;
 mod bus;
+mod cmdb;
 mod desk;
 mod judge;
 mod numbers;

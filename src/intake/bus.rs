@@ -6,12 +6,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::pull::Config;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
 use async_nats::jetstream::{AckKind, Message};
-use futures::StreamExt as _;
 use futures::future::join_all;
-use tokio::time::timeout;
 
 use super::Intake;
 use super::sink::SinkError;
@@ -21,39 +17,22 @@ use crate::domain::ids::TenantId;
 use crate::engine::input::Batch;
 use crate::nats::NatsError;
 use crate::nats::connect::Nats;
-use crate::nats::settings::is_token;
-use crate::nats::streams::{Keeping, Wanted, ensure};
+use crate::nats::queue::{Queue, Size, TAKEN_WITHIN};
 
 pub mod letter;
 
-/// The consumer's name: all instances share it.
-const CONSUMER: &str = "headwater";
-/// Messages that are taken at once; also how many wait for their end.
-const MESSAGES_AT_ONCE: usize = 256;
 /// Bytes of messages in one journal record, one message aside.
 const RECORD_BYTES: usize = 2 * 1024 * 1024;
 /// Events in one journal record, one message aside.
 const RECORD_EVENTS: usize = 500;
-/// A message comes again when it was not taken for so long.
-const TAKEN_WITHIN: Duration = Duration::from_secs(10);
-/// Silence after which the server is asked whether something waits.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// One tenant's door.
 pub struct Bus {
     intake: Arc<Intake>,
-    nats: Nats,
     tenant: TenantId,
-    wanted: Wanted,
-}
-
-/// What a tenant's stream is like.
-#[derive(Clone, Copy, Debug)]
-pub struct Size {
-    pub bytes_max: i64,
-    pub replicas: usize,
+    queue: Queue,
 }
 
 impl Bus {
@@ -62,22 +41,12 @@ impl Bus {
     /// # Errors
     /// When it is unsafe, or the server does not answer.
     pub async fn open(intake: Arc<Intake>, nats: Nats, tenant: TenantId, size: Size) -> Result<Self, NatsError> {
-        if !is_token(tenant.as_str()) {
-            let why = "it cannot be part of a subject";
-            return Err(NatsError::refused(format!("tenant {tenant}"), why, "use letters, digits, `-` and `_`"));
-        }
-        let wanted = Wanted {
-            name: format!("SRC-{tenant}"),
-            subjects: letter::KINDS.iter().map(|kind| format!("src.{tenant}.*.{kind}")).collect(),
-            keeping: Keeping::Queue { bytes_max: size.bytes_max },
-            replicas: size.replicas,
-        };
-        ensure(&nats, &wanted).await?;
-        Ok(Self { intake, nats, tenant, wanted })
+        let queue = Queue::open(nats, "SRC", tenant.as_str(), &letter::KINDS, size).await?;
+        Ok(Self { intake, tenant, queue })
     }
 
     fn stream(&self) -> &str {
-        &self.wanted.name
+        self.queue.name()
     }
 
     /// Takes events until the future is dropped. A failure is logged once and tried again.
@@ -94,62 +63,10 @@ impl Bus {
         }
     }
 
-    async fn consumer(&self) -> Result<Consumer<Config>, NatsError> {
-        let config = Config {
-            durable_name: Some(CONSUMER.into()),
-            description: Some("Headwater takes the events of this tenant".into()),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: TAKEN_WITHIN,
-            // For ever: a message that is given up by the server would be lost without a word.
-            max_deliver: -1,
-            max_ack_pending: 4 * MESSAGES_AT_ONCE as i64,
-            ..Config::default()
-        };
-        let stream = self.nats.jetstream.get_stream(self.stream()).await.map_err(NatsError::away)?;
-        let consumer: Consumer<Config> =
-            stream.get_or_create_consumer(CONSUMER, config).await.map_err(NatsError::away)?;
-        let found = &consumer.cached_info().config;
-        let what = format!("consumer {CONSUMER} of stream {}", self.stream());
-        if found.max_deliver > 0 || found.ack_policy != AckPolicy::Explicit || !found.filter_subject.is_empty() {
-            let why = "it gives messages up, or passes some over";
-            return Err(NatsError::refused(what, why, "delete it: it is made again as it must be"));
-        }
-        Ok(consumer)
-    }
-
-    /// Takes what comes until the consumer fails or falls silent although something waits.
     async fn take_all(&self) -> Result<Infallible, NatsError> {
-        // Somebody may have deleted or changed it since.
-        ensure(&self.nats, &self.wanted).await?;
-        let consumer = self.consumer().await?;
-        let messages = consumer
-            .stream()
-            .max_messages_per_batch(MESSAGES_AT_ONCE)
-            .heartbeat(Duration::from_secs(1))
-            .expires(Duration::from_secs(10))
-            .messages()
-            .await
-            .map_err(NatsError::away)?;
-        let mut chunks = messages.ready_chunks(MESSAGES_AT_ONCE);
+        let mut reading = self.queue.read().await?;
         loop {
-            match timeout(SILENCE_MAX, chunks.next()).await {
-                Ok(Some(chunk)) => {
-                    let (taken, failed): (Vec<_>, Vec<_>) = chunk.into_iter().partition(Result::is_ok);
-                    // The stream goes on by itself after a missed heartbeat.
-                    if let Some(Err(error)) = failed.into_iter().next() {
-                        tracing::debug!(%error, stream = self.stream(), "a message did not come");
-                    }
-                    self.take(taken.into_iter().flatten().collect()).await;
-                }
-                Ok(None) => return Err(NatsError::away("the consumer is gone")),
-                Err(_) => {
-                    let info = consumer.get_info().await.map_err(NatsError::away)?;
-                    if info.num_pending > 0 {
-                        return Err(NatsError::away(format!("{} messages wait and do not come", info.num_pending)));
-                    }
-                }
-            }
+            self.take(reading.next().await?).await;
         }
     }
 

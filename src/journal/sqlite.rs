@@ -139,11 +139,6 @@ impl Store {
         answer.recv().unwrap_or(Err(gone())).map_err(refusal)
     }
 
-    /// Follows the journal from the record behind `after`.
-    pub fn follow(&self, after: u64) -> Tail<Self> {
-        Tail::new(self.clone(), after)
-    }
-
     fn submit(&self, partition: u16, input: Input, reply: Reply<Result<Appended, Setback>>) -> Result<(), AppendError> {
         let (clock, tails) = (Arc::clone(&self.shared.clock), Arc::clone(&self.shared.tails));
         let task = Append::new(partition, input, clock, tails, reply)?;

@@ -4,6 +4,7 @@
 pub mod connect;
 pub mod publish;
 pub mod pull;
+pub mod queue;
 pub mod server;
 pub mod settings;
 pub mod streams;

@@ -29,6 +29,8 @@ pub struct Settings {
     pub tenants: Vec<String>,
     /// Whether events are taken from NATS.
     pub intake: bool,
+    /// Whether whole topologies are taken from NATS.
+    pub cmdb: bool,
     /// Bytes that may wait in a tenant's stream; more is refused to the publisher.
     pub intake_bytes_max: i64,
     /// Whether incidents and alerts are published.

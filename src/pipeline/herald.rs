@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use async_nats::HeaderMap;
-use futures::future::try_join_all;
+use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::runtime::Handle;
 
 use super::past::Records;
@@ -15,7 +15,7 @@ use super::{PATIENCE, Pipeline};
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::{Follow as _, ReadError};
 use crate::nats::connect::Nats;
-use crate::nats::publish::{Outgoing, publish};
+use crate::nats::publish::{Outgoing, PublishError, publish};
 use crate::nats::streams::{Wanted, Which, ask, ensure};
 use crate::outbox::{Outbox, OutboxRecord};
 use crate::projection::Committed;
@@ -26,6 +26,10 @@ const PLACE: &str = "Headwater-Outbox-Seq";
 const HASH: &str = "Headwater-Outbox-Hash";
 /// Outbox records that are told together.
 const STEPS_AT_ONCE: usize = 64;
+/// Messages that are on their way at a time.
+const SENDS_AT_ONCE: usize = 512;
+/// How soon the views are looked at again.
+const SHOWN_SOON: Duration = Duration::from_micros(200);
 /// The pause after a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -102,6 +106,10 @@ impl Herald {
     }
 
     fn tell(&self, decided: &[Arc<OutboxRecord>], records: &mut Records) -> Result<()> {
+        // Whoever is told may ask at once: the views have it first.
+        while !self.is_over() && decided.last().is_some_and(|last| !self.pipeline.has_applied(last.journal_seq)) {
+            std::thread::sleep(SHOWN_SOON);
+        }
         let now: Timestamp = (self.pipeline.clock)();
         let mut sends = Vec::new();
         for decision in decided {
@@ -123,11 +131,22 @@ impl Herald {
                 headers.insert(PLACE, decision.seq.to_string());
                 headers.insert(HASH, decision.hash.to_string());
                 let message = Outgoing { subject: telling.subject, headers, body: telling.body.into(), behind: None };
-                sends.push(publish(&self.nats, &self.stream.name, message));
+                sends.push(self.send(message));
             }
         }
         // The client sends them in the order in which they stand here.
-        self.runtime.block_on(try_join_all(sends))?;
-        Ok(())
+        let sends = futures::stream::iter(sends).buffered(SENDS_AT_ONCE);
+        Ok(self.runtime.block_on(sends.try_for_each(|()| async { Ok(()) }))?)
+    }
+
+    async fn send(&self, message: Outgoing) -> Result<(), PublishError> {
+        let subject = message.subject.clone();
+        match publish(&self.nats, &self.stream.name, message).await {
+            Err(error @ PublishError::TooLong { .. }) => {
+                tracing::error!(%error, subject, "something is not told on NATS; raise max_payload of nats-server");
+                Ok(())
+            }
+            told => told.map(drop),
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::{Health, PATIENCE};
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::sqlite::Store;
 use crate::journal::sqlite::append::Clock;
-use crate::journal::{Follow as _, ReadError, Record};
+use crate::journal::{Follow, Journal as _, Of, ReadError, Record};
 use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{Outbox, OutboxRecord};
 use crate::projection::Committed;
@@ -138,7 +138,7 @@ impl Follower {
 /// The journal beside the outbox: each of its records was decided once, in order.
 pub(super) struct Records {
     store: Store,
-    tail: Option<crate::journal::sqlite::tail::Tail<Store>>,
+    tail: Option<Box<dyn Follow<Record>>>,
     waiting: VecDeque<Arc<Record>>,
 }
 
@@ -151,7 +151,7 @@ impl Records {
     /// The record that was decided.
     pub fn of(&mut self, decision: &OutboxRecord) -> Result<Arc<Record>> {
         let seq = decision.journal_seq;
-        let tail = self.tail.get_or_insert_with(|| self.store.follow(seq - 1));
+        let tail = self.tail.get_or_insert_with(|| Box::new(self.store.follow(Of::All, seq - 1)));
         loop {
             while let Some(record) = self.waiting.pop_front() {
                 if record.seq == seq {

@@ -147,6 +147,22 @@ fn dead_letters(step: &Committed, batch: &Batch, told: &mut Vec<Telling>) {
     }
 }
 
+/// A CMDB export that was refused: nothing of it is kept, so it is named by its place in its stream.
+pub fn refused_topology(tenant: &TenantId, source: &str, place: u64, why: &str, at: Timestamp) -> Telling {
+    let event_ref = format!("ci-{place}");
+    let form = DeadLetterForm {
+        event_ref: event_ref.clone(),
+        source: source.to_owned(),
+        reason: "malformed".to_owned(),
+        detail: why.to_owned(),
+        decoder: "topology".to_owned(),
+        raw: String::new(),
+        received_at: at.to_string(),
+    };
+    let about = About { tenant, noun: "dead-letter", happened: "kept", subject: &event_ref, at };
+    telling(format!("dead.{tenant}.{}", token(source)), event_ref.clone(), about, form)
+}
+
 fn order(step: &Committed, command: &Command, refused: Option<&str>, again: bool) -> OrderForm {
     let mut order = serde_json::to_value(&command.order).unwrap_or_default();
     let name = order.as_object_mut().and_then(|fields| fields.remove("order"));

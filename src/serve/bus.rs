@@ -8,15 +8,17 @@ use async_nats::connection::State;
 use axum::Router;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::config::Config;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Span;
 use crate::intake::Intake;
-use crate::intake::bus::{Bus, Size};
+use crate::intake::bus::Bus;
 use crate::journal::Durability;
 use crate::nats::NatsError;
 use crate::nats::connect::{Nats, connect};
+use crate::nats::queue::Size;
 use crate::nats::server::prove_power;
 use crate::nats::settings::Settings;
 use crate::nats::streams::{Keeping, Wanted, ensure};
@@ -24,6 +26,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::herald::Herald;
 use crate::projection::bus::SUBJECTS;
 
+use super::cmdb::CmdbDoor;
 use super::desk;
 
 /// The stream that keeps what is told.
@@ -72,13 +75,17 @@ impl OnNats {
         }
     }
 
-    /// Shows whether the connection stands, for as long as the future lives; with it the tasks end.
-    async fn watch(&self, nats: &Nats, _tasks: JoinSet<()>) {
-        loop {
+    /// Shows whether the connection stands, for as long as all parts do.
+    async fn watch(&self, nats: &Nats, mut tasks: JoinSet<()>) {
+        // All of them go on until they are dropped: one that ends has met a bug.
+        while timeout(PAUSE, tasks.join_next()).await.is_err() {
             let is_away = nats.client.connection_state() != State::Connected;
             self.pipeline.health().note_nats(is_away.then_some("the connection to NATS is lost"));
-            tokio::time::sleep(PAUSE).await;
         }
+        let broken = "a part that serves NATS has broken, restart the program";
+        tracing::error!("{broken}");
+        self.pipeline.health().note_nats(Some(broken));
+        while tasks.join_next().await.is_some() {}
     }
 
     async fn begin(&self) -> Result<(Nats, JoinSet<()>), NatsError> {
@@ -91,13 +98,24 @@ impl OnNats {
                 doors.push(Bus::open(self.intake.clone(), nats.clone(), tenant.clone(), size).await?);
             }
         }
-        let herald = if self.settings.publish { Some(self.herald(nats.clone()).await?) } else { None };
+        // Refusals of CMDB exports are told there, too.
+        let is_told = self.settings.publish || self.settings.cmdb;
+        let herald = if is_told { Some(self.herald(nats.clone()).await?) } else { None };
+        let mut cmdbs = Vec::new();
+        for tenant in self.tenants.iter().filter(|_| self.settings.cmdb) {
+            let size = Size { bytes_max: self.settings.intake_bytes_max, replicas: self.settings.replicas };
+            let (pipeline, nats, tenant) = (self.pipeline.clone(), nats.clone(), tenant.clone());
+            cmdbs.push(CmdbDoor::open(pipeline, nats, tenant, size, STREAM).await?);
+        }
         let mut tasks = JoinSet::new();
         for door in doors {
             tasks.spawn(door.run());
         }
+        for cmdb in cmdbs {
+            tasks.spawn(cmdb.run());
+        }
         tasks.spawn(answer_always(nats.clone(), self.app.clone()));
-        if let Some(herald) = herald {
+        if let Some(herald) = herald.filter(|_| self.settings.publish) {
             tasks.spawn_blocking(move || herald.run());
         }
         Ok((nats, tasks))

@@ -1,7 +1,7 @@
 //! The real program is killed fifty times in the middle of a storm. Afterwards every promise is counted: nothing that
 //! was accepted is lost or decided twice, nobody was told twice under two keys, and everybody knows the last state.
 
-mod account;
+pub mod account;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

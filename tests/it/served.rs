@@ -35,11 +35,15 @@ impl Served {
     }
 
     /// Kills it and starts another one on the same folder.
-    pub fn again(mut self, arguments: &[&str]) -> Self {
+    pub fn again(self, arguments: &[&str]) -> Self {
+        self.stop().start(arguments)
+    }
+
+    /// Kills it; its folder stays.
+    pub fn stop(mut self) -> Stopped {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Self::launch(folder, arguments)
+        Stopped { folder: std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()) }
     }
 
     fn launch(folder: TempDir, arguments: &[&str]) -> Self {
@@ -123,6 +127,18 @@ impl Served {
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+}
+
+/// The folder of a program that does not run.
+pub struct Stopped {
+    folder: TempDir,
+}
+
+impl Stopped {
+    /// Starts a program on it.
+    pub fn start(self, arguments: &[&str]) -> Served {
+        Served::launch(self.folder, arguments)
     }
 }
 

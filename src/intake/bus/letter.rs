@@ -1,6 +1,8 @@
 //! One message: whose it is by its subject, how it is written by its headers, and an id for every event in it. What
 //! cannot be read becomes a dead letter; it was accepted from the publisher, so it is never simply dropped.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use async_nats::jetstream::Message;
 use async_nats::{HeaderMap, HeaderName};
 
@@ -51,9 +53,15 @@ fn decode(intake: &Intake, format: &Format, envelope: &Envelope, bytes: &[u8]) -
         let why = format!("{} bytes are more than {bytes_max}: send fewer events at once", bytes.len());
         return dead(intake, format, envelope, bytes, Reject::TooLarge(why));
     }
-    match intake.decode(format, &envelope.sender, Body { bytes, charset: None }) {
-        Ok(decoded) => decoded,
-        Err(error) => dead(intake, format, envelope, bytes, Reject::Malformed(error.to_string())),
+    let decode = || intake.decode(format, &envelope.sender, Body { bytes, charset: None });
+    // A decoder that panics would meet the same message again and again.
+    match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(decoded)) => decoded,
+        Ok(Err(error)) => dead(intake, format, envelope, bytes, Reject::Malformed(error.to_string())),
+        Err(_) => {
+            let why = "the decoder broke on it; please report it with this message".to_owned();
+            dead(intake, format, envelope, bytes, Reject::Malformed(why))
+        }
     }
 }
 

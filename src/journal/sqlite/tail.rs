@@ -123,38 +123,6 @@ impl<L: Followed> Tail<L> {
         Self { log, seen: after, live: None }
     }
 
-    /// The last record that was handed out.
-    pub fn seen(&self) -> u64 {
-        self.seen
-    }
-
-    /// Waits for the next records, in order; empty when there was none within `patience`. Blocks.
-    ///
-    /// # Errors
-    /// When records are damaged, gone or unreadable, or the writer has stopped.
-    pub fn next(&mut self, patience: Duration) -> Result<Vec<Arc<L::Record>>, ReadError> {
-        loop {
-            let from = self.take_up()?;
-            if self.seen < from {
-                return self.read_stored();
-            }
-            let Some(live) = &self.live else { continue };
-            let first = match live.queue.recv_timeout(patience) {
-                Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) => return Ok(Vec::new()),
-                Err(RecvTimeoutError::Disconnected) => {
-                    self.live = None;
-                    continue;
-                }
-            };
-            let mut records = live.take(first);
-            self.advance(&mut records);
-            if !records.is_empty() {
-                return Ok(records);
-            }
-        }
-    }
-
     /// Asks the writer to be handed new records; gives the last one before them.
     fn take_up(&mut self) -> Result<u64, ReadError> {
         if let Some(live) = &self.live {
@@ -194,11 +162,30 @@ impl<L: Followed> Tail<L> {
 
 impl<L: Followed + 'static> Follow<L::Record> for Tail<L> {
     fn seen(&self) -> u64 {
-        Self::seen(self)
+        self.seen
     }
 
     fn next(&mut self, patience: Duration) -> Result<Vec<Arc<L::Record>>, ReadError> {
-        Self::next(self, patience)
+        loop {
+            let from = self.take_up()?;
+            if self.seen < from {
+                return self.read_stored();
+            }
+            let Some(live) = &self.live else { continue };
+            let first = match live.queue.recv_timeout(patience) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => return Ok(Vec::new()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.live = None;
+                    continue;
+                }
+            };
+            let mut records = live.take(first);
+            self.advance(&mut records);
+            if !records.is_empty() {
+                return Ok(records);
+            }
+        }
     }
 }
 

@@ -133,7 +133,7 @@ fn a_follower_sees_every_record_once_in_order() {
             }
         }
     });
-    let mut tail = store.follow(20);
+    let mut tail = store.follow(Of::All, 20);
     let mut seqs = Vec::new();
     while seqs.len() < 9_980 {
         let records = tail.next(Duration::from_secs(20)).unwrap();
@@ -149,7 +149,7 @@ fn a_follower_sees_every_record_once_in_order() {
 fn a_slow_follower_is_cut_off_and_misses_nothing() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
-    let mut tail = store.follow(0);
+    let mut tail = store.follow(Of::All, 0);
     assert!(tail.next(Duration::ZERO).unwrap().is_empty());
     block_on(async {
         for _ in 0..3 {

@@ -126,3 +126,18 @@ fn a_source_sends_as_itself_and_can_do_nothing_else() {
         assert_eq!(info.state.messages, 1, "only its own event is there");
     });
 }
+
+#[test]
+fn an_nkey_proves_who_we_are() {
+    let Some(path) = Program::Recent.path() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // The pair that the documentation of NATS shows.
+    let users = "authorization { users: [ { nkey: UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4 } ] }";
+    let server = Server::start(&path, &conf(folder.path(), users));
+    let seed = folder.path().join("seed");
+    let ours = Settings { nkey_file: Some(seed.clone()), ..settings(vec![server.url()]) };
+    std::fs::write(&seed, "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n").unwrap();
+    std::fs::set_permissions(&seed, std::fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(outcome(&ours), Ok(()));
+    assert!(outcome(&settings(vec![server.url()])).is_err());
+}

@@ -205,3 +205,30 @@ fn a_log_that_somebody_shortened_or_deleted_is_not_read_on() {
     damaged(opened.journal.read_partition(0, 0, usize::MAX));
     assert!(site.wait(next.outbox.claim(0)).is_err());
 }
+
+#[test]
+fn a_follower_whose_consumer_is_taken_away_goes_on() {
+    let Some(mut site) = Servers::one(Program::Recent) else { return };
+    let opened = site.open(None);
+    let mut follower = opened.journal.follow(Of::Partition(0), 0);
+    let jetstream = opened.journal.nats().jetstream.clone();
+    let (mut seen, until) = (Vec::new(), Instant::now() + PATIENCE);
+    for n in 1..=60 {
+        site.wait(opened.journal.append(0, batch(n))).unwrap();
+        if n % 20 == 0 {
+            site.wait(async {
+                let stream = jetstream.get_stream("HW_JOURNAL").await.unwrap();
+                let mut names = stream.consumer_names();
+                while let Some(name) = futures::StreamExt::next(&mut names).await {
+                    stream.delete_consumer(&name.unwrap()).await.unwrap();
+                }
+            });
+        }
+        seen.extend(follower.next(Duration::from_millis(10)).unwrap().iter().map(|record| record.seq));
+    }
+    while seen.len() < 60 {
+        assert!(Instant::now() < until, "{} of 60 records came", seen.len());
+        seen.extend(follower.next(Duration::from_millis(200)).unwrap().iter().map(|record| record.seq));
+    }
+    assert!(seen.iter().copied().eq(1..=60), "each record once: {seen:?}");
+}

@@ -10,7 +10,7 @@ use crate::served::{Request, Served};
 use crate::storms::project;
 
 /// A program whose one door more is NATS.
-fn served(url: &str, folder: &std::path::Path) -> (Served, String) {
+pub fn served(url: &str, folder: &std::path::Path) -> (Served, String) {
     let file = folder.join("headwater.yaml");
     std::fs::write(&file, format!("nats:\n  urls: [{url}]\n")).unwrap();
     let (served, token) = Served::start(&["--config", file.to_str().unwrap()]);
@@ -41,7 +41,7 @@ fn guide() -> String {
     text.split("```python\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap().to_owned()
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -52,7 +52,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn get(served: &Served, token: &str, path: &str) -> Value {
+pub fn get(served: &Served, token: &str, path: &str) -> Value {
     let answer = served.send(&Request::get(path, token));
     assert_eq!(answer.status, 200, "{}", answer.text());
     serde_json::from_slice(&answer.body).unwrap()
@@ -108,7 +108,7 @@ fn published_schemas_are_those_of_the_messages() {
 }
 
 /// Publishes from here, as any program may.
-fn publish(server: &Server, messages: Vec<(String, Option<String>, String)>) {
+pub fn publish(server: &Server, messages: Vec<(String, Option<String>, String)>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let nats = headwater::nats::connect::connect(&settings(vec![server.url()])).await.unwrap();
@@ -130,7 +130,7 @@ fn publish(server: &Server, messages: Vec<(String, Option<String>, String)>) {
     });
 }
 
-fn event(n: usize) -> String {
+pub fn event(n: usize) -> String {
     json!({ "id": format!("e{n}"), "name": "Down", "severity": "major", "title": "t", "object": { "name": format!("h{n}") },
             "starts_at": "2026-05-04T10:00:00Z" })
     .to_string()
@@ -190,4 +190,40 @@ fn the_program_does_without_nats_and_takes_it_up_when_it_comes() {
     until("it says that NATS is there", || (!troubled(&served)).then_some(()));
     publish(&server, vec![("src.default.mon.event".into(), None, event(3))]);
     assert_eq!(served.conservation(&token, 3)["accepted"], 3);
+}
+
+#[test]
+fn a_topology_comes_over_nats_and_a_bad_one_changes_nothing() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("headwater.yaml");
+    std::fs::write(&file, format!("nats:\n  urls: [{}]\n  cmdb: true\n", server.url())).unwrap();
+    let (served, token) = Served::start(&["--config", file.to_str().unwrap()]);
+    until("NATS is in use", || served.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let send = |text: &str| publish(&server, vec![("src.default.cmdb.ci".into(), None, text.into())]);
+    let good = json!({ "cis": [{ "id": "web-1", "name": "web-1", "class": "server" }], "relations": [] }).to_string();
+    send(&good);
+    until("the topology is in force", || {
+        let answer = served.send(&Request::get("/api/v1/topology/cis/web-1", &token));
+        (answer.status == 200).then_some(())
+    });
+    send("{\"cis\": 7}");
+    send(&good);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let told = runtime.block_on(async {
+        let nats = headwater::nats::connect::connect(&settings(vec![server.url()])).await.unwrap();
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let stream = nats.jetstream.get_stream("HEADWATER-OUT").await.unwrap();
+            if let Ok(last) = stream.get_last_raw_message_by_subject("dead.default.cmdb").await {
+                return serde_json::from_slice::<Value>(&last.payload).unwrap();
+            }
+            assert!(Instant::now() < end, "no dead letter");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    assert!(told["data"]["detail"].as_str().is_some_and(|detail| detail.contains("expected a list")), "{told}");
+    let topology = get(&served, &token, "/api/v1/topology");
+    assert_eq!(topology["version"], 1, "{topology}");
 }

@@ -4,5 +4,7 @@ mod access;
 mod conformance;
 mod faults;
 mod front;
+mod killed;
 mod server;
 mod settings;
+mod trouble;

@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use headwater::nats::settings::Settings;
@@ -187,6 +187,7 @@ pub struct Proxy {
     pub port: u16,
     held: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
 impl Proxy {
@@ -196,10 +197,12 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let held = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicUsize::new(0));
-        let (hold, count) = (held.clone(), sent.clone());
+        let streams = Arc::<Mutex<Vec<TcpStream>>>::default();
+        let (hold, count, all) = (held.clone(), sent.clone(), streams.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+                all.lock().unwrap().push(client.try_clone().unwrap());
                 let (client_read, server_read) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (hold, count) = (hold.clone(), count.clone());
                 let (never, uncounted) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -207,7 +210,15 @@ impl Proxy {
                 std::thread::spawn(move || copy(server_read, client, &hold, &uncounted));
             }
         });
-        Self { port, held, sent }
+        Self { port, held, sent, streams }
+    }
+
+    /// Breaks every connection that stands.
+    pub fn cut(&self) {
+        for stream in self.streams.lock().unwrap().drain(..) {
+            // It may be gone already.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 
     /// Bytes that clients have sent.

@@ -1,0 +1,141 @@
+//! A work queue: each message is handed out until it is let go of. Nothing is ever given up by count.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use async_nats::jetstream::consumer::pull::{Config, Stream};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use futures::StreamExt as _;
+use futures::stream::ReadyChunks;
+use tokio::time::timeout;
+
+use super::NatsError;
+use super::connect::Nats;
+use super::settings::is_token;
+use super::streams::{Keeping, Wanted, ensure};
+
+/// The consumer's name: all instances share it.
+const CONSUMER: &str = "headwater";
+/// Messages that are handed out at once; four times as many may wait to be let go of.
+pub const MESSAGES_AT_ONCE: usize = 256;
+/// A message comes again when it was not let go of for so long.
+pub const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+/// Silence after which the server is asked whether something waits.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// How large a queue may become, and how often it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub bytes_max: i64,
+    pub replicas: usize,
+}
+
+/// One queue.
+#[derive(Clone)]
+pub struct Queue {
+    nats: Nats,
+    wanted: Wanted,
+}
+
+/// Messages as they come.
+pub struct Reading {
+    consumer: Consumer<Config>,
+    chunks: ReadyChunks<Stream>,
+    name: String,
+}
+
+impl Queue {
+    /// Makes or checks a tenant's queue of messages whose subject ends in one of `kinds`.
+    ///
+    /// # Errors
+    /// When it is unsafe, or the server does not answer.
+    pub async fn open(nats: Nats, name: &str, tenant: &str, kinds: &[&str], size: Size) -> Result<Self, NatsError> {
+        if !is_token(tenant) {
+            let why = "it cannot be part of a subject";
+            return Err(NatsError::refused(format!("tenant {tenant}"), why, "use letters, digits, `-` and `_`"));
+        }
+        let wanted = Wanted {
+            name: format!("{name}-{tenant}"),
+            subjects: kinds.iter().map(|kind| format!("src.{tenant}.*.{kind}")).collect(),
+            keeping: Keeping::Queue { bytes_max: size.bytes_max },
+            replicas: size.replicas,
+        };
+        ensure(&nats, &wanted).await?;
+        Ok(Self { nats, wanted })
+    }
+
+    /// The stream's name.
+    pub fn name(&self) -> &str {
+        &self.wanted.name
+    }
+
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// When stream or consumer is not as it must be, or the server does not answer.
+    pub async fn read(&self) -> Result<Reading, NatsError> {
+        // Somebody may have deleted or changed it since.
+        ensure(&self.nats, &self.wanted).await?;
+        let consumer = self.consumer().await?;
+        let messages = consumer
+            .stream()
+            .max_messages_per_batch(MESSAGES_AT_ONCE)
+            .heartbeat(Duration::from_secs(1))
+            .expires(Duration::from_secs(10))
+            .messages()
+            .await
+            .map_err(NatsError::away)?;
+        Ok(Reading { consumer, chunks: messages.ready_chunks(MESSAGES_AT_ONCE), name: self.name().to_owned() })
+    }
+
+    async fn consumer(&self) -> Result<Consumer<Config>, NatsError> {
+        let config = Config {
+            durable_name: Some(CONSUMER.into()),
+            description: Some("Headwater takes what sources send".into()),
+            deliver_policy: DeliverPolicy::All,
+            ack_policy: AckPolicy::Explicit,
+            ack_wait: TAKEN_WITHIN,
+            // For ever: a message that is given up by the server would be lost without a word.
+            max_deliver: -1,
+            max_ack_pending: 4 * MESSAGES_AT_ONCE as i64,
+            ..Config::default()
+        };
+        let stream = self.nats.jetstream.get_stream(self.name()).await.map_err(NatsError::away)?;
+        let consumer: Consumer<Config> =
+            stream.get_or_create_consumer(CONSUMER, config).await.map_err(NatsError::away)?;
+        let found = &consumer.cached_info().config;
+        let what = format!("consumer {CONSUMER} of stream {}", self.name());
+        if found.max_deliver > 0 || found.ack_policy != AckPolicy::Explicit || !found.filter_subject.is_empty() {
+            let why = "it gives messages up, or passes some over";
+            return Err(NatsError::refused(what, why, "delete it: it is made again as it must be"));
+        }
+        Ok(consumer)
+    }
+}
+
+impl Reading {
+    /// Waits for messages; may be none.
+    ///
+    /// # Errors
+    /// When the consumer is gone, or silent although something waits: begin to read again.
+    pub async fn next(&mut self) -> Result<Vec<Message>, NatsError> {
+        match timeout(SILENCE_MAX, self.chunks.next()).await {
+            Ok(Some(chunk)) => {
+                let (taken, failed): (Vec<_>, Vec<_>) = chunk.into_iter().partition(Result::is_ok);
+                // The stream goes on by itself after a missed heartbeat.
+                if let Some(Err(error)) = failed.into_iter().next() {
+                    tracing::debug!(%error, stream = self.name, "a message did not come");
+                }
+                Ok(taken.into_iter().flatten().collect())
+            }
+            Ok(None) => Err(NatsError::away("the consumer is gone")),
+            Err(_) => {
+                let info = self.consumer.get_info().await.map_err(NatsError::away)?;
+                if info.num_pending > 0 {
+                    return Err(NatsError::away(format!("{} messages wait and do not come", info.num_pending)));
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+}
