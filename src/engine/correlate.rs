@@ -60,7 +60,7 @@ impl Cell {
 
     pub fn cause_score(&self, alert: &Alert) -> Milli {
         let declared = if alert.declared_symptom { -1500 } else { 0 };
-        declared + self.stats(alert).map_or(-3000, |s| s.cause_score(alert.severity))
+        declared + self.stats(alert).map_or(-3000, |s| s.cause_score(&self.tuning, alert.severity))
     }
 
     /// Log-probability that an alert of its type is the effect of something.
@@ -295,11 +295,13 @@ impl Cell {
         let lone = alert.parent.is_none_or(|_| alert.bond == Bond::Fold) && alert.children.is_empty();
         let fertile = self.downstream_sign(place);
         let symptom = self.upstream_sign(place);
+        let (now, pause) = (self.now, self.tuning.learn_pause);
         let stats = self.learned.stats_mut(kind);
         stats.total += 1;
         stats.lone += i64::from(lone);
         stats.symptom += symptom;
-        if let Some(sign) = fertile {
+        if let Some(sign) = fertile.filter(|_| stats.fertile_at.is_none_or(|last| now.since(last) >= pause)) {
+            stats.fertile_at = Some(now);
             stats.fertile_of += 1;
             stats.fertile += sign;
         }

@@ -35,6 +35,9 @@ pub struct TypeStats {
     /// Episodes with more alerts after than before them downstream, minus the opposite; and out of how many.
     pub fertile: i64,
     pub fertile_of: i64,
+    /// When that was last counted: what one fault brings at once is seen once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fertile_at: Option<Timestamp>,
 }
 
 impl TypeStats {
@@ -44,14 +47,15 @@ impl TypeStats {
     }
 
     /// Log-probability that an episode of this type has effects, given its severity.
-    pub fn cause_score(&self, severity: Severity) -> Milli {
+    pub fn cause_score(&self, tuning: &Tuning, severity: Severity) -> Milli {
         let share = ln_ratio((self.fertile.max(0) + 1) as u64, (self.fertile_of + 2) as u64).max(SHARE_MIN);
         let mild = match severity {
             Severity::Minor => -700,
             Severity::Cleared | Severity::Indeterminate | Severity::Warning => -2000,
             Severity::Major | Severity::Critical => 0,
         };
-        share * 3 / 2 + mild
+        let noise = if self.is_noisy() { tuning.noise_cause } else { 0 };
+        share * 3 / 2 + mild + noise
     }
 
     /// Whether the type is known for background noise.

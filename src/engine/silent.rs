@@ -83,7 +83,8 @@ impl Cell {
     /// A lone alert names the CIs that could be its silent cause. Returns what is upstream of it.
     pub fn vote(&mut self, place: Place) -> Arc<[Up]> {
         let lone = |alert: &Alert| alert.parent.is_none() && !alert.chronic && alert.takes_part();
-        let ci = self.alerts.get(place).filter(|a| lone(a)).and_then(|a| a.spot.ci());
+        // Background noise accuses nobody.
+        let ci = self.alerts.get(place).filter(|a| lone(a) && !self.is_noisy(place)).and_then(|a| a.spot.ci());
         let Some(ci) = ci else { return Arc::default() };
         let (topology, tuning) = (self.topology.clone(), self.tuning.clone());
         let ups = self.upstream.of(&topology, &tuning, ci);

@@ -51,6 +51,8 @@ pub struct Tuning {
     /// Bounds of the log rate (per second and CI) of background alerts.
     pub background_min: Milli,
     pub background_max: Milli,
+    /// What it costs to take an alert of a noisy type for a cause.
+    pub noise_cause: Milli,
     /// How much weaker an explanation may be that saves an incident: fewer roots are likelier.
     pub parsimony: Milli,
     /// Log rate of inferred causes.
@@ -66,6 +68,9 @@ pub struct Tuning {
     /// When the surroundings of an alert are known well enough to learn from.
     #[serde(deserialize_with = "spans::span")]
     pub learn_after: Span,
+    /// How far apart alerts of one type must be to count as two looks at what the type causes.
+    #[serde(deserialize_with = "spans::span")]
+    pub learn_pause: Span,
     /// A firing event within this span of the last event is a repeat.
     #[serde(deserialize_with = "spans::span")]
     pub repeat_window: Span,
@@ -165,10 +170,12 @@ impl Tuning {
             secs("early_max", self.early_max, 0, 3600),
             ("background_min", self.background_min, -30_000, self.background_max),
             ("background_max", self.background_max, self.background_min, 0),
+            ("noise_cause", self.noise_cause, -20_000, 0),
             ("parsimony", self.parsimony, 0, 20_000),
             ("background_inferred", self.background_inferred, -30_000, 0),
             ("recent_max", self.recent_max as i64, 1, 64),
             secs("learn_after", self.learn_after, 1, DAY),
+            secs("learn_pause", self.learn_pause, 0, 3600),
             secs("repeat_window", self.repeat_window, 1, DAY),
             secs("refire_window", self.refire_window, self.repeat_window.as_secs(), 7 * DAY),
             ("chronic_cycles", self.chronic_cycles.into(), 2, 1000),

@@ -111,7 +111,9 @@ impl Pipeline {
             return Ok(Some(Policy::default_files()));
         }
         let versions = self.rulings.versions(tenant);
-        let Some(found) = versions.iter().find(|known| known.version == version) else { return Ok(None) };
-        self.kept_files(&found.digest).map(Some)
+        let decided = versions.iter().find(|known| known.version == version).map(|found| found.digest.clone());
+        // What was put a moment ago has not come to the engine yet.
+        let newest = self.newest.get(tenant, Text::Rules).filter(|(newest, _)| *newest == version);
+        decided.or(newest.map(|(_, digest)| digest)).map(|digest| self.kept_files(&digest)).transpose()
     }
 }

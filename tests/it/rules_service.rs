@@ -239,6 +239,9 @@ async fn a_change_of_rules_that_are_others_by_now_is_refused() {
     assert_eq!(put("\"0\"", "/api/v1/rules/rollback", &json!({})).await.0, 412);
     assert_eq!(put("W/\"1\"", "/api/v1/rules", &good).await.0, 400);
     assert_eq!(put("*", "/api/v1/rules/rollback", &json!({})).await, (202, Some("\"2\"".into())));
+    while service.get("viewer", "/api/v1/rules/versions").await.to_string().matches("\"version\":2").count() == 0 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(put("\"2\"", "/api/v1/rules/rollback", &json!({"version": 1})).await, (202, Some("\"3\"".into())));
     service.stop().await;
 }

@@ -13,7 +13,7 @@ impl Small {
     /// None where this user may not mount.
     fn mounted(at: &Path) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=80m", "tmpfs"]).arg(at).output();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=200m", "tmpfs"]).arg(at).output();
         mounted.ok().filter(|ran| ran.status.success()).map(|_| Self(at.to_owned()))
     }
 
