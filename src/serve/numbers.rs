@@ -93,6 +93,9 @@ pub fn register_notices(pipeline: &Pipeline, registry: &mut Registry) {
     let diverged = pipeline.health().diverged.load(Ordering::Relaxed);
     let said = "decisions that came out differently when they were made again at the start";
     registry.register("decisions_diverged", said, ConstCounter::new(diverged));
+    let nats: Gauge = Gauge::default();
+    nats.set(i64::from(pipeline.health().nats().is_some()));
+    registry.register("nats_away", "1 while NATS is configured and not in use", nats);
     let undelivered: Gauge = Gauge::default();
     undelivered.set(pipeline.courier.lock().undelivered().len() as i64);
     registry.register("notices_undelivered", "notices that were given up and not sent again", undelivered);

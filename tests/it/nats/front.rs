@@ -178,6 +178,7 @@ fn the_program_does_without_nats_and_takes_it_up_when_it_comes() {
         answer.text().contains("events over NATS wait")
     };
     until("it says that NATS is away", || troubled(&served).then_some(()));
+    assert_eq!(served.metrics(&token)["headwater_nats_away"], 1.0);
     let posted = served.send(&Request::post("/api/v1/events", &token, event(1).as_bytes()));
     assert_eq!(posted.status, 202, "{}", posted.text());
     let mut server = Server::at(&path, "one.conf".as_ref(), port);
