@@ -32,7 +32,6 @@ use crate::engine::{Engine, Loaded};
 use crate::journal::sqlite::append::Clock;
 use crate::journal::sqlite::{OpenOptions, Store};
 use crate::journal::{Durability, Follow as _, Journal as _, Of, Record};
-use crate::lab::built_in::{read_topology, shipped_mapping};
 use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{CommitError, Decided, Outbox, OutboxHead};
 use crate::projection::Committed;
@@ -45,6 +44,7 @@ use put::{Newest, Text, replace};
 use ruling::Rulings;
 use scribe::Scribe;
 
+pub mod cmdb_text;
 pub mod courier;
 pub mod health;
 pub mod herald;
@@ -263,14 +263,6 @@ impl Pipeline {
     }
 }
 
-/// A topology from a stored text. Foreign names of the shipped mapping are understood.
-///
-/// # Errors
-/// Every wrong place, one per line.
-pub fn compile(bytes: &[u8], version: u64) -> Result<Arc<Topology>> {
-    read_topology("topology", bytes, Some(&shipped_mapping()), version)
-}
-
 /// Rules from a stored text: the rule files as JSON.
 ///
 /// # Errors
@@ -321,7 +313,7 @@ impl Owner {
 
     fn load(&self, version: u64, digest: &Digest) -> Result<Arc<Topology>> {
         let bytes = self.store.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
-        compile(&bytes, version)
+        cmdb_text::compile(&bytes, version)
     }
 
     fn load_policy(&self, version: u64, digest: &Digest) -> Result<Arc<Policy>> {

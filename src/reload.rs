@@ -21,8 +21,8 @@ use crate::engine::policy::place::Basis;
 use crate::folders::{formats, rules};
 use crate::intake::Intake;
 use crate::lab::files;
-use crate::pipeline::Pipeline;
 use crate::pipeline::put::PutError;
+use crate::pipeline::{Pipeline, cmdb_text};
 
 /// What is said of a receiver that routes name and nobody has configured.
 pub const UNKNOWN_RECEIVER: &str = "the routes name a receiver that is not configured: its notices are kept as \
@@ -37,6 +37,8 @@ pub struct Sources {
     pub tenant: TenantId,
     pub rules: Option<PathBuf>,
     pub topology: Option<PathBuf>,
+    /// What reads the topology, when it is a foreign export.
+    pub topology_mapping: Option<PathBuf>,
     pub mappings: Option<PathBuf>,
 }
 
@@ -81,8 +83,8 @@ impl Refused {
 impl Sources {
     /// What the configuration names.
     pub fn of(config: &Config) -> Self {
-        let Config { tenant, rules, topology, mappings, .. } = config.clone();
-        Self { tenant, rules, topology, mappings }
+        let Config { tenant, rules, topology, topology_mapping, mappings, .. } = config.clone();
+        Self { tenant, rules, topology, topology_mapping, mappings }
     }
 
     /// The formats of the folders, or the built-in ones.
@@ -101,14 +103,15 @@ impl Sources {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
             Some(_) | None => PathBuf::from("."),
         };
-        let beside = self.topology.iter().map(|path| (folder(path), RecursiveMode::NonRecursive));
+        let beside =
+            self.topology.iter().chain(&self.topology_mapping).map(|path| (folder(path), RecursiveMode::NonRecursive));
         folders.chain(beside).collect()
     }
 
     /// Whether a change at this path can matter.
     fn concerns(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
-        let is_topology = self.topology.as_ref().is_some_and(|file| file.file_name() == Some(name));
+        let is_topology = self.topology.iter().chain(&self.topology_mapping).any(|file| file.file_name() == Some(name));
         // Mounted configuration is exchanged through a link called `..data`.
         let is_link = name.to_string_lossy().starts_with("..");
         let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
@@ -262,19 +265,27 @@ impl Reload {
 
     async fn topology(&self) -> Result<()> {
         let Some(file) = &self.sources.topology else { return Ok(()) };
-        let bytes = files::read(file)?;
+        let mut bytes = files::read(file)?;
         let name = file.display().to_string();
+        let mapping = self.sources.topology_mapping.as_deref();
+        if let Some(mapping) = mapping {
+            bytes = cmdb_text::with_mapping(&files::read(mapping)?, &bytes);
+        }
+        let mapping = mapping.map(|file| file.display().to_string()).unwrap_or_default();
+        let placed = |line: &str| match line.strip_prefix(cmdb_text::MAPPING) {
+            Some(rest) => format!("{mapping}{rest}"),
+            None => line.replacen(&format!("{}:", cmdb_text::TEXT), &format!("{name}:"), 1),
+        };
         let author = format!("file {name}");
         let put = self.pipeline.put_topology(&self.sources.tenant, bytes, &author).await;
         let (put, quality) = put.map_err(|error| {
-            let lines: Vec<String> =
-                error.to_string().lines().map(|line| line.replacen("topology:", &format!("{name}:"), 1)).collect();
+            let lines: Vec<String> = error.to_string().lines().map(placed).collect();
             anyhow!(lines.join("\n"))
         })?;
         if let Some(seq) = put.seq {
             let (cis, edges) = (quality.cis, quality.edges);
             for warning in quality.warnings() {
-                tracing::warn!("{}", warning.replacen("topology:", &format!("{name}:"), 1));
+                tracing::warn!("{}", placed(&warning));
             }
             tracing::info!(topology.version = put.version, seq, cis, edges, "topology taken");
         }

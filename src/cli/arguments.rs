@@ -86,6 +86,7 @@ pub enum Command {
 #[derive(Args)]
 #[command(after_help = "Examples:\n  headwater serve --data /var/lib/headwater\n  \
     headwater serve --data DIR --listen 0.0.0.0:8080 --topology cmdb.json --rules rules\n  \
+    headwater serve --data DIR --topology bk.json --topology-mapping topology/mappings/bk-cmdb.yaml\n  \
     headwater serve --config /etc/headwater.yaml\n\n\
     Flags win over variables (HEADWATER__LISTEN), these over the file, the file over the defaults (headwater config).\n\
     Rules, topology and mappings are read again when they change, and on SIGHUP; bad ones are refused with their place.\n\
@@ -109,6 +110,9 @@ pub struct ServeArguments {
     /// CMDB file.
     #[arg(long)]
     pub topology: Option<PathBuf>,
+    /// Names of a foreign CMDB export (see topology/mappings/).
+    #[arg(long)]
+    pub topology_mapping: Option<PathBuf>,
     /// Folder of mappings beside the built-in ones.
     #[arg(long)]
     pub mappings: Option<PathBuf>,
@@ -130,6 +134,9 @@ pub struct CheckArguments {
     /// CMDB file.
     #[arg(long)]
     pub topology: Option<PathBuf>,
+    /// Names of a foreign CMDB export (see topology/mappings/).
+    #[arg(long)]
+    pub topology_mapping: Option<PathBuf>,
     /// Folder of mappings.
     #[arg(long)]
     pub mappings: Option<PathBuf>,
@@ -311,14 +318,38 @@ pub enum TopologyCommand {
     Sample,
     /// Say whether the file can be used.
     #[command(after_help = "Example:\n  headwater topology check cmdb.json.gz")]
-    Check { file: PathBuf },
+    Check {
+        #[command(flatten)]
+        cmdb: CmdbFile,
+    },
     /// Say how good its content is: orphans, cycles, dangling relations, CIs without owner …
     #[command(after_help = "Example:\n  headwater topology report cmdb.yaml")]
-    Report { file: PathBuf },
+    Report {
+        #[command(flatten)]
+        cmdb: CmdbFile,
+    },
     /// What a failure of this CI may hit.
     #[command(after_help = "Example:\n  headwater topology impact cmdb.yaml ups-1a")]
-    Impact { file: PathBuf, ci: String },
+    Impact {
+        #[command(flatten)]
+        cmdb: CmdbFile,
+        ci: String,
+    },
     /// What may have failed this CI.
     #[command(after_help = "Example:\n  headwater topology causes cmdb.yaml web-7")]
-    Causes { file: PathBuf, ci: String },
+    Causes {
+        #[command(flatten)]
+        cmdb: CmdbFile,
+        ci: String,
+    },
+}
+
+/// A CMDB file that is looked at.
+#[derive(Args)]
+pub struct CmdbFile {
+    /// YAML or JSON, .gz is fine.
+    pub file: PathBuf,
+    /// Names of a foreign CMDB export (see topology/mappings/).
+    #[arg(long)]
+    pub topology_mapping: Option<PathBuf>,
 }

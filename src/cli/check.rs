@@ -31,11 +31,17 @@ struct Findings {
 /// # Errors
 /// Never: what is wrong is printed, and the exit code says so.
 pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
-    let CheckArguments { config, rules, topology, mappings, strict } = arguments;
+    let CheckArguments { config, rules, topology, topology_mapping, mappings, strict } = arguments;
     let mut found = Findings::default();
-    let flags =
-        Flags { rules: rules.clone(), topology: topology.clone(), mappings: mappings.clone(), ..Flags::default() };
-    let (mut rules, mut topology, mut mappings) = (rules, topology, mappings);
+    let flags = Flags {
+        rules: rules.clone(),
+        topology: topology.clone(),
+        topology_mapping: topology_mapping.clone(),
+        mappings: mappings.clone(),
+        ..Flags::default()
+    };
+    let (mut rules, mut mappings) = (rules, mappings);
+    let (mut topology, mut names) = (topology, topology_mapping);
     let mut receivers = None;
     let has_file = config.is_some();
     match config::load(config.as_deref(), flags) {
@@ -51,7 +57,8 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
                 found.seen.push(NOBODY.to_owned());
             }
             receivers = Some(config.receivers.clone());
-            (rules, topology, mappings) = (config.rules, config.topology, config.mappings);
+            (rules, mappings) = (config.rules, config.mappings);
+            (topology, names) = (config.topology, config.topology_mapping);
         }
         Err(errors) => found.errors.extend(errors.iter().map(ToString::to_string)),
     }
@@ -61,7 +68,7 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
     }
     found.formats(rules.as_deref(), mappings.as_deref());
     if let Some(file) = &topology {
-        found.topology(file);
+        found.topology(file, names.as_deref());
     }
     Ok(found.tell(strict))
 }
@@ -102,8 +109,8 @@ impl Findings {
         }
     }
 
-    fn topology(&mut self, file: &Path) {
-        match load_topology(file, None, 1) {
+    fn topology(&mut self, file: &Path, names: Option<&Path>) {
+        match load_topology(file, names, 1) {
             Ok(topology) => {
                 let quality = Quality::of(&topology);
                 self.warnings.extend(quality.warnings());

@@ -61,12 +61,12 @@ fn run(command: Command) -> Result<ExitCode> {
 }
 
 fn serve(arguments: ServeArguments) -> Result<()> {
-    let ServeArguments { config, data, listen, durability, rules, topology, mappings } = arguments;
+    let ServeArguments { config, data, listen, durability, rules, topology, topology_mapping, mappings } = arguments;
     let durability = durability.map(|keep| match keep {
         Keep::Power => Durability::Power,
         Keep::Process => Durability::Process,
     });
-    let flags = Flags { data, listen, durability, rules, topology, mappings };
+    let flags = Flags { data, listen, durability, rules, topology, topology_mapping, mappings };
     let loaded = config::load(config.as_deref(), flags).map_err(config::joined)?;
     telemetry::start(&loaded.config.log);
     tokio::runtime::Runtime::new()?.block_on(serve::run(loaded))

@@ -1,10 +1,10 @@
 //! `headwater topology`: a look at a CMDB file.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use super::arguments::TopologyCommand;
+use super::arguments::{CmdbFile, TopologyCommand};
 use crate::domain::topology::quality::Quality;
 use crate::domain::topology::reach::{Limits, Reach, ReachState};
 use crate::domain::topology::{CiIx, Topology};
@@ -24,27 +24,33 @@ pub fn run(command: TopologyCommand) -> Result<()> {
             print!("{}", sample_estate(Scale::default()));
             Ok(())
         }
-        TopologyCommand::Check { file } => {
-            let topology = load_topology(&file, None, 1)?;
+        TopologyCommand::Check { cmdb } => {
+            let topology = read(&cmdb)?;
             for warning in Quality::of(&topology).warnings() {
                 println!("warning: {warning}");
             }
-            println!("{}: {} CIs, {} edges", file.display(), topology.len(), topology.edges());
+            println!("{}: {} CIs, {} edges", cmdb.file.display(), topology.len(), topology.edges());
             Ok(())
         }
-        TopologyCommand::Report { file } => {
-            let topology = load_topology(&file, None, 1)?;
+        TopologyCommand::Report { cmdb } => {
+            let topology = read(&cmdb)?;
             println!("{}", serde_json::to_string_pretty(&Quality::of(&topology))?);
             Ok(())
         }
-        TopologyCommand::Impact { file, ci } => reach(&file, &ci, Topology::impact),
-        TopologyCommand::Causes { file, ci } => reach(&file, &ci, Topology::causes_of),
+        TopologyCommand::Impact { cmdb, ci } => reach(&cmdb, &ci, Topology::impact),
+        TopologyCommand::Causes { cmdb, ci } => reach(&cmdb, &ci, Topology::causes_of),
     }
 }
 
-fn reach(file: &Path, key: &str, walk: fn(&Topology, CiIx, &Limits) -> Reach) -> Result<()> {
-    let topology = load_topology(file, None, 1)?;
-    let Some(ci) = topology.resolve(key).one() else { bail!("{}: no single CI is called {key:?}", file.display()) };
+fn read(cmdb: &CmdbFile) -> Result<Arc<Topology>> {
+    load_topology(&cmdb.file, cmdb.topology_mapping.as_deref(), 1)
+}
+
+fn reach(cmdb: &CmdbFile, key: &str, walk: fn(&Topology, CiIx, &Limits) -> Reach) -> Result<()> {
+    let topology = read(cmdb)?;
+    let Some(ci) = topology.resolve(key).one() else {
+        bail!("{}: no single CI is called {key:?}", cmdb.file.display())
+    };
     let reach = walk(&topology, ci, &Limits { reached_max: LISTED_MAX, ..Limits::default() });
     println!("hops\tchance\tstate\tci\tclass\tname");
     for reached in &reach.reached {

@@ -38,6 +38,7 @@ pub struct Config {
     pub durability: Durability,
     pub rules: Option<PathBuf>,
     pub topology: Option<PathBuf>,
+    pub topology_mapping: Option<PathBuf>,
     pub mappings: Option<PathBuf>,
     #[serde(deserialize_with = "spans::span")]
     pub drain: Span,
@@ -100,6 +101,7 @@ pub struct Flags {
     pub durability: Option<Durability>,
     pub rules: Option<PathBuf>,
     pub topology: Option<PathBuf>,
+    pub topology_mapping: Option<PathBuf>,
     pub mappings: Option<PathBuf>,
 }
 
@@ -144,7 +146,12 @@ impl Config {
             }
         };
         start("data", &mut self.data);
-        let paths = [("rules", &mut self.rules), ("topology", &mut self.topology), ("mappings", &mut self.mappings)];
+        let paths = [
+            ("rules", &mut self.rules),
+            ("topology", &mut self.topology),
+            ("topology_mapping", &mut self.topology_mapping),
+            ("mappings", &mut self.mappings),
+        ];
         for (key, path) in paths {
             if let Some(path) = path {
                 start(key, path);
@@ -161,12 +168,13 @@ impl Config {
     }
 
     fn take(&mut self, flags: Flags) {
-        let Flags { data, listen, durability, rules, topology, mappings } = flags;
+        let Flags { data, listen, durability, rules, topology, topology_mapping, mappings } = flags;
         self.data = data.unwrap_or_else(|| std::mem::take(&mut self.data));
         self.listen = listen.unwrap_or(self.listen);
         self.durability = durability.unwrap_or(self.durability);
         self.rules = rules.or_else(|| self.rules.take());
         self.topology = topology.or_else(|| self.topology.take());
+        self.topology_mapping = topology_mapping.or_else(|| self.topology_mapping.take());
         self.mappings = mappings.or_else(|| self.mappings.take());
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Result;
 use arc_swap::ArcSwap;
 
-use super::{Pipeline, compile, partition_of};
+use super::{Pipeline, cmdb_text, partition_of};
 use crate::domain::ids::TenantId;
 use crate::domain::topology::quality::Quality;
 use crate::engine::input::{Digest, Input};
@@ -84,7 +84,8 @@ impl Pipeline {
         self.newest.get(tenant, Text::Rules).is_some()
     }
 
-    /// Checks a topology text and makes it valid for the tenant; the same text again appends nothing.
+    /// Checks a topology text (with its mapping, if it has one: [`cmdb_text`]) and makes it valid for the tenant; the same
+    /// text again appends nothing.
     ///
     /// # Errors
     /// When the text is refused, or the journal does not take it; the old one stays.
@@ -94,7 +95,7 @@ impl Pipeline {
         let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
         // Compiling a large CMDB takes seconds: not on a thread that serves connections.
         let checked = tokio::task::spawn_blocking(move || {
-            let quality = Quality::of(&*compile(&bytes, version)?);
+            let quality = Quality::of(&*cmdb_text::compile(&bytes, version)?);
             anyhow::Ok((bytes, quality))
         });
         let (bytes, quality) = checked.await??;

@@ -20,7 +20,7 @@ use crate::journal::Record;
 use crate::journal::sqlite::shelf::Shelf;
 use crate::outbox::OutboxRecord;
 use crate::outbox::sqlite::decisions_after;
-use crate::pipeline::{compile, compile_policy};
+use crate::pipeline::{cmdb_text, compile_policy};
 
 /// Records read at once, bytes.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -85,7 +85,7 @@ impl Recorded {
     }
 
     fn topology(&self, version: u64, digest: &Digest) -> Result<Arc<Topology>> {
-        compile(&self.text(digest)?, version)
+        cmdb_text::compile(&self.text(digest)?, version)
     }
 
     fn policy(&self, version: u64, digest: &Digest) -> Result<Arc<Policy>> {

@@ -2,6 +2,7 @@
 
 use super::served::{Served, token};
 use super::write;
+use crate::storms::project;
 
 const FALLBACK: &str = "routes:\n  - { id: fallback, receivers: [default] }\n";
 
@@ -90,6 +91,54 @@ fn a_topology_is_replaced_while_it_runs_and_a_bad_one_is_refused() {
     served.signal("HUP");
     served.wait("the signal", || (served.count("told to read") > before).then_some(()));
     served.stop();
+}
+
+/// What BlueKing's CMDB answers: a host in a rack, a switch above it, a module on it.
+const BLUEKING: &str = r#"{"hosts":[{"bk_host_id":1,"bk_host_name":"web-1","bk_host_innerip":"10.1.0.1"}],
+"modules":[{"bk_module_id":5,"bk_module_name":"gateway"}],
+"instances":[{"bk_obj_id":"bk_switch","bk_inst_id":1,"bk_inst_name":"sw-1"}],
+"associations":[
+{"bk_obj_id":"host","bk_inst_id":1,"bk_asst_obj_id":"bk_switch","bk_asst_inst_id":1,"bk_asst_id":"connect"},
+{"bk_obj_id":"module","bk_inst_id":5,"bk_asst_obj_id":"host","bk_asst_inst_id":1,"bk_asst_id":"run"}]}"#;
+
+#[test]
+fn a_foreign_cmdb_is_used_live_and_needs_its_mapping_only_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let viewer = token(&data, "viewer", "wall");
+    let data = data.display().to_string();
+    let shipped = std::fs::read_to_string(project().join("topology/mappings/bk-cmdb.yaml")).unwrap();
+    let mapping = write(folder.path(), "cmdb/bk.yaml", &shipped);
+    let file = write(folder.path(), "cmdb/bk.json", BLUEKING);
+    let given = ["--topology-mapping", mapping.as_str()];
+    let looked = |command: &str, more: &[&str]| {
+        super::headwater(&[&["topology", command, file.as_str()][..], more, &given].concat())
+    };
+    looked("check", &[]).does(&["3 CIs, 2 edges"]);
+    looked("report", &[]).does(&["\"cis\": 3"]);
+    looked("impact", &["bk_switch/1"]).does(&["host/1", "module/5"]);
+    looked("causes", &["module/5"]).does(&["host/1", "bk_switch/1"]);
+    super::headwater(&["check", "--topology", &file, given[0], given[1]]).does(&["3 CIs, 2 edges"]);
+
+    let config = write(folder.path(), "hw.yaml", "topology: cmdb/bk.json\ntopology_mapping: cmdb/bk.yaml\n");
+    let served = Served::start(&["--data", &data, "--config", &config]);
+    served.wait_for("topology.version=1");
+    let impact = |served: &Served| {
+        let (status, body) = served.ask("GET", "/api/v1/topology/cis/bk_switch%2F1/impact", &viewer, "");
+        (status == 200 && body.contains("module/5")).then_some(())
+    };
+    served.wait("the impact", || impact(&served));
+    write(folder.path(), "cmdb/bk.yaml", &shipped.replace("cis_from:", "cis_form:"));
+    served.wait_for("topology refused, the old ones stay in force");
+    served.wait_for(&format!("{mapping}:"));
+    served.stop();
+
+    // Neither file is needed again: what the journal keeps says all.
+    std::fs::remove_dir_all(folder.path().join("cmdb")).unwrap();
+    let served = Served::start(&["--data", &data]);
+    served.wait("the impact after a restart", || impact(&served));
+    served.stop();
+    super::headwater(&["replay", &data]).does(&["0 differ"]);
 }
 
 #[test]
