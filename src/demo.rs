@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use crate::access::store::{Tokens, Wanted};
+use crate::access::token::Token;
 use crate::api;
 use crate::api::session::Sessions;
 use crate::clock::{Clock, hurried};
@@ -95,7 +96,8 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     let pipeline = serve::start(folder, opening).await?;
     pipeline.put_topology(&tenant, text.into_bytes(), "demo").await?;
     let tokens = Arc::new(serve::tokens(folder)?);
-    let token = token(&tokens, &tenant, Role::Operator, "demo", clock())?;
+    let sessions = Sessions::default();
+    let invitation = sessions.invite(token(&tokens, &tenant, Role::Operator, "demo", clock())?.id());
     let doors = doors(&tokens, &tenant, &made, clock())?;
     let listener =
         TcpListener::bind(demo.listen).await.with_context(|| format!("listen on {} (try --listen)", demo.listen))?;
@@ -104,17 +106,19 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     let greeting = Text::new(
         format!(
             "示例环境：{cis} 个配置项，{edges} 条关系。将发生 {faults} 起故障并夹杂噪声，共 {events} 条事件；\
-             这里的 1 秒是告警风暴中的 {times} 秒。\n控制台  http://{address}/login#{token}\n"
+             这里的 1 秒是告警风暴中的 {times} 秒。\n\
+             控制台  http://{address}/login#{invitation}  （此链接登录一个浏览器，仅一次有效）\n"
         ),
         format!(
             "Sample estate: {cis} CIs, {edges} relations. {faults} faults and some noise are coming, {events} events; \
-             one second here is {times} in the storm.\nconsole  http://{address}/login#{token}\n"
+             one second here is {times} in the storm.\n\
+             console  http://{address}/login#{invitation}  (the link signs one browser in, once)\n"
         ),
     );
     writeln!(out, "{}", greeting.of(lang))?;
     let intake = serve::intake(&pipeline, &tokens, Settings::default(), Formats::built_in(), &clock);
     let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
-    let front = serve::Front { sessions: Sessions::default(), intake, settings };
+    let front = serve::Front { sessions, intake, settings };
     let app = serve::app(&pipeline, tokens, front, clock.clone());
     let door = app.clone();
     let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
@@ -142,9 +146,9 @@ fn language() -> Lang {
     named.and_then(|locale| Lang::parse(&locale)).unwrap_or(Lang::En)
 }
 
-fn token(tokens: &Tokens, tenant: &TenantId, role: Role, name: &str, now: Timestamp) -> Result<String> {
+fn token(tokens: &Tokens, tenant: &TenantId, role: Role, name: &str, now: Timestamp) -> Result<Token> {
     let wanted = Wanted { name: name.into(), role, tenant: tenant.clone(), orgs: None, expires_at: None };
-    Ok(tokens.create(wanted, now)?.reveal().to_owned())
+    Ok(tokens.create(wanted, now)?)
 }
 
 /// A token for each source of the storm.
@@ -153,7 +157,7 @@ fn doors(tokens: &Tokens, tenant: &TenantId, made: &Storm, now: Timestamp) -> Re
     for event in &made.events {
         if !doors.contains_key(&event.source) {
             let token = token(tokens, tenant, Role::Source, event.source.as_str(), now)?;
-            doors.insert(event.source.clone(), token);
+            doors.insert(event.source.clone(), token.reveal().to_owned());
         }
     }
     Ok(doors)

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::access::store::Tokens;
 use crate::api::routes::router;
 use crate::api::session::Sessions;
-use crate::api::state::{Api, Settings};
+use crate::api::state::{Api, Settings, Trouble};
 use crate::clock::{Clock, machine};
 use crate::config::warnings::warnings;
 use crate::config::{self, Config, Loaded};
@@ -179,7 +179,10 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         sessions,
         settings,
         now: clock,
-        readiness: Arc::new(move || of_readiness.health().failure().into_iter().collect()),
+        readiness: Arc::new(move || {
+            let why = of_readiness.health().failure();
+            why.map(|detail| Trouble { kind: "the engine stands still", detail }).into_iter().collect()
+        }),
         more_metrics: Arc::new(move |registry| {
             numbers::register(&of_intake, registry);
             numbers::register_notices(&of_notices, registry);

@@ -17,6 +17,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{Batch, Input};
+use crate::engine::memory::OWN_SOURCE;
 use crate::engine::policy::spans;
 use crate::journal::Journal;
 use crate::pipeline::{Pipeline, partition_of};
@@ -24,8 +25,6 @@ use crate::reload::Refused;
 
 pub mod heartbeat;
 
-/// The source of these events.
-pub const SOURCE: &str = "headwater";
 /// Over which time the share of rejected events is taken, and of how many events at least.
 const SHARE_OVER: Span = Span::mins(5);
 const SHARE_EVENTS_MIN: u64 = 20;
@@ -250,12 +249,12 @@ impl Watch {
     }
 
     fn event(&self, sign: Sign, status: Status, figures: &str, now: Timestamp) -> Event {
-        let mut event = Event::new(self.tenant.clone(), SourceId::from(SOURCE), sign.as_str(), now);
+        let mut event = Event::new(self.tenant.clone(), SourceId::from(OWN_SOURCE), sign.as_str(), now);
         event.severity = sign.severity();
         event.status = status;
         event.title = sign.title().into();
         event.description = figures.into();
-        event.object = ObjectRef { name: Some(SOURCE.into()), ..ObjectRef::default() };
+        event.object = ObjectRef { name: Some(OWN_SOURCE.into()), ..ObjectRef::default() };
         event
     }
 }

@@ -61,6 +61,12 @@ const Funnel = ({ funnel }) => funnel && html`
     </div>
   </div>`;
 
+/** The manual's paragraph on receivers. */
+const RECEIVERS = "/docs/operations.md#:~:text=Routes%20in%20the%20rules%20name%20receivers";
+
+const Nobody = () => html`<p class="notice nobody" role="status">${t("ov.nobody")}
+  <a href=${RECEIVERS} target="_blank">${t("ov.nobody.how")}</a></p>`;
+
 /** Numbers; severities, areas and what waits also filter the board. */
 export const Overview = ({ filter, onFilter }) => {
   const overview = useOverview();
@@ -71,7 +77,7 @@ export const Overview = ({ filter, onFilter }) => {
   const window = t("ov.window", { h: overview.window_hours });
   const mean = (secs) => (secs === null ? "–" : span(secs * 1000));
   const waits = filter.progress === "triggered";
-  return html`<div class="strip">
+  return html`${overview.tells_nobody && html`<${Nobody} />`}<div class="strip">
     <${BySeverity} ...${{ overview, filter, onFilter }} />
     <${Tile} label=${t("ov.unack")} value=${overview.unacknowledged} kind=${overview.unacknowledged ? "alarm" : ""} pressed=${waits}
       note=${overview.recovering ? `${overview.recovering} ${t("ov.recovering")}` : ""}

@@ -14,9 +14,9 @@ use prometheus_client::registry::Registry;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::access::Caller;
+use super::access::{Caller, Role};
 use super::problem::{ApiError, Problem};
-use super::state::Api;
+use super::state::{Api, Trouble};
 use crate::projection::live::State as Shown;
 use crate::projection::overview::overview;
 use crate::projection::scope::Scope;
@@ -38,14 +38,22 @@ pub async fn livez() -> &'static str {
     "ok\n"
 }
 
-/// Journal and outbox are reachable, replay is done, rules and topology are loaded.
+/// Journal and outbox are reachable, replay is done, rules and topology are loaded. Names and causes are told to who
+/// may see the whole tenant; without a credential one learns only of what kind the trouble is.
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
-pub async fn readyz(State(api): State<Arc<Api>>) -> Response {
-    let missing = (api.readiness)();
+pub async fn readyz(State(api): State<Arc<Api>>, caller: Option<Extension<Caller>>) -> Response {
+    let trusted = caller.is_some_and(|Extension(caller)| caller.role != Role::Source && caller.orgs.is_none());
+    let words = |troubles: Vec<Trouble>| -> Vec<String> {
+        let word = |trouble: Trouble| if trusted { trouble.detail } else { trouble.kind.to_owned() };
+        let mut words: Vec<String> = troubles.into_iter().map(word).collect();
+        words.dedup();
+        words
+    };
+    let missing = words((api.readiness)());
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let progress = api.history.progress();
-    let mut degraded = api.notices.troubles();
+    let mut degraded = words(api.notices.troubles());
     if !progress.whole {
         degraded.push(format!("the history is being made; it has come to journal record {}", progress.journal_seq));
     }

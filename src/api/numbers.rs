@@ -35,6 +35,8 @@ pub struct OverviewBody {
     pub mttr_seconds: Option<i64>,
     pub opened_in_window: u64,
     pub alerts_held: u64,
+    /// No receiver is configured: whatever happens, nobody is told.
+    pub tells_nobody: bool,
     /// Of the whole tenant: absent for a caller limited to organisations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub funnel: Option<FunnelBody>,
@@ -93,6 +95,7 @@ pub async fn overview(State(api): State<Arc<Api>>, caller: Caller) -> Json<Overv
         mttr_seconds: seen.mttr_ms.map(|ms| ms / 1000),
         opened_in_window: seen.opened_in_window,
         alerts_held: seen.held,
+        tells_nobody: api.notices.tells_nobody(),
         quality: seen.funnel.as_ref().map(|funnel| funnel.quality.rows().into_iter().collect()),
         funnel: seen.funnel.map(funnel),
     })

@@ -46,6 +46,8 @@ struct Session {
 #[derive(Default)]
 struct Inner {
     by_id: BTreeMap<[u8; 32], Session>,
+    /// Credentials that sign in once, by their invitation.
+    invited: BTreeMap<[u8; 32], Box<str>>,
     /// The minute that is being counted, and its sign-ins.
     minute: (i64, u32),
     /// Where the sessions survive the end of the program; `None`: nowhere.
@@ -83,7 +85,7 @@ impl Sessions {
             Some((key, Session { credential: kept.credential, since: kept.since, used: now }))
         };
         let by_id = kept.into_iter().filter_map(read).filter(|(_, session)| alive(session, now)).collect();
-        Self(Mutex::new(Inner { by_id, minute: (0, 0), file: Some(file.to_owned()) }))
+        Self(Mutex::new(Inner { by_id, file: Some(file.to_owned()), ..Inner::default() }))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -101,11 +103,21 @@ impl Sessions {
         if inner.minute.1 > SIGN_INS_PER_MINUTE { Err(ApiError::TooMany) } else { Ok(()) }
     }
 
-    /// Makes a session for a proven credential; returns the cookie's id (128 random bits, shown once).
+    /// A word that signs one browser in, once, as this credential (its id): for a link that is printed.
+    pub fn invite(&self, credential: &str) -> String {
+        let word = random();
+        self.lock().invited.insert(digest(&word), credential.into());
+        word
+    }
+
+    /// The credential that an invitation stands for; it is used up.
+    fn take_invited(&self, word: &str) -> Option<Box<str>> {
+        self.lock().invited.remove(&digest(word))
+    }
+
+    /// Makes a session for a proven credential; returns the cookie's id (shown once).
     fn open(&self, credential: &str, now: Timestamp) -> String {
-        let mut bytes = [0u8; 16];
-        rand::rngs::OsRng.fill_bytes(&mut bytes);
-        let id = hex::encode(bytes);
+        let id = random();
         let mut inner = self.lock();
         inner.by_id.retain(|_, session| alive(session, now));
         if inner.by_id.len() >= SESSIONS_MAX
@@ -151,11 +163,18 @@ fn alive(session: &Session, now: Timestamp) -> bool {
     now.since(session.used) < IDLE && now.since(session.since) < WHOLE
 }
 
+/// 128 random bits.
+fn random() -> String {
+    let mut bytes = [0u8; 16];
+    rand::rngs::OsRng.fill_bytes(&mut bytes);
+    hex::encode(bytes)
+}
+
 fn digest(id: &str) -> [u8; 32] {
     Sha256::digest(id.as_bytes()).into()
 }
 
-/// Sign in with a token.
+/// Sign in with a token, or with the word of a link that was printed for it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
@@ -198,7 +217,11 @@ pub async fn sign_in(
     check_same_origin(&headers)?;
     let now = (api.now)();
     api.sessions.admit(now)?;
-    let caller = api.auth.bearer(body.token.trim()).ok_or(ApiError::Unauthorized)?;
+    let caller = match api.sessions.take_invited(body.token.trim()) {
+        Some(credential) => api.auth.proven(&credential),
+        None => api.auth.bearer(body.token.trim()),
+    };
+    let caller = caller.ok_or(ApiError::Unauthorized)?;
     if caller.role == access::Role::Source {
         return Err(ApiError::Forbidden("a source's token delivers events; it does not open the console"));
     }

@@ -113,14 +113,22 @@ pub trait Rules: Send + Sync {
     ) -> Result<Trial, WriteError>;
 }
 
-/// One reason for not being ready, in words for the operator.
-pub type NotReady = String;
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// For everybody: names no receiver, tenant, address or file.
+    pub kind: &'static str,
+    /// For who may see the whole tenant.
+    pub detail: String,
+}
 
 /// What is known of notices and receivers.
 pub trait Notices: Send + Sync {
     /// What is not as it should be although the program serves: receivers that lock us out, decisions that came out
     /// differently.
-    fn troubles(&self) -> Vec<String>;
+    fn troubles(&self) -> Vec<Trouble>;
+    /// Whether no receiver is configured at all.
+    fn tells_nobody(&self) -> bool;
     /// How the receivers are doing that the tenant's routes name, and what waits for them.
     fn receivers(&self, tenant: &TenantId) -> ReceiverList;
     /// The tenant's notices that could not be delivered, newest first, at most `limit`.
@@ -203,7 +211,7 @@ pub struct Api {
     /// The clock, for sessions, silences, spans that nobody named, and for readers to tell ages by.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Empty when ready.
-    pub readiness: Arc<dyn Fn() -> Vec<NotReady> + Send + Sync>,
+    pub readiness: Arc<dyn Fn() -> Vec<Trouble> + Send + Sync>,
     /// Registers the numbers of other parts for `/metrics`; few labels.
     pub more_metrics: Arc<dyn Fn(&mut Registry) + Send + Sync>,
     pub notices: Arc<dyn Notices>,

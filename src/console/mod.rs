@@ -13,6 +13,9 @@ use rust_embed::Embed;
 #[folder = "web/"]
 struct Web;
 
+/// The operator's manual, for links from the console.
+const MANUAL: &str = include_str!("../../docs/operations.md");
+
 /// Pages of the console; each is the same document, the address says what it shows.
 const PAGES: [&str; 10] = [
     "/",
@@ -33,6 +36,7 @@ pub fn router() -> Router {
     pages
         .route("/favicon.ico", get(|headers: HeaderMap| async move { file("icon.svg", &headers) }))
         .route("/assets/{*path}", get(asset))
+        .route("/docs/operations.md", get(async || MANUAL))
 }
 
 async fn page_of(headers: HeaderMap) -> Response {
@@ -79,6 +83,7 @@ mod tests {
         assert_eq!(get("/incidents/i1").await, (200, "text/html; charset=utf-8".into()));
         assert_eq!(get("/assets/app.js").await, (200, "text/javascript; charset=utf-8".into()));
         assert_eq!(get("/assets/i18n/zh.json").await, (200, "application/json".into()));
+        assert_eq!(get("/docs/operations.md").await, (200, "text/plain; charset=utf-8".into()));
         assert_eq!(get("/assets/../Cargo.toml").await.0, 404);
         assert_eq!(get("/assets/nothing.js").await.0, 404);
     }

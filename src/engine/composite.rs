@@ -2,14 +2,12 @@
 
 use super::cell::Cell;
 use super::fields::AlertFields;
+use super::memory::OWN_SOURCE;
 use super::policy::patterns::{PatternKind, PatternRule, Raise};
 use super::slab::Place;
 use crate::domain::event::Event;
 use crate::domain::ids::{RuleId, SourceId};
 use crate::domain::matcher::Fields;
-
-/// The source of raised alerts.
-const SOURCE: &str = "headwater";
 
 /// An alert that a rule raises at the end of the step that it is in.
 #[derive(Clone, Debug)]
@@ -28,7 +26,7 @@ impl Cell {
         let Some(last) = alerts.last() else { return };
         let alert = &self.alerts[*last];
         let fields = AlertFields::of(alert, &self.topology);
-        let mut event = Event::new(self.tenant.clone(), SourceId::from(SOURCE), &raise.name, self.now);
+        let mut event = Event::new(self.tenant.clone(), SourceId::from(OWN_SOURCE), &raise.name, self.now);
         event.severity = raise.severity;
         event.title = raise.title.render(&fields).into();
         let object = raise.object.as_ref().map_or_else(|| alert.object.to_string(), |object| object.render(&fields));

@@ -156,7 +156,7 @@ impl Cell {
                     return Found::Dropped(by);
                 }
                 let found = match known {
-                    None if self.is_full() => Found::Full,
+                    None if self.is_full(&event.source) => Found::Full,
                     None => Found::Fresh(self.raise(&event, spot, fingerprint, clock)),
                     Some(place) => self.on_known(place, &event, spot, fingerprint, clock),
                 };
@@ -240,7 +240,7 @@ impl Cell {
         }
         let again = gap < tuning.refire_window && (alert.chronic || !self.starts_anew(place, event));
         // Without room for another one, the known alert goes on, however long ago it was.
-        if again || self.is_full() {
+        if again || self.is_full(&event.source) {
             self.fire_again(place, event);
             return Found::Again(place);
         }

@@ -173,6 +173,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn types_beyond_the_limit_are_learned_together_and_counted() {
+        let mut learned = Learned::default();
+        let source = SourceId::from("s");
+        let first = learned.kind(&source, "name-0");
+        for n in 1..KINDS_MAX {
+            learned.kind(&source, &format!("name-{n}"));
+        }
+        assert_eq!((learned.stats.len(), learned.cut), (KINDS_MAX, 0));
+        let others = learned.kind(&source, "one too many");
+        for n in 0..500 {
+            assert_eq!(learned.kind(&source, &format!("more-{n}")), others);
+        }
+        assert_eq!((learned.stats.len(), learned.cut), (KINDS_MAX + 1, 501));
+        assert_eq!(learned.kind(&source, "name-0"), first, "known ones stay themselves");
+        assert_ne!(first, others);
+    }
+
+    #[test]
     fn a_clock_that_is_ten_seconds_behind_is_seen_through() {
         let mut learned = Learned::default();
         let source = SourceId::from("s");

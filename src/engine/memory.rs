@@ -3,11 +3,16 @@
 use super::Engine;
 use super::alert::Spot;
 use super::cell::Cell;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::reject::Reject;
 
 /// Objects that are no CIs from which on it is looked for those that nobody needs any more.
 const OBJECTS_SWEPT_FROM: u64 = 10_000;
+
+/// The source of what the program itself tells, and how many alerts beyond the limit it may make: it has to be able to
+/// tell that the limit is reached.
+pub const OWN_SOURCE: &str = "headwater";
+const OWN_ROOM: usize = 100;
 
 /// How much a tenant holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,9 +51,10 @@ impl Cell {
         }
     }
 
-    /// Whether there are as many alerts as there may be.
-    pub fn is_full(&self) -> bool {
-        self.by_alert.len() >= self.policy.settings.alerts_max as usize
+    /// Whether there are as many alerts as a source may make.
+    pub fn is_full(&self, source: &SourceId) -> bool {
+        let own_room = if source.as_str() == OWN_SOURCE { OWN_ROOM } else { 0 };
+        self.by_alert.len() >= self.policy.settings.alerts_max as usize + own_room
     }
 
     /// Why an event is refused then.

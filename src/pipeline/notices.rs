@@ -3,31 +3,42 @@
 use std::sync::atomic::Ordering;
 
 use super::Pipeline;
-use crate::api::state::{Notices, ReceiverLine, ReceiverList, UndeliveredNotice};
+use crate::api::state::{Notices, ReceiverLine, ReceiverList, Trouble, UndeliveredNotice};
 use crate::delivery::settings::NOBODY;
 use crate::delivery::{Delivery, ReceiverState};
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::effect::Notice;
 
 impl Notices for Pipeline {
-    fn troubles(&self) -> Vec<String> {
+    fn troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
+        let mut found = |kind, detail| troubles.push(Trouble { kind, detail });
         let diverged = self.health().diverged.load(Ordering::Relaxed);
         if diverged > 0 {
-            troubles.push(format!(
-                "{diverged} decisions came out differently when they were made again at the start; the committed ones \
-                 stand: expected after an upgrade, else a bug"
-            ));
+            let why = "when they were made again at the start; the committed ones stand: expected after an upgrade, else a bug";
+            found("decisions came out differently", format!("{diverged} decisions came out differently {why}"));
         }
-        troubles.extend(self.health().nats().map(|why| format!("events over NATS wait, nothing is told there: {why}")));
-        if self.courier.delivery().is_some_and(Delivery::is_to_nobody) {
-            troubles.push(NOBODY.to_owned());
+        if let Some(why) = self.health().nats() {
+            found("events over NATS wait", format!("events over NATS wait, nothing is told there: {why}"));
+        }
+        if self.store.gauge().is_full() {
+            let what = "the disk of the journal is full: input is refused until there is room";
+            found(what, format!("{what}; free some"));
+        }
+        if self.tells_nobody() {
+            found("nobody is told: no receiver is configured", NOBODY.to_owned());
         }
         let states = self.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
         for (receiver, state) in states {
-            troubles.extend(state.locked_out.map(|why| format!("receiver {receiver} locks us out: {why}")));
+            if let Some(why) = state.locked_out {
+                found("a receiver locks us out", format!("receiver {receiver} locks us out: {why}"));
+            }
         }
         troubles
+    }
+
+    fn tells_nobody(&self) -> bool {
+        self.courier.delivery().is_some_and(Delivery::is_to_nobody)
     }
 
     fn receivers(&self, tenant: &TenantId) -> ReceiverList {

@@ -132,3 +132,32 @@ pub fn read(
     let shown = serde_json::from_slice(body).map_err(|error| damaged(&error))?;
     Ok((mark, shown))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_file_of_another_format_is_told_from_a_damaged_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let head = OutboxHead { seq: 0, journal_seq: 0, hash: ChainHash::default() };
+        for format in [VIEW_FORMAT - 1, VIEW_FORMAT, VIEW_FORMAT + 1] {
+            let mark = Mark {
+                format,
+                journal_seq: 0,
+                outbox_seq: 0,
+                hash: head.hash.to_string(),
+                shown_seq: 0,
+                stamp: Timestamp(0),
+                told: FeedId::default(),
+            };
+            let shown = Shown { tenants: BTreeMap::new(), notices: Pending::default(), rulings: BTreeMap::new() };
+            write(folder.path(), 3, &mark, &shown).unwrap();
+            match read(folder.path(), 3, head, |_| None) {
+                Ok((read, _)) => assert_eq!((read, format), (mark, VIEW_FORMAT)),
+                Err(Unusable::Format(found)) => assert!(found == format && format != VIEW_FORMAT),
+                Err(other) => panic!("format {format}: {other}"),
+            }
+        }
+    }
+}

@@ -14,7 +14,10 @@ use headwater::engine::policy::place::RuleFile;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::verdict::Verdict;
 use headwater::engine::{Engine, Loaded};
+use reqwest::Method;
+use serde_json::{Value, json};
 
+use crate::data_service::{PATIENCE, Service, event, standing};
 use crate::story::BEGIN;
 
 /// No set of rules goes without one.
@@ -107,4 +110,70 @@ fn names_that_are_never_seen_again_are_forgotten() {
     let Verdict::Held { alert: Some(other), .. } = bench.hear("disk", "lambda-x", Status::Firing) else { panic!() };
     assert_ne!(first, other);
     assert_eq!(bench.hear("disk", "lambda-0", Status::Firing).alert(), Some(first));
+}
+
+/// The letters of what was over the limit, newest first, when there are `count`.
+async fn letters(service: &Service, count: usize) -> Vec<Value> {
+    let started = std::time::Instant::now();
+    loop {
+        let page = service.get("analyst", "/api/v1/dead-letters?reason=over_limit").await;
+        let items = page["items"].as_array().unwrap().clone();
+        if items.len() == count {
+            return items;
+        }
+        assert!(started.elapsed() < PATIENCE, "{count} letters are awaited: {items:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_over_the_limit_is_taken_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = standing();
+    let service = Service::start(folder.path(), &clock).await;
+    let limit = async |max: u32| {
+        let mut files = service.get("analyst", "/api/v1/rules/versions/0").await["files"].clone();
+        let text = files["00-defaults.yaml"].as_str().unwrap();
+        let limited = text.replace("alerts_max: 1000000", &format!("alerts_max: {max}"));
+        assert_ne!(text, limited);
+        files["00-defaults.yaml"] = limited.into();
+        service.send(Method::PUT, "analyst", "/api/v1/rules", json!({ "files": files }), 202).await;
+    };
+    let again = async |letter: &Value, status: u16| {
+        let path = format!("/api/v1/dead-letters/{}/replay", letter["id"].as_str().unwrap());
+        service.send(Method::POST, "analyst", &path, json!({}), status).await
+    };
+    limit(10).await;
+    let fan = |n: usize| event(&format!("f-{n}"), "FanNoise", "minor", &format!("fan-{n}"), "00:01");
+    let fans: Vec<Value> = (0..12).map(fan).collect();
+    service.send(Method::POST, "source", "/api/v1/events", json!(fans), 202).await;
+    let refused = letters(&service, 2).await;
+    assert!(refused[0]["detail"].as_str().unwrap().contains("settings.alerts_max"), "{}", refused[0]);
+
+    // Without room it comes back as another letter, and none is lost.
+    again(&refused[1], 202).await;
+    let refused = letters(&service, 3).await;
+    let waiting: Vec<&Value> = refused.iter().filter(|letter| letter.get("replayed_as").is_none()).collect();
+    assert_eq!(waiting.len(), 2, "{refused:?}");
+
+    limit(100).await;
+    for letter in waiting {
+        again(letter, 202).await;
+    }
+    let started = std::time::Instant::now();
+    while letters(&service, 3).await.iter().any(|letter| letter.get("replayed_as").is_none()) {
+        assert!(started.elapsed() < PATIENCE, "they were tried again");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    again(&letters(&service, 3).await[0], 422).await;
+    let mut ends = Vec::new();
+    for letter in letters(&service, 3).await {
+        let became = letter["replayed_as"].as_str().unwrap();
+        let why = service.get("viewer", &format!("/api/v1/events/{became}/why")).await;
+        ends.push(why["events"][0]["verdict"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(ends, ["held", "held", "rejected"], "newest letter first");
+    let counts = service.get("viewer", "/api/v1/conservation").await;
+    assert_eq!((&counts["balanced"], &counts["accepted"]), (&json!(true), &json!(15)), "{counts}");
+    service.stop().await;
 }

@@ -1,7 +1,9 @@
 //! The console in a real browser against the real program: signing in, a storm arriving, an incident being handled,
 //! both languages, hostile text, a restart and long lists.
 
+mod buttons;
 mod driver;
+mod invited;
 mod modules;
 mod served;
 
@@ -46,6 +48,11 @@ async fn an_operator_works_a_storm_in_the_console() {
     let browser = Browser::open("en-US").await;
     sign_in(&browser, &served.base, &token).await;
     browser.sees("All calm").await;
+    // Without a receiver the board says so, and the manual says what to do.
+    browser.sees("Nobody is told: no receiver is configured.").await;
+    let manual = browser.read("document.querySelector('.notice.nobody a').pathname").await;
+    let manual = served.text(manual.as_str().unwrap()).await;
+    assert!(manual.contains("\nRoutes in the rules name receivers;"), "{manual}");
 
     // The board fills while it is looked at.
     browser.read("window.sameDocument = true").await;
@@ -100,6 +107,7 @@ async fn the_language_follows_the_browser_and_keys_work() {
     sign_in(&browser, &served.base, &token).await;
     browser.wait(&format!("{ROWS} > 1")).await;
     browser.sees("待认领").await;
+    browser.sees("没有人会收到通知：尚未配置接收方。").await;
     browser.press("j").await;
     let chosen = browser.wait("document.querySelector('tr.chosen')?.dataset.id").await;
     browser.press("a").await;

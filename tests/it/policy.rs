@@ -31,6 +31,7 @@ use headwater::lab::built_in::read_topology;
 use crate::storms::{bytes, tenant};
 
 mod adjusting;
+mod counting;
 mod identity;
 mod inhibition;
 mod muting;

@@ -1,6 +1,9 @@
 //! Routes and notices: who is told what, when, and never twice.
 
-use crate::table::by;
+use headwater::domain::incident::TimelineKind;
+use headwater::engine::effect::Effect;
+
+use crate::table::{by, clock};
 
 const SMS_AFTER_A_MINUTE: &str = "
 routes:
@@ -116,6 +119,43 @@ fn more_severe_is_told_at_once_and_less_severe_is_not() {
         "00:00 db-1 Lag major
          06:00 db-1 Lag critical
          07:00 db-1 Lag critical
+         20:00 end",
+        "05:00 team opened 1
+         06:00 team updated 1 (severity)",
+    );
+}
+
+#[test]
+fn a_severity_set_by_hand_stands_and_says_who_set_it() {
+    let effects = by("").play(
+        "00:00 db-1 Lag major
+         06:00 severity 1 minor
+         07:00 db-1 Lag critical
+         08:00 severity 1 critical
+         09:00 db-1 Lag resolved
+         20:00 end",
+    );
+    let mut severities: Vec<(String, &str)> = Vec::new();
+    let mut entries = Vec::new();
+    for effect in &effects {
+        match effect {
+            Effect::Incident { incident, .. }
+                if severities.last().is_none_or(|l| l.1 != incident.severity.as_str()) =>
+            {
+                severities.push((clock(incident.updated_at), incident.severity.as_str()));
+            }
+            Effect::Timeline { entry, .. } if entry.kind == TimelineKind::SeverityChanged => {
+                entries.push(format!("{} {} {}", clock(entry.at), entry.actor, entry.detail));
+            }
+            _ => {}
+        }
+    }
+    let severities: Vec<String> = severities.into_iter().map(|(at, word)| format!("{at} {word}")).collect();
+    assert_eq!(severities, ["05:00 major", "06:00 minor", "08:00 critical"], "no event changes what a person set");
+    assert_eq!(entries, ["06:00 wang.li minor", "08:00 wang.li critical"]);
+    by("").tells(
+        "00:00 db-1 Lag major
+         06:00 severity 1 critical
          20:00 end",
         "05:00 team opened 1
          06:00 team updated 1 (severity)",

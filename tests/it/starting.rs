@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicI64;
 use headwater::domain::ids::TenantId;
 use headwater::domain::time::Timestamp;
 use headwater::engine::input::Input;
+use headwater::journal::digest::ChainHash;
 use headwater::pipeline::health::Start;
+use headwater::pipeline::shown::VIEW_FORMAT;
 use headwater::pipeline::{Pace, Pipeline, partition_of};
 use headwater::projection::tenant::TenantView;
 use serde_json::{Value, json};
@@ -214,6 +216,20 @@ fn a_lost_damaged_or_foreign_view_is_made_again_from_the_records() {
         std::fs::write(view, bytes).unwrap();
     });
     check(&before, &after, "damaged");
+    assert_eq!((start.kept, start.remade), (2, 1), "{start:?}");
+
+    let (before, after, start) = spoiled(PACE, |told, _| {
+        let view = first_view(&told.views());
+        let bytes = std::fs::read(&view).unwrap();
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        let (_, mark) = std::str::from_utf8(&bytes[..end]).unwrap().split_once(' ').unwrap();
+        let older = mark.replace(&format!("\"format\":{VIEW_FORMAT}"), &format!("\"format\":{}", VIEW_FORMAT - 1));
+        assert_ne!(mark, older);
+        let body = &bytes[end + 1..];
+        let digest = ChainHash::of(&[&(older.len() as u64).to_be_bytes(), older.as_bytes(), body]);
+        std::fs::write(view, [format!("{digest} {older}\n").as_bytes(), body].concat()).unwrap();
+    });
+    check(&before, &after, "of an older format");
     assert_eq!((start.kept, start.remade), (2, 1), "{start:?}");
 
     let (before, after, start) = spoiled(PACE, |told, _| {

@@ -2,7 +2,7 @@
 //!
 //! A line is `minutes:seconds`, then one of
 //! `OBJECT NAME SEVERITY [label=value …]`, `OBJECT NAME resolved`, `ack N`, `unack N`, `close N`, `reopen N`,
-//! `snooze N minutes:seconds`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
+//! `snooze N minutes:seconds`, `severity N SEVERITY`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
 //! `gave-up RECEIVER N`, `rules NAME`, `end`. N is an incident's number in the order of opening.
 
 use std::sync::Arc;
@@ -142,7 +142,8 @@ fn span(text: &str) -> Span {
     Span(Span::mins(minutes.parse().unwrap()).0 + (seconds.parse::<f64>().unwrap() * 1000.0) as i64)
 }
 
-fn clock(at: Timestamp) -> String {
+/// Minutes and seconds since the beginning.
+pub fn clock(at: Timestamp) -> String {
     let secs = at.since(BEGIN).as_secs();
     format!("{:02}:{:02}", secs / 60, secs % 60)
 }
@@ -173,6 +174,10 @@ fn read(at: Timestamp, line: &str) -> Input {
         ["unack", n] => Order::Unacknowledge { incident: incident(n) },
         ["close", n] => Order::Close { incident: incident(n), note: "".into() },
         ["reopen", n] => Order::Reopen { incident: incident(n) },
+        ["severity", n, word] => {
+            let severity = Severity::parse(word).unwrap_or_else(|| panic!("{word:?} is no severity"));
+            Order::SetSeverity { incident: incident(n), severity }
+        }
         ["snooze", n, until] => Order::Snooze { incident: incident(n), until: BEGIN.plus(span(until)) },
         ["merge", from, into] => Order::Merge { from: incident(from), into: incident(into) },
         ["move", a, into] => Order::Move { alert: alert(a), into: incident(into) },

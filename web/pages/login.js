@@ -4,7 +4,8 @@ import { html, useState } from "../vendor/htm-preact.js";
 import { send } from "../api.js";
 import { t } from "../i18n.js";
 
-/** A token handed over in the address, as `demo` prints it: it leaves the address at once and waits for a click. */
+/** What the address hands over, as `demo` prints it: it leaves the address at once and waits for a click, so that
+ * nobody is signed in by a link that somebody else made. */
 function handedOver() {
   const token = location.hash.slice(1);
   if (token) history.replaceState(null, "", location.pathname + location.search);

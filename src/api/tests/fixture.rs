@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use crate::api::access::{Authenticate, Caller, Role};
 use crate::api::routes;
 use crate::api::state::{
-    Api, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, UndeliveredNotice, WriteError, Writes,
+    Api, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, Trouble, UndeliveredNotice, WriteError, Writes,
 };
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
@@ -131,12 +131,16 @@ impl Rules for BuiltIn {
     }
 }
 
-/// Nobody is told.
+/// Nobody is told; one receiver locks us out.
 pub struct Calm;
 
 impl Notices for Calm {
-    fn troubles(&self) -> Vec<String> {
-        Vec::new()
+    fn troubles(&self) -> Vec<Trouble> {
+        vec![Trouble { kind: "a receiver locks us out", detail: "receiver noc-42 locks us out: 401".into() }]
+    }
+
+    fn tells_nobody(&self) -> bool {
+        true
     }
 
     fn receivers(&self, _: &TenantId) -> ReceiverList {

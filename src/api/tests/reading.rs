@@ -279,10 +279,12 @@ async fn counts_come_in_buckets() {
 async fn health_and_metrics_tell_the_operator() {
     let bench = Bench::stocked();
     assert_eq!(bench.get("", "/livez").await.text, "ok\n");
-    assert_eq!(
-        bench.get("", "/readyz").await.json(),
-        serde_json::json!({"ready": true, "missing": [], "degraded": []})
-    );
+    let ready = async |token: &str| bench.get(token, "/readyz").await.json();
+    let told = |degraded: &str| serde_json::json!({"ready": true, "missing": [], "degraded": [degraded]});
+    assert_eq!(ready("viewer").await, told("receiver noc-42 locks us out: 401"));
+    for stranger in ["", "source", "viewer-civil"] {
+        assert_eq!(ready(stranger).await, told("a receiver locks us out"), "{stranger}");
+    }
     let metrics = bench.get("viewer", "/metrics").await.text;
     for line in [
         "headwater_events_accepted_total 6",

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::served::{Served, token};
 
@@ -75,11 +76,16 @@ fn a_full_disk_refuses_input_until_there_is_room_and_loses_nothing() {
     assert_eq!(refused.0, "503", "{}", refused.1);
     assert!(refused.1.to_lowercase().contains("retry-after: "), "{}", refused.1);
     served.wait_for("the disk of the journal is full");
+    let since = Instant::now();
+    let said = "the disk of the journal is full: input is refused until there is room";
+    served.wait("readyz to say so", || served.ask("GET", "/readyz", "", "").1.contains(said).then_some(()));
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
     // It goes on answering, and decides what it has taken.
     assert_eq!(served.ask("GET", "/livez", "", "").0, 200);
     std::fs::remove_file(filler).unwrap();
     served.wait("input to be taken again", || (post(numbers.next()?).0 == "202").then_some(()));
     assert_eq!(post(numbers.next().unwrap()).0, "202");
+    served.wait("readyz to be content", || (!served.ask("GET", "/readyz", "", "").1.contains(said)).then_some(()));
     served.wait("all verdicts", || (served.accounted(&reader) == accepted).then_some(()));
     served.stop();
     let served = Served::start(&["--data", &data]);

@@ -1,7 +1,9 @@
 //! Notices that did not arrive: kept, listed, sent again on order; and what is said when nobody can be told at all.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
+use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::served::{Served, token};
@@ -59,6 +61,59 @@ async fn a_notice_that_did_not_arrive_is_sent_again_once_with_its_key() {
     served.send(&source, &operator, &FIRE.replace("hall", "roof"));
     receiver.wait_for("the next notice", |seen| seen.len() == 2).await;
     assert_ne!(receiver.seen()[1].key, key);
+    served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn readyz_names_a_receiver_that_locks_us_out_to_those_who_may_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (source, operator) = (token(&data, "source", "bms"), token(&data, "operator", "li"));
+    let receiver = Receiver::start(|_| (Duration::ZERO, StatusCode::UNAUTHORIZED)).await;
+    let url = receiver.url();
+    let config = format!("receivers:\n- {{ id: default, url: \"{url}\", secret: {SECRET}, allow_private: true }}\n");
+    let config = write(folder.path(), "headwater.yaml", &config);
+    let served = Served::start(&["--config", &config, "--data", &data.display().to_string()]);
+    let degraded = |token: &str| {
+        let (status, body) = served.ask("GET", "/readyz", token, "");
+        assert_eq!(status, 200, "it serves: {body}");
+        serde_json::from_str::<Value>(&body).unwrap()["degraded"].clone()
+    };
+    assert_eq!(degraded(&operator), serde_json::json!([]));
+    served.send(&source, &operator, FIRE);
+    receiver.wait_for("the notice", |seen| !seen.is_empty()).await;
+    let since = Instant::now();
+    let told = served.wait("what is wrong", || degraded(&operator)[0].as_str().map(str::to_owned));
+    assert!(since.elapsed() < Duration::from_secs(5), "{:?}", since.elapsed());
+    assert!(told.starts_with("receiver default locks us out: "), "{told}");
+    for stranger in ["", &source] {
+        assert_eq!(degraded(stranger), serde_json::json!(["a receiver locks us out"]), "no name, no cause");
+    }
+    served.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_notice_has_the_permanent_link_that_the_api_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (source, operator) = (token(&data, "source", "bms"), token(&data, "operator", "li"));
+    let receiver = Receiver::willing().await;
+    let url = receiver.url();
+    let config = format!(
+        "base_url: https://noc.example/hw/\nreceivers:\n\
+         - {{ id: default, url: \"{url}\", secret: {SECRET}, allow_private: true }}\n"
+    );
+    let config = write(folder.path(), "headwater.yaml", &config);
+    let served = Served::start(&["--config", &config, "--data", &data.display().to_string()]);
+    served.send(&source, &operator, FIRE);
+    receiver.wait_for("the notice", |seen| !seen.is_empty()).await;
+    let told = receiver.seen()[0].clone();
+    let link = format!("https://noc.example/hw/incidents/{}", told.incident());
+    assert_eq!(told.body["data"]["url"], link.as_str());
+    assert!(told.body["data"]["text"].as_str().unwrap().contains(&link), "{}", told.body["data"]["text"]);
+    let read = |path: &str| serde_json::from_str::<Value>(&served.ask("GET", path, &operator, "").1).unwrap();
+    assert_eq!(read(&format!("/api/v1/incidents/{}", told.incident()))["url"], link.as_str());
+    assert_eq!(read("/api/v1/incidents")["items"][0]["url"], link.as_str());
     served.stop();
 }
 

@@ -37,3 +37,43 @@ fn what_is_wrong_with_itself_is_logged_and_comes_in_as_an_event() {
     served.wait("its events", || (served.accounted(&reader) == 3).then_some(()));
     served.stop();
 }
+
+#[test]
+fn that_there_is_no_room_for_alerts_comes_in_as_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (source, reader) = (token(&data, "source", "bms"), token(&data, "operator", "li"));
+    let rules = |max: u32| {
+        let text = format!("settings: {{ alerts_max: {max} }}\nroutes:\n  - {{ id: all, receivers: [noc] }}\n");
+        write(folder.path(), "rules/a.yaml", &text)
+    };
+    rules(10);
+    let settings = "data: data\nrules: rules\nvitals: { every: 1s, disk_free_mib_min: 0 }\n";
+    let served = Served::start(&["--config", &write(folder.path(), "hw.yaml", settings)]);
+    let fan = |n: usize| {
+        format!(
+            r#"{{"name":"Fan","severity":"minor","starts_at":"2026-01-05T00:00:00Z","object":{{"name":"fan-{n}"}}}}"#
+        )
+    };
+    for n in 0..11 {
+        served.send(&source, &reader, &fan(n));
+    }
+    served.wait_for("sign=\"alerts-full\"");
+    let own = |state: &str| {
+        let (status, body) = served.ask("GET", &format!("/api/v1/alerts?state={state}&limit=500"), &reader, "");
+        assert_eq!(status, 200, "{body}");
+        let list: serde_json::Value = serde_json::from_str(&body).unwrap();
+        list["items"].as_array().unwrap().iter().find(|alert| alert["name"] == "alerts-full").cloned()
+    };
+    let alert = served.wait("its alert, although there is no room", || own("firing"));
+    assert_eq!((&alert["source"], &alert["severity"]), (&"headwater".into(), &"major".into()), "{alert}");
+    served.send(&source, &reader, &fan(12));
+    let (_, counts) = served.ask("GET", "/api/v1/conservation", &reader, "");
+    assert!(counts.contains(r#""over_limit":2"#), "others are refused as before: {counts}");
+
+    rules(100);
+    served.wait("that it is well again", || (served.count("well again sign=\"alerts-full\"") == 1).then_some(()));
+    served.wait("the end of its alert", || own("resolved"));
+    served.send(&source, &reader, &fan(13));
+    served.stop();
+}

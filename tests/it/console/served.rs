@@ -113,6 +113,11 @@ impl Served {
         assert_eq!(status, 202, "{path}: {}", answer.text().await.unwrap());
     }
 
+    /// Reads a page without a credential.
+    pub async fn text(&self, path: &str) -> String {
+        self.http.get(format!("{}{path}", self.base)).send().await.unwrap().text().await.unwrap()
+    }
+
     /// Reads from the API as somebody.
     pub async fn get(&self, token: &str, path: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(token);
