@@ -184,7 +184,10 @@ fn a_topology_that_is_not_understood_says_where_and_who_put_it_is_on_record() {
     for (line, said) in warnings.iter().zip(said) {
         assert!(line.starts_with(&format!("topology{said}")), "{line}");
     }
-    let quality = served.ask("GET", "/api/v1/topology/quality", &analyst, "").1;
+    let quality = served.wait("the topology to be in force", || {
+        let quality = served.ask("GET", "/api/v1/topology/quality", &analyst, "").1;
+        (!quality.contains(r#""version":0"#)).then_some(quality)
+    });
     assert!(quality.contains(r#""robot":{"count":2,"first":{"file":0,"line":3}}"#), "{quality}");
     let audit = served.wait("the audit", || {
         let audit = served.ask("GET", "/api/v1/audit", &analyst, "").1;
