@@ -33,6 +33,18 @@ pub struct Sent {
     pub comments: BTreeSet<String>,
 }
 
+/// Reads a log to its end: first what stands in the archive, then the rest.
+fn whole<T>(read: impl Fn(u64) -> Vec<T>, seq: impl Fn(&T) -> u64) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
+    loop {
+        let more = read(all.last().map_or(0, &seq));
+        if more.is_empty() {
+            return all;
+        }
+        all.extend(more);
+    }
+}
+
 /// Everything that is stored.
 pub struct Account {
     store: Store,
@@ -46,11 +58,13 @@ impl Account {
         let checked = check_main(&data.join("headwater.db")).unwrap();
         let options = OpenOptions { durability: Durability::Process, ballast_bytes: 0, ..OpenOptions::new(machine()) };
         let store = Store::open(data, options).unwrap();
-        let records = Journal::read_after(&store, 0, usize::MAX).unwrap();
+        let records = whole(|after| Journal::read_after(&store, after, usize::MAX).unwrap(), |record| record.seq);
         let outbox = SqliteOutbox::new(store.clone());
         let decisions: BTreeMap<u64, OutboxRecord> =
-            Outbox::read_after(&outbox, 0, usize::MAX).unwrap().into_iter().map(|d| (d.journal_seq, d)).collect();
-        // Those that no start needs any more stand in the archive.
+            whole(|after| Outbox::read_after(&outbox, after, usize::MAX).unwrap(), |decision| decision.seq)
+                .into_iter()
+                .map(|decision| (decision.journal_seq, decision))
+                .collect();
         assert_eq!(records.len() as u64, checked.journal.0);
         assert!(records.iter().map(|record| record.seq).eq(1..=records.len() as u64));
         assert_eq!(decisions.len(), records.len(), "every record is decided, once");
