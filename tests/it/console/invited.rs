@@ -33,13 +33,11 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // Ctrl-C: it removes its folder.
-        let id = self.process.id().to_string();
-        let asked = Command::new("kill").args(["-INT", &id]).status();
-        if asked.is_err() {
-            let _ = self.process.kill();
-        }
+        // It is ended in the midst of its storm, so its folder is left to us.
+        let folder = std::env::temp_dir().join(format!("headwater-demo-{}", self.process.id()));
+        let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(folder);
     }
 }
 
