@@ -224,39 +224,18 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         let row = state.tenant(&caller.tenant).and_then(|tenant| tenant.alerts.get(id));
         row.is_some_and(|row| caller.scope().sees_one(row.org()))
     };
-    let (other, alerts) = match order {
-        Order::Merge { into, .. } => (Some(*into), Vec::new()),
-        Order::Move { alert, into } => (Some(*into), vec![*alert]),
-        Order::Split { alerts, .. } => (None, alerts.clone()),
-        Order::Acknowledge { .. }
-        | Order::Unacknowledge { .. }
-        | Order::Assign { .. }
-        | Order::Comment { .. }
-        | Order::Snooze { .. }
-        | Order::Wake { .. }
-        | Order::Close { .. }
-        | Order::Reopen { .. }
-        | Order::ConfirmRoot { .. }
-        | Order::RejectRoot { .. }
-        | Order::SetRoot { .. }
-        | Order::SetSeverity { .. }
-        | Order::Silence { .. }
-        | Order::ExpireSilence { .. }
-        | Order::Resend { .. } => (None, Vec::new()),
-    };
-    if other.is_some_and(|id| !sees_incident(api, caller, id)) {
-        return Err(ApiError::NotFound("incident"));
-    }
-    if alerts.into_iter().any(|id| !sees_alert(id)) {
-        return Err(ApiError::NotFound("alert"));
-    }
     let sight = api.sight(caller);
-    let named = match order {
-        Order::SetRoot { ci, .. } | Order::RejectRoot { ci, .. } => sight.sees_called(ci.as_str()),
+    // The other incident and the alerts that it names, and whether the CI it names is the caller's to see.
+    let (other, alerts, sees_ci) = match order {
+        Order::Merge { into, .. } => (Some(*into), Vec::new(), true),
+        Order::Move { alert, into } => (Some(*into), vec![*alert], true),
+        Order::Split { alerts, .. } => (None, alerts.clone(), true),
+        Order::SetRoot { ci, .. } | Order::RejectRoot { ci, .. } => (None, Vec::new(), sight.sees_called(ci.as_str())),
         Order::ConfirmRoot { incident } => {
             let sees = |root: &Candidate| sight.sees(&root.ci);
-            with_incident(api, caller, *incident, |found, _| found.view.candidates.first().is_none_or(sees))
-                .unwrap_or(false)
+            let first =
+                with_incident(api, caller, *incident, |found, _| found.view.candidates.first().is_none_or(sees));
+            (None, Vec::new(), first.unwrap_or(false))
         }
         Order::Acknowledge { .. }
         | Order::Unacknowledge { .. }
@@ -266,15 +245,18 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Wake { .. }
         | Order::Close { .. }
         | Order::Reopen { .. }
-        | Order::Merge { .. }
-        | Order::Split { .. }
-        | Order::Move { .. }
         | Order::SetSeverity { .. }
         | Order::Silence { .. }
         | Order::ExpireSilence { .. }
-        | Order::Resend { .. } => true,
+        | Order::Resend { .. } => (None, Vec::new(), true),
     };
-    if !named {
+    if other.is_some_and(|id| !sees_incident(api, caller, id)) {
+        return Err(ApiError::NotFound("incident"));
+    }
+    if alerts.into_iter().any(|id| !sees_alert(id)) {
+        return Err(ApiError::NotFound("alert"));
+    }
+    if !sees_ci {
         return Err(ApiError::NotFound("CI"));
     }
     Ok(())

@@ -59,21 +59,26 @@ impl Cell {
     pub fn link_across_gap(&mut self, place: Place, onset: Timestamp) -> Option<(Link, Terms)> {
         let ci = self.alerts[place].spot.ci()?;
         let lacks = self.lacks(ci);
+        if lacks.is_empty() {
+            return None;
+        }
         let topology = self.topology.clone();
         let symptom = self.symptom_of(place);
         let mut best: Option<(Link, Terms)> = None;
         for lack in lacks {
-            let kind = topology.kind(lack.gap.kind);
             for class in self.upstream.above(&topology, lack.gap.class).iter() {
-                for other in self.lately.get(class).cloned().into_iter().flatten() {
-                    let Some((link, terms)) = self.across(&lack, kind.touch.into(), place, other, onset) else {
+                // Taken out for the while, so that nothing is copied.
+                let lately = self.lately.get_mut(class).map(std::mem::take).unwrap_or_default();
+                for &other in &lately {
+                    let Some((link, terms)) = self.across(&topology, &lack, place, other, onset, symptom) else {
                         continue;
                     };
-                    let link = Link { score: link.score + symptom, ..link };
-                    let terms = Terms { symptom, delay: terms.delay, ..terms };
                     if best.as_ref().is_none_or(|(b, _)| link.score > b.score) && !self.descends(other, place) {
                         best = Some((link, terms));
                     }
+                }
+                if let Some(place) = self.lately.get_mut(class) {
+                    *place = lately;
                 }
             }
         }
@@ -97,11 +102,12 @@ impl Cell {
 
     fn across(
         &mut self,
+        topology: &Topology,
         lack: &Lack,
-        touch: i64,
         place: Place,
         other: Place,
         onset: Timestamp,
+        symptom: Milli,
     ) -> Option<(Link, Terms)> {
         let cause = self.alerts.get(other)?;
         let Spot::Ci(from) = cause.spot else { return None };
@@ -109,7 +115,7 @@ impl Cell {
         if other == place || from == lack.gap.ci || !self.may_cause(cause, place, delay) {
             return None;
         }
-        let site = |ci: CiIx| self.topology.attributes(ci).site.as_ref();
+        let site = |ci: CiIx| topology.attributes(ci).site.as_ref();
         if let (Some(here), Some(there)) = (site(lack.gap.ci), site(from))
             && here != there
         {
@@ -117,16 +123,15 @@ impl Cell {
         }
         let slack = Span(self.tuning.slack.0 + self.uncertain(&self.alerts[place]).0 + self.uncertain(cause).0);
         let score_of_cause = self.cause_score(cause);
-        let topology = self.topology.clone();
-        let reach = self.upstream.reach(&topology, from, lack.gap.class)?;
-        let typical = Span(lack.delay.0 + topology.kind(lack.gap.kind).delay_typ.0 + reach.delay.0);
+        let reach = self.upstream.reach(topology, from, lack.gap.class)?;
+        let kind = topology.kind(lack.gap.kind);
+        let typical = Span(lack.delay.0 + kind.delay_typ.0 + reach.delay.0);
         let fit = delay_fit(self.tuning.spread, self.tuning.spread_max, delay, typical, slack)?;
         let share = ln_ratio(reach.weight.max(1), u64::from(lack.gap.among) * 1000).min(0);
-        let path = lack.path + share + ln_permille(touch);
-        let score = path + fit + score_of_cause;
+        let path = lack.path + share + ln_permille(kind.touch.into());
+        let score = path + fit + score_of_cause + symptom;
         let hops = lack.hops + reach.hops;
-        let terms =
-            Terms { path, hops, delay_fit: fit, delay, cause: score_of_cause, symptom: 0, among: lack.gap.among };
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause: score_of_cause, symptom, among: lack.gap.among };
         Some((Link { parent: other, score }, terms))
     }
 }

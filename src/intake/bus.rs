@@ -25,7 +25,7 @@ pub mod letter;
 const RECORD_BYTES: usize = 2 * 1024 * 1024;
 /// Events in one journal record, one message aside.
 const RECORD_EVENTS: usize = 500;
-/// The pause after a failure.
+/// The pause when the journal has failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// One tenant's door.
@@ -51,16 +51,7 @@ impl Bus {
 
     /// Takes events until the future is dropped. A failure is logged once and tried again.
     pub async fn run(self) {
-        let mut said = String::new();
-        loop {
-            let Err(error) = self.take_all().await;
-            let error = error.to_string();
-            if error != said {
-                tracing::warn!(error, stream = self.stream(), "events are not taken from NATS, trying again");
-                said = error;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.queue.always("events are not taken from NATS", || self.take_all()).await;
     }
 
     async fn take_all(&self) -> Result<Infallible, NatsError> {

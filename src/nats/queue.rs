@@ -1,5 +1,6 @@
 //! A work queue: each message is handed out until it is let go of. Nothing is ever given up by count.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use async_nats::jetstream::Message;
@@ -22,6 +23,9 @@ pub const MESSAGES_AT_ONCE: usize = 256;
 pub const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// Silence after which the server is asked whether something waits.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How large a queue may become, and how often it is kept.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +90,23 @@ impl Queue {
             .await
             .map_err(NatsError::away)?;
         Ok(Reading { consumer, chunks: messages.ready_chunks(MESSAGES_AT_ONCE), name: self.name().to_owned() })
+    }
+
+    /// Tries again for ever what only ends in a failure, which is logged once: `what` says what does not happen.
+    pub async fn always<F>(&self, what: &str, mut attempt: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<Infallible, NatsError>>,
+    {
+        let mut said = String::new();
+        loop {
+            let Err(error) = attempt().await;
+            let error = error.to_string();
+            if error != said {
+                tracing::warn!(error, stream = self.name(), "{what}, trying again");
+                said = error;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     async fn consumer(&self) -> Result<Consumer<Config>, NatsError> {

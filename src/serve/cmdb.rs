@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::{AckKind, Message};
@@ -16,9 +15,6 @@ use crate::nats::publish::{Outgoing, publish};
 use crate::nats::queue::{Queue, Size, TAKEN_WITHIN};
 use crate::pipeline::Pipeline;
 use crate::projection::bus::refused_topology;
-
-/// The pause after a failure.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// One tenant's door for its CMDB.
 pub struct CmdbDoor {
@@ -48,16 +44,7 @@ impl CmdbDoor {
 
     /// Takes exports until the future is dropped. A failure is logged once and tried again.
     pub async fn run(self) {
-        let mut said = String::new();
-        loop {
-            let Err(error) = self.take_all().await;
-            let error = error.to_string();
-            if error != said {
-                tracing::warn!(error, stream = self.queue.name(), "CMDB exports are not taken from NATS, trying again");
-                said = error;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.queue.always("CMDB exports are not taken from NATS", || self.take_all()).await;
     }
 
     async fn take_all(&self) -> Result<Infallible, NatsError> {

@@ -185,17 +185,7 @@ pub fn head_at(file: &Connection, seq: u64) -> SqlResult<JournalHead> {
 /// # Errors
 /// When a row is not what was written, or rows are missing before `end`.
 pub fn records_after(file: &Connection, after: u64, end: u64, bytes_max: usize) -> SqlResult<Vec<Record>> {
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    let last = walk(file, after, |stored| {
-        bytes += stored.body.len();
-        records.push(stored.record()?);
-        Ok(if bytes >= bytes_max { Step::Stop } else { Step::On })
-    })?;
-    if last.seq < end && bytes < bytes_max {
-        return Err(broken(format!("the journal ends at record {}, {end} were committed", last.seq)));
-    }
-    Ok(records)
+    records_where(file, |_| true, after, end, bytes_max)
 }
 
 /// Reads records of one partition behind `after` from one file, past those of the others; `end` is the last one of all
@@ -204,10 +194,21 @@ pub fn records_after(file: &Connection, after: u64, end: u64, bytes_max: usize) 
 /// # Errors
 /// When a row is not what was written, or rows are missing before `end`.
 pub fn records_of(file: &Connection, partition: u16, after: u64, end: u64, bytes_max: usize) -> SqlResult<Vec<Record>> {
+    records_where(file, |of| of == partition, after, end, bytes_max)
+}
+
+/// Reads records of the partitions that are `wanted`.
+fn records_where(
+    file: &Connection,
+    wanted: impl Fn(u16) -> bool,
+    after: u64,
+    end: u64,
+    bytes_max: usize,
+) -> SqlResult<Vec<Record>> {
     let mut records = Vec::new();
     let mut bytes = 0;
     let last = walk(file, after, |stored| {
-        if stored.partition == partition {
+        if wanted(stored.partition) {
             bytes += stored.body.len();
             records.push(stored.record()?);
         }
