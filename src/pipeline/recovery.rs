@@ -236,12 +236,16 @@ impl Owner {
 
     /// Applies a decided record again, as far as engine and view have not seen it; what the outbox has stands.
     fn redo(&mut self, record: &Record, decision: OutboxRecord, is_shown: bool) -> Result<()> {
-        if record.seq > self.partition(record.partition)?.seq {
+        let is_decided_again = record.seq > self.partition(record.partition)?.seq;
+        if is_decided_again || !is_shown {
+            // A state or a view is behind: both are due as if the record had come now.
+            self.partition(record.partition)?.since_snapshot += weight(&record.input);
+        }
+        if is_decided_again {
             let loaded = self.loaded(record)?;
             let partition = self.partition(record.partition)?;
             let effects = partition.engine.step(record.stamp, &record.input, loaded);
             partition.seq = record.seq;
-            partition.since_snapshot += weight(&record.input);
             if let Err(divergence) = decision.verify(&effects) {
                 self.health.diverged.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%divergence, "a decision came out differently; the committed one stands");

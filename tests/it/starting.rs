@@ -175,6 +175,31 @@ fn a_start_reads_only_what_came_behind_the_newest_snapshots() {
     running.pipeline.stop();
 }
 
+/// A kill may come between an engine's snapshot and its view.
+#[test]
+fn a_view_that_is_behind_its_engine_is_stored_at_the_next_stop() {
+    let told = Told::new();
+    let tick = |running: &Running| {
+        let partition = partition_of(&TenantId::from(TENANTS[0]));
+        let seq = running.pipeline.store.append_blocking(partition, Input::Tick).unwrap().seq;
+        while !running.pipeline.has_applied(seq) {
+            std::thread::yield_now();
+        }
+    };
+    let written = [(); 2].map(|()| {
+        let running = told.start(PACE);
+        (0..4).for_each(|_| tick(&running));
+        running.pipeline.stop();
+        std::fs::read(first_view(&told.views())).unwrap()
+    });
+    std::fs::write(first_view(&told.views()), &written[0]).unwrap();
+    for records in [4, 0] {
+        let running = told.start(PACE);
+        assert_eq!(running.pipeline.health().start().records, records);
+        running.pipeline.stop();
+    }
+}
+
 /// Tells a story, spoils the views with `spoil`, and starts again: what is shown before and after.
 fn spoiled(pace: Pace, spoil: impl Fn(&Told, &Running)) -> (Value, Value, Start) {
     let story = Story::seeded(5, 2);
