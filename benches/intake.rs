@@ -1,7 +1,8 @@
 //! Alerts over HTTP until they are applied: this program, and Prometheus Alertmanager beside it when it is installed
 //! (Debian: `apt-get install prometheus-alertmanager`). The same load, by the same client, turn by turn.
 //!
-//! `cargo bench --bench intake`, or `cargo bench --bench intake -- 64` for one batch size.
+//! `cargo bench --bench intake`, or `cargo bench --bench intake -- 64` for one batch size. Further words: `once` for one
+//! round, `alone` for this program with durability `process` and Alertmanager's bodies only, for a look with `perf`.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -265,9 +266,9 @@ fn middle(mut all: Vec<Taken>) -> Taken {
 }
 
 /// Takers of one load, turn by turn: fresh alerts, then the same ones again.
-fn compare(batch: usize, alerts: usize, connections: usize, takers: &[(Taker, Body)]) {
+fn compare((batch, alerts, connections): (usize, usize, usize), takers: &[(Taker, Body)], rounds: usize) {
     let mut all = vec![(Vec::new(), Vec::new()); takers.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for ((taker, body), (fresh, again)) in takers.iter().zip(&mut all) {
             let running = start(*taker);
             let requests = body.requests(batch, alerts, &running.token);
@@ -295,19 +296,25 @@ fn compare(batch: usize, alerts: usize, connections: usize, takers: &[(Taker, Bo
 }
 
 fn main() {
-    let only: Option<usize> = std::env::args().skip(1).find_map(|word| word.parse().ok());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let is_said = |word: &str| words.iter().any(|said| said == word);
+    let only: Option<usize> = words.iter().find_map(|word| word.parse().ok());
+    let rounds = if is_said("once") { 1 } else { ROUNDS };
     let mut takers = vec![
         (Taker::Headwater("process"), Body::Alertmanager),
         (Taker::Headwater("power"), Body::Alertmanager),
         (Taker::Headwater("process"), Body::Native),
     ];
-    match Command::new("prometheus-alertmanager").arg("--version").output() {
-        Ok(_) => takers.insert(0, (Taker::Alertmanager, Body::Alertmanager)),
-        Err(_) => println!("prometheus-alertmanager is not installed: no comparison"),
+    if is_said("alone") {
+        takers.truncate(1);
+    } else if Command::new("prometheus-alertmanager").arg("--version").output().is_ok() {
+        takers.insert(0, (Taker::Alertmanager, Body::Alertmanager));
+    } else {
+        println!("prometheus-alertmanager is not installed: no comparison");
     }
     println!("| batch | | body | alerts | per second | CPU-s per 1 M | RSS MiB | rate and CPU against Alertmanager |");
     println!("|--:|---|---|---|--:|--:|--:|--:|");
-    for (batch, alerts, connections) in LOADS.into_iter().filter(|(batch, ..)| only.is_none_or(|only| only == *batch)) {
-        compare(batch, alerts, connections, &takers);
+    for load in LOADS.into_iter().filter(|(batch, ..)| only.is_none_or(|only| only == *batch)) {
+        compare(load, &takers, rounds);
     }
 }

@@ -12,8 +12,8 @@ use crate::domain::mute::Silence;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
-/// The version of the outbox's format; a reader takes this one and the one before.
-pub const OUTBOX_FORMAT: u32 = 1;
+/// The version of the outbox's format; a reader takes this one and the one before. 2: the JSON of 1, packed.
+pub const OUTBOX_FORMAT: u32 = 2;
 
 /// One consequence. The order within a step is the order in which they hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,8 +12,8 @@ pub use crate::domain::reject::DeadLetter;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
-/// The version of the journal's format; a reader takes this one and the one before.
-pub const JOURNAL_FORMAT: u32 = 1;
+/// The version of the journal's format; a reader takes this one and the one before. 2: the JSON of 1, packed.
+pub const JOURNAL_FORMAT: u32 = 2;
 
 /// Everything that can change a decision, as the journal keeps it. Large texts (topology, rules) are kept
 /// once by digest beside the journal and are named here.

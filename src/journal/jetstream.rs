@@ -109,7 +109,7 @@ impl Journal for JetStreamStore {
         let mut headers = HeaderMap::new();
         headers.insert(DIGEST, ChainHash::of(&[&body]).to_string());
         let subject = self.subject(format_args!("journal.{partition}"));
-        let message = Outgoing { subject, headers, body: body.into(), behind: None };
+        let message = Outgoing { subject, headers, body, behind: None };
         let seq = publish(self.nats(), &self.stream("journal"), message).await.map_err(refusal)?;
         Ok(Appended { seq })
     }

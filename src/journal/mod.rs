@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::time::Timestamp;
@@ -15,6 +16,7 @@ use crate::engine::input::Input;
 pub mod body;
 pub mod digest;
 pub mod jetstream;
+pub mod packed;
 pub mod snapshot;
 pub mod sqlite;
 
@@ -29,6 +31,8 @@ pub struct Record {
     pub stamp: Timestamp,
     /// What is applied.
     pub input: Arc<Input>,
+    /// Its stored form.
+    pub body: Bytes,
 }
 
 /// Where an accepted input stands in the journal.

@@ -5,16 +5,25 @@
 //! A record's hash covers the hash of the partition's record before it, the journal record and the effects, but not
 //! the epoch: whoever decides again gets the same hash, or has decided otherwise.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::engine::effect::{Effect, OUTBOX_FORMAT};
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::{PACKED, pack, unpack};
 use crate::journal::{Follow, ReadError};
 
 pub mod jetstream;
 pub mod sqlite;
+
+/// About how long the JSON of an effect is.
+const EFFECT_BYTES: usize = 256;
+
+const _: () = assert!(OUTBOX_FORMAT == PACKED as u32, "the first byte says the format");
 
 /// What was decided about one journal record.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +42,8 @@ pub struct OutboxRecord {
     pub prev_hash: ChainHash,
     /// The hash of this one.
     pub hash: ChainHash,
+    /// The stored form of the effects.
+    pub body: Bytes,
 }
 
 /// The end of one partition's outbox.
@@ -111,37 +122,30 @@ pub fn decision_hash(prev: &ChainHash, journal_seq: u64, effects: &[u8]) -> Chai
 
 /// The JSON of effects, over which the hash is made.
 pub fn effects_text(effects: &[Effect]) -> Vec<u8> {
-    serde_json::to_vec(effects).expect("effects have text keys only, so they can be written as JSON")
+    let mut text = Vec::with_capacity(64 + effects.len() * EFFECT_BYTES);
+    serde_json::to_writer(&mut text, effects).expect("effects have text keys only, so they can be written as JSON");
+    text
 }
 
-/// The stored form of a decision's effects: one byte that says the format's version, then the JSON.
-pub fn encode(text: &[u8]) -> Vec<u8> {
-    let mut body = Vec::with_capacity(text.len() + 1);
-    body.push(OUTBOX_FORMAT as u8);
-    body.extend_from_slice(text);
-    body
+/// The stored form of a decision's effects: one byte that says the format's version, then the JSON, packed.
+pub fn encode(text: &[u8]) -> Bytes {
+    pack(text).into()
 }
 
-/// The JSON in a stored form.
+/// The JSON in a stored form, of this format or the one before.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
-pub fn text_of(body: &[u8]) -> Result<&[u8], String> {
-    match body.split_first() {
-        Some((&version, text)) if u32::from(version) == OUTBOX_FORMAT => Ok(text),
-        Some((version, _)) => {
-            Err(format!("has format {version}, this program reads {OUTBOX_FORMAT}: use a newer program"))
-        }
-        None => Err("is empty".to_owned()),
-    }
+pub fn text_of(body: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    unpack(body)
 }
 
-/// Reads what `encode` wrote. This version reads only its own format, the first one.
+/// Reads what `encode` wrote, and what it wrote in the format before.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn decode(body: &[u8]) -> Result<Vec<Effect>, String> {
-    serde_json::from_slice(text_of(body)?).map_err(|error| format!("is unreadable: {error}"))
+    serde_json::from_slice(&text_of(body)?).map_err(|error| format!("is unreadable: {error}"))
 }
 
 /// A durable log of decisions with one writer per partition.

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{
-    CommitError, Decided, Outbox, OutboxHead, OutboxRecord, decision_hash, decode, effects_text, encode, text_of,
-};
+use super::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord, decision_hash, effects_text, encode, text_of};
 use crate::engine::effect::Effect;
 use crate::journal::digest::ChainHash;
 use crate::journal::sqlite::append::Reply;
@@ -168,14 +167,17 @@ fn setback(setback: Setback) -> CommitError {
 struct Decision {
     journal_seq: u64,
     effects: Arc<Vec<Effect>>,
+    /// What the hash covers, and what is kept.
     text: Vec<u8>,
+    body: Bytes,
     written: Option<(u64, ChainHash, ChainHash)>,
 }
 
 impl Decision {
     fn new(decided: Decided) -> Self {
         let text = effects_text(&decided.effects);
-        Self { journal_seq: decided.journal_seq, effects: decided.effects, text, written: None }
+        let body = encode(&text);
+        Self { journal_seq: decided.journal_seq, effects: decided.effects, text, body, written: None }
     }
 }
 
@@ -237,7 +239,6 @@ impl Task for Commit {
         let mut insert = file.prepare_cached("INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
         for decision in &mut self.decisions {
             let prev_hash = head.outbox_hash;
-            let body = encode(&decision.text);
             head.outbox_seq = heads.outbox_seq + 1;
             head.outbox_journal_seq = decision.journal_seq;
             head.outbox_hash = decision_hash(&prev_hash, decision.journal_seq, &decision.text);
@@ -248,7 +249,7 @@ impl Task for Commit {
                 self.epoch as i64,
                 prev_hash.0,
                 head.outbox_hash.0,
-                body
+                &decision.body[..]
             ])?;
             decision.written = Some((head.outbox_seq, prev_hash, head.outbox_hash));
             heads.set(self.partition, head);
@@ -263,9 +264,9 @@ impl Task for Commit {
             return reply(Err(setback(failure)));
         }
         if decided.is_ok() {
-            for Decision { journal_seq, effects, text, written } in decisions {
+            for Decision { journal_seq, effects, text, body, written } in decisions {
                 let Some((seq, prev_hash, hash)) = written else { continue };
-                let record = || OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash };
+                let record = || OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash, body };
                 tails.push(record, text.len());
             }
         }
@@ -301,11 +302,12 @@ impl Stored {
         let Self { seq, partition, journal_seq, epoch, prev_hash, hash, body } = self;
         let wrong = |what: &str| broken(format!("outbox record {seq} {what}"));
         let text = text_of(&body).map_err(|why| wrong(&why))?;
-        if decision_hash(&prev_hash, journal_seq, text) != hash {
+        if decision_hash(&prev_hash, journal_seq, &text) != hash {
             return Err(wrong("does not match its hash"));
         }
-        let effects = Arc::new(decode(&body).map_err(|why| wrong(&why))?);
-        Ok(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash })
+        let effects = serde_json::from_slice(&text).map_err(|error| wrong(&format!("is unreadable: {error}")))?;
+        let (effects, body) = (Arc::new(effects), Bytes::copy_from_slice(&body));
+        Ok(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash, body })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::outbox::sqlite::SqliteOutbox;
 use crate::outbox::{Outbox, OutboxRecord};
 use crate::projection::Committed;
 use crate::projection::history::HistoryError;
-use crate::projection::history::writer::Writer;
+use crate::projection::history::writer::{Stored, Writer};
 
 /// Steps written in one transaction.
 const STEPS_MAX: usize = 1_000;
@@ -116,13 +116,14 @@ impl Follower {
         let mut steps = Vec::with_capacity(decided.len());
         for decision in decided {
             let record = records.of(decision)?;
-            steps.push(Committed {
+            let step = Committed {
                 journal_seq: record.seq,
                 outbox_seq: decision.seq,
                 stamp: record.stamp,
                 input: Some(Arc::clone(&record.input)),
                 effects: Arc::clone(&decision.effects),
-            });
+            };
+            steps.push(Stored { step, input: record.body.clone(), effects: decision.body.clone() });
         }
         match self.writer.write(&steps, &last.hash.to_string()) {
             Err(HistoryError::Damaged { path, source }) => {

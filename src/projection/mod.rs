@@ -17,7 +17,7 @@ pub mod sight;
 pub mod tenant;
 
 #[cfg(test)]
-mod scripted;
+pub mod scripted;
 
 use std::sync::Arc;
 

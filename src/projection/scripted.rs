@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Committed;
+use super::history::writer::Stored;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
@@ -14,6 +15,15 @@ use crate::domain::time::{Span, Timestamp};
 use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Input};
 use crate::engine::verdict::{Repeat, Verdict};
+use crate::journal::body;
+use crate::journal::packed::pack;
+
+/// A step as journal and outbox keep it.
+pub fn stored(step: Committed) -> Stored {
+    let input = body::encode(step.input.as_deref().unwrap_or(&Input::Tick)).unwrap();
+    let effects = pack(&serde_json::to_vec(&*step.effects).unwrap()).into();
+    Stored { step, input, effects }
+}
 
 /// 2026-01-05T00:00:00Z.
 pub const T0: Timestamp = Timestamp(1_767_571_200_000);

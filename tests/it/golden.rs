@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -98,14 +99,15 @@ fn journal_records_stay_readable_and_are_written_as_ever() {
 fn the_golden_journal_has_every_kind_of_input_and_order() {
     let mut told = String::new();
     for (_, path) in files("journal", JOURNAL_FORMAT) {
-        told += &String::from_utf8_lossy(&std::fs::read(path).unwrap());
+        let stored = std::fs::read(path).unwrap();
+        told += &String::from_utf8_lossy(&body::text_of(&stored).unwrap());
     }
     let missing: Vec<&str> = tale::KINDS.iter().copied().filter(|kind| !told.contains(kind)).collect();
     assert!(missing.is_empty(), "no golden record with {missing:?}: add one to the tale");
 }
 
 /// Steps an engine through lines of the tale; gives the stored form of what each of them causes.
-fn decided(engine: &mut Engine, lines: &[Line]) -> Vec<(String, Vec<u8>)> {
+fn decided(engine: &mut Engine, lines: &[Line]) -> Vec<(String, Bytes)> {
     let shelf = Shelf::default();
     let mut decisions = Vec::new();
     for line in lines {
@@ -126,7 +128,7 @@ fn outbox_records_stay_readable_and_the_tale_is_decided_as_ever() {
         let stored = std::fs::read(&path).unwrap();
         assert_eq!(u32::from(stored[0]), format, "{}", path.display());
         let effects = outbox::decode(&stored).unwrap_or_else(|why| panic!("{}: {why}{DEMAND}", path.display()));
-        told += &String::from_utf8_lossy(&stored);
+        told += &String::from_utf8_lossy(&outbox::text_of(&stored).unwrap());
         if format == OUTBOX_FORMAT {
             let again = outbox::encode(&outbox::effects_text(&effects));
             assert!(again == stored, "{}: written otherwise{DEMAND}", path.display());

@@ -43,9 +43,15 @@ fn places(entry: &str) -> &'static [&'static str] {
 fn seeds(entry: &str) -> Vec<Vec<u8>> {
     let story = || Story::seeded(3, 1);
     match entry {
-        "read_journal" => return story().steps.iter().map(|step| body::encode(&step.input).unwrap()).collect(),
+        "read_journal" => {
+            return story().steps.iter().map(|step| body::encode(&step.input).unwrap().to_vec()).collect();
+        }
         "read_outbox" => {
-            return story().effects.iter().map(|effects| outbox::encode(&outbox::effects_text(effects))).collect();
+            return story()
+                .effects
+                .iter()
+                .map(|effects| outbox::encode(&outbox::effects_text(effects)).to_vec())
+                .collect();
         }
         "read_snapshot" => return story().states.into_iter().step_by(10).take(8).collect(),
         _ => {}

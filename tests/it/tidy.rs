@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("outbox", &["domain", "engine", "journal", "nats"]),
     ("wording", &["domain", "engine"]),
     ("delivery", &["domain", "engine", "wording"]),
-    ("projection", &["domain", "engine"]),
+    ("projection", &["domain", "engine", "journal"]),
     ("access", &["domain"]),
     ("api", &["domain", "engine", "projection", "access", "wording"]),
     ("console", &["domain", "access"]),

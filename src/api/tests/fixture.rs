@@ -39,6 +39,7 @@ use crate::projection::history::History;
 use crate::projection::history::retention::Retention;
 use crate::projection::history::writer::Writer;
 use crate::projection::live::Live;
+use crate::projection::scripted::stored;
 
 /// 2026-01-05T00:00:00Z.
 pub const T0: Timestamp = Timestamp(1_767_571_200_000);
@@ -227,7 +228,7 @@ impl Bench {
 
     /// Writes a step into the history only.
     pub fn remember(&self, step: Committed) {
-        self.writer.lock().unwrap().write(&[step], "").unwrap();
+        self.writer.lock().unwrap().write(&[stored(step)], "").unwrap();
     }
 
     pub async fn send(&self, request: Request<Body>) -> Response {

@@ -34,7 +34,8 @@ pub fn record(stream: &str, read: &Read) -> Result<Record, ReadError> {
     let input = decode(&read.body).map_err(wrong)?;
     let partition = read.subject.rsplit('.').next().and_then(|token| token.parse().ok());
     let partition = partition.ok_or_else(|| wrong(format!("stands under the subject {}", read.subject)))?;
-    Ok(Record { seq: read.seq, partition, stamp: read.stamp, input: Arc::new(input) })
+    let body = read.body.clone();
+    Ok(Record { seq: read.seq, partition, stamp: read.stamp, input: Arc::new(input), body })
 }
 
 impl JetStreamStore {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rusqlite::{Connection, params};
 
 use super::fail::SqlResult;
@@ -12,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::input::Input;
 use crate::journal::body::encode;
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::text_bytes;
 use crate::journal::{AppendError, Appended, Record};
 
 /// Called with the answer, once.
@@ -24,7 +26,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Append {
     partition: u16,
     input: Arc<Input>,
-    body: Vec<u8>,
+    body: Bytes,
     body_hash: ChainHash,
     clock: Clock,
     tails: Arc<Tails<Record>>,
@@ -52,7 +54,7 @@ impl Append {
 
 impl Task for Append {
     fn weight(&self) -> usize {
-        self.body.len()
+        text_bytes(&self.body)
     }
 
     fn need(&self) -> Need {
@@ -76,7 +78,7 @@ impl Task for Append {
             prev as i64,
             stamp.0,
             digest.0,
-            self.body
+            &self.body[..]
         ])?;
         heads.journal = JournalHead { seq, digest, stamp };
         heads.set(self.partition, head);
@@ -89,7 +91,8 @@ impl Task for Append {
         match (outcome, written) {
             (Ok(()), Some((appended, stamp))) => {
                 let Appended { seq } = appended;
-                tails.push(|| Record { seq, partition, stamp, input }, body.len());
+                let bytes = text_bytes(&body);
+                tails.push(|| Record { seq, partition, stamp, input, body }, bytes);
                 reply(Ok(appended));
             }
             (Err(setback), _) => reply(Err(setback)),

@@ -11,6 +11,7 @@ use super::schema::{Base, Heads, PartitionHead, meta};
 use super::snapshots::Sealed;
 use crate::journal::ReadError;
 use crate::journal::digest::{ChainHash, digest_of};
+use crate::journal::packed::unpack;
 
 /// What a whole file was found to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,8 +97,8 @@ fn check_outbox(file: &Connection, base: u64) -> SqlResult<u64> {
         last = seq as u64;
         let first = || if base == 0 { PartitionHead::start(partition).outbox_hash } else { prev };
         let expected = *chains.entry(partition).or_insert_with(first);
-        let text = body.get(1..).unwrap_or_default();
-        if prev != expected || ChainHash::of(&[&prev.0, &journal_seq.to_be_bytes(), text]) != hash {
+        let text = unpack(&body).map_err(|why| broken(format!("outbox record {seq} {why}")))?;
+        if prev != expected || ChainHash::of(&[&prev.0, &journal_seq.to_be_bytes(), &text]) != hash {
             return Err(broken(format!("outbox record {seq} does not continue its chain")));
         }
         chains.insert(partition, hash);

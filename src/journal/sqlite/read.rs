@@ -126,7 +126,7 @@ impl StoredRecord {
     pub fn record(self) -> SqlResult<Record> {
         let Self { seq, partition, stamp, body, .. } = self;
         let input = decode(&body).map_err(|why| broken(format!("journal record {seq}: {why}")))?;
-        Ok(Record { seq, partition, stamp, input: Arc::new(input) })
+        Ok(Record { seq, partition, stamp, input: Arc::new(input), body: body.into() })
     }
 }
 

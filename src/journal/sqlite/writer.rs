@@ -14,7 +14,7 @@ use super::schema::{Heads, meta};
 use super::witness::{Testimony, Witness};
 
 /// A commit takes in no more than this, one task aside.
-const GROUP_BYTES_MAX: usize = 256 * 1024;
+const GROUP_BYTES_MAX: usize = 1024 * 1024;
 
 /// A commit takes in tasks for no longer than this.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(2);
@@ -50,7 +50,7 @@ pub enum Setback {
 
 /// Something to be written.
 pub trait Task: Send {
-    /// About how many bytes it writes.
+    /// About how many bytes of memory it holds.
     fn weight(&self) -> usize;
 
     /// Whether it is refused when the disk is full.

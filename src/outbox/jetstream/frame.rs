@@ -6,9 +6,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::engine::effect::{Effect, OUTBOX_FORMAT};
+use crate::engine::effect::Effect;
 use crate::journal::digest::ChainHash;
-use crate::outbox::{Decided, OutboxHead, OutboxRecord, decision_hash, effects_text};
+use crate::outbox::{Decided, OutboxHead, OutboxRecord, decision_hash, effects_text, encode, text_of};
 
 /// The version of this layout: the first byte of a message.
 const FRAME_FORMAT: u8 = 1;
@@ -126,7 +126,7 @@ impl Packed {
     /// When a journal record would be decided twice.
     pub fn new(head: &OutboxHead, decided: &[Decided], bytes_max: usize) -> Result<Self, String> {
         let mut after = Place { journal_seq: head.journal_seq, hash: head.hash };
-        let mut whole = vec![OUTBOX_FORMAT as u8, b'['];
+        let mut whole = vec![b'['];
         for (number, decision) in decided.iter().enumerate() {
             let journal_seq = decision.journal_seq;
             if journal_seq <= after.journal_seq {
@@ -140,6 +140,7 @@ impl Packed {
             whole.push(b'}');
         }
         whole.push(b']');
+        let whole = encode(&whole);
         let part_bytes = bytes_max.saturating_sub(FRAME_BYTES).max(1024);
         Ok(Self { parts: whole.chunks(part_bytes).map(<[u8]>::to_vec).collect(), after })
     }
@@ -153,14 +154,8 @@ pub fn unpack(frame: &Frame, whole: &[u8], seq: u64) -> Result<Vec<OutboxRecord>
     if frame.before == frame.after {
         return Ok(Vec::new());
     }
-    let json = match whole.split_first() {
-        Some((&format, json)) if u32::from(format) == OUTBOX_FORMAT => json,
-        Some((format, _)) => {
-            return Err(format!("has format {format}, this program reads {OUTBOX_FORMAT}: use a newer program"));
-        }
-        None => return Err("has no decisions".into()),
-    };
-    let lines: Vec<Decision<'_>> = serde_json::from_slice(json).map_err(|error| format!("is unreadable: {error}"))?;
+    let json = text_of(whole)?;
+    let lines: Vec<Decision<'_>> = serde_json::from_slice(&json).map_err(|error| format!("is unreadable: {error}"))?;
     let mut place = frame.before;
     let mut records = Vec::with_capacity(lines.len());
     for line in lines {
@@ -168,7 +163,8 @@ pub fn unpack(frame: &Frame, whole: &[u8], seq: u64) -> Result<Vec<OutboxRecord>
         let hash = decision_hash(&place.hash, line.journal_seq, text.as_bytes());
         let effects: Vec<Effect> = serde_json::from_str(text).map_err(|error| format!("is unreadable: {error}"))?;
         let (partition, epoch, journal_seq, prev_hash) = (frame.partition, frame.epoch, line.journal_seq, place.hash);
-        records.push(OutboxRecord { seq, partition, journal_seq, epoch, effects: Arc::new(effects), prev_hash, hash });
+        let (effects, body) = (Arc::new(effects), encode(text.as_bytes()));
+        records.push(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash, body });
         place = Place { journal_seq, hash };
     }
     if place == frame.after { Ok(records) } else { Err("does not match its hash".into()) }

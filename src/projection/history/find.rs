@@ -4,6 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::super::scope::Scope;
+use super::search::EventFilter;
+use super::walk::{self, Judge};
+use super::{ids, letters};
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, EventRef, IncidentId, OrgId};
@@ -39,31 +42,6 @@ pub fn read<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Resu
         .map_err(|e| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(e)))
 }
 
-/// Events with the alerts they belong to; `judged` reads the columns.
-pub const JUDGED: &str = "SELECT e.seq, e.idx, e.stamp, e.decision, e.raw, e.verdict, e.replayed_as, e.replayed_at,
-    a.view, a.more, a.last_seen, coalesce(a.org, e.org) FROM events e
-    LEFT JOIN alerts a ON a.id = e.alert AND a.tenant = e.tenant";
-
-/// Reads a row of `JUDGED`; `None` when it is outside of the scope.
-pub fn judged(row: &Row<'_>, scope: &Scope) -> rusqlite::Result<Option<Judged>> {
-    let org: Option<String> = row.get(11)?;
-    if !scope.sees_one(org.map(OrgId::from).as_ref()) {
-        return Ok(None);
-    }
-    let event = EventRef { seq: row.get::<_, i64>(0)? as u64, index: row.get(1)? };
-    let rejected = row.get_ref(5)?.as_str().is_ok_and(|word| word == "rejected");
-    let raw = if rejected { Raw::Letter(read(row, 4)?) } else { Raw::Event(read(row, 4)?) };
-    let replayed = match (row.get::<_, Option<String>>(6)?, row.get::<_, Option<i64>>(7)?) {
-        (Some(replayed_as), Some(at)) => Some((replayed_as, Timestamp(at))),
-        _ => None,
-    };
-    let alert = match row.get::<_, Option<i64>>(9)? {
-        Some(more) => Some(counted(read(row, 8)?, more, row.get(10)?)),
-        None => None,
-    };
-    Ok(Some(Judged { event, at: Timestamp(row.get(2)?), verdict: read(row, 3)?, raw, alert, replayed }))
-}
-
 /// An alert with the duplicates since its last version.
 pub fn counted(mut view: AlertView, more: i64, last_seen: i64) -> AlertView {
     view.count += more as u64;
@@ -71,39 +49,38 @@ pub fn counted(mut view: AlertView, more: i64, last_seen: i64) -> AlertView {
     view
 }
 
-/// The event with its verdict.
+/// The event or the dead letter with its verdict.
 pub fn event(from: &Connection, scope: &Scope, event: EventRef) -> rusqlite::Result<Option<Judged>> {
-    let sql = format!("{JUDGED} WHERE e.seq = ?1 AND e.idx = ?2 AND e.tenant = ?3");
-    let key = params![event.seq as i64, event.index, scope.tenant.as_str()];
-    let found = from.prepare_cached(&sql)?.query_row(key, |row| judged(row, scope)).optional()?;
-    Ok(found.flatten())
+    let mut judge = Judge::new(from, scope);
+    if let Some(mut told) = judge.record(event.seq)? {
+        let ends = std::mem::take(&mut told.ends);
+        if let Some(ended) = ends.into_iter().find(|ended| ended.index == event.index) {
+            return judge.of(&told, ended);
+        }
+    }
+    letters::one(from, scope, event)
 }
 
 /// The newest `limit` events that their source calls `id`, newest first.
 pub fn events_called(from: &Connection, scope: &Scope, id: &str, limit: usize) -> rusqlite::Result<Vec<Judged>> {
-    let sql = format!(
-        "{JUDGED} WHERE e.tenant = ?1 AND e.event_id = ?2 AND e.event_id != '' ORDER BY e.seq DESC, e.idx DESC"
-    );
-    some(from, scope, &sql, &[&scope.tenant.as_str(), &id], limit)
+    let (mut judge, mut found) = (Judge::new(from, scope), Vec::new());
+    if id.is_empty() || limit == 0 {
+        return Ok(found);
+    }
+    ids::records(from, &scope.tenant, id, |seq| {
+        let Some(mut told) = judge.record(seq)? else { return Ok(false) };
+        for ended in std::mem::take(&mut told.ends).into_iter().rev().filter(|ended| &*ended.event.id == id) {
+            found.extend(judge.of(&told, ended)?);
+        }
+        Ok(found.len() >= limit)
+    })?;
+    found.truncate(limit);
+    Ok(found)
 }
 
 /// The newest `limit` events of an alert, newest first.
 pub fn events_of(from: &Connection, scope: &Scope, alert: AlertId, limit: usize) -> rusqlite::Result<Vec<Judged>> {
-    let sql = format!("{JUDGED} WHERE e.tenant = ?1 AND e.alert = ?2 ORDER BY e.seq DESC, e.idx DESC");
-    some(from, scope, &sql, &[&scope.tenant.as_str(), &(alert.0 as i64)], limit)
-}
-
-/// The first rows inside the scope.
-fn some(
-    from: &Connection,
-    scope: &Scope,
-    sql: &str,
-    values: &[&dyn rusqlite::ToSql],
-    limit: usize,
-) -> rusqlite::Result<Vec<Judged>> {
-    let mut query = from.prepare_cached(sql)?;
-    let rows = query.query_map(values, |row| judged(row, scope))?;
-    rows.filter_map(Result::transpose).take(limit).collect()
+    walk::newest(from, scope, &EventFilter { alert: Some(alert), ..EventFilter::default() }, None, limit)
 }
 
 /// Everything called so: by the source's own id, or by `e<seq>.<index>` or `<seq>-<index>`. Newest first.
@@ -129,7 +106,8 @@ pub fn place(text: &str) -> Option<EventRef> {
 
 /// The alert with the count of its newest duplicates.
 pub fn alert(from: &Connection, scope: &Scope, alert: AlertId) -> rusqlite::Result<Option<AlertView>> {
-    let sql = "SELECT view, more, last_seen, org FROM alerts WHERE id = ?1 AND tenant = ?2";
+    let sql = "SELECT a.view, coalesce(h.more, 0), coalesce(h.last_seen, a.last_seen), a.org
+               FROM alerts a LEFT JOIN heads h ON h.alert = a.id WHERE a.id = ?1 AND a.tenant = ?2";
     let found = from.prepare_cached(sql)?.query_row(params![alert.0 as i64, scope.tenant.as_str()], |row| {
         let org: Option<String> = row.get(3)?;
         let view = counted(read(row, 0)?, row.get(1)?, row.get(2)?);
@@ -184,7 +162,8 @@ pub fn members(
     after: Option<AlertId>,
     limit: usize,
 ) -> rusqlite::Result<(Vec<AlertView>, usize)> {
-    let sql = "SELECT a.view, a.more, a.last_seen FROM members m JOIN alerts a ON a.id = m.alert
+    let sql = "SELECT a.view, coalesce(h.more, 0), coalesce(h.last_seen, a.last_seen)
+               FROM members m JOIN alerts a ON a.id = m.alert LEFT JOIN heads h ON h.alert = a.id
                WHERE m.incident = ?1 AND m.alert > ?2 ORDER BY m.alert LIMIT ?3";
     let after = after.map_or(-1, |alert| alert.0 as i64);
     let mut query = from.prepare_cached(sql)?;

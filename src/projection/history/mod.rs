@@ -2,6 +2,11 @@
 //!
 //! It is rebuilt from outbox and journal when it is missing or damaged; so it is not synced, and the journal's
 //! writer never waits for it. One [`Writer`] fills it, any number of readers ask it, each for a bounded time.
+//!
+//! Events are kept by the record, in the very bytes in which journal and outbox keep them (`records`); beside them
+//! stands what a search asks first. Each alert has a small row that changes with every event of it (`heads`) and
+//! names the last record that told of it; each record names the one before. So an event that repeats what is known
+//! costs a few bytes, and `why` finds all of them.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,10 +17,15 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 pub mod audit;
 pub mod export;
 pub mod find;
+mod heads;
+mod ids;
+mod letters;
+mod records;
 pub mod retention;
 mod schema;
 pub mod search;
 pub mod stats;
+mod walk;
 mod write;
 pub mod writer;
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::ids;
 use crate::domain::time::{Span, Timestamp};
 
 /// The least time for which what people did must be kept, days: six months.
@@ -58,10 +59,12 @@ impl Retention {
 pub fn prune(connection: &mut Connection, retention: &Retention, now: Timestamp) -> rusqlite::Result<()> {
     let before = |days: u32| now.minus(Span::hours(24 * i64::from(days))).0;
     let transaction = connection.transaction()?;
-    let events = "DELETE FROM events WHERE stamp < ?1 AND verdict != 'rejected'";
-    transaction.execute(events, [before(retention.events_days)])?;
-    let letters = "DELETE FROM events WHERE stamp < ?1 AND verdict = 'rejected'";
-    transaction.execute(letters, [before(retention.dead_letters_days)])?;
+    // Stamps hardly ever go back: the look ends at the first record that stays.
+    let records = "DELETE FROM records WHERE stamp < ?1 AND seq < coalesce(
+                   (SELECT seq FROM records WHERE stamp >= ?1 ORDER BY seq LIMIT 1), 9223372036854775807)";
+    transaction.execute(records, [before(retention.events_days)])?;
+    transaction.execute("DELETE FROM ids WHERE day < ?1", [ids::day(Timestamp(before(retention.events_days)))])?;
+    transaction.execute("DELETE FROM letters WHERE stamp < ?1", [before(retention.dead_letters_days)])?;
     transaction.execute("DELETE FROM audit WHERE stamp < ?1", [before(retention.audit_days)])?;
     transaction.execute("DELETE FROM buckets WHERE minute < ?1", [before(retention.counts_days) / 60_000])?;
     transaction.execute("DELETE FROM silences WHERE ends < ?1", [before(retention.audit_days)])?;
@@ -73,7 +76,10 @@ pub fn prune(connection: &mut Connection, retention: &Retention, now: Timestamp)
     transaction.execute("DELETE FROM incidents WHERE ended < ?1", ended)?;
     // An alert goes with its incident, never before it.
     let sql = "DELETE FROM alerts WHERE firing = 0 AND last_seen < ?1
+               AND NOT EXISTS (SELECT 1 FROM heads WHERE heads.alert = alerts.id AND heads.last_seen >= ?1)
                AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = alerts.incident)";
+    transaction.execute(sql, [before(retention.alerts_days)])?;
+    let sql = "DELETE FROM heads WHERE last_seen < ?1 AND NOT EXISTS (SELECT 1 FROM alerts WHERE id = heads.alert)";
     transaction.execute(sql, [before(retention.alerts_days)])?;
     coarsen(&transaction, before(MINUTES_DAYS) / 60_000)?;
     transaction.commit()

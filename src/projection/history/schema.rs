@@ -5,26 +5,31 @@ use rusqlite::{Connection, OptionalExtension};
 use super::Progress;
 
 /// The version of the tables; a file of another version is emptied and filled again.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
-/// Pages: the row of an event has to fit into a quarter of one, or it takes pages of its own.
+/// Pages: the row of an alert has to fit into a quarter of one, or it takes pages of its own.
 const PAGE_BYTES: u32 = 16_384;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE events (
-  seq INTEGER NOT NULL, idx INTEGER NOT NULL, tenant TEXT NOT NULL, stamp INTEGER NOT NULL, event_id TEXT NOT NULL,
-  alert INTEGER, verdict TEXT NOT NULL, reason TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
-  severity INTEGER NOT NULL, org TEXT, text TEXT NOT NULL, decision TEXT NOT NULL, raw TEXT NOT NULL,
-  replayed_as TEXT, replayed_at INTEGER, PRIMARY KEY (seq, idx)) WITHOUT ROWID;
-CREATE INDEX events_alert ON events (tenant, alert, seq);
-CREATE INDEX events_stamp ON events (tenant, stamp);
-CREATE INDEX events_id ON events (tenant, event_id, seq) WHERE event_id != '';
-CREATE INDEX events_rejected ON events (tenant, seq, idx) WHERE verdict = 'rejected';
+CREATE TABLE records (
+  seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, stamp INTEGER NOT NULL, kinds INTEGER NOT NULL,
+  severities INTEGER NOT NULL, source TEXT, links BLOB NOT NULL, input BLOB NOT NULL, effects BLOB NOT NULL);
+CREATE INDEX records_asked ON records (tenant, seq, stamp, kinds, severities, source);
+CREATE TABLE ids (day INTEGER NOT NULL, hash INTEGER NOT NULL, seq INTEGER NOT NULL,
+  PRIMARY KEY (day, hash, seq)) WITHOUT ROWID;
+CREATE TABLE letters (
+  seq INTEGER NOT NULL, idx INTEGER NOT NULL, tenant TEXT NOT NULL, stamp INTEGER NOT NULL, reason TEXT NOT NULL,
+  source TEXT NOT NULL, text TEXT NOT NULL, letter TEXT NOT NULL, replayed_as TEXT, replayed_at INTEGER,
+  PRIMARY KEY (seq, idx)) WITHOUT ROWID;
+CREATE INDEX letters_tenant ON letters (tenant, seq, idx);
+CREATE INDEX letters_stamp ON letters (stamp);
+CREATE TABLE heads (alert INTEGER PRIMARY KEY, seq INTEGER NOT NULL, more INTEGER NOT NULL,
+  last_seen INTEGER NOT NULL, told INTEGER NOT NULL);
 CREATE TABLE alerts (
   id INTEGER PRIMARY KEY, tenant TEXT NOT NULL, first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL,
   source TEXT NOT NULL, name TEXT NOT NULL, severity INTEGER NOT NULL, firing INTEGER NOT NULL, ci TEXT, org TEXT,
-  incident INTEGER, held INTEGER NOT NULL, muted INTEGER NOT NULL, more INTEGER NOT NULL, text TEXT NOT NULL,
+  incident INTEGER, held INTEGER NOT NULL, muted INTEGER NOT NULL, text TEXT NOT NULL,
   view TEXT NOT NULL);
 CREATE INDEX alerts_first ON alerts (tenant, first_seen, id);
 CREATE INDEX alerts_last ON alerts (firing, last_seen);

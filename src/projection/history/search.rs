@@ -9,7 +9,8 @@ use super::super::alerts::{AlertFilter, AlertPlace};
 use super::super::board::{IncidentFilter, Page, Place, lower, place};
 use super::super::scope::Scope;
 use super::super::sight::Sight;
-use super::find::{JUDGED, Judged, counted, judged, read};
+use super::find::{Judged, counted, read};
+use super::walk;
 use super::write::word;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ids::{AlertId, EventRef, IncidentId};
@@ -18,25 +19,25 @@ use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
 /// A statement under construction: every value is bound, never written into the text.
-struct Query {
+pub(super) struct Query {
     sql: String,
     values: Vec<Value>,
 }
 
 impl Query {
-    fn new(sql: &str, tenant: &Scope) -> Self {
+    pub fn new(sql: &str, tenant: &Scope) -> Self {
         let values = vec![Value::Text(tenant.tenant.as_str().to_owned())];
         Self { sql: sql.to_owned(), values }
     }
 
-    fn and(&mut self, text: &str, values: impl IntoIterator<Item = Value>) -> &mut Self {
+    pub fn and(&mut self, text: &str, values: impl IntoIterator<Item = Value>) -> &mut Self {
         self.sql.push_str(" AND ");
         self.sql.push_str(text);
         self.values.extend(values);
         self
     }
 
-    fn one_of(&mut self, column: &str, values: Vec<Value>) -> &mut Self {
+    pub fn one_of(&mut self, column: &str, values: Vec<Value>) -> &mut Self {
         if values.is_empty() {
             return self;
         }
@@ -44,19 +45,19 @@ impl Query {
         self.and(&format!("{column} IN ({marks})"), values)
     }
 
-    fn optional(&mut self, text: &str, value: Option<Value>) -> &mut Self {
+    pub fn optional(&mut self, text: &str, value: Option<Value>) -> &mut Self {
         match value {
             Some(value) => self.and(text, [value]),
             None => self,
         }
     }
 
-    fn like(&mut self, column: &str, q: Option<&str>) -> &mut Self {
+    pub fn like(&mut self, column: &str, q: Option<&str>) -> &mut Self {
         let q = q.map(str::trim).filter(|q| !q.is_empty()).map(str::to_lowercase);
         self.optional(&format!("instr({column}, ?) > 0"), q.map(Value::Text))
     }
 
-    fn orgs(&mut self, scope: &Scope, column: &str) -> &mut Self {
+    pub fn orgs(&mut self, scope: &Scope, column: &str) -> &mut Self {
         match &scope.orgs {
             None => self,
             Some(orgs) if orgs.is_empty() => self.and("0", []),
@@ -64,7 +65,7 @@ impl Query {
         }
     }
 
-    fn run<T>(
+    pub fn run<T>(
         self,
         from: &Connection,
         order: &str,
@@ -78,11 +79,11 @@ impl Query {
     }
 }
 
-fn text(value: &str) -> Value {
+pub(super) fn text(value: &str) -> Value {
     Value::Text(value.to_owned())
 }
 
-fn time(value: Option<Timestamp>) -> Option<Value> {
+pub(super) fn time(value: Option<Timestamp>) -> Option<Value> {
     value.map(|at| Value::Integer(at.0))
 }
 
@@ -160,6 +161,9 @@ fn whole_incidents(
     Ok(paged(items, limit, place))
 }
 
+const ALERTS: &str = "SELECT a.view, coalesce(h.more, 0), coalesce(h.last_seen, a.last_seen)
+    FROM alerts a LEFT JOIN heads h ON h.alert = a.id WHERE tenant = ?";
+
 /// Alerts, also those that memory has forgotten, first seen in `[since, until)`.
 pub fn alerts(
     from: &Connection,
@@ -169,7 +173,7 @@ pub fn alerts(
     after: Option<AlertPlace>,
     limit: usize,
 ) -> rusqlite::Result<Page<AlertView, AlertPlace>> {
-    let mut query = Query::new("SELECT view, more, last_seen FROM alerts WHERE tenant = ?", scope);
+    let mut query = Query::new(ALERTS, scope);
     query
         .one_of("firing", filter.states.iter().map(|s| Value::Integer((*s == AlertState::Firing).into())).collect())
         .one_of("severity", filter.severities.iter().map(|s| Value::Integer(s.rank().into())).collect())
@@ -216,22 +220,6 @@ pub fn events(
     before: Option<EventRef>,
     limit: usize,
 ) -> rusqlite::Result<Page<Judged, EventRef>> {
-    let mut query = Query::new(&format!("{JUDGED} WHERE e.tenant = ?"), scope);
-    query
-        .optional("e.stamp >= ?", time(filter.since))
-        .optional("e.stamp < ?", time(filter.until))
-        .one_of("e.severity", filter.severities.iter().map(|s| Value::Integer(s.rank().into())).collect())
-        .optional("e.source = ?", filter.source.as_deref().map(text))
-        .optional("e.name = ?", filter.name.as_deref().map(text))
-        .one_of("e.verdict", filter.verdicts.iter().map(|word| text(word)).collect())
-        .optional("e.reason = ?", filter.reason.as_deref().map(text))
-        .optional("e.alert = ?", filter.alert.map(|id| Value::Integer(id.0 as i64)))
-        .optional("a.incident = ?", filter.incident.map(|id| Value::Integer(id.0 as i64)))
-        .like("e.text", filter.q.as_deref())
-        .orgs(scope, "coalesce(a.org, e.org)");
-    if let Some(before) = before {
-        query.and("(e.seq, e.idx) < (?, ?)", [Value::Integer(before.seq as i64), Value::Integer(before.index.into())]);
-    }
-    let found = query.run(from, "ORDER BY e.seq DESC, e.idx DESC", limit + 1, |row| judged(row, scope))?;
-    Ok(paged(found.into_iter().flatten().collect(), limit, |judged: &Judged| judged.event))
+    let found = walk::newest_of_all(from, scope, filter, before, limit + 1)?;
+    Ok(paged(found, limit, |judged: &Judged| judged.event))
 }

@@ -8,6 +8,7 @@ use super::super::board::IncidentFilter;
 use super::super::scope::Scope;
 use super::super::sight::Sight;
 use super::search::EventFilter;
+use super::writer::Stored;
 use super::*;
 use crate::domain::ids::{AlertId, EventRef, IncidentId};
 use crate::domain::time::{Span, Timestamp};
@@ -15,17 +16,22 @@ use crate::domain::topology::Topology;
 use crate::engine::input::{DeadLetter, Input};
 use crate::engine::verdict::Reject;
 use crate::projection::Committed;
-use crate::projection::scripted::{T0, opened, repeated};
+use crate::projection::scripted::{self, T0, opened, repeated};
 
 fn open(folder: &Path) -> (History, Writer) {
     History::open(&folder.join(FILE), Retention::default()).unwrap()
+}
+
+/// Steps as journal and outbox keep them.
+fn stored(steps: &[Committed]) -> Vec<Stored> {
+    steps.iter().cloned().map(scripted::stored).collect()
 }
 
 fn filled(folder: &Path) -> (History, Writer) {
     let (history, mut writer) = open(folder);
     let steps: Vec<Committed> = (1..=30u64).map(|n| opened(n, "tax", 3)).collect();
     for chunk in steps.chunks(7) {
-        writer.write(chunk, "hash").unwrap();
+        writer.write(&stored(chunk), "hash").unwrap();
     }
     (history, writer)
 }
@@ -57,7 +63,7 @@ fn a_step_is_written_and_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let (history, mut writer) = filled(folder.path());
     assert_eq!(history.progress().journal_seq, 30);
-    writer.write(&[repeated(31, 30)], "hash-31").unwrap();
+    writer.write(&stored(&[repeated(31, 30)]), "hash-31").unwrap();
     let all = Scope::whole("a".into());
     let judged = event_at(&history, 5, 0).unwrap();
     assert_eq!((judged.verdict.word(), judged.alert.map(|a| a.id)), ("opened", Some(AlertId(50))));
@@ -87,7 +93,7 @@ fn an_event_is_found_by_its_own_id_and_by_its_place() {
         }
         step
     };
-    writer.write(&[named(1, "x-9"), named(2, "2-0"), named(3, "x-9")], "").unwrap();
+    writer.write(&stored(&[named(1, "x-9"), named(2, "2-0"), named(3, "x-9")]), "").unwrap();
     let why = |id: &str| {
         let found = history.read(|c| find::why(c, &Scope::whole("a".into()), id, 10)).unwrap();
         found.iter().map(|judged| judged.event.to_string()).collect::<Vec<_>>().join(" ")
@@ -182,7 +188,7 @@ fn a_damaged_file_is_made_anew_and_a_reader_says_so() {
         writer.start_over().unwrap();
     }
     assert_eq!(history.progress().journal_seq, 0);
-    writer.write(&[opened(1, "tax", 1)], "").unwrap();
+    writer.write(&stored(&[opened(1, "tax", 1)]), "").unwrap();
     assert!(event_at(&history, 1, 0).is_some(), "readers see the new file");
 }
 
@@ -195,7 +201,7 @@ fn each_record_type_goes_when_its_time_has_come() {
     if let Some(Input::Batch(batch)) = replayed.input.as_mut().map(Arc::make_mut) {
         batch.replay_of = Some(EventRef { seq: 31, index: 1 });
     }
-    writer.write(&[step, replayed], "").unwrap();
+    writer.write(&stored(&[step, replayed]), "").unwrap();
     let kept = event_at(&history, 31, 1).unwrap();
     assert_eq!(kept.raw, find::Raw::Letter(Box::new(letter)));
     assert_eq!(kept.replayed, Some(("e32.0".to_owned(), T0.plus(Span::secs(32)))));
@@ -228,7 +234,7 @@ fn what_people_did_is_kept_for_six_months_at_least() {
     };
     let step =
         Committed { journal_seq: 1, outbox_seq: 1, stamp: T0, input: Some(Arc::new(policy)), effects: Arc::default() };
-    writer.write(&[step], "").unwrap();
+    writer.write(&stored(&[step]), "").unwrap();
     let actors = |now: Timestamp, writer: &mut Writer| {
         writer.prune(now).unwrap();
         let entries = history.read(|c| audit::entries(c, &Scope::whole("a".into()), None, 10)).unwrap();
@@ -243,7 +249,7 @@ fn old_minutes_become_hours_and_nothing_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let (history, mut writer) = open(folder.path());
     let steps: Vec<Committed> = (0..3).map(|n| opened(60 * n + 1, "tax", 2)).collect();
-    writer.write(&steps, "").unwrap();
+    writer.write(&stored(&steps), "").unwrap();
     let day = (T0, T0.plus(Span::hours(24)));
     let count = || {
         let scope = Scope::whole("a".into());

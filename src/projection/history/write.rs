@@ -9,11 +9,13 @@ use serde::Serialize;
 use super::super::Committed;
 use super::super::counts::mute_word;
 use super::super::tenant::{counts, verdicts};
-use super::audit;
+use super::heads::Heads;
+use super::ids::{self, Named};
+use super::writer::Stored;
+use super::{audit, letters, records};
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::Area;
-use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, IncidentId, TenantId};
+use crate::domain::ids::{AlertId, EventRef, IncidentId, SourceId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
@@ -22,13 +24,14 @@ use crate::engine::input::{Batch, DeadLetter, Input};
 use crate::engine::verdict::Verdict;
 
 /// What a batch of steps adds up to, written once at its end.
-#[derive(Default)]
 struct Gathered<'a> {
+    heads: &'a mut Heads,
+    names: Vec<Named>,
+    /// The last state of the batch.
+    alerts: BTreeMap<AlertId, &'a AlertView>,
     /// First and last state of the batch.
-    alerts: BTreeMap<AlertId, (&'a AlertView, &'a AlertView)>,
     incidents: BTreeMap<IncidentId, (&'a IncidentView, &'a IncidentView)>,
     buckets: BTreeMap<Bucket, i64>,
-    duplicates: BTreeMap<AlertId, (i64, Timestamp)>,
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,14 +45,22 @@ struct Bucket {
 }
 
 /// Writes steps in one transaction; `hash` is that of the last one's outbox record.
-pub fn steps(connection: &mut Connection, steps: &[Committed], hash: &str) -> rusqlite::Result<()> {
+pub fn steps(connection: &mut Connection, heads: &mut Heads, steps: &[Stored], hash: &str) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    let mut gathered = Gathered::default();
-    for step in steps {
-        gathered.step(&transaction, step)?;
+    let ids = steps.iter().flat_map(|stored| stored.step.effects.iter().filter_map(told_alert));
+    heads.take(&transaction, ids.collect())?;
+    let mut gathered = Gathered {
+        heads,
+        names: Vec::new(),
+        alerts: BTreeMap::new(),
+        incidents: BTreeMap::new(),
+        buckets: BTreeMap::new(),
+    };
+    for stored in steps {
+        gathered.step(&transaction, stored)?;
     }
     gathered.write(&transaction)?;
-    if let Some(last) = steps.last() {
+    if let Some(Stored { step: last, .. }) = steps.last() {
         let (journal_seq, outbox_seq) = (last.journal_seq.to_string(), last.outbox_seq.to_string());
         let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value";
         for (key, value) in [("journal_seq", &*journal_seq), ("outbox_seq", &*outbox_seq), ("outbox_hash", hash)] {
@@ -59,9 +70,24 @@ pub fn steps(connection: &mut Connection, steps: &[Committed], hash: &str) -> ru
     transaction.commit()
 }
 
+/// The alert that an effect tells of.
+fn told_alert(effect: &Effect) -> Option<AlertId> {
+    match effect {
+        Effect::Verdict { verdict, .. } => verdict.alert(),
+        Effect::Alert { alert } => Some(alert.id),
+        Effect::Incident { .. }
+        | Effect::Timeline { .. }
+        | Effect::Notify { .. }
+        | Effect::Silence { .. }
+        | Effect::CommandDone { .. } => None,
+    }
+}
+
 impl<'a> Gathered<'a> {
-    fn step(&mut self, to: &Transaction<'_>, step: &'a Committed) -> rusqlite::Result<()> {
+    fn step(&mut self, to: &Transaction<'_>, stored: &'a Stored) -> rusqlite::Result<()> {
+        let step = &stored.step;
         if let Some(Input::Batch(batch)) = step.input.as_deref() {
+            records::write(to, stored, batch, self.heads, &mut self.names)?;
             self.batch(to, step, batch)?;
         }
         for (place, effect) in step.effects.iter().enumerate() {
@@ -82,9 +108,15 @@ impl<'a> Gathered<'a> {
     ) -> rusqlite::Result<()> {
         match effect {
             Effect::Alert { alert } => {
+                let head = self.heads.of(alert.id);
                 // Duplicates before this version are part of its count.
-                self.duplicates.remove(&alert.id);
-                self.alerts.entry(alert.id).or_insert((alert, alert)).1 = alert;
+                (head.more, head.last_seen) = (0, alert.last_seen);
+                if !std::mem::replace(&mut head.told, true) {
+                    let area = alert.ci.as_ref().and_then(|ci| ci.area);
+                    let source = alert.source.as_str();
+                    self.count(bucket(&alert.tenant, "alert", alert.first_seen, alert.severity, area, source), 1);
+                }
+                self.alerts.insert(alert.id, alert);
             }
             Effect::Incident { incident, joined, left } => {
                 self.incidents.entry(incident.id).or_insert((incident, incident)).1 = incident;
@@ -102,11 +134,11 @@ impl<'a> Gathered<'a> {
             }
             Effect::Notify { notice } => {
                 let view = &notice.incident;
-                self.count(bucket(&view.tenant, "notification", notice.at, view.severity, view.area, ""));
+                self.count(bucket(&view.tenant, "notification", notice.at, view.severity, view.area, ""), 1);
             }
             Effect::Verdict { verdict: Verdict::Duplicate { alert: Some(alert), why }, .. } if counts(*why) => {
-                let entry = self.duplicates.entry(*alert).or_insert((0, step.stamp));
-                *entry = (entry.0 + 1, step.stamp);
+                let head = self.heads.of(*alert);
+                (head.more, head.last_seen) = (head.more + 1, head.last_seen.max(step.stamp));
             }
             Effect::Verdict { .. } | Effect::CommandDone { .. } => {}
         }
@@ -114,50 +146,53 @@ impl<'a> Gathered<'a> {
     }
 
     fn batch(&mut self, to: &Transaction<'_>, step: &Committed, batch: &Batch) -> rusqlite::Result<()> {
+        let (tenant, at) = (&batch.tenant, step.stamp);
+        // Neighbours mostly are of one source and severity: they are counted together.
+        let mut run: Option<(&SourceId, Severity, i64)> = None;
         for (index, verdict) in verdicts(step) {
-            let place = index as usize;
-            if let Some(event) = batch.events.get(place) {
-                match verdict {
-                    Verdict::Rejected { why } => {
-                        let letter = DeadLetter::of(event, why.clone(), step.stamp);
-                        letter_row(to, step, index, &batch.tenant, &letter)?;
-                    }
-                    _ => event_row(to, step, index, event, verdict)?,
+            let place = EventRef { seq: step.journal_seq, index };
+            let (source, severity) = if let Some(event) = batch.events.get(index as usize) {
+                if let Verdict::Rejected { why } = verdict {
+                    letters::write(to, place, at, tenant, &DeadLetter::of(event, why.clone(), at))?;
                 }
-                let source = event.source.as_str();
-                self.count(bucket(&batch.tenant, "event", step.stamp, event.severity, None, source));
-            } else if let Some(letter) = batch.rejected.get(place - batch.events.len()) {
-                letter_row(to, step, index, &batch.tenant, letter)?;
-                let source = letter.source.as_str();
-                self.count(bucket(&batch.tenant, "event", step.stamp, Severity::Indeterminate, None, source));
+                (&event.source, event.severity)
+            } else if let Some(letter) = batch.rejected.get(index as usize - batch.events.len()) {
+                letters::write(to, place, at, tenant, letter)?;
+                (&letter.source, Severity::Indeterminate)
+            } else {
+                continue;
+            };
+            match &mut run {
+                Some((same, like, n)) if *same == source && *like == severity => *n += 1,
+                other => self.count_run(tenant, at, other.replace((source, severity, 1))),
             }
         }
+        self.count_run(tenant, at, run);
         if let Some(letter) = batch.replay_of {
-            let sql = "UPDATE events SET replayed_as = ?4, replayed_at = ?5
-                       WHERE seq = ?1 AND idx = ?2 AND tenant = ?3 AND verdict = 'rejected'";
-            let replayed_as = format!("e{}.0", step.journal_seq);
-            let row = params![letter.seq as i64, letter.index, batch.tenant.as_str(), replayed_as, step.stamp.0];
-            to.prepare_cached(sql)?.execute(row)?;
+            letters::note_replay(to, letter, tenant, step.journal_seq, at)?;
         }
         Ok(())
     }
 
-    fn count(&mut self, bucket: Bucket) {
-        *self.buckets.entry(bucket).or_default() += 1;
+    fn count_run(&mut self, tenant: &TenantId, at: Timestamp, run: Option<(&SourceId, Severity, i64)>) {
+        if let Some((source, severity, n)) = run {
+            self.count(bucket(tenant, "event", at, severity, None, source.as_str()), n);
+        }
+    }
+
+    fn count(&mut self, bucket: Bucket, n: i64) {
+        *self.buckets.entry(bucket).or_default() += n;
     }
 
     fn write(mut self, to: &Transaction<'_>) -> rusqlite::Result<()> {
-        for (id, (first, last)) in std::mem::take(&mut self.alerts) {
-            if !to.prepare_cached("SELECT 1 FROM alerts WHERE id = ?1")?.exists([id.0 as i64])? {
-                let area = first.ci.as_ref().and_then(|ci| ci.area);
-                let source = first.source.as_str();
-                self.count(bucket(&first.tenant, "alert", first.first_seen, first.severity, area, source));
-            }
-            alert_row(to, last)?;
+        ids::write(to, std::mem::take(&mut self.names))?;
+        self.heads.write(to)?;
+        for alert in std::mem::take(&mut self.alerts).into_values() {
+            alert_row(to, alert)?;
         }
         for (id, (first, last)) in std::mem::take(&mut self.incidents) {
             if !to.prepare_cached("SELECT 1 FROM incidents WHERE id = ?1")?.exists([id.0 as i64])? {
-                self.count(bucket(&first.tenant, "incident", first.opened_at, first.severity, first.area, ""));
+                self.count(bucket(&first.tenant, "incident", first.opened_at, first.severity, first.area, ""), 1);
             }
             incident_row(to, last)?;
         }
@@ -167,74 +202,12 @@ impl<'a> Gathered<'a> {
             let row = params![b.tenant.as_str(), b.record, b.minute, b.severity.rank(), b.area, b.source, n];
             to.prepare_cached(sql)?.execute(row)?;
         }
-        for (alert, (n, at)) in self.duplicates {
-            let sql = "UPDATE alerts SET more = more + ?2, last_seen = max(last_seen, ?3) WHERE id = ?1";
-            to.prepare_cached(sql)?.execute(params![alert.0 as i64, n, at.0])?;
-        }
         Ok(())
     }
 }
 
-const EVENT: &str = "INSERT OR REPLACE INTO events VALUES
-    (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, NULL, NULL)";
-
-fn event_row(
-    to: &Transaction<'_>,
-    step: &Committed,
-    index: u32,
-    event: &Event,
-    verdict: &Verdict,
-) -> rusqlite::Result<()> {
-    let text = format!("{} {} {} {}", event.name, event.title, event.object.label(), event.description).to_lowercase();
-    to.prepare_cached(EVENT)?.execute(params![
-        step.journal_seq as i64,
-        index,
-        event.tenant.as_str(),
-        step.stamp.0,
-        &*event.id,
-        verdict.alert().map(|alert| alert.0 as i64),
-        verdict.word(),
-        reason(verdict),
-        event.source.as_str(),
-        &*event.name,
-        event.severity.rank(),
-        event.org.as_ref().map(|org| org.as_str()),
-        text,
-        json(verdict),
-        json(event),
-    ])?;
-    Ok(())
-}
-
-fn letter_row(
-    to: &Transaction<'_>,
-    step: &Committed,
-    index: u32,
-    tenant: &TenantId,
-    letter: &DeadLetter,
-) -> rusqlite::Result<()> {
-    to.prepare_cached(EVENT)?.execute(params![
-        step.journal_seq as i64,
-        index,
-        tenant.as_str(),
-        step.stamp.0,
-        "",
-        None::<i64>,
-        "rejected",
-        letter.why.word(),
-        letter.source.as_str(),
-        "",
-        Severity::Indeterminate.rank(),
-        None::<&str>,
-        letter.why.detail().to_lowercase(),
-        json(&Verdict::Rejected { why: letter.why.clone() }),
-        json(letter),
-    ])?;
-    Ok(())
-}
-
 /// The word of a verdict's reason, where it has one.
-fn reason(verdict: &Verdict) -> String {
+pub fn reason(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Duplicate { why, .. } => word(why),
         Verdict::Muted { by, .. } => mute_word(by).to_owned(),
@@ -249,7 +222,7 @@ fn alert_row(to: &Transaction<'_>, alert: &AlertView) -> rusqlite::Result<()> {
     let ci = alert.ci.as_ref();
     let text = format!("{} {} {} {}", alert.name, alert.title, alert.object, ci.map_or("", |c| &c.name)).to_lowercase();
     let sql = "INSERT OR REPLACE INTO alerts VALUES
-               (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, ?14, ?15)";
+               (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     to.prepare_cached(sql)?.execute(params![
         alert.id.0 as i64,
         alert.tenant.as_str(),

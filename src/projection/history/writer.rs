@@ -2,16 +2,27 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::super::Committed;
+use super::heads::Heads;
 use super::retention::{self, Retention};
 use super::{HistoryError, Progress, Shared, schema, write};
 use crate::domain::time::Timestamp;
 
+/// A committed step with the stored forms of its input and its effects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub step: Committed,
+    pub input: Bytes,
+    pub effects: Bytes,
+}
+
 /// Fills the history, in the order of the outbox.
 pub struct Writer {
     connection: Connection,
+    heads: Heads,
     retention: Retention,
     shared: Arc<Shared>,
 }
@@ -27,7 +38,7 @@ impl Writer {
             prepared => prepared?,
         };
         shared.change(|now| *now = progress);
-        Ok(Self { connection, retention, shared })
+        Ok(Self { connection, heads: Heads::default(), retention, shared })
     }
 
     /// How far it has come.
@@ -47,10 +58,11 @@ impl Writer {
     ///
     /// # Errors
     /// When they could not be written: try again, or start over when it is damaged.
-    pub fn write(&mut self, steps: &[Committed], hash: &str) -> Result<(), HistoryError> {
-        let Some(last) = steps.last() else { return Ok(()) };
-        let written = write::steps(&mut self.connection, steps, hash);
+    pub fn write(&mut self, steps: &[Stored], hash: &str) -> Result<(), HistoryError> {
+        let Some(Stored { step: last, .. }) = steps.last() else { return Ok(()) };
+        let written = write::steps(&mut self.connection, &mut self.heads, steps, hash);
         self.named(written)?;
+        self.heads.keep();
         let (journal_seq, outbox_seq) = (last.journal_seq, last.outbox_seq);
         self.shared.change(|now| *now = Progress { journal_seq, outbox_seq, ..*now });
         Ok(())
@@ -68,6 +80,7 @@ impl Writer {
     /// # Errors
     /// When the file cannot be written.
     pub fn prune(&mut self, now: Timestamp) -> Result<(), HistoryError> {
+        self.heads.forget();
         let pruned = retention::prune(&mut self.connection, &self.retention, now);
         self.named(pruned)
     }
@@ -82,6 +95,7 @@ impl Writer {
         remove(&self.shared)?;
         let (connection, progress) = prepare(&self.shared)?;
         self.connection = connection;
+        self.heads.forget();
         self.shared.change(|now| *now = Progress { generation: now.generation + 1, ..progress });
         Ok(())
     }
