@@ -28,7 +28,7 @@ fn batch(events: usize) -> Input {
         event.title = format!("10.1.2.{n}: filesystem has less than 5% space left").into();
         event.object = ObjectRef { ip: Some(format!("10.1.2.{n}")), ..ObjectRef::default() };
         for (key, value) in [("job", "node"), ("device", "/dev/vda1"), ("mountpoint", "/var"), ("cluster", "east")] {
-            event.labels.insert(key.into(), value.into());
+            event.labels.insert(key, value);
         }
         event
     };

@@ -4,12 +4,12 @@
 //! `cargo bench --bench memory`
 
 use std::alloc::System;
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use headwater::domain::event::{Event, ObjectRef};
 use headwater::domain::ids::TenantId;
+use headwater::domain::label::Labels;
 use headwater::domain::severity::Severity;
 use headwater::domain::time::{Span, Timestamp};
 use headwater::domain::topology::{CiIx, Topology};
@@ -64,9 +64,7 @@ fn event(topology: &Topology, kind: Kind, n: usize) -> Event {
         ("severity", "warning".into()),
         ("zone", "zone-1".into()),
     ];
-    let labels: BTreeMap<Box<str>, Box<str>> =
-        labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-    event.labels = labels.into();
+    event.labels = Labels::of(labels.iter().map(|(key, value)| (*key, value.as_str())));
     event.title = format!("Request latency of {id} is high").into();
     event.severity = Severity::Warning;
     event.source_severity = "warning".into();

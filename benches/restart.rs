@@ -33,7 +33,7 @@ fn event(n: usize, objects: usize) -> Event {
     event.title = format!("file system /data on host-{} is at 91 %", n % objects).into();
     event.object = ObjectRef { name: Some(format!("host-{}", n % objects)), ..ObjectRef::default() };
     for (key, value) in [("mount", "/data"), ("env", "prod"), ("team", "storage"), ("region", "north-1")] {
-        event.labels.insert(key.into(), value.into());
+        event.labels.insert(key, value);
     }
     event
 }

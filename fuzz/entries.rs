@@ -181,7 +181,7 @@ fn decoder(bytes: &[u8], decode: impl Fn(Body<'_>, &Context<'_>, &Formats) -> Re
 fn judge(decoded: &Decoded, context: &Context<'_>) {
     assert!(decoded.events.len() + decoded.rejected.len() <= Limits::MODEL.events, "more events than the limit");
     for event in &decoded.events {
-        assert!(!event.name.is_empty() && event.labels.len() <= 50);
+        assert!(!event.name.is_empty() && event.labels.count() <= 50);
         let text = serde_json::to_vec(event).expect("an event can be written");
         let again = serde_json::from_slice(&text).expect("what is written can be read");
         assert_eq!(event, &again, "an event is read back otherwise");

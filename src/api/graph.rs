@@ -145,7 +145,7 @@ pub async fn graph(
 /// What the members say of one CI.
 #[derive(Clone, Debug)]
 pub struct Alerting {
-    pub ci: CiRef,
+    pub ci: Arc<CiRef>,
     pub firing: u32,
     pub severity: Severity,
 }
@@ -225,7 +225,7 @@ impl<'a> Picture<'a> {
     }
 
     /// All CIs, the ones that matter most first: candidates, path, then by severity.
-    fn wanted(&self) -> Vec<CiRef> {
+    fn wanted(&self) -> Vec<Arc<CiRef>> {
         let candidates = self.view.candidates.iter().map(|c| &c.ci);
         let path = self.view.path.iter().flat_map(|step| [&step.cause, &step.effect]);
         let mut members: Vec<&Alerting> = self.alerting.values().collect();

@@ -1,6 +1,7 @@
 //! Incidents and alerts as the API shows them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -42,8 +43,8 @@ pub struct Ci {
     pub outside: bool,
 }
 
-impl From<&CiRef> for Ci {
-    fn from(ci: &CiRef) -> Self {
+impl From<&Arc<CiRef>> for Ci {
+    fn from(ci: &Arc<CiRef>) -> Self {
         Self {
             id: ci.id.to_string(),
             name: ci.name.to_string(),

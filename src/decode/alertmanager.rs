@@ -176,7 +176,7 @@ impl Posted<'_> {
         let identity = labels.iter().filter(|(key, _)| !rules.is_replica(key));
         let key = canonical(identity.clone());
         event.dedup_key = Some(reader.identity(&key));
-        event.labels = reader.pairs(identity).into();
+        event.labels = reader.labels(identity);
         let replicas = labels.iter().filter(|(key, _)| rules.is_replica(key));
         let annotations_kept = reader.pairs(annotations.iter().chain(replicas));
         event.annotations.extend(annotations_kept);

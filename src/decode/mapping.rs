@@ -266,7 +266,7 @@ impl Mapping {
             spec.identity_labels.iter().filter_map(|key| Some((key.as_str(), labels.get(key.as_str())?.as_ref())));
         let identity = canonical(chosen);
         event.identity = reader.identity(&identity);
-        event.labels = reader.pairs(labels.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))).into();
+        event.labels = reader.labels(labels.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
         let annotations = spec.annotations.read(place);
         let annotations = reader.pairs(annotations.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
         event.annotations.extend(annotations);

@@ -176,7 +176,7 @@ impl<'a> Written<'a> {
         ];
         let others: Vec<(&str, Cow<'_, str>)> =
             others.into_iter().filter_map(|(key, node)| Some((key, node.as_ref()?.text()?))).collect();
-        event.labels = reader.pairs(self.labels.iter().flat_map(Pairs::iter)).into();
+        event.labels = reader.labels(self.labels.iter().flat_map(Pairs::iter));
         // Written annotations win over a field of the same name.
         let others = others.iter().map(|(key, value)| (*key, value.as_ref()));
         let mut annotations = reader.pairs(others);

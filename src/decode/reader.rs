@@ -12,6 +12,7 @@ use super::severity::{SeverityMap, Words};
 use super::text::{self, TextEncoding};
 use super::{Body, BodyError, Context, Counts, Decoded, Rejected};
 use crate::domain::event::{Event, RECEIVED_STARTS_AT};
+use crate::domain::label::Labels;
 use crate::domain::reject::{DeadLetter, Reject};
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
@@ -174,9 +175,17 @@ impl<'c> Reader<'c> {
         text.filter(|text| !text.is_empty()).map(|text| self.identity(text))
     }
 
-    /// Labels or annotations: at most so many, the first ones by key; keys and values cut. An
-    /// empty key or value is none.
+    /// Annotations: at most so many, the first ones by key; keys and values cut. An empty key or value is none.
     pub fn pairs<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> BTreeMap<Box<str>, Box<str>> {
+        self.kept(pairs).into_iter().collect()
+    }
+
+    /// Labels, under the same limits.
+    pub fn labels<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> Labels {
+        Labels::of(self.kept(pairs).iter().map(|(key, value)| (key.as_ref(), value.as_ref())))
+    }
+
+    fn kept<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<(Box<str>, Box<str>)> {
         let limits = self.context.limits;
         let mut kept: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(8);
         for (key, value) in pairs.filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
@@ -186,7 +195,7 @@ impl<'c> Reader<'c> {
             }
             kept.push((self.text(key, limits.label_key_chars), self.text(value, limits.label_value_chars)));
         }
-        kept.into_iter().collect()
+        kept
     }
 
     /// Links: http and https only.

@@ -156,5 +156,5 @@ impl Board {
 }
 
 fn root(incident: &IncidentView) -> Option<&CiRef> {
-    incident.candidates.first().map(|c| &c.ci)
+    incident.candidates.first().map(|c| &*c.ci)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ci::CiRef;
+use super::few::Few;
 use super::ids::{AlertId, IncidentId, SourceId, TenantId};
 use super::label::Labels;
 use super::mute::MutedBy;
@@ -32,7 +33,7 @@ pub struct AlertView {
     pub state: AlertState,
     /// `None` when the CMDB does not know the object (then `object` is all we have).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ci: Option<CiRef>,
+    pub ci: Option<Arc<CiRef>>,
     pub object: Arc<str>,
     #[serde(default, skip_serializing_if = "Labels::are_none")]
     pub labels: Labels,
@@ -43,8 +44,8 @@ pub struct AlertView {
     pub starts_at: Timestamp,
     /// Events folded into this alert.
     pub count: u64,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub muted_by: Vec<MutedBy>,
+    #[serde(default, skip_serializing_if = "<[MutedBy]>::is_empty")]
+    pub muted_by: Few<MutedBy>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flapping: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]

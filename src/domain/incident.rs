@@ -124,7 +124,7 @@ pub enum EvidenceTerm {
 /// A CI that may have started the incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    pub ci: CiRef,
+    pub ci: Arc<CiRef>,
     /// Its first alert, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertId>,
@@ -142,16 +142,16 @@ pub struct Candidate {
 /// One step of the propagation path: `effect` was hit through `cause`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathStep {
-    pub cause: CiRef,
-    pub effect: CiRef,
+    pub cause: Arc<CiRef>,
+    pub effect: Arc<CiRef>,
     /// Relation type, for example `hosts`; `similar`, `rule` or `person` where no relation is known.
-    pub relation: Box<str>,
+    pub relation: Arc<str>,
 }
 
 /// A change event attached as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeView {
-    pub ci: CiRef,
+    pub ci: Arc<CiRef>,
     pub at: Timestamp,
     pub title: Box<str>,
     pub source: Box<str>,

@@ -1,40 +1,124 @@
 //! Labels: what a source says of an event beside its fields. Shared, not copied, on the way from event to alert to view.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
+use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Labels in the order of their keys. A clone shares them; whoever changes shared ones gets a copy of their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Labels(Arc<BTreeMap<Box<str>, Box<str>>>);
+use super::pairs::{self, Pairs, packed_len};
+
+/// Labels in the order of their keys, in one piece of memory. A clone shares them; whoever changes them gets others.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Labels(Arc<str>);
 
 impl Labels {
+    /// Labels from pairs. Of two with one key the later one counts.
+    pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut pairs: Vec<_> = pairs.into_iter().collect();
+        if !pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
+            pairs = pairs.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect();
+        }
+        let bytes = pairs.iter().map(|(key, value)| packed_len(key) + packed_len(value)).sum();
+        let mut packed = String::with_capacity(bytes);
+        for (key, value) in pairs {
+            pairs::push(&mut packed, key);
+            pairs::push(&mut packed, value);
+        }
+        Self(packed.into())
+    }
+
     /// Whether there is none.
     pub fn are_none(&self) -> bool {
         self.0.is_empty()
     }
-}
 
-impl Deref for Labels {
-    type Target = BTreeMap<Box<str>, Box<str>>;
+    /// All labels, in the order of their keys.
+    pub fn iter(&self) -> Pairs<'_> {
+        Pairs::of(&self.0)
+    }
 
-    fn deref(&self) -> &Self::Target {
-        &self.0
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// The value of a label.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// Sets a label.
+    pub fn insert(&mut self, key: &str, value: &str) {
+        *self = Self::of(self.iter().chain([(key, value)]));
+    }
+
+    /// Takes a label away.
+    pub fn remove(&mut self, key: &str) {
+        *self = Self::of(self.iter().filter(|(known, _)| *known != key));
     }
 }
 
-impl DerefMut for Labels {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        Arc::make_mut(&mut self.0)
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
-impl From<BTreeMap<Box<str>, Box<str>>> for Labels {
-    fn from(labels: BTreeMap<Box<str>, Box<str>>) -> Self {
-        Self(Arc::new(labels))
+impl Serialize for Labels {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Read)
+    }
+}
+
+/// Reads labels without a copy of each.
+struct Read;
+
+impl<'de> Visitor<'de> for Read {
+    type Value = Labels;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("labels")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+        let mut packed = String::with_capacity(256);
+        while map.next_key_seed(Part(&mut packed))?.is_some() {
+            map.next_value_seed(Part(&mut packed))?;
+        }
+        let is_sorted = Pairs::of(&packed).is_sorted_by(|(a, _), (b, _)| a < b);
+        Ok(if is_sorted { Labels(packed.as_str().into()) } else { Labels::of(Pairs::of(&packed)) })
+    }
+}
+
+/// A key or a value on its way.
+struct Part<'a>(&'a mut String);
+
+impl<'de> DeserializeSeed<'de> for Part<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Part<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        pairs::push(self.0, text);
+        Ok(())
     }
 }
 
@@ -45,10 +129,20 @@ mod tests {
     #[test]
     fn labels_are_shared_until_they_are_changed() {
         let mut first = Labels::default();
-        first.insert("room".into(), "r1".into());
+        first.insert("room", "r1");
         let mut second = first.clone();
         assert!(Arc::ptr_eq(&first.0, &second.0));
-        second.insert("room".into(), "r2".into());
-        assert_eq!((first["room"].as_ref(), second["room"].as_ref()), ("r1", "r2"));
+        second.insert("room", "r2");
+        assert_eq!((first.get("room"), second.get("room")), (Some("r1"), Some("r2")));
+        second.remove("room");
+        assert!(second.are_none());
+    }
+
+    #[test]
+    fn labels_are_in_order_however_they_come() {
+        let read: Labels = serde_json::from_str(r#"{"b":"2","a":"1","b":"3","空":"\u0000"}"#).unwrap();
+        assert_eq!(read, Labels::of([("空", "\0"), ("b", "3"), ("a", "1")]));
+        assert_eq!(serde_json::to_string(&read).unwrap(), r#"{"a":"1","b":"3","空":"\u0000"}"#);
+        assert_eq!((read.count(), read.get("b"), read.get("c")), (3, Some("3"), None));
     }
 }

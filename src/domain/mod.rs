@@ -2,13 +2,16 @@
 
 pub mod access;
 pub mod alert;
+pub mod ascending;
 pub mod ci;
 pub mod event;
+pub mod few;
 pub mod ids;
 pub mod incident;
 pub mod label;
 pub mod matcher;
 pub mod mute;
+pub mod pairs;
 pub mod reject;
 pub mod severity;
 pub mod time;

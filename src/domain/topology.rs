@@ -14,7 +14,7 @@ pub mod schema;
 mod testing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +178,8 @@ pub struct Topology {
     version: u64,
     schema: Arc<Schema>,
     ids: Vec<CiId>,
+    /// Each CI as effects show it, made when it is first shown.
+    shown: Vec<OnceLock<Arc<CiRef>>>,
     class_of: Vec<u16>,
     /// The schema's classes, then those declared by mappings or merely seen.
     classes: Vec<Class>,
@@ -251,15 +253,18 @@ impl Topology {
     }
 
     /// The CI as answers and effects show it.
-    pub fn ci(&self, ix: CiIx) -> CiRef {
-        let class = self.class(ix);
-        CiRef {
-            id: self.id(ix).clone(),
-            name: self.name(ix).into(),
-            class: class.id.clone(),
-            area: class.area,
-            org: self.attributes(ix).org.clone(),
-        }
+    pub fn ci(&self, ix: CiIx) -> Arc<CiRef> {
+        let make = || {
+            let class = self.class(ix);
+            Arc::new(CiRef {
+                id: self.id(ix).clone(),
+                name: self.name(ix).into(),
+                class: class.id.clone(),
+                area: class.area,
+                org: self.attributes(ix).org.clone(),
+            })
+        };
+        self.shown[ix.at()].get_or_init(make).clone()
     }
 
     /// The CI's id.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::bonds::Ruled;
+use super::facts::Facts;
 use super::fixed::Milli;
 use super::flap::Flaps;
 use super::inhibit::Sides;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
+use crate::domain::few::Few;
 use crate::domain::ids::{AlertId, SourceId};
 use crate::domain::label::Labels;
 use crate::domain::mute::{MuteEffect, MutedBy};
@@ -87,13 +89,13 @@ pub struct Alert {
     pub chronic: bool,
     pub inferred: Option<Inferred>,
     pub declared_symptom: bool,
-    pub muted_by: Vec<MutedBy>,
+    pub muted_by: Few<MutedBy>,
     /// The strongest effect of what mutes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute: Option<MuteEffect>,
     /// Fields that only rules ask for, by name, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub facts: Vec<(Box<str>, Box<str>)>,
+    #[serde(default, skip_serializing_if = "Facts::are_none")]
+    pub facts: Facts,
     /// Its changes of state; none for an alert that never changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaps: Option<Box<Flaps>>,
@@ -110,10 +112,13 @@ pub struct Alert {
     pub noisy: bool,
     /// It has fired without a pause for as long as the rules hold such an alert.
     pub lasted: bool,
+    /// It is listed among the alerts that fire.
+    #[serde(skip)]
+    pub listed: bool,
     pub parent: Option<Place>,
     pub bond: Bond,
     pub score: Milli,
-    pub children: Vec<Place>,
+    pub children: Few<Place>,
     pub group: Place,
     /// What rules have made of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,6 +11,7 @@ use super::composite::Composite;
 use super::deadlines::{Deadlines, Due};
 use super::dedup::{EarlyEnds, Seen};
 use super::effect::Effect;
+use super::facts::Facts;
 use super::flow::Flows;
 use super::gather::Gathering;
 use super::group::Group;
@@ -22,6 +23,7 @@ use super::memory;
 use super::newest::Newest;
 use super::obeyed::Obeyed;
 use super::patterns::Patterns;
+use super::places::Places;
 use super::policy::Policy;
 use super::policy::rule::RuleHits;
 use super::silences::Silenced;
@@ -31,7 +33,9 @@ use super::tuning::Tuning;
 use super::upstream::Upstream;
 use super::windows::Windows;
 use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::ascending::Ascending;
 use crate::domain::ci::CiRef;
+use crate::domain::few::Few;
 use crate::domain::ids::{AlertId, IncidentId, RuleId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::{ChangeView, IncidentView, TimelineEntry, TimelineKind};
 use crate::domain::label::Labels;
@@ -75,12 +79,12 @@ pub struct Cell {
     /// Newest alert of each fingerprint.
     pub current: Lookup<Arc<str>, Place>,
     /// Newest alerts on each CI or object, oldest first.
-    pub recent: Lookup<Spot, Vec<Place>>,
+    pub recent: Lookup<Spot, Places>,
     /// Newest alerts on CIs of each class, oldest first; only where the CMDB has gaps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lately: BTreeMap<ClassIx, VecDeque<Place>>,
-    pub objects: Lookup<Box<str>, u32>,
-    pub object_names: Vec<Box<str>>,
+    pub objects: Lookup<Arc<str>, u32>,
+    pub object_names: Vec<Arc<str>>,
     /// Numbers of objects on which there is no alert any more, to be used again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects_free: Vec<u32>,
@@ -109,9 +113,9 @@ pub struct Cell {
     /// Schedules of rules.
     #[serde(default)]
     pub windows: Windows,
-    /// Alerts that fire.
+    /// How many alerts fire.
     #[serde(skip)]
-    pub firing: BTreeSet<Place>,
+    pub firing_now: usize,
     #[serde(skip)]
     pub inhibitors: Inhibitors,
     #[serde(default)]
@@ -122,7 +126,7 @@ pub struct Cell {
     #[serde(default)]
     pub obeyed: Obeyed,
     pub by_incident: BTreeMap<IncidentId, Place>,
-    pub by_alert: BTreeMap<AlertId, Place>,
+    pub by_alert: Ascending<AlertId, Place>,
     next_alert: u64,
     next_incident: u64,
 }
@@ -196,13 +200,13 @@ impl Cell {
             patterns: Patterns::default(),
             silenced: Silenced::default(),
             windows: Windows::default(),
-            firing: BTreeSet::new(),
+            firing_now: 0,
             inhibitors: Inhibitors::default(),
             lookups: CiLookups::default(),
             seen_for: BTreeMap::new(),
             obeyed: Obeyed::default(),
             by_incident: BTreeMap::new(),
-            by_alert: BTreeMap::new(),
+            by_alert: Ascending::default(),
             next_alert: 0,
             next_incident: 0,
         }
@@ -244,9 +248,9 @@ impl Cell {
         let group = self.groups.insert(Group::of(place));
         self.alerts[place].group = group;
         self.count_in(group, place);
-        let recent = self.recent.or_insert_with(spot, Vec::new);
+        let recent = self.recent.or_insert_with(spot, Places::default);
         if recent.len() >= self.tuning.recent_max {
-            recent.remove(0);
+            recent.drop_first();
         }
         recent.push(place);
         self.note_lately(place);
@@ -294,19 +298,20 @@ impl Cell {
             chronic: false,
             inferred: Some(inferred),
             declared_symptom: false,
-            muted_by: Vec::new(),
+            muted_by: Few::default(),
             mute: None,
-            facts: Vec::new(),
+            facts: Facts::default(),
             flaps: None,
             flapping: false,
             sides: None,
             body: 0,
             noisy: false,
             lasted: false,
+            listed: false,
             parent: None,
             bond: Bond::Evidence,
             score: 0,
-            children: Vec::new(),
+            children: Few::default(),
             group: self.groups.insert(Group::default()),
             ruled: None,
         };
@@ -317,7 +322,7 @@ impl Cell {
     }
 
     /// The CI as effects show it.
-    pub fn ci_ref(&self, ci: CiIx) -> CiRef {
+    pub fn ci_ref(&self, ci: CiIx) -> Arc<CiRef> {
         self.topology.ci(ci)
     }
 

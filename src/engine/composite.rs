@@ -34,7 +34,7 @@ impl Cell {
         event.dedup_key = Some(key.into());
         for name in &rule.by {
             if let Some((label, value)) = name.strip_prefix("labels.").zip(fields.field(name)) {
-                event.labels.insert(label.into(), value.as_ref().into());
+                event.labels.insert(label, &value);
             }
         }
         let is_absence = rule.kind == PatternKind::Absence;

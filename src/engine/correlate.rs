@@ -250,7 +250,7 @@ impl Cell {
     /// Takes an inferred cause back: its children, oldest first, stand alone again. Its incident goes on with the
     /// oldest.
     pub fn dissolve(&mut self, place: Place) -> Vec<Place> {
-        let mut children = self.alerts[place].children.clone();
+        let mut children = self.alerts[place].children.to_vec();
         children.sort_unstable_by_key(|c| self.alerts[*c].id);
         let group = self.alerts[place].group;
         if self.groups[group].root != place {

@@ -1,9 +1,10 @@
 //! Durable timers: what becomes due when. Part of the engine's state; fired inside `step` at their own time.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::lane::Lane;
 use super::slab::Place;
 use crate::domain::time::{Span, Timestamp};
 
@@ -49,7 +50,7 @@ type Timer = (Timestamp, u64, Due);
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Deadlines {
     /// Timers of one length, each: as time only goes on, the newest is the last one.
-    lanes: Vec<(Span, VecDeque<Timer>)>,
+    lanes: Vec<(Span, Lane<Timer>)>,
     /// All others.
     set: BTreeSet<Timer>,
     next: u64,
@@ -68,7 +69,7 @@ impl Deadlines {
         let lane = match self.lanes.iter().position(|(length, _)| *length == after) {
             Some(lane) => lane,
             None => {
-                self.lanes.push((after, VecDeque::new()));
+                self.lanes.push((after, Lane::default()));
                 self.lanes.len() - 1
             }
         };

@@ -1,19 +1,20 @@
 //! Dedup: is this event news, or does it repeat what is known?
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Spot};
 use super::cell::Cell;
-use super::fields::facts;
+use super::facts::Facts;
 use super::identity::Identified;
+use super::lane::Lane;
 use super::lookup::Lookup;
 use super::slab::Place;
 use super::verdict::{Hold, Repeat, Resolution};
 use crate::domain::alert::AlertState;
 use crate::domain::event::{Event, Status};
+use crate::domain::few::Few;
 use crate::domain::mute::MutedBy;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
@@ -25,7 +26,7 @@ const SEEN_MAX: usize = 200_000;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     bodies: Lookup<Arc<str>, u64>,
-    order: VecDeque<(Timestamp, Arc<str>)>,
+    order: Lane<(Timestamp, Arc<str>)>,
     /// Ids forgotten early because there were too many.
     pub cut: u64,
 }
@@ -59,7 +60,7 @@ impl Seen {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct EarlyEnds {
     at: Lookup<Arc<str>, Timestamp>,
-    order: VecDeque<(Timestamp, Arc<str>)>,
+    order: Lane<(Timestamp, Arc<str>)>,
 }
 
 impl EarlyEnds {
@@ -103,7 +104,8 @@ pub enum Found {
 /// identity.
 fn body_hash(event: &Event) -> u64 {
     let fields = [event.name.as_ref(), event.title.as_ref(), event.description.as_ref(), event.object.label()];
-    let pairs = event.labels.iter().chain(&event.annotations).flat_map(|(key, value)| [key.as_ref(), value.as_ref()]);
+    let annotations = event.annotations.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
+    let pairs = event.labels.iter().chain(annotations).flat_map(|(key, value)| [key, value]);
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(29);
     let text = |hash: u64, text: &str| {
         text.as_bytes().chunks(8).fold(mix(hash, text.len() as u64), |hash, chunk| {
@@ -296,19 +298,19 @@ impl Cell {
         let kind = self.learned.kind(&event.source, &event.name);
         self.learned.since.get_or_insert(self.now);
         let id = self.alert_id();
-        let facts = facts(event, &self.policy.lasting);
+        let facts = Facts::of(event, &self.policy.lasting);
         let before = self.current.get(&fingerprint).and_then(|place| self.alerts.get_mut(*place));
         let flaps = before.and_then(|before| before.flaps.take());
         let changed_before = flaps.is_some();
         let alert = Alert {
             id,
             fingerprint: fingerprint.clone(),
-            source: event.source.clone(),
+            source: self.learned.shared_source(clock, &event.source),
             clock,
             kind,
-            name: event.name.clone(),
+            name: self.learned.shared_name(kind, &event.name),
             title: event.title.clone(),
-            object: event.object.label().into(),
+            object: self.shared_object(spot, event.object.label()),
             labels: event.labels.clone(),
             severity: if event.severity == Severity::Cleared { Severity::Indeterminate } else { event.severity },
             state: AlertState::Firing,
@@ -323,7 +325,7 @@ impl Cell {
             chronic: false,
             inferred: None,
             declared_symptom: event.probable_cause.as_deref() == Some("underlyingResourceUnavailable"),
-            muted_by: Vec::new(),
+            muted_by: Few::default(),
             mute: None,
             facts,
             flaps: flaps.map(|flaps| Box::new(flaps.of_a_later_alert())),
@@ -332,10 +334,11 @@ impl Cell {
             body: 0,
             noisy: false,
             lasted: false,
+            listed: false,
             parent: None,
             bond: Bond::Evidence,
             score: 0,
-            children: Vec::new(),
+            children: Few::default(),
             group: Place::default(),
             ruled: None,
         };
@@ -373,8 +376,9 @@ impl Cell {
             ghost.id = self.alert_id();
             ghost.received = self.now;
             ghost.parent = None;
-            ghost.children = Vec::new();
+            ghost.children = Few::default();
             ghost.sides = None;
+            ghost.listed = false;
             ghost.flaps = self.alerts[place].flaps.take().map(|flaps| Box::new(flaps.of_a_later_alert()));
             ghost.count = 1;
             let fingerprint = ghost.fingerprint.clone();

@@ -64,7 +64,7 @@ fn apply(rule: &EnrichRule, event: &mut Cow<'_, Event>, ci: Option<&CiFacts<'_>>
             write(rule, event, &key, &value, checks);
         }
     }
-    for LabelKey(key) in rule.delete.iter().filter(|key| event.labels.contains_key(&key.0)).collect::<Vec<_>>() {
+    for LabelKey(key) in rule.delete.iter().filter(|key| event.labels.get(&key.0).is_some()).collect::<Vec<_>>() {
         event.to_mut().labels.remove(key);
         checks.hit(Stage::Enrich, id, key, None);
     }
@@ -103,17 +103,17 @@ fn mapped(rule: &EnrichRule, fields: &dyn Fields, checks: &mut Checks) -> Writte
 
 fn write(rule: &EnrichRule, event: &mut Cow<'_, Event>, LabelKey(key): &LabelKey, value: &str, checks: &mut Checks) {
     let id = Some(&rule.id.id);
-    let there = event.labels.contains_key(key);
+    let there = event.labels.get(key).is_some();
     if value.is_empty() {
         return;
     }
     if there && !rule.overwrite {
         checks.miss(Stage::Enrich, id, key, || Unmet::LabelThere { label: key.clone() });
-    } else if !there && event.labels.len() >= LABELS_MAX {
+    } else if !there && event.labels.count() >= LABELS_MAX {
         checks.miss(Stage::Enrich, id, key, || Unmet::LabelsFull { max: LABELS_MAX as u32 });
     } else {
         let value: String = value.chars().take(VALUE_CHARS_MAX).collect();
-        event.to_mut().labels.insert(key.clone(), value.into());
+        event.to_mut().labels.insert(key, &value);
         checks.hit(Stage::Enrich, &rule.id.id, key, None);
     }
 }

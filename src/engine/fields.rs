@@ -4,11 +4,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 use super::alert::Alert;
-use super::policy::lasting::Lasting;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
 use crate::domain::event::{Event, EventType, Signal, Status};
-use crate::domain::ids::OrgId;
 use crate::domain::matcher::Fields;
 use crate::domain::topology::{CiIx, CiState, Topology};
 
@@ -149,7 +147,7 @@ impl Fields for EventFields<'_> {
 impl Fields for Event {
     fn field(&self, name: &str) -> Option<Cow<'_, str>> {
         if let Some(key) = name.strip_prefix("labels.") {
-            return self.labels.get(key).map(|v| Cow::Borrowed(v.as_ref()));
+            return self.labels.get(key).map(Cow::Borrowed);
         }
         if let Some(key) = name.strip_prefix("annotations.") {
             return self.annotations.get(key).map(|v| Cow::Borrowed(v.as_ref()));
@@ -205,7 +203,7 @@ impl Alert {
     /// A field that the alert has of its own events.
     pub fn own_field(&self, name: &str) -> Option<Cow<'_, str>> {
         if let Some(key) = name.strip_prefix("labels.") {
-            return self.labels.get(key).map(|v| Cow::Borrowed(v.as_ref()));
+            return self.labels.get(key).map(Cow::Borrowed);
         }
         let text = match name {
             "severity" => self.severity.as_str(),
@@ -214,49 +212,14 @@ impl Alert {
             "title" => &self.title,
             "status" => status_word(if self.state == AlertState::Firing { Status::Firing } else { Status::Resolved }),
             "object" => &self.object,
-            _ => {
-                let at = self.facts.binary_search_by(|(known, _)| known.as_ref().cmp(name)).ok()?;
-                &self.facts[at].1
-            }
+            _ => self.facts.get(name)?,
         };
         Some(Cow::Borrowed(text))
     }
 }
 
-/// The fields of an event that its alert keeps besides its own: what is short, and what rules ask for. In order.
-pub fn facts(event: &Event, lasting: &Lasting) -> Vec<(Box<str>, Box<str>)> {
-    let object = &event.object;
-    let mut facts: Vec<(Box<str>, Box<str>)> = Vec::new();
-    let mut add = |name: &[&str], value: Option<&str>| {
-        facts.extend(value.filter(|value| !value.is_empty()).map(|value| (name.concat().into(), value.into())));
-    };
-    add(&["class"], object.class.as_deref());
-    add(&["event_type"], event.event_type.map(event_type_word));
-    add(&["org"], event.org.as_ref().map(OrgId::as_str));
-    add(&["probable_cause"], event.probable_cause.as_deref());
-    add(&["signal"], event.signal.map(signal_word));
-    add(&["source_severity"], Some(&event.source_severity));
-    add(&["specific_problem"], event.specific_problem.as_deref());
-    for key in ["ci_id", "class", "ip", "name"].into_iter().chain(object.keys.keys().map(String::as_str)) {
-        add(&["object.", key], object_key(event, key));
-    }
-    if lasting.asks_for_long() {
-        let annotations = event.annotations.keys().map(|key| format!("annotations.{key}"));
-        for name in LONG.iter().map(|name| (*name).to_owned()).chain(annotations).filter(|name| lasting.keeps(name)) {
-            add(&[&name], event.field(&name).as_deref());
-        }
-    }
-    facts.sort_unstable();
-    facts.dedup_by(|a, b| a.0 == b.0);
-    facts.shrink_to_fit();
-    facts
-}
-
-/// Longer fields, kept when some rule asks for them; annotations, too.
-const LONG: &[&str] =
-    &["description", "metric.name", "metric.unit", "metric.direction", "metric.value", "metric.threshold"];
-
-fn object_key<'a>(event: &'a Event, key: &str) -> Option<&'a str> {
+/// A key of an event's object.
+pub(super) fn object_key<'a>(event: &'a Event, key: &str) -> Option<&'a str> {
     let object = &event.object;
     match key {
         "ci_id" => object.ci_id.as_deref(),
@@ -335,7 +298,7 @@ pub const fn status_word(status: Status) -> &'static str {
     }
 }
 
-const fn signal_word(signal: Signal) -> &'static str {
+pub(super) const fn signal_word(signal: Signal) -> &'static str {
     match signal {
         Signal::Metric => "metric",
         Signal::Log => "log",
@@ -375,7 +338,7 @@ mod tests {
         event.specific_problem = Some("p".into());
         event.signal = Some(Signal::Log);
         event.source_severity = "High".into();
-        event.labels.insert("k".into(), "v".into());
+        event.labels.insert("k", "v");
         event.object.ip = Some("10.0.0.1".into());
         event.metric = Some(crate::domain::event::MetricRef {
             name: "cpu".into(),

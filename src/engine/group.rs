@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::alert::Bond;
 use super::cell::Cell;
 use super::deadlines::Due;
 use super::lifecycle::Incident;
+use super::places::Places;
 use super::slab::Place;
+use super::tally::Tally;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::{IncidentState, IncidentView, Progress, TimelineKind};
@@ -16,16 +19,48 @@ use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
 /// A tree of alerts, counted as it grows.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Form")]
 pub struct Group {
     pub root: Place,
     /// Alerts and inferred causes.
-    pub members: Vec<Place>,
-    /// Alerts without the inferred causes, by severity rank: all, and firing.
-    pub by_severity: [u32; 6],
-    pub firing: [u32; 6],
+    pub members: Places,
+    /// Alerts without the inferred causes.
+    pub tally: Tally,
     pub events: u64,
     pub incident: Option<Box<Incident>>,
+}
+
+/// A group as snapshots keep it.
+#[derive(Deserialize)]
+struct Form {
+    root: Place,
+    members: Places,
+    by_severity: [u32; 6],
+    firing: [u32; 6],
+    events: u64,
+    incident: Option<Box<Incident>>,
+}
+
+impl From<Form> for Group {
+    fn from(form: Form) -> Self {
+        let Form { root, members, by_severity, firing, events, incident } = form;
+        Self { root, members, tally: Tally::of([by_severity, firing]), events, incident }
+    }
+}
+
+impl Serialize for Group {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let [by_severity, firing] = self.tally.rows();
+        let mut form = serializer.serialize_struct("Group", 6)?;
+        form.serialize_field("root", &self.root)?;
+        form.serialize_field("members", &self.members)?;
+        form.serialize_field("by_severity", &by_severity)?;
+        form.serialize_field("firing", &firing)?;
+        form.serialize_field("events", &self.events)?;
+        form.serialize_field("incident", &self.incident)?;
+        form.end()
+    }
 }
 
 impl Group {
@@ -36,18 +71,17 @@ impl Group {
 
     /// Alerts, without inferred causes.
     pub fn alerts(&self) -> u32 {
-        self.by_severity.iter().sum()
+        self.tally.all()
     }
 
     /// Alerts that fire.
     pub fn firing(&self) -> u32 {
-        self.firing.iter().sum()
+        self.tally.firing()
     }
 
     /// The worst severity among firing alerts, else among all.
     pub fn severity(&self) -> Severity {
-        let worst = |counts: &[u32; 6]| Severity::ALL.into_iter().rev().find(|s| counts[s.rank() as usize] > 0);
-        worst(&self.firing).or_else(|| worst(&self.by_severity)).unwrap_or_default()
+        self.tally.severity()
     }
 }
 
@@ -55,23 +89,19 @@ impl Cell {
     /// Counts an alert into a group.
     pub fn count_in(&mut self, group: Place, place: Place) {
         let alert = &self.alerts[place];
-        let rank = alert.severity.rank() as usize;
         let group = &mut self.groups[group];
         group.members.push(place);
         if alert.inferred.is_none() {
-            group.by_severity[rank] += 1;
-            group.firing[rank] += u32::from(alert.is_firing());
+            group.tally.add(alert.severity, alert.is_firing());
             group.events += alert.count;
         }
     }
 
     fn count_out(&mut self, group: Place, place: Place) {
         let alert = &self.alerts[place];
-        let rank = alert.severity.rank() as usize;
         let group = &mut self.groups[group];
         if alert.inferred.is_none() {
-            group.by_severity[rank] -= 1;
-            group.firing[rank] -= u32::from(alert.is_firing());
+            group.tally.take(alert.severity, alert.is_firing());
             group.events -= alert.count;
         }
     }
@@ -79,12 +109,11 @@ impl Cell {
     /// Turns an alert on or off and lets its group know.
     pub fn set_firing(&mut self, place: Place, state: AlertState) {
         let group = self.alerts[place].group;
-        let rank = self.alerts[place].severity.rank() as usize;
+        let severity = self.alerts[place].severity;
         let was = self.alerts[place].is_firing();
         self.alerts[place].state = state;
         let is = self.alerts[place].is_firing();
-        let counts = &mut self.groups[group].firing[rank];
-        *counts = *counts + u32::from(is) - u32::from(was);
+        self.groups[group].tally.turn(severity, was, is);
         self.moment.alerts.insert(place);
         self.moment.groups.insert(group);
         self.follow_state(group);
@@ -98,15 +127,12 @@ impl Cell {
     /// Gives an alert another severity.
     pub fn reseverity(&mut self, place: Place, severity: Severity) {
         let group = self.alerts[place].group;
-        let firing = u32::from(self.alerts[place].is_firing());
-        let (old, new) = (self.alerts[place].severity.rank() as usize, severity.rank() as usize);
-        self.alerts[place].severity = severity;
-        let counts = &mut self.groups[group];
-        counts.by_severity[old] -= 1;
-        counts.by_severity[new] += 1;
-        counts.firing[old] -= firing;
-        counts.firing[new] += firing;
-        if let Some(incident) = counts.incident.as_mut() {
+        let fires = self.alerts[place].is_firing();
+        let old = std::mem::replace(&mut self.alerts[place].severity, severity);
+        let tree = &mut self.groups[group];
+        tree.tally.take(old, fires);
+        tree.tally.add(severity, fires);
+        if let Some(incident) = tree.incident.as_mut() {
             incident.extent.doubt();
         }
         self.moment.alerts.insert(place);
@@ -222,7 +248,7 @@ impl Cell {
     /// A group becomes part of another one.
     fn move_whole(&mut self, from: Place, to: Place) {
         self.hand_over(from, to);
-        for place in std::mem::take(&mut self.groups[from].members) {
+        for place in std::mem::take(&mut self.groups[from].members).iter().copied() {
             self.pass_over(place, from, to);
         }
         self.groups.remove(from);
@@ -280,7 +306,8 @@ impl Cell {
     }
 
     fn moving_members(&mut self, group: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
-        for place in self.groups[group].members.clone() {
+        let members = self.groups[group].members.to_vec();
+        for place in members {
             self.moves_between(place, old, new);
         }
     }
@@ -384,7 +411,7 @@ impl Cell {
     /// Makes a group an incident.
     pub fn open(&mut self, group: Place) {
         let id = self.incident_id();
-        let members = self.groups[group].members.clone();
+        let members = self.groups[group].members.to_vec();
         let first = members.iter().map(|m| self.alerts[*m].received).min().unwrap_or(self.now);
         self.groups[group].incident = Some(Box::new(Incident::opened(id, self.now, first)));
         self.by_incident.insert(id, group);

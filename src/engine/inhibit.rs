@@ -202,8 +202,7 @@ impl Cell {
     /// All sides anew: rules or topology are others. Nobody is looked at; the caller does that.
     pub fn take_all_sides(&mut self) {
         self.inhibitors = Inhibitors::default();
-        let places: Vec<Place> = self.firing.iter().copied().collect();
-        for place in places {
+        for place in self.firing() {
             let sides = self.sides_of(place);
             if let Some(sides) = &sides {
                 let alert = &self.alerts[place];
@@ -218,8 +217,7 @@ impl Cell {
     /// The index again, from what the alerts remember.
     pub fn find_inhibitors(&mut self) {
         self.inhibitors = Inhibitors::default();
-        let places: Vec<Place> = self.firing.iter().copied().collect();
-        for place in places {
+        for place in self.firing() {
             let alert = &self.alerts[place];
             if let Some(sides) = &alert.sides {
                 let trust = self.policy.trust(alert.source.as_str());
@@ -263,7 +261,7 @@ impl Cell {
         alert.muted_by.iter().find_map(|by| match by {
             MutedBy::Inhibition { rule: known, source } if known == rule => {
                 let place = self.by_alert.get(source)?;
-                self.firing.contains(place).then_some(*source)
+                self.alerts.get(*place).is_some_and(|alert| alert.listed).then_some(*source)
             }
             MutedBy::Inhibition { .. }
             | MutedBy::Silence { .. }

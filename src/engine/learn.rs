@@ -1,5 +1,7 @@
 //! What is learned while running: how each alert type behaves, and how each source's clock is off.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::fixed::{Milli, ln, ln_ratio};
@@ -93,6 +95,11 @@ pub struct Learned {
     sources: Lookup<SourceId, u32>,
     clocks: Vec<Clock>,
     pub since: Option<Timestamp>,
+    /// The text of each type's name and of each source, for all alerts that have it.
+    #[serde(skip)]
+    names: Vec<Option<Arc<str>>>,
+    #[serde(skip)]
+    source_names: Vec<Option<SourceId>>,
     /// Alerts whose type is one of the others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: u64,
@@ -116,6 +123,16 @@ impl Learned {
         let kind = (self.stats.len() - 1) as u32;
         self.kinds.insert(key, kind);
         kind
+    }
+
+    /// The name of an alert of this type, as the first one of the type has it.
+    pub fn shared_name(&mut self, kind: u32, name: &Arc<str>) -> Arc<str> {
+        shared(&mut self.names, kind, name)
+    }
+
+    /// The source with this clock, as its first alert has it.
+    pub fn shared_source(&mut self, clock: u32, source: &SourceId) -> SourceId {
+        shared(&mut self.source_names, clock, source)
     }
 
     /// The counts of an alert type.
@@ -166,6 +183,16 @@ impl Learned {
         let few = if count < 5 { 3000 } else { 0 };
         Span(((mean - least) * 3 / 2 / count + few).clamp(0, UNCERTAIN_MAX))
     }
+}
+
+/// The text at `at` when it says the same, else this one.
+fn shared<T: Clone + PartialEq>(known: &mut Vec<Option<T>>, at: u32, text: &T) -> T {
+    let at = at as usize;
+    if known.len() <= at {
+        known.resize(at + 1, None);
+    }
+    known[at].get_or_insert_with(|| text.clone());
+    known[at].clone().filter(|known| known == text).unwrap_or_else(|| text.clone())
 }
 
 #[cfg(test)]

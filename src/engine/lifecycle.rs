@@ -191,7 +191,7 @@ impl Cell {
             self.by_incident.remove(&incident.id);
         }
         let mut folds: Vec<Arc<str>> = Vec::new();
-        for member in group.members {
+        for member in group.members.iter().copied() {
             let Some(alert) = self.alerts.remove(member) else { continue };
             self.patterns.forget(member);
             self.by_alert.remove(&alert.id);
@@ -251,13 +251,13 @@ impl Cell {
             Order::Move { alert, into } => self.shift(*alert, *into, actor),
             Order::Close { incident, note } => {
                 let place = self.open_group(*incident)?;
-                let mut firing = self.groups[place].members.clone();
+                let mut firing = self.groups[place].members.to_vec();
                 firing.retain(|member| self.alerts[*member].is_firing());
                 for member in &firing {
                     self.alerts[*member].state = AlertState::Resolved;
                     self.moment.alerts.insert(*member);
                 }
-                self.groups[place].firing = [0; 6];
+                self.groups[place].tally.none_fires();
                 self.close(place, actor, note);
                 for member in firing {
                     self.cease_firing(member);

@@ -1,5 +1,7 @@
 //! What a tenant may hold in memory, whatever is sent to it. What is beyond a limit is refused or shared, and counted.
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::alert::Spot;
 use super::cell::Cell;
@@ -80,8 +82,9 @@ impl Cell {
             self.object_names.push("".into());
             (self.object_names.len() - 1) as u32
         });
-        self.object_names[object as usize] = name.into();
-        self.objects.insert(name.into(), object);
+        let name: Arc<str> = name.into();
+        self.object_names[object as usize] = name.clone();
+        self.objects.insert(name, object);
         object
     }
 

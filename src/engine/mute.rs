@@ -14,6 +14,7 @@ use super::policy::rule::{Rule, RuleHits};
 use super::slab::Place;
 use super::verdict::{Stage, Unmet};
 use crate::domain::event::Event;
+use crate::domain::few::Few;
 use crate::domain::ids::{AlertId, RuleId, WindowId};
 use crate::domain::matcher::Fields;
 use crate::domain::mute::{MuteEffect, MutedBy};
@@ -173,7 +174,7 @@ impl Cell {
         }
         let found = self.mutes(place);
         let effect = found.first().map(|(effect, _)| *effect);
-        let by: Vec<MutedBy> = found.into_iter().map(|(_, by)| by).collect();
+        let by = Few::from(found.into_iter().map(|(_, by)| by).collect::<Vec<MutedBy>>());
         let alert = &mut self.alerts[place];
         if alert.muted_by == by && alert.mute == effect {
             return;
@@ -227,7 +228,7 @@ impl Cell {
                 || windows.iter().any(|window| cell.is_in(window, &asked, &mut hits, &mut unrecorded))
         };
         let concerned: Vec<Place> =
-            self.firing.iter().copied().filter(|place| concerns(self, &self.alerts[*place])).collect();
+            self.firing().into_iter().filter(|place| concerns(self, &self.alerts[*place])).collect();
         self.hits = hits;
         for place in concerned {
             self.remute(place);
@@ -236,22 +237,33 @@ impl Cell {
 
     /// Looks again at every firing alert: rules or topology are others.
     pub fn remute_all(&mut self) {
-        let places: Vec<Place> = self.firing.iter().copied().collect();
-        for place in places {
+        for place in self.firing() {
             self.remute(place);
+        }
+    }
+
+    /// The alerts that fire, in the order of their places.
+    pub fn firing(&self) -> Vec<Place> {
+        self.alerts.iter().filter(|(_, alert)| alert.listed).map(|(place, _)| place).collect()
+    }
+
+    fn list_firing(&mut self, place: Place, fires: bool) {
+        if let Some(alert) = self.alerts.get_mut(place) {
+            let was = std::mem::replace(&mut alert.listed, fires);
+            self.firing_now = self.firing_now + usize::from(fires) - usize::from(was);
         }
     }
 
     /// An alert begins to fire: it may inhibit others.
     pub fn begin_firing(&mut self, place: Place) {
-        self.firing.insert(place);
+        self.list_firing(place, true);
         self.wake_windows();
         self.take_sides(place);
     }
 
     /// An alert fires no more: it inhibits nobody.
     pub fn cease_firing(&mut self, place: Place) {
-        self.firing.remove(&place);
+        self.list_firing(place, false);
         self.leave_sides(place);
         if self.patterns.has_raised() {
             self.moment.calmed.push(place);

@@ -156,7 +156,7 @@ impl Cell {
         let incident = group.incident.as_ref().expect("only called for incidents");
         let below = self.coverage(group.root);
         let total = i64::from(group.alerts()).max(1);
-        let mut nodes: Vec<Place> = group.members.clone();
+        let mut nodes: Vec<Place> = group.members.to_vec();
         nodes.sort_by_cached_key(|p| {
             let alert = &self.alerts[*p];
             (*p != group.root, -below.get(p).copied().unwrap_or(0), self.onset(alert), alert.id)
@@ -254,7 +254,7 @@ impl Cell {
                     continue;
                 }
                 let edge = self.topology.causes(effect).iter().find(|e| e.ci == cause);
-                let relation: Box<str> = match edge {
+                let relation: Arc<str> = match edge {
                     Some(edge) => self.topology.kind(edge.kind).relation.clone(),
                     None => match self.alerts[*child].bond {
                         Bond::Rule => "rule".into(),

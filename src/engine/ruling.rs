@@ -34,7 +34,12 @@ impl Cell {
 
     /// What is not part of a snapshot, made again from what is.
     pub fn find_again(&mut self) {
-        self.firing = self.alerts.iter().filter(|(_, alert)| alert.is_firing()).map(|(place, _)| place).collect();
+        self.firing_now = 0;
+        for (_, alert) in self.alerts.iter_mut() {
+            alert.listed = alert.is_firing();
+            self.firing_now += usize::from(alert.listed);
+        }
+        self.share_texts();
         self.index_silences();
         let policy = self.policy.clone();
         self.windows.find_roots(&policy);

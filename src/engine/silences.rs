@@ -78,7 +78,7 @@ impl Cell {
             changed.iter().partition(|id| self.silences.get(id).is_some_and(|s| s.ends_at <= now));
         self.silences.retain(|id, _| !over.contains(&id));
         self.index_silences();
-        let concerned: Vec<Place> = (self.firing.iter().copied())
+        let concerned: Vec<Place> = (self.firing().into_iter())
             .filter(|place| {
                 let alert = &self.alerts[*place];
                 let named = |by: &MutedBy| matches!(by, MutedBy::Silence { id } if changed.contains(id));

@@ -142,7 +142,7 @@ impl Cell {
             (cause.parent, cause.bond, cause.score)
         };
         self.attach(place, inferred, Bond::Joint, 0);
-        let children = std::mem::take(&mut self.alerts[inferred].children);
+        let children = self.alerts[inferred].children.take();
         for child in children.into_iter().filter(|c| *c != place) {
             let alert = &mut self.alerts[child];
             (alert.parent, alert.bond, alert.score) = (Some(place), Bond::Joint, 1000);

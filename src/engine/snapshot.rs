@@ -11,6 +11,7 @@ use super::deadlines::Due;
 use super::extent::Extent;
 use super::input::Digest;
 use super::newest::Newest;
+use super::places::Places;
 use super::policy::Policy;
 use super::tuning::Tuning;
 use super::{Engine, Known, Ruled};
@@ -153,10 +154,10 @@ impl Cell {
                 // What the CMDB has learned may explain the alert.
                 self.deadlines.set(self.now, Due::Revise(place));
             }
-            let recent = self.recent.or_insert_with(self.alerts[place].spot, Vec::new);
+            let recent = self.recent.or_insert_with(self.alerts[place].spot, Places::default);
             recent.push(place);
             if recent.len() > self.tuning.recent_max {
-                recent.remove(0);
+                recent.drop_first();
             }
             self.note_lately(place);
         }

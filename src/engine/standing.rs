@@ -18,7 +18,7 @@ impl Engine {
 
 impl Cell {
     fn standing(&mut self) -> Vec<Effect> {
-        let alerts: Vec<Place> = self.by_alert.values().copied().collect();
+        let alerts: Vec<Place> = self.by_alert.iter().map(|(_, place)| *place).collect();
         let mut effects: Vec<Effect> =
             alerts.into_iter().map(|place| Effect::Alert { alert: Arc::new(self.alert_view(place)) }).collect();
         let incidents: Vec<_> = self.incidents().collect();

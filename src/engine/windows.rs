@@ -142,7 +142,7 @@ impl Cell {
 
     fn wait_for_windows(&mut self) {
         let Some((at, _)) = self.windows.due.first() else { return };
-        if self.firing.is_empty() {
+        if self.firing_now == 0 {
             self.windows.asleep = true;
         } else {
             self.deadlines.set(*at, Due::Windows);

@@ -1,7 +1,7 @@
 //! The alerts of one tenant that are firing or belong to an incident on the board.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::board::Page;
 use super::scope::Scope;
 use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::ascending::Ascending;
 use crate::domain::ids::{AlertId, CiId, OrgId, SourceId};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
@@ -59,15 +60,19 @@ pub struct AlertFilter {
 /// All alerts of one tenant.
 #[derive(Clone, Default)]
 pub struct Alerts {
-    rows: BTreeMap<AlertId, AlertRow>,
-    by_place: BTreeSet<AlertPlace>,
-    held: BTreeSet<AlertPlace>,
+    rows: Ascending<AlertId, AlertRow>,
+    /// By time and id: pages show them the other way round.
+    by_place: Ascending<Key, ()>,
+    held: Ascending<Key, ()>,
     loose: BTreeSet<(Timestamp, AlertId)>,
     firing: u64,
 }
 
-fn place(view: &AlertView) -> AlertPlace {
-    (Reverse(view.first_seen), Reverse(view.id))
+/// An alert's place in ascending order.
+type Key = (Timestamp, AlertId);
+
+fn key(view: &AlertView) -> Key {
+    (view.first_seen, view.id)
 }
 
 fn is_loose(view: &AlertView) -> bool {
@@ -90,7 +95,7 @@ impl Alerts {
         if scope.orgs.is_none() {
             return self.held.len() as u64;
         }
-        self.held.iter().filter(|at| self.get(at.1.0).is_some_and(|row| scope.sees_one(row.org()))).count() as u64
+        self.held.iter().filter(|(at, ())| self.get(at.1).is_some_and(|row| scope.sees_one(row.org()))).count() as u64
     }
 
     /// Takes the alert as it is now.
@@ -106,9 +111,9 @@ impl Alerts {
 
     fn keep(&mut self, row: AlertRow) {
         let view = &row.view;
-        self.by_place.insert(place(view));
+        self.by_place.insert(key(view), ());
         if view.held && view.state == AlertState::Firing {
-            self.held.insert(place(view));
+            self.held.insert(key(view), ());
         }
         if view.state == AlertState::Firing {
             self.firing += 1;
@@ -138,8 +143,8 @@ impl Alerts {
 
     fn forget(&mut self, id: AlertId) {
         let Some(row) = self.rows.remove(&id) else { return };
-        self.by_place.remove(&place(&row.view));
-        self.held.remove(&place(&row.view));
+        self.by_place.remove(&key(&row.view));
+        self.held.remove(&key(&row.view));
         self.loose.remove(&(row.view.last_seen, id));
         if row.view.state == AlertState::Firing {
             self.firing -= 1;
@@ -156,18 +161,19 @@ impl Alerts {
     ) -> Page<&AlertRow, AlertPlace> {
         let q = filter.q.as_ref().map(|q| q.trim().to_lowercase()).filter(|q| !q.is_empty());
         let set = if filter.held == Some(true) { &self.held } else { &self.by_place };
-        let bounds = (after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded), std::ops::Bound::Unbounded);
+        let after = after.map(|(Reverse(first_seen), Reverse(id))| (first_seen, id));
+        let place = |(first_seen, id): Key| (Reverse(first_seen), Reverse(id));
         let mut items: Vec<&AlertRow> = Vec::new();
-        for (looked_at, at) in set.range::<AlertPlace, _>(bounds).enumerate() {
+        for (looked_at, (at, ())) in set.down_from(after.as_ref()).enumerate() {
             if looked_at == SCAN_MAX {
-                return Page { items, next: Some(*at) };
+                return Page { items, next: Some(place(*at)) };
             }
-            let Some(row) = self.get(at.1.0) else { continue };
+            let Some(row) = self.get(at.1) else { continue };
             if !wanted(row, scope, filter, q.as_deref()) {
                 continue;
             }
             if items.len() == limit {
-                let next = items.last().map(|last| place(&last.view));
+                let next = items.last().map(|last| place(key(&last.view)));
                 return Page { items, next };
             }
             items.push(row);
@@ -179,7 +185,7 @@ impl Alerts {
 /// Stored as its rows; the indexes are made again.
 impl Serialize for Alerts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.rows.values())
+        serializer.collect_seq(self.rows.iter().map(|(_, row)| row))
     }
 }
 

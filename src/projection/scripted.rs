@@ -7,6 +7,7 @@ use super::history::writer::Stored;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
+use crate::domain::few::Few;
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::*;
 use crate::domain::label::Labels;
@@ -43,13 +44,13 @@ fn alert(id: u64, ci: CiRef, incident: u64, at: Timestamp) -> AlertView {
         severity: Severity::Major,
         state: AlertState::Firing,
         object: ci.name.as_ref().into(),
-        ci: Some(ci),
+        ci: Some(ci.into()),
         labels: Labels::default(),
         first_seen: at,
         last_seen: at,
         starts_at: at,
         count: 1,
-        muted_by: Vec::new(),
+        muted_by: Few::default(),
         flapping: false,
         incident: Some(IncidentId(incident)),
         held: false,
@@ -57,8 +58,14 @@ fn alert(id: u64, ci: CiRef, incident: u64, at: Timestamp) -> AlertView {
 }
 
 fn view(n: u64, root: CiRef, count: u32, at: Timestamp) -> IncidentView {
-    let candidate =
-        Candidate { ci: root.clone(), alert: None, inferred: true, score: 900, evidence: Vec::new(), rejected: false };
+    let candidate = Candidate {
+        ci: root.clone().into(),
+        alert: None,
+        inferred: true,
+        score: 900,
+        evidence: Vec::new(),
+        rejected: false,
+    };
     IncidentView {
         severity: Severity::Major,
         priority: Priority::P2,

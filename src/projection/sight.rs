@@ -91,7 +91,7 @@ impl Sight {
 
     /// The path with everything outside as one anonymous CI.
     fn path(&self, path: &[PathStep]) -> Vec<PathStep> {
-        let end = |ci: &CiRef| if self.sees(ci) { ci.clone() } else { CiRef::outside() };
+        let end = |ci: &Arc<CiRef>| if self.sees(ci) { ci.clone() } else { CiRef::outside().into() };
         let mut steps: Vec<PathStep> = Vec::new();
         for step in path {
             let (cause, effect) = (end(&step.cause), end(&step.effect));
@@ -156,7 +156,7 @@ impl Sight {
 
 fn anonymous(candidate: &Candidate) -> Candidate {
     Candidate {
-        ci: CiRef::outside(),
+        ci: CiRef::outside().into(),
         alert: None,
         inferred: false,
         score: candidate.score,

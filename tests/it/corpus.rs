@@ -45,7 +45,7 @@ fn check_bounds(decoded: &Result<Decoded, BodyError>) {
     for event in &decoded.events {
         assert!(!event.name.is_empty());
         assert!(event.name.chars().count() <= 255 && event.title.chars().count() <= 512);
-        assert!(event.description.chars().count() <= 2048 && event.labels.len() <= 50);
+        assert!(event.description.chars().count() <= 2048 && event.labels.count() <= 50);
         assert!(event.dedup_key.as_ref().is_none_or(|key| key.chars().count() <= 255));
         let pairs = event.labels.iter().all(|(key, value)| key.chars().count() <= 128 && value.chars().count() <= 2048);
         assert!(pairs && !serde_json::to_string(event).unwrap().contains("\\u0000"));

@@ -318,7 +318,7 @@ fn event(day: &str, at: Timestamp, words: &[&str]) -> Event {
             "identity" => event.identity = value.into(),
             "starts" => event.starts_at = moment(day, value),
             label => {
-                event.labels.insert(label.into(), text.into());
+                event.labels.insert(label, &text);
             }
         }
     }

@@ -211,7 +211,7 @@ fn event(at: Timestamp, object: &str, name: &str, severity: &str, labels: &[&str
         if key == "source" {
             event.source = value.into();
         } else {
-            event.labels.insert(key.into(), value.into());
+            event.labels.insert(key, value);
         }
     }
     Input::Batch(Batch { tenant: tenant(), events: vec![event], rejected: Vec::new(), replay_of: None })

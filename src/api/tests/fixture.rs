@@ -1,6 +1,5 @@
 //! A router over made-up effects: two incidents of two organisations, held alerts, five roles.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -20,8 +19,10 @@ use crate::api::state::{
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
+use crate::domain::few::Few;
 use crate::domain::ids::{AlertId, EventRef, IncidentId, SourceId, TenantId};
 use crate::domain::incident::*;
+use crate::domain::label::Labels;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::draft::{CiDraft, Draft, Place};
@@ -277,13 +278,13 @@ pub fn alert(n: u64, name: &str, severity: Severity, ci: CiRef, at: Timestamp) -
         severity,
         state: AlertState::Firing,
         object: ci.name.as_ref().into(),
-        ci: Some(ci),
-        labels: BTreeMap::from([("rack".into(), "r-07".into())]).into(),
+        ci: Some(ci.into()),
+        labels: Labels::of([("rack", "r-07")]),
         first_seen: at,
         last_seen: at,
         starts_at: at,
         count: 1,
-        muted_by: Vec::new(),
+        muted_by: Few::default(),
         flapping: false,
         incident: None,
         held: false,
@@ -303,8 +304,8 @@ pub fn incident(n: u64, root: &CiRef, members: &[AlertView], at: Timestamp) -> I
     orgs.dedup();
     let count = members.len() as u32;
     let candidate = |ci: &CiRef, score, inferred| Candidate {
-        ci: ci.clone(),
-        alert: members.iter().find(|a| a.ci.as_ref() == Some(ci)).map(|a| a.id),
+        ci: ci.clone().into(),
+        alert: members.iter().find(|a| a.ci.as_deref() == Some(ci)).map(|a| a.id),
         inferred,
         score,
         rejected: false,
@@ -314,15 +315,15 @@ pub fn incident(n: u64, root: &CiRef, members: &[AlertView], at: Timestamp) -> I
             evidence(EvidenceTerm::MissingSymptoms, -120, 1, 6),
         ],
     };
-    let others = members.iter().filter_map(|a| a.ci.as_ref()).filter(|ci| *ci != root).take(2);
-    let mut candidates = vec![candidate(root, 780, members.iter().all(|a| a.ci.as_ref() != Some(root)))];
+    let others = members.iter().filter_map(|a| a.ci.as_deref()).filter(|ci| *ci != root).take(2);
+    let mut candidates = vec![candidate(root, 780, members.iter().all(|a| a.ci.as_deref() != Some(root)))];
     candidates.extend(others.enumerate().map(|(i, ci)| candidate(ci, 140 - 60 * i as i32, false)));
-    let effects = members.iter().filter_map(|a| a.ci.as_ref()).filter(|ci| *ci != root);
+    let effects = members.iter().filter_map(|a| a.ci.as_deref()).filter(|ci| *ci != root);
     IncidentView {
         severity,
         priority: if severity == Severity::Critical { Priority::P1 } else { Priority::P3 },
         path: effects
-            .map(|ci| PathStep { cause: root.clone(), effect: ci.clone(), relation: "hosts".into() })
+            .map(|ci| PathStep { cause: root.clone().into(), effect: ci.clone().into(), relation: "hosts".into() })
             .collect(),
         candidates: candidates.into(),
         alert_count: count,

@@ -1,7 +1,7 @@
 //! From a draft to a topology: resolve kinds, number the groups, sort the edges.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::FixedState;
 
@@ -41,6 +41,7 @@ impl Draft {
         let mut made = Topology {
             version,
             schema: self.schema,
+            shown: vec![OnceLock::new(); self.ids.len()],
             ids: self.ids,
             class_of: self.class_of,
             classes: self.classes,
@@ -150,7 +151,7 @@ impl Rows {
             (Strength::AsTyped | Strength::Soft, mode) => mode,
         };
         self.kinds.push(Kind {
-            relation: named.id.clone(),
+            relation: named.id.as_ref().into(),
             zh: named.zh.clone(),
             en: named.en.clone(),
             cause_class: self.lineages[usize::from(cause)][0].clone(),

@@ -1,6 +1,7 @@
 //! How good a topology is as a ground to reason on. Nothing here refuses a topology.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -35,7 +36,7 @@ pub struct SharedKey {
 pub struct MissingRelation {
     pub ci: CiId,
     /// Relation type id.
-    pub relation: Box<str>,
+    pub relation: Arc<str>,
     /// Class of the other end, the cause.
     pub class: Box<str>,
 }

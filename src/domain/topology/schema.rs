@@ -1,6 +1,7 @@
 //! What kinds of CIs there are, and how faults travel along each type of relation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -177,7 +178,7 @@ pub struct RelationType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Kind {
     /// Relation type id, for example `hosts`.
-    pub relation: Box<str>,
+    pub relation: Arc<str>,
     pub zh: Box<str>,
     pub en: Box<str>,
     pub cause_class: Box<str>,

@@ -221,8 +221,8 @@ mod tests {
     fn event() -> Event {
         let mut event = Event::new("t".into(), "probe".into(), "Link down", Timestamp(0));
         event.severity = Severity::Major;
-        event.labels.insert("service".into(), "payroll".into());
-        event.labels.insert("k8s-app".into(), "web".into());
+        event.labels.insert("service", "payroll");
+        event.labels.insert("k8s-app", "web");
         event.object.ip = Some("10.0.0.1".into());
         event.metric = Some(MetricRef { name: "cpu".into(), value: Some(97.5), ..MetricRef::default() });
         event

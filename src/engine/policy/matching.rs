@@ -222,8 +222,8 @@ mod tests {
         let mut event = Event::new("t".into(), "probe".into(), "Link down", Timestamp(0));
         event.severity = Severity::Major;
         event.object.ip = Some("10.1.2.3".into());
-        event.labels.insert("env".into(), "prod".into());
-        event.labels.insert("port".into(), "80".into());
+        event.labels.insert("env", "prod");
+        event.labels.insert("port", "80");
         event
     }
 

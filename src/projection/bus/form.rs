@@ -188,7 +188,7 @@ impl AlertForm {
             title: view.title.to_string(),
             severity: view.severity.as_str().to_owned(),
             state: state.to_owned(),
-            ci: view.ci.as_ref().map(ci),
+            ci: view.ci.as_deref().map(ci),
             object: view.object.to_string(),
             labels: view.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
             first_seen: view.first_seen.to_string(),

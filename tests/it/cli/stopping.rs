@@ -62,7 +62,7 @@ fn decided_then(tenant: &TenantId, at: Timestamp) -> Vec<Effect> {
         last_seen: at,
         starts_at: at,
         count: 1,
-        muted_by: Vec::new(),
+        muted_by: Default::default(),
         flapping: false,
         incident: None,
         held: true,

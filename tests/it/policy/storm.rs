@@ -112,7 +112,7 @@ fn extra_ticks_change_nothing() {
 /// Who mutes the alerts that were told.
 fn muted(effects: &[Effect]) -> BTreeMap<AlertId, Vec<MutedBy>> {
     let told = effects.iter().filter_map(|effect| match effect {
-        Effect::Alert { alert } => Some((alert.id, alert.muted_by.clone())),
+        Effect::Alert { alert } => Some((alert.id, alert.muted_by.to_vec())),
         _ => None,
     });
     told.collect()

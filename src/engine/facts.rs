@@ -1,0 +1,91 @@
+//! Facts: the fields of an event that its alert keeps besides its own, in one piece of memory.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::fields::{event_type_word, object_key, signal_word};
+use super::policy::lasting::Lasting;
+use crate::domain::event::Event;
+use crate::domain::ids::OrgId;
+use crate::domain::matcher::Fields;
+use crate::domain::pairs::{self, Pairs, packed_len};
+
+/// Longer fields, kept when some rule asks for them; annotations, too.
+const LONG: &[&str] =
+    &["description", "metric.name", "metric.unit", "metric.direction", "metric.value", "metric.threshold"];
+
+/// Fields by name, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Facts(Box<str>);
+
+impl Facts {
+    /// What is short of an event, and what rules ask for.
+    pub fn of(event: &Event, lasting: &Lasting) -> Self {
+        let object = &event.object;
+        let short = [
+            ("class", object.class.as_deref()),
+            ("event_type", event.event_type.map(event_type_word)),
+            ("org", event.org.as_ref().map(OrgId::as_str)),
+            ("probable_cause", event.probable_cause.as_deref()),
+            ("signal", event.signal.map(signal_word)),
+            ("source_severity", Some(&*event.source_severity)),
+            ("specific_problem", event.specific_problem.as_deref()),
+            ("object.ci_id", object_key(event, "ci_id")),
+            ("object.class", object_key(event, "class")),
+            ("object.ip", object_key(event, "ip")),
+            ("object.name", object_key(event, "name")),
+        ];
+        let short = short.into_iter().filter_map(|(name, value)| Some((Cow::Borrowed(name), Cow::Borrowed(value?))));
+        let mut facts: Vec<(Cow<'_, str>, Cow<'_, str>)> = short.collect();
+        for (key, value) in &object.keys {
+            let value = object_key(event, key).unwrap_or(value);
+            facts.push((format!("object.{key}").into(), value.into()));
+        }
+        if lasting.asks_for_long() {
+            let annotations = event.annotations.keys().map(|key| format!("annotations.{key}"));
+            let long = LONG.iter().map(|name| (*name).to_owned()).chain(annotations);
+            for name in long.filter(|name| lasting.keeps(name)) {
+                if let Some(value) = event.field(&name) {
+                    facts.push((name.into(), value.into_owned().into()));
+                }
+            }
+        }
+        facts.retain(|(_, value)| !value.is_empty());
+        facts.sort_unstable();
+        facts.dedup_by(|a, b| a.0 == b.0);
+        Self::packed(&facts)
+    }
+
+    fn packed(facts: &[(Cow<'_, str>, Cow<'_, str>)]) -> Self {
+        let bytes = facts.iter().map(|(name, value)| packed_len(name) + packed_len(value)).sum();
+        let mut packed = String::with_capacity(bytes);
+        for (name, value) in facts {
+            pairs::push(&mut packed, name);
+            pairs::push(&mut packed, value);
+        }
+        Self(packed.into())
+    }
+
+    /// The value of a field.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        Pairs::of(&self.0).find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// Whether there is none.
+    pub fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Facts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(Pairs::of(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Facts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::packed(&Vec::deserialize(deserializer)?))
+    }
+}
