@@ -96,7 +96,7 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     let pipeline = serve::start(folder, opening).await?;
     pipeline.put_topology(&tenant, text.into_bytes(), "demo").await?;
     let tokens = Arc::new(serve::tokens(folder)?);
-    let sessions = Sessions::default();
+    let sessions = Arc::new(Sessions::default());
     let invitation = sessions.invite(token(&tokens, &tenant, Role::Operator, "demo", clock())?.id());
     let doors = doors(&tokens, &tenant, &made, clock())?;
     let listener =
@@ -118,7 +118,7 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     writeln!(out, "{}", greeting.of(lang))?;
     let intake = serve::intake(&pipeline, &tokens, Settings::default(), Formats::built_in(), &clock);
     let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
-    let front = serve::Front { sessions, intake, settings };
+    let front = serve::Front { sessions, intake, settings, redis: None };
     let app = serve::app(&pipeline, tokens, front, clock.clone());
     let door = app.clone();
     let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));

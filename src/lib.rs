@@ -28,6 +28,8 @@ pub mod projection;
 pub mod reload;
 pub mod replay;
 pub mod serve;
+pub mod servers;
+pub mod shared;
 pub mod telemetry;
 pub mod vitals;
 pub mod wording;

@@ -34,10 +34,13 @@ mod cmdb;
 mod desk;
 mod judge;
 mod numbers;
+mod redis;
+pub mod view;
 
 use behind::{Bearers, Door, Pen};
 use bus::OnNats;
 use judge::Judge;
+use redis::OnRedis;
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
@@ -100,7 +103,22 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let stop = stop_signal()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
-    let app = app(&pipeline, tokens, Front { sessions, intake: intake.clone(), settings: settings(&config) }, clock);
+    let redis = OnRedis::new(&config)?;
+    let sessions = Arc::new(match &redis {
+        Some(redis) => redis.sessions(sessions),
+        None => sessions,
+    });
+    if let Some(redis) = &redis {
+        redis.start(&pipeline, &clock, &mut asides);
+        redis.rates().into_iter().for_each(|shared| intake.share_rates(shared));
+        let auth = Arc::new(Bearers { tokens: tokens.clone(), clock: clock.clone() });
+        asides.spawn(sessions.clone().compare_always(auth, {
+            let clock = clock.clone();
+            move || clock()
+        }));
+    }
+    let front = Front { sessions, intake: intake.clone(), settings: settings(&config), redis };
+    let app = app(&pipeline, tokens, front, clock);
     if config.nats.is_on() {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
     }
@@ -159,14 +177,16 @@ pub fn intake(
 
 /// What stands in front of a pipeline.
 pub struct Front {
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     pub intake: Arc<Intake>,
     pub settings: Settings,
+    /// What is counted of Redis, where it is used.
+    pub redis: Option<OnRedis>,
 }
 
 /// Everything that is served: intake, API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
-    let Front { sessions, intake, settings } = front;
+    let Front { sessions, intake, settings, redis } = front;
     let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
     let api = Api {
@@ -187,6 +207,9 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
             numbers::register(&of_intake, registry);
             numbers::register_notices(&of_notices, registry);
             numbers::register_bounds(&of_notices, registry);
+            if let Some(redis) = &redis {
+                numbers::register_redis(redis, registry);
+            }
         }),
         notices: pipeline.clone(),
     };

@@ -13,6 +13,8 @@ need curl curl
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 need nats-server nats-server
 need redis-server redis-server
+need redis-cli redis-tools
+need openssl openssl
 need chromium chromium
 need chromedriver chromium-driver
 

@@ -67,6 +67,11 @@ const RECEIVERS = "/docs/operations.md#:~:text=Routes%20in%20the%20rules%20name%
 const Nobody = () => html`<p class="notice nobody" role="status">${t("ov.nobody")}
   <a href=${RECEIVERS} target="_blank">${t("ov.nobody.how")}</a></p>`;
 
+/** What is degraded and concerns who looks at the board. */
+const DEGRADED = { "Redis is away": "ov.redis", "events over NATS wait": "ov.nats" };
+
+const Degraded = ({ kinds }) => html`<p class="notice nobody" role="status">${kinds.map((kind) => t(DEGRADED[kind])).join(" ")}</p>`;
+
 /** Numbers; severities, areas and what waits also filter the board. */
 export const Overview = ({ filter, onFilter }) => {
   const overview = useOverview();
@@ -77,7 +82,8 @@ export const Overview = ({ filter, onFilter }) => {
   const window = t("ov.window", { h: overview.window_hours });
   const mean = (secs) => (secs === null ? "–" : span(secs * 1000));
   const waits = filter.progress === "triggered";
-  return html`${overview.tells_nobody && html`<${Nobody} />`}<div class="strip">
+  const degraded = overview.degraded.filter((kind) => DEGRADED[kind]);
+  return html`${overview.tells_nobody && html`<${Nobody} />`}${degraded.length > 0 && html`<${Degraded} kinds=${degraded} />`}<div class="strip">
     <${BySeverity} ...${{ overview, filter, onFilter }} />
     <${Tile} label=${t("ov.unack")} value=${overview.unacknowledged} kind=${overview.unacknowledged ? "alarm" : ""} pressed=${waits}
       note=${overview.recovering ? `${overview.recovering} ${t("ov.recovering")}` : ""}

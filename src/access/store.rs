@@ -84,6 +84,13 @@ impl Tokens {
         Some(Arc::clone(&entry.credential))
     }
 
+    /// A seal over a text that only those can make who know the credential; none when it is revoked or expired.
+    pub fn seal(&self, id: &str, text: &str, now: Timestamp) -> Option<String> {
+        self.look(now);
+        let loaded = self.loaded.load();
+        loaded.by_id.get(id).filter(|entry| entry.is_alive(now)).map(|entry| entry.hash.seal(text))
+    }
+
     /// Makes a credential and keeps its hash. The token is in the answer and nowhere else.
     pub fn create(&self, wanted: Wanted, now: Timestamp) -> Result<Token, AccessError> {
         check_name(&wanted.name)?;

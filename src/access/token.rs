@@ -7,6 +7,7 @@
 use std::fmt;
 
 use flate2::Crc;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::RngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
@@ -93,6 +94,13 @@ impl TokenHash {
     /// Writes 64 hex digits.
     pub fn to_hex(&self) -> String {
         hex::encode(self.0)
+    }
+
+    /// What only those can make who keep this hash, in hex.
+    pub fn seal(&self, text: &str) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length will do");
+        mac.update(text.as_bytes());
+        hex::encode(mac.finalize().into_bytes())
     }
 
     /// Compares in constant time.

@@ -70,6 +70,8 @@ pub trait Authenticate: Send + Sync {
     fn bearer(&self, token: &str) -> Option<Caller>;
     /// The caller of a credential that has been proven before, unless it was revoked or has expired since.
     fn proven(&self, credential: &str) -> Option<Caller>;
+    /// A seal over a text that only instances can make that know the credential; none when it was revoked or has expired.
+    fn seal(&self, credential: &str, text: &str) -> Option<String>;
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Caller {
@@ -88,6 +90,12 @@ pub const fn cookie_name(secure: bool) -> &'static str {
 /// The layer in front of every route under `/api/`: finds the caller; a credential that fails never falls
 /// through to another kind.
 pub async fn authenticate(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    // Who has signed in at another instance is learnt of first.
+    if !request.headers().contains_key(header::AUTHORIZATION)
+        && let Some(id) = session_cookie(request.headers(), api.settings.secure_cookies)
+    {
+        api.sessions.learn(id, (api.now)(), &*api.auth).await;
+    }
     match caller(&api, request.method(), request.headers()) {
         Ok(Some(caller)) => {
             request.extensions_mut().insert(caller);

@@ -37,6 +37,8 @@ pub struct OverviewBody {
     pub alerts_held: u64,
     /// No receiver is configured: whatever happens, nobody is told.
     pub tells_nobody: bool,
+    /// What is worse than it should be although the program serves; `/readyz` says more to who may know.
+    pub degraded: Vec<&'static str>,
     /// Of the whole tenant: absent for a caller limited to organisations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub funnel: Option<FunnelBody>,
@@ -96,9 +98,18 @@ pub async fn overview(State(api): State<Arc<Api>>, caller: Caller) -> Json<Overv
         opened_in_window: seen.opened_in_window,
         alerts_held: seen.held,
         tells_nobody: api.notices.tells_nobody(),
+        degraded: degraded(&api),
         quality: seen.funnel.as_ref().map(|funnel| funnel.quality.rows().into_iter().collect()),
         funnel: seen.funnel.map(funnel),
     })
+}
+
+/// The kinds of trouble, each once.
+fn degraded(api: &Api) -> Vec<&'static str> {
+    let mut kinds: Vec<&'static str> = api.notices.troubles().into_iter().map(|trouble| trouble.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 fn funnel(funnel: overview::Funnel) -> FunnelBody {

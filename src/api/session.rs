@@ -18,6 +18,9 @@ use super::problem::{ApiError, Body, Problem};
 use super::session_file::{self, Kept};
 use super::state::Api;
 use crate::domain::time::{Span, Timestamp};
+use crate::shared::Shared;
+
+mod others;
 
 /// A session ends after this long without a request by a person.
 pub const IDLE: Span = Span::mins(30);
@@ -36,6 +39,10 @@ pub enum Asked {
     ByPage,
 }
 
+/// The SHA-256 of a cookie.
+type Key = [u8; 32];
+
+#[derive(Clone)]
 struct Session {
     /// Each request asks the token store again: a revoked credential ends its sessions at once.
     credential: Box<str>,
@@ -43,11 +50,20 @@ struct Session {
     used: Timestamp,
 }
 
+/// A session that ended here before its time.
+struct EndedHere {
+    at: Timestamp,
+    /// Whether other instances know.
+    is_told: bool,
+}
+
 #[derive(Default)]
 struct Inner {
-    by_id: BTreeMap<[u8; 32], Session>,
+    by_id: BTreeMap<Key, Session>,
+    /// Sessions that must not be opened again because another instance has not heard of their end.
+    ended: BTreeMap<Key, EndedHere>,
     /// Credentials that sign in once, by their invitation.
-    invited: BTreeMap<[u8; 32], Box<str>>,
+    invited: BTreeMap<Key, Box<str>>,
     /// The minute that is being counted, and its sign-ins.
     minute: (i64, u32),
     /// Where the sessions survive the end of the program; `None`: nowhere.
@@ -55,6 +71,17 @@ struct Inner {
 }
 
 impl Inner {
+    /// Whether anything is known of a session here, be it that it has ended.
+    fn knows(&self, key: &Key) -> bool {
+        self.by_id.contains_key(key) || self.ended.contains_key(key)
+    }
+
+    fn told(&mut self, key: &Key) {
+        if let Some(ended) = self.ended.get_mut(key) {
+            ended.is_told = true;
+        }
+    }
+
     /// Writes the sessions down. Failing to costs a sign-in after the next start, nothing else.
     fn keep(&self) {
         let Some(file) = &self.file else { return };
@@ -71,7 +98,11 @@ impl Inner {
 
 /// All sessions of this instance.
 #[derive(Default)]
-pub struct Sessions(Mutex<Inner>);
+pub struct Sessions {
+    inner: Mutex<Inner>,
+    /// What instances share, when there are several.
+    shared: Option<Arc<Shared>>,
+}
 
 impl Sessions {
     /// Sessions that survive a restart in this file; the time without a request counts from the start again.
@@ -85,11 +116,12 @@ impl Sessions {
             Some((key, Session { credential: kept.credential, since: kept.since, used: now }))
         };
         let by_id = kept.into_iter().filter_map(read).filter(|(_, session)| alive(session, now)).collect();
-        Self(Mutex::new(Inner { by_id, file: Some(file.to_owned()), ..Inner::default() }))
+        let inner = Mutex::new(Inner { by_id, file: Some(file.to_owned()), ..Inner::default() });
+        Self { inner, shared: None }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a sign-in; refused above the limit. Atomic under parallel bursts.
@@ -151,11 +183,15 @@ impl Sessions {
         self.lock().by_id.get(&digest(id)).is_some_and(|session| alive(session, now))
     }
 
-    fn close(&self, id: &str) {
-        let mut inner = self.lock();
-        if inner.by_id.remove(&digest(id)).is_some() {
-            inner.keep();
+    fn close(&self, id: &str, now: Timestamp) {
+        let (mut inner, key) = (self.lock(), digest(id));
+        if inner.by_id.remove(&key).is_none() {
+            return;
         }
+        if self.shared.is_some() && inner.ended.len() < SESSIONS_MAX {
+            inner.ended.insert(key, EndedHere { at: now, is_told: false });
+        }
+        inner.keep();
     }
 }
 
@@ -170,7 +206,7 @@ fn random() -> String {
     hex::encode(bytes)
 }
 
-fn digest(id: &str) -> [u8; 32] {
+fn digest(id: &str) -> Key {
     Sha256::digest(id.as_bytes()).into()
 }
 
@@ -227,9 +263,11 @@ pub async fn sign_in(
     }
     // A session that came with the request ends: ids are never reused across sign-ins.
     if let Some(old) = access::session_cookie(&headers, api.settings.secure_cookies) {
-        api.sessions.close(old);
+        api.sessions.close(old, now);
+        api.sessions.tell_end(old).await;
     }
     let id = api.sessions.open(&caller.credential, now);
+    api.sessions.tell(&id, now, &*api.auth).await;
     let cookie = cookie(&api, &id, WHOLE.as_secs());
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&caller))).into_response())
 }
@@ -246,7 +284,8 @@ pub async fn me(caller: Caller) -> Json<Me> {
     responses((status = 204), (status = "default", body = Problem)))]
 pub async fn sign_out(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     if let Some(id) = access::session_cookie(&headers, api.settings.secure_cookies) {
-        api.sessions.close(id);
+        api.sessions.close(id, (api.now)());
+        api.sessions.tell_end(id).await;
     }
     (StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&api, "", 0))]).into_response()
 }
@@ -278,6 +317,10 @@ mod tests {
             let (credential, name) = (credential.into(), "li.na".into());
             self.0.then_some(Caller { credential, name, tenant: "a".into(), role: Role::Operator, orgs: None })
         }
+
+        fn seal(&self, _: &str, _: &str) -> Option<String> {
+            None
+        }
     }
 
     #[test]
@@ -286,7 +329,7 @@ mod tests {
         let file = folder.path().join("sessions.json");
         let sessions = Sessions::kept_in(&file, T0);
         let (stays, ends) = (sessions.open("c1", T0), sessions.open("c1", T0));
-        sessions.close(&ends);
+        sessions.close(&ends, T0);
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(!text.contains(&stays) && !text.contains(&ends), "a cookie's id is nowhere on disk");
         let later = T0.plus(Span::hours(1));

@@ -206,7 +206,7 @@ pub struct Api {
     pub rules: Arc<dyn Rules>,
     /// The topology that is valid now.
     pub topology: TopologyOf,
-    pub sessions: Sessions,
+    pub sessions: Arc<Sessions>,
     pub settings: Settings,
     /// The clock, for sessions, silences, spans that nobody named, and for readers to tell ages by.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,

@@ -21,6 +21,7 @@ use crate::intake;
 use crate::journal::Durability;
 use crate::nats;
 use crate::projection::history::retention::Retention;
+use crate::shared;
 use crate::vitals;
 use layers::{ConfigError, Layers};
 
@@ -47,6 +48,7 @@ pub struct Config {
     pub console: Console,
     pub intake: intake::settings::Settings,
     pub nats: nats::settings::Settings,
+    pub redis: shared::settings::Settings,
     /// How long the history keeps each record type.
     pub retention: Retention,
     pub vitals: vitals::Settings,
@@ -157,7 +159,7 @@ impl Config {
                 start(key, path);
             }
         }
-        for (key, path) in self.nats.paths() {
+        for (key, path) in self.nats.paths().into_iter().chain(self.redis.paths()) {
             start(key, path);
         }
         for (number, receiver) in self.receivers.iter_mut().enumerate() {
@@ -202,7 +204,7 @@ impl Config {
             let what = format!("`log.level` {:?} cannot be read", self.log.level);
             fault("log.level", what, "write for example headwater=info,warn");
         }
-        for (key, what, remedy) in self.nats.faults() {
+        for (key, what, remedy) in self.nats.faults().into_iter().chain(self.redis.faults()) {
             fault(&key, what, remedy);
         }
         if let Some(what) = self.retention.fault() {

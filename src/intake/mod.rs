@@ -21,6 +21,7 @@ use arc_swap::ArcSwap;
 use crate::decode::formats::Formats;
 use crate::decode::limits::Limits;
 use crate::domain::time::Timestamp;
+use crate::shared::Shared;
 use body::Room;
 use counters::IntakeCounters;
 use gate::Gate;
@@ -64,6 +65,11 @@ impl Intake {
             sink,
             now,
         }
+    }
+
+    /// From now on the rates of sources are those of all instances together.
+    pub fn share_rates(&self, shared: Arc<Shared>) {
+        self.rates.share(shared);
     }
 
     /// Takes other formats from the next request on.

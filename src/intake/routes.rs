@@ -166,7 +166,7 @@ async fn arrive(
     let source = source(&credential, in_path)?;
     let announced = Announced::read(headers, &intake.settings)?;
     let format = format(&announced, headers)?;
-    intake.rates.request(&credential.tenant, &source)?;
+    intake.rates.request(&credential.tenant, &source).await?;
     let room = intake.room.take(&announced, &intake.settings)?;
     let bytes = receive(body, &announced, &intake.settings).await?;
     intake.counters.body(bytes.len());
@@ -215,7 +215,7 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
         return Ok(Receipt::default());
     }
     let Sender { tenant, source, .. } = delivery.sender;
-    intake.rates.events(&tenant, &source, count)?;
+    intake.rates.events(&tenant, &source, count).await?;
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| match error {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 
-use super::settings::{Settings, is_loopback, secret};
+use super::settings::Settings;
 use super::{NatsError, server};
+use crate::servers::{is_loopback, secret};
 
 /// How long a server may take to answer a request.
 pub const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);

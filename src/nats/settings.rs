@@ -1,10 +1,12 @@
 //! Where NATS is and how we prove who we are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use async_nats::ServerAddr;
 use serde::Deserialize;
+
+use crate::servers::is_loopback;
 
 /// The section `nats` of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -115,32 +117,11 @@ impl Settings {
     }
 }
 
-/// Whether a host is this machine.
-pub fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
 /// Whether a name can stand between two dots of a subject.
 pub fn is_token(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 128
         && name.chars().all(|c| c.is_alphanumeric() && !c.is_whitespace() || c == '-' || c == '_')
-}
-
-/// Reads a file with a secret; the line end does not belong to it. Others must not be able to read it.
-///
-/// # Errors
-/// A sentence with the file's name and what to do.
-pub fn secret(path: &Path) -> Result<String, String> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let shown = path.display();
-    let about = std::fs::metadata(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    if about.permissions().mode() & 0o077 != 0 {
-        return Err(format!("{shown} can be read by others: chmod 600 {shown}"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    Ok(text.trim_end().to_owned())
 }
 
 #[cfg(test)]

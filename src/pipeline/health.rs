@@ -15,6 +15,8 @@ pub struct Health {
     pub(super) start: Mutex<Start>,
     /// Why NATS is not in use, when it should be.
     nats: Mutex<Option<String>>,
+    /// The same of Redis.
+    redis: Mutex<Option<String>>,
     signs: Mutex<BTreeMap<&'static str, SignCount>>,
 }
 
@@ -53,6 +55,16 @@ impl Health {
     /// Why NATS is not in use although the configuration names it.
     pub fn nats(&self) -> Option<String> {
         self.nats.lock().expect("nobody panics while holding it").clone()
+    }
+
+    /// Notes why Redis is not in use; `None` when it is.
+    pub fn note_redis(&self, trouble: Option<&str>) {
+        *self.redis.lock().expect("nobody panics while holding it") = trouble.map(str::to_owned);
+    }
+
+    /// Why Redis is not in use although the configuration names it.
+    pub fn redis(&self) -> Option<String> {
+        self.redis.lock().expect("nobody panics while holding it").clone()
     }
 
     /// Why the engine stands still; `None` while it runs.

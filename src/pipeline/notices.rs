@@ -21,6 +21,10 @@ impl Notices for Pipeline {
         if let Some(why) = self.health().nats() {
             found("events over NATS wait", format!("events over NATS wait, nothing is told there: {why}"));
         }
+        if let Some(why) = self.health().redis() {
+            let what = "Redis is away";
+            found(what, format!("{what}: its view is old, sessions and rates are this instance's own: {why}"));
+        }
         if self.store.gauge().is_full() {
             let what = "the disk of the journal is full: input is refused until there is room";
             found(what, format!("{what}; free some"));

@@ -140,6 +140,11 @@ impl Board {
         self.incidents.get(&id)
     }
 
+    /// All incidents in memory.
+    pub fn incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.incidents.values()
+    }
+
     /// How many incidents are in memory.
     pub fn len(&self) -> usize {
         self.incidents.len()

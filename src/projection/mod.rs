@@ -13,6 +13,7 @@ pub mod history;
 pub mod live;
 pub mod overview;
 pub mod scope;
+pub mod shared;
 pub mod sight;
 pub mod tenant;
 

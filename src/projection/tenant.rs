@@ -40,6 +40,9 @@ pub struct TenantView {
     pub commands: BTreeMap<u64, CommandEnd>,
     pub conservation: Conservation,
     quality: DataQuality,
+    /// The outbox record with the newest change of an incident.
+    #[serde(default)]
+    pub incidents_seq: u64,
     /// Alerts and incidents since counting began.
     pub alerts_made: u64,
     pub incidents_made: u64,
@@ -124,6 +127,7 @@ impl TenantView {
         if incident.version <= 1 && self.board.get(incident.id).is_none() {
             self.incidents_made += 1;
         }
+        self.incidents_seq = self.incidents_seq.max(telling.seq);
         let view = incident.clone();
         let orgs = self.orgs_before_and_now(&view);
         let alerts = &self.alerts;

@@ -32,6 +32,10 @@ impl Authenticate for Bearers {
     fn proven(&self, credential: &str) -> Option<Caller> {
         self.tokens.proven(credential, (self.clock)()).map(|credential| caller(&credential))
     }
+
+    fn seal(&self, credential: &str, text: &str) -> Option<String> {
+        self.tokens.seal(credential, text, (self.clock)())
+    }
 }
 
 fn caller(credential: &Credential) -> Caller {

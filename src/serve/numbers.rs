@@ -1,6 +1,6 @@
 //! The numbers of parts that know nothing of metrics.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -8,6 +8,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::redis::OnRedis;
 use crate::intake::Intake;
 use crate::pipeline::{Counted, Pipeline};
 
@@ -117,4 +118,30 @@ pub fn register_notices(pipeline: &Pipeline, registry: &mut Registry) {
     registry.register("notices", "notices by receiver and outcome since the start", notices);
     let said = "notices to receivers that are not configured";
     registry.register("notices_unknown_receiver", said, ConstCounter::new(delivery.unknown()));
+}
+
+/// Registers how Redis is doing, and what was done there.
+pub fn register_redis(redis: &OnRedis, registry: &mut Registry) {
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let (shared, view) = (&redis.shared, &redis.view);
+    let gauge = |registry: &mut Registry, name: &str, said: &str, n: i64| {
+        let gauge: Gauge = Gauge::default();
+        gauge.set(n);
+        registry.register(name, said, gauge);
+    };
+    gauge(registry, "redis_away", "1 while Redis is configured and not in use", i64::from(!shared.is_in_use()));
+    gauge(registry, "redis_instances", "instances that use Redis, when last known", i64::from(shared.instances()));
+    let calls = Family::<Word, Counter>::default();
+    let counts = &shared.counts;
+    for (word, count) in [("answered", &counts.answered), ("failed", &counts.failed), ("spared", &counts.spared)] {
+        calls.get_or_create(&Word { word }).inc_by(read(count));
+    }
+    registry.register("redis_calls", "calls to Redis by outcome; spared: not made while it was away", calls);
+    let counter = |registry: &mut Registry, name: &str, said: &str, count: &AtomicU64| {
+        registry.register(name, said, ConstCounter::new(read(count)));
+    };
+    counter(registry, "redis_lost", "how often Redis went away", &counts.lost);
+    counter(registry, "redis_view_written", "incidents written to the live view in Redis", &view.written);
+    counter(registry, "redis_view_rebuilt", "how often a tenant's live view in Redis was made again", &view.rebuilt);
+    counter(registry, "redis_view_mended", "values of the live view in Redis that were put right", &view.mended);
 }

@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use headwater::access::store::Wanted;
-use headwater::api::session::Sessions;
 use headwater::api::state::Settings;
 use headwater::clock::Clock;
 use headwater::decode::formats::Formats;
@@ -82,7 +81,7 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let intake = serve::intake(&pipeline, &tokens, Default::default(), Formats::built_in(), clock);
         let settings = Settings { open_metrics: true, ..Settings::default() };
-        let front = serve::Front { sessions: Sessions::default(), intake, settings };
+        let front = serve::Front { sessions: Default::default(), intake, settings, redis: None };
         let app = serve::app(&pipeline, tokens, front, clock.clone());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {

@@ -21,6 +21,7 @@ mod patterns;
 mod policy;
 mod program;
 mod receiver;
+mod redis;
 mod replay;
 mod routing;
 mod rules_service;

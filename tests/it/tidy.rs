@@ -10,14 +10,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("decode", &["domain"]),
     ("engine", &["domain"]),
     ("nats", &["domain"]),
-    ("intake", &["domain", "decode", "engine", "access", "journal", "nats"]),
+    // As `nats` does, it knows how to reach a server and nothing of what is kept there.
+    ("shared", &["domain"]),
+    ("intake", &["domain", "decode", "engine", "access", "journal", "nats", "shared"]),
     ("journal", &["domain", "engine", "nats"]),
     ("outbox", &["domain", "engine", "journal", "nats"]),
     ("wording", &["domain", "engine"]),
     ("delivery", &["domain", "engine", "wording"]),
     ("projection", &["domain", "engine", "journal"]),
     ("access", &["domain"]),
-    ("api", &["domain", "engine", "projection", "access", "wording"]),
+    // Sessions are the one thing of its own that several instances have together.
+    ("api", &["domain", "engine", "projection", "access", "wording", "shared"]),
     ("console", &["domain", "access"]),
     ("lab", &["domain", "decode", "engine"]),
 ];

@@ -68,6 +68,10 @@ impl Authenticate for Tokens {
     fn proven(&self, credential: &str) -> Option<Caller> {
         self.bearer(credential)
     }
+
+    fn seal(&self, credential: &str, text: &str) -> Option<String> {
+        Some(format!("{credential} {text}"))
+    }
 }
 
 /// Remembers what was written and tried again; the sequence is the number of writes.

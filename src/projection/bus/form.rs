@@ -9,6 +9,7 @@ use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::CiRef;
 use crate::domain::ids::AlertId;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Progress};
+use crate::projection::shared::{CountsForm, MetaForm};
 
 /// A configuration item of the CMDB.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -279,5 +280,7 @@ pub fn schemas() -> Vec<(&'static str, String)> {
         ("alert.v1.json", text(schemars::schema_for!(AlertForm))),
         ("dead-letter.v1.json", text(schemars::schema_for!(DeadLetterForm))),
         ("order.v1.json", text(schemars::schema_for!(OrderForm))),
+        ("counts.v1.json", text(schemars::schema_for!(CountsForm))),
+        ("meta.v1.json", text(schemars::schema_for!(MetaForm))),
     ]
 }

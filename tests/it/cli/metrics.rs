@@ -21,8 +21,9 @@ fn the_manual_lists_the_metrics_that_there_are() {
     write(folder.path(), "rules/a.yaml", "routes:\n  - { id: all, receivers: [noc] }\n");
     let receiver = "receivers:\n  - { id: noc, url: 'http://127.0.0.1:9/', allow_private: true, \
                     secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }\n";
+    let redis = "redis: { urls: ['redis://127.0.0.1:9'] }\n";
     let vitals = "vitals: { every: 1s, disk_free_mib_min: 1000000000 }\n";
-    let config = write(folder.path(), "hw.yaml", &format!("data: data\nrules: rules\n{vitals}{receiver}"));
+    let config = write(folder.path(), "hw.yaml", &format!("data: data\nrules: rules\n{vitals}{receiver}{redis}"));
     let served = Served::start(&["--config", &config]);
     let event =
         r#"{"name":"power-lost","severity":"critical","starts_at":"2026-01-05T00:00:00Z","object":{"name":"pdu"}}"#;

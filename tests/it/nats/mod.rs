@@ -3,8 +3,8 @@
 mod access;
 mod conformance;
 mod faults;
-mod front;
+pub mod front;
 mod killed;
-mod server;
+pub mod server;
 mod settings;
 mod trouble;

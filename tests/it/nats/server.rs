@@ -185,6 +185,7 @@ pub fn settings(urls: Vec<String>) -> Settings {
 /// Between clients and a server: it can hold back everything that the server says.
 pub struct Proxy {
     pub port: u16,
+    to: Arc<AtomicU16>,
     held: Arc<AtomicBool>,
     sent: Arc<AtomicUsize>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
@@ -198,10 +199,11 @@ impl Proxy {
         let held = Arc::new(AtomicBool::new(false));
         let sent = Arc::new(AtomicUsize::new(0));
         let streams = Arc::<Mutex<Vec<TcpStream>>>::default();
-        let (hold, count, all) = (held.clone(), sent.clone(), streams.clone());
+        let to = Arc::new(AtomicU16::new(to));
+        let (lead, hold, count, all) = (to.clone(), held.clone(), sent.clone(), streams.clone());
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", lead.load(Ordering::SeqCst))) else { continue };
                 all.lock().unwrap().push(client.try_clone().unwrap());
                 let (client_read, server_read) = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (hold, count) = (hold.clone(), count.clone());
@@ -210,7 +212,13 @@ impl Proxy {
                 std::thread::spawn(move || copy(server_read, client, &hold, &uncounted));
             }
         });
-        Self { port, held, sent, streams }
+        Self { port, to, held, sent, streams }
+    }
+
+    /// From now on it leads to another server.
+    pub fn lead_to(&self, port: u16) {
+        self.to.store(port, Ordering::SeqCst);
+        self.cut();
     }
 
     /// Breaks every connection that stands.

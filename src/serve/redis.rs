@@ -1,0 +1,56 @@
+//! Redis beside everything else: what instances share. Its absence stops nothing and is told.
+
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use tokio::task::JoinSet;
+
+use super::view::{Others, View, ViewCounts};
+use crate::api::session::Sessions;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::pipeline::Pipeline;
+use crate::shared::Shared;
+
+/// What stands on Redis.
+#[derive(Clone)]
+pub struct OnRedis {
+    pub shared: Arc<Shared>,
+    pub view: Arc<ViewCounts>,
+}
+
+impl OnRedis {
+    /// As the configuration says; none: Redis is not used.
+    ///
+    /// # Errors
+    /// When the addresses cannot be read.
+    pub fn new(config: &Config) -> Result<Option<Self>> {
+        if !config.redis.is_on() {
+            return Ok(None);
+        }
+        let shared = Shared::new(config.redis.clone()).map_err(|error| anyhow!(error))?;
+        Ok(Some(Self { shared, view: Arc::default() }))
+    }
+
+    /// Sessions as they are shared, unless the configuration says that they are not.
+    pub fn sessions(&self, sessions: Sessions) -> Sessions {
+        if self.shared.settings.sessions { sessions.shared_by(self.shared.clone()) } else { sessions }
+    }
+
+    /// Who counts what comes in from all instances, unless the configuration says that each counts alone.
+    pub fn rates(&self) -> Option<Arc<Shared>> {
+        self.shared.settings.rates.then(|| self.shared.clone())
+    }
+
+    /// Keeps the connection and the view until the tasks are dropped.
+    pub fn start(&self, pipeline: &Arc<Pipeline>, clock: &Clock, tasks: &mut JoinSet<()>) {
+        let of_health = pipeline.clone();
+        let shared = self.shared.clone();
+        tasks.spawn(async move { shared.keep(|trouble| of_health.health().note_redis(trouble)).await });
+        if self.shared.settings.view {
+            // The lock on the data folder sees to it that nobody else follows this outbox.
+            let view = View::new(pipeline.live.clone(), self.shared.clone(), clock.clone(), Others::None);
+            tasks.spawn(view.counting(self.view.clone()).run());
+        }
+    }
+}

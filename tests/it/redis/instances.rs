@@ -1,0 +1,175 @@
+//! Two instances that share Redis: who is signed in, and how fast a source may send.
+
+use std::path::Path;
+
+use super::faults::until_away;
+use super::server::Redis;
+use super::view::{event, served};
+use crate::nats::front::until;
+use crate::served::{Answer, Request, Served};
+
+/// Two instances that know the same credentials.
+fn two(redis: &Redis, more: &str) -> (Served, Served, String) {
+    let (first, token) = served(&redis.url(), more);
+    let (second, _) = served(&redis.url(), more);
+    know(&first, second.folder.path());
+    (first, second, token)
+}
+
+/// Copies the credentials, as an operator does.
+fn know(first: &Served, second: &Path) {
+    std::fs::copy(first.folder.path().join("tokens.json"), second.join("tokens.json")).unwrap();
+}
+
+/// A request of a browser.
+fn browse(served: &Served, method: &str, path: &str, cookie: &str, body: &str) -> Answer {
+    let mut headers = vec![("origin", "http://headwater".to_owned()), ("content-length", body.len().to_string())];
+    if !body.is_empty() {
+        headers.push(("content-type", "application/json".to_owned()));
+    }
+    if !cookie.is_empty() {
+        headers.push(("cookie", format!("headwater={cookie}")));
+    }
+    served.send(&Request { method, path, headers, body: body.as_bytes() })
+}
+
+/// Signs in; gives the cookie.
+fn sign_in(served: &Served, token: &str) -> String {
+    let answer = browse(served, "POST", "/api/v1/session", "", &format!("{{\"token\":\"{token}\"}}"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let cookie = answer.headers["set-cookie"].strip_prefix("headwater=").unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+fn is_in(served: &Served, cookie: &str) -> bool {
+    match browse(served, "GET", "/api/v1/session", cookie, "").status {
+        200 => true,
+        401 => false,
+        other => panic!("{other}"),
+    }
+}
+
+fn until_in(served: &Served, cookie: &str, signed_in: bool) {
+    until("the session is as it should be", || (is_in(served, cookie) == signed_in).then_some(()));
+}
+
+#[test]
+fn who_signs_in_at_one_instance_is_in_at_all_until_signing_out_at_any() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let (first, second, token) = two(&redis, "");
+    until_away(&first, &token, false);
+    until_away(&second, &token, false);
+    let cookie = sign_in(&first, &token);
+    until_in(&second, &cookie, true);
+    assert_eq!(browse(&second, "DELETE", "/api/v1/session", &cookie, "").status, 204);
+    assert!(!is_in(&second, &cookie));
+    until_in(&first, &cookie, false);
+    assert!(!is_in(&second, &cookie), "out is out");
+    // What Redis forgets the instances tell it again.
+    let cookie = sign_in(&first, &token);
+    until_in(&second, &cookie, true);
+    redis.say(&["FLUSHALL"]);
+    until("it is there again", || redis.keys().iter().any(|key| key.contains("{sessions}")).then_some(()));
+    let (third, _) = served(&redis.url(), "");
+    know(&first, third.folder.path());
+    until_in(&third, &cookie, true);
+    // The cookie is nowhere in Redis.
+    assert!(redis.keys().iter().all(|key| !key.contains(&cookie)));
+}
+
+#[test]
+fn sessions_go_on_without_redis_and_an_end_is_told_when_it_returns() {
+    let Some(mut redis) = Redis::start(&[]) else { return };
+    let (first, second, token) = two(&redis, "");
+    until_away(&first, &token, false);
+    let cookie = sign_in(&first, &token);
+    until_in(&second, &cookie, true);
+    redis.kill();
+    until_away(&first, &token, true);
+    until_away(&second, &token, true);
+    assert!(is_in(&first, &cookie) && is_in(&second, &cookie));
+    let local = sign_in(&second, &token);
+    assert!(is_in(&second, &local) && !is_in(&first, &local));
+    assert_eq!(browse(&first, "DELETE", "/api/v1/session", &cookie, "").status, 204);
+    assert!(!is_in(&first, &cookie));
+    redis.run();
+    until_away(&first, &token, false);
+    until_away(&second, &token, false);
+    until_in(&first, &local, true);
+    until_in(&second, &cookie, false);
+    assert!(!is_in(&first, &cookie), "what has ended here is not opened again by others");
+}
+
+#[test]
+fn sessions_that_somebody_puts_into_redis_open_nothing() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let (first, second, token) = two(&redis, "");
+    until_away(&first, &token, false);
+    let cookie = sign_in(&first, &token);
+    until_in(&second, &cookie, true);
+    let key = redis.keys().into_iter().find(|key| key.contains("{sessions}")).unwrap();
+    let sound = redis.text(&key).unwrap();
+    // A cookie of the attacker's own, with the content of a sound session, of nonsense, and of other kinds.
+    let forged = "0123456789abcdef0123456789abcdef";
+    let hash = {
+        use sha2::Digest as _;
+        hex::encode(sha2::Sha256::digest(forged.as_bytes()))
+    };
+    let place = format!("headwater:v1:{{sessions}}:{hash}");
+    for content in [sound.as_str(), "{}", "nonsense", "", &"x".repeat(100_000)] {
+        redis.say(&["SET", &place, content]);
+        assert!(!is_in(&first, forged) && !is_in(&second, forged), "{content:.100}");
+    }
+    for words in [vec!["RPUSH", &place, "x"], vec!["HSET", &place, "credential", "x"]] {
+        redis.say(&["DEL", &place]);
+        redis.say(&words);
+        assert!(!is_in(&first, forged));
+    }
+    // A sound one that was changed is put right by who knows it.
+    redis.say(&["SET", &key, &sound.replace("\"since\":1", "\"since\":9")]);
+    until("it is put right", || redis.text(&key)?.contains("\"since\":1").then_some(()));
+    assert!(is_in(&first, &cookie) && is_in(&second, &cookie));
+}
+
+fn accepted(served: &Served, token: &str, numbers: std::ops::Range<usize>) -> usize {
+    let sent = numbers.map(|n| {
+        let body = event(n, "critical", "firing");
+        let answer = served.send(&Request::post("/api/v1/events", token, body.as_bytes()));
+        match answer.status {
+            202 => true,
+            429 => {
+                assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+                false
+            }
+            other => panic!("{other} {}", answer.text()),
+        }
+    });
+    sent.filter(|is_taken| *is_taken).count()
+}
+
+#[test]
+fn a_source_s_rate_is_one_for_all_instances_and_a_part_without_redis() {
+    let Some(mut redis) = Redis::start(&[]) else { return };
+    let (first, second, token) = two(&redis, "intake:\n  rate: { requests_per_minute: 40 }\n");
+    for instance in [&first, &second] {
+        until_away(instance, &token, false);
+        until("both are known", || (instance.metrics(&token)["headwater_redis_instances"] == 2.0).then_some(()));
+    }
+    let taken = accepted(&first, &token, 0..30) + accepted(&second, &token, 100..130);
+    // One comes free every one and a half seconds.
+    assert!((40..=55).contains(&taken), "{taken} of 60 at 40 a minute");
+    // Somebody writes nonsense where the count is: it counts as nothing.
+    let key = redis.keys().into_iter().find(|key| key.contains("{rates:default:boss}")).unwrap();
+    for content in ["nan", "inf", "-1", "99999999999999999999", "x"] {
+        redis.say(&["SET", &key, content]);
+        let answer = first.send(&Request::get("/readyz", &token));
+        assert_eq!(answer.status, 200);
+    }
+    redis.say(&["DEL", &key]);
+    redis.say(&["RPUSH", &key, "x"]);
+    assert!(accepted(&second, &token, 200..205) >= 1);
+    redis.kill();
+    until_away(&first, &token, true);
+    let alone = accepted(&first, &token, 300..340);
+    assert!(alone <= 24, "{alone} of 40 with half of 40 a minute");
+}
