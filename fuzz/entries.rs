@@ -138,7 +138,7 @@ fn read_journal(bytes: &[u8]) {
 /// The stored form of an outbox record.
 fn read_outbox(bytes: &[u8]) {
     if let Ok(effects) = outbox::decode(bytes) {
-        let stored = outbox::encode(&outbox::effects_text(&effects));
+        let stored = outbox::encode(&effects);
         assert_eq!(outbox::decode(&stored).as_ref(), Ok(&effects), "what is written is read back otherwise");
     }
 }

@@ -43,10 +43,17 @@ impl<'de> Visitor<'de> for StrVisitor {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pairs<'a>(pub Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
+/// So many pairs are faster gone through than searched.
+const FEW: usize = 24;
+
 impl<'a> Pairs<'a> {
     /// The value of this key; the empty text when there is none.
     pub fn get(&self, key: &str) -> &str {
-        self.0.binary_search_by(|(have, _)| have.as_ref().cmp(key)).map_or("", |at| self.0[at].1.as_ref())
+        if self.0.len() > FEW {
+            return self.0.binary_search_by(|(have, _)| have.as_ref().cmp(key)).map_or("", |at| self.0[at].1.as_ref());
+        }
+        // Keys of another length are passed over without being looked into.
+        self.0.iter().find(|(have, _)| have == key).map_or("", |(_, value)| value.as_ref())
     }
 }
 

@@ -332,7 +332,7 @@ pub(super) fn canonical<'t>(pairs: impl Iterator<Item = (&'t str, &'t str)>) -> 
 }
 
 fn escape_into(text: &mut String, part: &str, special: &str) {
-    if !part.contains(|c| special.contains(c)) {
+    if !part.bytes().any(|byte| special.as_bytes().contains(&byte)) {
         return text.push_str(part);
     }
     for c in part.chars() {

@@ -5,15 +5,12 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::AppendError;
-use super::packed::{PACKED, pack, unpack};
+use super::packed::{PACKED, pack_written, unpack, with_text};
 use crate::domain::event::Event;
 use crate::engine::input::{Input, JOURNAL_FORMAT};
 
 /// Longest input as JSON: 16 MiB.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// About how long the JSON of an event is.
-const EVENT_BYTES: usize = 1024;
 
 const _: () = assert!(JOURNAL_FORMAT == PACKED as u32, "the first byte says the format");
 
@@ -28,14 +25,15 @@ pub fn encode(input: &Input) -> Result<Bytes, AppendError> {
         let why = format!("event {:?} of {} has a metric that is not a finite number", event.name, event.source);
         return Err(AppendError::Unfit { why });
     }
-    let events = if let Input::Batch(batch) = input { batch.events.len() } else { 0 };
-    let mut text = Vec::with_capacity(512 + events * EVENT_BYTES);
-    serde_json::to_writer(&mut text, input).map_err(|error| AppendError::Unfit { why: error.to_string() })?;
-    if text.len() > BODY_BYTES_MAX {
-        let why = format!("{} bytes are more than {BODY_BYTES_MAX}; send fewer events at once", text.len());
-        return Err(AppendError::Unfit { why });
-    }
-    Ok(pack(&text).into())
+    let body = pack_written(|text| {
+        serde_json::to_writer(&mut *text, input).map_err(|error| AppendError::Unfit { why: error.to_string() })?;
+        if text.len() > BODY_BYTES_MAX {
+            let why = format!("{} bytes are more than {BODY_BYTES_MAX}; send fewer events at once", text.len());
+            return Err(AppendError::Unfit { why });
+        }
+        Ok(())
+    });
+    Ok(body?.into())
 }
 
 // JSON has no infinity: it would be read back as nothing, and a replay would differ from the first run.
@@ -57,5 +55,6 @@ pub fn text_of(body: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn decode(body: &[u8]) -> Result<Input, String> {
-    serde_json::from_slice(&text_of(body)?).map_err(|error| format!("the body is unreadable: {error}"))
+    let read = with_text(body, |text| serde_json::from_slice(text)).map_err(|why| format!("the body {why}"))?;
+    read.map_err(|error| format!("the body is unreadable: {error}"))
 }

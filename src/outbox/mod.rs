@@ -14,14 +14,11 @@ use bytes::Bytes;
 
 use crate::engine::effect::{Effect, OUTBOX_FORMAT};
 use crate::journal::digest::ChainHash;
-use crate::journal::packed::{PACKED, pack, unpack};
+use crate::journal::packed::{PACKED, pack_written, unpack, with_text};
 use crate::journal::{Follow, ReadError};
 
 pub mod jetstream;
 pub mod sqlite;
-
-/// About how long the JSON of an effect is.
-const EFFECT_BYTES: usize = 256;
 
 const _: () = assert!(OUTBOX_FORMAT == PACKED as u32, "the first byte says the format");
 
@@ -122,14 +119,13 @@ pub fn decision_hash(prev: &ChainHash, journal_seq: u64, effects: &[u8]) -> Chai
 
 /// The JSON of effects, over which the hash is made.
 pub fn effects_text(effects: &[Effect]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(64 + effects.len() * EFFECT_BYTES);
-    serde_json::to_writer(&mut text, effects).expect("effects have text keys only, so they can be written as JSON");
-    text
+    serde_json::to_vec(effects).expect("effects have text keys only, so they can be written as JSON")
 }
 
 /// The stored form of a decision's effects: one byte that says the format's version, then the JSON, packed.
-pub fn encode(text: &[u8]) -> Bytes {
-    pack(text).into()
+pub fn encode(effects: &[Effect]) -> Bytes {
+    let written = pack_written(|text| serde_json::to_writer(text, effects));
+    written.expect("effects have text keys only, so they can be written as JSON").into()
 }
 
 /// The JSON in a stored form, of this format or the one before.
@@ -145,7 +141,7 @@ pub fn text_of(body: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 /// # Errors
 /// A sentence that says what is wrong.
 pub fn decode(body: &[u8]) -> Result<Vec<Effect>, String> {
-    serde_json::from_slice(&text_of(body)?).map_err(|error| format!("is unreadable: {error}"))
+    with_text(body, |text| serde_json::from_slice(text))?.map_err(|error| format!("is unreadable: {error}"))
 }
 
 /// A durable log of decisions with one writer per partition.

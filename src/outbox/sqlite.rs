@@ -7,9 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord, decision_hash, effects_text, encode, text_of};
+use super::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord, decision_hash, encode};
 use crate::engine::effect::Effect;
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::{text_bytes, with_text};
 use crate::journal::sqlite::append::Reply;
 use crate::journal::sqlite::fail::{SqlResult, broken};
 use crate::journal::sqlite::schema::{Base, Heads, PartitionHead};
@@ -167,17 +168,14 @@ fn setback(setback: Setback) -> CommitError {
 struct Decision {
     journal_seq: u64,
     effects: Arc<Vec<Effect>>,
-    /// What the hash covers, and what is kept.
-    text: Vec<u8>,
     body: Bytes,
     written: Option<(u64, ChainHash, ChainHash)>,
 }
 
 impl Decision {
     fn new(decided: Decided) -> Self {
-        let text = effects_text(&decided.effects);
-        let body = encode(&text);
-        Self { journal_seq: decided.journal_seq, effects: decided.effects, text, body, written: None }
+        let body = encode(&decided.effects);
+        Self { journal_seq: decided.journal_seq, effects: decided.effects, body, written: None }
     }
 }
 
@@ -223,7 +221,7 @@ impl Commit {
 
 impl Task for Commit {
     fn weight(&self) -> usize {
-        self.decisions.iter().map(|decision| decision.text.len()).sum()
+        self.decisions.iter().map(|decision| text_bytes(&decision.body)).sum()
     }
 
     fn need(&self) -> Need {
@@ -241,7 +239,8 @@ impl Task for Commit {
             let prev_hash = head.outbox_hash;
             head.outbox_seq = heads.outbox_seq + 1;
             head.outbox_journal_seq = decision.journal_seq;
-            head.outbox_hash = decision_hash(&prev_hash, decision.journal_seq, &decision.text);
+            head.outbox_hash = with_text(&decision.body, |text| decision_hash(&prev_hash, decision.journal_seq, text))
+                .map_err(broken)?;
             insert.execute(params![
                 head.outbox_seq as i64,
                 self.partition,
@@ -264,10 +263,11 @@ impl Task for Commit {
             return reply(Err(setback(failure)));
         }
         if decided.is_ok() {
-            for Decision { journal_seq, effects, text, body, written } in decisions {
+            for Decision { journal_seq, effects, body, written } in decisions {
                 let Some((seq, prev_hash, hash)) = written else { continue };
+                let bytes = text_bytes(&body);
                 let record = || OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash, body };
-                tails.push(record, text.len());
+                tails.push(record, bytes);
             }
         }
         reply(decided);
@@ -301,11 +301,13 @@ impl Stored {
     fn record(self) -> SqlResult<OutboxRecord> {
         let Self { seq, partition, journal_seq, epoch, prev_hash, hash, body } = self;
         let wrong = |what: &str| broken(format!("outbox record {seq} {what}"));
-        let text = text_of(&body).map_err(|why| wrong(&why))?;
-        if decision_hash(&prev_hash, journal_seq, &text) != hash {
-            return Err(wrong("does not match its hash"));
-        }
-        let effects = serde_json::from_slice(&text).map_err(|error| wrong(&format!("is unreadable: {error}")))?;
+        let read = |text: &[u8]| {
+            let is_whole = decision_hash(&prev_hash, journal_seq, text) == hash;
+            is_whole.then(|| serde_json::from_slice(text))
+        };
+        let read = with_text(&body, read).map_err(|why| wrong(&why))?;
+        let effects = read.ok_or_else(|| wrong("does not match its hash"))?;
+        let effects = effects.map_err(|error| wrong(&format!("is unreadable: {error}")))?;
         let (effects, body) = (Arc::new(effects), Bytes::copy_from_slice(&body));
         Ok(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash, body })
     }
@@ -347,7 +349,7 @@ fn records_after(file: &Connection, after: u64, end: u64, bytes_max: usize) -> S
             return Err(broken(format!("outbox record {} is missing (found {})", last + 1, stored.seq)));
         }
         last = stored.seq;
-        bytes += stored.body.len();
+        bytes += text_bytes(&stored.body);
         records.push(stored.record()?);
     }
     if last < end && bytes < bytes_max {

@@ -16,14 +16,15 @@ use crate::delivery::pending::Pending;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::{Packer, unpack_pieces};
 use crate::outbox::OutboxHead;
 use crate::projection::feed::FeedId;
 use crate::projection::tenant::TenantView;
 
 /// The folder of the files, in the data folder.
 pub const FOLDER: &str = "views";
-/// The version of the files' format; one of another version is made again.
-pub const VIEW_FORMAT: u32 = 1;
+/// The version of the files' format; one of another version is made again. 3: packed.
+pub const VIEW_FORMAT: u32 = 3;
 
 /// What a file says of itself, on its first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +82,9 @@ fn digest(mark: &str, body: &[u8]) -> ChainHash {
 /// # Errors
 /// When the file cannot be written.
 pub fn write(folder: &Path, partition: u16, mark: &Mark, shown: &Shown) -> std::io::Result<()> {
-    let body = serde_json::to_vec(shown)?;
+    let mut packer = Packer::default();
+    serde_json::to_writer(&mut packer, shown)?;
+    let body = packer.into_pieces();
     fs::create_dir_all(folder)?;
     let to = path(folder, partition);
     let unfinished = to.with_extension("part");
@@ -129,7 +132,8 @@ pub fn read(
     if mark.outbox_seq > head.seq || hash.is_some_and(|hash| hash != mark.hash) {
         return Err(Unusable::Foreign);
     }
-    let shown = serde_json::from_slice(body).map_err(|error| damaged(&error))?;
+    let text = unpack_pieces(body).map_err(|why| damaged(&why))?;
+    let shown = serde_json::from_slice(&text).map_err(|error| damaged(&error))?;
     Ok((mark, shown))
 }
 

@@ -68,18 +68,22 @@ impl TenantView {
         } else {
             self.conservation.accepted += n;
         }
-        for (index, verdict) in verdicts {
+        for (_, verdict) in verdicts {
             self.conservation.count(verdict);
-            self.count_verdict(batch.events.get(*index as usize), verdict, stamp);
+            self.count_verdict(verdict, stamp);
+        }
+        let events: Vec<&Event> = verdicts.iter().filter_map(|(index, _)| batch.events.get(*index as usize)).collect();
+        events.iter().for_each(|event| self.quality.event(event, stamp));
+        // Neighbours mostly are of one source and often of one rule: they are counted together.
+        for run in events.chunk_by(|a, b| a.source == b.source) {
+            self.noisy_sources.add(run[0].source.as_str(), run.len() as u64);
+        }
+        for run in events.chunk_by(|a, b| a.name == b.name) {
+            self.noisy_names.add(&run[0].name, run.len() as u64);
         }
     }
 
-    fn count_verdict(&mut self, event: Option<&Event>, verdict: &Verdict, stamp: Timestamp) {
-        if let Some(event) = event {
-            self.noisy_sources.add(event.source.as_str(), 1);
-            self.noisy_names.add(&event.name, 1);
-            self.quality.event(event, stamp);
-        }
+    fn count_verdict(&mut self, verdict: &Verdict, stamp: Timestamp) {
         match verdict {
             Verdict::Duplicate { alert: Some(alert), why } if counts(*why) => self.alerts.count(*alert, stamp),
             Verdict::Duplicate { .. }

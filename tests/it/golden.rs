@@ -112,7 +112,7 @@ fn decided(engine: &mut Engine, lines: &[Line]) -> Vec<(String, Bytes)> {
     let mut decisions = Vec::new();
     for line in lines {
         let effects = engine.step(line.at, &line.input, shelf.loaded(&line.input));
-        decisions.push((line.name.clone(), outbox::encode(&outbox::effects_text(&effects))));
+        decisions.push((line.name.clone(), outbox::encode(&effects)));
     }
     decisions
 }
@@ -130,7 +130,7 @@ fn outbox_records_stay_readable_and_the_tale_is_decided_as_ever() {
         let effects = outbox::decode(&stored).unwrap_or_else(|why| panic!("{}: {why}{DEMAND}", path.display()));
         told += &String::from_utf8_lossy(&outbox::text_of(&stored).unwrap());
         if format == OUTBOX_FORMAT {
-            let again = outbox::encode(&outbox::effects_text(&effects));
+            let again = outbox::encode(&effects);
             assert!(again == stored, "{}: written otherwise{DEMAND}", path.display());
         }
     }

@@ -47,11 +47,7 @@ fn seeds(entry: &str) -> Vec<Vec<u8>> {
             return story().steps.iter().map(|step| body::encode(&step.input).unwrap().to_vec()).collect();
         }
         "read_outbox" => {
-            return story()
-                .effects
-                .iter()
-                .map(|effects| outbox::encode(&outbox::effects_text(effects)).to_vec())
-                .collect();
+            return story().effects.iter().map(|effects| outbox::encode(effects).to_vec()).collect();
         }
         "read_snapshot" => return story().states.into_iter().step_by(10).take(8).collect(),
         _ => {}

@@ -11,6 +11,7 @@ use super::schema::{Base, JournalHead};
 use crate::domain::time::Timestamp;
 use crate::journal::body::decode;
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::text_bytes;
 use crate::journal::{ReadError, Record};
 
 /// Idle connections that are kept.
@@ -209,7 +210,7 @@ fn records_where(
     let mut bytes = 0;
     let last = walk(file, after, |stored| {
         if wanted(stored.partition) {
-            bytes += stored.body.len();
+            bytes += text_bytes(&stored.body);
             records.push(stored.record()?);
         }
         Ok(if bytes >= bytes_max { Step::Stop } else { Step::On })

@@ -1,8 +1,8 @@
-//! Snapshots in the file: written in pieces between other commits, sealed when complete, read back before older
-//! ones go.
+//! Snapshots in the file: written in packed pieces between other commits, sealed when complete, read back before
+//! older ones go.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -12,11 +12,12 @@ use super::fail::{SqlResult, broken};
 use super::small::Small;
 use super::writer::Need;
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::{PACKED, pack, unpack};
 use crate::journal::snapshot::{Snapshot, Snapshots};
 use crate::journal::{AppendError, ReadError};
 
-/// A piece: small enough that the commits between two of them do not notice.
-const PIECE_BYTES: usize = 256 * 1024;
+/// A piece before it is packed: small enough that the commits between two of them do not notice.
+const PIECE_BYTES: usize = 512 * 1024;
 
 /// Snapshots of a partition that are kept.
 const KEPT: usize = 2;
@@ -40,15 +41,14 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    fn digest_of(id: i64, snapshot: &Snapshot) -> ChainHash {
-        ChainHash::of(&[
-            &id.to_be_bytes(),
-            &snapshot.partition.to_be_bytes(),
-            &snapshot.journal_seq.to_be_bytes(),
-            &snapshot.outbox_seq.to_be_bytes(),
-            &snapshot.format.to_be_bytes(),
-            &snapshot.body,
-        ])
+    /// Over everything that is kept of a snapshot, its pieces as they are stored.
+    fn digest_of(&self, pieces: &[Vec<u8>]) -> ChainHash {
+        let (id, partition) = (self.id.to_be_bytes(), self.partition.to_be_bytes());
+        let (journal_seq, outbox_seq) = (self.journal_seq.to_be_bytes(), self.outbox_seq.to_be_bytes());
+        let format = self.format.to_be_bytes();
+        let head: [&[u8]; 5] = [&id, &partition, &journal_seq, &outbox_seq, &format];
+        let parts: Vec<&[u8]> = head.into_iter().chain(pieces.iter().map(Vec::as_slice)).collect();
+        ChainHash::of(&parts)
     }
 
     /// The sealed snapshots, newest first.
@@ -73,28 +73,41 @@ impl Sealed {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Reads the snapshot and compares it with its digest.
+    /// Reads the pieces and compares them with their digest.
+    ///
+    /// # Errors
+    /// When they are not what was written.
+    fn pieces(&self, file: &Connection) -> SqlResult<Vec<Vec<u8>>> {
+        let mut pieces = Vec::with_capacity(self.chunks as usize);
+        let mut query = file.prepare_cached("SELECT body FROM snapshot_chunks WHERE id = ?1")?;
+        for n in 0..self.chunks {
+            let piece: Option<Vec<u8>> = query.query_row([piece_id(self.id, n)], |row| row.get(0)).optional()?;
+            pieces.push(piece.ok_or_else(|| broken(format!("piece {n} of snapshot {} is missing", self.id)))?);
+        }
+        if self.digest_of(&pieces) != self.digest {
+            return Err(broken(format!("snapshot {} does not match its digest", self.id)));
+        }
+        Ok(pieces)
+    }
+
+    /// Reads the snapshot.
     ///
     /// # Errors
     /// When it is not what was written.
     pub fn open(&self, file: &Connection) -> SqlResult<Snapshot> {
-        let mut body = Vec::with_capacity(self.chunks as usize * PIECE_BYTES);
-        let mut query = file.prepare_cached("SELECT body FROM snapshot_chunks WHERE id = ?1")?;
-        for n in 0..self.chunks {
-            let piece: Option<Vec<u8>> = query.query_row([piece_id(self.id, n)], |row| row.get(0)).optional()?;
-            body.extend(piece.ok_or_else(|| broken(format!("piece {n} of snapshot {} is missing", self.id)))?);
+        let pieces = self.pieces(file)?;
+        let mut body = Vec::with_capacity(pieces.len() * PIECE_BYTES);
+        for piece in pieces {
+            // Before pieces were packed, they were JSON, which never has this byte.
+            if piece.first() == Some(&PACKED) {
+                let text = unpack(&piece).map_err(|why| broken(format!("a piece of snapshot {} {why}", self.id)))?;
+                body.extend_from_slice(&text);
+            } else {
+                body.extend_from_slice(&piece);
+            }
         }
-        let snapshot = Snapshot {
-            partition: self.partition,
-            journal_seq: self.journal_seq,
-            outbox_seq: self.outbox_seq,
-            format: self.format,
-            body,
-        };
-        if Self::digest_of(self.id, &snapshot) != self.digest {
-            return Err(broken(format!("snapshot {} does not match its digest", self.id)));
-        }
-        Ok(snapshot)
+        let &Self { partition, journal_seq, outbox_seq, format, .. } = self;
+        Ok(Snapshot { partition, journal_seq, outbox_seq, format, body })
     }
 }
 
@@ -143,28 +156,22 @@ impl Snapshots for Store {
         let desk = &self.shared().snapshots;
         let _alone = desk.writing.lock().await;
         let id = desk.take_number();
-        let snapshot = Arc::new(snapshot);
-        let mut chunks = 0;
-        for from in (0..snapshot.body.len()).step_by(PIECE_BYTES) {
-            let (snapshot, piece) = (Arc::clone(&snapshot), piece_id(id, chunks));
-            let to = snapshot.body.len().min(from + PIECE_BYTES);
-            self.write_small(Small::new(to - from, Need::Vital, move |file, _| {
+        let Snapshot { partition, journal_seq, outbox_seq, format, body } = snapshot;
+        let mut sealed =
+            Sealed { id, partition, journal_seq, outbox_seq, format, chunks: 0, digest: ChainHash::default() };
+        let pieces: Vec<Vec<u8>> = body.chunks(PIECE_BYTES).map(pack).collect();
+        drop(body);
+        sealed.digest = sealed.digest_of(&pieces);
+        for piece in pieces {
+            let place = piece_id(id, sealed.chunks);
+            self.write_small(Small::new(piece.len(), Need::Vital, move |file, _| {
                 file.prepare_cached("INSERT OR REPLACE INTO snapshot_chunks VALUES (?1, ?2)")?
-                    .execute(params![piece, &snapshot.body[from..to]])?;
+                    .execute(params![place, piece])?;
                 Ok(())
             }))
             .await?;
-            chunks += 1;
+            sealed.chunks += 1;
         }
-        let sealed = Sealed {
-            id,
-            partition: snapshot.partition,
-            journal_seq: snapshot.journal_seq,
-            outbox_seq: snapshot.outbox_seq,
-            format: snapshot.format,
-            chunks,
-            digest: Sealed::digest_of(id, &snapshot),
-        };
         let row = sealed.clone();
         self.write_small(Small::new(0, Need::Vital, move |file, _| seal(file, &row))).await?;
         self.drop_older(&sealed).await
@@ -204,7 +211,7 @@ impl Store {
     /// Drops what is beyond the newest two, once this one has been read back from the file.
     async fn drop_older(&self, newest: &Sealed) -> Result<(), AppendError> {
         let readers = &self.shared().readers;
-        let read_back = readers.read(|file| newest.open(file)).and_then(|_| readers.read(Sealed::all));
+        let read_back = readers.read(|file| newest.pieces(file)).and_then(|_| readers.read(Sealed::all));
         let mut all = match read_back {
             Ok(all) => all,
             Err(error) => {

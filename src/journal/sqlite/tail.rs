@@ -20,7 +20,7 @@ use crate::journal::{Follow, ReadError};
 const QUEUE_MAX: usize = 4096;
 
 /// Bytes that wait for one follower before it is cut off.
-const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
+const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes that are read from the file at a time.
 const READ_BYTES: usize = 4 * 1024 * 1024;

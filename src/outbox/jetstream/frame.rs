@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::engine::effect::Effect;
 use crate::journal::digest::ChainHash;
-use crate::outbox::{Decided, OutboxHead, OutboxRecord, decision_hash, effects_text, encode, text_of};
+use crate::journal::packed::pack;
+use crate::outbox::{Decided, OutboxHead, OutboxRecord, decision_hash, effects_text, text_of};
 
 /// The version of this layout: the first byte of a message.
 const FRAME_FORMAT: u8 = 1;
@@ -140,7 +141,7 @@ impl Packed {
             whole.push(b'}');
         }
         whole.push(b']');
-        let whole = encode(&whole);
+        let whole = pack(&whole);
         let part_bytes = bytes_max.saturating_sub(FRAME_BYTES).max(1024);
         Ok(Self { parts: whole.chunks(part_bytes).map(<[u8]>::to_vec).collect(), after })
     }
@@ -163,7 +164,7 @@ pub fn unpack(frame: &Frame, whole: &[u8], seq: u64) -> Result<Vec<OutboxRecord>
         let hash = decision_hash(&place.hash, line.journal_seq, text.as_bytes());
         let effects: Vec<Effect> = serde_json::from_str(text).map_err(|error| format!("is unreadable: {error}"))?;
         let (partition, epoch, journal_seq, prev_hash) = (frame.partition, frame.epoch, line.journal_seq, place.hash);
-        let (effects, body) = (Arc::new(effects), encode(text.as_bytes()));
+        let (effects, body) = (Arc::new(effects), pack(text.as_bytes()).into());
         records.push(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash, body });
         place = Place { journal_seq, hash };
     }
