@@ -120,7 +120,14 @@ fn added(topology: &Arc<Topology>, kind: Kind, keeper: Keeper) -> [i64; 2] {
         let effects = Arc::new(engine.step(stamp, &input, Loaded::Nothing));
         if keeper == Keeper::EngineAndView {
             let seq = n as u64 + 1;
-            live.apply(&Committed { journal_seq: seq, outbox_seq: seq, stamp, input: Some(input), effects });
+            live.apply(&Committed {
+                partition: 0,
+                journal_seq: seq,
+                outbox_seq: seq,
+                stamp,
+                input: Some(input),
+                effects,
+            });
         }
     }
     assert_eq!(engine.alerts(), ALERTS[1], "each event is an alert of its own");

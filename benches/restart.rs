@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use headwater::clock::machine;
 use headwater::domain::event::{Event, ObjectRef};
 use headwater::domain::ids::TenantId;
+use headwater::domain::partition::partition_of;
 use headwater::domain::severity::Severity;
 use headwater::engine::input::{Batch, Input};
 use headwater::journal::{AppendError, Durability};
-use headwater::pipeline::{Options, Pace, Pipeline, partition_of};
+use headwater::pipeline::{Options, Pace, Pipeline};
 use headwater::projection::history::retention::Retention;
 
 #[global_allocator]
@@ -41,19 +42,20 @@ fn event(n: usize, objects: usize) -> Event {
 /// Sends `events` in records of `size` and waits until all are shown.
 fn fill(pipeline: &Pipeline, events: usize, size: usize, objects: usize) {
     let tenant = TenantId::from("city");
+    let partition = partition_of(&tenant);
     let mut last = 0;
     for from in (0..events).step_by(size) {
         let events = (from..events.min(from + size)).map(|n| event(n, objects)).collect();
         let batch = Batch { tenant: tenant.clone(), events, rejected: Vec::new(), replay_of: None };
         last = loop {
-            match pipeline.store.append_blocking(partition_of(&tenant), Input::Batch(batch.clone())) {
+            match pipeline.log.append_blocking(partition, Input::Batch(batch.clone())) {
                 Ok(appended) => break appended.seq,
                 Err(AppendError::TryLater { wait }) => std::thread::sleep(wait),
                 Err(error) => panic!("{error}"),
             }
         };
     }
-    while !pipeline.has_applied(last) {
+    while !pipeline.has_applied(partition, last) {
         assert_eq!(pipeline.health().failure(), None);
         std::thread::sleep(Duration::from_millis(20));
     }

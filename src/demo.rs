@@ -30,6 +30,7 @@ use crate::decode::formats::Formats;
 use crate::domain::access::Role;
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::partition::partition_of;
 use crate::domain::time::{Span, Timestamp};
 use crate::intake::settings::Settings;
 use crate::journal::Durability;
@@ -45,6 +46,8 @@ mod board;
 
 use board::Board;
 
+/// Whose alerts they are.
+const TENANT: &str = "demo";
 /// The storm's size and seed.
 const SIZE: Size = Size { faults: 8, gap: Span::mins(6), noise: 12 };
 const SEED: u64 = 2026;
@@ -78,7 +81,7 @@ pub async fn run(demo: Demo) -> Result<()> {
 async fn show(demo: Demo, folder: &Path) -> Result<()> {
     let mut out = std::io::stdout();
     let lang = language();
-    let tenant = TenantId::from("demo");
+    let tenant = TenantId::from(TENANT);
     let text = sample_estate(Scale::default());
     let estate = built_in::read_topology("sample estate", text.as_bytes(), None, 1)?;
     let start = Timestamp::from(Utc::now());
@@ -118,7 +121,7 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
     writeln!(out, "{}", greeting.of(lang))?;
     let intake = serve::intake(&pipeline, &tokens, Settings::default(), Formats::built_in(), &clock);
     let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
-    let front = serve::Front { sessions, intake, settings, redis: None };
+    let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None };
     let app = serve::app(&pipeline, tokens, front, clock.clone());
     let door = app.clone();
     let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
@@ -218,8 +221,9 @@ async fn send(
         }
         board.follow(pipeline, out)?;
     }
+    let partition = partition_of(&TenantId::from(TENANT));
     let deadline = Instant::now() + LOOK_AFTER;
-    while !pipeline.has_applied(last) && Instant::now() < deadline {
+    while !pipeline.has_applied(partition, last) && Instant::now() < deadline {
         tokio::time::sleep(LOOK_EVERY).await;
     }
     board.follow(pipeline, out)

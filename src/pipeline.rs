@@ -1,26 +1,28 @@
-//! The wiring, in flow order: journal → engine → outbox → views. One thread owns the engines and awaits nothing.
+//! The wiring, in flow order: journal → engine → outbox → views. One thread owns the engines and awaits nothing. The log
+//! is a file of this machine, or shared with other instances: then each of them follows all of it, and decides what is its
+//! turn.
 //!
 //! What was decided before a restart stands as the outbox has it: records that it covers are only applied again to
 //! rebuild the state, and a decision that comes out differently is reported, never ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::RecvTimeoutError;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use arc_swap::ArcSwap;
+use arrivals::{Arrival, Readers};
 use courier::Courier;
-use sha2::{Digest as _, Sha256};
 
 use crate::delivery::settings::Ready;
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
-use crate::engine::effect::Effect;
 use crate::engine::identity::CiLookups;
 use crate::engine::input::{Digest, Input};
 use crate::engine::memory::Memory;
@@ -31,24 +33,29 @@ use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::journal::sqlite::append::Clock;
 use crate::journal::sqlite::{OpenOptions, Store};
-use crate::journal::{Durability, Follow as _, Journal as _, Of, Record};
-use crate::outbox::sqlite::SqliteOutbox;
-use crate::outbox::{CommitError, Decided, Outbox, OutboxHead};
-use crate::projection::Committed;
+use crate::journal::{Durability, Record};
 use crate::projection::history::retention::Retention;
 use crate::projection::history::{self, History};
 use crate::projection::live::Live;
 use health::Health;
-use partition::{Partition, weight};
+use lease::{Duty, Lease};
+use log::AnyLog;
+use log::file::FileLog;
+use partition::Partition;
 use put::{Newest, Text, replace};
 use ruling::Rulings;
 use scribe::Scribe;
 
+mod arrivals;
 pub mod cmdb_text;
 pub mod courier;
+mod deciding;
 pub mod health;
 pub mod herald;
 mod keeper;
+pub mod lease;
+pub mod log;
+pub mod membership;
 mod notices;
 mod partition;
 mod past;
@@ -57,21 +64,14 @@ mod recovery;
 pub mod ruling;
 mod scribe;
 pub mod shown;
+mod turns;
 
-/// Partitions; fixed for the life of a data folder.
-pub const PARTITIONS: u16 = 64;
 /// How long the engine's thread waits for a record before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// How often what the engines count is shown.
 const COUNTED_EVERY: Span = Span::secs(1);
 /// Records read at once when rebuilding, bytes.
 const READ_BYTES: usize = 4 * 1024 * 1024;
-
-/// The partition of a tenant's events: all that can correlate share one.
-pub fn partition_of(tenant: &TenantId) -> u16 {
-    let hash = Sha256::digest(tenant.as_str().as_bytes());
-    u16::from_be_bytes([hash[0], hash[1]]) % PARTITIONS
-}
 
 /// How a pipeline is started.
 pub struct Options {
@@ -103,12 +103,12 @@ impl Default for Pace {
 
 /// A running pipeline.
 pub struct Pipeline {
-    pub store: Store,
-    pub outbox: SqliteOutbox,
+    pub log: AnyLog,
     pub live: Arc<Live>,
     pub courier: Arc<Courier>,
     pub history: Arc<History>,
     pub clock: Clock,
+    pub lease: Arc<Lease>,
     /// Receivers that the routes named at the start.
     pub named_receivers: BTreeSet<ReceiverId>,
     topologies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Topology>>>>,
@@ -149,10 +149,17 @@ impl Pipeline {
     pub fn start(folder: &Path, options: Options) -> Result<Arc<Self>> {
         let mut opening = OpenOptions::new(options.clock.clone());
         opening.durability = options.durability;
-        let store = Store::open(folder, opening)?;
-        let outbox = SqliteOutbox::new(store.clone());
+        let log = Arc::new(FileLog::new(Store::open(folder, opening)?));
+        Self::start_on(log, Arc::new(Lease::for_good()), folder, options)
+    }
+
+    /// Starts on a log, as far as the lease says. What only this machine needs is in the folder.
+    ///
+    /// # Errors
+    /// When log or folder are damaged or unreadable; says what to do.
+    pub fn start_on(log: AnyLog, lease: Arc<Lease>, folder: &Path, options: Options) -> Result<Arc<Self>> {
         let live = Arc::new(Live::default());
-        let courier = Arc::new(Courier::new(outbox.clone()));
+        let courier = Arc::new(Courier::new(log.clone(), lease.clone(), options.receivers, &options.clock));
         let topologies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let policies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
         let newest = Arc::new(Newest::default());
@@ -160,8 +167,10 @@ impl Pipeline {
         let rulings = Arc::new(Rulings::default());
         let health = Arc::new(Health::default());
         let mut owner = Owner {
-            store: store.clone(),
-            outbox: outbox.clone(),
+            log: log.clone(),
+            folder: folder.to_owned(),
+            lease: lease.clone(),
+            duty: Arc::default(),
             live: live.clone(),
             courier: courier.clone(),
             clock: options.clock.clone(),
@@ -175,6 +184,8 @@ impl Pipeline {
             tuning: Arc::new(Tuning::default()),
             partitions: BTreeMap::new(),
             scribe: Scribe::default(),
+            read: 0,
+            followed: 0,
             applied: 0,
             pace: options.pace,
             writing: None,
@@ -183,11 +194,9 @@ impl Pipeline {
         owner.accept_rest()?;
         let mut named_receivers = Engine::empty(0, owner.tuning.clone()).receivers();
         named_receivers.extend(owner.partitions.values().flat_map(|partition| partition.engine.receivers()));
-        if let Some(receivers) = options.receivers {
-            courier.start(receivers, &options.clock, store.clone())?;
-        }
+        owner.take_duty()?;
         let archivist = keeper::Archivist {
-            store: store.clone(),
+            log: log.clone(),
             clock: options.clock.clone(),
             kept: Span::hours(24 * i64::from(options.retention.archive_days)),
             every: options.pace.archive_every,
@@ -195,8 +204,8 @@ impl Pipeline {
         };
         let (history, writer) = History::open(&folder.join(history::FILE), options.retention)?;
         let follower = past::Follower {
-            store: store.clone(),
-            outbox: outbox.clone(),
+            log: log.clone(),
+            live: live.clone(),
             writer,
             clock: options.clock.clone(),
             health: health.clone(),
@@ -207,13 +216,13 @@ impl Pipeline {
             std::thread::Builder::new().name("archive".into()).spawn(move || archivist.run())?,
         ];
         Ok(Arc::new(Self {
-            store,
-            outbox,
+            log,
             live,
             courier,
             named_receivers,
             history: Arc::new(history),
             clock: options.clock,
+            lease,
             topologies,
             policies,
             newest,
@@ -241,13 +250,13 @@ impl Pipeline {
     }
 
     /// What is known of the engine's well-being.
-    pub fn health(&self) -> &Health {
+    pub fn health(&self) -> &Arc<Health> {
         &self.health
     }
 
-    /// Whether every record up to `seq` has been decided and shown.
-    pub fn has_applied(&self, seq: u64) -> bool {
-        self.live.read().journal_seq >= seq
+    /// Whether a partition's records up to `seq` have been decided and are shown.
+    pub fn has_applied(&self, partition: u16, seq: u64) -> bool {
+        self.live.read().has_shown(partition, seq)
     }
 
     /// Stops the threads after what they have in hand; the engine writes a snapshot.
@@ -278,8 +287,11 @@ pub fn compile_policy(bytes: &[u8], version: u64) -> Result<Arc<Policy>> {
 
 /// The engine's thread: the only one that steps and commits.
 struct Owner {
-    store: Store,
-    outbox: SqliteOutbox,
+    log: AnyLog,
+    folder: PathBuf,
+    lease: Arc<Lease>,
+    /// What was this instance's turn when that was looked at last.
+    duty: Arc<Duty>,
     live: Arc<Live>,
     courier: Arc<Courier>,
     clock: Clock,
@@ -294,7 +306,10 @@ struct Owner {
     tuning: Arc<Tuning>,
     partitions: BTreeMap<u16, Partition>,
     scribe: Scribe,
-    /// The last journal record that is decided and shown.
+    /// The last journal record that was read, and the last outbox record that was followed.
+    read: u64,
+    followed: u64,
+    /// The newest journal record that is decided and shown.
     applied: u64,
     pace: Pace,
     /// Views that are being written.
@@ -302,22 +317,18 @@ struct Owner {
 }
 
 impl Owner {
-    fn partition(&mut self, number: u16) -> Result<&mut Partition> {
-        if !self.partitions.contains_key(&number) {
-            let engine = Engine::empty(number, self.tuning.clone());
-            let head = self.outbox.head(number)?;
-            self.partitions.insert(number, Partition::new(engine, head));
-        }
-        Ok(self.partitions.get_mut(&number).expect("just made"))
+    fn partition(&mut self, number: u16) -> &mut Partition {
+        let tuning = &self.tuning;
+        self.partitions.entry(number).or_insert_with(|| Partition::new(number, Engine::empty(number, tuning.clone())))
     }
 
     fn load(&self, version: u64, digest: &Digest) -> Result<Arc<Topology>> {
-        let bytes = self.store.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
+        let bytes = self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
         cmdb_text::compile(&bytes, version)
     }
 
     fn load_policy(&self, version: u64, digest: &Digest) -> Result<Arc<Policy>> {
-        let bytes = self.store.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
+        let bytes = self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
         compile_policy(&bytes, version)
     }
 
@@ -340,17 +351,6 @@ impl Owner {
         }
     }
 
-    fn show(&mut self, record: &Record, outbox_seq: u64, effects: Arc<Vec<Effect>>) {
-        let input = match &*record.input {
-            Input::Batch(_) | Input::Command(_) => Some(Arc::clone(&record.input)),
-            Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => None,
-        };
-        self.applied = record.seq;
-        self.rulings.note(record);
-        self.courier.committed(record, outbox_seq, &effects);
-        self.live.apply(&Committed { journal_seq: record.seq, outbox_seq, stamp: record.stamp, input, effects });
-    }
-
     fn run(mut self) {
         if let Err(error) = self.serve() {
             tracing::error!(error = format!("{error:#}"), "the engine has stopped; restart the program");
@@ -359,17 +359,28 @@ impl Owner {
     }
 
     fn serve(&mut self) -> Result<()> {
-        let mut tail = self.store.follow(Of::All, self.applied);
+        let readers = Readers::start(&self.log, &self.health, self.read, self.followed)?;
+        let mut ticked = Instant::now();
         while !self.health.stop.load(Ordering::SeqCst) {
-            let records = tail.next(PATIENCE)?;
-            self.decide(&records)?;
-            if records.is_empty() {
+            match readers.arrivals.recv_timeout(PATIENCE) {
+                Ok(Arrival::Records(records)) => self.take(&records)?,
+                Ok(Arrival::Decisions(decisions)) => self.follow(&decisions)?,
+                Ok(Arrival::Failed(error)) => return Err(error.into()),
+                Err(RecvTimeoutError::Timeout) => {}
+                // They end with the program.
+                Err(RecvTimeoutError::Disconnected) if self.health.stop.load(Ordering::SeqCst) => break,
+                Err(RecvTimeoutError::Disconnected) => bail!("the threads that read have ended"),
+            }
+            self.take_duty()?;
+            if ticked.elapsed() >= PATIENCE {
                 self.tick()?;
+                ticked = Instant::now();
             }
             self.publish_counts();
-            self.snapshot(self.pace.snapshot_every)?;
+            self.store(self.pace.snapshot_every)?;
         }
-        self.snapshot(1)?;
+        readers.finish();
+        self.store(1)?;
         self.scribe.finish()?;
         self.finish_writing();
         Ok(())
@@ -394,58 +405,10 @@ impl Owner {
         self.counted.store(Arc::new(counted.collect()));
     }
 
-    /// Steps through records and commits what follows, one outbox record each, in one transaction.
-    fn decide(&mut self, records: &[Arc<Record>]) -> Result<()> {
-        for record in records {
-            self.accept(record);
-        }
-        for run in records.chunk_by(|a, b| a.partition == b.partition) {
-            let number = run[0].partition;
-            let mut decided = Vec::with_capacity(run.len());
-            for record in run {
-                let loaded = self.loaded(record)?;
-                let partition = self.partition(number)?;
-                let effects = partition.engine.step(record.stamp, &record.input, loaded);
-                partition.seq = record.seq;
-                partition.since_snapshot += weight(&record.input);
-                decided.push(Decided { journal_seq: record.seq, effects: Arc::new(effects) });
-            }
-            let before = self.partition(number)?.head.seq;
-            let head = self.commit(number, before, &decided)?;
-            // The outbox numbers records of all partitions; these were committed together, so they are adjacent.
-            let first = head.seq + 1 - decided.len() as u64;
-            for (i, (record, decision)) in run.iter().zip(decided).enumerate() {
-                self.show(record, first + i as u64, decision.effects);
-            }
-            self.partition(number)?.head = head;
-        }
-        Ok(())
-    }
-
-    fn commit(&self, partition: u16, before: u64, decided: &[Decided]) -> Result<OutboxHead> {
-        loop {
-            match self.outbox.commit_blocking(partition, before, decided.to_vec()) {
-                Ok(head) => return Ok(head),
-                Err(CommitError::TryLater { wait }) => std::thread::sleep(wait),
-                Err(error @ (CommitError::Fenced { .. } | CommitError::Halted { .. })) => bail!(error),
-            }
-        }
-    }
-
-    /// Journals that time passes for every partition in which something is due.
-    fn tick(&mut self) -> Result<()> {
-        let now: Timestamp = (self.clock)();
-        for (number, partition) in &self.partitions {
-            if partition.engine.next_due().is_some_and(|due| due <= now) {
-                self.store.append_blocking(*number, Input::Tick)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Stores the state and the view of each partition of which a start would have to read much. While one is being
-    /// written, others wait, except at the end.
-    fn snapshot(&mut self, every: u64) -> Result<()> {
+    /// written, others wait, except at the end. States of a shared log are stored by the one whose turn it is, and not
+    /// at the end, when another instance takes over.
+    fn store(&mut self, every: u64) -> Result<()> {
         let due =
             |(number, partition): (&u16, &Partition)| partition.needs_snapshot(every, self.applied).then_some(*number);
         let due: Vec<u16> = self.partitions.iter().filter_map(due).collect();
@@ -453,9 +416,13 @@ impl Owner {
             if every > 1 && !self.scribe.is_free() {
                 break;
             }
-            let snapshot = self.partition(number)?.snapshot(number);
-            self.scribe.take(snapshot, &self.store)?;
+            let is_ours_to_store = every > 1 || !self.log.is_shared();
+            let snapshot = if is_ours_to_store { self.partition(number).snapshot(number) } else { None };
+            if let Some(snapshot) = snapshot {
+                self.scribe.take(snapshot, &self.log)?;
+            }
             self.keep_view(number)?;
+            self.partition(number).stored();
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ use crate::console;
 use crate::decode::formats::Formats;
 use crate::delivery::settings::NOBODY;
 use crate::intake::{self, Intake};
+use crate::pipeline::courier::HAND_OVER_TIME_MAX;
+use crate::pipeline::membership::Role;
 use crate::pipeline::{Options, Pace, Pipeline};
 use crate::reload::{self, Reload, Sources};
 use crate::vitals::Watch;
@@ -30,6 +32,7 @@ use crate::vitals::heartbeat::Heartbeat;
 
 mod behind;
 mod bus;
+mod cluster;
 mod cmdb;
 mod desk;
 mod judge;
@@ -85,7 +88,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         retention: config.retention.clone(),
         pace: Pace::default(),
     };
-    let pipeline = start(&config.data, opening).await?;
+    let (pipeline, shared) = if config.cluster.on {
+        let cluster::Shared { pipeline, leave, lock } = cluster::start(&config, opening).await?;
+        (pipeline, Some((leave, lock)))
+    } else {
+        (start(&config.data, opening).await?, None)
+    };
     if config.receivers.is_empty() {
         tracing::info!("{NOBODY}");
     }
@@ -117,7 +125,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
             move || clock()
         }));
     }
-    let front = Front { sessions, intake: intake.clone(), settings: settings(&config), redis };
+    let takes_events = config.cluster.has(Role::Intake);
+    let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis };
     let app = app(&pipeline, tokens, front, clock);
     if config.nats.is_on() {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
@@ -138,7 +147,15 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         () = stopping => tracing::warn!("connections were still open after the drain"),
     }
     asides.abort_all();
-    pipeline.courier.close(drain).await;
+    // Others wait for their turn.
+    pipeline.courier.close(if shared.is_some() { drain.min(HAND_OVER_TIME_MAX) } else { drain }).await;
+    let _folder = match shared {
+        Some((leave, lock)) => {
+            leave.leave().await;
+            Some(lock)
+        }
+        None => None,
+    };
     let stopped = pipeline.clone();
     tokio::task::spawn_blocking(move || stopped.stop()).await?;
     tracing::info!("stopped");
@@ -151,6 +168,7 @@ fn settings(config: &Config) -> Settings {
         secure_cookies: config.console.secure_cookies,
         open_metrics: config.open_metrics(),
         base_url: config.base_url.trim_end_matches('/').to_owned(),
+        vitals_only: !config.cluster.has(Role::Api),
     }
 }
 
@@ -182,11 +200,14 @@ pub struct Front {
     pub settings: Settings,
     /// What is counted of Redis, where it is used.
     pub redis: Option<OnRedis>,
+    /// Whether events come in over HTTP.
+    pub takes_events: bool,
 }
 
 /// Everything that is served: intake, API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
-    let Front { sessions, intake, settings, redis } = front;
+    let Front { sessions, intake, settings, takes_events, redis } = front;
+    let vitals_only = settings.vitals_only;
     let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
     let api = Api {
@@ -213,7 +234,9 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         }),
         notices: pipeline.clone(),
     };
-    router(Arc::new(api), console::router().merge(intake::routes::routes(intake)))
+    let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
+    let pages = if vitals_only { Router::new() } else { console::router() };
+    router(Arc::new(api), pages.merge(doors))
 }
 
 /// Listens for SIGTERM and Ctrl-C from now on; what is returned turns true when one has come.

@@ -14,13 +14,13 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::event::{Event, ObjectRef, Status};
 use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::partition::partition_of;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{Batch, Input};
 use crate::engine::memory::OWN_SOURCE;
 use crate::engine::policy::spans;
-use crate::journal::Journal;
-use crate::pipeline::{Pipeline, partition_of};
+use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 
 pub mod heartbeat;
@@ -194,7 +194,7 @@ impl Watch {
         }
         if let Ok(room) = rustix::fs::statvfs(&self.data) {
             let free_mib = room.f_bavail.saturating_mul(room.f_frsize) / (1024 * 1024);
-            if free_mib < self.settings.disk_free_mib_min || self.pipeline.store.gauge().is_full() {
+            if free_mib < self.settings.disk_free_mib_min || self.pipeline.log.is_full() {
                 found.insert(Sign::DiskLow, format!("{free_mib} MiB are free at {}", self.data.display()));
             }
         }
@@ -243,7 +243,7 @@ impl Watch {
             return;
         }
         let batch = Batch { tenant: self.tenant.clone(), events, rejected: Vec::new(), replay_of: None };
-        if let Err(error) = self.pipeline.store.append(partition_of(&self.tenant), Input::Batch(batch)).await {
+        if let Err(error) = self.pipeline.log.append(partition_of(&self.tenant), Input::Batch(batch)).await {
             tracing::warn!(%error, "what is wrong is in the log only");
         }
     }

@@ -16,6 +16,7 @@ use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, WriteError};
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::Candidate;
+use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Command, Order};
 use crate::wording::words::SeverityWord;
@@ -271,7 +272,7 @@ pub async fn command(
     Id(seq): Id<u64>,
 ) -> Result<Json<CommandState>, ApiError> {
     let state = api.live.read();
-    if seq > state.journal_seq {
+    if !state.has_shown(partition_of(&caller.tenant), seq) {
         return Ok(Json(CommandState { seq, state: "pending", reason: None, again: false }));
     }
     let end = state.tenant(&caller.tenant).and_then(|tenant| tenant.commands.get(&seq));

@@ -28,6 +28,9 @@ const HANDLE: Open = Open::To(&[Role::Operator, Role::Analyst, Role::Admin]);
 /// Those who decide how incidents are made.
 const ANALYSE: Open = Open::To(&[Role::Analyst, Role::Admin]);
 
+/// Answered by every instance, whatever its roles.
+const VITALS: [&str; 3] = ["/livez", "/readyz", METRICS];
+
 /// The largest body of a route that says nothing else, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The path that may be open on a loopback address.
@@ -130,6 +133,9 @@ pub fn openapi() -> serde_json::Value {
 pub fn router(api: Arc<Api>, others: Router) -> Router {
     let mut routes = OpenApiRouter::<Arc<Api>>::new();
     for Entry { open, body_bytes_max, route: (schemas, paths, methods) } in table() {
+        if api.settings.vitals_only && !paths.paths.keys().any(|path| VITALS.contains(&path.as_str())) {
+            continue;
+        }
         // Prometheus on the same machine needs no credential; everyone else does.
         let is_open = api.settings.open_metrics && paths.paths.contains_key(METRICS);
         let open = if is_open { Open::Public } else { open };

@@ -192,6 +192,8 @@ pub struct Settings {
     pub open_metrics: bool,
     /// Prefix of permanent links, without a trailing slash; empty: relative links.
     pub base_url: String,
+    /// Only how the program is doing is told: people ask another instance.
+    pub vitals_only: bool,
 }
 
 /// Finds the topology of a tenant that is valid now.

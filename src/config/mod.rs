@@ -20,6 +20,7 @@ use crate::engine::policy::spans;
 use crate::intake;
 use crate::journal::Durability;
 use crate::nats;
+use crate::pipeline::membership;
 use crate::projection::history::retention::Retention;
 use crate::shared;
 use crate::vitals;
@@ -49,6 +50,7 @@ pub struct Config {
     pub intake: intake::settings::Settings,
     pub nats: nats::settings::Settings,
     pub redis: shared::settings::Settings,
+    pub cluster: membership::Settings,
     /// How long the history keeps each record type.
     pub retention: Retention,
     pub vitals: vitals::Settings,
@@ -204,8 +206,13 @@ impl Config {
             let what = format!("`log.level` {:?} cannot be read", self.log.level);
             fault("log.level", what, "write for example headwater=info,warn");
         }
-        for (key, what, remedy) in self.nats.faults().into_iter().chain(self.redis.faults()) {
+        let faults = self.nats.faults().into_iter().chain(self.redis.faults()).chain(self.cluster.faults());
+        for (key, what, remedy) in faults {
             fault(&key, what, remedy);
+        }
+        if self.cluster.on && !self.nats.is_on() {
+            let what = "`cluster.on` needs `nats.urls`: the servers that keep the journal".to_owned();
+            fault("cluster.on", what, "write for example nats.urls: [nats://127.0.0.1:4222]");
         }
         if let Some(what) = self.retention.fault() {
             fault("retention", format!("`retention`: {what}"), "what people did is kept for six months at least");

@@ -119,10 +119,11 @@ impl Pending {
         self.waiting.retain(|_, (waiting, _)| *waiting != place);
     }
 
-    /// What waits for a result, in the order in which it was committed.
-    pub fn places(&self) -> Vec<Place> {
-        let mut places: Vec<Place> = self.waiting.values().map(|(place, _)| *place).collect();
-        places.sort_unstable();
+    /// What waits for a result of some tenants, by key, in the order in which it was committed.
+    pub fn waiting_of(&self, mine: impl Fn(&TenantId) -> bool) -> Vec<(Box<str>, Place)> {
+        let own = self.waiting.iter().filter(|(_, (_, tenant))| mine(tenant));
+        let mut places: Vec<(Box<str>, Place)> = own.map(|(key, (place, _))| (key.clone(), *place)).collect();
+        places.sort_unstable_by_key(|(_, place)| *place);
         places
     }
 

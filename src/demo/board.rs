@@ -13,7 +13,6 @@ use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
 use crate::engine::effect::Effect;
 use crate::lab::storm::Storm;
-use crate::outbox::Outbox;
 use crate::pipeline::Pipeline;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences;
@@ -46,7 +45,7 @@ impl Board {
     /// Reads what was committed since, and tells the news.
     pub fn follow(&mut self, pipeline: &Pipeline, out: &mut impl Write) -> Result<()> {
         loop {
-            let records = Outbox::read_after(&pipeline.outbox, self.told, READ_BYTES)?;
+            let records = pipeline.log.decisions_after(self.told, READ_BYTES)?;
             let Some(end) = records.last() else { return Ok(()) };
             self.told = end.seq;
             for effect in records.iter().flat_map(|record| record.effects.iter()) {

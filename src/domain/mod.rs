@@ -12,6 +12,7 @@ pub mod label;
 pub mod matcher;
 pub mod mute;
 pub mod pairs;
+pub mod partition;
 pub mod reject;
 pub mod severity;
 pub mod time;

@@ -24,6 +24,7 @@ use tail::Tail;
 pub mod read;
 pub mod snapshots;
 pub mod tail;
+pub mod texts;
 
 /// The header with the digest of a record's body.
 pub const DIGEST: &str = "Headwater-Digest";
@@ -73,7 +74,7 @@ impl JetStreamStore {
         };
         let journal = ensure(&nats, &store("journal", &["journal.*"])).await?;
         ensure(&nats, &store("outbox", &["outbox.*"])).await?;
-        ensure(&nats, &store("snapshots", &["snapshot.*.*", "pointer.*"])).await?;
+        ensure(&nats, &store("snapshots", &["snapshot.*.*", "pointer.*", "text.*.*"])).await?;
         let shared = Shared { nats, runtime: Handle::current(), prefix, journal };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::NatsError;
 use super::connect::Nats;
-use super::streams::{Which, ask};
+use super::streams::{Stored, Which, ask};
 use crate::domain::time::Timestamp;
 
 /// Messages that are asked for at once.
@@ -40,6 +40,13 @@ pub struct Read {
     pub stamp: Timestamp,
     pub headers: HeaderMap,
     pub body: Bytes,
+}
+
+impl From<Stored> for Read {
+    fn from(stored: Stored) -> Self {
+        let Stored { subject, seq, stamp, headers, body } = stored;
+        Self { subject, seq, stamp, headers, body }
+    }
 }
 
 /// Reads the messages under one subject of a stream, in order, from behind `seen`.

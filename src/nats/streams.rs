@@ -20,6 +20,8 @@ pub enum Keeping {
     Log,
     /// Until they are taken; more than this many bytes is refused to the publisher.
     Queue { bytes_max: i64 },
+    /// Only the newest one of each subject.
+    Newest,
     /// For so long; whoever comes later misses them.
     Feed { age_max: Duration, bytes_max: i64 },
 }
@@ -50,7 +52,9 @@ impl Wanted {
             Keeping::Log => (RetentionPolicy::Limits, DiscardPolicy::New, Duration::ZERO, -1),
             Keeping::Queue { bytes_max } => (RetentionPolicy::WorkQueue, DiscardPolicy::New, Duration::ZERO, bytes_max),
             Keeping::Feed { age_max, bytes_max } => (RetentionPolicy::Limits, DiscardPolicy::Old, age_max, bytes_max),
+            Keeping::Newest => (RetentionPolicy::Limits, DiscardPolicy::Old, Duration::ZERO, -1),
         };
+        let per_subject = if self.keeping == Keeping::Newest { 1 } else { -1 };
         Config {
             name: self.name.clone(),
             subjects: self.subjects.clone(),
@@ -59,7 +63,7 @@ impl Wanted {
             max_age,
             max_bytes,
             max_messages: -1,
-            max_messages_per_subject: -1,
+            max_messages_per_subject: per_subject,
             storage: StorageType::File,
             num_replicas: self.replicas,
             duplicate_window: DUPLICATE_WINDOW,
@@ -116,8 +120,14 @@ impl Wanted {
         if config["retention"] != retention {
             refuse("retention", "messages would go, or stay, at the wrong time", &format!("write {retention}"));
         }
-        if matches!(self.keeping, Keeping::Feed { .. }) {
-            return;
+        match self.keeping {
+            Keeping::Feed { .. } => return,
+            Keeping::Newest if number("max_msgs_per_subject") != 1 || evicts("max_age") => {
+                refuse("max_msgs_per_subject, max_age", "the newest one would not be the only one", "write 1 and 0");
+                return;
+            }
+            Keeping::Newest => return,
+            Keeping::Log | Keeping::Queue { .. } => {}
         }
         let evicted = "messages would be thrown away that nobody has read";
         for key in ["max_age", "max_msgs", "max_msgs_per_subject"] {

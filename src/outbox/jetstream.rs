@@ -13,7 +13,6 @@ use async_nats::HeaderMap;
 use tokio::time::{Instant, sleep};
 
 use super::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord};
-use crate::journal::digest::ChainHash;
 use crate::journal::jetstream::read::{Range, damage, read_until};
 use crate::journal::jetstream::{JetStreamStore, unread};
 use crate::journal::{Follow, ReadError};
@@ -71,7 +70,7 @@ impl JetStreamOutbox {
 
     fn head_of(partition: u16, last: Option<&(Stored, Frame)>) -> OutboxHead {
         let Some((stored, frame)) = last else {
-            return OutboxHead { seq: 0, journal_seq: 0, hash: ChainHash::outbox_start(partition) };
+            return OutboxHead::start(partition);
         };
         let Place { journal_seq, hash } = if frame.is_last_part() { frame.after } else { frame.before };
         OutboxHead { seq: stored.seq, journal_seq, hash }

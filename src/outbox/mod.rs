@@ -54,6 +54,13 @@ pub struct OutboxHead {
     pub hash: ChainHash,
 }
 
+impl OutboxHead {
+    /// The end of an outbox that has nothing yet.
+    pub fn start(partition: u16) -> Self {
+        Self { seq: 0, journal_seq: 0, hash: ChainHash::outbox_start(partition) }
+    }
+}
+
 /// A decision to commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decided {

@@ -1,45 +1,75 @@
 //! From the outbox to the receivers, and their answers into the journal.
 //!
 //! What the outbox commits is handed to `delivery`; how each notice ended is appended to the journal and comes back
-//! here as a record. Between the two a notice is pending: after a restart it is sent again, with the same key.
+//! here as a record. Between the two a notice is pending: after a restart, or by the instance that comes next, it is sent
+//! again, with the same key.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
 
-use super::partition_of;
+use super::lease::Lease;
+use super::log::AnyLog;
 use crate::clock::Clock;
 use crate::delivery::pending::{Pending, Place};
 use crate::delivery::settings::Ready;
-use crate::delivery::{Delivery, Report};
+use crate::delivery::{Attempt, Channel, Delivery, Report};
 use crate::domain::ids::ReceiverId;
+use crate::domain::partition::partition_of;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Delivered, Input};
-use crate::journal::sqlite::Store;
-use crate::journal::{AppendError, Journal, ReadError, Record};
-use crate::outbox::Outbox;
-use crate::outbox::sqlite::SqliteOutbox;
+use crate::journal::{AppendError, ReadError, Record};
 
 /// Results that are appended at once.
 const RESULTS_AT_ONCE: usize = 64;
+/// How long attempts of which another instance takes over the rest may go on.
+pub const HAND_OVER_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// Keeps the account of notices and hands them out.
 pub struct Courier {
     pending: Mutex<Pending>,
-    delivery: OnceLock<Delivery>,
-    outbox: SqliteOutbox,
+    sending: Mutex<Sending>,
+    outfit: Option<Outfit>,
+    log: AnyLog,
+    lease: Arc<Lease>,
+}
+
+/// What is needed to send.
+struct Outfit {
+    ready: BTreeMap<ReceiverId, Ready>,
+    clock: Clock,
+    runtime: Handle,
+}
+
+/// Whether notices are handed out.
+#[derive(Default)]
+enum Sending {
+    #[default]
+    Nothing,
+    /// What waits from before is being read; what is committed meanwhile comes behind it.
+    Begins {
+        of: BTreeSet<u16>,
+        fresh: Vec<Notice>,
+    },
+    Goes {
+        of: BTreeSet<u16>,
+        delivery: Arc<Delivery>,
+    },
 }
 
 impl Courier {
-    /// A courier that hands nothing out until `start`.
-    pub fn new(outbox: SqliteOutbox) -> Self {
-        Self { pending: Mutex::default(), delivery: OnceLock::new(), outbox }
+    /// A courier that hands nothing out until it is told of which partitions. Without receivers it never does. With
+    /// receivers it needs a runtime.
+    pub fn new(log: AnyLog, lease: Arc<Lease>, receivers: Option<BTreeMap<ReceiverId, Ready>>, clock: &Clock) -> Self {
+        let outfit = receivers.map(|ready| Outfit { ready, clock: clock.clone(), runtime: Handle::current() });
+        Self { pending: Mutex::default(), sending: Mutex::default(), outfit, log, lease }
     }
 
     /// Takes in the end of a notice, when the record is one; a second time changes nothing.
@@ -49,24 +79,41 @@ impl Courier {
         }
     }
 
-    /// Takes in one decided record, in journal order.
+    /// Takes in one decided record, in the order of the outbox.
     pub fn committed(&self, record: &Record, outbox_seq: u64, effects: &[Effect]) {
         self.ended(record);
-        let fresh = self.lock().committed(outbox_seq, effects);
-        let Some(delivery) = self.delivery.get() else { return };
-        for notice in fresh {
-            delivery.notify(notice.clone());
+        let mut pending = self.lock();
+        let committed = pending.committed(outbox_seq, effects);
+        if committed.is_empty() {
+            return;
+        }
+        match &mut *self.sending() {
+            Sending::Begins { of, fresh } if of.contains(&record.partition) => {
+                fresh.extend(committed.into_iter().cloned());
+            }
+            Sending::Goes { of, delivery } if of.contains(&record.partition) => {
+                committed.into_iter().for_each(|notice| delivery.notify(notice.clone()));
+            }
+            Sending::Nothing | Sending::Begins { .. } | Sending::Goes { .. } => {}
         }
     }
 
-    /// Begins to hand out, on the current runtime: first what waits from before.
+    /// Hands out the notices of these partitions from now on, and of no others: first what waits from before. Blocks;
+    /// attempts that are under way may end first.
     ///
     /// # Errors
     /// When a notice that waits cannot be read.
-    pub fn start(&self, ready: BTreeMap<ReceiverId, Ready>, clock: &Clock, store: Store) -> Result<()> {
-        let delivery = Delivery::start(ready, clock, recorder(store));
-        for place in self.lock().places() {
-            match self.notice(place) {
+    pub fn send_for(&self, of: BTreeSet<u16>) -> Result<()> {
+        let Some(outfit) = &self.outfit else { return Ok(()) };
+        let before = std::mem::replace(&mut *self.sending(), Sending::Begins { of: of.clone(), fresh: Vec::new() });
+        if let Sending::Goes { delivery, .. } = before {
+            outfit.runtime.block_on(delivery.close(HAND_OVER_TIME_MAX));
+        }
+        let delivery = Arc::new(outfit.begin(&self.log, &self.lease));
+        let waiting = self.lock().waiting_of(|tenant| of.contains(&partition_of(tenant)));
+        let listed: BTreeSet<Box<str>> = waiting.iter().map(|(key, _)| key.clone()).collect();
+        for (key, place) in waiting {
+            match self.notice(place, &key) {
                 Ok(notice) => delivery
                     .notify(notice.with_context(|| format!("outbox record {} has no notice", place.outbox_seq))?),
                 Err(ReadError::Gone { .. }) => {
@@ -76,31 +123,33 @@ impl Courier {
                 Err(error) => return Err(error.into()),
             }
         }
-        if self.delivery.set(delivery).is_err() {
-            anyhow::bail!("the delivery was started before");
+        let mut sending = self.sending();
+        if let Sending::Begins { fresh, .. } = &mut *sending {
+            // What was committed before the list was made stands in both.
+            fresh.retain(|notice| !listed.contains(&notice.key));
+            fresh.drain(..).for_each(|notice| delivery.notify(notice));
         }
+        *sending = Sending::Goes { of, delivery };
         Ok(())
     }
 
-    /// The notice that was committed at a place.
+    /// The notice with this key that was committed at a place.
     ///
     /// # Errors
     /// When the outbox cannot be read.
-    pub fn notice(&self, place: Place) -> Result<Option<Notice>, ReadError> {
-        let records = Outbox::read_after(&self.outbox, place.outbox_seq.saturating_sub(1), 1)?;
-        let record = records.into_iter().next().filter(|record| record.seq == place.outbox_seq);
-        Ok(match record.as_ref().and_then(|record| record.effects.get(place.index as usize)) {
-            Some(Effect::Notify { notice }) => Some(Notice::clone(notice)),
-            Some(
-                Effect::Verdict { .. }
-                | Effect::Alert { .. }
-                | Effect::Incident { .. }
-                | Effect::Timeline { .. }
-                | Effect::Silence { .. }
-                | Effect::CommandDone { .. },
-            )
-            | None => None,
-        })
+    pub fn notice(&self, place: Place, key: &str) -> Result<Option<Notice>, ReadError> {
+        let records = self.log.decisions_after(place.outbox_seq.saturating_sub(1), 1)?;
+        let here = records.iter().filter(|record| record.seq == place.outbox_seq);
+        let notices = here.flat_map(|record| record.effects.iter()).filter_map(|effect| match effect {
+            Effect::Notify { notice } => Some(notice),
+            Effect::Verdict { .. }
+            | Effect::Alert { .. }
+            | Effect::Incident { .. }
+            | Effect::Timeline { .. }
+            | Effect::Silence { .. }
+            | Effect::CommandDone { .. } => None,
+        });
+        Ok(notices.into_iter().find(|notice| *notice.key == *key).map(|notice| Notice::clone(notice)))
     }
 
     /// The account, to be looked at.
@@ -108,16 +157,58 @@ impl Courier {
         self.pending.lock().expect("nobody panics while holding it")
     }
 
-    /// The running delivery; none before `start`.
-    pub fn delivery(&self) -> Option<&Delivery> {
-        self.delivery.get()
+    fn sending(&self) -> MutexGuard<'_, Sending> {
+        self.sending.lock().expect("nobody panics while holding it")
+    }
+
+    /// The running delivery; none while nothing is handed out.
+    pub fn delivery(&self) -> Option<Arc<Delivery>> {
+        match &*self.sending() {
+            Sending::Goes { delivery, .. } => Some(delivery.clone()),
+            Sending::Nothing | Sending::Begins { .. } => None,
+        }
     }
 
     /// Sends nothing more, and waits for what is under way.
     pub async fn close(&self, patience: Duration) {
-        if let Some(delivery) = self.delivery.get() {
+        if let Some(delivery) = self.delivery() {
             delivery.close(patience).await;
         }
+    }
+}
+
+impl Outfit {
+    /// A delivery that has nothing to do yet.
+    fn begin(&self, log: &AnyLog, lease: &Arc<Lease>) -> Delivery {
+        let _in = self.runtime.enter();
+        let guarded = self.ready.iter().map(|(receiver, ready)| {
+            let guarded = |channel: &Arc<dyn Channel>| -> Arc<dyn Channel> {
+                Arc::new(Guarded { channel: channel.clone(), lease: lease.clone() })
+            };
+            let channel = ready.channel.as_ref().map(guarded);
+            (receiver.clone(), Ready { channel, settings: ready.settings.clone() })
+        });
+        Delivery::start(guarded.collect(), &self.clock, recorder(log.clone()))
+    }
+}
+
+/// A channel that is used only while this instance is known to be alive: another one may send already.
+struct Guarded {
+    channel: Arc<dyn Channel>,
+    lease: Arc<Lease>,
+}
+
+impl Channel for Guarded {
+    fn name(&self) -> &'static str {
+        self.channel.name()
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
+        if self.lease.is_valid() {
+            return self.channel.send(notice);
+        }
+        let why = "this instance was not heard of for a while: another one may send".to_owned();
+        std::future::ready(Attempt::TryLater { why, wait: None }).boxed()
     }
 }
 
@@ -125,9 +216,9 @@ impl Courier {
 type Result_ = (Delivered, oneshot::Sender<()>);
 
 /// Appends results to the journal, in the order in which they are reported.
-fn recorder(store: Store) -> Report {
+fn recorder(log: AnyLog) -> Report {
     let (sender, results) = unbounded_channel::<Result_>();
-    tokio::spawn(record(store, results));
+    tokio::spawn(record(log, results));
     Arc::new(move |delivered| {
         let (stored, wait) = oneshot::channel();
         // When the recorder has ended, the journal has stopped: the notice stays pending.
@@ -136,7 +227,7 @@ fn recorder(store: Store) -> Report {
     })
 }
 
-async fn record(store: Store, mut results: UnboundedReceiver<Result_>) {
+async fn record(log: AnyLog, mut results: UnboundedReceiver<Result_>) {
     let mut waiting: Vec<Result_> = Vec::new();
     loop {
         if waiting.is_empty() && results.recv_many(&mut waiting, RESULTS_AT_ONCE).await == 0 {
@@ -144,7 +235,7 @@ async fn record(store: Store, mut results: UnboundedReceiver<Result_>) {
         }
         let appends = waiting
             .iter()
-            .map(|(delivered, _)| store.append(partition_of(&delivered.tenant), Input::Delivered(delivered.clone())));
+            .map(|(delivered, _)| log.append(partition_of(&delivered.tenant), Input::Delivered(delivered.clone())));
         let outcomes = join_all(appends).await;
         let mut pause = None;
         let mut again = Vec::new();

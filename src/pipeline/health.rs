@@ -10,9 +10,15 @@ pub struct Health {
     pub(super) stop: AtomicBool,
     /// Decisions that came out differently when they were made again after a restart.
     pub diverged: AtomicU64,
+    /// Partitions that are decided here, how often one was taken over, and how often another instance had it already.
+    pub turns: AtomicU64,
+    pub claims: AtomicU64,
+    pub fenced: AtomicU64,
     /// Why the engine's thread ended, when it did by itself.
     pub(super) failure: Mutex<Option<String>>,
     pub(super) start: Mutex<Start>,
+    /// Who shares the log, as seen last.
+    instances: Mutex<Vec<String>>,
     /// Why NATS is not in use, when it should be.
     nats: Mutex<Option<String>>,
     /// The same of Redis.
@@ -35,6 +41,16 @@ impl Health {
         let count = signs.entry(sign).or_default();
         count.holds = holds;
         count.told += told;
+    }
+
+    /// Notes who shares the log.
+    pub fn note_instances(&self, names: Vec<String>) {
+        *self.instances.lock().expect("nobody panics while holding it") = names;
+    }
+
+    /// Who shares the log; nobody when it is a file.
+    pub fn instances(&self) -> Vec<String> {
+        self.instances.lock().expect("nobody panics while holding it").clone()
     }
 
     /// Every kind of sign that was looked for.

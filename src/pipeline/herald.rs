@@ -10,14 +10,14 @@ use async_nats::HeaderMap;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio::runtime::Handle;
 
-use super::past::Records;
+use super::past::{Records, whole_commits};
 use super::{PATIENCE, Pipeline};
 use crate::domain::time::{Span, Timestamp};
-use crate::journal::{Follow as _, ReadError};
+use crate::journal::ReadError;
 use crate::nats::connect::Nats;
 use crate::nats::publish::{Outgoing, PublishError, publish};
 use crate::nats::streams::{Wanted, Which, ask, ensure};
-use crate::outbox::{Outbox, OutboxRecord};
+use crate::outbox::OutboxRecord;
 use crate::projection::Committed;
 use crate::projection::bus::tellings;
 
@@ -48,6 +48,10 @@ impl Herald {
     pub fn run(self) {
         let mut is_failing = false;
         while !self.is_over() {
+            if !self.pipeline.lease.duty().is_first() {
+                std::thread::sleep(PATIENCE);
+                continue;
+            }
             if let Err(error) = self.tell_all() {
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::warn!(error = format!("{error:#}"), "nothing is told on NATS, trying again each second");
@@ -61,17 +65,19 @@ impl Herald {
         self.pipeline.health.stop.load(Ordering::SeqCst)
     }
 
+    /// Tells while it is this instance's turn.
     fn tell_all(&self) -> Result<()> {
-        let outbox = &self.pipeline.outbox;
+        let log = &self.pipeline.log;
         let mut after = self.told_up_to()?;
-        if let Err(ReadError::Gone { oldest, .. }) = Outbox::read_after(outbox, after, 1) {
+        if let Err(ReadError::Gone { oldest, .. }) = log.decisions_after(after, 1) {
             tracing::warn!(oldest, "outbox records before this one are gone and are not told");
             after = oldest - 1;
         }
-        let mut decisions = Outbox::follow(outbox, after);
-        let mut records = Records::of_store(self.pipeline.store.clone());
-        while !self.is_over() {
-            for chunk in decisions.next(PATIENCE)?.chunks(STEPS_AT_ONCE) {
+        let mut decisions = log.follow_decisions(after);
+        let mut records = Records::of_log(log.clone());
+        while !self.is_over() && self.pipeline.lease.duty().is_first() {
+            let next = decisions.next(PATIENCE)?;
+            for chunk in whole_commits(&next, STEPS_AT_ONCE) {
                 self.tell(chunk, &mut records)?;
             }
         }
@@ -90,11 +96,11 @@ impl Herald {
         let Some(last) = last else { return Ok(0) };
         let header = |name: &str| last.headers.get(name).map(ToString::to_string).unwrap_or_default();
         let seq: u64 = header(PLACE).parse().context("the last message of the stream is not ours")?;
-        let records = match Outbox::read_after(&self.pipeline.outbox, seq.saturating_sub(1), 1) {
+        let records = match self.pipeline.log.decisions_after(seq.saturating_sub(1), 1) {
             Err(ReadError::Gone { .. }) => return Ok(seq),
             records => records?,
         };
-        if records.first().is_some_and(|record| record.hash.to_string() == header(HASH)) {
+        if records.iter().any(|record| record.seq == seq && record.hash.to_string() == header(HASH)) {
             // It may have been told in part only: it is told once more.
             return Ok(seq - 1);
         }
@@ -107,7 +113,8 @@ impl Herald {
 
     fn tell(&self, decided: &[Arc<OutboxRecord>], records: &mut Records) -> Result<()> {
         // Whoever is told may ask at once: the views have it first.
-        while !self.is_over() && decided.last().is_some_and(|last| !self.pipeline.has_applied(last.journal_seq)) {
+        let is_shown = |one: &OutboxRecord| self.pipeline.has_applied(one.partition, one.journal_seq);
+        while !self.is_over() && !decided.iter().all(|one| is_shown(one)) {
             std::thread::sleep(SHOWN_SOON);
         }
         let now: Timestamp = (self.pipeline.clock)();
@@ -118,6 +125,7 @@ impl Herald {
                 continue;
             }
             let step = Committed {
+                partition: record.partition,
                 journal_seq: record.seq,
                 outbox_seq: decision.seq,
                 stamp: record.stamp,

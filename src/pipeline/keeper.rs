@@ -7,19 +7,17 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::health::Health;
+use super::log::AnyLog;
 use super::shown::{self, Mark, Shown, VIEW_FORMAT, is_of};
 use super::{Owner, PATIENCE};
 use crate::domain::time::Span;
-use crate::journal::sqlite::Store;
 use crate::journal::sqlite::append::Clock;
-use crate::journal::sqlite::archive::MoveError;
 
 impl Owner {
-    /// Stores what the views show of a partition, as of its last record. Only a copy of it (texts are shared) is made
+    /// Stores what the views show of a partition, as of its last shown record. Only a copy of it (texts are shared) is made
     /// here; the file is written beside the work.
     pub(super) fn keep_view(&mut self, number: u16) -> Result<()> {
-        let partition = self.partition(number)?;
-        let (head, journal_seq) = (partition.head, partition.seq);
+        let place = self.partition(number).shown;
         let (mark, shown) = {
             let live = self.live.read();
             let mine = is_of(number);
@@ -29,17 +27,17 @@ impl Owner {
             let shown = Shown { tenants, notices, rulings: self.rulings.of(is_of(number)) };
             let mark = Mark {
                 format: VIEW_FORMAT,
-                journal_seq,
-                outbox_seq: head.seq,
-                hash: head.hash.to_string(),
-                shown_seq: live.journal_seq,
+                journal_seq: place.journal_seq,
+                outbox_seq: place.seq,
+                hash: place.hash.to_string(),
+                shown_seq: live.outbox_seq,
                 stamp: live.stamp,
                 told: self.live.feed.head(),
             };
             (mark, shown)
         };
         self.finish_writing();
-        let folder = self.store.dir().join(shown::FOLDER);
+        let folder = self.folder.join(shown::FOLDER);
         let write = move || {
             if let Err(error) = shown::write(&folder, number, &mark, &shown) {
                 tracing::warn!(partition = number, %error, "the view is not stored; the next start reads more");
@@ -61,7 +59,7 @@ impl Owner {
 
 /// Moves records that no start needs to the archive, and drops them there when their time is over.
 pub struct Archivist {
-    pub store: Store,
+    pub log: AnyLog,
     pub clock: Clock,
     /// How long the archive keeps a record.
     pub kept: Span,
@@ -83,7 +81,7 @@ impl Archivist {
                 Ok(()) => failing = false,
                 Err(error) if !failing => {
                     failing = true;
-                    tracing::error!(%error, "old records stay where they are, trying again");
+                    tracing::error!(error = format!("{error:#}"), "old records stay where they are, trying again");
                 }
                 Err(_) => {}
             }
@@ -95,10 +93,9 @@ impl Archivist {
         self.health.stop.load(Ordering::SeqCst)
     }
 
-    fn look(&self) -> Result<(), MoveError> {
+    fn look(&self) -> Result<()> {
         let before = (self.clock)().minus(self.kept);
-        while !self.is_over() && !self.store.move_to_archive()?.is_nothing() {}
-        while !self.is_over() && !self.store.expire_archive(before)?.is_nothing() {}
+        while !self.is_over() && self.log.tidy(before)? {}
         Ok(())
     }
 }

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use super::Pipeline;
 use crate::api::state::{Notices, ReceiverLine, ReceiverList, Trouble, UndeliveredNotice};
+use crate::delivery::ReceiverState;
 use crate::delivery::settings::NOBODY;
-use crate::delivery::{Delivery, ReceiverState};
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::effect::Notice;
 
@@ -25,7 +25,11 @@ impl Notices for Pipeline {
             let what = "Redis is away";
             found(what, format!("{what}: its view is old, sessions and rates are this instance's own: {why}"));
         }
-        if self.store.gauge().is_full() {
+        if !self.lease.is_valid() {
+            let what = "the other instances do not hear of this one: it decides and sends nothing";
+            found(what, format!("{what}; look at the connection to NATS"));
+        }
+        if self.log.is_full() {
             let what = "the disk of the journal is full: input is refused until there is room";
             found(what, format!("{what}; free some"));
         }
@@ -42,7 +46,7 @@ impl Notices for Pipeline {
     }
 
     fn tells_nobody(&self) -> bool {
-        self.courier.delivery().is_some_and(Delivery::is_to_nobody)
+        self.courier.delivery().is_some_and(|delivery| delivery.is_to_nobody())
     }
 
     fn receivers(&self, tenant: &TenantId) -> ReceiverList {
@@ -78,7 +82,7 @@ impl Notices for Pipeline {
     fn undelivered_notice(&self, tenant: &TenantId, key: &str) -> Result<Option<Notice>, String> {
         let found = self.courier.lock().undelivered().get(key).filter(|one| one.tenant == *tenant).map(|one| one.place);
         let Some(place) = found else { return Ok(None) };
-        self.courier.notice(place).map_err(|error| format!("{error:#}"))
+        self.courier.notice(place, key).map_err(|error| format!("{error:#}"))
     }
 }
 

@@ -1,17 +1,32 @@
-//! One partition as the engine's thread keeps it, and when it is worth a snapshot.
+//! One partition as the engine's thread keeps it: the state, the records on their way through it, whose turn it is, and
+//! when it is worth a snapshot.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
 
 use crate::engine::Engine;
+use crate::engine::effect::Effect;
 use crate::engine::input::Input;
 use crate::engine::snapshot::SNAPSHOT_FORMAT;
+use crate::journal::Record;
 use crate::journal::snapshot::Snapshot;
 use crate::outbox::OutboxHead;
 
 /// An engine with its place in journal and outbox.
 pub struct Partition {
     pub engine: Engine,
-    pub head: OutboxHead,
     /// The last journal record in the engine's state.
     pub seq: u64,
+    /// Up to where what was committed is shown.
+    pub shown: OutboxHead,
+    /// Records that were read and that engine or views lack, oldest first.
+    pub waiting: VecDeque<Waiting>,
+    pub turn: Turn,
+    /// Not to be claimed before.
+    pub claim_at: Option<Instant>,
+    /// The last tick that was appended: while it is on its way no other one is needed.
+    pub ticked: u64,
     /// Events and records since the newest snapshot, and how long that is.
     pub since_snapshot: u64,
     pub snapshot_bytes: u64,
@@ -19,10 +34,57 @@ pub struct Partition {
     pub kept: Vec<u64>,
 }
 
+/// A record on its way.
+pub struct Waiting {
+    pub record: Arc<Record>,
+    /// What follows from it, once the engine has stepped over it and while it is not shown.
+    pub effects: Option<Arc<Vec<Effect>>>,
+}
+
+/// Who decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Somebody else, or nobody.
+    Others,
+    /// This instance, once it has shown what was committed before its claim.
+    Soon(OutboxHead),
+    /// This instance; the next commit goes behind this record.
+    Ours(OutboxHead),
+}
+
 impl Partition {
     /// An engine that has applied nothing.
-    pub fn new(engine: Engine, head: OutboxHead) -> Self {
-        Self { engine, head, seq: 0, since_snapshot: 0, snapshot_bytes: 0, kept: Vec::new() }
+    pub fn new(number: u16, engine: Engine) -> Self {
+        Self {
+            engine,
+            seq: 0,
+            shown: OutboxHead::start(number),
+            waiting: VecDeque::new(),
+            turn: Turn::Others,
+            claim_at: None,
+            ticked: 0,
+            since_snapshot: 0,
+            snapshot_bytes: 0,
+            kept: Vec::new(),
+        }
+    }
+
+    /// The last record that both engine and views have.
+    pub fn done(&self) -> u64 {
+        self.seq.min(self.shown.journal_seq)
+    }
+
+    /// Takes a record that was read; one that is done, or waits already, is not needed.
+    pub fn take(&mut self, record: &Arc<Record>) {
+        let last = self.waiting.back().map_or(self.done(), |last| last.record.seq);
+        if record.seq > last {
+            self.waiting.push_back(Waiting { record: record.clone(), effects: None });
+        }
+    }
+
+    /// Whether anything ever came here.
+    pub fn is_used(&self) -> bool {
+        self.seq > 0 || self.shown.seq > 0 || !self.waiting.is_empty()
     }
 
     /// Whether a start would have to read or step through much. A large state is written less often: as many events
@@ -34,16 +96,25 @@ impl Partition {
         self.since_snapshot >= pause || (every > 1 && self.seq > older && applied - older >= pause)
     }
 
-    /// The state as it is now.
-    pub fn snapshot(&mut self, number: u16) -> Snapshot {
+    /// The state as it is now; none while it is ahead of what was committed, or while somebody else stores it.
+    pub fn snapshot(&mut self, number: u16) -> Option<Snapshot> {
+        let Turn::Ours(head) = self.turn else { return None };
+        if head.journal_seq != self.seq {
+            return None;
+        }
         let body = self.engine.freeze();
-        (self.since_snapshot, self.snapshot_bytes) = (0, body.len() as u64);
-        let (journal_seq, outbox_seq) = (self.seq, self.head.seq);
-        self.kept.push(journal_seq);
+        self.snapshot_bytes = body.len() as u64;
+        let (journal_seq, outbox_seq) = (head.journal_seq, head.seq);
+        Some(Snapshot { partition: number, journal_seq, outbox_seq, format: SNAPSHOT_FORMAT, body })
+    }
+
+    /// State or view were stored.
+    pub fn stored(&mut self) {
+        self.since_snapshot = 0;
+        self.kept.push(self.seq);
         if self.kept.len() > 2 {
             self.kept.remove(0);
         }
-        Snapshot { partition: number, journal_seq, outbox_seq, format: SNAPSHOT_FORMAT, body }
     }
 }
 

@@ -1,23 +1,23 @@
 //! The history's thread: follows outbox and journal from where the history ends, and makes it anew when it is
 //! damaged or belongs to another outbox. The journal's writer never waits for it.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::log::AnyLog;
 use super::{Health, PATIENCE};
 use crate::domain::time::{Span, Timestamp};
-use crate::journal::sqlite::Store;
 use crate::journal::sqlite::append::Clock;
-use crate::journal::{Follow, Journal as _, Of, ReadError, Record};
-use crate::outbox::sqlite::SqliteOutbox;
-use crate::outbox::{Outbox, OutboxRecord};
+use crate::journal::{Follow, ReadError, Record};
+use crate::outbox::OutboxRecord;
 use crate::projection::Committed;
 use crate::projection::history::HistoryError;
 use crate::projection::history::writer::{Stored, Writer};
+use crate::projection::live::Live;
 
 /// Steps written in one transaction.
 const STEPS_MAX: usize = 1_000;
@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes the history behind the outbox.
 pub struct Follower {
-    pub store: Store,
-    pub outbox: SqliteOutbox,
+    pub log: AnyLog,
+    pub live: Arc<Live>,
     pub writer: Writer,
     pub clock: Clock,
     pub health: Arc<Health>,
@@ -69,15 +69,15 @@ impl Follower {
         }
         let progress = self.writer.progress();
         let mut after = progress.outbox_seq;
-        if let Err(ReadError::Gone { oldest, .. }) = Outbox::read_after(&self.outbox, after, 1) {
+        if let Err(ReadError::Gone { oldest, .. }) = self.log.decisions_after(after, 1) {
             tracing::warn!(oldest, "outbox records before this one are gone; the history begins there");
             after = oldest - 1;
         }
-        let mut decisions = self.outbox.follow(after);
-        let mut records = Records::of_store(self.store.clone());
+        let mut decisions = self.log.follow_decisions(after);
+        let mut records = Records::of_log(self.log.clone());
         let mut pruned_at: Option<Timestamp> = None;
         while !self.is_over() {
-            if decisions.seen() >= self.store.gauge().outbox_seq() {
+            if decisions.seen() >= self.live.read().outbox_seq {
                 self.writer.is_whole();
                 if std::mem::take(failing) {
                     tracing::info!("the history follows again");
@@ -91,7 +91,8 @@ impl Follower {
             if self.writer.progress().damaged {
                 bail!("a reader found the history damaged");
             }
-            for chunk in decisions.next(PATIENCE)?.chunks(STEPS_MAX) {
+            let next = decisions.next(PATIENCE)?;
+            for chunk in whole_commits(&next, STEPS_MAX) {
                 self.write(chunk, &mut records)?;
             }
         }
@@ -104,8 +105,8 @@ impl Follower {
         if seq == 0 {
             return Ok(true);
         }
-        match Outbox::read_after(&self.outbox, seq - 1, 1) {
-            Ok(records) => Ok(records.first().is_some_and(|record| record.hash.to_string() == hash)),
+        match self.log.decisions_after(seq - 1, 1) {
+            Ok(records) => Ok(records.iter().any(|record| record.seq == seq && record.hash.to_string() == hash)),
             Err(ReadError::Gone { .. }) => Ok(true),
             Err(error) => Err(error.into()),
         }
@@ -117,6 +118,7 @@ impl Follower {
         for decision in decided {
             let record = records.of(decision)?;
             let step = Committed {
+                partition: record.partition,
                 journal_seq: record.seq,
                 outbox_seq: decision.seq,
                 stamp: record.stamp,
@@ -136,32 +138,80 @@ impl Follower {
     }
 }
 
-/// The journal beside the outbox: each of its records was decided once, in order.
+/// Splits decisions into chunks of about `steps`; those that were committed together stay together, because a place in the
+/// outbox says only how many commits were read.
+pub(super) fn whole_commits(decided: &[Arc<OutboxRecord>], steps: usize) -> Vec<&[Arc<OutboxRecord>]> {
+    let (mut chunks, mut rest) = (Vec::new(), decided);
+    while !rest.is_empty() {
+        let mut end = rest.len().min(steps);
+        while end < rest.len() && rest[end].seq == rest[end - 1].seq {
+            end += 1;
+        }
+        let (chunk, behind) = rest.split_at(end);
+        chunks.push(chunk);
+        rest = behind;
+    }
+    chunks
+}
+
+/// Records that wait for their decision here; what is beyond is read again when its turn comes.
+const WAITING_MAX: usize = 20_000;
+
+/// The journal beside the outbox: each of its records was decided once, those of a partition in order.
 pub(super) struct Records {
-    store: Store,
+    log: AnyLog,
     tail: Option<Box<dyn Follow<Record>>>,
-    waiting: VecDeque<Arc<Record>>,
+    waiting: BTreeMap<u64, Arc<Record>>,
 }
 
 impl Records {
-    /// The records of a store, from the first one that is asked for.
-    pub fn of_store(store: Store) -> Self {
-        Self { store, tail: None, waiting: VecDeque::new() }
+    /// The records of a log, from the first one that is asked for.
+    pub fn of_log(log: AnyLog) -> Self {
+        Self { log, tail: None, waiting: BTreeMap::new() }
     }
 
     /// The record that was decided.
     pub fn of(&mut self, decision: &OutboxRecord) -> Result<Arc<Record>> {
         let seq = decision.journal_seq;
-        let tail = self.tail.get_or_insert_with(|| Box::new(self.store.follow(Of::All, seq - 1)));
+        let tail = self.tail.get_or_insert_with(|| self.log.follow(seq - 1));
         loop {
-            while let Some(record) = self.waiting.pop_front() {
-                if record.seq == seq {
-                    return Ok(record);
-                }
+            if let Some(record) = self.waiting.remove(&seq) {
+                return Ok(record);
+            }
+            if tail.seen() >= seq {
+                // Decided long after others, or before this reading began.
+                let record = self.log.record(seq)?;
+                return record.map(Arc::new).with_context(|| format!("journal record {seq} is decided, but not kept"));
             }
             let more = tail.next(PATIENCE)?;
             more.first().with_context(|| format!("journal record {seq} is decided, but not there"))?;
-            self.waiting.extend(more);
+            self.waiting.extend(more.into_iter().map(|record| (record.seq, record)));
+            while self.waiting.len() > WAITING_MAX {
+                self.waiting.pop_first();
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::digest::ChainHash;
+
+    #[test]
+    fn what_was_committed_together_stays_together() {
+        let decision = |(n, seq): (usize, &u64)| {
+            let (prev_hash, hash) = (ChainHash::default(), ChainHash::default());
+            let (journal_seq, effects, body) = (n as u64 + 1, Arc::default(), bytes::Bytes::new());
+            Arc::new(OutboxRecord { seq: *seq, partition: 0, journal_seq, epoch: 1, effects, prev_hash, hash, body })
+        };
+        let told = |seqs: &[u64]| {
+            let decided: Vec<_> = seqs.iter().enumerate().map(decision).collect();
+            whole_commits(&decided, 3).into_iter().map(<[_]>::len).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[1, 2, 3, 4, 5]), [3, 2]);
+        assert_eq!(told(&[1, 2, 2, 2, 2, 3]), [5, 1]);
+        assert_eq!(told(&[1, 1, 1, 2]), [3, 1]);
+        assert_eq!(told(&[]), [0; 0]);
     }
 }

@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use anyhow::Result;
 use arc_swap::ArcSwap;
 
-use super::{Pipeline, cmdb_text, partition_of};
+use super::{Pipeline, cmdb_text};
 use crate::domain::ids::TenantId;
+use crate::domain::partition::partition_of;
 use crate::domain::topology::quality::Quality;
 use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleError, RuleFile};
+use crate::journal::AppendError;
 use crate::journal::digest::digest_of;
-use crate::journal::{AppendError, Journal};
 
 /// What each tenant's topology and rules are, as of the last record that was appended: version and digest.
 #[derive(Debug, Default)]
@@ -103,9 +104,9 @@ impl Pipeline {
         if let Some((version, _)) = newest.filter(|(_, same)| *same == digest) {
             return Ok((Put { version, digest, seq: None }, quality));
         }
-        let digest = self.store.put_blob(bytes).await?;
+        let digest = self.log.put_text(bytes).await?;
         let input = Input::Topology { tenant: tenant.clone(), version, digest: digest.clone(), author: author.into() };
-        let appended = self.store.append(partition_of(tenant), input).await?;
+        let appended = self.log.append(partition_of(tenant), input).await?;
         self.newest.note(tenant, Text::Topology, version, &digest);
         Ok((Put { version, digest, seq: Some(appended.seq) }, quality))
     }
@@ -137,9 +138,9 @@ impl Pipeline {
         if let Some((version, _)) = newest.filter(|(_, same)| *same == digest) {
             return Ok((Put { version, digest, seq: None }, policy));
         }
-        let digest = self.store.put_blob(bytes).await?;
+        let digest = self.log.put_text(bytes).await?;
         let input = Input::Policy { tenant: tenant.clone(), version, digest: digest.clone(), author: author.into() };
-        let appended = self.store.append(partition_of(tenant), input).await?;
+        let appended = self.log.append(partition_of(tenant), input).await?;
         self.newest.note(tenant, Text::Rules, version, &digest);
         Ok((Put { version, digest, seq: Some(appended.seq) }, policy))
     }

@@ -98,7 +98,7 @@ impl Pipeline {
     }
 
     fn kept_files(&self, digest: &Digest) -> Result<Vec<RuleFile>> {
-        let bytes = self.store.blob(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
+        let bytes = self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
         serde_json::from_slice(&bytes).context("the stored rules cannot be read")
     }
 

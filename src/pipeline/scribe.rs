@@ -4,8 +4,8 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::journal::snapshot::{Snapshot, Snapshots as _};
-use crate::journal::sqlite::Store;
+use super::log::AnyLog;
+use crate::journal::snapshot::Snapshot;
 
 /// One snapshot at a time is on its way to the file.
 #[derive(Default)]
@@ -24,12 +24,12 @@ impl Scribe {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn take(&mut self, snapshot: Snapshot, store: &Store) -> Result<()> {
+    pub fn take(&mut self, snapshot: Snapshot, log: &AnyLog) -> Result<()> {
         if let Err(error) = self.finish() {
             tracing::error!(error = format!("{error:#}"), "a snapshot was not written, the older ones stay");
         }
-        let store = store.clone();
-        let write = move || Ok(futures::executor::block_on(store.put_snapshot(snapshot))?);
+        let log = log.clone();
+        let write = move || Ok(log.put_snapshot(snapshot)?);
         self.writing = Some(std::thread::Builder::new().name("snapshot".into()).spawn(write)?);
         Ok(())
     }

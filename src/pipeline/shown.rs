@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::partition_of;
 use super::ruling::RuleVersion;
 use crate::delivery::pending::Pending;
 use crate::domain::ids::TenantId;
+use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
 use crate::journal::digest::ChainHash;
 use crate::journal::packed::{Packer, unpack_pieces};
@@ -23,8 +23,8 @@ use crate::projection::tenant::TenantView;
 
 /// The folder of the files, in the data folder.
 pub const FOLDER: &str = "views";
-/// The version of the files' format; one of another version is made again. 3: packed.
-pub const VIEW_FORMAT: u32 = 3;
+/// The version of the files' format; one of another version is made again. 3: packed, 4: places in the outbox.
+pub const VIEW_FORMAT: u32 = 4;
 
 /// What a file says of itself, on its first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Mark {
     pub journal_seq: u64,
     pub outbox_seq: u64,
     pub hash: String,
-    /// The last record of all partitions that was shown then, its stamp, and the newest change that was told.
+    /// The last outbox record of all partitions that was shown then, its stamp, and the newest change that was told.
     pub shown_seq: u64,
     pub stamp: Timestamp,
     pub told: FeedId,
@@ -96,7 +96,7 @@ pub fn write(folder: &Path, partition: u16, mark: &Mark, shown: &Shown) -> std::
 }
 
 /// Reads a partition's file. `head` is the end of the partition's outbox; `hash_at` finds the hash of an earlier
-/// outbox record, `None` when it is kept no longer.
+/// outbox record by its place and its journal record, `None` when it is kept no longer.
 ///
 /// # Errors
 /// When it cannot be used, and why.
@@ -104,7 +104,7 @@ pub fn read(
     folder: &Path,
     partition: u16,
     head: OutboxHead,
-    hash_at: impl Fn(u64) -> Option<String>,
+    hash_at: impl Fn(u64, u64) -> Option<String>,
 ) -> Result<Kept, Unusable> {
     let damaged = |what: &dyn std::fmt::Display| Unusable::Damaged(what.to_string());
     let bytes = match fs::read(path(folder, partition)) {
@@ -128,7 +128,8 @@ pub fn read(
         return Err(Unusable::Format(format));
     }
     let mark: Mark = serde_json::from_str(mark_text).map_err(|error| damaged(&error))?;
-    let hash = if mark.outbox_seq == head.seq { Some(head.hash.to_string()) } else { hash_at(mark.outbox_seq) };
+    let is_head = mark.journal_seq == head.journal_seq;
+    let hash = if is_head { Some(head.hash.to_string()) } else { hash_at(mark.outbox_seq, mark.journal_seq) };
     if mark.outbox_seq > head.seq || hash.is_some_and(|hash| hash != mark.hash) {
         return Err(Unusable::Foreign);
     }
@@ -157,7 +158,7 @@ mod tests {
             };
             let shown = Shown { tenants: BTreeMap::new(), notices: Pending::default(), rulings: BTreeMap::new() };
             write(folder.path(), 3, &mark, &shown).unwrap();
-            match read(folder.path(), 3, head, |_| None) {
+            match read(folder.path(), 3, head, |_, _| None) {
                 Ok((read, _)) => assert_eq!((read, format), (mark, VIEW_FORMAT)),
                 Err(Unusable::Format(found)) => assert!(found == format && format != VIEW_FORMAT),
                 Err(other) => panic!("format {format}: {other}"),

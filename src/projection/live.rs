@@ -7,6 +7,7 @@ use super::Committed;
 use super::feed::Feed;
 use super::tenant::{CommandEnd, Telling, TenantView, verdicts};
 use crate::domain::ids::TenantId;
+use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;
 use crate::engine::input::Input;
@@ -24,6 +25,9 @@ pub struct State {
     tenants: BTreeMap<TenantId, TenantView>,
     /// Events of accepted records without verdicts yet, by journal sequence.
     pending: BTreeMap<u64, u64>,
+    /// By partition: the last journal record that is shown.
+    shown: BTreeMap<u16, u64>,
+    /// The newest journal record that is shown; on a cluster, older ones of other partitions may be pending.
     pub journal_seq: u64,
     pub outbox_seq: u64,
     /// The stamp of the newest step: the "now" of all numbers.
@@ -54,6 +58,19 @@ impl State {
         self.tenants.get_mut(id).expect("the tenant was inserted above")
     }
 
+    /// Whether a partition's records up to this one are shown.
+    pub fn has_shown(&self, partition: u16, journal_seq: u64) -> bool {
+        self.shown.get(&partition).is_some_and(|shown| *shown >= journal_seq)
+    }
+
+    fn move_on(&mut self, partition: u16, journal_seq: u64, outbox_seq: u64, stamp: Timestamp) {
+        let shown = self.shown.entry(partition).or_default();
+        *shown = journal_seq.max(*shown);
+        self.journal_seq = self.journal_seq.max(journal_seq);
+        self.outbox_seq = self.outbox_seq.max(outbox_seq);
+        self.stamp = self.stamp.max(stamp);
+    }
+
     fn take_pending(&mut self, seq: u64) -> bool {
         self.pending.remove(&seq).is_some()
     }
@@ -79,11 +96,8 @@ impl Live {
     }
 
     /// A step of tenants that show it already, or that nobody needs to see: only the place moves on.
-    pub fn pass(&self, journal_seq: u64, outbox_seq: u64, stamp: Timestamp) {
-        let mut state = self.write();
-        state.journal_seq = state.journal_seq.max(journal_seq);
-        state.outbox_seq = state.outbox_seq.max(outbox_seq);
-        state.stamp = state.stamp.max(stamp);
+    pub fn pass(&self, partition: u16, journal_seq: u64, outbox_seq: u64, stamp: Timestamp) {
+        self.write().move_on(partition, journal_seq, outbox_seq, stamp);
     }
 
     /// Shows what stands, of tenants of which nothing else is known.
@@ -99,7 +113,8 @@ impl Live {
     /// Without this call, `apply` counts them as accepted itself; what was counted before is not counted again.
     pub fn accept(&self, journal_seq: u64, tenant: &TenantId, events: u64) {
         let mut state = self.write();
-        if events == 0 || journal_seq <= state.journal_seq || state.pending.contains_key(&journal_seq) {
+        let is_known = state.has_shown(partition_of(tenant), journal_seq) || state.pending.contains_key(&journal_seq);
+        if events == 0 || is_known {
             return;
         }
         let counts = &mut state.tenant_mut(tenant).conservation;
@@ -111,7 +126,7 @@ impl Live {
     /// Takes one committed step. A step that was taken before changes nothing.
     pub fn apply(&self, step: &Committed) {
         let mut state = self.write();
-        if step.journal_seq <= state.journal_seq {
+        if state.has_shown(step.partition, step.journal_seq) {
             return;
         }
         let was_pending = state.take_pending(step.journal_seq);
@@ -121,9 +136,7 @@ impl Live {
         if let Some(Input::Batch(batch)) = step.input.as_deref() {
             state.tenant_mut(&batch.tenant).apply_batch(batch, &verdicts(step), step.stamp, was_pending);
         }
-        state.journal_seq = step.journal_seq;
-        state.outbox_seq = state.outbox_seq.max(step.outbox_seq);
-        state.stamp = state.stamp.max(step.stamp);
+        state.move_on(step.partition, step.journal_seq, step.outbox_seq, step.stamp);
     }
 }
 

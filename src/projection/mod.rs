@@ -29,7 +29,8 @@ use crate::engine::input::Input;
 /// One committed step: the journal record that was applied and what came of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Committed {
-    /// Sequence of the journal record; strictly increasing.
+    pub partition: u16,
+    /// Sequence of the journal record; strictly increasing within the partition.
     pub journal_seq: u64,
     /// Sequence of the outbox record that committed it; several steps may share one.
     pub outbox_seq: u64,

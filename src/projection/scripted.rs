@@ -11,6 +11,7 @@ use crate::domain::few::Few;
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::*;
 use crate::domain::label::Labels;
+use crate::domain::partition::partition_of;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::effect::Effect;
@@ -103,7 +104,14 @@ pub fn opened(n: u64, org: &str, count: u64) -> Committed {
     let events = (0..count).map(|_| Event::new("a".into(), "prom".into(), "HostDown", at)).collect();
     let batch = Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None };
     let input = Some(Arc::new(Input::Batch(batch)));
-    Committed { journal_seq: n, outbox_seq: n, stamp: at, input, effects: Arc::new(effects) }
+    Committed {
+        partition: partition_of(&"a".into()),
+        journal_seq: n,
+        outbox_seq: n,
+        stamp: at,
+        input,
+        effects: Arc::new(effects),
+    }
 }
 
 /// The first alert of incident `of` is reported again.
@@ -114,6 +122,7 @@ pub fn repeated(seq: u64, of: u64) -> Committed {
     let batch = Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None };
     let input = Some(Arc::new(Input::Batch(batch)));
     Committed {
+        partition: partition_of(&"a".into()),
         journal_seq: seq,
         outbox_seq: seq,
         stamp: at,

@@ -86,11 +86,11 @@ pub fn compare(data: &Path, instead: &Instead) -> Result<Report> {
     let recorded = Recorded::open(data)?;
     let tenant = &instead.tenant;
     let (mut before, mut after) = (World::default(), World::default());
-    let mut engine = Engine::empty(crate::pipeline::partition_of(tenant), recorded.tuning.clone());
+    let mut engine = Engine::empty(crate::domain::partition::partition_of(tenant), recorded.tuning.clone());
     let mut report = Report::default();
     recorded.each(|record, decision| {
         let owned = tenant_of(&record.input).is_none_or(|owner| owner == tenant);
-        if record.partition != crate::pipeline::partition_of(tenant) {
+        if record.partition != crate::domain::partition::partition_of(tenant) {
             return Ok(());
         }
         if report.records == 0 {

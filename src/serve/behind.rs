@@ -10,13 +10,14 @@ use crate::api::state::{WriteError, Writes};
 use crate::clock::Clock;
 use crate::domain::access::Credential;
 use crate::domain::ids::{EventRef, TenantId};
+use crate::domain::partition::partition_of;
 use crate::domain::topology::quality::Quality;
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::intake::Intake;
 use crate::intake::again::AgainError;
 use crate::intake::sink::{Accepted, Sink, SinkError};
-use crate::journal::{AppendError, Journal};
-use crate::pipeline::{Pipeline, partition_of};
+use crate::journal::AppendError;
+use crate::pipeline::Pipeline;
 
 /// Knows who bears a token.
 pub struct Bearers {
@@ -58,13 +59,16 @@ impl Sink for Door {
         Box::pin(async move {
             let tenant = batch.tenant.clone();
             let events = (batch.events.len() + batch.rejected.len()) as u64;
-            match self.pipeline.store.append(partition_of(&tenant), Input::Batch(batch)).await {
+            match self.pipeline.log.append(partition_of(&tenant), Input::Batch(batch)).await {
                 Ok(appended) => {
                     self.pipeline.live.accept(appended.seq, &tenant, events);
                     Ok(Accepted { seq: appended.seq, first: 0 })
                 }
-                Err(AppendError::TryLater { wait } | AppendError::Full { wait }) => Err(SinkError::TryLater { wait }),
-                Err(error @ (AppendError::Unsure { .. } | AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
+                // Whoever sends it again after `Unsure` sends the same events: what was stored is known by their ids.
+                Err(AppendError::TryLater { wait } | AppendError::Full { wait } | AppendError::Unsure { wait }) => {
+                    Err(SinkError::TryLater { wait })
+                }
+                Err(error @ (AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
                     Err(SinkError::Failed(error.to_string()))
                 }
             }
@@ -80,10 +84,10 @@ pub struct Pen {
 
 impl Writes for Pen {
     fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>> {
-        let store = self.pipeline.store.clone();
+        let log = self.pipeline.log.clone();
         Box::pin(async move {
             let partition = partition_of(&command.tenant);
-            let appended = store.append(partition, Input::Command(command)).await.map_err(refusal)?;
+            let appended = log.append(partition, Input::Command(command)).await.map_err(refusal)?;
             Ok(appended.seq)
         })
     }

@@ -24,6 +24,7 @@ use crate::nats::settings::Settings;
 use crate::nats::streams::{Keeping, Wanted, ensure};
 use crate::pipeline::Pipeline;
 use crate::pipeline::herald::Herald;
+use crate::pipeline::membership::Role;
 use crate::projection::bus::SUBJECTS;
 
 use super::cmdb::CmdbDoor;
@@ -37,6 +38,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// What stands on NATS.
 pub struct OnNats {
     settings: Settings,
+    /// Whether questions are answered.
+    answers: bool,
     tenants: Vec<TenantId>,
     durability: Durability,
     intake: Arc<Intake>,
@@ -52,7 +55,12 @@ impl OnNats {
         if tenants.is_empty() {
             tenants.push(config.tenant.clone());
         }
-        Self { settings: config.nats.clone(), tenants, durability: config.durability, intake, pipeline, app }
+        let mut settings = config.nats.clone();
+        settings.intake &= config.cluster.has(Role::Intake);
+        settings.cmdb &= config.cluster.has(Role::Intake);
+        settings.publish &= config.cluster.has(Role::Delivery);
+        let answers = config.cluster.has(Role::Api);
+        Self { settings, answers, tenants, durability: config.durability, intake, pipeline, app }
     }
 
     /// Serves until the future is dropped.
@@ -114,7 +122,9 @@ impl OnNats {
         for cmdb in cmdbs {
             tasks.spawn(cmdb.run());
         }
-        tasks.spawn(answer_always(nats.clone(), self.app.clone()));
+        if self.answers {
+            tasks.spawn(answer_always(nats.clone(), self.app.clone()));
+        }
         if let Some(herald) = herald.filter(|_| self.settings.publish) {
             tasks.spawn_blocking(move || herald.run());
         }

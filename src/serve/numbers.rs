@@ -68,6 +68,15 @@ pub fn register_bounds(pipeline: &Pipeline, registry: &mut Registry) {
     gauge(registry, "start_ms", "how long the start took until state and views were there", start.took_ms);
     let lost = start.remade + start.begun;
     gauge(registry, "start_views_lost", "partitions whose stored view could not be used at the start", lost);
+    let health = pipeline.health();
+    let said = "partitions whose records are decided here";
+    gauge(registry, "partitions_decided", said, health.turns.load(Ordering::Relaxed));
+    let said = "instances that share the journal; 0 when it is a file";
+    gauge(registry, "instances", said, health.instances().len() as u64);
+    let claims = ConstCounter::new(health.claims.load(Ordering::Relaxed));
+    registry.register("partitions_claimed", "how often the deciding of a partition began here", claims);
+    let fenced = ConstCounter::new(health.fenced.load(Ordering::Relaxed));
+    registry.register("partitions_fenced", "decisions that were refused, because another instance had begun", fenced);
     let counted = pipeline.all_counted();
     let sum = |of: &dyn Fn(&Counted) -> u64| counted.values().map(|counted| of(counted)).sum::<u64>();
     let cut = sum(&|counted| counted.hits.cut.values().sum());

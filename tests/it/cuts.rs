@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use headwater::domain::alert::AlertState;
 use headwater::domain::ids::{AlertId, CiId, IncidentId, TenantId};
 use headwater::domain::incident::IncidentState;
+use headwater::domain::partition::partition_of;
 use headwater::domain::time::Span;
 use headwater::engine::Loaded;
 use headwater::engine::effect::Effect;
 use headwater::engine::input::{Batch, Input};
 use headwater::journal::Durability;
-use headwater::outbox::Outbox;
-use headwater::pipeline::{Options, Pace, Pipeline, partition_of};
+use headwater::pipeline::{Options, Pace, Pipeline};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -100,7 +100,7 @@ fn a_cut_at_random_records_of_a_whole_labelled_storm_changes_nothing() {
 
 /// Effects of each tenant in order, as a running program commits them, whatever records they came with.
 fn by_tenant(pipeline: &Pipeline) -> Vec<Vec<u8>> {
-    let records = Outbox::read_after(&pipeline.outbox, 0, usize::MAX).unwrap();
+    let records = pipeline.log.decisions_after(0, usize::MAX).unwrap();
     let of = |name: &&'static str| {
         let partition = partition_of(&TenantId::from(*name));
         let effects: Vec<Effect> =
@@ -143,8 +143,9 @@ impl Running {
             Input::Delivered(delivered) => &delivered.tenant,
             Input::Tick => return,
         };
-        let seq = self.pipeline.store.append_blocking(partition_of(tenant), step.input.clone()).unwrap().seq;
-        while !self.pipeline.has_applied(seq) {
+        let partition = partition_of(tenant);
+        let seq = self.pipeline.log.append_blocking(partition, step.input.clone()).unwrap().seq;
+        while !self.pipeline.has_applied(partition, seq) {
             assert_eq!(self.pipeline.health().failure(), None);
             std::thread::yield_now();
         }
@@ -159,7 +160,7 @@ fn played(story: &Story, cuts: &[usize]) -> Vec<Vec<u8>> {
     let mut folder = root.path().join("0");
     let mut running = Running::start(&folder, clock.clone());
     for text in story.shelf.texts.values() {
-        futures::executor::block_on(running.pipeline.store.put_blob(text.clone().into_bytes())).unwrap();
+        futures::executor::block_on(running.pipeline.log.put_text(text.clone().into_bytes())).unwrap();
     }
     for (n, step) in story.steps.iter().enumerate() {
         if let Some(nth) = cuts.iter().position(|cut| *cut == n) {

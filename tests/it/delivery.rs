@@ -13,14 +13,15 @@ use headwater::delivery::settings::{Common, ReceiverSettings, Settings, prepare,
 use headwater::domain::event::Event;
 use headwater::domain::ids::{IncidentId, TenantId};
 use headwater::domain::incident::{IncidentView, Priority};
+use headwater::domain::partition::partition_of;
 use headwater::domain::severity::Severity;
 use headwater::engine::effect::{Effect, Notice, NoticeKind};
 use headwater::engine::input::{Batch, Delivered, DeliveryOutcome, Input};
+use headwater::journal::Durability;
 use headwater::journal::sqlite::{OpenOptions, Store};
-use headwater::journal::{Durability, Journal};
 use headwater::outbox::sqlite::SqliteOutbox;
 use headwater::outbox::{Decided, Outbox};
-use headwater::pipeline::{Options, Pace, Pipeline, partition_of};
+use headwater::pipeline::{Options, Pace, Pipeline};
 use headwater::serve;
 use serde_json::json;
 
@@ -104,7 +105,7 @@ fn results(pipeline: &Pipeline) -> BTreeMap<String, Vec<DeliveryOutcome>> {
     let mut results: BTreeMap<String, Vec<DeliveryOutcome>> = BTreeMap::new();
     let mut after = 0;
     loop {
-        let records = Journal::read_after(&pipeline.store, after, 1 << 20).unwrap();
+        let records = pipeline.log.records_after(after, 1 << 20).unwrap();
         let Some(last) = records.last() else { return results };
         after = last.seq;
         for record in records {
@@ -116,7 +117,7 @@ fn results(pipeline: &Pipeline) -> BTreeMap<String, Vec<DeliveryOutcome>> {
 }
 
 fn is_settled(pipeline: &Pipeline) -> bool {
-    pipeline.courier.lock().places().is_empty()
+    pipeline.courier.lock().waiting_of(|_| true).is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -186,7 +187,7 @@ async fn a_notice_to_nobody_is_kept_as_undelivered() {
     assert!(undelivered[&lost.key].why.contains("configured"), "{undelivered:?}");
     assert!(undelivered[&refused.key].why.contains("410"), "{undelivered:?}");
     let place = undelivered[&refused.key].place;
-    assert_eq!(pipeline.courier.notice(place).unwrap(), Some(refused));
+    assert_eq!(pipeline.courier.notice(place, &refused.key).unwrap(), Some(refused));
     stop(pipeline).await;
 }
 
@@ -310,7 +311,7 @@ async fn latency(pipeline: &Pipeline, receiver: &Receiver, word: &str) -> (u128,
         let batch = events(&name, Severity::Critical, 1);
         let told = format!("{name}-0");
         let since = Instant::now();
-        pipeline.store.append(partition_of(&tenant()), Input::Batch(batch)).await.unwrap();
+        pipeline.log.append(partition_of(&tenant()), Input::Batch(batch)).await.unwrap();
         receiver.wait_for("the notice", |seen| seen.iter().any(|seen| seen.text.contains(&told))).await;
         let seen = receiver.seen().into_iter().find(|seen| seen.text.contains(&told)).expect("just waited for");
         took.push(seen.at.duration_since(since).as_micros());
@@ -332,7 +333,7 @@ async fn slow_the_way_from_an_event_to_the_receiver_is_short() {
     let load = tokio::spawn(async move {
         for n in 0.. {
             let batch = events(&format!("noise-{n}"), Severity::Warning, 50);
-            other.store.append(partition_of(&tenant()), Input::Batch(batch)).await.unwrap();
+            other.log.append(partition_of(&tenant()), Input::Batch(batch)).await.unwrap();
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });

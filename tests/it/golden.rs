@@ -14,17 +14,18 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use headwater::domain::ids::TenantId;
+use headwater::domain::partition::partition_of;
 use headwater::domain::time::Timestamp;
 use headwater::engine::effect::OUTBOX_FORMAT;
 use headwater::engine::input::{Input, JOURNAL_FORMAT};
 use headwater::engine::snapshot::SNAPSHOT_FORMAT;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
+use headwater::journal::Durability;
 use headwater::journal::body;
 use headwater::journal::sqlite::schema::FILE_FORMAT;
-use headwater::journal::{Durability, Journal};
-use headwater::outbox::{self, Outbox};
-use headwater::pipeline::{Options, Pace, Pipeline, partition_of};
+use headwater::outbox;
+use headwater::pipeline::{Options, Pace, Pipeline};
 use headwater::projection::history::retention::Retention;
 
 use crate::storms::project;
@@ -193,11 +194,11 @@ fn write_data_folder(path: &Path) {
     for line in tale() {
         let pipeline = program(folder.path(), line.at);
         for text in shelf.texts() {
-            futures::executor::block_on(pipeline.store.put_blob(text)).unwrap();
+            futures::executor::block_on(pipeline.log.put_text(text)).unwrap();
         }
         let partition = partition_of(&TenantId::from(tale::TENANT));
-        let seq = pipeline.store.append_blocking(partition, line.input).unwrap().seq;
-        while !pipeline.has_applied(seq) {
+        let seq = pipeline.log.append_blocking(partition, line.input).unwrap().seq;
+        while !pipeline.has_applied(partition, seq) {
             std::thread::yield_now();
         }
         pipeline.stop();
@@ -221,15 +222,16 @@ fn a_data_folder_of_every_format_opens_and_goes_on() {
         GzDecoder::new(packed.as_slice()).read_to_end(&mut database).unwrap();
         std::fs::write(folder.path().join("headwater.db"), database).unwrap();
         let pipeline = program(folder.path(), tale().last().unwrap().at);
-        let records = Journal::read_after(&pipeline.store, 0, usize::MAX).unwrap();
-        let decisions = Outbox::read_after(&pipeline.outbox, 0, usize::MAX).unwrap();
+        let records = pipeline.log.records_after(0, usize::MAX).unwrap();
+        let decisions = pipeline.log.decisions_after(0, usize::MAX).unwrap();
         let told: Vec<_> = records.iter().filter(|record| *record.input != Input::Tick).collect();
         assert_eq!(told.len(), tale().iter().filter(|line| line.input != Input::Tick).count());
         assert_eq!(decisions.len(), records.len(), "a record of the golden folder is not decided");
         assert_eq!(pipeline.health().diverged.load(Ordering::SeqCst), 0, "decided otherwise than it stands there");
-        let seq = pipeline.store.append_blocking(records[0].partition, Input::Tick).unwrap().seq;
+        let partition = records[0].partition;
+        let seq = pipeline.log.append_blocking(partition, Input::Tick).unwrap().seq;
         assert_eq!(seq, records.len() as u64 + 1);
-        while !pipeline.has_applied(seq) {
+        while !pipeline.has_applied(partition, seq) {
             std::thread::yield_now();
         }
         assert_eq!(pipeline.health().failure(), None);

@@ -124,6 +124,11 @@ impl Served {
         self.said.lock().unwrap().try_iter().collect()
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it still runs.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
@@ -136,6 +141,16 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    /// A folder that is there already.
+    pub fn at(folder: TempDir) -> Self {
+        Self { folder }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts a program on it.
     pub fn start(self, arguments: &[&str]) -> Served {
         Served::launch(self.folder, arguments)
@@ -159,8 +174,13 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 
 /// Makes a token with the program's own command.
 pub fn token(folder: &Path, role: &str, name: &str) -> String {
+    token_of(folder, role, name, "default")
+}
+
+/// Makes a token of some tenant.
+pub fn token_of(folder: &Path, role: &str, name: &str, tenant: &str) -> String {
     let output = Command::new(PROGRAM)
-        .args(["token", "create", "--role", role, "--name", name, "--data"])
+        .args(["token", "create", "--role", role, "--name", name, "--tenant", tenant, "--data"])
         .arg(folder)
         .output()
         .unwrap();

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
 use headwater::domain::ids::TenantId;
+use headwater::domain::partition::partition_of;
 use headwater::domain::time::Timestamp;
 use headwater::engine::input::Input;
 use headwater::journal::digest::ChainHash;
 use headwater::pipeline::health::Start;
 use headwater::pipeline::shown::VIEW_FORMAT;
-use headwater::pipeline::{Pace, Pipeline, partition_of};
+use headwater::pipeline::{Pace, Pipeline};
 use headwater::projection::tenant::TenantView;
 use serde_json::{Value, json};
 
@@ -87,9 +88,9 @@ impl Told {
 /// Lets everything come that is due now, so that nothing changes until the clock goes on.
 fn settle(running: &Running) {
     for tenant in TENANTS {
-        let seq =
-            running.pipeline.store.append_blocking(partition_of(&TenantId::from(tenant)), Input::Tick).unwrap().seq;
-        while !running.pipeline.has_applied(seq) {
+        let partition = partition_of(&TenantId::from(tenant));
+        let seq = running.pipeline.log.append_blocking(partition, Input::Tick).unwrap().seq;
+        while !running.pipeline.has_applied(partition, seq) {
             std::thread::yield_now();
         }
     }
@@ -97,7 +98,7 @@ fn settle(running: &Running) {
 
 fn keep_texts(running: &Running, story: &Story) {
     for text in story.shelf.texts.values() {
-        futures::executor::block_on(running.pipeline.store.put_blob(text.clone().into_bytes())).unwrap();
+        futures::executor::block_on(running.pipeline.log.put_text(text.clone().into_bytes())).unwrap();
     }
 }
 
@@ -146,8 +147,8 @@ fn a_start_reads_only_what_came_behind_the_newest_snapshots() {
     let append = |running: &Running, tenant: &str, ticks: u64| {
         let partition = partition_of(&TenantId::from(tenant));
         for _ in 0..ticks {
-            let seq = running.pipeline.store.append_blocking(partition, Input::Tick).unwrap().seq;
-            while !running.pipeline.has_applied(seq) {
+            let seq = running.pipeline.log.append_blocking(partition, Input::Tick).unwrap().seq;
+            while !running.pipeline.has_applied(partition, seq) {
                 std::thread::yield_now();
             }
         }
@@ -165,9 +166,8 @@ fn a_start_reads_only_what_came_behind_the_newest_snapshots() {
     }
     assert_eq!(running.pipeline.live.read().journal_seq, 1_331);
     // What no start needs goes to the archive, also what is before the quiet tenant's only record.
-    while !running.pipeline.store.move_to_archive().unwrap().is_nothing() {}
-    while !running.pipeline.store.expire_archive(Timestamp(i64::MAX)).unwrap().is_nothing() {}
-    assert!(running.pipeline.store.oldest().unwrap() > 1_200, "{}", running.pipeline.store.oldest().unwrap());
+    while running.pipeline.log.tidy(Timestamp(i64::MAX)).unwrap() {}
+    assert!(running.pipeline.log.oldest().unwrap() > 1_200, "{}", running.pipeline.log.oldest().unwrap());
     running.pipeline.stop();
     drop(running);
     let running = told.start(PACE);
@@ -181,8 +181,8 @@ fn a_view_that_is_behind_its_engine_is_stored_at_the_next_stop() {
     let told = Told::new();
     let tick = |running: &Running| {
         let partition = partition_of(&TenantId::from(TENANTS[0]));
-        let seq = running.pipeline.store.append_blocking(partition, Input::Tick).unwrap().seq;
-        while !running.pipeline.has_applied(seq) {
+        let seq = running.pipeline.log.append_blocking(partition, Input::Tick).unwrap().seq;
+        while !running.pipeline.has_applied(partition, seq) {
             std::thread::yield_now();
         }
     };
@@ -287,10 +287,9 @@ fn standing(shown: &Value) -> Value {
 #[test]
 fn where_records_are_gone_a_lost_view_begins_with_what_stands() {
     let gone = |told: &Told, running: &Running| {
-        let store = &running.pipeline.store;
-        while !store.move_to_archive().unwrap().is_nothing() {}
-        while !store.expire_archive(Timestamp(i64::MAX)).unwrap().is_nothing() {}
-        assert!(store.oldest().unwrap() > 100);
+        let log = &running.pipeline.log;
+        while log.tidy(Timestamp(i64::MAX)).unwrap() {}
+        assert!(log.oldest().unwrap() > 100);
         std::fs::remove_dir_all(told.views()).unwrap();
     };
     let many = |told: &Told, _: &Running| std::fs::remove_dir_all(told.views()).unwrap();

@@ -271,6 +271,7 @@ async fn a_limited_caller_silences_only_its_own() {
     let id = silence.id.to_string();
     let effect = crate::engine::effect::Effect::Silence { tenant: "a".into(), silence };
     bench.put(crate::projection::Committed {
+        partition: crate::domain::partition::partition_of(&"a".into()),
         journal_seq: 50,
         outbox_seq: 50,
         stamp: super::fixture::T0,

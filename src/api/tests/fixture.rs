@@ -23,6 +23,7 @@ use crate::domain::few::Few;
 use crate::domain::ids::{AlertId, EventRef, IncidentId, SourceId, TenantId};
 use crate::domain::incident::*;
 use crate::domain::label::Labels;
+use crate::domain::partition::partition_of;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::draft::{CiDraft, Draft, Place};
@@ -215,7 +216,12 @@ impl Bench {
                 _ => Topology::none(),
             }),
             sessions: Default::default(),
-            settings: Settings { secure_cookies: false, open_metrics: false, base_url: "http://hw".into() },
+            settings: Settings {
+                secure_cookies: false,
+                open_metrics: false,
+                base_url: "http://hw".into(),
+                vitals_only: false,
+            },
             now: Arc::new(move || Timestamp(shown.load(Ordering::SeqCst))),
             readiness: Arc::new(Vec::new),
             more_metrics: Arc::new(|_| ()),
@@ -372,8 +378,9 @@ pub fn opening(seq: u64, incident: IncidentView, mut members: Vec<AlertView>) ->
     let id = incident.id;
     effects.push(Effect::Incident { incident: Arc::new(incident), joined, left: Vec::new() });
     effects.push(Effect::Timeline { tenant: tenant.clone(), incident: id, entry });
+    let partition = partition_of(&tenant);
     let input = Some(Arc::new(Input::Batch(Batch { tenant, events, rejected: Vec::new(), replay_of: None })));
-    Committed { journal_seq: seq, outbox_seq: seq, stamp: at, input, effects: Arc::new(effects) }
+    Committed { partition, journal_seq: seq, outbox_seq: seq, stamp: at, input, effects: Arc::new(effects) }
 }
 
 /// The CIs of both organisations, without relations.
@@ -412,6 +419,7 @@ pub fn steps() -> Vec<Committed> {
             Verdict::Held { alert: Some(held.id), why: crate::engine::verdict::Hold::Lone, decision: Box::default() };
         let event = Event::new("a".into(), held.source.clone(), &held.name, at);
         steps.push(Committed {
+            partition: partition_of(&"a".into()),
             journal_seq: n,
             outbox_seq: n,
             stamp: at,
@@ -440,6 +448,7 @@ pub fn unread(seq: u64) -> Committed {
     let verdict = Verdict::Rejected { why: letter.why.clone() };
     let batch = Batch { tenant: "a".into(), events: Vec::new(), rejected: vec![letter], replay_of: None };
     Committed {
+        partition: partition_of(&"a".into()),
         journal_seq: seq,
         outbox_seq: seq,
         stamp: T0.plus(Span::mins(3)),

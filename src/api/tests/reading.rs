@@ -321,6 +321,7 @@ async fn orders_are_audited_with_their_outcome() {
     let order = crate::engine::input::Order::Acknowledge { incident: crate::domain::ids::IncidentId(1) };
     let command = crate::engine::input::Command { tenant: "a".into(), actor: "li".into(), id: "".into(), order };
     bench.put(crate::projection::Committed {
+        partition: crate::domain::partition::partition_of(&"a".into()),
         journal_seq: 9,
         outbox_seq: 9,
         stamp: T0,

@@ -55,6 +55,26 @@ impl JetStreamStore {
         read.iter().map(|read| record(&stream, read)).collect()
     }
 
+    /// One record, from the leader; `None` when it is kept no longer.
+    ///
+    /// # Errors
+    /// When it is damaged or unreadable.
+    pub async fn record(&self, seq: u64) -> Result<Option<Record>, ReadError> {
+        let stream = self.stream("journal");
+        let stored = ask(self.nats(), &stream, Which::Seq(seq)).await.map_err(|error| unread(&stream, error))?;
+        stored.map(|stored| record(&stream, &stored.into())).transpose()
+    }
+
+    /// The last journal record that is kept no longer; 0 when all are.
+    ///
+    /// # Errors
+    /// When the server does not answer, or the stream is gone.
+    pub async fn oldest(&self) -> Result<u64, ReadError> {
+        let stream = self.stream("journal");
+        let found = look(self.nats(), &stream).await.map_err(|error| unread(&stream, error))?;
+        found.map_or_else(|| Err(damage(&stream, "it is gone")), |found| Ok(found.first_seq.saturating_sub(1)))
+    }
+
     /// Checks that nothing behind `after` is gone; returns the last record.
     ///
     /// # Errors

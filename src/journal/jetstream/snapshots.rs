@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use super::read::{Range, damage, read_until};
+use super::read::damage;
 use super::{JetStreamStore, refusal, unread};
 use crate::journal::digest::ChainHash;
 use crate::journal::snapshot::{Snapshot, Snapshots};
@@ -86,23 +86,18 @@ impl JetStreamStore {
     }
 
     async fn open_snapshot(&self, partition: u16, sealed: &Sealed) -> Result<Snapshot, ReadError> {
-        let stream = self.stream("snapshots");
-        let failed = |error: NatsError| unread(&sealed.subject, error);
-        let last = ask(self.nats(), &stream, Which::Last(&sealed.subject)).await.map_err(failed)?;
-        let range = Range { after: 0, end: last.map_or(0, |last| last.seq), bytes_max: usize::MAX };
-        let pieces = read_until(self, &stream, &sealed.subject, range).await?;
-        let mut body = Vec::with_capacity(sealed.bytes);
-        pieces.iter().for_each(|piece| body.extend_from_slice(&piece.body));
+        let body = self.pieces(&sealed.subject).await?;
         let &Sealed { journal_seq, outbox_seq, format, .. } = sealed;
         let snapshot = Snapshot { partition, journal_seq, outbox_seq, format, body };
         if Sealed::digest_of(&snapshot) != sealed.digest {
-            return Err(damage(&stream, format!("the snapshot {} does not match its digest", sealed.subject)));
+            let found = format!("the snapshot {} does not match its digest", sealed.subject);
+            return Err(damage(&self.stream("snapshots"), found));
         }
         Ok(snapshot)
     }
 
     /// Writes the pieces one behind the other and waits for all of them.
-    async fn write_pieces(&self, subject: &str, body: &[u8]) -> Result<(), AppendError> {
+    pub(super) async fn write_pieces(&self, subject: &str, body: &[u8]) -> Result<(), AppendError> {
         let (stream, piece_bytes) = (self.stream("snapshots"), PIECE_BYTES.min(self.nats().client.max_payload() / 2));
         let mut pieces: Vec<Bytes> = body.chunks(piece_bytes).map(Bytes::copy_from_slice).collect();
         if pieces.is_empty() {

@@ -232,8 +232,14 @@ fn what_people_did_is_kept_for_six_months_at_least() {
         digest: crate::engine::input::Digest("d".into()),
         author: "li".into(),
     };
-    let step =
-        Committed { journal_seq: 1, outbox_seq: 1, stamp: T0, input: Some(Arc::new(policy)), effects: Arc::default() };
+    let step = Committed {
+        partition: 0,
+        journal_seq: 1,
+        outbox_seq: 1,
+        stamp: T0,
+        input: Some(Arc::new(policy)),
+        effects: Arc::default(),
+    };
     writer.write(&stored(&[step]), "").unwrap();
     let actors = |now: Timestamp, writer: &mut Writer| {
         writer.prune(now).unwrap();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use headwater::domain::alert::{AlertState, AlertView};
 use headwater::domain::event::{Event, ObjectRef};
 use headwater::domain::ids::{AlertId, TenantId};
+use headwater::domain::partition::partition_of;
 use headwater::domain::severity::Severity;
 use headwater::domain::time::Timestamp;
 use headwater::engine::effect::Effect;
@@ -15,7 +16,6 @@ use headwater::engine::verdict::{Hold, Verdict};
 use headwater::journal::sqlite::{OpenOptions, Store};
 use headwater::outbox::sqlite::SqliteOutbox;
 use headwater::outbox::{Decided, Outbox as _};
-use headwater::pipeline::partition_of;
 
 use super::served::{Served, token};
 use super::write;

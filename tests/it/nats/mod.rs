@@ -1,6 +1,7 @@
 //! NATS for real: servers as processes of their own, from the files that are deployed, on private ports.
 
 mod access;
+mod cluster;
 mod conformance;
 mod faults;
 pub mod front;
