@@ -197,6 +197,7 @@ impl Pipeline {
         owner.take_duty()?;
         let archivist = keeper::Archivist {
             log: log.clone(),
+            lease: lease.clone(),
             clock: options.clock.clone(),
             kept: Span::hours(24 * i64::from(options.retention.archive_days)),
             every: options.pace.archive_every,
@@ -378,6 +379,7 @@ impl Owner {
             }
             self.publish_counts();
             self.store(self.pace.snapshot_every)?;
+            self.renew_claims()?;
         }
         readers.finish();
         self.store(1)?;

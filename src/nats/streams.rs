@@ -231,6 +231,17 @@ pub enum Purge {
     All,
 }
 
+/// Removes a stream's messages up to and with this one.
+///
+/// # Errors
+/// When the server does not do it.
+pub async fn purge_up_to(nats: &Nats, name: &str, seq: u64) -> Result<(), NatsError> {
+    if seq == 0 {
+        return Ok(());
+    }
+    ask_to_purge(nats, name, &json!({ "seq": seq + 1 })).await
+}
+
 /// Removes messages under a subject.
 ///
 /// # Errors
@@ -242,7 +253,11 @@ pub async fn purge(nats: &Nats, name: &str, subject: &str, what: Purge) -> Resul
         Purge::Before(seq) => json!({ "filter": subject, "seq": seq }),
         Purge::All => json!({ "filter": subject }),
     };
-    let answer: Value = nats.jetstream.request(format!("STREAM.PURGE.{name}"), &what).await.map_err(NatsError::away)?;
+    ask_to_purge(nats, name, &what).await
+}
+
+async fn ask_to_purge(nats: &Nats, name: &str, what: &Value) -> Result<(), NatsError> {
+    let answer: Value = nats.jetstream.request(format!("STREAM.PURGE.{name}"), what).await.map_err(NatsError::away)?;
     match &answer["error"] {
         Value::Null => Ok(()),
         error => Err(NatsError::away(format!("stream {name} cannot be trimmed: {}", error["description"]))),

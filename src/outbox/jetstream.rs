@@ -26,6 +26,7 @@ use tail::Tail;
 pub mod frame;
 pub mod reading;
 pub mod tail;
+pub mod trim;
 
 /// How long an unanswered commit is looked for before the caller is told to try again.
 const RESOLVE_TIME_MAX: Duration = Duration::from_secs(20);
@@ -150,7 +151,10 @@ impl JetStreamOutbox {
         }
         let (stream, subject) = (self.store.stream("journal"), self.store.subject(format_args!("journal.{partition}")));
         let record = ask(self.store.nats(), &stream, Which::Seq(head.journal_seq)).await.map_err(later)?;
-        if record.is_some_and(|record| record.subject == subject) {
+        let is_there = record.is_some_and(|record| record.subject == subject);
+        // A partition that has been quiet for long keeps its last decision and not its last record.
+        let trimmed = || async { self.store.trimmed().await.map_err(|error| later(NatsError::away(error))) };
+        if is_there || trimmed().await?.1.journal_seq >= head.journal_seq {
             return Ok(());
         }
         let why = format!(

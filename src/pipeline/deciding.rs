@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::Owner;
-use super::partition::{Turn, Waiting, weight};
+use super::partition::{Partition, Turn, Waiting, weight};
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;
 use crate::engine::input::Input;
@@ -150,6 +150,25 @@ impl Owner {
         {
             partition.turn = Turn::Ours(head);
             self.show_turns();
+        }
+        Ok(())
+    }
+
+    /// Claims quiet partitions again when others have gone on: where the log is shared the last outbox message of each is
+    /// kept for good, and everything behind it.
+    pub(super) fn renew_claims(&mut self) -> Result<()> {
+        if !self.log.is_shared() {
+            return Ok(());
+        }
+        let before = self.followed.saturating_sub(self.pace.snapshot_every);
+        let is_old = |partition: &Partition| match partition.turn {
+            Turn::Ours(head) => head.seq < before && head.journal_seq == partition.seq,
+            Turn::Soon(_) | Turn::Others => false,
+        };
+        let old: Vec<u16> = self.partitions.iter().filter(|(_, one)| is_old(one)).map(|(n, _)| *n).collect();
+        for number in old {
+            self.partition(number).turn = Turn::Others;
+            self.claim(number)?;
         }
         Ok(())
     }

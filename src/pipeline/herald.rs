@@ -120,7 +120,7 @@ impl Herald {
         let now: Timestamp = (self.pipeline.clock)();
         let mut sends = Vec::new();
         for decision in decided {
-            let record = records.of(decision)?;
+            let Some(record) = records.of(decision)? else { continue };
             if now.since(record.stamp) > self.age_max {
                 continue;
             }

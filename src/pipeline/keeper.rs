@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::health::Health;
+use super::lease::Lease;
 use super::log::AnyLog;
 use super::shown::{self, Mark, Shown, VIEW_FORMAT, is_of};
 use super::{Owner, PATIENCE};
@@ -60,6 +61,7 @@ impl Owner {
 /// Moves records that no start needs to the archive, and drops them there when their time is over.
 pub struct Archivist {
     pub log: AnyLog,
+    pub lease: Arc<Lease>,
     pub clock: Clock,
     /// How long the archive keeps a record.
     pub kept: Span,
@@ -95,7 +97,7 @@ impl Archivist {
 
     fn look(&self) -> Result<()> {
         let before = (self.clock)().minus(self.kept);
-        while !self.is_over() && self.log.tidy(before)? {}
+        while !self.is_over() && self.lease.duty().is_first() && self.log.tidy(before)? {}
         Ok(())
     }
 }

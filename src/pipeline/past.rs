@@ -116,7 +116,7 @@ impl Follower {
         let Some(last) = decided.last() else { return Ok(()) };
         let mut steps = Vec::with_capacity(decided.len());
         for decision in decided {
-            let record = records.of(decision)?;
+            let Some(record) = records.of(decision)? else { continue };
             let step = Committed {
                 partition: record.partition,
                 journal_seq: record.seq,
@@ -170,18 +170,20 @@ impl Records {
         Self { log, tail: None, waiting: BTreeMap::new() }
     }
 
-    /// The record that was decided.
-    pub fn of(&mut self, decision: &OutboxRecord) -> Result<Arc<Record>> {
+    /// The record that was decided; `None` when it is kept no longer, as of a partition that has been quiet for long.
+    pub fn of(&mut self, decision: &OutboxRecord) -> Result<Option<Arc<Record>>> {
         let seq = decision.journal_seq;
-        let tail = self.tail.get_or_insert_with(|| self.log.follow(seq - 1));
+        let tail = match &mut self.tail {
+            Some(tail) => tail,
+            None => self.tail.insert(self.log.follow(self.log.oldest()?.max(seq - 1))),
+        };
         loop {
             if let Some(record) = self.waiting.remove(&seq) {
-                return Ok(record);
+                return Ok(Some(record));
             }
             if tail.seen() >= seq {
                 // Decided long after others, or before this reading began.
-                let record = self.log.record(seq)?;
-                return record.map(Arc::new).with_context(|| format!("journal record {seq} is decided, but not kept"));
+                return Ok(self.log.record(seq)?.map(Arc::new));
             }
             let more = tail.next(PATIENCE)?;
             more.first().with_context(|| format!("journal record {seq} is decided, but not there"))?;

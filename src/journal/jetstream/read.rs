@@ -93,12 +93,12 @@ impl JetStreamStore {
             let gone = removed(self.nats(), &stream, after).await.map_err(failed)?;
             return gone.map_or(Ok(found.last_seq), |last| Err(ReadError::Gone { after, oldest: last + 1 }));
         };
-        let trimmed = self.pointer(number).await?.map_or(0, |(_, pointer)| pointer.trimmed);
+        let trimmed = self.trimmed().await?.1.journal_seq;
         if after < trimmed {
             return Err(ReadError::Gone { after, oldest: trimmed });
         }
         let subject = self.journal_filter(of);
-        if after > 0 {
+        if after > trimmed {
             let place = ask(self.nats(), &stream, Which::Seq(after)).await.map_err(failed)?;
             if place.is_none_or(|record| record.subject != subject) {
                 return Err(damage(

@@ -1,5 +1,5 @@
-//! Snapshots in a stream of pieces. A pointer, replaced by compare-and-set, names the newest two and how far the logs
-//! were trimmed; pieces without a pointer are nobody's and are swept.
+//! Snapshots in a stream of pieces. A pointer, replaced by compare-and-set, names the newest two; pieces without a pointer
+//! are nobody's and are swept. One mark for all partitions says how far the logs were trimmed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,6 +22,8 @@ use crate::nats::streams::{Purge, Which, ask, purge, subjects};
 const PIECE_BYTES: usize = 512 * 1024;
 /// Pieces that are on their way at a time.
 const PIECES_AT_ONCE: usize = 8;
+/// Where the mark stands.
+const TRIMMED: &str = "pointer.trimmed";
 /// The version of the pointer's format.
 const POINTER_FORMAT: u32 = 1;
 
@@ -31,8 +33,6 @@ pub struct Pointer {
     format: u32,
     /// Newest first, at most two.
     pub kept: Vec<Sealed>,
-    /// Journal records of the partition before this one were removed, because the older snapshot has them.
-    pub trimmed: u64,
 }
 
 /// A snapshot whose pieces are all there.
@@ -60,7 +60,38 @@ impl Sealed {
     }
 }
 
+/// What was removed on purpose: journal and outbox up to and with these records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trimmed {
+    pub journal_seq: u64,
+    pub outbox_seq: u64,
+}
+
 impl JetStreamStore {
+    /// What was removed on purpose, and where that is told.
+    ///
+    /// # Errors
+    /// When it is unreadable.
+    pub async fn trimmed(&self) -> Result<(u64, Trimmed), ReadError> {
+        let (stream, subject) = (self.stream("snapshots"), self.subject(TRIMMED));
+        let last = ask(self.nats(), &stream, Which::Last(&subject)).await.map_err(|error| unread(&subject, error))?;
+        let Some(last) = last else { return Ok((0, Trimmed::default())) };
+        let trimmed = serde_json::from_slice(&last.body)
+            .map_err(|error| damage(&stream, format!("the mark {subject} is unreadable: {error}")))?;
+        Ok((last.seq, trimmed))
+    }
+
+    /// Tells readers first: what they miss up to there is gone on purpose. `behind` is where it was told before.
+    ///
+    /// # Errors
+    /// When the server does not take it, or somebody else was faster.
+    pub async fn mark_trimmed(&self, behind: u64, trimmed: &Trimmed) -> Result<(), AppendError> {
+        let body = serde_json::to_vec(trimmed).expect("a mark has text keys only");
+        let subject = self.subject(TRIMMED);
+        let message = Outgoing { subject, headers: HeaderMap::new(), body: body.into(), behind: Some(behind) };
+        publish(self.nats(), &self.stream("snapshots"), message).await.map(drop).map_err(refusal)
+    }
+
     /// The partition's pointer and where it stands; `None` when it never had a snapshot.
     ///
     /// # Errors
@@ -130,31 +161,6 @@ impl JetStreamStore {
             None => Ok(()),
         }
     }
-
-    /// Removes what recovery no longer needs: journal and outbox records before the older of two intact snapshots.
-    /// Returns the first journal record that is kept; 0 when nothing may be removed yet.
-    ///
-    /// # Errors
-    /// When snapshots are not intact, or the server does not do it: it can be called again at any time.
-    pub async fn trim(&self, partition: u16) -> Result<u64, ReadError> {
-        let Some((seq, mut pointer)) = self.pointer(partition).await? else { return Ok(0) };
-        let [newest, older] = pointer.kept.as_slice() else { return Ok(0) };
-        self.open_snapshot(partition, newest).await?;
-        self.open_snapshot(partition, older).await?;
-        let (journal_seq, outbox_seq) = (older.journal_seq, older.outbox_seq);
-        let failed = |error: NatsError| unread("trim", error);
-        if pointer.trimmed < journal_seq {
-            // Readers must know first: what they miss from here on is gone on purpose.
-            pointer.trimmed = journal_seq;
-            let pointed = self.point(partition, seq, &pointer).await;
-            pointed.map_err(|error| unread("trim", NatsError::away(error)))?;
-        }
-        for (kind, before) in [("journal", journal_seq), ("outbox", outbox_seq)] {
-            let subject = self.subject(format_args!("{kind}.{partition}"));
-            purge(self.nats(), &self.stream(kind), &subject, Purge::Before(before)).await.map_err(failed)?;
-        }
-        Ok(journal_seq)
-    }
 }
 
 impl Snapshots for JetStreamStore {
@@ -180,7 +186,7 @@ impl Snapshots for JetStreamStore {
         self.write_pieces(&sealed.subject, &snapshot.body).await?;
         self.open_snapshot(partition, &sealed).await.map_err(later)?;
         let kept = [sealed].into_iter().chain(before.kept).take(2).collect();
-        let pointer = Pointer { format: POINTER_FORMAT, kept, trimmed: before.trimmed };
+        let pointer = Pointer { format: POINTER_FORMAT, kept };
         self.point(partition, behind, &pointer).await?;
         if let Err(error) = self.sweep(partition, &pointer).await {
             // The next snapshot sweeps again.

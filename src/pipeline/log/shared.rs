@@ -112,7 +112,8 @@ impl Log for SharedLog {
         self.store.wait(self.store.oldest())
     }
 
-    fn tidy(&self, _before: Timestamp) -> Result<bool> {
+    fn tidy(&self, before: Timestamp) -> Result<bool> {
+        self.store.wait(self.outbox.trim(before))?;
         Ok(false)
     }
 

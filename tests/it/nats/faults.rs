@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use headwater::domain::time::Timestamp;
 use headwater::journal::snapshot::Snapshots;
 use headwater::journal::{AppendError, Follow, Journal, Of, ReadError};
 use headwater::outbox::{CommitError, Outbox};
@@ -159,27 +160,46 @@ fn a_lost_answer_of_three_servers_is_found_out() {
 fn trimmed_records_are_gone_on_purpose_and_the_rest_goes_on() {
     let Some(mut site) = Servers::one(Program::Recent) else { return };
     let opened = site.open(None);
+    // Partition 2 says one thing at the beginning and is quiet for ever.
+    let quiet = site.wait(opened.journal.append(2, batch(0))).unwrap().seq;
     let seqs: Vec<u64> =
         (1..=30).map(|n| site.wait(opened.journal.append(n as u16 % 2, batch(n))).unwrap().seq).collect();
-    let mine: Vec<u64> = seqs.iter().copied().skip(1).step_by(2).collect();
-    let mut head = site.wait(opened.outbox.claim(0)).unwrap();
-    for seq in &mine {
-        head = site.wait(opened.outbox.commit(0, head.seq, vec![decided(*seq, 0)])).unwrap();
-        if *seq == mine[4] || *seq == mine[9] {
-            assert_eq!(site.wait(opened.journal.trim(0)).unwrap(), 0, "one snapshot is not enough");
-            let at = headwater::journal::snapshot::Snapshot { outbox_seq: head.seq, ..snapshot(0, *seq, 1000) };
-            site.wait(opened.journal.put_snapshot(at)).unwrap();
+    let of = |partition: usize| seqs.iter().copied().skip(1 - partition).step_by(2).collect::<Vec<u64>>();
+    let now = Timestamp(headwater::clock::machine()().0 + 60_000);
+    let trim = |opened: &Opened<Servers>, before| site.wait(opened.outbox.trim(before)).unwrap().journal_seq;
+    let claimed = |partition| site.wait(opened.outbox.claim(partition)).unwrap();
+    let keep = |partition, journal_seq, outbox_seq| {
+        let at = headwater::journal::snapshot::Snapshot { outbox_seq, ..snapshot(partition, journal_seq, 1000) };
+        site.wait(opened.journal.put_snapshot(at)).unwrap();
+    };
+    for partition in [0, 1] {
+        let (mut head, mine) = (claimed(partition), of(usize::from(partition)));
+        for seq in &mine {
+            head = site.wait(opened.outbox.commit(partition, head.seq, vec![decided(*seq, 0)])).unwrap();
+            if *seq == mine[4] || *seq == mine[9] {
+                assert_eq!(trim(&opened, now), 0, "partitions without two snapshots keep everything");
+                keep(partition, *seq, head.seq);
+            }
         }
     }
-    assert_eq!(site.wait(opened.journal.trim(0)).unwrap(), mine[4]);
-    assert_eq!(site.wait(opened.journal.trim(0)).unwrap(), mine[4], "once more changes nothing");
-    let read = |after| opened.journal.read_partition(0, after, usize::MAX);
-    assert!(matches!(read(0), Err(ReadError::Gone { after: 0, oldest }) if oldest == mine[4]));
-    assert!(read(mine[4]).unwrap().iter().map(|record| record.seq).eq(mine[5..].iter().copied()));
-    assert_eq!(opened.journal.read_partition(1, 0, usize::MAX).unwrap().len(), 15, "other partitions keep theirs");
-    assert!(matches!(opened.journal.read_after(0, 1), Err(ReadError::Gone { .. })));
+    assert_eq!(trim(&opened, now), 0, "the quiet one has none");
+    let head = site.wait(opened.outbox.commit(2, claimed(2).seq, vec![decided(quiet, 0)])).unwrap();
+    keep(2, quiet, head.seq);
+    keep(2, quiet, head.seq);
+    assert_eq!(trim(&opened, Timestamp(0)), 0, "nothing is so old");
+    let first = of(0)[4].min(of(1)[4]);
+    assert_eq!(trim(&opened, now), first);
+    assert_eq!(trim(&opened, now), first, "once more changes nothing");
+    assert!(matches!(opened.journal.read_after(0, 1), Err(ReadError::Gone { after: 0, oldest }) if oldest == first + 1));
+    assert_eq!(opened.journal.read_after(first, 1).unwrap()[0].seq, first + 1);
+    assert_eq!(opened.journal.read_partition(0, of(0)[4], usize::MAX).unwrap().len(), 10);
+    assert!(matches!(opened.outbox.read_after(0, 1), Err(ReadError::Gone { .. })));
+    // The quiet one's last decision stays, and it goes on behind it.
     let next = site.open(None);
-    assert_eq!(site.wait(next.outbox.claim(0)).unwrap().journal_seq, mine[14], "the head is never trimmed");
+    let head = site.wait(next.outbox.claim(2)).unwrap();
+    assert_eq!(head.journal_seq, quiet);
+    let seq = site.wait(next.journal.append(2, batch(31))).unwrap().seq;
+    site.wait(next.outbox.commit(2, head.seq, vec![decided(seq, 0)])).unwrap();
 }
 
 #[test]
