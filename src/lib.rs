@@ -21,6 +21,7 @@ pub mod folders;
 pub mod intake;
 pub mod journal;
 pub mod lab;
+pub mod migrate;
 pub mod nats;
 pub mod outbox;
 pub mod pipeline;

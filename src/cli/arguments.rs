@@ -62,6 +62,8 @@ pub enum Command {
     Backup(BackupArguments),
     /// Bring a backup into an empty data folder and check it / 恢复
     Restore(RestoreArguments),
+    /// Bring the journal of an instance that is alone to a NATS cluster / 迁移到集群
+    Migrate(MigrateArguments),
     /// Tell why an event ended where it did: duplicate, muted, held, joined … / 为什么
     Why(WhyArguments),
     /// Credentials for people and sources / 令牌
@@ -243,6 +245,20 @@ pub struct RestoreArguments {
     /// Data folder to make.
     #[arg(long)]
     pub data: PathBuf,
+}
+
+/// What `migrate` takes.
+#[derive(Args)]
+#[command(after_help = "Example:\n  headwater migrate --config /etc/headwater.yaml --data /var/lib/headwater\n\n\
+    The server must be stopped. The configuration names the NATS servers. State, rules, topologies and numbers go on as they\n\
+    are; the old files are put aside in the folder, which is one of an instance of the cluster from then on (cluster.on).")]
+pub struct MigrateArguments {
+    /// The configuration with `nats` and `cluster`.
+    #[arg(long)]
+    pub config: PathBuf,
+    /// The data folder, when the configuration does not name it.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
 }
 
 /// What `why` takes.

@@ -18,8 +18,8 @@ use crate::config::{self, Flags};
 use crate::demo;
 use crate::journal::Durability;
 use crate::lab::backtest;
-use crate::{serve, telemetry};
-use arguments::{Arguments, BacktestArguments, Command, Keep, ManArguments, ServeArguments};
+use crate::{migrate, serve, telemetry};
+use arguments::{Arguments, BacktestArguments, Command, Keep, ManArguments, MigrateArguments, ServeArguments};
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
@@ -49,6 +49,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Replay(arguments) => return replay::run(arguments),
         Command::Backup(arguments) => backup::save(&arguments)?,
         Command::Restore(arguments) => backup::bring_back(&arguments)?,
+        Command::Migrate(arguments) => migrate(arguments)?,
         Command::Why(arguments) => why::run(&arguments, &mut std::io::stdout().lock())?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,
@@ -70,6 +71,18 @@ fn serve(arguments: ServeArguments) -> Result<()> {
     let loaded = config::load(config.as_deref(), flags).map_err(config::joined)?;
     telemetry::start(&loaded.config.log);
     tokio::runtime::Runtime::new()?.block_on(serve::run(loaded))
+}
+
+fn migrate(arguments: MigrateArguments) -> Result<()> {
+    let flags = Flags { data: arguments.data, ..Flags::default() };
+    let loaded = config::load(Some(&arguments.config), flags).map_err(config::joined)?;
+    let brought = tokio::runtime::Runtime::new()?.block_on(migrate::run(loaded))?;
+    println!(
+        "{} partitions, {} texts and {} records that were not decided are on the cluster, whose journal begins at record {}; \
+         start `headwater serve` with cluster.on",
+        brought.partitions, brought.texts, brought.records, brought.first
+    );
+    Ok(())
 }
 
 fn backtest(arguments: BacktestArguments) -> Result<()> {

@@ -17,8 +17,9 @@ use super::{AppendError, Appended, Durability, Follow, Journal, Of, ReadError, R
 use crate::engine::input::Input;
 use crate::nats::connect::Nats;
 use crate::nats::publish::{BUSY_WAIT, FULL_WAIT, Outgoing, PublishError, publish};
-use crate::nats::streams::{Found, Keeping, Wanted, ensure};
+use crate::nats::streams::{Found, Keeping, Wanted, ensure, make_from};
 use crate::nats::{NatsError, server};
+use snapshots::Trimmed;
 use tail::Tail;
 
 pub mod read;
@@ -42,6 +43,17 @@ pub struct OpenOptions {
     pub monitor_urls: Vec<String>,
 }
 
+impl OpenOptions {
+    fn wanted(&self, kind: &str, subjects: &[&str]) -> Wanted {
+        Wanted {
+            name: stream_name(&self.prefix, kind),
+            subjects: subjects.iter().map(|subject| format!("{}.{subject}", self.prefix)).collect(),
+            keeping: Keeping::Log,
+            replicas: self.replicas,
+        }
+    }
+}
+
 /// An open store. Clones share it.
 #[derive(Clone)]
 pub struct JetStreamStore {
@@ -57,6 +69,17 @@ struct Shared {
 }
 
 impl JetStreamStore {
+    /// Makes streams that go on behind these records of another log, then opens them.
+    ///
+    /// # Errors
+    /// When they are there already, or the server cannot begin there.
+    pub async fn open_from(nats: Nats, options: &OpenOptions, ends: Trimmed) -> Result<Self, NatsError> {
+        for (kind, end) in [("journal", ends.journal_seq), ("outbox", ends.outbox_seq)] {
+            make_from(&nats, &options.wanted(kind, &[&format!("{kind}.*")]), end + 1).await?;
+        }
+        Self::open(nats, options).await
+    }
+
     /// Makes the streams that are missing and checks all of them.
     ///
     /// # Errors
@@ -66,15 +89,9 @@ impl JetStreamStore {
             server::prove_power(&options.monitor_urls, options.replicas).await?;
         }
         let prefix = options.prefix.clone();
-        let store = |kind: &str, subjects: &[&str]| Wanted {
-            name: stream_name(&prefix, kind),
-            subjects: subjects.iter().map(|subject| format!("{prefix}.{subject}")).collect(),
-            keeping: Keeping::Log,
-            replicas: options.replicas,
-        };
-        let journal = ensure(&nats, &store("journal", &["journal.*"])).await?;
-        ensure(&nats, &store("outbox", &["outbox.*"])).await?;
-        ensure(&nats, &store("snapshots", &["snapshot.*.*", "pointer.*", "text.*.*"])).await?;
+        let journal = ensure(&nats, &options.wanted("journal", &["journal.*"])).await?;
+        ensure(&nats, &options.wanted("outbox", &["outbox.*"])).await?;
+        ensure(&nats, &options.wanted("snapshots", &["snapshot.*.*", "pointer.*", "text.*.*"])).await?;
         let shared = Shared { nats, runtime: Handle::current(), prefix, journal };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -94,9 +111,9 @@ impl JetStreamStore {
         format!("{}.{rest}", self.shared.prefix)
     }
 
-    /// Waits for something that needs the runtime. Must not be called from a task of it.
+    /// Waits for something that needs the runtime. A task of it that waits gives its place to others meanwhile.
     pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
-        self.shared.runtime.block_on(future)
+        tokio::task::block_in_place(|| self.shared.runtime.block_on(future))
     }
 }
 

@@ -192,6 +192,32 @@ pub async fn ensure(nats: &Nats, wanted: &Wanted) -> Result<Found, NatsError> {
     if refusals.is_empty() { Ok(found(&info)) } else { Err(NatsError::Refused(refusals)) }
 }
 
+/// Makes a stream whose first message will have this sequence.
+///
+/// # Errors
+/// When there is one already, or the server does not begin there.
+pub async fn make_from(nats: &Nats, wanted: &Wanted, first_seq: u64) -> Result<(), NatsError> {
+    let what = format!("stream {}", wanted.name);
+    if look(nats, &wanted.name).await?.is_some() {
+        let why = "it is there already: another log would be mixed with it";
+        return Err(NatsError::refused(what, why, "remove it, or choose another cluster.prefix"));
+    }
+    let config = Config { first_sequence: Some(first_seq), ..wanted.config() };
+    let made = nats.jetstream.create_stream(config).await;
+    made.map_err(|error| {
+        NatsError::refused(&*what, format!("it cannot be made: {error}"), "look at the server's log")
+    })?;
+    match look(nats, &wanted.name).await? {
+        Some(found) if found.first_seq == first_seq => Ok(()),
+        _ => {
+            // It is empty and ours.
+            let _ = nats.jetstream.delete_stream(&wanted.name).await;
+            let why = format!("the server does not begin at {first_seq}");
+            Err(NatsError::refused(what, why, "use nats-server 2.10 or newer"))
+        }
+    }
+}
+
 /// A stream as it is now; `None` when there is none.
 ///
 /// # Errors

@@ -177,6 +177,25 @@ impl JetStreamOutbox {
         Ok(owned)
     }
 
+    /// Begins a partition's outbox where that of another log ends; returns the message that says so.
+    ///
+    /// # Errors
+    /// When the partition has an outbox already, or the server does not take it.
+    pub async fn adopt(&self, partition: u16, head: &OutboxHead) -> Result<u64, CommitError> {
+        let place = Place { journal_seq: head.journal_seq, hash: head.hash };
+        let frame = Frame {
+            partition,
+            epoch: 1,
+            owner: self.owner.to_string(),
+            part: 0,
+            parts: 1,
+            behind: 0,
+            before: place,
+            after: place,
+        };
+        self.put(&frame, frame.body(b"")).await
+    }
+
     fn own(&self, partition: u16, owned: Owned) {
         self.owned.lock().expect("nobody panics while holding it").insert(partition, owned);
     }

@@ -47,9 +47,14 @@ impl Owner {
             return Ok(());
         }
         let sends = (duty.sends != self.duty.sends).then(|| duty.sends.clone());
-        self.duty = duty;
+        let before = std::mem::replace(&mut self.duty, duty);
         let numbers: Vec<u16> = self.partitions.keys().copied().collect();
         for number in numbers {
+            let is_new = !before.decides.contains(&number);
+            let partition = self.partition(number);
+            if is_new {
+                partition.claim_at = None;
+            }
             if !self.duty.decides.contains(&number) {
                 self.partition(number).turn = Turn::Others;
             } else if self.partition(number).is_used() {
@@ -273,7 +278,8 @@ impl Owner {
         let now: Timestamp = (self.clock)();
         let due = self.partitions.iter().filter(|(number, partition)| {
             let is_due = partition.engine.next_due().is_some_and(|due| due <= now);
-            self.duty.decides.contains(number) && partition.is_used() && (is_due || !partition.waiting.is_empty())
+            let is_owed = is_due || !partition.waiting.is_empty() || !matches!(partition.turn, Turn::Ours(_));
+            self.duty.decides.contains(number) && partition.is_used() && is_owed
         });
         let due: Vec<u16> = due.map(|(number, _)| *number).collect();
         for number in due {

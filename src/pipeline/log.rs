@@ -15,7 +15,7 @@ use crate::outbox::{CommitError, Decided, OutboxHead, OutboxRecord};
 pub mod file;
 pub mod shared;
 
-/// A log in use. Calls that do not return a future block, and must not be made from a task of the runtime.
+/// A log in use. Calls that do not return a future block.
 pub trait Log: Send + Sync {
     /// Writes `input` at the end of a partition's journal; resolves when it is durable.
     fn append(&self, partition: u16, input: Input) -> BoxFuture<'static, Result<Appended, AppendError>>;

@@ -35,6 +35,18 @@ impl Store {
         Ok(digest)
     }
 
+    /// All texts that are kept.
+    ///
+    /// # Errors
+    /// When the file is unreadable.
+    pub fn blobs(&self) -> Result<Vec<Digest>, ReadError> {
+        self.shared().readers.read(|file| {
+            let mut query = file.prepare("SELECT digest FROM blobs ORDER BY digest")?;
+            let digests = query.query_map([], |row| row.get::<_, String>(0))?;
+            Ok(digests.map(|digest| digest.map(|digest| Digest(digest.into()))).collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
     /// Reads a text; `None` when it was never kept.
     ///
     /// # Errors

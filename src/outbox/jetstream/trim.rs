@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::JetStreamOutbox;
 use crate::domain::time::Timestamp;
+use crate::journal::ReadError;
 use crate::journal::jetstream::snapshots::Trimmed;
 use crate::journal::jetstream::unread;
-use crate::journal::ReadError;
 use crate::nats::NatsError;
 use crate::nats::streams::{Which, ask, look, purge_up_to, subjects};
 

@@ -345,7 +345,8 @@ fn one_that_was_paused_finds_that_another_one_has_taken_over() {
     });
     let took = since.elapsed();
     eprintln!("handed over in {took:?}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    let said = || instances.iter().map(|one| one.served().said().join("\n")).collect::<Vec<_>>().join("\n\n");
+    assert!(took < Duration::from_secs(3), "{took:?}: {}", said());
     instances.truncate(0);
     assert!(is_what_one_alone_decides(&server, &storms::folder("hard").join("cmdb.json.gz")) >= 3);
 }
@@ -403,4 +404,51 @@ fn a_name_or_a_folder_that_is_taken_is_refused() {
     std::fs::write(alone.stopped.as_ref().unwrap().path().join("headwater.db"), b"").unwrap();
     let said = refused(&mut alone);
     assert!(said.contains("headwater migrate"), "{said}");
+}
+
+#[test]
+fn an_instance_that_was_alone_moves_to_a_cluster_and_goes_on() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let mut instance = Instance::new("a", &server, "");
+    let shared = std::fs::read_to_string(&instance.config).unwrap();
+    std::fs::write(&instance.config, shared.replace("on: true", "on: false")).unwrap();
+    instance = instance.start();
+    let lines = lines("hard");
+    let tenants = &TENANTS[..2];
+    for tenant in tenants {
+        instance.put_topology(tenant);
+        lines[..400].chunks(50).for_each(|chunk| assert!(instance.send(tenant, chunk)));
+        decided(&instance, tenant, 400);
+    }
+    let why = |one: &Instance| get(one.served(), one.admin(TENANTS[0]), "/api/v1/events/e3.0/why");
+    let told =
+        until("the history has it", || Some(why(&instance)).filter(|told| told["events"][0]["verdict"].is_string()));
+    let before: Vec<_> = tenants.iter().map(|tenant| instance.shown(tenant).1).collect();
+    instance.kill();
+    std::fs::write(&instance.config, &shared).unwrap();
+    let folder = instance.stopped.as_ref().unwrap().path().display().to_string();
+    let moved = crate::cli::headwater(&["migrate", "--config", &instance.config, "--data", &folder]);
+    moved.does(&["2 partitions, 1 texts"]);
+    let again = crate::cli::headwater(&["migrate", "--config", &instance.config, "--data", &folder]);
+    assert!(!again.out.contains("partitions"), "{}", again.out);
+    instance = instance.start();
+    // A second one that has nothing of its own knows it all, too.
+    let instances = [instance, Instance::new("b", &server, "").start()];
+    settled(&instances);
+    for (tenant, before) in tenants.iter().zip(before) {
+        for one in &instances {
+            let after = one.shown(tenant).1;
+            let roots = |shown: &BTreeMap<String, Value>| {
+                let of = |incident: &Value| (incident["title"].clone(), incident["opened_at"].clone());
+                shown.iter().map(|(id, incident)| (id.clone(), of(incident))).collect::<BTreeMap<_, _>>()
+            };
+            assert_eq!(roots(&before), roots(&after), "{}", one.name);
+        }
+    }
+    assert_eq!(why(&instances[0]), told, "what was told before is told still");
+    assert!(instances[1].send(TENANTS[0], &lines[400..600]));
+    let account = decided(&instances[0], TENANTS[0], 600);
+    assert_eq!(account["accepted"], 600, "{account}");
+    assert_eq!(instances[0].number("headwater_decisions_diverged_total"), 0.0);
 }

@@ -190,7 +190,9 @@ fn trimmed_records_are_gone_on_purpose_and_the_rest_goes_on() {
     let first = of(0)[4].min(of(1)[4]);
     assert_eq!(trim(&opened, now), first);
     assert_eq!(trim(&opened, now), first, "once more changes nothing");
-    assert!(matches!(opened.journal.read_after(0, 1), Err(ReadError::Gone { after: 0, oldest }) if oldest == first + 1));
+    assert!(
+        matches!(opened.journal.read_after(0, 1), Err(ReadError::Gone { after: 0, oldest }) if oldest == first + 1)
+    );
     assert_eq!(opened.journal.read_after(first, 1).unwrap()[0].seq, first + 1);
     assert_eq!(opened.journal.read_partition(0, of(0)[4], usize::MAX).unwrap().len(), 10);
     assert!(matches!(opened.outbox.read_after(0, 1), Err(ReadError::Gone { .. })));
