@@ -50,7 +50,7 @@ impl Instance {
         });
         let config = folder.path().join("headwater.yaml");
         let text = format!(
-            "data: .\nnats:\n  urls: [{}]\n  intake: false\n  publish: false\ncluster:\n  on: true\n  instance: {name}\n{more}",
+            "data: .\ndurability: process\nnats:\n  urls: [{}]\n  intake: false\n  publish: false\ncluster:\n  on: true\n  instance: {name}\n{more}",
             server.url()
         );
         std::fs::write(&config, text).unwrap();
