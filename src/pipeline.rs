@@ -33,7 +33,7 @@ use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::journal::sqlite::append::Clock;
 use crate::journal::sqlite::{OpenOptions, Store};
-use crate::journal::{Durability, Record};
+use crate::journal::{Durability, ReadError, Record};
 use crate::projection::history::retention::Retention;
 use crate::projection::history::{self, History};
 use crate::projection::live::Live;
@@ -323,14 +323,28 @@ impl Owner {
         self.partitions.entry(number).or_insert_with(|| Partition::new(number, Engine::empty(number, tuning.clone())))
     }
 
+    /// Reads a text; waits for a cluster that is away.
+    fn text(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let text = loop {
+            match self.log.text(digest) {
+                Err(error @ ReadError::Failed { .. })
+                    if self.log.is_shared() && !self.health.stop.load(Ordering::SeqCst) =>
+                {
+                    tracing::warn!(%error, "a text cannot be read, trying again");
+                    std::thread::sleep(PATIENCE);
+                }
+                text => break text?,
+            }
+        };
+        text.with_context(|| format!("the text {} is not kept", digest.0))
+    }
+
     fn load(&self, version: u64, digest: &Digest) -> Result<Arc<Topology>> {
-        let bytes = self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
-        cmdb_text::compile(&bytes, version)
+        cmdb_text::compile(&self.text(digest)?, version)
     }
 
     fn load_policy(&self, version: u64, digest: &Digest) -> Result<Arc<Policy>> {
-        let bytes = self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
-        compile_policy(&bytes, version)
+        compile_policy(&self.text(digest)?, version)
     }
 
     /// Reads what the input only names.

@@ -1,6 +1,7 @@
 //! One record's way: read, stepped, committed, shown. Where the log is shared, what was committed is shown when it is read
 //! back, so that every instance shows the same in the same order; its engine steps along and is ready to take over.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use super::Owner;
+use super::lease::Duty;
 use super::partition::{Partition, Turn, Waiting, weight};
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;
@@ -62,7 +64,14 @@ impl Owner {
             }
         }
         self.show_turns();
-        sends.map_or(Ok(()), |sends| self.courier.send_for(sends))
+        match sends.map_or(Ok(()), |sends| self.courier.send_for(sends)) {
+            Err(error) if self.log.is_shared() => {
+                tracing::warn!(error = format!("{error:#}"), "notices of others cannot be taken over, trying again");
+                self.duty = Arc::new(Duty { sends: BTreeSet::new(), ..Duty::clone(&self.duty) });
+                Ok(())
+            }
+            taken => taken,
+        }
     }
 
     fn show_turns(&self) {
@@ -211,7 +220,7 @@ impl Owner {
         for decision in decisions {
             self.apply(decision)?;
         }
-        for number in decisions.iter().map(|decision| decision.partition).collect::<std::collections::BTreeSet<_>>() {
+        for number in decisions.iter().map(|decision| decision.partition).collect::<BTreeSet<_>>() {
             if matches!(self.partition(number).turn, Turn::Soon(_)) {
                 self.decide(number, u64::MAX)?;
             }

@@ -222,7 +222,8 @@ impl Membership {
 
     async fn run(mut self, mut nudges: Subscriber, mut stop: watch::Receiver<bool>) {
         let mut is_failing = false;
-        while !*stop.borrow() {
+        // Whoever cannot decide any more must not stand in the way of others.
+        while !*stop.borrow() && self.health.failure().is_none() {
             let began = Instant::now();
             // An answer that comes too late is none: what it says was true before.
             let outcome = timeout(TRUSTED_FOR, self.take_part(began))

@@ -25,24 +25,29 @@ use crate::served::{Request, Served, Stopped, token_of};
 use crate::storms;
 
 /// Tenants that do not share a partition.
-const TENANTS: [&str; 4] = ["north", "south", "east", "west"];
+pub const TENANTS: [&str; 4] = ["north", "south", "east", "west"];
 
 /// One instance: a folder, a name, tokens for each tenant, and the program while it runs.
-struct Instance {
-    name: String,
-    served: Option<Served>,
-    stopped: Option<Stopped>,
+pub struct Instance {
+    pub name: String,
+    pub served: Option<Served>,
+    pub stopped: Option<Stopped>,
     tokens: BTreeMap<&'static str, (String, String)>,
     config: String,
 }
 
-fn lines(storm: &str) -> Vec<String> {
+pub fn lines(storm: &str) -> Vec<String> {
     let file = std::fs::File::open(storms::folder(storm).join("alerts.jsonl.gz")).unwrap();
     std::io::read_to_string(GzDecoder::new(file)).unwrap().lines().map(str::to_owned).collect()
 }
 
 impl Instance {
     fn new(name: &str, server: &Server, more: &str) -> Self {
+        Self::by(name, &[server.url()], more)
+    }
+
+    /// One that reaches the servers by these addresses; three addresses are three servers.
+    pub fn by(name: &str, urls: &[String], more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tokens = TENANTS.map(|tenant| {
             let of = |role: &str| token_of(folder.path(), role, &format!("{tenant}-{role}"), tenant);
@@ -50,8 +55,10 @@ impl Instance {
         });
         let config = folder.path().join("headwater.yaml");
         let text = format!(
-            "data: .\ndurability: process\nnats:\n  urls: [{}]\n  intake: false\n  publish: false\ncluster:\n  on: true\n  instance: {name}\n{more}",
-            server.url()
+            "data: .\ndurability: process\nnats:\n  urls: [{}]\n  replicas: {}\n  intake: false\n  publish: false\ncluster:\n  \
+             on: true\n  instance: {name}\n{more}",
+            urls.join(", "),
+            if urls.len() == 3 { 3 } else { 1 }
         );
         std::fs::write(&config, text).unwrap();
         Self {
@@ -63,25 +70,25 @@ impl Instance {
         }
     }
 
-    fn start(mut self) -> Self {
+    pub fn start(mut self) -> Self {
         self.served = Some(self.stopped.take().unwrap().start(&["--config", &self.config]));
         self
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.stopped = Some(self.served.take().unwrap().stop());
     }
 
-    fn served(&self) -> &Served {
+    pub fn served(&self) -> &Served {
         self.served.as_ref().unwrap()
     }
 
-    fn admin(&self, tenant: &str) -> &str {
+    pub fn admin(&self, tenant: &str) -> &str {
         &self.tokens[tenant].0
     }
 
     /// A number that the program tells of itself.
-    fn number(&self, name: &str) -> f64 {
+    pub fn number(&self, name: &str) -> f64 {
         self.served().metrics(self.admin(TENANTS[0]))[name]
     }
 
@@ -91,7 +98,7 @@ impl Instance {
     }
 
     /// Sends lines of a storm for a tenant; whether they were accepted.
-    fn send(&self, tenant: &str, lines: &[String]) -> bool {
+    pub fn send(&self, tenant: &str, lines: &[String]) -> bool {
         let body = lines.join("\n");
         let request = Request::post_as(
             "/api/v1/ingest/stormgen",
@@ -104,7 +111,7 @@ impl Instance {
         answer.status == 202
     }
 
-    fn put_topology(&self, tenant: &str) {
+    pub fn put_topology(&self, tenant: &str) {
         let packed = std::fs::File::open(storms::folder("hard").join("cmdb.json.gz")).unwrap();
         let text = std::io::read_to_string(GzDecoder::new(packed)).unwrap();
         let mut request = Request::post("/api/v1/topology", self.admin(tenant), text.as_bytes());
@@ -114,7 +121,7 @@ impl Instance {
     }
 
     /// What this instance shows of a tenant: the account, and every incident in full.
-    fn shown(&self, tenant: &str) -> (Value, BTreeMap<String, Value>) {
+    pub fn shown(&self, tenant: &str) -> (Value, BTreeMap<String, Value>) {
         let token = self.admin(tenant);
         let account = get(self.served(), token, "/api/v1/conservation");
         let mut incidents = BTreeMap::new();
@@ -141,7 +148,7 @@ fn running(server: &Server, names: &[&str]) -> Vec<Instance> {
 }
 
 /// Waits until all partitions that are used are decided, each by one.
-fn settled(instances: &[Instance]) {
+pub fn settled(instances: &[Instance]) {
     let count = instances.iter().filter(|one| one.served.is_some()).count() as f64;
     until("all know of all", || {
         let alive = instances.iter().filter(|one| one.served.is_some());
@@ -150,7 +157,7 @@ fn settled(instances: &[Instance]) {
 }
 
 /// Waits until all instances that run show the same of a tenant, to the last word; time goes on meanwhile.
-fn show_the_same(instances: &[Instance], tenant: &str) {
+pub fn show_the_same(instances: &[Instance], tenant: &str) {
     until("all show the same", || {
         let mut shown = instances.iter().filter(|one| one.served.is_some()).map(|one| one.shown(tenant));
         let first = shown.next().unwrap();
@@ -160,21 +167,24 @@ fn show_the_same(instances: &[Instance], tenant: &str) {
 }
 
 /// Waits until an instance shows so many accepted events of a tenant, all of them decided.
-fn decided(instance: &Instance, tenant: &str, accepted: u64) -> Value {
+pub fn decided(instance: &Instance, tenant: &str, accepted: u64) -> Value {
     let account = instance.served().conservation(instance.admin(tenant), accepted);
-    assert_eq!(account["pending"], 0, "{}: {account}", instance.name);
+    assert_eq!(account["pending"], 0, "{}: {account}\n{}", instance.name, instance.served().said().join("\n"));
     assert_eq!(account["balanced"], true, "{account}");
     account
 }
 
 /// Decides the whole journal again, alone and without a pause, and compares each decision with the outbox.
-fn is_what_one_alone_decides(server: &Server, file: &Path) -> usize {
+pub fn is_what_one_alone_decides(urls: Vec<String>, file: &Path) -> usize {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let options =
-        OpenOptions { prefix: "hw".into(), replicas: 1, durability: Durability::Process, monitor_urls: Vec::new() };
-    let store = runtime.block_on(async {
-        JetStreamStore::open(connect(&settings(vec![server.url()])).await.unwrap(), &options).await.unwrap()
-    });
+    let options = OpenOptions {
+        prefix: "hw".into(),
+        replicas: settings(urls.clone()).replicas,
+        durability: Durability::Process,
+        monitor_urls: Vec::new(),
+    };
+    let store = runtime
+        .block_on(async { JetStreamStore::open(connect(&settings(urls)).await.unwrap(), &options).await.unwrap() });
     let decisions = JetStreamOutbox::new(store.clone(), "onlooker").read_after(0, usize::MAX).unwrap();
     let mut by_record: BTreeMap<u64, _> = BTreeMap::new();
     for decision in decisions {
@@ -225,7 +235,7 @@ fn three_instances_decide_as_one_and_show_the_same() {
     let turns: f64 = instances.iter().map(|one| one.number("headwater_partitions_decided")).sum();
     assert_eq!(turns, TENANTS.len() as f64, "each partition is decided by one");
     drop(instances);
-    let compared = is_what_one_alone_decides(&server, &storms::folder("hard").join("cmdb.json.gz"));
+    let compared = is_what_one_alone_decides(vec![server.url()], &storms::folder("hard").join("cmdb.json.gz"));
     assert!(compared >= 4 * 33, "{compared}");
 }
 
@@ -302,7 +312,7 @@ fn whoever_is_killed_the_others_go_on_and_nothing_is_lost() {
     eprintln!("{} notices, {again} of them once more", words.len());
     assert!(words.len() > 20, "{}", words.len());
     drop(instances);
-    let compared = is_what_one_alone_decides(&server, &storms::folder("hard").join("cmdb.json.gz"));
+    let compared = is_what_one_alone_decides(vec![server.url()], &storms::folder("hard").join("cmdb.json.gz"));
     assert!(compared >= 4 * 48, "{compared}");
 }
 
@@ -348,7 +358,7 @@ fn one_that_was_paused_finds_that_another_one_has_taken_over() {
     let said = || instances.iter().map(|one| one.served().said().join("\n")).collect::<Vec<_>>().join("\n\n");
     assert!(took < Duration::from_secs(3), "{took:?}: {}", said());
     instances.truncate(0);
-    assert!(is_what_one_alone_decides(&server, &storms::folder("hard").join("cmdb.json.gz")) >= 3);
+    assert!(is_what_one_alone_decides(vec![server.url()], &storms::folder("hard").join("cmdb.json.gz")) >= 3);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod access;
 mod cluster;
 mod conformance;
+mod cut_off;
 mod faults;
 pub mod front;
 mod killed;
