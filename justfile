@@ -12,6 +12,10 @@ test:
 nats-soak events="1000000" kills="100":
     HEADWATER_NATS_EVENTS={{events}} HEADWATER_NATS_KILLS={{kills}} cargo nextest run --release --no-capture -E 'test(kills_of_program_and_nats_server)'
 
+# Redis flushed, killed, paused and filled up so many times under load, with a receiver that counts.
+redis-soak faults="400":
+    HEADWATER_REDIS_ROUNDS={{faults}} cargo nextest run --no-capture -E 'test(no_notice_is_told_twice_whatever_becomes_of_redis)'
+
 ci:
     bash .ci/run
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -30,6 +31,7 @@ pub const WHOLE: Span = Span::hours(12);
 const SESSIONS_MAX: usize = 10_000;
 /// Sign-ins evaluated per minute, all together.
 const SIGN_INS_PER_MINUTE: u32 = 120;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Who wants something of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,6 +255,7 @@ pub async fn sign_in(
     check_same_origin(&headers)?;
     let now = (api.now)();
     api.sessions.admit(now)?;
+    api.sessions.admit_together().await?;
     let caller = match api.sessions.take_invited(body.token.trim()) {
         Some(credential) => api.auth.proven(&credential),
         None => api.auth.bearer(body.token.trim()),

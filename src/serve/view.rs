@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Values in one call. A call must not keep Redis busy for long.
 const VALUES_AT_ONCE: usize = 50;
-const CHECKED_AT_ONCE: usize = 200;
+const CHECKED_AT_ONCE: usize = 100;
 /// Values that are checked in one look; with more, several looks go round.
 const CHECKED_MAX: usize = 4_000;
 /// So long values stay when nobody looks after them.
@@ -109,7 +109,7 @@ impl View {
             why = match self.follow(changes, why).await {
                 Ok(Ended::ByTheFeed) => return,
                 Ok(Ended::ByTooMuch) => "changes came faster than they were written",
-                Err(Away) => "Redis was away",
+                Err(Away) => "a call to Redis has failed",
             };
             // A single call may have failed: then the breaker is still closed.
             tokio::time::sleep(PAUSE).await;

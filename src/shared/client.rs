@@ -1,6 +1,7 @@
 //! One connection for everybody, with limits of time and a circuit breaker. A task of its own proves every second that
 //! Redis takes what is written, connects again, and says when that changes.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ use super::settings::Settings;
 const PROVE_EVERY: Duration = Duration::from_secs(1);
 /// An instance that was not heard of for so long is gone.
 const INSTANCE_SECS: u64 = 10;
+/// Reasons that are said of one absence.
+const REASONS_MAX: usize = 10;
 /// Instances that are counted at most.
 const INSTANCES_MAX: u32 = 1_000;
 
@@ -160,7 +163,7 @@ impl Shared {
 
     /// Keeps the connection until the future is dropped; `tell` hears why Redis is away, and `None` when it is not.
     pub async fn keep(self: Arc<Self>, tell: impl Fn(Option<&str>)) {
-        let mut said = String::new();
+        let mut said = BTreeSet::new();
         let mut was_in_use = false;
         loop {
             let outcome = self.prove().await;
@@ -171,15 +174,14 @@ impl Shared {
                     tell(None);
                     said.clear();
                 }
-                Ok(()) => {}
                 Err(what) if !is_in_use => {
-                    if said != *what {
+                    tell(Some(what));
+                    // What is tried again and again is said once.
+                    if said.len() < REASONS_MAX && said.insert(what.clone()) {
                         tracing::warn!(error = what, "Redis is away: its users go on without it, trying again");
-                        tell(Some(what));
-                        said.clone_from(what);
                     }
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
             if was_in_use && !is_in_use {
                 self.counts.lost.fetch_add(1, Ordering::Relaxed);

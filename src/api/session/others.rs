@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
-use super::{Key, SESSIONS_MAX, Session, Sessions, WHOLE, alive, digest};
+use super::{Key, MINUTE, SESSIONS_MAX, SIGN_INS_PER_MINUTE, Session, Sessions, WHOLE, alive, digest};
 use crate::api::access::Authenticate;
+use crate::api::problem::ApiError;
 use crate::domain::time::{Span, Timestamp};
+use crate::shared::rates::{Limit, take};
 use crate::shared::sessions::{Held, Known, end, read, write};
 use crate::shared::{Away, Shared};
 
@@ -41,6 +43,16 @@ impl Sessions {
     /// The same sessions at every instance.
     pub fn shared_by(self, shared: Arc<Shared>) -> Self {
         Self { shared: Some(shared), ..self }
+    }
+
+    /// Counts a sign-in of all instances together; while nobody can, each has counted its own.
+    pub(super) async fn admit_together(&self) -> Result<(), ApiError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let limit = Limit { name: "minute", period: MINUTE, most: SIGN_INS_PER_MINUTE, count: 1 };
+        match take(shared, &["sign-ins"], &[limit]).await {
+            Ok(Some(_)) => Err(ApiError::TooMany),
+            Ok(None) | Err(Away) => Ok(()),
+        }
     }
 
     /// Asks others for a session that is not known here.

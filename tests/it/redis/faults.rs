@@ -60,8 +60,11 @@ fn without_redis_everything_goes_on_and_it_is_taken_up_when_it_comes() {
     until_equal(&redis, &served, &token);
     for round in 1..4 {
         redis.kill();
-        post_all(&served, &token, round * 20..round * 20 + 20, "firing");
+        let since = std::time::Instant::now();
         until_away(&served, &token, true);
+        let took = since.elapsed();
+        assert!(took < std::time::Duration::from_secs(5), "seen after {took:?}");
+        post_all(&served, &token, round * 20..round * 20 + 20, "firing");
         conserved(&served, &token, round as u64 * 20 + 20);
         redis.run();
         until_away(&served, &token, false);

@@ -131,6 +131,21 @@ fn sessions_that_somebody_puts_into_redis_open_nothing() {
     assert!(is_in(&first, &cookie) && is_in(&second, &cookie));
 }
 
+#[test]
+fn sign_ins_are_counted_for_all_instances() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let (first, second, token) = two(&redis, "");
+    until_away(&first, &token, false);
+    until_away(&second, &token, false);
+    let refused = |served: &Served| browse(served, "POST", "/api/v1/session", "", "{\"token\":\"no\"}").status;
+    let mut answers: Vec<u16> = (0..75).map(|_| refused(&first)).collect();
+    answers.extend((0..75).map(|_| refused(&second)));
+    let looked_at = answers.iter().filter(|status| **status == 401).count();
+    let too_many = answers.iter().filter(|status| **status == 429).count();
+    // Two come free in a second.
+    assert!((120..140).contains(&looked_at) && looked_at + too_many == 150, "{looked_at} {too_many}");
+}
+
 fn accepted(served: &Served, token: &str, numbers: std::ops::Range<usize>) -> usize {
     let sent = numbers.map(|n| {
         let body = event(n, "critical", "firing");

@@ -9,6 +9,7 @@ use super::server::{Redis, Said};
 use super::view::{post_all, served, until_equal};
 use crate::nats::front::{get, until};
 use crate::nats::server::free_port;
+use crate::served::PROGRAM;
 use crate::storms::project;
 
 fn secret(folder: &Path, name: &str, content: &str) -> PathBuf {
@@ -24,7 +25,12 @@ fn with_users(folder: &Path) -> Option<Redis> {
     let users = users.replace("CHANGE-THIS-TOO", "read-only").replace("CHANGE-THIS", "s3cret");
     let file = folder.join("users.acl");
     std::fs::write(&file, users + "user test on >test ~* &* +@all\n").unwrap();
-    let mut redis = Redis::at(free_port(), &["--aclfile", file.to_str().unwrap()])?.known_as("test", "test");
+    let conf = std::fs::read_to_string(project().join("deploy/redis/redis.conf")).unwrap();
+    let port = free_port();
+    let conf = conf.replace("6379", &port.to_string()).replace("/etc/headwater/users.acl", file.to_str().unwrap());
+    let path = folder.join("redis.conf");
+    std::fs::write(&path, conf).unwrap();
+    let mut redis = Redis::at(port, &[])?.with_file(path, &[]).known_as("test", "test");
     redis.run();
     Some(redis)
 }
@@ -69,7 +75,7 @@ fn the_user_that_is_deployed_has_the_rights_that_are_needed_and_no_others() {
 fn a_wrong_password_and_missing_rights_are_told_and_stop_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let Some(redis) = with_users(folder.path()) else { return };
-    let password = secret(folder.path(), "password", "wrong");
+    let password = secret(folder.path(), "password", "wr0ng-0ne");
     let more = format!("  user: headwater\n  password_file: {}\n", password.display());
     let (served, token) = served(&redis.url(), &more);
     let told = |word: &str| {
@@ -79,7 +85,8 @@ fn a_wrong_password_and_missing_rights_are_told_and_stop_nothing() {
     told("uthentication");
     post_all(&served, &token, 0..5, "firing");
     conserved(&served, &token, 5);
-    assert!(!served.said().join("\n").contains("wrong\""), "the password is in no log");
+    let said = served.said().join("\n");
+    assert!(said.contains("Redis is away") && !said.contains("wr0ng-0ne"), "{said}");
     // The right one is read when it is there.
     secret(folder.path(), "password", "s3cret");
     until_away(&served, &token, false);
@@ -91,6 +98,39 @@ fn a_wrong_password_and_missing_rights_are_told_and_stop_nothing() {
     redis.say(&["ACL", "SETUSER", "headwater", "+zadd"]);
     until_away(&served, &token, false);
     until_equal(&redis, &served, &token);
+}
+
+#[test]
+fn settings_that_are_wrong_are_told_with_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("headwater.yaml");
+    let text = "redis:\n  urls: [redis://me:s3cret@127.0.0.1]\n  user: headwater\n  answer_ms_max: 0\n";
+    std::fs::write(&file, text).unwrap();
+    let output = Command::new(PROGRAM).args(["check", "--config", file.to_str().unwrap()]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    for expected in [
+        "headwater.yaml:2:10: a user or password stands in the address; use user and password_file",
+        "a user without a password; name the file",
+        "headwater.yaml:4:3: is not between 10 and 5000; write 100",
+    ] {
+        assert!(told.contains(expected), "{expected:?} is not in: {told}");
+    }
+    assert!(!output.status.success() && !told.contains("s3cret"), "{told}");
+    // Another machine without TLS, and a password that others can read.
+    std::fs::write(&file, "redis:\n  urls: [redis://10.0.0.7]\n").unwrap();
+    let output = Command::new(PROGRAM).args(["check", "--config", file.to_str().unwrap()]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("10.0.0.7 is another machine and has no TLS; write rediss://host:6379"), "{told}");
+    let Some(redis) = Redis::start(&[]) else { return };
+    let open = folder.path().join("open");
+    std::fs::write(&open, "s3cret").unwrap();
+    let (served, token) = served(&redis.url(), &format!("  password_file: {}\n", open.display()));
+    until("it is told", || {
+        get(&served, &token, "/readyz")["degraded"]
+            .to_string()
+            .contains("can be read by others: chmod 600")
+            .then_some(())
+    });
 }
 
 fn openssl(folder: &Path, arguments: &str) {

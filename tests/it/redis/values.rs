@@ -2,6 +2,13 @@
 
 use std::sync::Arc;
 
+use headwater::clock::machine;
+use headwater::domain::ids::IncidentId;
+use headwater::domain::incident::{IncidentState, IncidentView};
+use headwater::engine::effect::Effect;
+use headwater::projection::Committed;
+use headwater::projection::live::Live;
+use headwater::serve::view::{Others, View};
 use headwater::shared::Shared;
 use headwater::shared::settings::Settings;
 use headwater::shared::values::{Least, Listed, META, Older, Row, Values};
@@ -9,12 +16,14 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::server::Redis;
+use crate::nats::front::until;
 
 const PREFIX: &str = "headwater:v1:{t}:";
 
 fn settings(redis: &Redis) -> Settings {
     let urls = vec![redis.url()];
-    Settings { urls, prefix: "headwater".into(), answer_ms_max: 2_000, connect_ms_max: 2_000, ..Settings::default() }
+    let limits = Settings { answer_ms_max: 2_000, connect_ms_max: 2_000, view_closed_hours: 24, ..Settings::default() };
+    Settings { urls, prefix: "headwater".into(), ..limits }
 }
 
 /// A connection as an instance has it, in use.
@@ -109,4 +118,66 @@ fn what_is_missing_older_or_unsound_is_found() {
         values.unlist(10, None).await.unwrap();
         assert_eq!(values.look(3).await.unwrap().index.unwrap().len(), 0);
     });
+}
+
+/// An incident opens, or ends, with an outbox record.
+fn step(live: &Live, seq: u64, incident: u64, ends: Option<IncidentState>) {
+    let now = (machine())();
+    let opened = IncidentView::new(IncidentId(incident), "t".into(), "down", now);
+    let view = match ends {
+        None => opened,
+        Some(state) => IncidentView { state, version: 2, closed_at: Some(now), ..opened },
+    };
+    let effect = Effect::Incident { incident: Arc::new(view), joined: Vec::new(), left: Vec::new() };
+    live.apply(&Committed {
+        journal_seq: seq,
+        outbox_seq: seq,
+        stamp: now,
+        input: None,
+        effects: Arc::new(vec![effect]),
+    });
+}
+
+#[test]
+fn of_two_instances_the_one_that_is_behind_takes_nothing_back() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let runtime = Runtime::new().unwrap();
+    let (ahead, behind) = (Arc::new(Live::default()), Arc::new(Live::default()));
+    let tell = |live: &Live, from: u64, to: u64| {
+        for seq in from..=to {
+            let (incident, ends) = if seq <= 20 { (seq, None) } else { (seq - 20, Some(IncidentState::Closed)) };
+            step(live, seq, incident, ends);
+        }
+    };
+    tell(&ahead, 1, 25);
+    tell(&behind, 1, 12);
+    let follow = |live: &Arc<Live>| {
+        let shared = instance(&redis, &runtime);
+        runtime.spawn(View::new(live.clone(), shared, machine(), Others::Some).run())
+    };
+    let (first, second) = (follow(&ahead), follow(&behind));
+    let members = || redis.members(&format!("{PREFIX}open"));
+    let seq = || {
+        let text = redis.text(&format!("{PREFIX}meta"))?;
+        serde_json::from_str::<Value>(&text).unwrap()["seq"].as_u64()
+    };
+    for _ in 0..3 {
+        until("what is newest is there", || (members().len() == 15 && seq() == Some(25)).then_some(()));
+        redis.say(&["FLUSHALL"]);
+    }
+    until("what is newest is there", || (members().len() == 15 && seq() == Some(25)).then_some(()));
+    // Both have looked again.
+    let checked = || redis.text(&format!("{PREFIX}meta"));
+    let mut marks = std::collections::BTreeSet::new();
+    until("it was looked at five times", || {
+        assert_eq!((members().len(), seq()), (15, Some(25)), "nothing is taken back");
+        marks.extend(checked());
+        (marks.len() > 5).then_some(())
+    });
+    // The one that was ahead dies, with what is in Redis; the other one has caught up.
+    first.abort();
+    tell(&behind, 13, 25);
+    redis.say(&["FLUSHALL"]);
+    until("the other one has made it again", || (members().len() == 15 && seq() == Some(25)).then_some(()));
+    second.abort();
 }
