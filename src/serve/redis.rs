@@ -17,6 +17,7 @@ use crate::shared::Shared;
 pub struct OnRedis {
     pub shared: Arc<Shared>,
     pub view: Arc<ViewCounts>,
+    others: Others,
 }
 
 impl OnRedis {
@@ -29,7 +30,9 @@ impl OnRedis {
             return Ok(None);
         }
         let shared = Shared::new(config.redis.clone()).map_err(|error| anyhow!(error))?;
-        Ok(Some(Self { shared, view: Arc::default() }))
+        // Alone, the lock on the data folder sees to it that nobody else follows this outbox.
+        let others = if config.cluster.on { Others::Some } else { Others::None };
+        Ok(Some(Self { shared, view: Arc::default(), others }))
     }
 
     /// Sessions as they are shared, unless the configuration says that they are not.
@@ -48,8 +51,7 @@ impl OnRedis {
         let shared = self.shared.clone();
         tasks.spawn(async move { shared.keep(|trouble| of_health.health().note_redis(trouble)).await });
         if self.shared.settings.view {
-            // The lock on the data folder sees to it that nobody else follows this outbox.
-            let view = View::new(pipeline.live.clone(), self.shared.clone(), clock.clone(), Others::None);
+            let view = View::new(pipeline.live.clone(), self.shared.clone(), clock.clone(), self.others);
             tasks.spawn(view.counting(self.view.clone()).run());
         }
     }

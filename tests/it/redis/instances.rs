@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::faults::until_away;
+use super::faults::{conserved, until_away};
 use super::server::Redis;
-use super::view::{event, served};
+use super::view::{event, post_all, served, until_equal};
 use crate::nats::front::until;
+use crate::nats::server::{Program, Server};
 use crate::served::{Answer, Request, Served};
 
 /// Two instances that know the same credentials.
@@ -187,4 +188,45 @@ fn a_source_s_rate_is_one_for_all_instances_and_a_part_without_redis() {
     until_away(&first, &token, true);
     let alone = accepted(&first, &token, 300..340);
     assert!(alone <= 24, "{alone} of 40 with half of 40 a minute");
+}
+
+/// An instance of a cluster whose journal is on NATS.
+fn member(name: &str, nats: &str, redis: &Redis, folder: &Path) -> (Served, String) {
+    let file = folder.join(format!("{name}.yaml"));
+    let text = format!(
+        "durability: process\nnats: {{ urls: [{nats}], intake: false, publish: false }}\n\
+         cluster: {{ on: true, instance: {name} }}\nredis: {{ urls: [{}] }}\n",
+        redis.url()
+    );
+    std::fs::write(&file, text).unwrap();
+    Served::start(&["--config", file.to_str().unwrap()])
+}
+
+#[test]
+fn instances_of_a_cluster_write_one_view_and_whoever_is_left_keeps_it() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let Some(path) = Program::Recent.path() else { return };
+    let (server, folder) = (Server::start(&path, "one.conf".as_ref()), tempfile::tempdir().unwrap());
+    let (first, token) = member("one", &server.url(), &redis, folder.path());
+    let (second, _) = member("two", &server.url(), &redis, folder.path());
+    know(&first, second.folder.path());
+    post_all(&first, &token, 0..20, "firing");
+    post_all(&second, &token, 20..40, "firing");
+    for instance in [&first, &second] {
+        until_equal(&redis, instance, &token);
+    }
+    redis.say(&["FLUSHALL"]);
+    post_all(&second, &token, 0..5, "resolved");
+    for instance in [&first, &second] {
+        until_equal(&redis, instance, &token);
+    }
+    let cookie = sign_in(&first, &token);
+    until_in(&second, &cookie, true);
+    // kill -9.
+    drop(first);
+    redis.say(&["FLUSHALL"]);
+    post_all(&second, &token, 5..10, "resolved");
+    conserved(&second, &token, 50);
+    until_equal(&redis, &second, &token);
+    until_in(&second, &cookie, true);
 }

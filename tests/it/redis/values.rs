@@ -130,6 +130,7 @@ fn step(live: &Live, seq: u64, incident: u64, ends: Option<IncidentState>) {
     };
     let effect = Effect::Incident { incident: Arc::new(view), joined: Vec::new(), left: Vec::new() };
     live.apply(&Committed {
+        partition: 0,
         journal_seq: seq,
         outbox_seq: seq,
         stamp: now,

@@ -10,11 +10,11 @@ use crate::nats::server::PATIENCE;
 use crate::served::{Request, Served};
 use crate::storms::project;
 
-/// The program with a section `redis`, and its token.
+/// The program with a section `redis`, and its token. It does not watch itself, so that it takes only what is sent here.
 pub fn served(url: &str, more: &str) -> (Served, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("headwater.yaml");
-    std::fs::write(&file, format!("redis:\n  urls: [{url}]\n{more}")).unwrap();
+    std::fs::write(&file, format!("vitals: {{ every: 10m }}\nredis:\n  urls: [{url}]\n{more}")).unwrap();
     Served::start(&["--config", file.to_str().unwrap()])
 }
 
