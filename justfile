@@ -16,6 +16,11 @@ nats-soak events="1000000" kills="100":
 redis-soak faults="400":
     HEADWATER_REDIS_ROUNDS={{faults}} cargo nextest run --no-capture -E 'test(no_notice_is_told_twice_whatever_becomes_of_redis)'
 
+# Three nats-servers, a redis-server and three instances on this machine; a storm goes through, one is killed.
+cluster:
+    cargo build --release
+    bash deploy/cluster.sh
+
 ci:
     bash .ci/run
 

@@ -10,10 +10,10 @@ use crate::config::Config;
 use crate::journal::jetstream::{JetStreamStore, OpenOptions};
 use crate::journal::sqlite::lock::{Lock, LockError, private_file};
 use crate::nats::NatsError;
-use crate::nats::connect::{Nats, connect};
+use crate::nats::connect::connect;
 use crate::pipeline::lease::Lease;
 use crate::pipeline::log::shared::SharedLog;
-use crate::pipeline::membership::{Leave, Membership};
+use crate::pipeline::membership::{Leave, Membership, MembershipError};
 use crate::pipeline::{Options, Pipeline};
 
 /// The file with the mark of this instance, in the data folder.
@@ -42,10 +42,8 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     let name = config.cluster.name();
     let lock = claim_folder(&config.data, &name)?;
     let mark = mark(&config.data)?;
-    let (nats, store) = open(config).await?;
     let lease = Arc::new(Lease::none());
-    let replicas = config.nats.replicas;
-    let membership = Membership::join(nats, &config.cluster, replicas, mark, lease.clone()).await?;
+    let (membership, store) = join(config, &mark, &lease).await?;
     let log = Arc::new(SharedLog::new(store, &name));
     let data = config.data.clone();
     let starting = tokio::task::spawn_blocking(move || Pipeline::start_on(log, lease, &data, options));
@@ -56,7 +54,8 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     Ok(Shared { pipeline, leave, lock })
 }
 
-async fn open(config: &Config) -> Result<(Nats, JetStreamStore)> {
+/// Opens the log and takes this instance's name; waits for servers that are away, or have not chosen their leaders yet.
+async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Membership, JetStreamStore)> {
     let options = OpenOptions {
         prefix: config.cluster.prefix.clone(),
         replicas: config.nats.replicas,
@@ -68,11 +67,15 @@ async fn open(config: &Config) -> Result<(Nats, JetStreamStore)> {
         let attempt = async {
             let nats = connect(&config.nats).await?;
             let store = JetStreamStore::open(nats.clone(), &options).await?;
-            Ok::<_, NatsError>((nats, store))
+            let replicas = config.nats.replicas;
+            let membership = Membership::join(nats, &config.cluster, replicas, mark.to_owned(), lease.clone()).await?;
+            Ok::<_, MembershipError>((membership, store))
         };
         match attempt.await {
-            Ok(open) => return Ok(open),
-            Err(error @ NatsError::Refused(_)) => return Err(error.into()),
+            Ok(joined) => return Ok(joined),
+            Err(error @ (MembershipError::NameTaken(_) | MembershipError::Nats(NatsError::Refused(_)))) => {
+                return Err(error.into());
+            }
             Err(error) => {
                 let error = error.to_string();
                 if said != error {
