@@ -126,7 +126,7 @@ impl View {
                 Gathered::Changed(changed) => {
                     for (tenant, incidents) in changed {
                         let incidents: Vec<IncidentId> = incidents.into_iter().collect();
-                        self.put_all(&tenant, &incidents, Older::GivesWay).await?;
+                        self.put(&tenant, &incidents, Older::GivesWay).await?;
                         self.counts.written.fetch_add(incidents.len() as u64, Ordering::Relaxed);
                     }
                 }
@@ -154,15 +154,9 @@ impl View {
         Values::of(&self.shared, tenant.as_str(), LIVES_SECS)
     }
 
-    async fn put_all(&mut self, tenant: &TenantId, incidents: &[IncidentId], older: Older) -> Result<(), Away> {
-        for chunk in incidents.chunks(VALUES_AT_ONCE) {
-            self.put(tenant, chunk, older).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes incidents as they are now, and with them the counts and how far everything is: whoever finds a mark of
-    /// our own age or younger need not look for what is older.
+    /// Writes incidents as they are now, and first of all the counts and how far everything is: whoever finds a mark of
+    /// our own age or younger need not look for what is older. All of it is taken from the view at one moment, once:
+    /// the engine waits for who reads there.
     async fn put(&mut self, tenant: &TenantId, incidents: &[IncidentId], older: Older) -> Result<(), Away> {
         let now = (self.clock)();
         let (seq, shown, numbers) = {
@@ -172,9 +166,13 @@ impl View {
             let shown: Vec<Shown> = known.map(|incident| Shown::new(&incident.view)).collect();
             (view.incidents_seq, shown, numbers(tenant, view, state.stamp, now))
         };
-        let mut rows = vec![number(META, numbers.meta), number("counts", numbers.counts)];
-        rows.extend(shown.iter().map(|shown| row(shown, self.closed, now)));
-        self.values(tenant).put(seq, older, &rows).await?;
+        let values = self.values(tenant);
+        let marks = [number(META, numbers.meta), number("counts", numbers.counts)];
+        values.put(seq, older, &marks).await?;
+        for chunk in shown.chunks(VALUES_AT_ONCE) {
+            let rows: Vec<Row> = chunk.iter().map(|shown| row(shown, self.closed, now)).collect();
+            values.put(seq, older, &rows).await?;
+        }
         let written = self.written(tenant);
         written.seq = written.seq.max(seq);
         for Shown { id, score, ended_at, .. } in shown {
@@ -205,8 +203,7 @@ impl View {
         };
         *self.written(tenant) = Written::default();
         let ids: Vec<IncidentId> = all.iter().map(|shown| shown.id).collect();
-        self.put(tenant, &[], older).await?;
-        self.put_all(tenant, &ids, older).await?;
+        self.put(tenant, &ids, older).await?;
         self.counts.rebuilt.fetch_add(1, Ordering::Relaxed);
         tracing::info!(%tenant, incidents = ids.len(), why, "the live view in Redis is made again");
         Ok(())
@@ -272,7 +269,9 @@ impl View {
     }
 
     async fn put_right(&mut self, tenant: &TenantId, wrong: &[IncidentId], more: usize) -> Result<(), Away> {
-        self.put_all(tenant, wrong, Older::GivesWay).await?;
+        if !wrong.is_empty() {
+            self.put(tenant, wrong, Older::GivesWay).await?;
+        }
         if wrong.len() + more > 0 {
             self.counts.mended.fetch_add((wrong.len() + more) as u64, Ordering::Relaxed);
             tracing::warn!(%tenant, values = wrong.len() + more, "values in Redis were wrong and are put right");

@@ -10,9 +10,9 @@ use crate::nats::server::{PATIENCE, free_port};
 
 /// A sentinel that watches a master named `main`.
 fn sentinel(master: u16) -> Option<Redis> {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let file = folder.join("sentinel.conf");
     let port = free_port();
+    let sentinel = Redis::at(port, &[])?;
+    let file = sentinel.folder.path().join("sentinel.conf");
     std::fs::write(
         &file,
         format!(
@@ -21,7 +21,7 @@ fn sentinel(master: u16) -> Option<Redis> {
         ),
     )
     .unwrap();
-    let mut sentinel = Redis::at(port, &[])?.with_file(file, &["--sentinel"]);
+    let mut sentinel = sentinel.with_file(file, &["--sentinel"]);
     sentinel.run();
     Some(sentinel)
 }
