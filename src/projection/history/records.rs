@@ -14,6 +14,7 @@ use crate::domain::ids::{AlertId, SourceId};
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Batch, Input};
 use crate::engine::verdict::Verdict;
+use crate::journal::body;
 use crate::journal::packed::unpack;
 
 /// The words of verdicts; a record's `kinds` has a bit for each that it has.
@@ -144,7 +145,7 @@ pub fn read(from: &Connection, scope: &Scope, seq: u64, may: impl Fn(&[u8]) -> b
         if !may(&text) {
             return Ok(Told { seq, at, ends: Vec::new() });
         }
-        let Input::Batch(batch) = parsed(seq, &text)? else { return Err(broken(seq, "it has no events")) };
+        let Input::Batch(batch) = body::read(&text).map_err(|error| broken(seq, &error.to_string()))? else { return Err(broken(seq, "it has no events")) };
         let text = unpack(row.get_ref(3)?.as_blob()?).map_err(|why| broken(seq, &why))?;
         let effects: Vec<Ending> = parsed(seq, &text)?;
         let mut events: Vec<Option<Event>> = batch.events.into_iter().map(Some).collect();
