@@ -57,17 +57,19 @@ pub fn write(
         return Ok(());
     }
     let source = sources.filter(|(_, same)| *same).map(|(source, _)| source.as_str());
-    to.prepare_cached("INSERT INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(params![
-        seq as i64,
-        batch.tenant.as_str(),
-        stamp.0,
-        bits,
-        severities,
-        source,
-        links,
-        &stored.input[..],
-        &stored.effects[..],
-    ])?;
+    to.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
+        params![
+            seq as i64,
+            batch.tenant.as_str(),
+            stamp.0,
+            bits,
+            severities,
+            source,
+            links,
+            &stored.input[..],
+            &stored.effects[..],
+        ],
+    )?;
     Ok(())
 }
 
