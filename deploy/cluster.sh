@@ -86,4 +86,12 @@ print(f"instance {to}: {account['accepted']} events accepted, {account['pending'
       f"diverged {number('headwater_decisions_diverged_total')}")
 END
 done
+open_in_api() { ask http://127.0.0.1:17441/api/v1/overview | python3 -c 'import json, sys; print(json.load(sys.stdin)["open"])'; }
+for _ in $(seq 100); do
+  open=$(open_in_api); listed=$(redis-cli -p 17421 ZCARD 'headwater:v1:{default}:open')
+  if [ "$open" = "$listed" ]; then break; fi
+  sleep 0.1
+done
+echo "open incidents: $open in the API, $listed in Redis"
+[ "$open" = "$listed" ]
 [ "$once" = --once ] || { echo "Ctrl-C ends everything"; wait; }
