@@ -93,7 +93,7 @@ impl Partition {
     pub fn needs_snapshot(&self, every: u64, applied: u64) -> bool {
         let pause = if every == 1 { 1 } else { every.max(self.snapshot_bytes / 1024) };
         let older = if self.kept.len() < 2 { 0 } else { self.kept[0] };
-        self.since_snapshot >= pause || (every > 1 && self.seq > older && applied - older >= pause)
+        self.since_snapshot >= pause || (every > 1 && self.seq > older && applied.saturating_sub(older) >= pause)
     }
 
     /// The state as it is now; none while it is ahead of what was committed, or while somebody else stores it.
