@@ -128,7 +128,7 @@ pub struct Cell {
     pub by_incident: BTreeMap<IncidentId, Place>,
     pub by_alert: Ascending<AlertId, Place>,
     next_alert: u64,
-    next_incident: u64,
+    pub next_incident: u64,
 }
 
 /// What one moment (the events of a record, the deadlines of one time, a command) has touched; told at its end.

@@ -249,7 +249,10 @@ impl Engine {
             cell.policy = self.policy(tenant);
             self.cells.insert(tenant.clone(), cell);
         }
+        // The partition's tenants share its ids: the key of a notice names no tenant.
+        let newest = self.cells.values().map(|cell| cell.next_incident).max().unwrap_or(0);
         let cell = self.cells.get_mut(tenant).expect("just made");
+        cell.next_incident = newest;
         (cell.now, cell.hits.now) = (self.now, self.now);
         cell
     }
