@@ -38,6 +38,12 @@ pub trait Log: Send + Sync {
     /// When it is damaged or unreadable.
     fn record(&self, seq: u64) -> Result<Option<Record>, ReadError>;
 
+    /// The first journal record of a partition behind `after`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When that is unreadable.
+    fn next_of(&self, partition: u16, after: u64) -> Result<Option<u64>, ReadError>;
+
     /// Follows the journal of all partitions from the record behind `after`.
     fn follow(&self, after: u64) -> Box<dyn Follow<Record>>;
 

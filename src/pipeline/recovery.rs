@@ -206,11 +206,12 @@ impl Owner {
         }
         let record_end = heads.values().map(|head| head.journal_seq).max().unwrap_or(0);
         let decision_end = heads.values().map(|head| head.seq).max().unwrap_or(0);
+        let decided = self.decided_up_to(heads, record_end)?;
         if record_from == u64::MAX {
-            self.go_on_from(record_end, decision_end, &mut floor);
+            self.go_on_from(decided, decision_end, &mut floor);
             return Ok(0);
         }
-        self.read = record_from;
+        self.read = record_from.min(decided);
         // What was committed together shares a place: it is read once more, and known by the records.
         let (mut after, mut read) = (decision_from.saturating_sub(1), 0);
         while heads.iter().any(|(number, head)| self.partitions[number].done() < head.journal_seq) {
@@ -227,8 +228,21 @@ impl Owner {
                 self.apply(&decision)?;
             }
         }
-        self.go_on_from(self.read.max(record_end), self.followed.max(decision_end), &mut floor);
+        self.go_on_from(self.read.max(decided), self.followed.max(decision_end), &mut floor);
         Ok(read)
+    }
+
+    /// The journal record behind which some may wait for a decision, at most `end`. A file is decided in order; where
+    /// several decide, one partition may have come further than another.
+    fn decided_up_to(&self, heads: &Heads, end: u64) -> Result<u64> {
+        let mut decided = end;
+        for number in (0..PARTITIONS).take_while(|_| self.log.is_shared()) {
+            let after = heads.get(&number).map_or(0, |head| head.journal_seq);
+            if let Some(next) = self.log.next_of(number, after)? {
+                decided = decided.min(next - 1);
+            }
+        }
+        Ok(decided)
     }
 
     /// Reads records that were decided before the start, or stand between such ones.

@@ -65,6 +65,16 @@ impl JetStreamStore {
         stored.map(|stored| record(&stream, &stored.into())).transpose()
     }
 
+    /// The first journal record of a partition behind `after`; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn next_of(&self, partition: u16, after: u64) -> Result<Option<u64>, ReadError> {
+        let (stream, subject) = (self.stream("journal"), self.subject(format_args!("journal.{partition}")));
+        let next = ask(self.nats(), &stream, Which::Next(&subject, after + 1)).await;
+        Ok(next.map_err(|error| unread(&stream, error))?.map(|stored| stored.seq))
+    }
+
     /// The last journal record that is kept no longer; 0 when all are.
     ///
     /// # Errors

@@ -50,6 +50,10 @@ impl Log for FileLog {
         }
     }
 
+    fn next_of(&self, partition: u16, after: u64) -> Result<Option<u64>, ReadError> {
+        Ok(self.store.read_partition(partition, after, 1)?.first().map(|record| record.seq))
+    }
+
     fn follow(&self, after: u64) -> Box<dyn Follow<Record>> {
         Box::new(self.store.follow(Of::All, after))
     }

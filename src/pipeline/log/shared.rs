@@ -55,6 +55,10 @@ impl Log for SharedLog {
         self.store.wait(self.store.record(seq))
     }
 
+    fn next_of(&self, partition: u16, after: u64) -> Result<Option<u64>, ReadError> {
+        self.store.wait(self.store.next_of(partition, after))
+    }
+
     fn follow(&self, after: u64) -> Box<dyn Follow<Record>> {
         Box::new(self.store.follow(Of::All, after))
     }
