@@ -64,6 +64,8 @@ mod recovery;
 pub mod ruling;
 mod scribe;
 pub mod shown;
+#[cfg(test)]
+mod simulated;
 mod turns;
 
 /// How long the engine's thread waits for a record before it looks at the clock again.
@@ -160,36 +162,9 @@ impl Pipeline {
     pub fn start_on(log: AnyLog, lease: Arc<Lease>, folder: &Path, options: Options) -> Result<Arc<Self>> {
         let live = Arc::new(Live::default());
         let courier = Arc::new(Courier::new(log.clone(), lease.clone(), options.receivers, &options.clock));
-        let topologies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
-        let policies = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
-        let newest = Arc::new(Newest::default());
-        let counted = Arc::new(ArcSwap::from_pointee(BTreeMap::new()));
-        let rulings = Arc::new(Rulings::default());
-        let health = Arc::new(Health::default());
-        let mut owner = Owner {
-            log: log.clone(),
-            folder: folder.to_owned(),
-            lease: lease.clone(),
-            duty: Arc::default(),
-            live: live.clone(),
-            courier: courier.clone(),
-            clock: options.clock.clone(),
-            topologies: topologies.clone(),
-            policies: policies.clone(),
-            newest: newest.clone(),
-            counted: counted.clone(),
-            counted_at: Timestamp(0),
-            rulings: rulings.clone(),
-            health: health.clone(),
-            tuning: Arc::new(Tuning::default()),
-            partitions: BTreeMap::new(),
-            scribe: Scribe::default(),
-            read: 0,
-            followed: 0,
-            applied: 0,
-            pace: options.pace,
-            writing: None,
-        };
+        let mut owner = Owner::new(&log, &lease, folder, &options.clock, &live, &courier, options.pace);
+        let (topologies, policies, newest) = (owner.topologies.clone(), owner.policies.clone(), owner.newest.clone());
+        let (counted, rulings, health) = (owner.counted.clone(), owner.rulings.clone(), owner.health.clone());
         owner.rebuild()?;
         owner.accept_rest()?;
         let mut named_receivers = Engine::empty(0, owner.tuning.clone()).receivers();
@@ -313,11 +288,50 @@ struct Owner {
     /// The newest journal record that is decided and shown.
     applied: u64,
     pace: Pace,
+    /// Whether states and views are written beside the work; a simulation waits for each.
+    writes_beside: bool,
     /// Views that are being written.
     writing: Option<JoinHandle<()>>,
 }
 
 impl Owner {
+    /// One that knows nothing yet.
+    fn new(
+        log: &AnyLog,
+        lease: &Arc<Lease>,
+        folder: &Path,
+        clock: &Clock,
+        live: &Arc<Live>,
+        courier: &Arc<Courier>,
+        pace: Pace,
+    ) -> Self {
+        Self {
+            log: log.clone(),
+            folder: folder.to_owned(),
+            lease: lease.clone(),
+            duty: Arc::default(),
+            live: live.clone(),
+            courier: courier.clone(),
+            clock: clock.clone(),
+            topologies: Arc::default(),
+            policies: Arc::default(),
+            newest: Arc::default(),
+            counted: Arc::default(),
+            counted_at: Timestamp(0),
+            rulings: Arc::default(),
+            health: Arc::default(),
+            tuning: Arc::new(Tuning::default()),
+            partitions: BTreeMap::new(),
+            scribe: Scribe::default(),
+            read: 0,
+            followed: 0,
+            applied: 0,
+            pace,
+            writes_beside: true,
+            writing: None,
+        }
+    }
+
     fn partition(&mut self, number: u16) -> &mut Partition {
         let tuning = &self.tuning;
         self.partitions.entry(number).or_insert_with(|| Partition::new(number, Engine::empty(number, tuning.clone())))
@@ -377,29 +391,41 @@ impl Owner {
         let readers = Readers::start(&self.log, &self.health, self.read, self.followed)?;
         let mut ticked = Instant::now();
         while !self.health.stop.load(Ordering::SeqCst) {
-            match readers.arrivals.recv_timeout(PATIENCE) {
-                Ok(Arrival::Records(records)) => self.take(&records)?,
-                Ok(Arrival::Decisions(decisions)) => self.follow(&decisions)?,
-                Ok(Arrival::Failed(error)) => return Err(error.into()),
-                Err(RecvTimeoutError::Timeout) => {}
+            let arrival = match readers.arrivals.recv_timeout(PATIENCE) {
+                Ok(arrival) => Some(arrival),
+                Err(RecvTimeoutError::Timeout) => None,
                 // They end with the program.
                 Err(RecvTimeoutError::Disconnected) if self.health.stop.load(Ordering::SeqCst) => break,
                 Err(RecvTimeoutError::Disconnected) => bail!("the threads that read have ended"),
-            }
-            self.take_duty()?;
-            if ticked.elapsed() >= PATIENCE {
-                self.tick()?;
+            };
+            let ticks = ticked.elapsed() >= PATIENCE;
+            self.go_on(arrival, ticks)?;
+            if ticks {
                 ticked = Instant::now();
             }
-            self.publish_counts();
-            self.store(self.pace.snapshot_every)?;
-            self.renew_claims()?;
         }
         readers.finish();
         self.store(1)?;
         self.scribe.finish()?;
         self.finish_writing();
         Ok(())
+    }
+
+    /// Takes in what came, and does what is due.
+    fn go_on(&mut self, arrival: Option<Arrival>, ticks: bool) -> Result<()> {
+        match arrival {
+            Some(Arrival::Records(records)) => self.take(&records)?,
+            Some(Arrival::Decisions(decisions)) => self.follow(&decisions)?,
+            Some(Arrival::Failed(error)) => return Err(error.into()),
+            None => {}
+        }
+        self.take_duty()?;
+        if ticks {
+            self.tick()?;
+        }
+        self.publish_counts();
+        self.store(self.pace.snapshot_every)?;
+        self.renew_claims()
     }
 
     /// Shows what the engines have counted, once a second.
@@ -439,6 +465,12 @@ impl Owner {
             }
             self.keep_view(number)?;
             self.partition(number).stored();
+            if !self.writes_beside {
+                while !self.scribe.is_free() {
+                    std::thread::yield_now();
+                }
+                self.finish_writing();
+            }
         }
         Ok(())
     }
