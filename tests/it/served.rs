@@ -167,6 +167,9 @@ impl Drop for Served {
 
 /// `… address=127.0.0.1:15001 …`, with or without colours.
 fn address_in(line: &str) -> Option<SocketAddr> {
+    if !line.contains("serving") {
+        return None;
+    }
     let digits = |c: char| c.is_ascii_digit() || c == '.' || c == ':';
     let at = line.find("127.0.0.1:")?;
     line[at..].split(|c| !digits(c)).next()?.parse().ok()

@@ -214,7 +214,16 @@ pub fn is_what_one_alone_decides(urls: Vec<String>, file: &Path) -> usize {
 
 #[test]
 fn three_instances_decide_as_one_and_show_the_same() {
-    let Some(path) = Program::Recent.path() else { return };
+    they_decide_as_one(Program::Recent);
+}
+
+#[test]
+fn three_instances_on_the_oldest_server_decide_as_one() {
+    they_decide_as_one(Program::Floor);
+}
+
+fn they_decide_as_one(program: Program) {
+    let Some(path) = program.path() else { return };
     let server = Server::start(&path, "one.conf".as_ref());
     let partitions: BTreeSet<u16> = TENANTS.iter().map(|tenant| partition_of(&TenantId::from(*tenant))).collect();
     assert_eq!(partitions.len(), TENANTS.len());
