@@ -137,6 +137,7 @@ impl Engine {
         let mut effects = Vec::new();
         self.pass_time(to, &mut effects);
         match input {
+            _ if self.is_overtaken(input) => {}
             Input::Batch(batch) => self.on_batch(batch, &mut effects),
             Input::Command(command) => {
                 let cell = self.cell(&command.tenant);
@@ -170,6 +171,20 @@ impl Engine {
             Input::Tick => {}
         }
         effects
+    }
+
+    /// Whether a topology or rules of this version or a later one hold already: of two that were put at one moment by
+    /// different instances the first one holds, and the other one changes nothing.
+    pub fn is_overtaken(&self, input: &Input) -> bool {
+        match input {
+            Input::Topology { tenant, version, .. } => {
+                self.topologies.get(tenant).is_some_and(|known| known.version >= *version)
+            }
+            Input::Policy { tenant, version, .. } => {
+                self.policies.get(tenant).is_some_and(|ruled| ruled.policy.version >= *version)
+            }
+            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => false,
+        }
     }
 
     /// The engine's clock: the highest stamp seen.

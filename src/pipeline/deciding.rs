@@ -12,6 +12,7 @@ use super::Owner;
 use super::lease::Duty;
 use super::partition::{Partition, Turn, Waiting, weight};
 use crate::domain::time::Timestamp;
+use crate::engine::Loaded;
 use crate::engine::effect::Effect;
 use crate::engine::input::Input;
 use crate::journal::Record;
@@ -132,7 +133,8 @@ impl Owner {
 
     /// Steps the engine over a record that it lacks.
     fn step(&mut self, record: &Record) -> Result<Vec<Effect>> {
-        let loaded = self.loaded(record)?;
+        let is_overtaken = self.partition(record.partition).engine.is_overtaken(&record.input);
+        let loaded = if is_overtaken { Loaded::Nothing } else { self.loaded(record)? };
         let partition = self.partition(record.partition);
         let effects = partition.engine.step(record.stamp, &record.input, loaded);
         partition.seq = record.seq;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use arc_swap::ArcSwap;
@@ -15,6 +16,10 @@ use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleError, RuleFile};
 use crate::journal::AppendError;
 use crate::journal::digest::digest_of;
+
+/// How long it is waited until what was put is decided, and how often that is looked at.
+const DECIDED_TIME_MAX: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What each tenant's topology and rules are, as of the last record that was appended: version and digest.
 #[derive(Debug, Default)]
@@ -92,23 +97,47 @@ impl Pipeline {
     /// When the text is refused, or the journal does not take it; the old one stays.
     pub async fn put_topology(&self, tenant: &TenantId, bytes: Vec<u8>, author: &str) -> Result<(Put, Quality)> {
         let _one = self.putting.lock().await;
-        let newest = self.newest.get(tenant, Text::Topology);
-        let version = newest.as_ref().map_or(0, |(version, _)| *version) + 1;
         // Compiling a large CMDB takes seconds: not on a thread that serves connections.
         let checked = tokio::task::spawn_blocking(move || {
-            let quality = Quality::of(&*cmdb_text::compile(&bytes, version)?);
+            let quality = Quality::of(&*cmdb_text::compile(&bytes, 0)?);
             anyhow::Ok((bytes, quality))
         });
         let (bytes, quality) = checked.await??;
         let digest = digest_of(&bytes);
-        if let Some((version, _)) = newest.filter(|(_, same)| *same == digest) {
-            return Ok((Put { version, digest, seq: None }, quality));
+        loop {
+            let newest = self.newest.get(tenant, Text::Topology);
+            if let Some((version, _)) = newest.as_ref().filter(|(_, same)| *same == digest) {
+                return Ok((Put { version: *version, digest, seq: None }, quality));
+            }
+            let version = newest.map_or(0, |(version, _)| version) + 1;
+            self.log.put_text(bytes.clone()).await?;
+            let (tenant, digest, author) = (tenant.clone(), digest.clone(), author.into());
+            let input = Input::Topology { tenant, version, digest, author };
+            if let Some(put) = self.put(Text::Topology, input).await? {
+                return Ok((put, quality));
+            }
         }
-        let digest = self.log.put_text(bytes).await?;
-        let input = Input::Topology { tenant: tenant.clone(), version, digest: digest.clone(), author: author.into() };
-        let appended = self.log.append(partition_of(tenant), input).await?;
-        self.newest.note(tenant, Text::Topology, version, &digest);
-        Ok((Put { version, digest, seq: Some(appended.seq) }, quality))
+    }
+
+    /// Appends a version; `None` when another instance has put the same one a moment before.
+    async fn put(&self, text: Text, input: Input) -> Result<Option<Put>, AppendError> {
+        let (Input::Topology { tenant, version, digest, .. } | Input::Policy { tenant, version, digest, .. }) = &input
+        else {
+            return Err(AppendError::Unfit { why: "it names no text".into() });
+        };
+        let (tenant, version, digest) = (tenant.clone(), *version, digest.clone());
+        let partition = partition_of(&tenant);
+        let seq = self.log.append(partition, input).await?.seq;
+        if !self.log.is_shared() {
+            self.newest.note(&tenant, text, version, &digest);
+            return Ok(Some(Put { version, digest, seq: Some(seq) }));
+        }
+        let since = Instant::now();
+        while !self.has_applied(partition, seq) && since.elapsed() < DECIDED_TIME_MAX {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let is_other = self.newest.get(&tenant, text).is_some_and(|(held, other)| held == version && other != digest);
+        Ok((!is_other).then_some(Put { version, digest, seq: Some(seq) }))
     }
 
     /// Compiles a set of rules and puts it in force for the tenant; the same set again appends nothing. Returns the
@@ -139,9 +168,10 @@ impl Pipeline {
             return Ok((Put { version, digest, seq: None }, policy));
         }
         let digest = self.log.put_text(bytes).await?;
-        let input = Input::Policy { tenant: tenant.clone(), version, digest: digest.clone(), author: author.into() };
-        let appended = self.log.append(partition_of(tenant), input).await?;
-        self.newest.note(tenant, Text::Rules, version, &digest);
-        Ok((Put { version, digest, seq: Some(appended.seq) }, policy))
+        let input = Input::Policy { tenant: tenant.clone(), version, digest, author: author.into() };
+        match self.put(Text::Rules, input).await? {
+            Some(put) => Ok((put, policy)),
+            None => Err(PutError::Changed { version }),
+        }
     }
 }

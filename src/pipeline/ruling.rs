@@ -66,6 +66,10 @@ impl Rulings {
         self.versions.rcu(|known| {
             let mut known = BTreeMap::clone(known);
             let mut versions = known.get(tenant).map(|versions| versions.to_vec()).unwrap_or_default();
+            // Overtaken by another set that was put at the same moment.
+            if versions.last().is_some_and(|last| last.version >= newest.version) {
+                return known;
+            }
             versions.push(newest.clone());
             let surplus = versions.len().saturating_sub(VERSIONS_MAX);
             versions.drain(..surplus);

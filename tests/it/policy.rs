@@ -60,6 +60,8 @@ const FALLBACK: &str = "\nroutes:\n- {id: fallback, receivers: [default]}\n";
 /// One world that is played: its engine, and what is known of its alerts.
 struct World {
     engine: Engine,
+    /// The texts that a story names by number, and what was put, by version less one.
+    rules: Vec<String>,
     policies: Vec<Arc<Policy>>,
     topology: Arc<Topology>,
     state: BTreeMap<String, String>,
@@ -91,10 +93,10 @@ fn estate(state: &BTreeMap<String, String>, added: &str, version: u64) -> Arc<To
 
 impl World {
     fn new(rules: &[&str]) -> Self {
-        let policies = rules.iter().enumerate().map(|(n, text)| compiled(n as u64 + 1, text)).collect();
         let mut world = Self {
             engine: Engine::empty(0, Arc::new(Tuning::default())),
-            policies,
+            rules: rules.iter().map(|text| (*text).to_owned()).collect(),
+            policies: Vec::new(),
             topology: estate(&BTreeMap::new(), "", 1),
             state: BTreeMap::new(),
             added: String::new(),
@@ -116,9 +118,12 @@ impl World {
     }
 
     fn take_rules(&mut self, at: Timestamp, number: usize) -> Vec<Effect> {
-        let (version, digest) = (number as u64, Digest(number.to_string().into()));
+        let version = self.policies.len() as u64 + 1;
+        let policy = compiled(version, &self.rules[number - 1]);
+        self.policies.push(policy.clone());
+        let digest = Digest(version.to_string().into());
         let input = Input::Policy { tenant: tenant(), version, digest, author: "li.na".into() };
-        self.engine.step(at, &input, Loaded::Policy(self.policies[number - 1].clone()))
+        self.engine.step(at, &input, Loaded::Policy(policy))
     }
 
     fn restart(&mut self) {

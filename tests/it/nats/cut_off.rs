@@ -136,6 +136,34 @@ fn rules_and_orders_are_given_at_one_instance_and_hold_at_all() {
             (versions["items"].as_array().unwrap().len() == 2).then_some(())
         });
     }
+    // Two people change the same version at two instances at one moment: one of them is told.
+    let mut raced = Vec::new();
+    for round in 0..5 {
+        let etag = format!("\"{}\"", round + 1);
+        let change = |one: &Instance| {
+            let mut files = files.clone();
+            let text = format!("mute:\n  - id: of-{}-{round}\n    match: {{ name: Fan }}\n", one.name);
+            files["mine.yaml"] = text.into();
+            let body = json!({ "files": files }).to_string();
+            let mut request = Request::post("/api/v1/rules", one.admin(tenant), body.as_bytes());
+            request.method = "PUT";
+            request.headers.push(("if-match", etag.clone()));
+            one.served().send(&request).status
+        };
+        let statuses = std::thread::scope(|scope| {
+            let (first, second) = (scope.spawn(|| change(a)), scope.spawn(|| change(b)));
+            [first.join().unwrap(), second.join().unwrap()]
+        });
+        let mut sorted = statuses;
+        sorted.sort_unstable();
+        assert_eq!(sorted, [202, 412], "round {round}");
+        raced.push(statuses);
+        until("both know the next version", || {
+            let known = |one: &Instance| get(one.served(), one.admin(tenant), "/api/v1/rules")["version"].clone();
+            (known(a) == round + 2 && known(b) == round + 2).then_some(())
+        });
+    }
+    eprintln!("who was faster: {raced:?}");
     assert!(a.send(tenant, &lines("hard")[..400]));
     decided(b, tenant, 400);
     let (_, shown) = b.shown(tenant);
