@@ -1,7 +1,7 @@
 //! Memory of an active alert, by a counting allocator: in the engine with all of its indexes and timers, and in the live
 //! view. What the alert itself says (its text) is counted apart; raw events are not kept in memory at all.
 //!
-//! `cargo bench --bench memory`
+//! `cargo bench --bench memory`, or `cargo bench --bench memory -- 100000 400000` for other numbers of alerts.
 
 use std::alloc::System;
 use std::hint::black_box;
@@ -27,7 +27,8 @@ mod estates;
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const START: Timestamp = Timestamp(1_767_225_600_000);
-/// Alerts that fire, from and to. No powers of two: what grows by doubling shows neither its best nor its worst.
+/// Alerts that fire, from and to, unless others are asked for. No powers of two: what grows by doubling shows neither its
+/// best nor its worst.
 const ALERTS: [usize; 2] = [12_000, 48_000];
 /// Between two of them.
 const GAP: Span = Span(200);
@@ -95,10 +96,10 @@ enum Keeper {
     EngineAndView,
 }
 
-/// Bytes that alerts from `ALERTS[0]` to `ALERTS[1]` have added, each; and after an hour in which nothing came, when all
+/// Bytes that alerts from the first to the second number have added, each; and after an hour in which nothing came, when all
 /// timers that look for a cause have fired. What belongs to the estate (ways upstream that were asked for) is there
 /// before.
-fn added(topology: &Arc<Topology>, kind: Kind, keeper: Keeper) -> [i64; 2] {
+fn added(topology: &Arc<Topology>, kind: Kind, keeper: Keeper, [from, to]: [usize; 2]) -> [i64; 2] {
     let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
     let input = Input::Topology { tenant: tenant(), version: 1, digest: Digest("".into()), author: "bench".into() };
     engine.step(Timestamp(0), &input, Loaded::Topology(topology.clone()));
@@ -109,8 +110,8 @@ fn added(topology: &Arc<Topology>, kind: Kind, keeper: Keeper) -> [i64; 2] {
         change.bytes_allocated as i64 - change.bytes_deallocated as i64
     };
     let mut before = 0;
-    for n in 0..ALERTS[1] {
-        if n == ALERTS[0] {
+    for n in 0..to {
+        if n == from {
             before = held();
         }
         let event = event(topology, kind, n);
@@ -130,24 +131,26 @@ fn added(topology: &Arc<Topology>, kind: Kind, keeper: Keeper) -> [i64; 2] {
             });
         }
     }
-    assert_eq!(engine.alerts(), ALERTS[1], "each event is an alert of its own");
+    assert_eq!(engine.alerts(), to, "each event is an alert of its own");
     let now = held();
     engine.step(engine.now().plus(Span::hours(1)), &Input::Tick, Loaded::Nothing);
     let later = held();
     black_box((&engine, &live));
-    [now, later].map(|held| (held - before) / (ALERTS[1] - ALERTS[0]) as i64)
+    [now, later].map(|held| (held - before) / (to - from) as i64)
 }
 
 fn main() {
+    let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let [from, to] = if let [from, to] = asked[..] { [from, to] } else { ALERTS };
     let topology = estates::load(&sample_estate(Scale::default()));
-    println!("Bytes per active alert, of {} to {} over {} CIs.\n", ALERTS[0], ALERTS[1], topology.len());
+    println!("Bytes per active alert, of {from} to {to} over {} CIs.\n", topology.len());
     println!("| source | own text | engine | engine and view | an hour later | of that beside the text |");
     println!("|---|--:|--:|--:|--:|--:|");
     for kind in KINDS {
-        let texts: usize = (ALERTS[0]..ALERTS[1]).map(|n| own_text(&event(&topology, kind, n))).sum();
-        let text = (texts / (ALERTS[1] - ALERTS[0])) as i64;
-        let [engine, _] = added(&topology, kind, Keeper::Engine);
-        let [both, later] = added(&topology, kind, Keeper::EngineAndView);
+        let texts: usize = (from..to).map(|n| own_text(&event(&topology, kind, n))).sum();
+        let text = (texts / (to - from)) as i64;
+        let [engine, _] = added(&topology, kind, Keeper::Engine, [from, to]);
+        let [both, later] = added(&topology, kind, Keeper::EngineAndView, [from, to]);
         println!("| {} | {text} | {engine} | {both} | {later} | {} |", kind.told, later - text);
     }
 }

@@ -458,12 +458,19 @@ impl Owner {
             if every > 1 && !self.scribe.is_free() {
                 break;
             }
+            // At the end nothing else waits: the view's file is written while the state's bytes are made.
+            let is_the_end = every == 1;
+            if is_the_end {
+                self.keep_view(number)?;
+            }
             let is_ours_to_store = every > 1 || !self.log.is_shared();
             let snapshot = if is_ours_to_store { self.partition(number).snapshot(number) } else { None };
             if let Some(snapshot) = snapshot {
                 self.scribe.take(snapshot, &self.log)?;
             }
-            self.keep_view(number)?;
+            if !is_the_end {
+                self.keep_view(number)?;
+            }
             self.partition(number).stored();
             if !self.writes_beside {
                 while !self.scribe.is_free() {

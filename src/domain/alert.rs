@@ -10,6 +10,7 @@ use super::ids::{AlertId, IncidentId, SourceId, TenantId};
 use super::label::Labels;
 use super::mute::MutedBy;
 use super::severity::Severity;
+use super::text;
 use super::time::Timestamp;
 
 /// The two states of an alert.
@@ -26,14 +27,16 @@ pub struct AlertView {
     pub id: AlertId,
     pub tenant: TenantId,
     pub source: SourceId,
+    #[serde(deserialize_with = "text::shared")]
     pub name: Arc<str>,
-    #[serde(default, skip_serializing_if = "str::is_empty")]
+    #[serde(default, skip_serializing_if = "str::is_empty", deserialize_with = "text::shared")]
     pub title: Arc<str>,
     pub severity: Severity,
     pub state: AlertState,
     /// `None` when the CMDB does not know the object (then `object` is all we have).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci: Option<Arc<CiRef>>,
+    #[serde(deserialize_with = "text::shared")]
     pub object: Arc<str>,
     #[serde(default, skip_serializing_if = "Labels::are_none")]
     pub labels: Labels,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{OrgId, SourceId, TenantId};
 use super::label::Labels;
 use super::severity::Severity;
+use super::text;
 use super::time::Timestamp;
 
 /// The annotation that keeps a time which was too far ahead and was replaced.
@@ -126,8 +127,9 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub source_severity: Box<str>,
     /// The rule or check that fired: with the object, what makes two events one alert.
+    #[serde(deserialize_with = "text::shared")]
     pub name: Arc<str>,
-    #[serde(default, skip_serializing_if = "str::is_empty")]
+    #[serde(default, skip_serializing_if = "str::is_empty", deserialize_with = "text::shared")]
     pub title: Arc<str>,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub description: Box<str>,

@@ -9,7 +9,7 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(pub std::sync::Arc<str>);
+        pub struct $name(#[serde(deserialize_with = "super::text::shared")] pub std::sync::Arc<str>);
 
         impl $name {
             /// The id as text.

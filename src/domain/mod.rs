@@ -15,5 +15,7 @@ pub mod pairs;
 pub mod partition;
 pub mod reject;
 pub mod severity;
+pub mod stream;
+pub mod text;
 pub mod time;
 pub mod topology;

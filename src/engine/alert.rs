@@ -9,6 +9,7 @@ use super::facts::Facts;
 use super::fixed::Milli;
 use super::flap::Flaps;
 use super::inhibit::Sides;
+use super::kept::Kept;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::few::Few;
@@ -62,6 +63,7 @@ pub enum Bond {
 
 /// One alert, from its first event to the end of its incident.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
 pub struct Alert {
     pub id: AlertId,
     pub fingerprint: Arc<str>,
@@ -91,29 +93,22 @@ pub struct Alert {
     pub declared_symptom: bool,
     pub muted_by: Few<MutedBy>,
     /// The strongest effect of what mutes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mute: Option<MuteEffect>,
     /// Fields that only rules ask for, by name, in order.
-    #[serde(default, skip_serializing_if = "Facts::are_none")]
     pub facts: Facts,
     /// Its changes of state; none for an alert that never changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flaps: Option<Box<Flaps>>,
     /// Changes its state too often.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub flapping: bool,
     /// The sides of inhibition rules on which it stands while it fires.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sides: Option<Box<Sides>>,
     /// What its last event without an id said, as a hash.
-    #[serde(default)]
     pub body: u64,
     /// Its type was known for background noise when it was promoted.
     pub noisy: bool,
     /// It has fired without a pause for as long as the rules hold such an alert.
     pub lasted: bool,
     /// It is listed among the alerts that fire.
-    #[serde(skip)]
     pub listed: bool,
     pub parent: Option<Place>,
     pub bond: Bond,
@@ -121,7 +116,6 @@ pub struct Alert {
     pub children: Few<Place>,
     pub group: Place,
     /// What rules have made of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruled: Option<Box<Ruled>>,
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::checks::Checks;
 use super::composite::Composite;
+use super::current::Current;
 use super::deadlines::{Deadlines, Due};
 use super::dedup::{EarlyEnds, Seen};
 use super::effect::Effect;
@@ -77,12 +78,13 @@ pub struct Cell {
     #[serde(default)]
     pub early_ends: EarlyEnds,
     /// Newest alert of each fingerprint.
-    pub current: Lookup<Arc<str>, Place>,
+    pub current: Current,
     /// Newest alerts on each CI or object, oldest first.
     pub recent: Lookup<Spot, Places>,
     /// Newest alerts on CIs of each class, oldest first; only where the CMDB has gaps.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lately: BTreeMap<ClassIx, VecDeque<Place>>,
+    #[serde(skip)]
     pub objects: Lookup<Arc<str>, u32>,
     pub object_names: Vec<Arc<str>>,
     /// Numbers of objects on which there is no alert any more, to be used again.
@@ -126,6 +128,7 @@ pub struct Cell {
     #[serde(default)]
     pub obeyed: Obeyed,
     pub by_incident: BTreeMap<IncidentId, Place>,
+    #[serde(skip)]
     pub by_alert: Ascending<AlertId, Place>,
     next_alert: u64,
     pub next_incident: u64,
@@ -182,7 +185,7 @@ impl Cell {
             learned: Learned::default(),
             seen: Seen::default(),
             early_ends: EarlyEnds::default(),
-            current: Lookup::default(),
+            current: Current::default(),
             recent: Lookup::default(),
             lately: BTreeMap::new(),
             objects: Lookup::default(),

@@ -46,11 +46,69 @@ pub enum Due {
 /// A timer: when, in which order among equal times, and what for.
 type Timer = (Timestamp, u64, Due);
 
+/// A timer of a lane in few bytes: the kind of what becomes due is in the lowest bits of the order.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(from = "Timer", into = "Timer")]
+struct Waiting {
+    at: Timestamp,
+    order: u64,
+    place: Place,
+}
+
+/// Bits of the kind.
+const KIND_BITS: u32 = 4;
+
+impl From<Timer> for Waiting {
+    fn from((at, order, due): Timer) -> Self {
+        let (kind, place) = match due {
+            Due::Revise(place) => (0, place),
+            Due::Learn(place) => (1, place),
+            Due::Promote(place) => (2, place),
+            Due::Expire(place) => (3, place),
+            Due::Remute => (4, Place::default()),
+            Due::Observed(place) => (5, place),
+            Due::Close(place) => (6, place),
+            Due::Forget(place) => (7, place),
+            Due::Wake(place) => (8, place),
+            Due::Tell(place) => (9, place),
+            Due::Digest => (10, Place::default()),
+            Due::Pattern(place) => (11, place),
+            Due::Windows => (12, Place::default()),
+            Due::Calm(place) => (13, place),
+            Due::Lapse(place) => (14, place),
+        };
+        Self { at, order: order << KIND_BITS | kind, place }
+    }
+}
+
+impl From<Waiting> for Timer {
+    fn from(Waiting { at, order, place }: Waiting) -> Self {
+        let due = match order & ((1 << KIND_BITS) - 1) {
+            0 => Due::Revise(place),
+            1 => Due::Learn(place),
+            2 => Due::Promote(place),
+            3 => Due::Expire(place),
+            4 => Due::Remute,
+            5 => Due::Observed(place),
+            6 => Due::Close(place),
+            7 => Due::Forget(place),
+            8 => Due::Wake(place),
+            9 => Due::Tell(place),
+            10 => Due::Digest,
+            11 => Due::Pattern(place),
+            12 => Due::Windows,
+            13 => Due::Calm(place),
+            _ => Due::Lapse(place),
+        };
+        (at, order >> KIND_BITS, due)
+    }
+}
+
 /// Timers in order. Equal times fire in the order in which they were set.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Deadlines {
     /// Timers of one length, each: as time only goes on, the newest is the last one.
-    lanes: Vec<(Span, Lane<Timer>)>,
+    lanes: Vec<(Span, Lane<Waiting>)>,
     /// All others.
     set: BTreeSet<Timer>,
     next: u64,
@@ -74,11 +132,11 @@ impl Deadlines {
             }
         };
         let lane = &mut self.lanes[lane].1;
-        if lane.back().is_some_and(|last| last.0 > at) {
+        if lane.back().is_some_and(|last| last.at > at) {
             return self.set(at, due);
         }
         self.next += 1;
-        lane.push_back((at, self.next, due));
+        lane.push_back((at, self.next, due).into());
     }
 
     /// The earliest time at which something is due.
@@ -87,10 +145,10 @@ impl Deadlines {
     }
 
     /// The first timer, and its lane.
-    fn first(&self) -> Option<(&Timer, Option<usize>)> {
+    fn first(&self) -> Option<(Timer, Option<usize>)> {
         let lanes = self.lanes.iter().enumerate();
-        let lanes = lanes.filter_map(|(lane, (_, timers))| Some((timers.front()?, Some(lane))));
-        lanes.chain(self.set.first().map(|timer| (timer, None))).min_by_key(|(timer, _)| (timer.0, timer.1))
+        let lanes = lanes.filter_map(|(lane, (_, timers))| Some(((*timers.front()?).into(), Some(lane))));
+        lanes.chain(self.set.first().map(|timer| (*timer, None))).min_by_key(|((at, order, _), _)| (*at, *order))
     }
 
     /// Takes the first timer that is due at `now` or before.
@@ -100,7 +158,7 @@ impl Deadlines {
             return None;
         }
         let (at, _, due) = match lane {
-            Some(lane) => self.lanes[lane].1.pop_front()?,
+            Some(lane) => self.lanes[lane].1.pop_front()?.into(),
             None => self.set.pop_first()?,
         };
         Some((at, due))

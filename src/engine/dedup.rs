@@ -172,8 +172,7 @@ impl Cell {
 
     /// The alert of an event. One that began before the CMDB knew its object goes by the object's own name.
     fn known(&self, fingerprint: &str, event: &Event, spot: Spot) -> Option<Place> {
-        let alive =
-            |fingerprint: &str| self.current.get(fingerprint).copied().filter(|p| self.alerts.get(*p).is_some());
+        let alive = |fingerprint: &str| self.current.get(&self.alerts, fingerprint);
         alive(fingerprint).or_else(|| {
             let (id, label) = (self.topology.id(spot.ci()?).as_str(), event.object.label());
             self.objects.get(label)?;
@@ -299,12 +298,12 @@ impl Cell {
         self.learned.since.get_or_insert(self.now);
         let id = self.alert_id();
         let facts = Facts::of(event, &self.policy.lasting);
-        let before = self.current.get(&fingerprint).and_then(|place| self.alerts.get_mut(*place));
+        let before = self.current.get(&self.alerts, &fingerprint).and_then(|place| self.alerts.get_mut(place));
         let flaps = before.and_then(|before| before.flaps.take());
         let changed_before = flaps.is_some();
         let alert = Alert {
             id,
-            fingerprint: fingerprint.clone(),
+            fingerprint,
             source: self.learned.shared_source(clock, &event.source),
             clock,
             kind,
@@ -344,7 +343,7 @@ impl Cell {
         };
         let place = self.keep(alert);
         self.plan_promotion(place);
-        self.current.insert(fingerprint, place);
+        self.current.insert(&self.alerts, place);
         self.moment.alerts.insert(place);
         if changed_before {
             self.flip(place);
@@ -381,11 +380,10 @@ impl Cell {
             ghost.listed = false;
             ghost.flaps = self.alerts[place].flaps.take().map(|flaps| Box::new(flaps.of_a_later_alert()));
             ghost.count = 1;
-            let fingerprint = ghost.fingerprint.clone();
             let ghost = self.keep(ghost);
             self.look_at_flaps(ghost);
             self.remute(ghost);
-            self.current.insert(fingerprint, ghost);
+            self.current.insert(&self.alerts, ghost);
             self.moment.alerts.insert(ghost);
         }
     }

@@ -15,6 +15,9 @@ use crate::domain::pairs::{self, Pairs, packed_len};
 const LONG: &[&str] =
     &["description", "metric.name", "metric.unit", "metric.direction", "metric.value", "metric.threshold"];
 
+/// The value of a field that says the same as the alert's object.
+const AS_OBJECT: &str = "";
+
 /// Fields by name, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Facts(Box<str>);
@@ -54,6 +57,10 @@ impl Facts {
         facts.retain(|(_, value)| !value.is_empty());
         facts.sort_unstable();
         facts.dedup_by(|a, b| a.0 == b.0);
+        let label = object.label();
+        for (_, value) in facts.iter_mut().filter(|(_, value)| *value == label) {
+            *value = Cow::Borrowed(AS_OBJECT);
+        }
         Self::packed(&facts)
     }
 
@@ -67,9 +74,10 @@ impl Facts {
         Self(packed.into())
     }
 
-    /// The value of a field.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        Pairs::of(&self.0).find(|(known, _)| *known == name).map(|(_, value)| value)
+    /// The value of a field of an alert about `object`.
+    pub fn get<'a>(&'a self, name: &str, object: &'a str) -> Option<&'a str> {
+        let (_, value) = Pairs::of(&self.0).find(|(known, _)| *known == name)?;
+        Some(if value == AS_OBJECT { object } else { value })
     }
 
     /// Whether there is none.

@@ -212,7 +212,7 @@ impl Alert {
             "title" => &self.title,
             "status" => status_word(if self.state == AlertState::Firing { Status::Firing } else { Status::Resolved }),
             "object" => &self.object,
-            _ => self.facts.get(name)?,
+            _ => self.facts.get(name, &self.object)?,
         };
         Some(Cow::Borrowed(text))
     }

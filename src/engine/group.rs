@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
-
 use super::alert::Bond;
 use super::cell::Cell;
 use super::deadlines::Due;
@@ -19,8 +16,7 @@ use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
 /// A tree of alerts, counted as it grows.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(from = "Form")]
+#[derive(Clone, Debug, Default)]
 pub struct Group {
     pub root: Place,
     /// Alerts and inferred causes.
@@ -29,38 +25,6 @@ pub struct Group {
     pub tally: Tally,
     pub events: u64,
     pub incident: Option<Box<Incident>>,
-}
-
-/// A group as snapshots keep it.
-#[derive(Deserialize)]
-struct Form {
-    root: Place,
-    members: Places,
-    by_severity: [u32; 6],
-    firing: [u32; 6],
-    events: u64,
-    incident: Option<Box<Incident>>,
-}
-
-impl From<Form> for Group {
-    fn from(form: Form) -> Self {
-        let Form { root, members, by_severity, firing, events, incident } = form;
-        Self { root, members, tally: Tally::of([by_severity, firing]), events, incident }
-    }
-}
-
-impl Serialize for Group {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [by_severity, firing] = self.tally.rows();
-        let mut form = serializer.serialize_struct("Group", 6)?;
-        form.serialize_field("root", &self.root)?;
-        form.serialize_field("members", &self.members)?;
-        form.serialize_field("by_severity", &by_severity)?;
-        form.serialize_field("firing", &firing)?;
-        form.serialize_field("events", &self.events)?;
-        form.serialize_field("incident", &self.incident)?;
-        form.end()
-    }
 }
 
 impl Group {
@@ -86,6 +50,16 @@ impl Group {
 }
 
 impl Cell {
+    /// Counts the members of all groups again: snapshots keep the members only.
+    pub fn count_groups(&mut self) {
+        for (_, group) in self.groups.iter_mut() {
+            for alert in group.members.iter().map(|member| &self.alerts[*member]).filter(|a| a.inferred.is_none()) {
+                group.tally.add(alert.severity, alert.is_firing());
+                group.events += alert.count;
+            }
+        }
+    }
+
     /// Counts an alert into a group.
     pub fn count_in(&mut self, group: Place, place: Place) {
         let alert = &self.alerts[place];

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::domain::stream;
+
 /// Items in one piece.
 const PIECE: usize = 256;
 
@@ -75,7 +77,7 @@ impl<T: Serialize> Serialize for Lane<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Lane<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut lane = Self::default();
-        Vec::deserialize(deserializer)?.into_iter().for_each(|item| lane.push_back(item));
+        stream::each(deserializer, |item| lane.push_back(item))?;
         Ok(lane)
     }
 }

@@ -192,13 +192,11 @@ impl Cell {
         }
         let mut folds: Vec<Arc<str>> = Vec::new();
         for member in group.members.iter().copied() {
+            self.current.remove(&self.alerts, member);
             let Some(alert) = self.alerts.remove(member) else { continue };
             self.patterns.forget(member);
             self.by_alert.remove(&alert.id);
             folds.extend([alert.fingerprint.clone(), format!("\u{1f}{}", alert.kind).into()]);
-            if self.current.get(&alert.fingerprint) == Some(&member) {
-                self.current.remove(&alert.fingerprint);
-            }
             if let Some(recent) = self.recent.get_mut(&alert.spot) {
                 recent.retain(|p| *p != member);
                 if recent.is_empty() {

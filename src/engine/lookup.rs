@@ -6,6 +6,8 @@ use std::hash::Hash;
 use foldhash::fast::FixedState;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::domain::stream;
+
 /// A hash map without iteration. Snapshots keep it sorted by key.
 #[derive(Clone, Debug)]
 pub struct Lookup<K, V>(HashMap<K, V, FixedState>);
@@ -72,9 +74,10 @@ impl<K: Serialize + Ord, V: Serialize> Serialize for Lookup<K, V> {
 
 impl<'de, K: Deserialize<'de> + Hash + Eq, V: Deserialize<'de>> Deserialize<'de> for Lookup<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let pairs = Vec::<(K, V)>::deserialize(deserializer)?;
         let mut lookup = Self::default();
-        lookup.0.extend(pairs);
+        stream::each(deserializer, |(key, value): (K, V)| {
+            lookup.0.insert(key, value);
+        })?;
         Ok(lookup)
     }
 }

@@ -177,6 +177,7 @@ impl Cell {
             if rejected {
                 evidence.push(term(EvidenceTerm::Person, -PERSON_POINTS, -1, 0));
             }
+            evidence.shrink_to_fit();
             let score = evidence.iter().map(|e| Milli::from(e.points)).sum();
             let own = alert.inferred.is_none().then_some(alert.id);
             let candidate =

@@ -34,6 +34,16 @@ impl Cell {
 
     /// What is not part of a snapshot, made again from what is.
     pub fn find_again(&mut self) {
+        self.current.find_again(&self.alerts);
+        let mut by_alert: Vec<_> =
+            (self.alerts.iter()).filter(|(_, a)| a.inferred.is_none()).map(|(place, a)| (a.id, place)).collect();
+        by_alert.sort_unstable();
+        self.by_alert = by_alert.into_iter().collect();
+        let free: BTreeSet<u32> = self.objects_free.iter().copied().collect();
+        for (object, name) in self.object_names.iter().enumerate().filter(|(n, _)| !free.contains(&(*n as u32))) {
+            self.objects.insert(name.clone(), object as u32);
+        }
+        self.count_groups();
         self.firing_now = 0;
         for (_, alert) in self.alerts.iter_mut() {
             alert.listed = alert.is_firing();

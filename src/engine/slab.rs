@@ -2,11 +2,24 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A place in a slab. Stays invalid for ever once its value is gone.
+/// A place in a slab. Stays invalid for ever once its value is gone. Written as one number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
 pub struct Place {
     index: u32,
     generation: u32,
+}
+
+impl From<Place> for u64 {
+    fn from(place: Place) -> Self {
+        Self::from(place.generation) << 32 | Self::from(place.index)
+    }
+}
+
+impl From<u64> for Place {
+    fn from(number: u64) -> Self {
+        Self { index: number as u32, generation: (number >> 32) as u32 }
+    }
 }
 
 /// Values in one piece: a slab grows piece by piece, so that nothing is ever moved and little lies idle.
@@ -116,6 +129,7 @@ mod pieces {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::{Slot, push};
+    use crate::domain::stream;
 
     pub fn serialize<T: Serialize, S: Serializer>(slots: &[Vec<Slot<T>>], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(slots.iter().flatten())
@@ -125,7 +139,7 @@ mod pieces {
         deserializer: D,
     ) -> Result<Vec<Vec<Slot<T>>>, D::Error> {
         let mut slots = Vec::new();
-        Vec::<Slot<T>>::deserialize(deserializer)?.into_iter().for_each(|slot| push(&mut slots, slot));
+        stream::each(deserializer, |slot: Slot<T>| push(&mut slots, slot))?;
         Ok(slots)
     }
 }

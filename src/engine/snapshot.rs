@@ -22,7 +22,7 @@ use crate::domain::topology::Topology;
 /// The version of the snapshot's format.
 pub const SNAPSHOT_FORMAT: u32 = 1;
 /// What a snapshot takes, about: per alert, and for the rest.
-const ALERT_BYTES: usize = 2048;
+const ALERT_BYTES: usize = 1024;
 const ROOM_BYTES: usize = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -49,6 +49,18 @@ pub enum SnapshotError {
     NoTopology(Box<str>),
     #[error("the snapshot's rules {0} are not there: restore them, or start from an older snapshot")]
     NoPolicy(Box<str>),
+}
+
+/// Why bytes cannot be read: a newer program has written them, or nobody has. Only now they are read a second time.
+fn unread(bytes: &[u8], error: &serde_json::Error) -> SnapshotError {
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Head { format }) if format > SNAPSHOT_FORMAT => SnapshotError::Newer(format),
+        Ok(_) | Err(_) => SnapshotError::Unreadable(error.to_string()),
+    }
 }
 
 impl Engine {
@@ -80,16 +92,10 @@ impl Engine {
         topology: impl Fn(u64, &Digest) -> Option<Arc<Topology>>,
         rules: impl Fn(u64, &Digest) -> Option<Arc<Policy>>,
     ) -> Result<Self, SnapshotError> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: u32,
+        let frozen: Frozen<BTreeMap<TenantId, Cell>> = serde_json::from_slice(bytes).map_err(|e| unread(bytes, &e))?;
+        if frozen.format > SNAPSHOT_FORMAT {
+            return Err(SnapshotError::Newer(frozen.format));
         }
-        let unreadable = |e: serde_json::Error| SnapshotError::Unreadable(e.to_string());
-        let head: Head = serde_json::from_slice(bytes).map_err(unreadable)?;
-        if head.format > SNAPSHOT_FORMAT {
-            return Err(SnapshotError::Newer(head.format));
-        }
-        let frozen: Frozen<BTreeMap<TenantId, Cell>> = serde_json::from_slice(bytes).map_err(unreadable)?;
         let mut engine = Self::empty(frozen.partition, tuning);
         (engine.now, engine.cells) = (frozen.now, frozen.cells);
         for (tenant, (version, digest)) in frozen.topologies {

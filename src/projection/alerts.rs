@@ -1,7 +1,7 @@
 //! The alerts of one tenant that are firing or belong to an incident on the board.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,9 +10,12 @@ use super::board::Page;
 use super::scope::Scope;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ascending::Ascending;
+use crate::domain::ci::CiRef;
 use crate::domain::ids::{AlertId, CiId, OrgId, SourceId};
 use crate::domain::severity::Severity;
+use crate::domain::stream;
 use crate::domain::time::Timestamp;
+use crate::engine::memory::is_zero;
 
 /// Resolved alerts without an incident kept in memory per tenant.
 const LOOSE_RESOLVED_MAX: usize = 20_000;
@@ -27,6 +30,7 @@ pub type AlertPlace = (Reverse<Timestamp>, Reverse<AlertId>);
 pub struct AlertRow {
     pub view: Arc<AlertView>,
     /// Events folded in since `view` was told.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub more: u64,
     /// By our clock; also moved by duplicates.
     pub last_seen: Timestamp,
@@ -191,9 +195,38 @@ impl Serialize for Alerts {
 
 impl<'de> Deserialize<'de> for Alerts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut alerts = Self::default();
-        Vec::<AlertRow>::deserialize(deserializer)?.into_iter().for_each(|row| alerts.keep(row));
+        let (mut alerts, mut shelf) = (Self::default(), Shelf::default());
+        stream::each(deserializer, |mut row: AlertRow| {
+            Arc::get_mut(&mut row.view).into_iter().for_each(|view| shelf.share(view));
+            alerts.keep(row);
+        })?;
         Ok(alerts)
+    }
+}
+
+/// What many alerts that are read have in common, kept once.
+#[derive(Default)]
+struct Shelf {
+    texts: HashSet<Arc<str>>,
+    cis: HashMap<CiId, Arc<CiRef>>,
+}
+
+impl Shelf {
+    fn share(&mut self, view: &mut AlertView) {
+        for text in [&mut view.tenant.0, &mut view.source.0, &mut view.name] {
+            match self.texts.get(text) {
+                Some(known) => *text = known.clone(),
+                None => {
+                    self.texts.insert(text.clone());
+                }
+            }
+        }
+        if let Some(ci) = &mut view.ci {
+            let known = self.cis.entry(ci.id.clone()).or_insert_with(|| ci.clone());
+            if known == ci {
+                *ci = known.clone();
+            }
+        }
     }
 }
 
