@@ -9,8 +9,10 @@ use crate::domain::topology::Topology;
 /// The name of the CI or object itself, when an alert calls it by that.
 fn own_name<'a>(topology: &'a Topology, objects: &'a [Arc<str>], spot: Spot, text: &str) -> Option<&'a Arc<str>> {
     let name = match spot {
-        Spot::Ci(ci) => &topology.id(ci).0,
-        Spot::Object(object) => &objects[object as usize],
+        // A state that is not what was written may name what is not there.
+        Spot::Ci(ci) if ci.at() < topology.len() => &topology.id(ci).0,
+        Spot::Ci(_) => return None,
+        Spot::Object(object) => objects.get(object as usize)?,
     };
     (**name == *text).then_some(name)
 }
