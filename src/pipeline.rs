@@ -476,7 +476,6 @@ impl Owner {
                 while !self.scribe.is_free() {
                     std::thread::yield_now();
                 }
-                self.finish_writing();
             }
         }
         Ok(())

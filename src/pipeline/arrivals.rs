@@ -12,8 +12,8 @@ use super::log::AnyLog;
 use crate::journal::{Follow, ReadError, Record};
 use crate::outbox::OutboxRecord;
 
-/// Batches that were read and are not taken yet.
-const AHEAD_MAX: usize = 1;
+/// Batches that wait between the threads: none, the one that was read ahead is in its reader's hand.
+const AHEAD_MAX: usize = 0;
 /// The pause after a log could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How soon it is looked again whether the journal was read far enough.

@@ -212,6 +212,8 @@ impl Owner {
             return Ok(0);
         }
         self.read = record_from.min(decided);
+        // Others may go on deciding meanwhile: their records are needed, too.
+        let readable = if self.log.is_shared() { u64::MAX } else { record_end };
         // What was committed together shares a place: it is read once more, and known by the records.
         let (mut after, mut read) = (decision_from.saturating_sub(1), 0);
         while heads.iter().any(|(number, head)| self.partitions[number].done() < head.journal_seq) {
@@ -220,7 +222,7 @@ impl Owner {
             for decision in decisions {
                 let is_behind = decision.journal_seq > self.partition(decision.partition).done();
                 while is_behind && self.read < decision.journal_seq {
-                    read += self.read_on(record_end)?;
+                    read += self.read_on(readable)?;
                 }
                 if floor.is_some_and(|(seq, _)| decision.seq > seq) {
                     self.go_on_telling(&mut floor);
@@ -245,7 +247,7 @@ impl Owner {
         Ok(decided)
     }
 
-    /// Reads records that were decided before the start, or stand between such ones.
+    /// Reads records that were decided, or stand between such ones.
     fn read_on(&mut self, end: u64) -> Result<u64> {
         let records = self.log.records_after(self.read, READ_BYTES)?;
         let records = records.into_iter().take_while(|record| record.seq <= end).map(Arc::new);

@@ -234,14 +234,19 @@ async fn a_damaged_folder_is_refused_with_the_remedy() {
         assert!(sender.send().await);
     }
     program.stop();
-    let marker = sender.requests[0].lines().next().unwrap().as_bytes()[13..23].to_vec();
+    let database = setup.data.join("headwater.db");
+    let reading = rusqlite::Connection::open_with_flags(&database, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let body = "SELECT body FROM journal WHERE length(body) > 64 ORDER BY seq LIMIT 1";
+    let body: Vec<u8> = reading.query_row(body, [], |row| row.get(0)).unwrap();
+    drop(reading);
+    let marker = body[16..48].to_vec();
     let find = |path: &std::path::Path| {
         let bytes = std::fs::read(path).unwrap_or_default();
         bytes.windows(marker.len()).rposition(|window| window == marker).map(|at| (path.to_owned(), bytes, at))
     };
     // The last commits are in the log until it is brought into the database.
     let files = ["headwater.db-wal", "headwater.db"].map(|name| setup.data.join(name));
-    let (path, whole, at) = files.iter().find_map(|path| find(path)).expect("the event is in a file");
+    let (path, whole, at) = files.iter().find_map(|path| find(path)).expect("the record is in a file");
     let mut bad = whole.clone();
     bad[at] ^= 1;
     std::fs::write(&path, bad).unwrap();
