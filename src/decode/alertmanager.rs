@@ -174,8 +174,7 @@ impl Posted<'_> {
         event.description = reader.text(first(&rules.description, annotations), limits.description_chars);
         event.object = rules.object(reader, labels);
         let identity = labels.iter().filter(|(key, _)| !rules.is_replica(key));
-        let key = canonical(identity.clone());
-        event.dedup_key = Some(reader.identity(&key));
+        event.dedup_key = Some(reader.whole_identity(canonical(identity.clone())));
         event.labels = reader.labels(identity);
         let replicas = labels.iter().filter(|(key, _)| rules.is_replica(key));
         let annotations_kept = reader.pairs(annotations.iter().chain(replicas));

@@ -170,6 +170,11 @@ impl<'c> Reader<'c> {
         }
     }
 
+    /// As `identity`, of a text that was made for it.
+    pub fn whole_identity(&mut self, text: String) -> Box<str> {
+        if text.len() <= self.context.limits.identity_chars { text.into() } else { self.identity(&text) }
+    }
+
     /// As `identity`, and nothing for empty text.
     pub fn optional(&mut self, text: Option<&str>) -> Option<Box<str>> {
         text.filter(|text| !text.is_empty()).map(|text| self.identity(text))
@@ -318,7 +323,7 @@ pub(super) fn bad_time(field: &str, text: &str) -> Reject {
 
 /// Labels as one text in which two sets of labels are never the same: `key="value",…`.
 pub(super) fn canonical<'t>(pairs: impl Iterator<Item = (&'t str, &'t str)>) -> String {
-    let mut text = String::with_capacity(128);
+    let mut text = String::with_capacity(256);
     for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
         if !text.is_empty() {
             text.push(',');

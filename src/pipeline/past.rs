@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -21,6 +21,9 @@ use crate::projection::live::Live;
 
 /// Steps written in one transaction.
 const STEPS_MAX: usize = 1_000;
+/// The least time between two transactions: while much comes, one takes all of it, and a page that changes often is
+/// written once.
+const BREATH: Duration = Duration::from_millis(50);
 /// How far the history stands back when there is more to do than processors: it may lag, deciding may not.
 const NICENESS: i32 = 10;
 /// How often old records are removed.
@@ -76,6 +79,7 @@ impl Follower {
         let mut decisions = self.log.follow_decisions(after);
         let mut records = Records::of_log(self.log.clone());
         let mut pruned_at: Option<Timestamp> = None;
+        let mut written_at = Instant::now();
         while !self.is_over() {
             if decisions.seen() >= self.live.read().outbox_seq {
                 self.writer.is_whole();
@@ -91,9 +95,11 @@ impl Follower {
             if self.writer.progress().damaged {
                 bail!("a reader found the history damaged");
             }
+            std::thread::sleep(BREATH.saturating_sub(written_at.elapsed()));
             let next = decisions.next(PATIENCE)?;
             for chunk in whole_commits(&next, STEPS_MAX) {
                 self.write(chunk, &mut records)?;
+                written_at = Instant::now();
             }
         }
         Ok(())

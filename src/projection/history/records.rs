@@ -14,6 +14,7 @@ use crate::domain::ids::{AlertId, SourceId};
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Batch, Input};
 use crate::engine::verdict::Verdict;
+use crate::journal::body;
 use crate::journal::packed::unpack;
 
 /// The words of verdicts; a record's `kinds` has a bit for each that it has.
@@ -56,7 +57,7 @@ pub fn write(
         return Ok(());
     }
     let source = sources.filter(|(_, same)| *same).map(|(source, _)| source.as_str());
-    to.prepare_cached("INSERT OR REPLACE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
+    to.prepare_cached("INSERT OR IGNORE INTO records VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?.execute(
         params![
             seq as i64,
             batch.tenant.as_str(),
@@ -144,7 +145,9 @@ pub fn read(from: &Connection, scope: &Scope, seq: u64, may: impl Fn(&[u8]) -> b
         if !may(&text) {
             return Ok(Told { seq, at, ends: Vec::new() });
         }
-        let Input::Batch(batch) = parsed(seq, &text)? else { return Err(broken(seq, "it has no events")) };
+        let Input::Batch(batch) = body::read(&text).map_err(|error| broken(seq, &error.to_string()))? else {
+            return Err(broken(seq, "it has no events"));
+        };
         let text = unpack(row.get_ref(3)?.as_blob()?).map_err(|why| broken(seq, &why))?;
         let effects: Vec<Ending> = parsed(seq, &text)?;
         let mut events: Vec<Option<Event>> = batch.events.into_iter().map(Some).collect();

@@ -9,6 +9,8 @@ const FORMAT: i64 = 2;
 
 /// Pages: the row of an alert has to fit into a quarter of one, or it takes pages of its own.
 const PAGE_BYTES: u32 = 16_384;
+/// Pages of the log (64 MiB) that are brought into the file at once.
+const LOG_PAGES: u32 = 4_096;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -64,6 +66,8 @@ pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     // Lost pages after a power cut are filled again from the outbox; a torn file is not: hence not OFF.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -32_000)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if format == FORMAT {
         return Ok(());

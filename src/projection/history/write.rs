@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Statement, Transaction, params};
 use serde::Serialize;
 
 use super::super::Committed;
@@ -27,12 +27,55 @@ use crate::engine::verdict::Verdict;
 struct Gathered<'a> {
     heads: &'a mut Heads,
     names: Vec<Named>,
-    /// The last state of the batch.
-    alerts: BTreeMap<AlertId, &'a AlertView>,
+    /// The last state of the batch, and whether there is a row of an earlier one.
+    alerts: BTreeMap<AlertId, (&'a AlertView, Row)>,
     /// First and last state of the batch.
     incidents: BTreeMap<IncidentId, (&'a IncidentView, &'a IncidentView)>,
     buckets: BTreeMap<Bucket, i64>,
 }
+
+/// Whether a thing has a row. Known ones are updated and others inserted: for a row that is replaced, whatever it is,
+/// SQLite first keeps the pages as they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Row {
+    Known,
+    Missing,
+}
+
+impl Row {
+    /// The statement for a table whose first column is its key.
+    fn statement(self, table: &str, columns: &[&str]) -> String {
+        let marks: Vec<String> = (1..=columns.len()).map(|n| format!("?{n}")).collect();
+        if self == Self::Missing {
+            return format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), marks.join(", "));
+        }
+        let set: Vec<String> =
+            columns.iter().zip(&marks).skip(1).map(|(column, mark)| format!("{column} = {mark}")).collect();
+        format!("UPDATE {table} SET {} WHERE {} = ?1", set.join(", "), columns[0])
+    }
+}
+
+const ALERT_COLUMNS: [&str; 15] = [
+    "id",
+    "tenant",
+    "first_seen",
+    "last_seen",
+    "source",
+    "name",
+    "severity",
+    "firing",
+    "ci",
+    "org",
+    "incident",
+    "held",
+    "muted",
+    "text",
+    "view",
+];
+const INCIDENT_COLUMNS: [&str; 13] = [
+    "id", "tenant", "opened", "updated", "ended", "state", "progress", "severity", "area", "root", "assignee", "text",
+    "view",
+];
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Bucket {
@@ -111,12 +154,13 @@ impl<'a> Gathered<'a> {
                 let head = self.heads.of(alert.id);
                 // Duplicates before this version are part of its count.
                 (head.more, head.last_seen) = (0, alert.last_seen);
-                if !std::mem::replace(&mut head.told, true) {
+                let row = if std::mem::replace(&mut head.told, true) { Row::Known } else { Row::Missing };
+                if row == Row::Missing {
                     let area = alert.ci.as_ref().and_then(|ci| ci.area);
                     let source = alert.source.as_str();
                     self.count(bucket(&alert.tenant, "alert", alert.first_seen, alert.severity, area, source), 1);
                 }
-                self.alerts.insert(alert.id, alert);
+                self.alerts.entry(alert.id).or_insert((alert, row)).0 = alert;
             }
             Effect::Incident { incident, joined, left } => {
                 self.incidents.entry(incident.id).or_insert((incident, incident)).1 = incident;
@@ -187,14 +231,17 @@ impl<'a> Gathered<'a> {
     fn write(mut self, to: &Transaction<'_>) -> rusqlite::Result<()> {
         ids::write(to, std::mem::take(&mut self.names))?;
         self.heads.write(to)?;
-        for alert in std::mem::take(&mut self.alerts).into_values() {
-            alert_row(to, alert)?;
+        let of = |row: Row| to.prepare_cached(&row.statement("alerts", &ALERT_COLUMNS));
+        let (mut update, mut insert) = (of(Row::Known)?, of(Row::Missing)?);
+        for (alert, row) in std::mem::take(&mut self.alerts).into_values() {
+            alert_row(if row == Row::Known { &mut update } else { &mut insert }, alert)?;
         }
         for (id, (first, last)) in std::mem::take(&mut self.incidents) {
-            if !to.prepare_cached("SELECT 1 FROM incidents WHERE id = ?1")?.exists([id.0 as i64])? {
+            let is_known = to.prepare_cached("SELECT 1 FROM incidents WHERE id = ?1")?.exists([id.0 as i64])?;
+            if !is_known {
                 self.count(bucket(&first.tenant, "incident", first.opened_at, first.severity, first.area, ""), 1);
             }
-            incident_row(to, last)?;
+            incident_row(to, last, if is_known { Row::Known } else { Row::Missing })?;
         }
         for (b, n) in self.buckets {
             let sql =
@@ -218,12 +265,10 @@ pub fn reason(verdict: &Verdict) -> String {
     }
 }
 
-fn alert_row(to: &Transaction<'_>, alert: &AlertView) -> rusqlite::Result<()> {
+fn alert_row(to: &mut Statement<'_>, alert: &AlertView) -> rusqlite::Result<()> {
     let ci = alert.ci.as_ref();
     let text = format!("{} {} {} {}", alert.name, alert.title, alert.object, ci.map_or("", |c| &c.name)).to_lowercase();
-    let sql = "INSERT OR REPLACE INTO alerts VALUES
-               (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
-    to.prepare_cached(sql)?.execute(params![
+    to.execute(params![
         alert.id.0 as i64,
         alert.tenant.as_str(),
         alert.first_seen.0,
@@ -243,7 +288,7 @@ fn alert_row(to: &Transaction<'_>, alert: &AlertView) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn incident_row(to: &Transaction<'_>, view: &IncidentView) -> rusqlite::Result<()> {
+fn incident_row(to: &Transaction<'_>, view: &IncidentView, row: Row) -> rusqlite::Result<()> {
     let id = view.id.0 as i64;
     let ended = match view.state {
         IncidentState::Closed | IncidentState::Merged => Some(view.closed_at.unwrap_or(view.updated_at).0),
@@ -252,8 +297,8 @@ fn incident_row(to: &Transaction<'_>, view: &IncidentView) -> rusqlite::Result<(
     let root = view.candidates.first();
     let root_text = root.map(|c| format!("{} {}", c.ci.name, c.ci.id)).unwrap_or_default();
     let text = format!("{} {} {root_text} {}", view.id, view.title, view.services.join(" ")).to_lowercase();
-    let sql = "INSERT OR REPLACE INTO incidents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
-    to.prepare_cached(sql)?.execute(params![
+    let sql = row.statement("incidents", &INCIDENT_COLUMNS);
+    to.prepare_cached(&sql)?.execute(params![
         id,
         view.tenant.as_str(),
         view.opened_at.0,
