@@ -230,6 +230,11 @@ impl Pipeline {
         &self.health
     }
 
+    /// How many partitions' records are decided here; none while others may take this instance for dead.
+    pub fn decides(&self) -> u64 {
+        if self.lease.is_valid() { self.health.turns.load(Ordering::Relaxed) } else { 0 }
+    }
+
     /// Whether a partition's records up to `seq` have been decided and are shown.
     pub fn has_applied(&self, partition: u16, seq: u64) -> bool {
         self.live.read().has_shown(partition, seq)
@@ -288,8 +293,6 @@ struct Owner {
     /// The newest journal record that is decided and shown.
     applied: u64,
     pace: Pace,
-    /// Whether states and views are written beside the work; a simulation waits for each.
-    writes_beside: bool,
     /// Views that are being written.
     writing: Option<JoinHandle<()>>,
 }
@@ -327,7 +330,6 @@ impl Owner {
             followed: 0,
             applied: 0,
             pace,
-            writes_beside: true,
             writing: None,
         }
     }
@@ -405,10 +407,7 @@ impl Owner {
             }
         }
         readers.finish();
-        self.store(1)?;
-        self.scribe.finish()?;
-        self.finish_writing();
-        Ok(())
+        self.store_last()
     }
 
     /// Takes in what came, and does what is due.
@@ -424,7 +423,7 @@ impl Owner {
             self.tick()?;
         }
         self.publish_counts();
-        self.store(self.pace.snapshot_every)?;
+        self.store()?;
         self.renew_claims()
     }
 
@@ -447,37 +446,40 @@ impl Owner {
         self.counted.store(Arc::new(counted.collect()));
     }
 
-    /// Stores the state and the view of each partition of which a start would have to read much. While one is being
-    /// written, others wait, except at the end. States of a shared log are stored by the one whose turn it is, and not
-    /// at the end, when another instance takes over.
-    fn store(&mut self, every: u64) -> Result<()> {
-        let due =
-            |(number, partition): (&u16, &Partition)| partition.needs_snapshot(every, self.applied).then_some(*number);
-        let due: Vec<u16> = self.partitions.iter().filter_map(due).collect();
-        for number in due {
-            if every > 1 && !self.scribe.is_free() {
-                break;
-            }
-            // At the end nothing else waits: the view's file is written while the state's bytes are made.
-            let is_the_end = every == 1;
-            if is_the_end {
-                self.keep_view(number)?;
-            }
-            let is_ours_to_store = every > 1 || !self.log.is_shared();
-            let snapshot = if is_ours_to_store { self.partition(number).snapshot(number) } else { None };
-            if let Some(snapshot) = snapshot {
-                self.scribe.take(snapshot, &self.log)?;
-            }
-            if !is_the_end {
-                self.keep_view(number)?;
+    /// Stores the state and the view of a partition of which a start would have to read much; the next one when that is
+    /// written. States of a shared log are stored by the one whose turn it is.
+    fn store(&mut self) -> Result<()> {
+        if !self.scribe.is_free() {
+            return Ok(());
+        }
+        let (every, applied) = (self.pace.snapshot_every, self.applied);
+        let due = self.partitions.iter().find(|(_, partition)| partition.needs_snapshot(every, applied));
+        let Some(number) = due.map(|(number, _)| *number) else { return Ok(()) };
+        self.store_state(number)?;
+        self.keep_view(number)?;
+        self.partition(number).stored();
+        Ok(())
+    }
+
+    /// Stores what the next start would have to read. The states of a shared log are left to those who take over.
+    fn store_last(&mut self) -> Result<()> {
+        let changed = self.partitions.iter().filter(|(_, partition)| partition.since_snapshot > 0);
+        let changed: Vec<u16> = changed.map(|(number, _)| *number).collect();
+        for number in changed {
+            // Nothing else waits: the view's file is written while the state's bytes are made.
+            self.keep_view(number)?;
+            if !self.log.is_shared() {
+                self.store_state(number)?;
             }
             self.partition(number).stored();
-            if !self.writes_beside {
-                while !self.scribe.is_free() {
-                    std::thread::yield_now();
-                }
-            }
         }
+        self.scribe.finish()?;
+        self.finish_writing();
         Ok(())
+    }
+
+    fn store_state(&mut self, number: u16) -> Result<()> {
+        let snapshot = self.partition(number).snapshot(number);
+        snapshot.map_or(Ok(()), |snapshot| self.scribe.take(snapshot, &self.log))
     }
 }

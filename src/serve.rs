@@ -30,6 +30,7 @@ use crate::reload::{self, Reload, Sources};
 use crate::vitals::Watch;
 use crate::vitals::heartbeat::Heartbeat;
 
+mod again;
 mod behind;
 mod bus;
 mod cluster;

@@ -117,7 +117,8 @@ impl JetStreamStore {
     }
 }
 
-fn stream_name(prefix: &str, kind: &str) -> String {
+/// The name of a stream of ours.
+pub fn stream_name(prefix: &str, kind: &str) -> String {
     format!("{prefix}_{kind}").to_uppercase()
 }
 

@@ -182,18 +182,15 @@ impl JetStreamOutbox {
     /// # Errors
     /// When the partition has an outbox already, or the server does not take it.
     pub async fn adopt(&self, partition: u16, head: &OutboxHead) -> Result<u64, CommitError> {
-        let place = Place { journal_seq: head.journal_seq, hash: head.hash };
-        let frame = Frame {
-            partition,
-            epoch: 1,
-            owner: self.owner.to_string(),
-            part: 0,
-            parts: 1,
-            behind: 0,
-            before: place,
-            after: place,
-        };
+        let frame = self.claim_frame(partition, 1, &OutboxHead { seq: 0, ..*head });
         self.put(&frame, frame.body(b"")).await
+    }
+
+    /// What says that this owner has the partition from `head` on.
+    fn claim_frame(&self, partition: u16, epoch: u64, head: &OutboxHead) -> Frame {
+        let place = Place { journal_seq: head.journal_seq, hash: head.hash };
+        let owner = self.owner.to_string();
+        Frame { partition, epoch, owner, part: 0, parts: 1, behind: head.seq, before: place, after: place }
     }
 
     fn own(&self, partition: u16, owned: Owned) {
@@ -268,17 +265,8 @@ impl Outbox for JetStreamOutbox {
         })?;
         let head = Self::head_of(partition, last.as_ref());
         self.fits_journal(partition, &head).await?;
-        let place = Place { journal_seq: head.journal_seq, hash: head.hash };
-        let frame = Frame {
-            partition,
-            epoch: last.map_or(0, |(_, frame)| frame.epoch) + 1,
-            owner: self.owner.to_string(),
-            part: 0,
-            parts: 1,
-            behind: head.seq,
-            before: place,
-            after: place,
-        };
+        let epoch = last.map_or(0, |(_, frame)| frame.epoch) + 1;
+        let frame = self.claim_frame(partition, epoch, &head);
         let seq = self.put(&frame, frame.body(b"")).await?;
         let head = OutboxHead { seq, ..head };
         self.own(partition, Owned { epoch: frame.epoch, head });

@@ -45,9 +45,6 @@ impl Owner {
             }
         };
         self.writing = Some(std::thread::Builder::new().name("views".into()).spawn(write)?);
-        if !self.writes_beside {
-            self.finish_writing();
-        }
         Ok(())
     }
 

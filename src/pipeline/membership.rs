@@ -15,6 +15,7 @@ use super::health::Health;
 use super::lease::{Duty, Lease};
 use super::turns::assigned;
 use crate::domain::time::Span;
+use crate::journal::jetstream::stream_name;
 use crate::nats::NatsError;
 use crate::nats::connect::Nats;
 use crate::nats::publish::{Outgoing, PublishError, publish};
@@ -159,7 +160,7 @@ impl Membership {
         mark: String,
         lease: Arc<Lease>,
     ) -> Result<Self, MembershipError> {
-        let stream = format!("{}_INSTANCES", settings.prefix.to_uppercase());
+        let stream = stream_name(&settings.prefix, "instances");
         let subjects = vec![format!("{}.instance.*", settings.prefix)];
         ensure(&nats, &Wanted { name: stream.clone(), subjects, keeping: Keeping::Newest, replicas }).await?;
         let beat = Beat { instance: settings.name(), mark, roles: settings.roles.clone(), is_here: true };

@@ -91,9 +91,9 @@ impl Partition {
     /// as its snapshot has KiB lie between two. One of a quiet tenant is written too, when others have written as
     /// much (`applied` is the last record of all): nobody reads so far back for it, and old records can go.
     pub fn needs_snapshot(&self, every: u64, applied: u64) -> bool {
-        let pause = if every == 1 { 1 } else { every.max(self.snapshot_bytes / 1024) };
+        let pause = every.max(self.snapshot_bytes / 1024);
         let older = if self.kept.len() < 2 { 0 } else { self.kept[0] };
-        self.since_snapshot >= pause || (every > 1 && self.seq > older && applied.saturating_sub(older) >= pause)
+        self.since_snapshot >= pause || (self.seq > older && applied.saturating_sub(older) >= pause)
     }
 
     /// The state as it is now; none while it is ahead of what was committed, or while somebody else stores it.

@@ -34,7 +34,8 @@ impl Owner {
     /// Rebuilds engines and views up to the end of the outbox.
     pub(super) fn rebuild(&mut self) -> Result<()> {
         let began = Instant::now();
-        let heads = self.heads()?;
+        let mut kept_snapshots = self.log.kept_snapshots()?;
+        let heads = self.heads(&kept_snapshots)?;
         let folder = self.folder.join(shown::FOLDER);
         let log = self.log.clone();
         let hash_at = |seq: u64, journal_seq: u64| -> Option<String> {
@@ -53,7 +54,8 @@ impl Owner {
             });
             let mut stored = BTreeMap::new();
             let thawed = heads.keys().try_for_each(|number| {
-                stored.insert(*number, self.thaw(*number)?);
+                let kept = kept_snapshots.remove(number).unwrap_or_default();
+                stored.insert(*number, self.thaw(*number, kept)?);
                 anyhow::Ok(())
             });
             let kept = reading.join().expect("reading a view does not panic");
@@ -80,20 +82,20 @@ impl Owner {
     }
 
     /// The partitions of which there is anything.
-    fn heads(&self) -> Result<Heads> {
-        let kept = self.log.kept_snapshots()?;
+    fn heads(&self, kept_snapshots: &BTreeMap<u16, Vec<u64>>) -> Result<Heads> {
         let mut heads = BTreeMap::new();
         for number in 0..PARTITIONS {
             let head = self.log.head(number)?;
-            if head.seq > 0 || kept.contains_key(&number) {
+            if head.seq > 0 || kept_snapshots.contains_key(&number) {
                 heads.insert(number, head);
             }
         }
         Ok(heads)
     }
 
-    /// The engine of a partition as its newest snapshot has it. Returns the outbox record up to which that goes.
-    fn thaw(&mut self, number: u16) -> Result<u64> {
+    /// The engine of a partition as its newest snapshot has it; `kept` says how far those in the log go. Returns the outbox
+    /// record up to which it goes.
+    fn thaw(&mut self, number: u16, kept: Vec<u64>) -> Result<u64> {
         let Some(snapshot) = self.log.latest_snapshot(number)? else {
             self.partition(number);
             return Ok(0);
@@ -101,7 +103,6 @@ impl Owner {
         let topology = |version, digest: &Digest| self.load(version, digest).ok();
         let rules = |version, digest: &Digest| self.load_policy(version, digest).ok();
         let engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
-        let kept = self.log.kept_snapshots()?.remove(&number).unwrap_or_default();
         let (seq, snapshot_bytes) = (snapshot.journal_seq, snapshot.body.len() as u64);
         let partition = Partition { seq, snapshot_bytes, kept, ..Partition::new(number, engine) };
         self.partitions.insert(number, partition);

@@ -27,13 +27,12 @@ use crate::pipeline::herald::Herald;
 use crate::pipeline::membership::Role;
 use crate::projection::bus::SUBJECTS;
 
+use super::again::{Attempts, PAUSE};
 use super::cmdb::CmdbDoor;
 use super::desk;
 
 /// The stream that keeps what is told.
 const STREAM: &str = "HEADWATER-OUT";
-/// The pause before NATS is tried again.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// What stands on NATS.
 pub struct OnNats {
@@ -65,7 +64,7 @@ impl OnNats {
 
     /// Serves until the future is dropped.
     pub async fn run(self) {
-        let mut said = String::new();
+        let mut attempts = Attempts::new("NATS is not in use");
         loop {
             let error = match self.begin().await {
                 Ok((nats, tasks)) => {
@@ -75,11 +74,7 @@ impl OnNats {
                 Err(error) => error.to_string(),
             };
             self.pipeline.health().note_nats(Some(&error));
-            if said != error {
-                tracing::error!(error, "NATS is not in use, trying again");
-                said = error;
-            }
-            tokio::time::sleep(PAUSE).await;
+            attempts.failed(error).await;
         }
     }
 

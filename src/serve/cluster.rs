@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -16,12 +15,12 @@ use crate::pipeline::log::shared::SharedLog;
 use crate::pipeline::membership::{Leave, Membership, MembershipError};
 use crate::pipeline::{Options, Pipeline};
 
+use super::again::Attempts;
+
 /// The file with the mark of this instance, in the data folder.
 const MARK_FILE: &str = "instance";
 /// The log of an instance that is alone.
 const FILE_LOG: &str = "headwater.db";
-/// The pause before NATS is tried again.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// An instance among others.
 pub struct Shared {
@@ -62,7 +61,7 @@ async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Member
         durability: config.durability,
         monitor_urls: config.nats.monitor_urls.clone(),
     };
-    let mut said = String::new();
+    let mut attempts = Attempts::new("the servers with the journal are away");
     loop {
         let attempt = async {
             let nats = connect(&config.nats).await?;
@@ -76,14 +75,7 @@ async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Member
             Err(error @ (MembershipError::NameTaken(_) | MembershipError::Nats(NatsError::Refused(_)))) => {
                 return Err(error.into());
             }
-            Err(error) => {
-                let error = error.to_string();
-                if said != error {
-                    tracing::error!(error, "the servers with the journal are away, trying again");
-                    said = error;
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
+            Err(error) => attempts.failed(error.to_string()).await,
         }
     }
 }

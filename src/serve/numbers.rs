@@ -70,12 +70,7 @@ pub fn register_bounds(pipeline: &Pipeline, registry: &mut Registry) {
     gauge(registry, "start_views_lost", "partitions whose stored view could not be used at the start", lost);
     let health = pipeline.health();
     let said = "partitions whose records are decided here";
-    gauge(
-        registry,
-        "partitions_decided",
-        said,
-        if pipeline.lease.is_valid() { health.turns.load(Ordering::Relaxed) } else { 0 },
-    );
+    gauge(registry, "partitions_decided", said, pipeline.decides());
     let said = "instances that share the journal; 0 when it is a file";
     gauge(registry, "instances", said, health.instances().len() as u64);
     let claims = ConstCounter::new(health.claims.load(Ordering::Relaxed));

@@ -25,6 +25,7 @@ mod redis;
 mod replay;
 mod routing;
 mod rules_service;
+mod running;
 mod scenarios;
 mod scopes;
 mod served;

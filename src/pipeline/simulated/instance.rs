@@ -71,8 +71,8 @@ impl Instance {
         let courier = Arc::new(Courier::new(log.clone(), lease.clone(), None, &clock));
         let mut owner =
             Owner::new(&log, &lease, self.folder.path(), &clock, &Arc::new(Live::default()), &courier, pace);
-        owner.writes_beside = false;
         owner.rebuild()?;
+        settle(&mut owner);
         owner.accept_rest()?;
         owner.take_duty()?;
         let (records, decisions) = (log.follow(owner.read), log.follow_decisions(owner.followed));
@@ -136,6 +136,14 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
+/// Waits for the threads that write beside the engine's, so that a seed tells the same story each time.
+pub fn settle(owner: &mut Owner) {
+    owner.finish_writing();
+    while !owner.scribe.is_free() {
+        std::thread::yield_now();
+    }
+}
+
 impl Life {
     /// One round of the engine's thread.
     pub fn go_on(&mut self, reads: Reads, ticks: bool, planted: Planted) -> Result<()> {
@@ -145,6 +153,7 @@ impl Life {
             Reads::Nothing => None,
         };
         self.owner.go_on(arrival, ticks)?;
+        settle(&mut self.owner);
         if planted == Planted::HastyOwner {
             for partition in self.owner.partitions.values_mut() {
                 if let Turn::Soon(head) = partition.turn {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::instance::Instance;
+use super::instance::{Instance, settle};
 use super::log::lock;
 use super::story::Story;
 use super::world::World;
@@ -86,6 +86,7 @@ fn alone(world: &World) -> Result<Calm> {
     instance.start(&world, pace)?;
     let life = instance.life.as_mut().context("it has started")?;
     life.owner.go_on(Some(Arrival::Records(records)), false)?;
+    settle(&mut life.owner);
     let mut shown = shown(&instance)?;
     forget_places(&mut shown);
     let decisions = decisions(&lock(&world));

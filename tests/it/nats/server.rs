@@ -3,18 +3,16 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use headwater::nats::settings::Settings;
-use tempfile::TempDir;
 
+pub use crate::running::PATIENCE;
+use crate::running::Running;
 use crate::storms::project;
-
-/// How long a test waits for a state before it gives up.
-pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which server program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +67,7 @@ struct Plan {
 /// A running server with a folder of its own.
 pub struct Server {
     plan: Plan,
-    child: Option<Child>,
-    folder: TempDir,
+    running: Running,
 }
 
 impl Server {
@@ -87,7 +84,7 @@ impl Server {
     fn with(program: &Path, conf: &Path, name: &str, port: u16, more: Vec<String>) -> Self {
         let conf = if conf.is_absolute() { conf.to_owned() } else { project().join("deploy/nats").join(conf) };
         let plan = Plan { program: program.to_owned(), conf, name: name.into(), port, monitor_port: free_port(), more };
-        let mut server = Self { plan, child: None, folder: tempfile::tempdir().unwrap() };
+        let mut server = Self { plan, running: Running::none() };
         server.run();
         server
     }
@@ -95,45 +92,26 @@ impl Server {
     /// Starts it (again), and waits until it answers.
     pub fn run(&mut self) {
         let Plan { program, conf, name, port, monitor_port, more } = &self.plan;
-        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg("-c")
             .arg(conf)
             .args(more)
             .env("HEADWATER_NATS_NAME", name)
             .env("HEADWATER_NATS_PORT", port.to_string())
             .env("HEADWATER_NATS_MONITOR_PORT", monitor_port.to_string())
-            .env("HEADWATER_NATS_STORE", self.folder.path().join("store"))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
-        let until = Instant::now() + PATIENCE;
-        while !self.answers() {
-            assert!(Instant::now() < until, "no answer: {}", self.log());
-            assert!(self.child.as_mut().unwrap().try_wait().unwrap().is_none(), "it ended: {}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn answers(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.plan.port)) else { return false };
-        let mut start = [0; 4];
-        stream.read_exact(&mut start).is_ok() && &start == b"INFO"
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+            .env("HEADWATER_NATS_STORE", self.running.folder().join("store"));
+        let greets = || {
+            let Ok(mut stream) = TcpStream::connect(("127.0.0.1", *port)) else { return false };
+            let mut start = [0; 4];
+            stream.read_exact(&mut start).is_ok() && &start == b"INFO"
+        };
+        self.running.start(&mut command, greets);
     }
 
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.running.kill();
     }
 
     /// Where it listens.
@@ -154,12 +132,6 @@ impl Server {
     /// Where it tells about itself.
     pub fn monitor_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.plan.monitor_port)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

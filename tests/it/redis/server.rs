@@ -3,12 +3,10 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use tempfile::TempDir;
-
-use crate::nats::server::{PATIENCE, free_port};
+use crate::nats::server::free_port;
+use crate::running::{PATIENCE, Running};
 
 /// The server's program; `None` when it is not installed and need not be.
 pub fn program() -> Option<PathBuf> {
@@ -27,9 +25,8 @@ pub struct Redis {
     file: Option<PathBuf>,
     arguments: Vec<String>,
     password: Option<(String, String)>,
-    child: Option<Child>,
     pub port: u16,
-    pub folder: TempDir,
+    pub running: Running,
 }
 
 impl Redis {
@@ -43,8 +40,7 @@ impl Redis {
     /// One that does not run yet.
     pub fn at(port: u16, arguments: &[&str]) -> Option<Self> {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let folder = tempfile::tempdir().unwrap();
-        Some(Self { program: program()?, file: None, arguments, password: None, child: None, port, folder })
+        Some(Self { program: program()?, file: None, arguments, password: None, port, running: Running::none() })
     }
 
     /// Who the test is for it.
@@ -68,40 +64,20 @@ impl Redis {
 
     /// Starts it (again, with nothing in it), and waits until it answers.
     pub fn run(&mut self) {
-        let log = std::fs::File::create(self.folder.path().join("log")).unwrap();
         let mut command = Command::new(&self.program);
         match &self.file {
             Some(file) => command.arg(file),
             None => command
                 .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-                .args(["--dir", self.folder.path().to_str().unwrap()]),
+                .args(["--dir", self.running.folder().to_str().unwrap()]),
         };
-        let child = command
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
-        let until = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < until, "no answer: {}", self.log());
-            assert!(self.child.as_mut().unwrap().try_wait().unwrap().is_none(), "it ended: {}", self.log());
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        let port = self.port;
+        self.running.start(command.args(&self.arguments), || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
+        self.running.kill();
     }
 
     pub fn url(&self) -> String {
@@ -149,12 +125,6 @@ impl Redis {
     pub fn keys(&self) -> Vec<String> {
         let Said::Many(many) = self.say(&["KEYS", "*"]) else { panic!("KEYS") };
         many.into_iter().map(|said| said.text()).collect()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

@@ -12,7 +12,7 @@ use crate::nats::server::{PATIENCE, free_port};
 fn sentinel(master: u16) -> Option<Redis> {
     let port = free_port();
     let sentinel = Redis::at(port, &[])?;
-    let file = sentinel.folder.path().join("sentinel.conf");
+    let file = sentinel.running.folder().join("sentinel.conf");
     std::fs::write(
         &file,
         format!(
