@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::bonds::Ruled;
 use super::facts::Facts;
 use super::fixed::Milli;
-use super::flap::Flaps;
-use super::inhibit::Sides;
 use super::kept::Kept;
+use super::rare::Rare;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::few::Few;
@@ -96,12 +94,8 @@ pub struct Alert {
     pub mute: Option<MuteEffect>,
     /// Fields that only rules ask for, by name, in order.
     pub facts: Facts,
-    /// Its changes of state; none for an alert that never changed.
-    pub flaps: Option<Box<Flaps>>,
     /// Changes its state too often.
     pub flapping: bool,
-    /// The sides of inhibition rules on which it stands while it fires.
-    pub sides: Option<Box<Sides>>,
     /// What its last event without an id said, as a hash.
     pub body: u64,
     /// Its type was known for background noise when it was promoted.
@@ -115,8 +109,8 @@ pub struct Alert {
     pub score: Milli,
     pub children: Few<Place>,
     pub group: Place,
-    /// What rules have made of it.
-    pub ruled: Option<Box<Ruled>>,
+    /// What few alerts have.
+    pub rare: Rare,
 }
 
 impl Alert {

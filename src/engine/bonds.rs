@@ -24,13 +24,13 @@ pub struct Ruled {
 impl Cell {
     /// What rules have made of the alert, for change.
     pub fn ruled(&mut self, place: Place) -> &mut Ruled {
-        self.alerts[place].ruled.get_or_insert_default()
+        self.alerts[place].rare.make().ruled.get_or_insert_default()
     }
 
     /// The rule that put an alert where it is, or opened its incident; none when a person has moved it since.
     pub fn ruled_by(&self, place: Place) -> Option<&RuleId> {
         let alert = &self.alerts[place];
-        alert.ruled.as_deref().filter(|_| alert.bond != Bond::Person)?.by.as_ref()
+        alert.rare.ruled.as_deref().filter(|_| alert.bond != Bond::Person)?.by.as_ref()
     }
 
     /// Whether a rule may move the alert: nobody has put it where it is.

@@ -10,9 +10,9 @@ use super::checks::Checks;
 use super::composite::Composite;
 use super::current::Current;
 use super::deadlines::{Deadlines, Due};
-use super::dedup::{EarlyEnds, Seen};
+use super::dedup::EarlyEnds;
 use super::effect::Effect;
-use super::facts::Facts;
+use super::facts::{Facts, FactsByKind};
 use super::flow::Flows;
 use super::gather::Gathering;
 use super::group::Group;
@@ -27,6 +27,8 @@ use super::patterns::Patterns;
 use super::places::Places;
 use super::policy::Policy;
 use super::policy::rule::RuleHits;
+use super::rare::Rare;
+use super::seen::Seen;
 use super::silences::Silenced;
 use super::silent::Vote;
 use super::slab::{Place, Slab};
@@ -74,6 +76,8 @@ pub struct Cell {
     pub groups: Slab<Group>,
     pub deadlines: Deadlines,
     pub learned: Learned,
+    #[serde(skip)]
+    pub facts: FactsByKind,
     pub seen: Seen,
     #[serde(default)]
     pub early_ends: EarlyEnds,
@@ -183,6 +187,7 @@ impl Cell {
             groups: Slab::default(),
             deadlines: Deadlines::default(),
             learned: Learned::default(),
+            facts: FactsByKind::default(),
             seen: Seen::default(),
             early_ends: EarlyEnds::default(),
             current: Current::default(),
@@ -304,9 +309,7 @@ impl Cell {
             muted_by: Few::default(),
             mute: None,
             facts: Facts::default(),
-            flaps: None,
             flapping: false,
-            sides: None,
             body: 0,
             noisy: false,
             lasted: false,
@@ -316,7 +319,7 @@ impl Cell {
             score: 0,
             children: Few::default(),
             group: self.groups.insert(Group::default()),
-            ruled: None,
+            rare: Rare::default(),
         };
         let placeholder = alert.group;
         let place = self.keep(alert);

@@ -10,6 +10,8 @@ use super::facts::Facts;
 use super::identity::Identified;
 use super::lane::Lane;
 use super::lookup::Lookup;
+use super::rare::Rare;
+use super::seen::SEEN_MAX;
 use super::slab::Place;
 use super::verdict::{Hold, Repeat, Resolution};
 use crate::domain::alert::AlertState;
@@ -18,43 +20,6 @@ use crate::domain::few::Few;
 use crate::domain::mute::MutedBy;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
-
-/// Event ids remembered at once.
-const SEEN_MAX: usize = 200_000;
-
-/// Event ids of the last while.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Seen {
-    bodies: Lookup<Arc<str>, u64>,
-    order: Lane<(Timestamp, Arc<str>)>,
-    /// Ids forgotten early because there were too many.
-    pub cut: u64,
-}
-
-impl Seen {
-    /// Remembers an event id; says how it repeats an earlier one.
-    fn check(&mut self, key: Arc<str>, body: u64, now: Timestamp, window: Span) -> Option<Repeat> {
-        while let Some((at, _)) = self.order.front() {
-            let full = self.order.len() >= SEEN_MAX;
-            if now.since(*at) <= window && !full {
-                break;
-            }
-            self.cut += u64::from(full);
-            if let Some((_, old)) = self.order.pop_front() {
-                self.bodies.remove(&old);
-            }
-        }
-        match self.bodies.get(&key) {
-            Some(known) if *known == body => Some(Repeat::SameEvent),
-            Some(_) => Some(Repeat::Conflict),
-            None => {
-                self.order.push_back((now, key.clone()));
-                self.bodies.insert(key, body);
-                None
-            }
-        }
-    }
-}
 
 /// Ends of alerts that were not known, in case their start comes late: by the source's clock.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -195,12 +160,12 @@ impl Cell {
             self.heard(known?);
             return Some(Repeat::SameEvent);
         }
-        let key = [event.source.as_str(), &event.id].join("\u{1f}").into();
+        let key = [event.source.as_str(), &event.id].join("\u{1f}");
         let (seen, window) = match window {
             Some(window) => (self.seen_for.entry(window).or_default(), window),
             None => (&mut self.seen, self.tuning.event_id_window),
         };
-        seen.check(key, body, self.now, window)
+        seen.check(&key, body, self.now, window)
     }
 
     fn on_resolved(&mut self, place: Place, event: &Event) -> Found {
@@ -297,9 +262,9 @@ impl Cell {
         let kind = self.learned.kind(&event.source, &event.name);
         self.learned.since.get_or_insert(self.now);
         let id = self.alert_id();
-        let facts = Facts::of(event, &self.policy.lasting);
+        let facts = self.facts.share(kind, Facts::of(event, &self.policy.lasting));
         let before = self.current.get(&self.alerts, &fingerprint).and_then(|place| self.alerts.get_mut(place));
-        let flaps = before.and_then(|before| before.flaps.take());
+        let flaps = before.and_then(|before| before.rare.found()?.flaps.take());
         let changed_before = flaps.is_some();
         let alert = Alert {
             id,
@@ -327,9 +292,7 @@ impl Cell {
             muted_by: Few::default(),
             mute: None,
             facts,
-            flaps: flaps.map(|flaps| Box::new(flaps.of_a_later_alert())),
             flapping: false,
-            sides: None,
             body: 0,
             noisy: false,
             lasted: false,
@@ -339,7 +302,7 @@ impl Cell {
             score: 0,
             children: Few::default(),
             group: Place::default(),
-            ruled: None,
+            rare: Rare::of(flaps.map(|flaps| Box::new(flaps.of_a_later_alert())), None, None),
         };
         let place = self.keep(alert);
         self.plan_promotion(place);
@@ -376,9 +339,10 @@ impl Cell {
             ghost.received = self.now;
             ghost.parent = None;
             ghost.children = Few::default();
-            ghost.sides = None;
             ghost.listed = false;
-            ghost.flaps = self.alerts[place].flaps.take().map(|flaps| Box::new(flaps.of_a_later_alert()));
+            let flaps = self.alerts[place].rare.found().and_then(|parts| parts.flaps.take());
+            let flaps = flaps.map(|flaps| Box::new(flaps.of_a_later_alert()));
+            ghost.rare = Rare::of(flaps, None, ghost.rare.parts().ruled);
             ghost.count = 1;
             let ghost = self.keep(ghost);
             self.look_at_flaps(ghost);

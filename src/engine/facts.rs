@@ -1,6 +1,7 @@
 //! Facts: the fields of an event that its alert keeps besides its own, in one piece of memory.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -20,7 +21,26 @@ const AS_OBJECT: &str = "";
 
 /// Fields by name, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Facts(Box<str>);
+pub struct Facts(Arc<str>);
+
+/// The facts that the newest alert of each type has: most alerts of a type have the same, and share them. Never part of
+/// a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct FactsByKind(Vec<Facts>);
+
+impl FactsByKind {
+    /// These facts of an alert of this type, shared with the one before when that has the same.
+    pub fn share(&mut self, kind: u32, facts: Facts) -> Facts {
+        let kind = kind as usize;
+        if self.0.len() <= kind {
+            self.0.resize_with(kind + 1, Facts::default);
+        }
+        if self.0[kind].0 != facts.0 {
+            self.0[kind] = facts;
+        }
+        self.0[kind].clone()
+    }
+}
 
 impl Facts {
     /// What is short of an event, and what rules ask for.

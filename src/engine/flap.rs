@@ -102,16 +102,18 @@ impl Cell {
     /// An alert went from firing to resolved or back.
     pub fn flip(&mut self, place: Place) {
         let (rule, now) = (self.policy.settings.flapping, self.now);
-        if rule.mode == FlapMode::Off && self.alerts[place].flaps.is_none() {
+        if rule.mode == FlapMode::Off && self.alerts[place].rare.flaps.is_none() {
             return;
         }
-        self.alerts[place].flaps.get_or_insert_default().change(&rule, now);
+        self.alerts[place].rare.make().flaps.get_or_insert_default().change(&rule, now);
         self.look_at_flaps(place);
     }
 
     /// A timer: an alert may be calm again.
     pub fn calm(&mut self, place: Place) {
-        let Some(flaps) = self.alerts.get_mut(place).and_then(|alert| alert.flaps.as_mut()) else { return };
+        let Some(flaps) = self.alerts.get_mut(place).and_then(|alert| alert.rare.found()?.flaps.as_mut()) else {
+            return;
+        };
         flaps.watched = false;
         self.look_at_flaps(place);
         self.remute(place);
@@ -121,7 +123,7 @@ impl Cell {
     pub fn look_at_flaps(&mut self, place: Place) {
         let (rule, now) = (self.policy.settings.flapping, self.now);
         let alert = &mut self.alerts[place];
-        let Some(flaps) = &mut alert.flaps else { return };
+        let Some(flaps) = alert.rare.found().and_then(|parts| parts.flaps.as_mut()) else { return };
         let flapping = flaps.look(&rule, now) != Flap::Calm;
         if alert.flapping != flapping {
             alert.flapping = flapping;

@@ -168,11 +168,11 @@ impl Cell {
 
     /// A firing alert takes its sides (again, when its fields have changed); alerts that this concerns are looked at.
     pub fn take_sides(&mut self, place: Place) {
-        if self.policy.inhibit.is_empty() && self.alerts[place].sides.is_none() {
+        if self.policy.inhibit.is_empty() && self.alerts[place].rare.sides.is_none() {
             return;
         }
         let sides = self.sides_of(place);
-        if sides == self.alerts[place].sides {
+        if sides == self.alerts[place].rare.sides {
             return;
         }
         let mut touched = self.put_sides_down(place);
@@ -181,7 +181,7 @@ impl Cell {
             let (name, trust) = ((alert.id, place), self.trust_of(alert));
             touched.extend(self.inhibitors.enter(name, trust, &sides));
             self.wait_for_lapse(place, &sides);
-            self.alerts[place].sides = Some(sides);
+            self.alerts[place].rare.make().sides = Some(sides);
         }
         self.remute_others(touched);
     }
@@ -193,7 +193,9 @@ impl Cell {
     }
 
     fn put_sides_down(&mut self, place: Place) -> Alerts {
-        let Some(sides) = self.alerts[place].sides.take() else { return Alerts::new() };
+        let Some(sides) = self.alerts[place].rare.found().and_then(|parts| parts.sides.take()) else {
+            return Alerts::new();
+        };
         let alert = &self.alerts[place];
         let (name, trust) = ((alert.id, place), self.trust_of(alert));
         self.inhibitors.leave(name, trust, &sides)
@@ -210,7 +212,9 @@ impl Cell {
                 self.inhibitors.enter(name, trust, sides);
                 self.wait_for_lapse(place, sides);
             }
-            self.alerts[place].sides = sides;
+            if self.alerts[place].rare.sides != sides {
+                self.alerts[place].rare.make().sides = sides;
+            }
         }
     }
 
@@ -219,7 +223,7 @@ impl Cell {
         self.inhibitors = Inhibitors::default();
         for place in self.firing() {
             let alert = &self.alerts[place];
-            if let Some(sides) = &alert.sides {
+            if let Some(sides) = &alert.rare.sides {
                 let trust = self.policy.trust(alert.source.as_str());
                 self.inhibitors.enter((alert.id, place), trust, sides);
             }
@@ -229,7 +233,7 @@ impl Cell {
     /// Who inhibits an alert, and how far.
     pub fn inhibited(&self, alert: &Alert, checks: &mut Checks) -> Vec<(MuteEffect, MutedBy)> {
         let mut found = Vec::new();
-        let Some(sides) = &alert.sides else { return found };
+        let Some(sides) = &alert.rare.sides else { return found };
         let needed = self.trust_of(alert);
         for side in &sides.target {
             let rule = &side.rule;
@@ -287,7 +291,7 @@ impl Cell {
     /// A timer: a source may not have been heard of for too long.
     pub fn lapse(&mut self, place: Place) {
         let Some(alert) = self.alerts.get(place) else { return };
-        let Some(mut sides) = alert.sides.clone() else { return };
+        let Some(mut sides) = alert.rare.sides.clone() else { return };
         let last_seen = alert.last_seen;
         self.mark_lapsed(&mut sides, last_seen);
         self.change_sides(place, sides);
@@ -296,7 +300,8 @@ impl Cell {
     /// The alert was heard of: its source sides count again.
     pub fn revive_sides(&mut self, place: Place) {
         let lapsed = |sides: &Sides| sides.source.iter().any(|side| side.lapsed);
-        let Some(mut sides) = self.alerts[place].sides.clone().filter(|sides| lapsed(sides)) else { return };
+        let Some(sides) = self.alerts[place].rare.sides.as_ref().filter(|sides| lapsed(sides)) else { return };
+        let mut sides = sides.clone();
         for side in &mut sides.source {
             side.lapsed = false;
         }
@@ -309,7 +314,7 @@ impl Cell {
         let (name, trust) = ((alert.id, place), self.trust_of(alert));
         touched.extend(self.inhibitors.enter(name, trust, &sides));
         self.wait_for_lapse(place, &sides);
-        self.alerts[place].sides = Some(sides);
+        self.alerts[place].rare.make().sides = Some(sides);
         self.remute_others(touched);
     }
 }

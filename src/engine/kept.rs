@@ -11,6 +11,7 @@ use super::fixed::Milli;
 use super::flap::Flaps;
 use super::inhibit::Sides;
 use super::memory::is_zero;
+use super::rare::Rare;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::few::Few;
@@ -104,6 +105,7 @@ fn other<T: PartialEq>(value: T, usual: T) -> Option<T> {
 
 impl From<Alert> for Kept {
     fn from(alert: Alert) -> Self {
+        let rare = alert.rare.parts();
         Self {
             id: alert.id,
             fingerprint: alert.fingerprint,
@@ -133,15 +135,15 @@ impl From<Alert> for Kept {
             muted_by: alert.muted_by,
             mute: alert.mute,
             facts: alert.facts,
-            flaps: alert.flaps,
-            sides: alert.sides,
+            flaps: rare.flaps,
+            sides: rare.sides,
             body: alert.body,
             parent: alert.parent,
             bond: other(alert.bond, Bond::Evidence),
             score: other(alert.score, 0),
             children: alert.children,
             group: alert.group,
-            ruled: alert.ruled,
+            ruled: rare.ruled,
         }
     }
 }
@@ -175,9 +177,7 @@ impl From<Kept> for Alert {
             muted_by: kept.muted_by,
             mute: kept.mute,
             facts: kept.facts,
-            flaps: kept.flaps,
             flapping: kept.flapping,
-            sides: kept.sides,
             body: kept.body,
             noisy: kept.noisy,
             lasted: kept.lasted,
@@ -187,7 +187,7 @@ impl From<Kept> for Alert {
             score: kept.score.unwrap_or(0),
             children: kept.children,
             group: kept.group,
-            ruled: kept.ruled,
+            rare: Rare::of(kept.flaps, kept.sides, kept.ruled),
         }
     }
 }

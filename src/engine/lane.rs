@@ -50,6 +50,19 @@ impl<T> Lane<T> {
         self.pieces.back()?.back()
     }
 
+    /// The one at `index`, counted from the first.
+    pub fn get(&self, index: usize) -> Option<&T> {
+        let front = self.pieces.front()?;
+        let Some(behind) = index.checked_sub(front.len()) else { return front.get(index) };
+        // All pieces between the first and the last one are full.
+        self.pieces.get(1 + behind / PIECE)?.get(behind % PIECE)
+    }
+
+    /// All of them in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.pieces.iter().flatten()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         // All pieces between the first and the last one are full.
@@ -70,7 +83,7 @@ impl<T> Default for Lane<T> {
 
 impl<T: Serialize> Serialize for Lane<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.pieces.iter().flatten())
+        serializer.collect_seq(self.iter())
     }
 }
 
@@ -92,6 +105,7 @@ mod tests {
         (0..1000).for_each(|n| lane.push_back(n));
         assert_eq!((0..700).map_while(|_| lane.pop_front()).collect::<Vec<_>>(), (0..700).collect::<Vec<_>>());
         assert_eq!((lane.front(), lane.back(), lane.len()), (Some(&700), Some(&999), 300));
+        assert!((0..300).all(|n| lane.get(n) == Some(&(700 + n as i32))) && lane.get(300).is_none());
         let again: Lane<i32> = serde_json::from_str(&serde_json::to_string(&lane).unwrap()).unwrap();
         assert_eq!((again.front(), again.back(), again.len()), (Some(&700), Some(&999), 300));
         assert_eq!(std::iter::from_fn(|| lane.pop_front()).count(), 300);

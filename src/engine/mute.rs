@@ -78,7 +78,7 @@ impl Cell {
             self.note_not_inhibited(&fields, &mut checks);
         }
         let flapping = &self.policy.settings.flapping;
-        if alert.flaps.as_ref().is_some_and(|flaps| flaps.muted_until(flapping, self.now).is_some()) {
+        if alert.rare.flaps.as_ref().is_some_and(|flaps| flaps.muted_until(flapping, self.now).is_some()) {
             found.push((MuteEffect::Notice, MutedBy::Flapping));
         }
         (self.hits, self.moment.checks) = (hits, checks);
@@ -92,7 +92,7 @@ impl Cell {
         let policy = &self.policy;
         let rules = policy.mute.is_empty() && policy.maintenance.is_empty() && policy.inhibit.is_empty();
         let in_use = |ci| self.topology.attributes(ci).state != CiState::Maintenance;
-        rules && self.silences.is_empty() && alert.flaps.is_none() && alert.spot.ci().is_none_or(in_use)
+        rules && self.silences.is_empty() && alert.rare.flaps.is_none() && alert.spot.ci().is_none_or(in_use)
     }
 
     fn silences_of(&self, asked: &Asked<'_>, checks: &mut Checks) -> Mutes {

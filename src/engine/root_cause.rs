@@ -212,7 +212,7 @@ impl Cell {
             terms.push(term(EvidenceTerm::OwnAlert, 150 * (rank - 3), rank, 5));
         }
         if let Some(rule) = self.ruled_by(node) {
-            let is_root = alert.ruled.as_deref().is_some_and(|ruled| ruled.is_root);
+            let is_root = alert.rare.ruled.as_deref().is_some_and(|ruled| ruled.is_root);
             let points = if is_root { RULE_POINTS } else { 0 };
             terms.push(Evidence { about: rule.as_str().into(), ..term(EvidenceTerm::Rule, points, 1, 0) });
         }

@@ -18,7 +18,7 @@ impl Cell {
         self.hits.keep(|rule| known.contains(rule));
         self.look_at_windows();
         let flapping: Vec<Place> =
-            self.alerts.iter().filter(|(_, alert)| alert.flaps.is_some()).map(|(place, _)| place).collect();
+            self.alerts.iter().filter(|(_, alert)| alert.rare.flaps.is_some()).map(|(place, _)| place).collect();
         for place in flapping {
             self.look_at_flaps(place);
         }

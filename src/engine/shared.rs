@@ -25,14 +25,15 @@ impl Cell {
 
     /// Texts of alerts that were read are shared again.
     pub fn share_texts(&mut self) {
-        let (topology, objects, learned) = (&self.topology, &self.object_names, &mut self.learned);
+        let (topology, objects) = (&self.topology, &self.object_names);
         for (_, alert) in self.alerts.iter_mut() {
             if let Some(name) = own_name(topology, objects, alert.spot, &alert.object) {
                 alert.object = name.clone();
             }
             if alert.inferred.is_none() {
-                alert.source = learned.shared_source(alert.clock, &alert.source);
-                alert.name = learned.shared_name(alert.kind, &alert.name);
+                alert.source = self.learned.shared_source(alert.clock, &alert.source);
+                alert.name = self.learned.shared_name(alert.kind, &alert.name);
+                alert.facts = self.facts.share(alert.kind, std::mem::take(&mut alert.facts));
             }
         }
     }

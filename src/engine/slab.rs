@@ -1,24 +1,43 @@
 //! A vector with stable places that are used again, and generations that tell a new tenant from an old one.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 /// A place in a slab. Stays invalid for ever once its value is gone. Written as one number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
 pub struct Place {
     index: u32,
-    generation: u32,
+    /// One more than the slot's, so that no place is all zeros: then `None` takes no room.
+    generation: NonZeroU32,
+}
+
+impl Place {
+    const fn at(index: u32, generation: u32) -> Self {
+        Self { index, generation: NonZeroU32::MIN.saturating_add(generation) }
+    }
+
+    const fn generation(self) -> u32 {
+        self.generation.get() - 1
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self::at(0, 0)
+    }
 }
 
 impl From<Place> for u64 {
     fn from(place: Place) -> Self {
-        Self::from(place.generation) << 32 | Self::from(place.index)
+        Self::from(place.generation()) << 32 | Self::from(place.index)
     }
 }
 
 impl From<u64> for Place {
     fn from(number: u64) -> Self {
-        Self { index: number as u32, generation: (number >> 32) as u32 }
+        Self::at(number as u32, (number >> 32) as u32)
     }
 }
 
@@ -61,26 +80,26 @@ impl<T> Slab<T> {
         if let Some(index) = self.free.pop() {
             let slot = self.slot_mut(index).expect("a free slot is there");
             slot.1 = Some(value);
-            return Place { index, generation: slot.0 };
+            return Place::at(index, slot.0);
         }
         let index = u32::try_from(self.slots()).expect("fewer than 2^32 values at once");
         push(&mut self.slots, (0, Some(value)));
-        Place { index, generation: 0 }
+        Place::at(index, 0)
     }
 
     /// The value, when it is still there.
     pub fn get(&self, place: Place) -> Option<&T> {
-        self.slot(place.index).filter(|s| s.0 == place.generation)?.1.as_ref()
+        self.slot(place.index).filter(|s| s.0 == place.generation())?.1.as_ref()
     }
 
     /// The value, when it is still there.
     pub fn get_mut(&mut self, place: Place) -> Option<&mut T> {
-        self.slot_mut(place.index).filter(|s| s.0 == place.generation)?.1.as_mut()
+        self.slot_mut(place.index).filter(|s| s.0 == place.generation())?.1.as_mut()
     }
 
     /// Takes the value away.
     pub fn remove(&mut self, place: Place) -> Option<T> {
-        let slot = self.slot_mut(place.index).filter(|s| s.0 == place.generation)?;
+        let slot = self.slot_mut(place.index).filter(|s| s.0 == place.generation())?;
         let value = slot.1.take()?;
         slot.0 = slot.0.wrapping_add(1);
         self.free.push(place.index);
@@ -99,16 +118,20 @@ impl<T> Slab<T> {
 
     /// All values with their places, in the order of places.
     pub fn iter(&self) -> impl Iterator<Item = (Place, &T)> {
-        self.slots.iter().flatten().enumerate().filter_map(|(index, (generation, value))| {
-            Some((Place { index: index as u32, generation: *generation }, value.as_ref()?))
-        })
+        self.slots
+            .iter()
+            .flatten()
+            .enumerate()
+            .filter_map(|(index, (generation, value))| Some((Place::at(index as u32, *generation), value.as_ref()?)))
     }
 
     /// All values for change, in the order of places.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Place, &mut T)> {
-        self.slots.iter_mut().flatten().enumerate().filter_map(|(index, (generation, value))| {
-            Some((Place { index: index as u32, generation: *generation }, value.as_mut()?))
-        })
+        self.slots
+            .iter_mut()
+            .flatten()
+            .enumerate()
+            .filter_map(|(index, (generation, value))| Some((Place::at(index as u32, *generation), value.as_mut()?)))
     }
 }
 

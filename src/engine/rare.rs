@@ -1,0 +1,55 @@
+//! What few alerts have: one pointer for all of it, and nothing behind it for most alerts.
+
+use std::ops::Deref;
+
+use super::bonds::Ruled;
+use super::flap::Flaps;
+use super::inhibit::Sides;
+
+/// What few alerts have. Reads as its parts, which are all missing with most alerts.
+#[derive(Clone, Debug, Default)]
+pub struct Rare(Option<Box<Parts>>);
+
+/// The parts, each missing with most alerts that have another one.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// Its changes of state; none for an alert that never changed.
+    pub flaps: Option<Box<Flaps>>,
+    /// The sides of inhibition rules on which it stands while it fires.
+    pub sides: Option<Box<Sides>>,
+    /// What rules have made of it.
+    pub ruled: Option<Box<Ruled>>,
+}
+
+static NONE: Parts = Parts { flaps: None, sides: None, ruled: None };
+
+impl Rare {
+    /// These parts, and no room when there is none.
+    pub fn of(flaps: Option<Box<Flaps>>, sides: Option<Box<Sides>>, ruled: Option<Box<Ruled>>) -> Self {
+        let is_any = flaps.is_some() || sides.is_some() || ruled.is_some();
+        Self(is_any.then(|| Box::new(Parts { flaps, sides, ruled })))
+    }
+
+    /// The parts for change, when there is any.
+    pub fn found(&mut self) -> Option<&mut Parts> {
+        self.0.as_deref_mut()
+    }
+
+    /// The parts for change; makes room for them.
+    pub fn make(&mut self) -> &mut Parts {
+        self.0.get_or_insert_default()
+    }
+
+    /// All parts.
+    pub fn parts(self) -> Parts {
+        self.0.map(|parts| *parts).unwrap_or_default()
+    }
+}
+
+impl Deref for Rare {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
