@@ -67,6 +67,7 @@ pub mod shown;
 #[cfg(test)]
 mod simulated;
 mod turns;
+pub mod upward;
 
 /// How long the engine's thread waits for a record before it looks at the clock again.
 const PATIENCE: Duration = Duration::from_millis(200);

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::api::windows;
 use crate::config::Config;
 use crate::decode::formats::Formats;
+use crate::delivery::parent::Parents;
 use crate::delivery::settings::{ReceiverSettings, unknown};
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::policy::place::Basis;
@@ -127,13 +128,14 @@ pub struct Reload {
     refused: Arc<Refused>,
     /// Who can be told.
     receivers: Vec<ReceiverSettings>,
+    parents: Parents,
 }
 
 impl Reload {
     /// Puts the parts together; reads nothing yet.
     pub fn new(config: &Config, pipeline: Arc<Pipeline>, intake: Arc<Intake>) -> Self {
-        let (sources, receivers) = (Sources::of(config), config.receivers.clone());
-        Self { sources, pipeline, intake, refused: Arc::default(), receivers }
+        let (sources, receivers, parents) = (Sources::of(config), config.receivers.clone(), config.parents.clone());
+        Self { sources, pipeline, intake, refused: Arc::default(), receivers, parents }
     }
 
     /// What was refused when it was last read.
@@ -257,7 +259,7 @@ impl Reload {
             for lint in policy.lint() {
                 tracing::warn!("{}/{lint}", folder.display());
             }
-            warn_of_unknown(&self.receivers, policy.receivers());
+            warn_of_unknown(&self.receivers, &self.parents, policy.receivers());
             tracing::info!(rules.version = put.version, seq, "rules taken");
         }
         Ok(())
@@ -307,11 +309,15 @@ impl Reload {
 }
 
 /// Warns of each receiver that routes name and nobody has configured; where there is none at all, that says it.
-pub fn warn_of_unknown<'a>(receivers: &[ReceiverSettings], named: impl IntoIterator<Item = &'a ReceiverId>) {
-    if receivers.is_empty() {
+pub fn warn_of_unknown<'a>(
+    receivers: &[ReceiverSettings],
+    parents: &Parents,
+    named: impl IntoIterator<Item = &'a ReceiverId>,
+) {
+    if receivers.is_empty() && parents.is_empty() {
         return;
     }
-    for name in unknown(receivers, named) {
+    for name in unknown(receivers, parents, named) {
         tracing::warn!(receiver = %name, "{UNKNOWN_RECEIVER}");
     }
 }

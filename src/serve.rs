@@ -21,11 +21,12 @@ use crate::config::{self, Config, Loaded};
 use crate::connections;
 use crate::console;
 use crate::decode::formats::Formats;
+use crate::delivery::parent::Upward;
 use crate::delivery::settings::NOBODY;
 use crate::intake::{self, Intake};
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
 use crate::pipeline::membership::Role;
-use crate::pipeline::{Options, Pace, Pipeline};
+use crate::pipeline::{Options, Pace, Pipeline, upward};
 use crate::reload::{self, Reload, Sources};
 use crate::vitals::Watch;
 use crate::vitals::heartbeat::Heartbeat;
@@ -80,7 +81,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         );
     }
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
-    let receivers = config.receivers(&layers, listener.local_addr()?.port(), &clock).map_err(config::joined)?;
+    let to_parents = Arc::<Upward>::default();
+    let receivers =
+        config.receivers(&layers, listener.local_addr()?.port(), &clock, &to_parents).map_err(config::joined)?;
     let formats = Sources::of(&config).formats()?;
     let opening = Options {
         durability: config.durability,
@@ -95,10 +98,11 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     } else {
         (start(&config.data, opening).await?, None)
     };
-    if config.receivers.is_empty() {
+    to_parents.lead_to(upward::sink(&pipeline.log));
+    if config.receivers.is_empty() && config.parents.is_empty() {
         tracing::info!("{NOBODY}");
     }
-    reload::warn_of_unknown(&config.receivers, &pipeline.named_receivers);
+    reload::warn_of_unknown(&config.receivers, &config.parents, &pipeline.named_receivers);
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock);
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
@@ -222,8 +226,13 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         settings,
         now: clock,
         readiness: Arc::new(move || {
-            let why = of_readiness.health().failure();
-            why.map(|detail| Trouble { kind: "the engine stands still", detail }).into_iter().collect()
+            let engine = of_readiness.health().failure();
+            let engine = engine.map(|detail| Trouble { kind: "the engine stands still", detail });
+            let journal = of_readiness.log.halted().map(|why| {
+                let kind = "the journal has stopped";
+                Trouble { kind, detail: format!("{kind}, restart the program: {why}") }
+            });
+            engine.into_iter().chain(journal).collect()
         }),
         more_metrics: Arc::new(move |registry| {
             numbers::register(&of_intake, registry);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -9,6 +10,7 @@ use super::arguments::CheckArguments;
 use crate::clock::machine;
 use crate::config::warnings::warnings;
 use crate::config::{self, Flags};
+use crate::delivery::parent::Parents;
 use crate::delivery::settings::{NOBODY, ReceiverSettings, unknown};
 use crate::domain::topology::quality::Quality;
 use crate::engine::policy::Policy;
@@ -50,13 +52,13 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
             let name = config.map_or_else(|| "configuration".into(), |path| path.display().to_string());
             found.seen.push(name);
             let config = loaded.config;
-            if let Err(errors) = config.receivers(&loaded.layers, config.listen.port(), &machine()) {
+            if let Err(errors) = config.receivers(&loaded.layers, config.listen.port(), &machine(), &Arc::default()) {
                 found.errors.extend(errors.iter().map(ToString::to_string));
             }
-            if has_file && config.receivers.is_empty() {
+            if has_file && config.receivers.is_empty() && config.parents.is_empty() {
                 found.seen.push(NOBODY.to_owned());
             }
-            receivers = Some(config.receivers.clone());
+            receivers = Some((config.receivers.clone(), config.parents.clone()));
             (rules, mappings) = (config.rules, config.mappings);
             (topology, names) = (config.topology, config.topology_mapping);
         }
@@ -64,7 +66,7 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
     }
     if let Some(folder) = &rules {
         // Without a file it is not known who will be configured.
-        found.rules(folder, receivers.filter(|known| has_file && !known.is_empty()).as_deref());
+        found.rules(folder, receivers.filter(|known| has_file && !(known.0.is_empty() && known.1.is_empty())).as_ref());
     }
     found.formats(rules.as_deref(), mappings.as_deref());
     if let Some(file) = &topology {
@@ -74,7 +76,7 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
 }
 
 impl Findings {
-    fn rules(&mut self, folder: &Path, receivers: Option<&[ReceiverSettings]>) {
+    fn rules(&mut self, folder: &Path, receivers: Option<&(Vec<ReceiverSettings>, Parents)>) {
         let files = match rules::read(folder) {
             Ok(files) => files,
             Err(error) => return self.errors.extend(lines(&error)),
@@ -83,7 +85,7 @@ impl Findings {
         match Policy::compile(1, &files) {
             Ok(policy) => {
                 self.warnings.extend(policy.lint().iter().map(|lint| format!("{name}/{lint}")));
-                for receiver in receivers.iter().flat_map(|known| unknown(known, policy.receivers())) {
+                for receiver in receivers.iter().flat_map(|(known, up)| unknown(known, up, policy.receivers())) {
                     self.warnings.push(format!("{name}: receiver {receiver}: {UNKNOWN_RECEIVER}"));
                 }
                 self.seen.push(format!("{name}: {} rules in {} files", policy.rules().len(), files.len()));

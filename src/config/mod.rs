@@ -8,14 +8,17 @@ pub mod warnings;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::clock::Clock;
-use crate::delivery;
+use crate::delivery::parent::{Parent, Parents, Upward, circles};
 use crate::delivery::settings::{Common, Ready, ReceiverSettings, prepare};
+use crate::delivery::{self, Channel};
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::time::Span;
+use crate::engine::effect::PARENT;
 use crate::engine::policy::spans;
 use crate::intake;
 use crate::journal::Durability;
@@ -56,6 +59,8 @@ pub struct Config {
     pub vitals: vitals::Settings,
     pub delivery: delivery::settings::Settings,
     pub receivers: Vec<ReceiverSettings>,
+    /// Domains (tenants) and their parents.
+    pub parents: Parents,
 }
 
 /// How the log is written.
@@ -214,13 +219,18 @@ impl Config {
             let what = "`cluster.on` needs `nats.urls`: the servers that keep the journal".to_owned();
             fault("cluster.on", what, "write for example nats.urls: [nats://127.0.0.1:4222]");
         }
+        for domain in circles(&self.parents) {
+            let what = format!("`parents` leads from {domain} back to {domain}: an incident would go round for ever");
+            fault("parents", what, "take one of them out");
+        }
         if let Some(what) = self.retention.fault() {
             fault("retention", format!("`retention`: {what}"), "what people did is kept for six months at least");
         }
         errors
     }
 
-    /// The receivers, ready to be told. While only observing, all are switched off.
+    /// The receivers, ready to be told; parent domains by the way that leads `upward`. While only observing, all are
+    /// switched off.
     ///
     /// # Errors
     /// Everything that is wrong with them, each with its place.
@@ -229,6 +239,7 @@ impl Config {
         layers: &Layers,
         own_port: u16,
         clock: &Clock,
+        upward: &Arc<Upward>,
     ) -> Result<BTreeMap<ReceiverId, Ready>, Vec<ConfigError>> {
         let common = Common {
             settings: self.delivery.clone(),
@@ -240,14 +251,20 @@ impl Config {
         for receiver in receivers.iter_mut().filter(|_| self.observe_only) {
             receiver.enabled = false;
         }
-        prepare(&receivers, &common).map_err(|errors| {
+        let mut ready = prepare(&receivers, &common).map_err(|errors| {
             let told = errors.iter().map(|error| ConfigError {
                 place: layers.place_of(&format!("receivers.{}", error.index)),
                 what: format!("receiver {:?}: {}", error.id.as_str(), error.fault),
                 remedy: "correct it; config/default.yaml shows an example".to_owned(),
             });
-            told.collect()
-        })
+            told.collect::<Vec<_>>()
+        })?;
+        if !self.parents.is_empty() {
+            let parent = Parent { of: self.parents.clone(), base_url: common.base_url, upward: upward.clone() };
+            let channel: Option<Arc<dyn Channel>> = if self.observe_only { None } else { Some(Arc::new(parent)) };
+            ready.insert(ReceiverId::from(PARENT), Ready { channel, settings: common.settings });
+        }
+        Ok(ready)
     }
 
     /// Whether `/metrics` answers without a token.

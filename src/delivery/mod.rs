@@ -23,6 +23,7 @@ use crate::engine::input::{Delivered, DeliveryOutcome};
 
 pub mod egress;
 pub mod message;
+pub mod parent;
 pub mod pending;
 mod queue;
 mod receiver;

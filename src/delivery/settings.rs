@@ -11,12 +11,14 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Deserializer};
 
 use super::egress::{Cidr, Egress};
+use super::parent::Parents;
 use super::signature::{SecretError, Secrets};
 use super::webhook::{self, Webhook};
 use super::{Channel, Clock};
 use crate::domain::ids::ReceiverId;
 use crate::domain::time::Span;
 use crate::engine::calendar::ZONE_DEFAULT;
+use crate::engine::effect::PARENT;
 use crate::engine::policy::spans;
 use crate::wording::lang::Lang;
 
@@ -152,6 +154,8 @@ pub enum Fault {
     Name,
     #[error("id: another receiver has this name")]
     Twice,
+    #[error("id: `parent` is the parent domain, see `parents`; choose another name")]
+    Parent,
     #[error("secret: give `secret` or `secret_file`, and not both")]
     Secrets,
     #[error("secret_file: {path} cannot be read: {error}")]
@@ -214,9 +218,14 @@ pub const NOBODY: &str = "nobody is told: no receiver is configured; write one u
 /// The names in `named` that no receiver has: what is routed to them reaches nobody.
 pub fn unknown<'a>(
     receivers: &[ReceiverSettings],
+    parents: &Parents,
     named: impl IntoIterator<Item = &'a ReceiverId>,
 ) -> BTreeSet<&'a ReceiverId> {
-    named.into_iter().filter(|name| receivers.iter().all(|receiver| receiver.id != **name)).collect()
+    let is_known = |name: &ReceiverId| {
+        let is_parent = name.as_str() == PARENT && !parents.is_empty();
+        is_parent || receivers.iter().any(|receiver| receiver.id == *name)
+    };
+    named.into_iter().filter(|name| !is_known(name)).collect()
 }
 
 impl ReceiverSettings {
@@ -224,6 +233,9 @@ impl ReceiverSettings {
         let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if !(1..=64).contains(&self.id.as_str().len()) || !self.id.as_str().chars().all(is_plain) {
             return Err(Fault::Name);
+        }
+        if self.id.as_str() == PARENT {
+            return Err(Fault::Parent);
         }
         if !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&self.timeout) {
             return Err(Fault::Timeout);

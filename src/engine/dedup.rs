@@ -38,8 +38,14 @@ impl EarlyEnds {
                 self.at.remove(&old);
             }
         }
-        if self.at.insert(fingerprint.clone(), at).is_none() {
-            self.order.push_back((now, fingerprint));
+        match self.at.get(&fingerprint) {
+            // Ends come in any order; the last one counts.
+            Some(known) if *known >= at => {}
+            Some(_) => drop(self.at.insert(fingerprint, at)),
+            None => {
+                self.at.insert(fingerprint.clone(), at);
+                self.order.push_back((now, fingerprint));
+            }
         }
     }
 

@@ -66,6 +66,9 @@ pub struct Notice {
     pub digest: Option<Box<NoticeDigest>>,
 }
 
+/// The receiver that is the parent domain of the incident's own: it gets every message by itself, as an event.
+pub const PARENT: &str = "parent";
+
 /// Why a receiver is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,7 +7,7 @@ use super::alert::Alert;
 use super::audience::{Asked, Audience, Awake, Known, Listener, Urge, root_of};
 use super::cell::Cell;
 use super::deadlines::Due;
-use super::effect::{Change, Effect, Notice, NoticeKind};
+use super::effect::{Change, Effect, Notice, NoticeKind, PARENT};
 use super::fields::CiFacts;
 use super::flow;
 use super::input::{Delivered, DeliveryOutcome};
@@ -171,7 +171,12 @@ impl Cell {
             digest: None,
         });
         notice.key = flow::key(&notice);
-        match self.flows.pass(notice, self.policy.settings.flow, now) {
+        // An event for each version: a digest would be none.
+        let passed = match notice.receiver.as_str() {
+            PARENT => Ok(notice),
+            _ => self.flows.pass(notice, self.policy.settings.flow, now),
+        };
+        match passed {
             Ok(notice) => {
                 self.note(view.id, "headwater", TimelineKind::Notified, said);
                 self.moment.effects.push(Effect::Notify { notice });

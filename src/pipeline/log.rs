@@ -117,6 +117,11 @@ pub trait Log: Send + Sync {
     /// Whether input is refused because there is no room.
     fn is_full(&self) -> bool;
 
+    /// Why nothing can be written any more until the program starts again; a log on servers never says so.
+    fn halted(&self) -> Option<Arc<str>> {
+        None
+    }
+
     /// Whether others may write the same log: then what was committed is shown when it is read back, in the same order
     /// everywhere.
     fn is_shared(&self) -> bool;

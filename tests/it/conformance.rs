@@ -33,7 +33,7 @@ fn word(text: &str) -> &str {
 }
 
 /// Functions behind `#[test]`, and the lines of the macros that make tests: a name and what it is about.
-fn tests() -> BTreeSet<String> {
+pub fn tests() -> BTreeSet<String> {
     let mut files = Vec::new();
     for folder in ["src", "tests/it"] {
         rust_files(&project().join(folder), &mut files);

@@ -229,7 +229,10 @@ fn bad_receivers_are_refused_with_their_place() {
     let receivers: Vec<ReceiverSettings> =
         serde_json::from_value(json!([{ "id": "a", "url": ok, "secret": SECRET }])).unwrap();
     let named = ["a".into(), "b".into()];
-    assert_eq!(unknown(&receivers, &named).into_iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(
+        unknown(&receivers, &Default::default(), &named).into_iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+        ["b"]
+    );
     assert!(!format!("{receivers:?}").contains("MfKQ"), "a secret is printed");
 }
 

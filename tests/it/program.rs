@@ -37,6 +37,11 @@ impl Setup {
 
     /// Starts the program; it may not listen yet.
     pub fn start(&self, more: &[&str]) -> Program {
+        self.start_with(more, &[])
+    }
+
+    /// Starts the program with more variables.
+    pub fn start_with(&self, more: &[&str], variables: &[(&str, PathBuf)]) -> Program {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .arg("serve")
@@ -46,6 +51,7 @@ impl Setup {
             .arg(&self.data)
             .args(["--listen", &format!("127.0.0.1:{}", self.port)])
             .args(more)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
@@ -31,7 +31,7 @@ impl Served {
     pub fn start(arguments: &[&str]) -> (Self, String) {
         let folder = tempfile::tempdir().unwrap();
         let token = token(folder.path(), "admin", "boss");
-        (Self::launch(folder, arguments), token)
+        (Self::launch(folder, arguments, &[]), token)
     }
 
     /// Kills it and starts another one on the same folder.
@@ -46,12 +46,13 @@ impl Served {
         Stopped { folder: std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()) }
     }
 
-    fn launch(folder: TempDir, arguments: &[&str]) -> Self {
+    fn launch(folder: TempDir, arguments: &[&str], variables: &[(&str, PathBuf)]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["serve", "--listen", "127.0.0.1:0", "--durability", "process", "--data"])
             .arg(folder.path())
             .args(arguments)
             .env("RUST_LOG", "headwater=info,warn")
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -153,7 +154,12 @@ impl Stopped {
 
     /// Starts a program on it.
     pub fn start(self, arguments: &[&str]) -> Served {
-        Served::launch(self.folder, arguments)
+        self.start_with(arguments, &[])
+    }
+
+    /// Starts a program on it with more variables.
+    pub fn start_with(self, arguments: &[&str], variables: &[(&str, PathBuf)]) -> Served {
+        Served::launch(self.folder, arguments, variables)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The log in one file on this machine, which nobody else can open meanwhile.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Result;
 use futures::FutureExt as _;
@@ -111,6 +112,10 @@ impl Log for FileLog {
 
     fn is_full(&self) -> bool {
         self.store.gauge().is_full()
+    }
+
+    fn halted(&self) -> Option<Arc<str>> {
+        self.store.gauge().halted()
     }
 
     fn is_shared(&self) -> bool {

@@ -7,15 +7,21 @@ use std::time::{Duration, Instant};
 
 use super::served::{Served, token};
 
-/// A file system of its own, as small as the program's reserve allows; gone with its owner.
-struct Small(PathBuf);
+/// A file system of its own, of a given size; gone with its owner.
+pub struct Small(PathBuf);
 
 impl Small {
     /// None where this user may not mount.
-    fn mounted(at: &Path) -> Option<Self> {
+    pub fn mounted(at: &Path, mib: u32) -> Option<Self> {
         std::fs::create_dir_all(at).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=200m", "tmpfs"]).arg(at).output();
+        let size = format!("size={mib}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at).output();
         mounted.ok().filter(|ran| ran.status.success()).map(|_| Self(at.to_owned()))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Takes all room that is left.
@@ -52,7 +58,7 @@ const BATCH: usize = 200;
 #[test]
 fn a_full_disk_refuses_input_until_there_is_room_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let Some(disk) = Small::mounted(&folder.path().join("disk")) else {
+    let Some(disk) = Small::mounted(&folder.path().join("disk"), 200) else {
         eprintln!("SKIPPED: this user may not mount a tmpfs");
         return;
     };

@@ -2,7 +2,7 @@
 
 mod backtest;
 mod config;
-mod full_disk;
+pub mod full_disk;
 mod help;
 mod metrics;
 mod reload;

@@ -1,7 +1,7 @@
 //! Several instances on one journal: real programs, a real nats-server, real deaths.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
@@ -48,6 +48,11 @@ impl Instance {
 
     /// One that reaches the servers by these addresses; three addresses are three servers.
     pub fn by(name: &str, urls: &[String], more: &str) -> Self {
+        Self::with_copies(name, urls, if urls.len() == 3 { 3 } else { 1 }, more)
+    }
+
+    /// One that reaches servers with so many copies of everything by these addresses.
+    pub fn with_copies(name: &str, urls: &[String], copies: u8, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let tokens = TENANTS.map(|tenant| {
             let of = |role: &str| token_of(folder.path(), role, &format!("{tenant}-{role}"), tenant);
@@ -55,10 +60,9 @@ impl Instance {
         });
         let config = folder.path().join("headwater.yaml");
         let text = format!(
-            "data: .\ndurability: process\nnats:\n  urls: [{}]\n  replicas: {}\n  intake: false\n  publish: false\ncluster:\n  \
+            "data: .\ndurability: process\nnats:\n  urls: [{}]\n  replicas: {copies}\n  intake: false\n  publish: false\ncluster:\n  \
              on: true\n  instance: {name}\n{more}",
-            urls.join(", "),
-            if urls.len() == 3 { 3 } else { 1 }
+            urls.join(", ")
         );
         std::fs::write(&config, text).unwrap();
         Self {
@@ -70,9 +74,22 @@ impl Instance {
         }
     }
 
-    pub fn start(mut self) -> Self {
-        self.served = Some(self.stopped.take().unwrap().start(&["--config", &self.config]));
+    pub fn start(self) -> Self {
+        self.start_with(&[])
+    }
+
+    /// Starts it with more variables.
+    pub fn start_with(mut self, variables: &[(&str, PathBuf)]) -> Self {
+        self.served = Some(self.stopped.take().unwrap().start_with(&["--config", &self.config], variables));
         self
+    }
+
+    /// Stops it as an operator does.
+    pub fn leave(&mut self) {
+        self.signal("-TERM");
+        let mut served = self.served.take().unwrap();
+        until("it has left", || (!served.is_alive()).then_some(()));
+        self.stopped = Some(served.stop());
     }
 
     pub fn kill(&mut self) {
@@ -81,6 +98,10 @@ impl Instance {
 
     pub fn served(&self) -> &Served {
         self.served.as_ref().unwrap()
+    }
+
+    pub fn source(&self, tenant: &str) -> &str {
+        &self.tokens[tenant].1
     }
 
     pub fn admin(&self, tenant: &str) -> &str {
@@ -92,7 +113,7 @@ impl Instance {
         self.served().metrics(self.admin(TENANTS[0]))[name]
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.served().pid().to_string();
         assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
     }

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use super::cluster::{Instance, TENANTS, decided, is_what_one_alone_decides, lines, settled, show_the_same};
 use super::front::{get, until};
-use super::server::{Program, Proxy, Server, cluster};
+use super::proxy::Proxy;
+use super::server::{Program, Server, cluster};
 use crate::served::{Answer, Request};
 use crate::storms;
 
 /// Sends until it is accepted; how often it was refused before.
-fn send(one: &Instance, tenant: &str, lines: &[String]) -> usize {
+pub fn send(one: &Instance, tenant: &str, lines: &[String]) -> usize {
     let mut refused = 0;
     until("it is accepted", || {
         let accepted = one.send(tenant, lines);

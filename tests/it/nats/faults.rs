@@ -8,7 +8,8 @@ use headwater::journal::{AppendError, Follow, Journal, Of, ReadError};
 use headwater::outbox::{CommitError, Outbox};
 
 use super::conformance::{Opened, Servers, Site, batch, decided, snapshot};
-use super::server::{PATIENCE, Program, Proxy};
+use super::proxy::Proxy;
+use super::server::{PATIENCE, Program};
 
 /// Appends until it is confirmed, as a sender does; returns how many attempts were answered with "not sure".
 fn append(site: &Servers, opened: &Opened<Servers>, n: u64) -> u64 {

@@ -1,12 +1,10 @@
-//! nats-server processes, ended by their id, and a proxy that can hold back what they say.
+//! nats-server processes, ended by their id.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use headwater::nats::settings::Settings;
 
@@ -62,6 +60,8 @@ struct Plan {
     port: u16,
     monitor_port: u16,
     more: Vec<String>,
+    /// Where it keeps everything; else in its own folder.
+    disk: Option<PathBuf>,
 }
 
 /// A running server with a folder of its own.
@@ -81,9 +81,26 @@ impl Server {
         Self::with(program, conf, "n1", port, Vec::new())
     }
 
-    fn with(program: &Path, conf: &Path, name: &str, port: u16, more: Vec<String>) -> Self {
+    /// Starts one that keeps everything in a folder of somebody else's.
+    pub fn on_disk(program: &Path, conf: &Path, disk: &Path) -> Self {
+        Self::keeping(program, conf, ("n1", free_port()), Vec::new(), Some(disk.to_owned()))
+    }
+
+    /// Starts one of this name at this port, with more arguments.
+    pub fn with(program: &Path, conf: &Path, name: &str, port: u16, more: Vec<String>) -> Self {
+        Self::keeping(program, conf, (name, port), more, None)
+    }
+
+    fn keeping(
+        program: &Path,
+        conf: &Path,
+        (name, port): (&str, u16),
+        more: Vec<String>,
+        disk: Option<PathBuf>,
+    ) -> Self {
         let conf = if conf.is_absolute() { conf.to_owned() } else { project().join("deploy/nats").join(conf) };
-        let plan = Plan { program: program.to_owned(), conf, name: name.into(), port, monitor_port: free_port(), more };
+        let (program, name) = (program.to_owned(), name.into());
+        let plan = Plan { program, conf, name, port, monitor_port: free_port(), more, disk };
         let mut server = Self { plan, running: Running::none() };
         server.run();
         server
@@ -91,7 +108,8 @@ impl Server {
 
     /// Starts it (again), and waits until it answers.
     pub fn run(&mut self) {
-        let Plan { program, conf, name, port, monitor_port, more } = &self.plan;
+        let Plan { program, conf, name, port, monitor_port, more, disk } = &self.plan;
+        let store = disk.as_deref().unwrap_or(self.running.folder()).join("store");
         let mut command = Command::new(program);
         command
             .arg("-c")
@@ -100,7 +118,7 @@ impl Server {
             .env("HEADWATER_NATS_NAME", name)
             .env("HEADWATER_NATS_PORT", port.to_string())
             .env("HEADWATER_NATS_MONITOR_PORT", monitor_port.to_string())
-            .env("HEADWATER_NATS_STORE", self.running.folder().join("store"));
+            .env("HEADWATER_NATS_STORE", store);
         let greets = || {
             let Ok(mut stream) = TcpStream::connect(("127.0.0.1", *port)) else { return false };
             let mut start = [0; 4];
@@ -112,6 +130,16 @@ impl Server {
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
         self.running.kill();
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, name: &str) {
+        self.running.signal(name);
+    }
+
+    /// Ends it as an operator does.
+    pub fn stop(&mut self) {
+        self.running.stop();
     }
 
     /// Where it listens.
@@ -152,82 +180,4 @@ pub fn cluster(program: &Path, conf: &Path) -> Vec<Server> {
 pub fn settings(urls: Vec<String>) -> Settings {
     let replicas = if urls.len() >= 3 { 3 } else { 1 };
     Settings { urls, replicas, intake_bytes_max: 1 << 30, publish_days: 7, ..Settings::default() }
-}
-
-/// Between clients and a server: it can hold back everything that the server says.
-pub struct Proxy {
-    pub port: u16,
-    to: Arc<AtomicU16>,
-    held: Arc<AtomicBool>,
-    sent: Arc<AtomicUsize>,
-    streams: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl Proxy {
-    /// Stands before the server at `to`.
-    pub fn start(to: u16) -> Self {
-        let port = free_port();
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let held = Arc::new(AtomicBool::new(false));
-        let sent = Arc::new(AtomicUsize::new(0));
-        let streams = Arc::<Mutex<Vec<TcpStream>>>::default();
-        let to = Arc::new(AtomicU16::new(to));
-        let (lead, hold, count, all) = (to.clone(), held.clone(), sent.clone(), streams.clone());
-        std::thread::spawn(move || {
-            for client in listener.incoming().map_while(Result::ok) {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", lead.load(Ordering::SeqCst))) else { continue };
-                all.lock().unwrap().push(client.try_clone().unwrap());
-                let (client_read, server_read) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-                let (hold, count) = (hold.clone(), count.clone());
-                let (never, uncounted) = (AtomicBool::new(false), AtomicUsize::new(0));
-                std::thread::spawn(move || copy(client_read, server, &never, &count));
-                std::thread::spawn(move || copy(server_read, client, &hold, &uncounted));
-            }
-        });
-        Self { port, to, held, sent, streams }
-    }
-
-    /// From now on it leads to another server.
-    pub fn lead_to(&self, port: u16) {
-        self.to.store(port, Ordering::SeqCst);
-        self.cut();
-    }
-
-    /// Breaks every connection that stands.
-    pub fn cut(&self) {
-        for stream in self.streams.lock().unwrap().drain(..) {
-            // It may be gone already.
-            let _ = stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    /// Bytes that clients have sent.
-    pub fn sent(&self) -> usize {
-        self.sent.load(Ordering::SeqCst)
-    }
-
-    /// Holds the server's words back.
-    pub fn hold(&self) {
-        self.held.store(true, Ordering::SeqCst);
-    }
-
-    /// Lets them through again.
-    pub fn release(&self) {
-        self.held.store(false, Ordering::SeqCst);
-    }
-}
-
-fn copy(mut from: TcpStream, mut to: TcpStream, held: &AtomicBool, count: &AtomicUsize) {
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(n) = from.read(&mut bytes) {
-        count.fetch_add(n, Ordering::SeqCst);
-        while held.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        if n == 0 || to.write_all(&bytes[..n]).is_err() {
-            break;
-        }
-    }
-    let _ = to.shutdown(Shutdown::Both);
-    let _ = from.shutdown(Shutdown::Both);
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use super::front::{event, get, publish, served, until};
-use super::server::{PATIENCE, Program, Proxy, Server, settings};
+use super::proxy::Proxy;
+use super::server::{PATIENCE, Program, Server, settings};
 use crate::served::Served;
 
 /// Waits until so many events are accepted and decided; returns the account.

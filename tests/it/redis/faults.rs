@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::server::{Redis, Said};
 use super::view::{difference, event, open, post, post_all, served, until_equal, value};
 use crate::nats::front::{get, until};
-use crate::nats::server::{Proxy, free_port};
+use crate::nats::proxy::Proxy;
+use crate::nats::server::free_port;
 use crate::receiver::{Receiver, SECRET};
 use crate::served::{Request, Served};
 

@@ -4,7 +4,7 @@
 mod faults;
 mod instances;
 mod protected;
-mod server;
+pub mod server;
 mod several;
 mod values;
 mod view;
