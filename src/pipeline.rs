@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,7 @@ use ruling::Rulings;
 use scribe::Scribe;
 
 mod arrivals;
+pub mod asking;
 pub mod cmdb_text;
 pub mod courier;
 mod deciding;
@@ -118,6 +119,9 @@ pub struct Pipeline {
     policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
     newest: Arc<Newest>,
     rulings: Arc<Rulings>,
+    /// Where the log's file is, unless the log is shared, and what only this machine needs.
+    pub folder: PathBuf,
+    questions: SyncSender<asking::Asked>,
     /// Topologies and rules are put in force one at a time.
     putting: tokio::sync::Mutex<()>,
     counted: Arc<ArcSwap<BTreeMap<TenantId, Arc<Counted>>>>,
@@ -166,6 +170,8 @@ impl Pipeline {
         let mut owner = Owner::new(&log, &lease, folder, &options.clock, &live, &courier, options.pace);
         let (topologies, policies, newest) = (owner.topologies.clone(), owner.policies.clone(), owner.newest.clone());
         let (counted, rulings, health) = (owner.counted.clone(), owner.rulings.clone(), owner.health.clone());
+        let (questions, asked) = asking::way();
+        owner.questions = Some(asked);
         owner.rebuild()?;
         owner.accept_rest()?;
         let mut named_receivers = Engine::empty(0, owner.tuning.clone()).receivers();
@@ -204,6 +210,8 @@ impl Pipeline {
             policies,
             newest,
             rulings,
+            folder: folder.to_owned(),
+            questions,
             putting: tokio::sync::Mutex::default(),
             counted,
             health,
@@ -294,6 +302,8 @@ struct Owner {
     /// The newest journal record that is decided and shown.
     applied: u64,
     pace: Pace,
+    /// What people ask of the engines.
+    questions: Option<Receiver<asking::Asked>>,
     /// Views that are being written.
     writing: Option<JoinHandle<()>>,
 }
@@ -331,6 +341,7 @@ impl Owner {
             followed: 0,
             applied: 0,
             pace,
+            questions: None,
             writing: None,
         }
     }
@@ -423,6 +434,7 @@ impl Owner {
         if ticks {
             self.tick()?;
         }
+        self.answer();
         self.publish_counts();
         self.store()?;
         self.renew_claims()

@@ -39,12 +39,14 @@ mod cmdb;
 mod desk;
 mod judge;
 mod numbers;
+mod oracle;
 mod redis;
 pub mod view;
 
 use behind::{Bearers, Door, Pen};
 use bus::OnNats;
 use judge::Judge;
+use oracle::Oracle;
 use redis::OnRedis;
 
 /// The file with the tokens' hashes, in the data folder.
@@ -243,6 +245,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
             }
         }),
         notices: pipeline.clone(),
+        explains: Arc::new(Oracle::new(pipeline.clone())),
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };

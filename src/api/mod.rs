@@ -35,6 +35,7 @@ pub mod topology;
 pub mod trial;
 pub mod vocabulary;
 pub mod why;
+pub mod why_not;
 pub mod windows;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::problem::ApiError;
 use super::state::Api;
 use super::{
     alerts, audit, dead_letters, doors, export, feed, graph, health, incidents, notices, numbers, orders, rules,
-    session, shield, silences, stats, topology, trial, vocabulary, why, windows,
+    session, shield, silences, stats, topology, trial, vocabulary, why, why_not, windows,
 };
 
 /// Everyone who reads.
@@ -70,6 +70,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(why::alert)),
         entry(READ,    routes!(why::events)),
         entry(READ,    routes!(why::event)),
+        entry(READ,    routes!(why_not::why_not)),
         entry(READ,    routes!(silences::list)),
         entry(HANDLE,  routes!(silences::make)),
         entry(HANDLE,  routes!(silences::expire)),

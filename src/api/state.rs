@@ -17,6 +17,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
 use crate::engine::effect::{Effect, Notice};
+use crate::engine::explain::{Answer, Question};
 use crate::engine::input::{Command, DeadLetter};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
@@ -111,6 +112,12 @@ pub trait Rules: Send + Sync {
         sample: &str,
         files: Option<Vec<RuleFile>>,
     ) -> Result<Trial, WriteError>;
+}
+
+/// Who knows why something did not happen: the engine as it is, or as it was when what is asked for was there.
+pub trait Explains: Send + Sync {
+    /// The engine's answer.
+    fn explain(&self, tenant: TenantId, question: Question) -> BoxFuture<'static, Result<Answer, WriteError>>;
 }
 
 /// Something that is not as it should be.
@@ -217,6 +224,7 @@ pub struct Api {
     /// Registers the numbers of other parts for `/metrics`; few labels.
     pub more_metrics: Arc<dyn Fn(&mut Registry) + Send + Sync>,
     pub notices: Arc<dyn Notices>,
+    pub explains: Arc<dyn Explains>,
 }
 
 impl Api {

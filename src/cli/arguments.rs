@@ -66,6 +66,8 @@ pub enum Command {
     Migrate(MigrateArguments),
     /// Tell why an event ended where it did: duplicate, muted, held, joined … / 为什么
     Why(WhyArguments),
+    /// Tell why something did not happen, and what would have changed that / 为什么没有
+    WhyNot(WhyNotArguments),
     /// Credentials for people and sources / 令牌
     Token {
         #[command(subcommand)]
@@ -278,6 +280,40 @@ pub struct WhyArguments {
     pub lang: String,
     /// The source's own id, e<seq>.<index> as in the receipt, <seq>-<index>, or an alert's id.
     pub event: String,
+}
+
+/// What `why-not` takes.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  headwater why-not --data DIR a0-17                    why was nobody told of the alert?\n  \
+        headwater why-not --data DIR a0-17 --incident i0-3    why is it no part of the incident?\n  \
+        headwater why-not --data DIR --incident i0-3 --ci db-1  why is the CI not the root cause?\n  \
+        headwater why-not --data DIR a0-17 --path             how did it come where it is?\n\n\
+    The recorded journal is replayed up to the moment at which the engine had settled it (or --at), and the engine itself\n\
+    is asked: the numbers are those that decided. Reads only; the server may run."
+)]
+pub struct WhyNotArguments {
+    /// The data folder.
+    #[arg(long)]
+    pub data: PathBuf,
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+    /// zh or en.
+    #[arg(long, default_value = "zh")]
+    pub lang: String,
+    /// The alert, or an event of it: the source's own id or e<seq>.<index>.
+    pub alert: Option<String>,
+    #[arg(long)]
+    pub incident: Option<String>,
+    /// A CI's id.
+    #[arg(long)]
+    pub ci: Option<String>,
+    /// Tell how the alert came where it is.
+    #[arg(long)]
+    pub path: bool,
+    /// Ask the state at another moment, for example 2026-01-05T10:00:00Z.
+    #[arg(long)]
+    pub at: Option<String>,
 }
 
 /// What `man` takes.

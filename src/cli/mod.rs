@@ -8,6 +8,7 @@ mod rule_tests;
 mod token;
 mod topology;
 mod why;
+mod why_not;
 
 use std::process::ExitCode;
 
@@ -51,6 +52,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Restore(arguments) => backup::bring_back(&arguments)?,
         Command::Migrate(arguments) => migrate(arguments)?,
         Command::Why(arguments) => why::run(&arguments, &mut std::io::stdout().lock())?,
+        Command::WhyNot(arguments) => why_not::run(&arguments, &mut std::io::stdout().lock())?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,
         Command::Completions { shell } => {

@@ -9,6 +9,9 @@ use super::fixed::{Milli, ln, ln_ratio};
 use super::learn::TypeStats;
 use super::silent::Suspicion;
 use super::slab::Place;
+use super::upstream::Up;
+use crate::domain::incident::{Evidence, EvidenceTerm};
+use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 
 /// Links followed before a tree counts as endless.
@@ -38,6 +41,55 @@ pub struct Terms {
     pub among: u32,
 }
 
+/// The alert that is to be explained.
+#[derive(Clone, Copy, Debug)]
+pub struct Unexplained {
+    pub place: Place,
+    pub onset: Timestamp,
+    /// How far its begin may be wrong.
+    pub uncertain: Span,
+    /// Log-probability that its type is the effect of something.
+    pub symptom: Milli,
+}
+
+/// Why an alert is no possible cause of another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoLink {
+    /// It is background noise, or muted.
+    CannotCause,
+    /// It hangs on the other one.
+    ItsEffect,
+    /// It began after the other one.
+    Later(Span),
+    TooLate {
+        delay: Span,
+        most: Span,
+    },
+    /// The delay is too far from what the relation takes.
+    DelayUnfit {
+        delay: Span,
+        typical: Span,
+    },
+}
+
+impl Terms {
+    /// The terms as evidence; `background` is what they have to beat.
+    pub fn evidence(&self, background: Milli) -> Vec<Evidence> {
+        let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
+        let mut evidence = vec![
+            of(EvidenceTerm::Path, self.path, self.hops.into()),
+            of(EvidenceTerm::DelayFit, self.delay_fit, self.delay.0),
+            of(EvidenceTerm::OwnAlert, self.cause, 0),
+            of(EvidenceTerm::Coverage, self.symptom, 0),
+            of(EvidenceTerm::Noise, -background, 0),
+        ];
+        if self.among > 0 {
+            evidence.push(of(EvidenceTerm::MissingRelation, 0, self.among.into()));
+        }
+        evidence
+    }
+}
+
 /// Log-density per second of a delay, log-normal around `typical` with `slack` added on both sides.
 pub(super) fn delay_fit(spread: i64, spread_max: i64, delay: Span, typical: Span, slack: Span) -> Option<Milli> {
     let x = delay.0 + slack.0;
@@ -59,8 +111,13 @@ impl Cell {
     }
 
     pub fn cause_score(&self, alert: &Alert) -> Milli {
+        self.cause_score_at(alert, alert.severity)
+    }
+
+    /// The same, had the alert this severity.
+    pub fn cause_score_at(&self, alert: &Alert, severity: Severity) -> Milli {
         let declared = if alert.declared_symptom { -1500 } else { 0 };
-        declared + self.stats(alert).map_or(-3000, |s| s.cause_score(&self.tuning, alert.severity))
+        declared + self.stats(alert).map_or(-3000, |s| s.cause_score(&self.tuning, severity))
     }
 
     /// Log-probability that an alert of its type is the effect of something.
@@ -86,8 +143,7 @@ impl Cell {
     pub fn best_link(&mut self, place: Place, onset: Timestamp) -> Option<(Link, Terms)> {
         let tuning = self.tuning.clone();
         let spot = self.alerts[place].spot;
-        let symptom = self.symptom_of(place);
-        let uncertain = self.uncertain(&self.alerts[place]);
+        let alert = self.unexplained(place, onset);
         let mut best: Option<(Link, Terms)> = None;
         let mut offer = |link: Link, terms: Terms, cell: &Self| {
             if best.as_ref().is_none_or(|(b, _)| link.score > b.score) && !cell.descends(link.parent, place) {
@@ -95,20 +151,9 @@ impl Cell {
             }
         };
         for other in self.recent_on(spot) {
-            let cause = &self.alerts[other];
-            let delay = onset.since(self.onset(cause));
-            let inferred = cause.inferred.is_some();
-            let earlier = inferred || delay.0 > 0 || (delay.0 == 0 && cause.id < self.alerts[place].id);
-            if other == place || !earlier || !self.may_cause(cause, place, delay) {
-                continue;
+            if let Ok((link, terms)) = self.link_here(&alert, other) {
+                offer(link, terms, self);
             }
-            let slack = Span(tuning.same_ci_slack.0 + if inferred { 4000 } else { 0 });
-            let fit = delay_fit(tuning.spread, tuning.spread_max, delay, tuning.same_ci_delay, slack);
-            let Some(fit) = fit else { continue };
-            let (cause, symptom) = (self.cause_score(cause) / 2, symptom / 2);
-            let score = tuning.same_ci + fit + cause + symptom;
-            let terms = Terms { path: tuning.same_ci, hops: 0, delay_fit: fit, delay, cause, symptom, among: 0 };
-            offer(Link { parent: other, score }, terms, self);
         }
         let Some(ci) = spot.ci() else { return best };
         let topology = self.topology.clone();
@@ -116,28 +161,67 @@ impl Cell {
         let earliest = onset.minus(tuning.horizon);
         for up in ups.iter().filter(|up| self.newest.any_since(up.ci, earliest)) {
             for other in self.recent_on(super::alert::Spot::Ci(up.ci)) {
-                let cause = &self.alerts[other];
-                let delay = onset.since(self.onset(cause));
-                if !self.may_cause(cause, place, delay) {
-                    continue;
+                if let Ok((link, terms)) = self.link_from(&alert, other, up) {
+                    offer(link, terms, self);
                 }
-                let slack = Span(tuning.slack.0 + uncertain.0 + self.uncertain(cause).0);
-                let fit = delay_fit(tuning.spread, tuning.spread_max, delay, up.delay, slack);
-                let Some(fit) = fit else { continue };
-                let cause = self.cause_score(cause);
-                let score = up.path + fit + cause + symptom;
-                let terms = Terms { path: up.path, hops: up.hops, delay_fit: fit, delay, cause, symptom, among: 0 };
-                offer(Link { parent: other, score }, terms, self);
             }
         }
         best
     }
 
-    pub fn may_cause(&self, cause: &Alert, effect: Place, delay: Span) -> bool {
-        cause.can_cause()
-            && cause.parent != Some(effect)
-            && delay <= self.tuning.horizon
-            && delay.0 >= -self.tuning.early_max.0
+    /// What of an alert that began at `onset` decides how well others explain it.
+    pub fn unexplained(&self, place: Place, onset: Timestamp) -> Unexplained {
+        Unexplained { place, onset, uncertain: self.uncertain(&self.alerts[place]), symptom: self.symptom_of(place) }
+    }
+
+    /// How well an alert on the same CI or object explains another.
+    pub fn link_here(&self, alert: &Unexplained, other: Place) -> Result<(Link, Terms), NoLink> {
+        let (tuning, cause) = (&*self.tuning, &self.alerts[other]);
+        let delay = alert.onset.since(self.onset(cause));
+        let inferred = cause.inferred.is_some();
+        let earlier = inferred || delay.0 > 0 || (delay.0 == 0 && cause.id < self.alerts[alert.place].id);
+        if other == alert.place || !earlier {
+            return Err(NoLink::Later(delay));
+        }
+        self.may_cause(cause, alert.place, delay)?;
+        let slack = Span(tuning.same_ci_slack.0 + if inferred { 4000 } else { 0 });
+        let fit = delay_fit(tuning.spread, tuning.spread_max, delay, tuning.same_ci_delay, slack);
+        let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: tuning.same_ci_delay })?;
+        let (cause, symptom) = (self.cause_score(cause) / 2, alert.symptom / 2);
+        let score = tuning.same_ci + fit + cause + symptom;
+        let terms = Terms { path: tuning.same_ci, hops: 0, delay_fit: fit, delay, cause, symptom, among: 0 };
+        Ok((Link { parent: other, score }, terms))
+    }
+
+    /// How well an alert on a CI upstream explains another.
+    pub fn link_from(&self, alert: &Unexplained, other: Place, up: &Up) -> Result<(Link, Terms), NoLink> {
+        let (tuning, cause) = (&*self.tuning, &self.alerts[other]);
+        let delay = alert.onset.since(self.onset(cause));
+        self.may_cause(cause, alert.place, delay)?;
+        let slack = Span(tuning.slack.0 + alert.uncertain.0 + self.uncertain(cause).0);
+        let fit = delay_fit(tuning.spread, tuning.spread_max, delay, up.delay, slack);
+        let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: up.delay })?;
+        let (cause, symptom) = (self.cause_score(cause), alert.symptom);
+        let score = up.path + fit + cause + symptom;
+        let terms = Terms { path: up.path, hops: up.hops, delay_fit: fit, delay, cause, symptom, among: 0 };
+        Ok((Link { parent: other, score }, terms))
+    }
+
+    /// Whether an alert can be the cause of another that began `delay` later.
+    pub fn may_cause(&self, cause: &Alert, effect: Place, delay: Span) -> Result<(), NoLink> {
+        if !cause.can_cause() {
+            return Err(NoLink::CannotCause);
+        }
+        if cause.parent == Some(effect) {
+            return Err(NoLink::ItsEffect);
+        }
+        if delay > self.tuning.horizon {
+            return Err(NoLink::TooLate { delay, most: self.tuning.horizon });
+        }
+        if delay.0 < -self.tuning.early_max.0 {
+            return Err(NoLink::Later(delay));
+        }
+        Ok(())
     }
 
     /// The newest alerts on a CI or object.
@@ -201,7 +285,7 @@ impl Cell {
 
     /// How much weaker a link may be that saves an incident: between two that are told already, or would be, one root
     /// is likelier than two.
-    fn saving(&self, place: Place, parent: Place) -> Milli {
+    pub fn saving(&self, place: Place, parent: Place) -> Milli {
         let told = |place: Place| self.incident_of(place).is_some();
         let saves = told(parent) && (self.alerts[place].lasted || told(place));
         if saves { self.tuning.parsimony } else { 0 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{DigestLine, Notice, NoticeDigest, NoticeKind};
 use super::policy::settings::FlowLimit;
-use crate::domain::ids::ReceiverId;
+use crate::domain::ids::{IncidentId, ReceiverId};
 use crate::domain::time::Timestamp;
 
 /// Incidents listed in one digest.
@@ -31,6 +31,12 @@ struct Flow {
 pub struct Flows(BTreeMap<ReceiverId, Flow>);
 
 impl Flows {
+    /// Receivers that hear of the incident in a digest that is not sent yet.
+    pub fn waiting_with(&self, incident: IncidentId) -> Vec<ReceiverId> {
+        let waits = |flow: &Flow| flow.held.lines.iter().any(|line| line.incident == incident);
+        self.0.iter().filter(|(_, flow)| waits(flow)).map(|(receiver, _)| receiver.clone()).collect()
+    }
+
     /// Lets a message pass, or holds it back; then says when the digest is due.
     pub fn pass(&mut self, notice: Box<Notice>, limit: FlowLimit, now: Timestamp) -> Result<Box<Notice>, Timestamp> {
         if !self.0.contains_key(&notice.receiver) {

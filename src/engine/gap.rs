@@ -85,6 +85,20 @@ impl Cell {
         best
     }
 
+    /// How well one alert explains another across a relation that the CMDB lacks.
+    pub fn gap_between(&mut self, place: Place, other: Place, onset: Timestamp) -> Option<(Link, Terms)> {
+        let (ci, from) = (self.alerts[place].spot.ci()?, self.alerts[other].spot.ci()?);
+        let (topology, symptom) = (self.topology.clone(), self.symptom_of(place));
+        let class = topology.class_ix(from);
+        let mut best: Option<(Link, Terms)> = None;
+        for lack in self.lacks(ci) {
+            let leads = self.upstream.above(&topology, lack.gap.class).contains(&class);
+            let found = if leads { self.across(&topology, &lack, place, other, onset, symptom) } else { None };
+            best = best.into_iter().chain(found).max_by_key(|(link, _)| link.score);
+        }
+        best
+    }
+
     /// Gaps of a CI and of those just upstream.
     fn lacks(&mut self, ci: CiIx) -> Vec<Lack> {
         let (topology, tuning) = (self.topology.clone(), self.tuning.clone());
@@ -112,7 +126,7 @@ impl Cell {
         let cause = self.alerts.get(other)?;
         let Spot::Ci(from) = cause.spot else { return None };
         let delay = onset.since(self.onset(cause));
-        if other == place || from == lack.gap.ci || !self.may_cause(cause, place, delay) {
+        if other == place || from == lack.gap.ci || self.may_cause(cause, place, delay).is_err() {
             return None;
         }
         let site = |ci: CiIx| topology.attributes(ci).site.as_ref();

@@ -27,6 +27,25 @@ pub struct Group {
     pub incident: Option<Box<Incident>>,
 }
 
+/// How far a group is on the way to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merit {
+    /// It is one.
+    Told,
+    Earned,
+    /// No alert that counts.
+    Empty,
+    Chronic,
+    /// One alert: it is told when it lasts.
+    Alone(Place),
+    /// Several, all of them background noise that has not lasted.
+    OnlyNoise,
+    /// Minor alerts on too few CIs.
+    FewCis {
+        cis: u32,
+    },
+}
+
 impl Group {
     /// A group whose root is `root`; its members are counted in later.
     pub fn of(root: Place) -> Self {
@@ -308,38 +327,47 @@ impl Cell {
         self.groups.get(group)?.incident.as_ref().map(|i| i.id)
     }
 
-    /// Whether a held group has earned to be an incident by now.
+    /// Makes a held group an incident when it has earned that by now.
     pub fn consider(&mut self, place: Place) {
-        let Some(group) = self.groups.get(place) else { return };
-        if group.incident.is_some() || group.alerts() == 0 {
-            return;
+        match self.merit(place) {
+            Merit::Earned => self.open(place),
+            Merit::Alone(only) if self.alerts[only].lasted => self.open_lone(place, only),
+            Merit::Told | Merit::Empty | Merit::Chronic | Merit::Alone(_) | Merit::OnlyNoise | Merit::FewCis { .. } => {
+            }
+        }
+    }
+
+    /// What a group has to be an incident, or what it lacks.
+    pub fn merit(&self, place: Place) -> Merit {
+        let Some(group) = self.groups.get(place) else { return Merit::Empty };
+        if group.incident.is_some() {
+            return Merit::Told;
+        }
+        if group.alerts() == 0 {
+            return Merit::Empty;
         }
         if group.members.iter().any(|m| self.alerts[*m].bond == Bond::Rule && self.alerts[*m].takes_part()) {
-            return self.open(place);
+            return Merit::Earned;
         }
         if self.alerts[group.root].chronic {
-            return;
+            return Merit::Chronic;
         }
         let members: Vec<Place> =
             group.members.iter().copied().filter(|m| self.alerts[*m].counts_in_incidents()).collect();
         if let [only] = members[..] {
-            if self.alerts[only].lasted {
-                self.open_lone(place, only);
-            }
-            return;
+            return Merit::Alone(only);
         }
         let serious: Vec<Place> = members.iter().copied().filter(|m| self.counts_as_serious(*m)).collect();
         // Of background noise, also of several kinds, only what lasts is told.
         if !serious.is_empty() && serious.iter().all(|m| self.is_noisy(*m)) {
-            if serious.iter().any(|m| self.alerts[*m].lasted) {
-                self.open(place);
-            }
-            return;
+            let lasts = serious.iter().any(|m| self.alerts[*m].lasted);
+            return if lasts { Merit::Earned } else { Merit::OnlyNoise };
         }
         let cis: BTreeSet<_> = members.iter().map(|m| self.alerts[*m].spot).collect();
         if !serious.is_empty() || cis.len() >= self.tuning.minor_cis {
-            self.open(place);
+            return Merit::Earned;
         }
+        Merit::FewCis { cis: cis.len() as u32 }
     }
 
     fn counts_as_serious(&self, place: Place) -> bool {

@@ -17,6 +17,7 @@ pub mod deadlines;
 pub mod dedup;
 pub mod effect;
 mod enrich;
+pub mod explain;
 mod extent;
 mod facts;
 pub mod fields;
@@ -410,20 +411,7 @@ impl Cell {
     fn correlation(&self, place: Place, terms: Option<Terms>) -> Check {
         let alert = &self.alerts[place];
         let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.as_ref().into());
-        let mut evidence = terms.map_or_else(Vec::new, |t| {
-            let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
-            vec![
-                of(EvidenceTerm::Path, t.path, t.hops.into()),
-                of(EvidenceTerm::DelayFit, t.delay_fit, t.delay.0),
-                of(EvidenceTerm::OwnAlert, t.cause, 0),
-                of(EvidenceTerm::Coverage, t.symptom, 0),
-                of(EvidenceTerm::Noise, -self.background(place), 0),
-            ]
-        });
-        if let Some(t) = terms.filter(|t| t.among > 0) {
-            let n = i64::from(t.among);
-            evidence.push(Evidence { term: EvidenceTerm::MissingRelation, points: 0, n, of: 0, about: "".into() });
-        }
+        let mut evidence = terms.map_or_else(Vec::new, |t| t.evidence(self.background(place)));
         let rule = self.ruled_by(place).cloned();
         if let Some(rule) = &rule {
             let about = rule.as_str().into();

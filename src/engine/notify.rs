@@ -6,13 +6,17 @@ use std::borrow::Cow;
 use super::alert::Alert;
 use super::audience::{Asked, Audience, Awake, Known, Listener, Urge, root_of};
 use super::cell::Cell;
+use super::checks::obstacle;
 use super::deadlines::Due;
 use super::effect::{Change, Effect, Notice, NoticeKind, PARENT};
 use super::fields::CiFacts;
 use super::flow;
 use super::input::{Delivered, DeliveryOutcome};
+use super::policy::rule::{Rule, RuleHits};
 use super::route::route;
 use super::slab::Place;
+use super::verdict::Unmet;
+use crate::domain::ids::RuleId;
 use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use crate::domain::matcher::Fields;
 use crate::domain::topology::Topology;
@@ -113,12 +117,9 @@ impl Cell {
             return;
         }
         let policy = self.policy.clone();
-        let topology: &Topology = &self.topology;
-        let ci = root_of(view).and_then(|id| topology.find(id.as_str()));
-        let members = &self.groups[group].members;
-        let alert = std::iter::once(&top).chain(members).map(|p| &self.alerts[*p]).find(|a| a.inferred.is_none());
-        let fields = IncidentFields { view, ci: ci.map(|ci| CiFacts::of(topology, ci)), top: alert };
-        let mut hits = route(&policy, &fields, self.now, &mut self.hits);
+        let mut rule_hits = std::mem::take(&mut self.hits);
+        let mut hits = route(&policy, &self.incident_fields(group, view), self.now, &mut rule_hits);
+        self.hits = rule_hits;
         for hit in &mut hits {
             hit.observe_only |= policy.settings.observe_only;
         }
@@ -130,6 +131,34 @@ impl Cell {
             root: root_of(view).cloned(),
             services: view.services.len() as u32,
         });
+    }
+
+    /// The incident as routes see it.
+    fn incident_fields<'a>(&'a self, group: Place, view: &'a IncidentView) -> IncidentFields<'a> {
+        let topology: &Topology = &self.topology;
+        let ci = root_of(view).and_then(|id| topology.find(id.as_str()));
+        let (top, members) = (&self.groups[group].root, &self.groups[group].members);
+        let alert = std::iter::once(top).chain(members).map(|p| &self.alerts[*p]).find(|a| a.inferred.is_none());
+        IncidentFields { view, ci: ci.map(|ci| CiFacts::of(topology, ci)), top: alert }
+    }
+
+    /// Routes that do not name their receivers for the incident, and why.
+    pub fn unmet_routes(&self, group: Place, view: &IncidentView) -> Vec<(RuleId, Unmet)> {
+        let fields = self.incident_fields(group, view);
+        let mut hits = RuleHits::default();
+        let unmet = self.policy.routes.all().iter().filter_map(|route| {
+            let opens_at = match &route.during {
+                Some(during) if during.open_until(self.now).is_none() => Some(during.next_change(self.now)),
+                Some(_) | None => None,
+            };
+            let unmet = match opens_at {
+                Some(opens_at) => Unmet::Closed { opens_at },
+                None if route.applies(&fields, &mut hits) => return None,
+                None => obstacle(&route.matches.0, &fields).unwrap_or(Unmet::Expression { failed: false }),
+            };
+            Some((route.id.id.clone(), unmet))
+        });
+        unmet.collect()
     }
 
     fn tell_all(&mut self, audience: &mut Audience, group: Place, view: &IncidentView) {

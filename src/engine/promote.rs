@@ -6,7 +6,7 @@ use super::fields::AlertFields;
 use super::policy::kinds::{Promotion, Repute};
 use super::policy::rule::RuleHits;
 use super::slab::Place;
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 
 impl Cell {
     /// Sets the timer at which an alert that has begun to fire, or fires more severely, has been held for long enough.
@@ -37,6 +37,12 @@ impl Cell {
             Promotion::After(span) => Some(span),
             Promotion::Never => None,
         }
+    }
+
+    /// Until when the rules hold an alert that goes on firing; `None` = until there is other evidence.
+    pub fn held_until(&self, place: Place) -> Option<Timestamp> {
+        let span = self.held_for(place, &mut RuleHits::default())?;
+        Some(self.alerts[place].firing_since.plus(span))
     }
 
     /// A timer: the alert may have been held for long enough.

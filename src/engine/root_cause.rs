@@ -151,7 +151,8 @@ impl Cell {
         below
     }
 
-    fn rank(&self, place: Place) -> Vec<Candidate> {
+    /// The CIs that may have started the incident, likeliest first.
+    pub fn rank(&self, place: Place) -> Vec<Candidate> {
         let group = &self.groups[place];
         let incident = group.incident.as_ref().expect("only called for incidents");
         let below = self.coverage(group.root);

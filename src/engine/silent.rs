@@ -11,6 +11,7 @@ use super::fixed::{Milli, ln_ratio};
 use super::slab::Place;
 use super::tuning::Tuning;
 use super::upstream::Up;
+use crate::domain::incident::{Evidence, EvidenceTerm};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::CiIx;
 
@@ -40,17 +41,47 @@ pub enum Suspicion {
     Found,
 }
 
-struct Suspect {
+/// A CI that may have failed in silence.
+pub struct Suspect {
     ci: CiIx,
     /// Its own alert, when it is not silent.
     own: Option<Place>,
     began: Timestamp,
     effects: Vec<Place>,
-    score: Milli,
-    /// What of the score the silence of other dependents costs.
+    pub score: Milli,
+    /// What of the score the silence of other dependents costs, and how far those who accuse it fit.
     silence: Milli,
-    /// Enough of the direct dependents show the fault.
-    shows: bool,
+    prior: Milli,
+    paths: Milli,
+    fits: Milli,
+    symptoms: Milli,
+    backgrounds: Milli,
+    accusers: i64,
+    /// Direct dependents that should show the fault, and that do, per mille.
+    pub expected: i64,
+    pub shown: i64,
+}
+
+impl Suspect {
+    /// Whether enough of the direct dependents show the fault.
+    pub const fn is_shown(&self) -> bool {
+        5 * self.shown >= 2 * self.expected
+    }
+
+    /// The terms of its score.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        let of =
+            |term, points: Milli, n: i64, of: i64| Evidence { term, points: points as i32, n, of, about: "".into() };
+        let quiet = (self.expected - self.shown).max(0) / 1000;
+        vec![
+            of(EvidenceTerm::Silent, self.prior, 0, 0),
+            of(EvidenceTerm::Path, self.paths, 1, 0),
+            of(EvidenceTerm::DelayFit, self.fits, 0, 0),
+            of(EvidenceTerm::Coverage, self.symptoms, 0, 0),
+            of(EvidenceTerm::Noise, -self.backgrounds, self.accusers, 0),
+            of(EvidenceTerm::MissingSymptoms, self.silence, quiet, self.expected / 1000),
+        ]
+    }
 }
 
 impl Tuning {
@@ -68,7 +99,7 @@ impl Cell {
         let (ups, tuning) = (self.vote(place), self.tuning.clone());
         for up in ups.iter().filter(|u| tuning.may_be_silent(u)) {
             let Some(suspect) = self.weigh(up.ci, place, up.delay) else { continue };
-            if suspect.shows && suspect.score > best.as_ref().map_or(0, |b| b.score) {
+            if suspect.is_shown() && suspect.score > best.as_ref().map_or(0, |b| b.score) {
                 best = Some(suspect);
             } else if suspect.score > suspect.silence {
                 // The others may only be late.
@@ -163,7 +194,7 @@ impl Cell {
     }
 
     /// Log-odds that `ci` failed in silence, from the alerts that voted for it around the onset of `place`.
-    fn weigh(&mut self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
+    pub fn weigh(&mut self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
         if self.votes.get(&ci)?.len() < 2 {
             return None;
         }
@@ -189,17 +220,35 @@ impl Cell {
             return None;
         }
         let began = votes.iter().map(|v| self.onset(&self.alerts[v.alert]).minus(v.delay)).min()?;
-        let mut score = self.tuning.silent_prior;
+        let (mut paths, mut fits, mut symptoms, mut backgrounds) = (0, 0, 0, 0);
         for vote in &votes {
             let alert = &self.alerts[vote.alert];
-            let symptom = if alert.inferred.is_some() { 0 } else { self.learned.stats(alert.kind).symptom_score() };
-            let fit = self.fit(self.onset(alert).since(began), vote.delay, Span::secs(12));
-            score += vote.path + symptom + fit - self.background(vote.alert);
+            symptoms += if alert.inferred.is_some() { 0 } else { self.learned.stats(alert.kind).symptom_score() };
+            fits += self.fit(self.onset(alert).since(began), vote.delay, Span::secs(12));
+            paths += vote.path;
+            backgrounds += self.background(vote.alert);
         }
         let (expected, shown, silence) = self.dependents(ci, began, &branches);
-        score += silence;
-        let effects = votes.iter().map(|v| v.alert).filter(|a| self.alerts[*a].parent.is_none()).collect();
-        Some(Suspect { ci, own, began, effects, score, silence, shows: 5 * shown >= 2 * expected })
+        let prior = self.tuning.silent_prior;
+        let score = prior + paths + symptoms + fits - backgrounds + silence;
+        let (accusers, effects) = (votes.len() as i64, votes.iter().map(|v| v.alert));
+        let effects = effects.filter(|a| self.alerts[*a].parent.is_none()).collect();
+        Some(Suspect {
+            ci,
+            own,
+            began,
+            effects,
+            score,
+            silence,
+            prior,
+            paths,
+            fits,
+            symptoms,
+            backgrounds,
+            accusers,
+            expected,
+            shown,
+        })
     }
 
     fn fit(&self, delay: Span, typical: Span, slack: Span) -> Milli {

@@ -2,6 +2,7 @@
 //! it? Reads a data folder, also beside the server that has it; writes nothing and tells nobody.
 
 pub mod differing;
+pub mod moment;
 pub mod verify;
 mod world;
 
@@ -64,6 +65,11 @@ impl Recorded {
 
     /// Calls `each` for every record that has been decided, with its decision, in order.
     fn each(&self, mut each: impl FnMut(&Record, OutboxRecord) -> Result<()>) -> Result<()> {
+        self.while_some(|record, decision| each(record, decision).map(Some))
+    }
+
+    /// The same, until it gives nothing.
+    fn while_some(&self, mut each: impl FnMut(&Record, OutboxRecord) -> Result<Option<()>>) -> Result<()> {
         let (mut seq, mut decided) = self.shelf.base()?;
         let mut decisions: Vec<OutboxRecord> = Vec::new();
         loop {
@@ -78,7 +84,10 @@ impl Recorded {
                     decided = last.seq;
                 }
                 if decisions.last().is_some_and(|decision| decision.journal_seq == record.seq) {
-                    each(&record, decisions.pop().expect("just looked at"))?;
+                    let decision = decisions.pop().expect("just looked at");
+                    if each(&record, decision)?.is_none() {
+                        return Ok(());
+                    }
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod lang;
 pub mod mask;
+pub mod reasons;
 pub mod sentences;
 pub mod verdicts;
 pub mod words;

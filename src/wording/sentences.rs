@@ -30,6 +30,7 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("{ci} 的告警比其他告警最早的一条晚 {}", span_zh(-n)),
             format!("its own alert came {} after the first of the others", span_en(-n)),
         ),
+        EvidenceTerm::Path if n == 0 && evidence.points <= 0 => Text::new("位于同一对象", "on the same CI or object"),
         EvidenceTerm::Path if n == 0 => Text::new(
             format!("其余告警逐级追溯，最终都指向 {ci}"),
             format!("every other alert was traced back to {ci}"),

@@ -63,8 +63,8 @@ pub fn check(check: &Check) -> Text {
     )
 }
 
-/// Why something that was looked at did not apply.
-fn unmet(why: &Unmet) -> Text {
+/// Why something that was looked at did not apply, as a sentence.
+pub fn unmet(why: &Unmet) -> Text {
     match why {
         Unmet::Field { asks, value } if value.is_empty() => {
             Text::new(format!("要求 {asks}，该字段为空"), format!("it asks for {asks}, the field is empty"))
@@ -133,7 +133,8 @@ fn hold(why: Hold) -> Text {
     }
 }
 
-fn muted(by: &MutedBy) -> Text {
+/// What mutes an alert, as a sentence.
+pub fn muted(by: &MutedBy) -> Text {
     match by {
         MutedBy::Silence { id } => Text::new(format!("被静默 {id} 屏蔽"), format!("muted by silence {id}")),
         MutedBy::Maintenance { id } => {

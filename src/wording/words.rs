@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::lang::Lang;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
-use crate::domain::incident::{IncidentState, Priority, Progress, TimelineKind};
+use crate::domain::incident::{EvidenceTerm, IncidentState, Priority, Progress, TimelineKind};
 use crate::domain::severity::Severity;
 use crate::engine::verdict::Stage;
 
@@ -153,5 +153,28 @@ words!(
         WouldNotify = "would_notify", "仅观察,未通知", "Not notified (observe only)";
         NotifyFailed = "notify_failed", "通知失败", "Notification failed";
         ChangeAttached = "change_attached", "关联变更", "Change attached";
+    }
+);
+
+words!(
+    /// The terms of a score.
+    TermWord of EvidenceTerm {
+        Coverage = "coverage", "覆盖的告警", "Alerts covered";
+        TimeOrder = "time_order", "时间先后", "Order in time";
+        Path = "path", "传播路径", "Path";
+        DelayFit = "delay_fit", "延迟吻合", "Fit of the delay";
+        ClassPrior = "class_prior", "类别先验", "Prior of the class";
+        OwnAlert = "own_alert", "自身告警", "Own alert";
+        Silent = "silent", "静默根因", "Silent cause";
+        MissingSymptoms = "missing_symptoms", "缺失的症状", "Missing symptoms";
+        RecentChange = "recent_change", "近期变更", "Recent change";
+        DeclaredSymptom = "declared_symptom", "来源声明的症状", "Declared symptom";
+        Similarity = "similarity", "文本相似", "Similarity";
+        Redundancy = "redundancy", "冗余", "Redundancy";
+        MissingRelation = "missing_relation", "缺失的关系", "Missing relation";
+        Noise = "noise", "背景噪声", "Background noise";
+        Rule = "rule", "规则", "Rule";
+        Person = "person", "人工判定", "A person's word";
+        Anomaly = "anomaly", "异常度", "Anomaly";
     }
 );

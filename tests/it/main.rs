@@ -38,3 +38,4 @@ mod story;
 mod strangers;
 mod table;
 mod tidy;
+mod why_not;

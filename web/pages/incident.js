@@ -12,6 +12,7 @@ import { Members } from "../members.js";
 import { Age, Ci, Empty, Go, Panel, Severity, State, useKeys, visit } from "../parts.js";
 import { Timeline } from "../timeline.js";
 import { relationName } from "../vocabulary.js";
+import { WhyNot } from "../why_not.js";
 
 const RELOAD_MS = 700;
 /** Members and graph are heavier: read again at most this often. */
@@ -150,6 +151,7 @@ export const Incident = ({ id, me }) => {
         <${Panel} title=${t("inc.root")} kind="rootcause"><${Candidates} incident=${incident} me=${me} /><//>
         <${Panel} title=${t("inc.path")}><${Path} path=${incident.path} /><//>
         <${Changes} incident=${incident} />
+        <${WhyNot} incident=${incident} />
       </div>
       <div>
         <${Graph} id=${id} version=${members} onMembers=${onMembers} />

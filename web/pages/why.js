@@ -6,6 +6,7 @@ import { points } from "../evidence.js";
 import { moment } from "../format.js";
 import { say, t } from "../i18n.js";
 import { Ci, Empty, Go, Panel, Severity, visit } from "../parts.js";
+import { OfAlert } from "../why_not.js";
 
 const Check = ({ check }) => html`<li class=${check.matched ? "matched" : "not"}>
   <b>${check.stage_label}</b><em class=${`tag ${check.matched ? "good" : ""}`}>${t(check.matched ? "why.matched" : "why.not")}</em>
@@ -47,5 +48,5 @@ export const Why = ({ id }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${found === undefined && !failed && html`<${Empty} text=${t("loading")} />`}
     ${found === null && html`<${Empty} text=${t("why.missing")} />`}
-    ${found && html`<div class="stack">${found.events.map((why) => html`<${Record} key=${why.event} why=${why} />`)}</div>`}`;
+    ${found && html`<div class="stack">${found.alert && html`<${OfAlert} alert=${found.alert} />`}${found.events.map((why) => html`<${Record} key=${why.event} why=${why} />`)}</div>`}`;
 };

@@ -14,7 +14,8 @@ use tower::ServiceExt;
 use crate::api::access::{Authenticate, Caller, Role};
 use crate::api::routes;
 use crate::api::state::{
-    Api, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, Trouble, UndeliveredNotice, WriteError, Writes,
+    Api, Explains, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, Trouble, UndeliveredNotice, WriteError,
+    Writes,
 };
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
@@ -31,6 +32,7 @@ use crate::domain::topology::quality::Quality;
 use crate::domain::topology::schema::Schema;
 use crate::domain::topology::{Attributes, Topology};
 use crate::engine::effect::{Effect, Notice};
+use crate::engine::explain::{Answer as Explanation, Question};
 use crate::engine::input::{Batch, Command, DeadLetter, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
@@ -163,6 +165,15 @@ impl Notices for Calm {
     }
 }
 
+/// Knows nothing.
+struct Silent;
+
+impl Explains for Silent {
+    fn explain(&self, _: TenantId, _: Question) -> BoxFuture<'static, Result<Explanation, WriteError>> {
+        Box::pin(async { Ok(Explanation::default()) })
+    }
+}
+
 /// The router with what is behind it.
 pub struct Bench {
     _folder: tempfile::TempDir,
@@ -226,6 +237,7 @@ impl Bench {
             readiness: Arc::new(Vec::new),
             more_metrics: Arc::new(|_| ()),
             notices: Arc::new(Calm),
+            explains: Arc::new(Silent),
         });
         let router = routes::router(api.clone(), Router::new());
         Self { _folder: folder, writer: Mutex::new(writer), router, hand, api, written }

@@ -12,6 +12,7 @@ mod rule_tests;
 pub mod served;
 mod stopping;
 mod vitals;
+mod why_not;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,0 +1,70 @@
+// Why something did not happen: the engine's own numbers, and what would have changed the result.
+
+import { html, useState } from "./vendor/htm-preact.js";
+import { call } from "./api.js";
+import { points } from "./evidence.js";
+import { moment } from "./format.js";
+import { say, t } from "./i18n.js";
+import { Go, Panel } from "./parts.js";
+
+const Node = ({ node }) => html`<span>${node.alert ? html`<${Go} to=${`/why/${node.alert}`}>${say(node.text)}<//>` : say(node.text)}</span>`;
+
+/** One explanation with every term, its sum and what that had to be above. */
+const Weighed = ({ one }) => html`<li>
+  <p><${Node} node=${one.cause} />${one.effect && html` → <${Node} node=${one.effect} />`}
+    ${one.bond && html` <em class="tag">${say(one.bond)}${one.rule ? ` · ${one.rule}` : ""}</em>`}</p>
+  ${one.evidence.length > 0 && html`<ul class="evidence plain">
+    ${one.evidence.map((item, i) => html`<li key=${i} class=${item.points < 0 ? "against" : ""}><span class="points">${points(item.points)}</span><span>${say(item.text)}</span></li>`)}
+    <li class="sum"><span class="points">${points(one.sum)}</span><span>${t("whynot.sum", { needs: points(one.needs) })}</span></li></ul>`}
+</li>`;
+
+const List = ({ title, all }) => all.length > 0 && html`<h3>${title}</h3><ol class="weighed">${all.map((one, i) => html`<${Weighed} key=${i} one=${one} />`)}</ol>`;
+
+/** The whole answer. */
+export const Answer = ({ answer }) => html`<div class="answer">
+  <ul class="reasons">${answer.reasons.map((reason, i) => html`<li key=${i}>${say(reason)}</li>`)}</ul>
+  <${List} title=${t("whynot.weighed")} all=${answer.weighed} />
+  ${answer.what_if.length > 0 && html`<h3>${t("whynot.whatif")}</h3><ul class="whatif">${answer.what_if.map((one, i) => html`<li key=${i} class=${one.enough ? "good" : "dim"}>${say(one.text)}</li>`)}</ul>`}
+  <${List} title=${t("whynot.path")} all=${answer.path} />
+  <p class="dim">${t("whynot.asof", { at: moment(answer.as_of), rules: answer.ruleset_version, model: answer.model_version })}</p>
+</div>`;
+
+/** Asks, and shows what comes. @param {string} query */
+const ask = (query) => call(`/api/v1/why-not?${query}`);
+
+/** Three questions about an incident. */
+export const WhyNot = ({ incident }) => {
+  const [answer, setAnswer] = useState(/** @type {any} */ (null));
+  const [failed, setFailed] = useState("");
+  const run = (query) => ask(query).then((found) => { setAnswer(found); setFailed(""); }, (failure) => { setAnswer(null); setFailed(failure.message); });
+  const of = `incident=${encodeURIComponent(incident.id)}`;
+  const submit = (kind) => (event) => {
+    event.preventDefault();
+    const asked = String(new FormData(event.target).get(kind) ?? "").trim();
+    if (asked) run(`${of}&${kind === "alert" && !/^a\d/.test(asked) ? "event" : kind}=${encodeURIComponent(asked)}`);
+  };
+  return html`<${Panel} title=${t("whynot.title")} kind="whynot">
+    <div class="filters">
+      <form onSubmit=${submit("alert")}><input type="search" name="alert" placeholder=${t("whynot.alert.help")} aria-label=${t("whynot.alert.help")} /><button type="submit" data-ask="alert">${t("whynot.alert")}</button></form>
+      <form onSubmit=${submit("ci")}><input type="search" name="ci" placeholder=${t("whynot.ci.help")} aria-label=${t("whynot.ci.help")} list="whynot-cis" /><button type="submit" data-ask="ci">${t("whynot.ci")}</button>
+        <datalist id="whynot-cis">${incident.candidates.map((one) => html`<option key=${one.ci.id} value=${one.ci.id} />`)}</datalist></form>
+      <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>
+    </div>
+    ${failed && html`<p class="dim">${t("failed", { why: failed })}</p>`}
+    ${answer && html`<${Answer} answer=${answer} />`}<//>`;
+};
+
+/** How an alert came where it is, and whether anybody was told. */
+export const OfAlert = ({ alert }) => {
+  const [answer, setAnswer] = useState(/** @type {any} */ (null));
+  const [failed, setFailed] = useState("");
+  const run = (query) => ask(query).then((found) => { setAnswer(found); setFailed(""); }, (failure) => setFailed(failure.message));
+  const of = `alert=${encodeURIComponent(alert.id)}`;
+  return html`<${Panel} title=${t("whynot.title")} kind="whynot">
+    <div class="filters">
+      <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>
+      <button data-ask="path" onClick=${() => run(`${of}&path=true`)}>${t("whynot.how")}</button>
+    </div>
+    ${failed && html`<p class="dim">${t("failed", { why: failed })}</p>`}
+    ${answer && html`<${Answer} answer=${answer} />`}<//>`;
+};
