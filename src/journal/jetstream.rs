@@ -2,7 +2,8 @@
 //!
 //! One stream, one subject per partition. Whoever has the right to publish may append; nothing is ever evicted. A
 //! record's sequence is the stream's, so it grows across partitions; its stamp is the time at which the stream's leader
-//! stored it. Outboxes stand in a stream of their own (`outbox::jetstream`), which is also the fence.
+//! stored it, but not much later than its writer's own time: one server whose clock is wrong does not move everybody's.
+//! Outboxes stand in a stream of their own (`outbox::jetstream`), which is also the fence.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tokio::runtime::Handle;
 use super::body::encode;
 use super::digest::ChainHash;
 use super::{AppendError, Appended, Durability, Follow, Journal, Of, ReadError, Record};
+use crate::clock::{Clock, machine};
 use crate::engine::input::Input;
 use crate::nats::connect::Nats;
 use crate::nats::publish::{BUSY_WAIT, FULL_WAIT, Outgoing, PublishError, publish};
@@ -29,6 +31,9 @@ pub mod texts;
 
 /// The header with the digest of a record's body.
 pub const DIGEST: &str = "Headwater-Digest";
+
+/// The header with the writer's time, in milliseconds; records of older programs have none.
+pub const WRITTEN: &str = "Headwater-Written";
 
 /// How the streams are found, and what they must be.
 #[derive(Clone, Debug)]
@@ -63,6 +68,7 @@ pub struct JetStreamStore {
 struct Shared {
     nats: Nats,
     runtime: Handle,
+    clock: Clock,
     prefix: String,
     /// The journal as it was found at the opening: another one under its name is not ours.
     journal: Found,
@@ -92,7 +98,7 @@ impl JetStreamStore {
         let journal = ensure(&nats, &options.wanted("journal", &["journal.*"])).await?;
         ensure(&nats, &options.wanted("outbox", &["outbox.*"])).await?;
         ensure(&nats, &options.wanted("snapshots", &["snapshot.*.*", "pointer.*", "text.*.*"])).await?;
-        let shared = Shared { nats, runtime: Handle::current(), prefix, journal };
+        let shared = Shared { nats, runtime: Handle::current(), clock: machine(), prefix, journal };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -127,6 +133,7 @@ impl Journal for JetStreamStore {
         let body = encode(&input)?;
         let mut headers = HeaderMap::new();
         headers.insert(DIGEST, ChainHash::of(&[&body]).to_string());
+        headers.insert(WRITTEN, (self.shared.clock)().0.to_string());
         let subject = self.subject(format_args!("journal.{partition}"));
         let message = Outgoing { subject, headers, body, behind: None };
         let seq = publish(self.nats(), &self.stream("journal"), message).await.map_err(refusal)?;

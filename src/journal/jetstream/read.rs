@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{DIGEST, JetStreamStore, READ_TIME_MAX, unread};
+use super::{DIGEST, JetStreamStore, READ_TIME_MAX, WRITTEN, unread};
+use crate::domain::time::{Span, Timestamp};
 use crate::journal::body::decode;
 use crate::journal::digest::ChainHash;
 use crate::journal::{Damage, Of, ReadError, Record};
@@ -15,6 +16,9 @@ use crate::nats::streams::{Which, ask, look, removed};
 
 /// The remedy for a log that is not what was written.
 pub const RESTORE: &str = "stop all instances, keep the stream as it is, and restore a backup of it";
+
+/// A server's clock may be ahead of a writer's by so much.
+const AHEAD_MAX: Span = Span::secs(60);
 
 /// A log that is not what was written.
 pub fn damage(stream: &str, found: impl Into<String>) -> ReadError {
@@ -35,7 +39,13 @@ pub fn record(stream: &str, read: &Read) -> Result<Record, ReadError> {
     let partition = read.subject.rsplit('.').next().and_then(|token| token.parse().ok());
     let partition = partition.ok_or_else(|| wrong(format!("stands under the subject {}", read.subject)))?;
     let body = read.body.clone();
-    Ok(Record { seq: read.seq, partition, stamp: read.stamp, input: Arc::new(input), body })
+    Ok(Record { seq: read.seq, partition, stamp: stamp(read), input: Arc::new(input), body })
+}
+
+/// When a record was stored, as its server says, or its writer when the server's clock is far ahead of it.
+fn stamp(read: &Read) -> Timestamp {
+    let written = read.headers.get(WRITTEN).and_then(|text| text.as_str().parse().ok());
+    written.map_or(read.stamp, |written| read.stamp.min(Timestamp(written).plus(AHEAD_MAX)))
 }
 
 impl JetStreamStore {

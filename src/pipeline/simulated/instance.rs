@@ -57,7 +57,10 @@ pub enum Reads {
 
 impl Instance {
     pub fn new(number: usize) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for a test can be made");
+        // In memory where there is such a folder: what is lost of it the dice say, not a disk.
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let folder = folder.expect("a folder for a test can be made");
         Self { number, folder, skew: Span(0), duty: Duty::default(), asleep_until: 0, life: None }
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use headwater::clock::machine;
+use headwater::domain::time::{Span, Timestamp};
 use rand::Rng;
 use serde_json::json;
 
@@ -11,6 +13,7 @@ use crate::nats::cluster::{Instance, TENANTS, decided, is_what_one_alone_decides
 use crate::nats::server::{Program, Server};
 use crate::program::{Setup, client};
 use crate::receiver::{Receiver, SECRET};
+use crate::served::Request;
 use crate::storms;
 
 fn rounds(name: &str, default: usize) -> usize {
@@ -88,6 +91,29 @@ fn instances_whose_clocks_differ_decide_as_one_and_take_over_in_time() {
     assert_eq!(instances[1].number("headwater_decisions_diverged_total"), 0.0);
     drop(instances);
     is_what_one_alone_decides(vec![server.url()], &storms::folder("hard").join("cmdb.json.gz"));
+}
+
+/// A server cannot be given another clock: instances that are a day behind it see one that is a day ahead.
+#[test]
+fn a_server_whose_clock_is_a_day_ahead_does_not_move_the_journal_s_time() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let shim = Shim::over(&folder.path().join("data"));
+    shim.move_clock(-86_400_000);
+    let instance = Instance::by("a", &[server.url()], "").start_with(&shim.environment());
+    let tenant = TENANTS[0];
+    let now = machine()().minus(Span::hours(24));
+    let event = json!({ "id": "e", "name": "CoreDown", "severity": "critical", "title": "down",
+                        "object": { "name": "core-1" }, "starts_at": now.to_string() });
+    let body = event.to_string();
+    let answer = instance.served().send(&Request::post("/api/v1/events", instance.source(tenant), body.as_bytes()));
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    decided(&instance, tenant, 1);
+    let (_, incidents) = instance.shown(tenant);
+    let opened = incidents.values().next().unwrap()["opened_at"].as_str().unwrap();
+    let off = Timestamp::parse(opened).unwrap().since(now);
+    assert!((Span::secs(0)..Span::secs(120)).contains(&off), "it opened {} s later", off.as_secs());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
