@@ -29,6 +29,7 @@ use crate::pipeline::membership::Role;
 use crate::pipeline::{Options, Pace, Pipeline, upward};
 use crate::reload::{self, Reload, Sources};
 use crate::vitals::Watch;
+use crate::vitals::alarm::Alarm;
 use crate::vitals::heartbeat::Heartbeat;
 
 mod again;
@@ -112,6 +113,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let mut asides = JoinSet::new();
     if let Some(url) = &config.vitals.heartbeat_url {
         asides.spawn(Heartbeat::new(url, watch.vitals())?.run());
+    }
+    if let Some(url) = &config.vitals.alarm_url {
+        let every = Duration::from_millis(config.vitals.every.0.unsigned_abs());
+        asides.spawn(Alarm::new(url, config.cluster.name(), watch.vitals())?.run(every));
     }
     asides.spawn(watch.run());
     asides.spawn(reload.follow());

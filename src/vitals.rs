@@ -23,6 +23,7 @@ use crate::engine::policy::spans;
 use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 
+pub mod alarm;
 pub mod heartbeat;
 
 /// Over which time the share of rejected events is taken, and of how many events at least.
@@ -43,6 +44,8 @@ pub struct Settings {
     pub disk_free_mib_min: u64,
     /// Is asked every minute while all is well.
     pub heartbeat_url: Option<String>,
+    /// Is told at once what is wrong, past everything that may be what is wrong.
+    pub alarm_url: Option<String>,
 }
 
 /// What can be wrong with the program itself.
@@ -62,11 +65,17 @@ pub enum Sign {
     FilesRefused,
     /// A tenant has more alerts than it may have: further ones are refused.
     AlertsFull,
+    /// NATS is configured and away.
+    NatsAway,
+    /// The other instances do not hear of this one.
+    Unheard,
+    /// A receiver locks us out.
+    ReceiverLocked,
 }
 
 impl Sign {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::RejectedShare,
         Self::Imbalance,
         Self::DiskLow,
@@ -74,6 +83,9 @@ impl Sign {
         Self::EngineHalted,
         Self::FilesRefused,
         Self::AlertsFull,
+        Self::NatsAway,
+        Self::Unheard,
+        Self::ReceiverLocked,
     ];
 
     /// The word in events, metrics and the runbook.
@@ -86,13 +98,21 @@ impl Sign {
             Self::EngineHalted => "engine-halted",
             Self::FilesRefused => "files-refused",
             Self::AlertsFull => "alerts-full",
+            Self::NatsAway => "nats-away",
+            Self::Unheard => "unheard",
+            Self::ReceiverLocked => "receiver-locked",
         }
     }
 
     const fn severity(self) -> Severity {
         match self {
-            Self::Imbalance | Self::Diverged | Self::EngineHalted => Severity::Critical,
-            Self::RejectedShare | Self::DiskLow | Self::FilesRefused | Self::AlertsFull => Severity::Major,
+            Self::Imbalance | Self::Diverged | Self::EngineHalted | Self::Unheard => Severity::Critical,
+            Self::RejectedShare
+            | Self::DiskLow
+            | Self::FilesRefused
+            | Self::AlertsFull
+            | Self::NatsAway
+            | Self::ReceiverLocked => Severity::Major,
         }
     }
 
@@ -102,7 +122,10 @@ impl Sign {
             Self::Imbalance => "Headwater's event counts do not add up / 事件收支不平衡",
             Self::DiskLow => "Headwater's disk fills up / 磁盘空间不足",
             Self::Diverged => "A decision came out otherwise when made again / 重放决策不一致",
-            Self::EngineHalted => "Headwater's engine stands still / 引擎已停止",
+            Self::EngineHalted => "Headwater's engine or journal stands still / 引擎或日志已停止",
+            Self::NatsAway => "NATS is away: events there wait / NATS 不可用,其中的事件在等待",
+            Self::Unheard => "The other instances do not hear of this one / 其他实例收不到本实例的消息",
+            Self::ReceiverLocked => "A receiver locks Headwater out / 接收方拒绝访问",
             Self::AlertsFull => {
                 "A tenant has too many alerts, further ones are refused / 告警数量达到上限,新告警被拒收"
             }
@@ -162,8 +185,9 @@ impl Watch {
                 found.remove(&Sign::Imbalance);
             }
             before = imbalance;
+            // First: telling it by the journal may take as long as what is wrong lasts.
+            self.vitals.0.lock().expect("nobody panics while holding it").clone_from(&found);
             self.tell(now, &found, &mut told).await;
-            *self.vitals.0.lock().expect("nobody panics while holding it") = found;
         }
     }
 
@@ -202,9 +226,11 @@ impl Watch {
         if diverged > 0 {
             found.insert(Sign::Diverged, format!("{diverged} decisions since the start"));
         }
-        if let Some(why) = self.pipeline.health().failure() {
+        let journal = || self.pipeline.log.halted().map(|why| format!("the journal has stopped: {why}"));
+        if let Some(why) = self.pipeline.health().failure().or_else(journal) {
             found.insert(Sign::EngineHalted, why);
         }
+        self.look_outside(&mut found);
         if let Some((tenant, counted)) = self.pipeline.all_counted().iter().find(|(_, counted)| counted.is_full()) {
             let (alerts, refused) = (counted.memory.alerts, counted.memory.refused);
             found.insert(Sign::AlertsFull, format!("tenant {tenant}: {alerts} alerts, {refused} events refused"));
@@ -216,6 +242,21 @@ impl Watch {
             found.insert(Sign::FilesRefused, format!("{}: {first}", kinds.join(", ")));
         }
         found
+    }
+
+    /// What others do to it.
+    fn look_outside(&self, found: &mut BTreeMap<Sign, String>) {
+        if let Some(why) = self.pipeline.health().nats() {
+            found.insert(Sign::NatsAway, why);
+        }
+        if !self.pipeline.lease.is_valid() {
+            found.insert(Sign::Unheard, "it decides and sends nothing; look at its connection to NATS".to_owned());
+        }
+        let states = self.pipeline.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
+        let locked = states.into_iter().find_map(|(receiver, state)| Some((receiver, state.locked_out?)));
+        if let Some((receiver, why)) = locked {
+            found.insert(Sign::ReceiverLocked, format!("receiver {receiver}: {why}"));
+        }
     }
 
     /// Logs what is new or over, and sends it through the journal.

@@ -13,6 +13,24 @@ use super::{Sign, Vitals};
 const EVERY: Duration = Duration::from_secs(60);
 const TOTAL_MAX: Duration = Duration::from_secs(10);
 
+/// An address of the configuration, and a client for it.
+///
+/// # Errors
+/// When the address is none, or TLS is not available.
+pub(super) fn client(key: &str, url: &str) -> Result<(Url, Client)> {
+    // Whoever came first has installed the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = Url::parse(url).with_context(|| format!("{key} {url:?}; write http(s)://host/path"))?;
+    let mut builder = Client::builder().redirect(Policy::none()).timeout(TOTAL_MAX);
+    if url.scheme() == "http" {
+        // Without TLS no certificates of the system are needed, and it may have none.
+        builder = builder.tls_certs_only([]);
+    }
+    let client =
+        builder.build().with_context(|| format!("a client for {key}; install the system's CA certificates"))?;
+    Ok((url, client))
+}
+
 /// The task that asks.
 pub struct Heartbeat {
     url: Url,
@@ -26,16 +44,7 @@ impl Heartbeat {
     /// # Errors
     /// When the address is none, or TLS is not available.
     pub fn new(url: &str, vitals: Arc<Vitals>) -> Result<Self> {
-        // Whoever came first has installed the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let url =
-            Url::parse(url).with_context(|| format!("vitals.heartbeat_url {url:?}; write http(s)://host/path"))?;
-        let mut builder = Client::builder().redirect(Policy::none()).timeout(TOTAL_MAX);
-        if url.scheme() == "http" {
-            // Without TLS no certificates of the system are needed, and it may have none.
-            builder = builder.tls_certs_only([]);
-        }
-        let client = builder.build().context("the heartbeat's client; install the system's CA certificates")?;
+        let (url, client) = client("vitals.heartbeat_url", url)?;
         Ok(Self { url, client, vitals })
     }
 

@@ -106,10 +106,24 @@ async fn what_was_answered_is_there_whenever_the_power_goes() {
     );
 }
 
+/// Takes one request; what it said.
+async fn next_alarm(outside: &tokio::net::TcpListener) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (mut stream, _) = outside.accept().await.unwrap();
+    let mut said = Vec::new();
+    while !said.ends_with(b"]}") {
+        assert!(stream.read_buf(&mut said).await.unwrap() > 0, "{}", String::from_utf8_lossy(&said));
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    String::from_utf8(said).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sync_that_fails_ends_acceptance_and_a_restart_has_all_that_was_answered() {
     let root = tempfile::tempdir().unwrap();
-    let setup = Setup::new(root.path(), "{}");
+    let outside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let alarm = format!("http://{}/alarm", outside.local_addr().unwrap());
+    let setup = Setup::new(root.path(), &json!({ "vitals": { "every": "1s", "alarm_url": alarm } }).to_string());
     let (shim, client) = (Shim::over(&setup.data), client());
     let mut program = setup.start_with(&["--durability", "power"], &shim.environment());
     program.answers(&client).await;
@@ -126,6 +140,15 @@ async fn a_sync_that_fails_ends_acceptance_and_a_restart_has_all_that_was_answer
     let ready = client.get(setup.url("/readyz")).bearer_auth(&setup.token).send().await.unwrap();
     assert_eq!(ready.status().as_u16(), 503);
     assert!(setup.log().contains("the journal has stopped"), "{}", setup.log());
+    // Neither journal nor engine can tell it any more.
+    let alarm = loop {
+        let alarm = next_alarm(&outside).await;
+        // The disk of this machine may be low, too.
+        if alarm.contains("\"engine-halted\"") {
+            break alarm;
+        }
+    };
+    assert!(alarm.contains("the journal has stopped"), "{alarm}");
     program.kill();
     let mut program = setup.start_with(&["--durability", "power"], &shim.environment());
     program.answers(&client).await;
