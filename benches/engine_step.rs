@@ -120,7 +120,13 @@ fn rules() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/storms/hard");
     let (topology, events) = recorded(&folder);
     let mut ruled = engine(&topology);
-    let input = Input::Policy { tenant: tenant(), version: 1, digest: Digest("".into()), author: "bench".into() };
+    let input = Input::Policy {
+        tenant: tenant(),
+        version: 1,
+        digest: Digest("".into()),
+        author: "bench".into(),
+        reason: "".into(),
+    };
     ruled.step(Timestamp(0), &input, Loaded::Policy(many_rules()));
     measure("hard storm, 440 rules", &ruled, &events);
 }

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use arrivals::{Arrival, Readers};
 use courier::Courier;
@@ -27,7 +27,6 @@ use crate::engine::identity::CiLookups;
 use crate::engine::input::{Digest, Input};
 use crate::engine::memory::Memory;
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::RuleFile;
 use crate::engine::policy::rule::RuleHits;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -45,10 +44,12 @@ use partition::Partition;
 use put::{Newest, Text, replace};
 use ruling::Rulings;
 use scribe::Scribe;
+use texts::{compile_model, compile_policy};
 
 mod arrivals;
 pub mod asking;
 pub mod cmdb_text;
+mod counts;
 pub mod courier;
 mod deciding;
 pub mod health;
@@ -64,9 +65,11 @@ pub mod put;
 mod recovery;
 pub mod ruling;
 mod scribe;
+pub mod shadow;
 pub mod shown;
 #[cfg(test)]
 mod simulated;
+pub mod texts;
 mod turns;
 pub mod upward;
 
@@ -119,6 +122,8 @@ pub struct Pipeline {
     policies: Arc<ArcSwap<BTreeMap<TenantId, Arc<Policy>>>>,
     newest: Arc<Newest>,
     rulings: Arc<Rulings>,
+    /// What runs beside, without effects.
+    pub shadows: shadow::AllShown,
     /// Where the log's file is, unless the log is shared, and what only this machine needs.
     pub folder: PathBuf,
     questions: SyncSender<asking::Asked>,
@@ -193,7 +198,16 @@ impl Pipeline {
             clock: options.clock.clone(),
             health: health.clone(),
         };
+        let shadows = shadow::AllShown::default();
+        let beside = shadow::Shadows {
+            log: log.clone(),
+            live: live.clone(),
+            rulings: rulings.clone(),
+            health: health.clone(),
+            shown: shadows.clone(),
+        };
         let threads = vec![
+            std::thread::Builder::new().name("shadow".into()).spawn(move || beside.run())?,
             std::thread::Builder::new().name("engine".into()).spawn(move || owner.run())?,
             std::thread::Builder::new().name("history".into()).spawn(move || follower.run())?,
             std::thread::Builder::new().name("archive".into()).spawn(move || archivist.run())?,
@@ -210,6 +224,7 @@ impl Pipeline {
             policies,
             newest,
             rulings,
+            shadows,
             folder: folder.to_owned(),
             questions,
             putting: tokio::sync::Mutex::default(),
@@ -260,19 +275,6 @@ impl Pipeline {
             }
         }
     }
-}
-
-/// Rules from a stored text: the rule files as JSON.
-///
-/// # Errors
-/// Every wrong place, one per line.
-pub fn compile_policy(bytes: &[u8], version: u64) -> Result<Arc<Policy>> {
-    let files: Vec<RuleFile> = serde_json::from_slice(bytes).context("the stored rules cannot be read")?;
-    let compiled = Policy::compile(version, &files).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow!(lines.join("\n"))
-    });
-    Ok(Arc::new(compiled?))
 }
 
 /// The engine's thread: the only one that steps and commits.
@@ -390,7 +392,14 @@ impl Owner {
                 replace(&self.policies, tenant, &policy);
                 Ok(Loaded::Policy(policy))
             }
-            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Ok(Loaded::Nothing),
+            Input::Model { tenant, version, digest, .. } => {
+                let text = self.text(digest)?;
+                self.newest.note(tenant, Text::Model, *version, digest);
+                compile_model(&text)
+            }
+            Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
+                Ok(Loaded::Nothing)
+            }
         }
     }
 
@@ -438,25 +447,6 @@ impl Owner {
         self.publish_counts();
         self.store()?;
         self.renew_claims()
-    }
-
-    /// Shows what the engines have counted, once a second.
-    fn publish_counts(&mut self) {
-        let now: Timestamp = (self.clock)();
-        if now.since(self.counted_at) < COUNTED_EVERY && now >= self.counted_at {
-            return;
-        }
-        self.counted_at = now;
-        let engines = self.partitions.values().map(|partition| &partition.engine);
-        let counted = engines.flat_map(|engine| engine.tenants().map(move |tenant| (tenant.clone(), engine)));
-        let counted = counted.map(|(tenant, engine)| {
-            let hits = engine.rule_hits(&tenant).cloned().unwrap_or_default();
-            let lookups = engine.ci_lookups(&tenant).cloned().unwrap_or_default();
-            let held_back = engine.held_back(&tenant);
-            let memory = engine.memory(&tenant);
-            (tenant, Arc::new(Counted { hits, lookups, held_back, memory }))
-        });
-        self.counted.store(Arc::new(counted.collect()));
     }
 
     /// Stores the state and the view of a partition of which a start would have to read much; the next one when that is

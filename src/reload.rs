@@ -18,6 +18,7 @@ use crate::decode::formats::Formats;
 use crate::delivery::parent::Parents;
 use crate::delivery::settings::{ReceiverSettings, unknown};
 use crate::domain::ids::{ReceiverId, TenantId};
+use crate::engine::input::By;
 use crate::engine::policy::place::Basis;
 use crate::folders::{formats, rules};
 use crate::intake::Intake;
@@ -237,14 +238,14 @@ impl Reload {
     async fn rules(&self) -> Result<()> {
         let Some(folder) = &self.sources.rules else { return Ok(()) };
         let own = rules::read(folder)?;
-        let author = format!("folder {}", folder.display());
+        let by = By::author(&format!("folder {}", folder.display()));
         let (put, policy) = loop {
             let mut files = own.clone();
             // Maintenance windows that were made over the API stand in a file that the folder does not have.
             let (version, kept) = self.pipeline.newest_rules(&self.sources.tenant)?;
             let made = kept.into_iter().filter(|file| file.name == windows::FILE);
             files.extend(made.filter(|_| !folder.join(windows::FILE).exists()));
-            match self.pipeline.put_policy(&self.sources.tenant, files, &author, Basis::Version(version)).await {
+            match self.pipeline.put_policy(&self.sources.tenant, files, &by, Basis::Version(version)).await {
                 Ok(put) => break put,
                 // Somebody made a window in this moment: with it, then.
                 Err(PutError::Changed { .. }) => {}

@@ -42,6 +42,7 @@ mod judge;
 mod numbers;
 mod oracle;
 mod redis;
+mod trials;
 pub mod view;
 
 use behind::{Bearers, Door, Pen};
@@ -49,6 +50,7 @@ use bus::OnNats;
 use judge::Judge;
 use oracle::Oracle;
 use redis::OnRedis;
+use trials::Bench;
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
@@ -251,6 +253,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         }),
         notices: pipeline.clone(),
         explains: Arc::new(Oracle::new(pipeline.clone())),
+        trials: Arc::new(Bench { pipeline: pipeline.clone() }),
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };

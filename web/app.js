@@ -14,6 +14,7 @@ import { Login } from "./pages/login.js";
 import { Numbers } from "./pages/numbers.js";
 import { Silences } from "./pages/silences.js";
 import { CiPage, Topology } from "./pages/topology.js";
+import { Tuning } from "./pages/tuning.js";
 import { Why } from "./pages/why.js";
 import { Announcer, FeedBar, Top } from "./top.js";
 import { loadVocabulary } from "./vocabulary.js";
@@ -27,6 +28,7 @@ const PAGES = [
   [/^\/topology$/, () => html`<${Topology} />`],
   [/^\/topology\/([^/]+)$/, (_, id) => html`<${CiPage} key=${id} id=${id} />`],
   [/^\/dead-letters$/, (me) => html`<${Dead} me=${me} />`],
+  [/^\/tuning$/, (me) => html`<${Tuning} me=${me} />`],
   [/^\/numbers$/, () => html`<${Numbers} />`],
   [/^\/why\/([^/]+)$/, (_, id) => html`<${Why} key=${id} id=${id} />`],
 ];

@@ -8,7 +8,7 @@ import { now } from "./now.js";
 import { Go, toast, useTick } from "./parts.js";
 
 const PAGES = [["/", "nav.board"], ["/alerts", "nav.alerts"], ["/silences", "nav.silences"], ["/topology", "nav.topology"],
-  ["/dead-letters", "nav.dead"], ["/numbers", "nav.numbers"]];
+  ["/dead-letters", "nav.dead"], ["/numbers", "nav.numbers"], ["/tuning", "nav.tuning"]];
 
 /** A feed that was heard within this time is not called lost. */
 const PATIENCE_MS = 3000;

@@ -249,6 +249,7 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::SetSeverity { .. }
         | Order::Silence { .. }
         | Order::ExpireSilence { .. }
+        | Order::Revoke { .. }
         | Order::Resend { .. } => (None, Vec::new(), true),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {

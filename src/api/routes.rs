@@ -16,8 +16,8 @@ use super::access::{Open, Role, authenticate, guard};
 use super::problem::ApiError;
 use super::state::Api;
 use super::{
-    alerts, audit, dead_letters, doors, export, feed, graph, health, incidents, notices, numbers, orders, rules,
-    session, shield, silences, stats, topology, trial, vocabulary, why, why_not, windows,
+    alerts, audit, dead_letters, doors, export, feed, feedback, graph, health, incidents, notices, numbers, orders,
+    rules, session, shield, silences, stats, topology, trial, trials, vocabulary, why, why_not, windows,
 };
 
 /// Everyone who reads.
@@ -71,6 +71,8 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(why::events)),
         entry(READ,    routes!(why::event)),
         entry(READ,    routes!(why_not::why_not)),
+        entry(READ,    routes!(feedback::list)),
+        entry(ANALYSE, routes!(feedback::revoke)),
         entry(READ,    routes!(silences::list)),
         entry(HANDLE,  routes!(silences::make)),
         entry(HANDLE,  routes!(silences::expire)),
@@ -84,6 +86,15 @@ pub fn table() -> Vec<Entry> {
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rules::check)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trial::dry_run)),
         entry(ANALYSE, routes!(rules::roll_back)),
+        large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::cost)),
+        entry(READ,    routes!(trials::models)),
+        large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::put_model)),
+        entry(ANALYSE, routes!(trials::roll_back_model)),
+        entry(READ,    routes!(trials::shadow)),
+        large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::put_shadow)),
+        entry(ANALYSE, routes!(trials::end_shadow)),
+        entry(ANALYSE, routes!(trials::activate)),
+        entry(ANALYSE, routes!(trials::roll_back)),
         entry(READ,    routes!(topology::summary)),
         large(ANALYSE, topology::TEXT_BYTES_MAX, routes!(topology::replace)),
         entry(READ,    routes!(topology::quality)),

@@ -15,6 +15,7 @@ use super::orders::refused;
 use super::paging::Listed;
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, RuleSet, WriteError};
+use crate::engine::input::By;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
@@ -68,6 +69,9 @@ pub struct VersionItem {
     /// SHA-256 of the set.
     pub digest: String,
     pub author: String,
+    /// Why it was put; empty where nobody said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// When it became valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
@@ -82,6 +86,7 @@ impl VersionItem {
             version: set.version,
             digest: set.digest.clone(),
             author: set.author.clone(),
+            reason: set.reason.clone(),
             at: set.at.map(|at| at.to_string()),
             seq: set.seq,
             current: set.version == current,
@@ -144,6 +149,9 @@ impl RulesBody {
 pub struct NewRules {
     /// YAML by file name.
     pub files: BTreeMap<String, String>,
+    /// Why; needed where the rules in force say so (`settings.changes.reason`).
+    #[serde(default)]
+    pub reason: String,
 }
 
 impl NewRules {
@@ -158,6 +166,8 @@ impl NewRules {
 pub struct RollBack {
     /// Absent: the one before the present one; 0: the rules that are compiled in.
     pub version: Option<u64>,
+    /// Why; needed where the rules in force say so.
+    pub reason: String,
 }
 
 /// Taken; the set is valid from this journal record on.
@@ -239,13 +249,14 @@ pub async fn check(caller: Caller, Body(rules): Body<NewRules>) -> Result<Json<C
 pub async fn change(
     api: &Api,
     caller: &Caller,
+    reason: &str,
     edit: impl Fn(RuleSet) -> Result<Vec<RuleFile>, ApiError>,
 ) -> Result<TakenAnswer, ApiError> {
     for _ in 0..TRIES_MAX {
         let now =
             api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
         let basis = Basis::Version(now.version);
-        match put(api, caller, edit(now)?, basis).await {
+        match put(api, caller, Change::of(edit(now)?, reason), basis).await {
             Err(ApiError::Changed { .. }) => {}
             ended => return ended,
         }
@@ -253,8 +264,37 @@ pub async fn change(
     Err(ApiError::TryLater { wait_secs: WAIT_SECS })
 }
 
-async fn put(api: &Api, caller: &Caller, files: Vec<RuleFile>, basis: Basis) -> Result<TakenAnswer, ApiError> {
-    let replaced = api.rules.replace(caller.tenant.clone(), caller.name.clone(), files, basis).await;
+/// Other rules, and why.
+struct Change {
+    files: Vec<RuleFile>,
+    reason: String,
+}
+
+impl Change {
+    fn of(files: Vec<RuleFile>, reason: &str) -> Self {
+        Self { files, reason: reason.to_owned() }
+    }
+}
+
+/// Whether the rules in force let the caller change them alone, with this reason.
+///
+/// # Errors
+/// What is missing.
+pub fn may_change(policy: &Policy, reason: &str) -> Result<(), ApiError> {
+    if policy.settings.changes.reason && reason.trim().is_empty() {
+        return Err(ApiError::Bad("reason: the rules in force ask for one (settings.changes.reason)".into()));
+    }
+    if policy.settings.changes.second {
+        let what = "the rules in force ask for a second person (settings.changes.second): let them run beside \
+                    (PUT /api/v1/shadow), and another person activates them";
+        return Err(ApiError::Forbidden(what));
+    }
+    Ok(())
+}
+
+async fn put(api: &Api, caller: &Caller, change: Change, basis: Basis) -> Result<TakenAnswer, ApiError> {
+    let by = By { author: caller.name.clone(), reason: change.reason.into() };
+    let replaced = api.rules.replace(caller.tenant.clone(), by, change.files, basis).await;
     let (seq, version) = replaced.map_err(refused)?;
     Ok((StatusCode::ACCEPTED, tag(version), Json(RulesTaken { seq, version })))
 }
@@ -270,7 +310,9 @@ pub async fn replace(
     Body(rules): Body<NewRules>,
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    put(&api, &caller, rules.into_files(), basis).await
+    may_change(&api.rules.policy(&caller.tenant), &rules.reason)?;
+    let reason = rules.reason.clone();
+    put(&api, &caller, Change { files: rules.into_files(), reason }, basis).await
 }
 
 /// Makes an older version valid again, as a new version of its own.
@@ -283,6 +325,8 @@ pub async fn roll_back(
     Body(body): Body<RollBack>,
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
+    may_change(&api.rules.policy(&caller.tenant), &body.reason)?;
+    let reason = body.reason.as_str();
     let files = |version| {
         let found = api.rules.set(&caller.tenant, Some(version)).map_err(ApiError::internal)?;
         Ok(found.ok_or(ApiError::NotFound("version"))?.files)
@@ -294,14 +338,16 @@ pub async fn roll_back(
         version.ok_or_else(|| refused(WriteError::Refused { errors }))
     };
     match (body.version, basis) {
-        (Some(version), basis) => put(&api, &caller, files(version)?, basis).await,
+        (Some(version), basis) => put(&api, &caller, Change::of(files(version)?, reason), basis).await,
         (None, Basis::Version(asked)) => {
             let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?;
             match set.map_or(0, |set| set.version) {
-                version if version == asked => put(&api, &caller, files(before(version)?)?, basis).await,
+                version if version == asked => {
+                    put(&api, &caller, Change::of(files(before(version)?)?, reason), basis).await
+                }
                 version => Err(ApiError::Changed { version }),
             }
         }
-        (None, Basis::Any) => change(&api, &caller, |now| files(before(now.version)?)).await,
+        (None, Basis::Any) => change(&api, &caller, reason, |now| files(before(now.version)?)).await,
     }
 }

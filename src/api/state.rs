@@ -18,7 +18,7 @@ use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::explain::{Answer, Question};
-use crate::engine::input::{Command, DeadLetter};
+use crate::engine::input::{By, Command, DeadLetter};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
@@ -60,6 +60,7 @@ pub struct RuleSet {
     pub version: u64,
     pub digest: String,
     pub author: String,
+    pub reason: String,
     pub at: Option<Timestamp>,
     /// The journal record from which on it is valid.
     pub seq: u64,
@@ -97,7 +98,7 @@ pub trait Rules: Send + Sync {
     fn replace(
         &self,
         tenant: TenantId,
-        author: Box<str>,
+        by: By,
         files: Vec<RuleFile>,
         basis: Basis,
     ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>>;
@@ -112,6 +113,82 @@ pub trait Rules: Send + Sync {
         sample: &str,
         files: Option<Vec<RuleFile>>,
     ) -> Result<Trial, WriteError>;
+}
+
+/// A model and when it came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelSet {
+    /// 0: the one that is compiled in.
+    pub version: u64,
+    pub digest: String,
+    pub by: By,
+    pub at: Option<Timestamp>,
+    /// The journal record from which on it is valid.
+    pub seq: u64,
+}
+
+/// What runs beside what is valid, and what it has come to.
+#[derive(Clone, Debug, Default)]
+pub struct ShadowState {
+    /// Its journal record; 0: nothing runs beside.
+    pub since_seq: u64,
+    pub by: By,
+    pub at: Option<Timestamp>,
+    pub has_rules: bool,
+    pub has_model: bool,
+    /// The last record that it has decided, and how many it is behind.
+    pub seq: u64,
+    pub lag: u64,
+    pub begun_anew: u64,
+    pub failure: Option<String>,
+    /// The comparison so far.
+    pub report: Option<serde_json::Value>,
+}
+
+/// What `activate` or `roll_back` put in force: journal sequences; none: that was valid already, or not concerned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PutInForce {
+    pub rules: Option<u64>,
+    pub model: Option<u64>,
+}
+
+/// Models, and trials of rules and models beside what is valid.
+pub trait Trials: Send + Sync {
+    /// The tenant's models, newest first; the last one is compiled in.
+    fn models(&self, tenant: &TenantId) -> Vec<ModelSet>;
+    /// The text of a version.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    fn model_text(&self, tenant: &TenantId, version: u64) -> Result<Option<String>, String>;
+    /// Checks a model and makes it valid: its journal sequence (none: it was valid already) and its version.
+    fn put_model(
+        &self,
+        tenant: TenantId,
+        by: By,
+        text: String,
+    ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>>;
+    /// What runs beside.
+    fn shadow(&self, tenant: &TenantId) -> ShadowState;
+    /// Lets rules or a model run beside, or nothing any more; the journal sequence.
+    fn put_shadow(
+        &self,
+        tenant: TenantId,
+        by: By,
+        rules: Option<Vec<RuleFile>>,
+        model: Option<String>,
+    ) -> BoxFuture<'static, Result<u64, WriteError>>;
+    /// Makes what runs beside valid, and ends the trial.
+    fn activate(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>>;
+    /// Takes back what was activated last.
+    fn roll_back(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>>;
+    /// What rules would have told people in the last days, beside what is valid: the comparison.
+    fn cost(
+        &self,
+        tenant: TenantId,
+        rules: Vec<RuleFile>,
+        days: u32,
+    ) -> BoxFuture<'static, Result<serde_json::Value, WriteError>>;
 }
 
 /// Who knows why something did not happen: the engine as it is, or as it was when what is asked for was there.
@@ -225,6 +302,7 @@ pub struct Api {
     pub more_metrics: Arc<dyn Fn(&mut Registry) + Send + Sync>,
     pub notices: Arc<dyn Notices>,
     pub explains: Arc<dyn Explains>,
+    pub trials: Arc<dyn Trials>,
 }
 
 impl Api {

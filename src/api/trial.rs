@@ -98,7 +98,7 @@ pub async fn dry_run(
 ) -> Result<Json<DryRun>, ApiError> {
     caller.whole_tenant()?;
     let source = SourceId::from(sample.source.as_deref().unwrap_or(&caller.name));
-    let files = sample.files.map(|files| NewRules { files }.into_files());
+    let files = sample.files.map(|files| NewRules { files, reason: String::new() }.into_files());
     let to = api.onlooker(&caller, lang);
     let (rules, text, tenant) = (api.rules.clone(), sample.event.to_string(), caller.tenant);
     let tried = tokio::task::spawn_blocking(move || rules.trial(&tenant, &source, &text, files)).await;

@@ -145,7 +145,7 @@ pub async fn make(
         return Err(ApiError::Bad(format!("note: at most {NOTE_CHARS_MAX} characters")));
     }
     let window = serde_json::to_value(&body).map_err(ApiError::internal)?;
-    rules::change(&api, &caller, |now| {
+    rules::change(&api, &caller, "", |now| {
         let (files, mut windows) = taken_apart(now);
         windows.push(window.clone());
         Ok(put_together(files, &windows))
@@ -158,7 +158,7 @@ pub async fn make(
     responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
 pub async fn expire(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    rules::change(&api, &caller, |now| {
+    rules::change(&api, &caller, "", |now| {
         let (files, mut windows) = taken_apart(now);
         let before = windows.len();
         windows.retain(|window| window["id"].as_str() != Some(&id));

@@ -56,7 +56,7 @@ pub enum Command {
     Backtest(BacktestArguments),
     /// Play the tests that stand beside rules / 规则测试
     Test(TestArguments),
-    /// Make every recorded decision again and compare, or try other rules on the recorded stream / 重放
+    /// Make every recorded decision again and compare / 重放
     Replay(ReplayArguments),
     /// Copy a data folder, also while it is served, and check the copy / 备份
     Backup(BackupArguments),
@@ -68,6 +68,11 @@ pub enum Command {
     Why(WhyArguments),
     /// Tell why something did not happen, and what would have changed that / 为什么没有
     WhyNot(WhyNotArguments),
+    /// What people corrected, as labelled data / 反馈
+    Feedback {
+        #[command(subcommand)]
+        command: FeedbackCommand,
+    },
     /// Credentials for people and sources / 令牌
     Token {
         #[command(subcommand)]
@@ -153,28 +158,49 @@ pub struct CheckArguments {
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     headwater backtest --topology cmdb.json.gz --events alerts.jsonl.gz --mapping rules/mappings/stormgen.yaml --out result\n  \
-    headwater backtest --topology T --events E --mapping M --rules rules --models models --out result\n\n\
-    Writes clusters.csv (which event is in which incident), incidents.jsonl (with ranked root causes) and summary.json.")]
+    headwater backtest --topology T --events E --mapping M --rules rules --models models --out result\n  \
+    headwater backtest --topology T --events E --mapping M --rules new --against old --truth storm --out result\n  \
+    headwater backtest --data DIR --rules new --against live --out result\n\n\
+    Writes clusters.csv (which event is in which incident), incidents.jsonl (with ranked root causes) and summary.json; with\n\
+    --against report.json and report.html: what comes out otherwise, how alike the two are, who would be told how often, and\n\
+    with truth (--truth, or incidents that people corrected) how right each of them is.")]
 pub struct BacktestArguments {
+    /// Data folder whose recorded journal is the stream, in place of --topology, --events and --mapping; the server may run.
+    #[arg(long, conflicts_with_all = ["events", "topology", "mapping", "seal"], requires = "against")]
+    pub data: Option<PathBuf>,
     /// CMDB file (YAML or JSON, .gz is fine).
-    #[arg(long)]
-    pub topology: PathBuf,
+    #[arg(long, required_unless_present = "data")]
+    pub topology: Option<PathBuf>,
     /// Names of a foreign CMDB export (see topology/mappings/).
     #[arg(long)]
     pub topology_mapping: Option<PathBuf>,
     /// Events, one JSON value per line, in order of arrival (.gz is fine).
-    #[arg(long)]
-    pub events: PathBuf,
+    #[arg(long, required_unless_present = "data")]
+    pub events: Option<PathBuf>,
     /// How to read an event line (see rules/mappings/).
-    #[arg(long)]
-    pub mapping: PathBuf,
-    /// Folder with rules; without it the built-in ones.
+    #[arg(long, required_unless_present = "data")]
+    pub mapping: Option<PathBuf>,
+    /// Folder with rules; without it the built-in ones, with --data those that were recorded.
     #[arg(long)]
     pub rules: Option<PathBuf>,
     /// Folder with models (`<name>/<version>/`), the newest version counts; without it the built-in one.
     #[arg(long)]
     pub models: Option<PathBuf>,
-    /// Folder for clusters.csv, incidents.jsonl and summary.json.
+    /// Compare with what is recorded as live, or with the rules or models of a folder.
+    #[arg(long, value_name = "live|DIR")]
+    pub against: Option<String>,
+    /// Folder with truth_alerts.csv and truth_incidents.jsonl.
+    #[arg(long, requires = "events", requires = "against")]
+    pub truth: Option<PathBuf>,
+    /// With --data: whose stream, and events from when on.
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+    #[arg(long, requires = "data")]
+    pub since: Option<String>,
+    /// With --data: what links to `why` begin with, for example https://headwater.example.
+    #[arg(long, default_value = "")]
+    pub base_url: String,
+    /// Folder for what is written.
     #[arg(long)]
     pub out: PathBuf,
     /// No progress bar.
@@ -201,27 +227,38 @@ pub struct TestArguments {
 
 /// What `replay` takes.
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  headwater replay DIR\n  headwater replay DIR --rules rules --topology cmdb.json\n\n\
-    Without rules and topology: every decision is made again; fails when one differs from what was committed.\n\
-    With them: the tenant's recorded events and orders are decided by them instead, and the incidents are compared.\n\
-    Nothing is written and nobody is told; the server may run meanwhile."
-)]
+#[command(after_help = "Example:\n  headwater replay DIR\n\n\
+    Every decision is made again; fails when one differs from what was committed. Nothing is written and nobody is told; the\n\
+    server may run meanwhile. To try other rules or models on what was recorded: headwater backtest --data DIR --against live.")]
 pub struct ReplayArguments {
     /// Data folder.
     pub data: PathBuf,
-    /// Rules to try instead of the recorded ones.
-    #[arg(long)]
-    pub rules: Option<PathBuf>,
-    /// CMDB file to try instead of the recorded ones.
-    #[arg(long)]
-    pub topology: Option<PathBuf>,
-    /// Whose stream is tried.
-    #[arg(long, default_value = "default")]
-    pub tenant: String,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `feedback export` takes.
+#[derive(Args)]
+#[command(after_help = "Example:\n  headwater feedback export --data DIR --out corrected\n\n\
+    Writes cmdb.json, alerts.jsonl, truth_alerts.csv and truth_incidents.jsonl as the labelled storms have them, and\n\
+    corrections.jsonl, pairs.jsonl and roots.jsonl: what people said, as labelled pairs with weights. Corrections that were\n\
+    revoked are left out. `headwater backtest … --truth corrected` scores by it.")]
+pub struct ExportArguments {
+    /// Data folder; the server may run.
+    #[arg(long)]
+    pub data: PathBuf,
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
+    /// Events from here on, for example 2026-01-05T00:00:00Z.
+    #[arg(long)]
+    pub since: Option<String>,
+    /// Only incidents that somebody corrected or confirmed are truth, else all that are closed.
+    #[arg(long)]
+    pub reviewed: bool,
+    /// Folder that is made.
+    #[arg(long)]
+    pub out: PathBuf,
 }
 
 /// What `backup` takes.
@@ -322,6 +359,13 @@ pub struct ManArguments {
     /// Write a page for every command into this folder.
     #[arg(long)]
     pub to: Option<PathBuf>,
+}
+
+/// The feedback commands.
+#[derive(Subcommand)]
+pub enum FeedbackCommand {
+    /// Write closed incidents with their corrections as a labelled data set.
+    Export(ExportArguments),
 }
 
 /// The token commands.

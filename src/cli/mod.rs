@@ -1,8 +1,10 @@
 //! The command line: arguments in, one call out, errors as sentences with their causes.
 
 pub mod arguments;
+mod backtest;
 mod backup;
 mod check;
+mod feedback;
 mod replay;
 mod rule_tests;
 mod token;
@@ -18,9 +20,8 @@ use clap::{CommandFactory, Parser};
 use crate::config::{self, Flags};
 use crate::demo;
 use crate::journal::Durability;
-use crate::lab::backtest;
 use crate::{migrate, serve, telemetry};
-use arguments::{Arguments, BacktestArguments, Command, Keep, ManArguments, MigrateArguments, ServeArguments};
+use arguments::{Arguments, Command, Keep, ManArguments, MigrateArguments, ServeArguments};
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
@@ -45,14 +46,15 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(arguments) => serve(arguments)?,
         Command::Check(arguments) => return check::run(arguments),
         Command::Config => print!("{}", config::DEFAULTS.1),
-        Command::Backtest(arguments) => backtest(arguments)?,
+        Command::Backtest(arguments) => backtest::run(arguments)?,
         Command::Test(arguments) => return rule_tests::run(&arguments),
-        Command::Replay(arguments) => return replay::run(arguments),
+        Command::Replay(arguments) => return replay::run(&arguments),
         Command::Backup(arguments) => backup::save(&arguments)?,
         Command::Restore(arguments) => backup::bring_back(&arguments)?,
         Command::Migrate(arguments) => migrate(arguments)?,
         Command::Why(arguments) => why::run(&arguments, &mut std::io::stdout().lock())?,
         Command::WhyNot(arguments) => why_not::run(&arguments, &mut std::io::stdout().lock())?,
+        Command::Feedback { command } => feedback::run(command)?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,
         Command::Completions { shell } => {
@@ -84,21 +86,6 @@ fn migrate(arguments: MigrateArguments) -> Result<()> {
          start `headwater serve` with cluster.on",
         brought.partitions, brought.texts, brought.records, brought.first
     );
-    Ok(())
-}
-
-fn backtest(arguments: BacktestArguments) -> Result<()> {
-    let BacktestArguments { topology, topology_mapping, events, mapping, rules, models, out, quiet, seal } = arguments;
-    let topology_names = topology_mapping;
-    let plan = backtest::Plan { topology, topology_names, events, mapping, rules, models, out, quiet, seal };
-    let summary = backtest::run(&plan)?;
-    for place in &summary.rejected_first {
-        eprintln!("left out: {place}");
-    }
-    if summary.rejected > summary.rejected_first.len() as u64 {
-        eprintln!("left out: {} lines in all", summary.rejected);
-    }
-    println!("{}", serde_json::to_string_pretty(&summary)?);
     Ok(())
 }
 

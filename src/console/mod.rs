@@ -17,7 +17,7 @@ struct Web;
 const MANUAL: &str = include_str!("../../docs/operations.md");
 
 /// Pages of the console; each is the same document, the address says what it shows.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/",
     "/login",
     "/incidents/{id}",
@@ -27,6 +27,7 @@ const PAGES: [&str; 10] = [
     "/topology/{id}",
     "/dead-letters",
     "/numbers",
+    "/tuning",
     "/why/{id}",
 ];
 

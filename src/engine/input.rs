@@ -34,7 +34,34 @@ pub enum Input {
         author: Box<str>,
     },
     /// Another set of rules is valid for a tenant from here on.
-    Policy { tenant: TenantId, version: u64, digest: Digest, author: Box<str> },
+    Policy {
+        tenant: TenantId,
+        version: u64,
+        digest: Digest,
+        author: Box<str>,
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        reason: Box<str>,
+    },
+    /// Another model is valid for a tenant from here on.
+    Model {
+        tenant: TenantId,
+        version: u64,
+        digest: Digest,
+        author: Box<str>,
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        reason: Box<str>,
+    },
+    /// Other rules or another model run beside what is valid from here on, without effects; none of both: no longer.
+    Shadow {
+        tenant: TenantId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rules: Option<Digest>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        model: Option<Digest>,
+        author: Box<str>,
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        reason: Box<str>,
+    },
     /// How a notification went.
     Delivered(Delivered),
     /// Time passes.
@@ -51,6 +78,20 @@ pub struct Batch {
     /// The dead letter that was tried again and gave these events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_of: Option<EventRef>,
+}
+
+/// Who changes what decides, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct By {
+    pub author: Box<str>,
+    pub reason: Box<str>,
+}
+
+impl By {
+    /// Somebody, without a reason.
+    pub fn author(author: &str) -> Self {
+        Self { author: author.into(), reason: "".into() }
+    }
 }
 
 /// SHA-256 of a text, in hex.
@@ -160,8 +201,44 @@ pub enum Order {
     ExpireSilence {
         id: SilenceId,
     },
+    /// What an earlier order taught counts for nothing; `of` is its journal record. The incidents stay as they are.
+    Revoke {
+        of: u64,
+    },
     /// Tells a receiver again what could not be delivered, with the same key.
     Resend {
         notice: Box<Notice>,
     },
+}
+
+/// What a judgement weighs, per mille: an alert that was moved or a root that was named was looked at itself; of a merge
+/// or a split only the incidents were.
+const LOOKED_AT: u32 = 1000;
+const AS_A_WHOLE: u32 = 500;
+
+impl Order {
+    /// What an order says of incidents that models can learn from, in a word, and its weight.
+    pub const fn judgement(&self) -> Option<(&'static str, u32)> {
+        match self {
+            Self::Merge { .. } => Some(("merge", AS_A_WHOLE)),
+            Self::Split { .. } => Some(("split", AS_A_WHOLE)),
+            Self::Move { .. } => Some(("move", LOOKED_AT)),
+            Self::ConfirmRoot { .. } => Some(("confirm_root", LOOKED_AT)),
+            Self::RejectRoot { .. } => Some(("reject_root", LOOKED_AT)),
+            Self::SetRoot { .. } => Some(("set_root", LOOKED_AT)),
+            Self::Acknowledge { .. }
+            | Self::Unacknowledge { .. }
+            | Self::Assign { .. }
+            | Self::Comment { .. }
+            | Self::Snooze { .. }
+            | Self::Wake { .. }
+            | Self::Close { .. }
+            | Self::Reopen { .. }
+            | Self::SetSeverity { .. }
+            | Self::Silence { .. }
+            | Self::ExpireSilence { .. }
+            | Self::Revoke { .. }
+            | Self::Resend { .. } => None,
+        }
+    }
 }

@@ -268,6 +268,7 @@ impl Cell {
                 Ok(())
             }
             Order::Silence { .. } | Order::ExpireSilence { .. } => self.change_silence(order),
+            Order::Revoke { .. } => Ok(()),
             Order::Resend { notice } => {
                 let said = format!("{} {}", notice.receiver, notice.kind.as_str());
                 self.note(notice.incident.id, actor, TimelineKind::Notified, said);

@@ -94,6 +94,8 @@ pub enum Loaded {
     Nothing,
     Topology(Arc<Topology>),
     Policy(Arc<Policy>),
+    /// The model's text, and what it says.
+    Model(Arc<str>, Arc<Tuning>),
 }
 
 /// A tenant's topology.
@@ -111,6 +113,15 @@ struct Ruled {
     policy: Arc<Policy>,
 }
 
+/// A tenant's model.
+#[derive(Clone, Debug)]
+struct Modelled {
+    version: u64,
+    digest: Digest,
+    text: Arc<str>,
+    tuning: Arc<Tuning>,
+}
+
 /// One partition: the tenants whose hash falls on it. The only writer of its outbox.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -120,6 +131,8 @@ pub struct Engine {
     topologies: BTreeMap<TenantId, Known>,
     /// Tenants without rules of their own go by the built-in ones.
     policies: BTreeMap<TenantId, Ruled>,
+    /// Tenants without a model of their own go by the engine's.
+    models: BTreeMap<TenantId, Modelled>,
     cells: BTreeMap<TenantId, Cell>,
 }
 
@@ -132,6 +145,7 @@ impl Engine {
             tuning,
             topologies: BTreeMap::new(),
             policies: BTreeMap::new(),
+            models: BTreeMap::new(),
             cells: BTreeMap::new(),
         }
     }
@@ -169,6 +183,15 @@ impl Engine {
                     effects.append(&mut cell.tell());
                 }
             }
+            Input::Model { tenant, version, digest, .. } => {
+                if let Loaded::Model(text, tuning) = loaded {
+                    self.take_model(tenant, *version, digest, text, tuning);
+                    let cell = self.cell(tenant);
+                    effects.append(&mut cell.tell());
+                }
+            }
+            // What only runs beside decides nothing here.
+            Input::Shadow { .. } => {}
             Input::Delivered(delivered) => {
                 let cell = self.cell(&delivered.tenant);
                 cell.note_delivery(delivered);
@@ -179,7 +202,15 @@ impl Engine {
         effects
     }
 
-    /// Whether a topology or rules of this version or a later one hold already: of two that were put at one moment by
+    /// Another model is valid: what was decided by the old one stays until it is looked at again.
+    fn take_model(&mut self, tenant: &TenantId, version: u64, digest: &Digest, text: Arc<str>, tuning: Arc<Tuning>) {
+        let modelled = Modelled { version, digest: digest.clone(), text, tuning: tuning.clone() };
+        self.models.insert(tenant.clone(), modelled);
+        let cell = self.cell(tenant);
+        (cell.tuning, cell.upstream) = (tuning, upstream::Upstream::default());
+    }
+
+    /// Whether a topology, rules or a model of this version or a later one hold already: of two that were put at one moment by
     /// different instances the first one holds, and the other one changes nothing.
     pub fn is_overtaken(&self, input: &Input) -> bool {
         match input {
@@ -189,7 +220,10 @@ impl Engine {
             Input::Policy { tenant, version, .. } => {
                 self.policies.get(tenant).is_some_and(|ruled| ruled.policy.version >= *version)
             }
-            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => false,
+            Input::Model { tenant, version, .. } => {
+                self.models.get(tenant).is_some_and(|known| known.version >= *version)
+            }
+            Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => false,
         }
     }
 
@@ -221,6 +255,11 @@ impl Engine {
     /// The rules of tenants that have their own, with the digest of each.
     pub fn policies(&self) -> impl Iterator<Item = (&TenantId, &Digest, &Arc<Policy>)> {
         self.policies.iter().map(|(tenant, ruled)| (tenant, &ruled.digest, &ruled.policy))
+    }
+
+    /// The models of tenants that have their own: version and digest of each.
+    pub fn models(&self) -> impl Iterator<Item = (&TenantId, u64, &Digest)> {
+        self.models.iter().map(|(tenant, known)| (tenant, known.version, &known.digest))
     }
 
     /// Messages that receivers got in digests since ever, because they came too fast.
@@ -263,7 +302,8 @@ impl Engine {
 
     fn cell(&mut self, tenant: &TenantId) -> &mut Cell {
         if !self.cells.contains_key(tenant) {
-            let mut cell = Cell::empty(tenant.clone(), self.partition, self.tuning.clone());
+            let tuning = self.models.get(tenant).map_or(&self.tuning, |known| &known.tuning);
+            let mut cell = Cell::empty(tenant.clone(), self.partition, tuning.clone());
             if let Some(known) = self.topologies.get(tenant) {
                 (cell.topology_version, cell.topology) = (known.version, known.topology.clone());
             }

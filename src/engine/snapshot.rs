@@ -14,7 +14,7 @@ use super::newest::Newest;
 use super::places::Places;
 use super::policy::Policy;
 use super::tuning::Tuning;
-use super::{Engine, Known, Ruled};
+use super::{Engine, Known, Modelled, Ruled};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
@@ -35,6 +35,9 @@ struct Frozen<C> {
     /// Version and digest of each tenant's own rules.
     #[serde(default)]
     policies: BTreeMap<TenantId, (u64, Digest)>,
+    /// Version, digest and text of each tenant's own model: it is short.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    models: BTreeMap<TenantId, (u64, Digest, Arc<str>)>,
     cells: C,
 }
 
@@ -68,12 +71,14 @@ impl Engine {
     pub fn freeze(&self) -> Vec<u8> {
         let topologies = self.topologies.iter().map(|(t, known)| (t.clone(), (known.version, known.digest.clone())));
         let policies = self.policies.iter().map(|(t, r)| (t.clone(), (r.policy.version, r.digest.clone())));
+        let models = self.models.iter().map(|(t, m)| (t.clone(), (m.version, m.digest.clone(), m.text.clone())));
         let frozen = Frozen {
             format: SNAPSHOT_FORMAT,
             partition: self.partition,
             now: self.now,
             topologies: topologies.collect(),
             policies: policies.collect(),
+            models: models.collect(),
             cells: &self.cells,
         };
         // Room for all of it: a buffer that grows is copied, again and again.
@@ -108,8 +113,15 @@ impl Engine {
             let policy = rules(version, &digest).ok_or_else(missing)?;
             engine.policies.insert(tenant, Ruled { digest, policy });
         }
+        for (tenant, (version, digest, text)) in frozen.models {
+            let tuning = Tuning::parse(&format!("model {}", digest.0), &text).map_err(|errors| {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                SnapshotError::Unreadable(lines.join("; "))
+            })?;
+            engine.models.insert(tenant, Modelled { version, digest, text, tuning: Arc::new(tuning) });
+        }
         for (tenant, cell) in &mut engine.cells {
-            cell.tuning = engine.tuning.clone();
+            cell.tuning = engine.models.get(tenant).map_or(&engine.tuning, |known| &known.tuning).clone();
             if let Some(ruled) = engine.policies.get(tenant) {
                 cell.policy = ruled.policy.clone();
             }

@@ -19,15 +19,15 @@ use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Digest, Input};
 use crate::engine::{Engine, Loaded};
 use crate::folders::models::Model;
-use crate::folders::rules;
 
+use super::choice::Choice;
 use super::recording::Recording;
 use super::seal::Seal;
 
 /// Events between two moves of the progress bar.
 const PROGRESS_EVERY: u64 = 1000;
 /// Time that passes after the last event, so that every timer has had its say.
-const AFTERMATH: Span = Span::secs(10_000);
+pub const AFTERMATH: Span = Span::secs(10_000);
 
 /// What to run on what.
 #[derive(Clone, Debug)]
@@ -167,7 +167,9 @@ impl Outcome {
 /// When a file cannot be read, understood or written; names the place.
 pub fn run(plan: &Plan) -> Result<Summary> {
     let tenant = TenantId::from("default");
-    let (mut engine, model) = engine_of(plan, &tenant)?;
+    let choice = Choice::read("back-test", plan.rules.as_deref(), plan.models.as_deref())?;
+    let mut engine = start(plan, &tenant, &choice)?;
+    let model = choice.model.unwrap_or_else(Model::built_in);
     let mut recording = Recording::open(&plan.events, &plan.mapping, tenant.clone())?;
     let bar = progress(plan.quiet);
     let (mut outcome, mut read) = (Outcome::default(), 0u64);
@@ -217,20 +219,17 @@ pub fn run(plan: &Plan) -> Result<Summary> {
     Ok(summary)
 }
 
-/// An engine with the plan's topology, rules and model.
-fn engine_of(plan: &Plan, tenant: &TenantId) -> Result<(Engine, Model)> {
+/// An engine with the plan's topology, and the rules and the model of a choice.
+///
+/// # Errors
+/// When the topology cannot be read or understood; names the place.
+pub fn start(plan: &Plan, tenant: &TenantId, choice: &Choice) -> Result<Engine> {
     let topology = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
-    let model = plan.models.as_deref().map_or_else(|| Ok(Model::built_in()), Model::newest)?;
-    let mut engine = Engine::empty(0, model.tuning.clone());
+    let mut engine = Engine::empty(0, Model::built_in().tuning);
     let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()), author: "".into() };
     engine.step(Timestamp(0), &input, Loaded::Topology(topology));
-    if let Some(folder) = &plan.rules {
-        let policy = rules::compile(folder, 1)?;
-        let (digest, author) = (Digest("".into()), "back-test".into());
-        let input = Input::Policy { tenant: tenant.clone(), version: 1, digest, author };
-        engine.step(Timestamp(0), &input, Loaded::Policy(policy));
-    }
-    Ok((engine, model))
+    choice.put(&mut engine, Timestamp(0), tenant);
+    Ok(engine)
 }
 
 fn one_event(engine: &mut Engine, tenant: &TenantId, event: Event) -> (Box<str>, Vec<Effect>) {

@@ -1,11 +1,18 @@
 //! The bench: what analysts do with recorded streams, with the same engine as production.
 
+pub mod against;
 pub mod backtest;
 pub mod built_in;
+pub mod choice;
+pub mod clusters;
 pub mod estate;
 pub mod files;
+pub mod page;
 pub mod recording;
 pub mod rule_tests;
 pub mod score;
 pub mod seal;
 pub mod storm;
+pub mod truth;
+pub mod versus;
+pub mod world;

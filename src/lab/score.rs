@@ -32,8 +32,17 @@ pub struct Scores {
     /// True incidents with a match whose first root cause is right.
     pub root_top1: f64,
     pub root_top3: f64,
+    pub root_top5: f64,
     /// Told incidents with a match; those of pure noise count against it.
     pub precision: f64,
+}
+
+impl Scores {
+    /// The harmonic mean of precision and of what is found.
+    pub fn f1(&self) -> f64 {
+        let sum = self.precision + self.found;
+        if sum == 0.0 { 0.0 } else { 2.0 * self.precision * self.found / sum }
+    }
 }
 
 /// Scores told incidents against true ones. Empty true incidents do not count.
@@ -75,6 +84,7 @@ pub fn score(truth: &[TrueIncident], told: &[ToldIncident]) -> Scores {
         found: share(matched.len(), truth.len()),
         root_top1: top(1),
         root_top3: top(3),
+        root_top5: top(5),
         precision: share(matched.len(), told.len()),
     }
 }

@@ -33,15 +33,19 @@ pub fn with_mapping(mapping: &[u8], text: &[u8]) -> Vec<u8> {
 /// # Errors
 /// Every wrong place, one per line.
 pub fn compile(bytes: &[u8], version: u64) -> Result<Arc<Topology>> {
-    let (names, text) = match bytes.strip_prefix(MARK) {
-        None => (shipped_mapping(), bytes),
-        Some(rest) => {
-            let (mapping, text) =
-                split(rest).context("topology:1: write %headwater-mapping and its length in bytes")?;
-            (Mapping::parse(MAPPING, mapping)?, text)
-        }
-    };
+    let (mapping, text) = parts(bytes)?;
+    let names = mapping.map_or_else(|| Ok(shipped_mapping()), |mapping| Mapping::parse(MAPPING, mapping))?;
     read_topology(TEXT, text, Some(&names), version)
+}
+
+/// The mapping of a kept text, where it has one, and the CMDB's own text.
+///
+/// # Errors
+/// When the mapping's length is wrong.
+pub fn parts(bytes: &[u8]) -> Result<(Option<&[u8]>, &[u8])> {
+    let Some(rest) = bytes.strip_prefix(MARK) else { return Ok((None, bytes)) };
+    let (mapping, text) = split(rest).context("topology:1: write %headwater-mapping and its length in bytes")?;
+    Ok((Some(mapping), text))
 }
 
 /// What stands behind the mark: a length, the mapping, the text.

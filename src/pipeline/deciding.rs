@@ -268,7 +268,12 @@ impl Owner {
     fn show(&mut self, record: &Record, place: OutboxHead, effects: Arc<Vec<Effect>>) {
         let input = match &*record.input {
             Input::Batch(_) | Input::Command(_) => Some(Arc::clone(&record.input)),
-            Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => None,
+            Input::Topology { .. }
+            | Input::Policy { .. }
+            | Input::Model { .. }
+            | Input::Shadow { .. }
+            | Input::Delivered(_)
+            | Input::Tick => None,
         };
         self.applied = self.applied.max(record.seq);
         self.partition(record.partition).shown = place;

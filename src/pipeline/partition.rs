@@ -122,6 +122,12 @@ impl Partition {
 pub fn weight(input: &Input) -> u64 {
     match input {
         Input::Batch(batch) => 1 + (batch.events.len() + batch.rejected.len()) as u64,
-        Input::Command(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => 1,
+        Input::Command(_)
+        | Input::Topology { .. }
+        | Input::Policy { .. }
+        | Input::Model { .. }
+        | Input::Shadow { .. }
+        | Input::Delivered(_)
+        | Input::Tick => 1,
     }
 }

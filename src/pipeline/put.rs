@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use arc_swap::ArcSwap;
 
+use super::texts::compile_model;
 use super::{Pipeline, cmdb_text};
 use crate::domain::ids::TenantId;
 use crate::domain::partition::partition_of;
 use crate::domain::topology::quality::Quality;
-use crate::engine::input::{Digest, Input};
+use crate::engine::input::{By, Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleError, RuleFile};
 use crate::journal::AppendError;
@@ -30,6 +31,7 @@ pub(super) struct Newest(Mutex<BTreeMap<(TenantId, Text), (u64, Digest)>>);
 pub(super) enum Text {
     Topology,
     Rules,
+    Model,
 }
 
 impl Newest {
@@ -121,7 +123,9 @@ impl Pipeline {
 
     /// Appends a version; `None` when another instance has put the same one a moment before.
     async fn put(&self, text: Text, input: Input) -> Result<Option<Put>, AppendError> {
-        let (Input::Topology { tenant, version, digest, .. } | Input::Policy { tenant, version, digest, .. }) = &input
+        let (Input::Topology { tenant, version, digest, .. }
+        | Input::Policy { tenant, version, digest, .. }
+        | Input::Model { tenant, version, digest, .. }) = &input
         else {
             return Err(AppendError::Unfit { why: "it names no text".into() });
         };
@@ -132,12 +136,17 @@ impl Pipeline {
             self.newest.note(&tenant, text, version, &digest);
             return Ok(Some(Put { version, digest, seq: Some(seq) }));
         }
+        self.decided(partition, seq).await;
+        let is_other = self.newest.get(&tenant, text).is_some_and(|(held, other)| held == version && other != digest);
+        Ok((!is_other).then_some(Put { version, digest, seq: Some(seq) }))
+    }
+
+    /// Waits until a record is decided and shown, ten seconds at most.
+    async fn decided(&self, partition: u16, seq: u64) {
         let since = Instant::now();
         while !self.has_applied(partition, seq) && since.elapsed() < DECIDED_TIME_MAX {
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let is_other = self.newest.get(&tenant, text).is_some_and(|(held, other)| held == version && other != digest);
-        Ok((!is_other).then_some(Put { version, digest, seq: Some(seq) }))
     }
 
     /// Compiles a set of rules and puts it in force for the tenant; the same set again appends nothing. Returns the
@@ -150,7 +159,7 @@ impl Pipeline {
         &self,
         tenant: &TenantId,
         mut files: Vec<RuleFile>,
-        author: &str,
+        by: &By,
         basis: Basis,
     ) -> Result<(Put, Policy), PutError> {
         let _one = self.putting.lock().await;
@@ -168,10 +177,69 @@ impl Pipeline {
             return Ok((Put { version, digest, seq: None }, policy));
         }
         let digest = self.log.put_text(bytes).await?;
-        let input = Input::Policy { tenant: tenant.clone(), version, digest, author: author.into() };
+        let By { author, reason } = by.clone();
+        let input = Input::Policy { tenant: tenant.clone(), version, digest, author, reason };
         match self.put(Text::Rules, input).await? {
             Some(put) => Ok((put, policy)),
             None => Err(PutError::Changed { version }),
         }
     }
+
+    /// Checks a model's text and makes it valid for the tenant; the same text again appends nothing.
+    ///
+    /// # Errors
+    /// Every error of the text with its place, or that the journal does not take it; the old model stays.
+    pub async fn put_model(&self, tenant: &TenantId, text: String, by: &By) -> Result<Put> {
+        let _one = self.putting.lock().await;
+        let bytes = text.into_bytes();
+        compile_model(&bytes)?;
+        let digest = digest_of(&bytes);
+        loop {
+            let newest = self.newest.get(tenant, Text::Model);
+            if let Some((version, _)) = newest.as_ref().filter(|(_, same)| *same == digest) {
+                return Ok(Put { version: *version, digest, seq: None });
+            }
+            let version = newest.map_or(0, |(version, _)| version) + 1;
+            self.log.put_text(bytes.clone()).await?;
+            let (tenant, digest, By { author, reason }) = (tenant.clone(), digest.clone(), by.clone());
+            let input = Input::Model { tenant, version, digest, author, reason };
+            if let Some(put) = self.put(Text::Model, input).await? {
+                return Ok(put);
+            }
+        }
+    }
+
+    /// Lets rules or a model run beside what is valid, or no longer (none of both). Checked first; returns the record.
+    ///
+    /// # Errors
+    /// Every error with its place, or that the journal does not take it.
+    pub async fn put_shade(&self, tenant: &TenantId, trial: Trial, by: &By) -> Result<u64> {
+        let rules = match trial.rules {
+            None => None,
+            Some(mut files) => {
+                files.sort_by(|a, b| a.name.cmp(&b.name));
+                Policy::compile(0, &files).map_err(PutError::Refused)?;
+                Some(self.log.put_text(serde_json::to_vec(&files)?).await?)
+            }
+        };
+        let model = match trial.model {
+            None => None,
+            Some(text) => {
+                compile_model(text.as_bytes())?;
+                Some(self.log.put_text(text.into_bytes()).await?)
+            }
+        };
+        let By { author, reason } = by.clone();
+        let input = Input::Shadow { tenant: tenant.clone(), rules, model, author, reason };
+        let seq = self.log.append(partition_of(tenant), input).await?.seq;
+        self.decided(partition_of(tenant), seq).await;
+        Ok(seq)
+    }
+}
+
+/// What is to run beside what is valid.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    pub rules: Option<Vec<RuleFile>>,
+    pub model: Option<String>,
 }

@@ -12,9 +12,10 @@ use anyhow::{Context as _, Result};
 use super::health::Start;
 use super::partition::Partition;
 use super::put::{Text, replace};
-use super::ruling::RuleVersion;
+use super::ruling::{RuleVersion, Ruled};
 use super::shown::{self, Kept, Unusable};
 use super::{Owner, READ_BYTES};
+use crate::domain::ids::TenantId;
 use crate::domain::partition::PARTITIONS;
 use crate::engine::Engine;
 use crate::engine::input::{Digest, Input};
@@ -120,6 +121,9 @@ impl Owner {
                 self.newest.note(tenant, Text::Rules, policy.version, digest);
                 replace(&self.policies, tenant, policy);
             }
+            for (tenant, version, digest) in engine.models() {
+                self.newest.note(tenant, Text::Model, version, digest);
+            }
         }
     }
 
@@ -182,11 +186,18 @@ impl Owner {
         let effects = Arc::new(partition.engine.standing());
         self.live.stand(&Committed { partition: number, journal_seq, outbox_seq, stamp, input: None, effects });
         self.live.pass(number, journal_seq, 0, stamp);
-        let versions = partition.engine.policies().map(|(tenant, digest, policy)| {
-            let (version, digest) = (policy.version, digest.clone());
-            (tenant.clone(), vec![RuleVersion { version, digest, author: "".into(), at: stamp, seq: journal_seq }])
-        });
-        self.rulings.absorb(versions.collect());
+        let mut ruled: BTreeMap<TenantId, Ruled> = BTreeMap::new();
+        let held = |version, digest: &Digest| {
+            let (digest, author, reason) = (digest.clone(), "".into(), "".into());
+            vec![RuleVersion { version, digest, author, reason, at: stamp, seq: journal_seq }]
+        };
+        for (tenant, digest, policy) in partition.engine.policies() {
+            ruled.entry(tenant.clone()).or_default().rules = held(policy.version, digest);
+        }
+        for (tenant, version, digest) in partition.engine.models() {
+            ruled.entry(tenant.clone()).or_default().models = held(version, digest);
+        }
+        self.rulings.absorb(ruled);
         FeedId { seq: outbox_seq, index: u32::MAX }
     }
 

@@ -19,64 +19,118 @@ use crate::journal::Record;
 /// Versions of a tenant that are listed; older ones are in the journal.
 const VERSIONS_MAX: usize = 200;
 
-/// A set of rules and when it came.
+/// A set of rules or a model, and when it came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleVersion {
     pub version: u64,
     pub digest: Digest,
     pub author: Box<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub reason: Box<str>,
     pub at: Timestamp,
     /// The journal record from which on it is valid.
     pub seq: u64,
 }
 
+/// What runs beside what is valid, without effects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shade {
+    pub rules: Option<Digest>,
+    pub model: Option<Digest>,
+    pub author: Box<str>,
+    pub reason: Box<str>,
+    pub at: Timestamp,
+    pub seq: u64,
+}
+
+/// What a tenant goes by, and went by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ruled {
+    /// Oldest first; none: the built-in rules are valid.
+    pub rules: Vec<RuleVersion>,
+    /// Oldest first; none: the built-in model is valid.
+    pub models: Vec<RuleVersion>,
+    pub shade: Option<Shade>,
+}
+
 /// All tenants' versions; the engine's thread writes, everyone reads.
 #[derive(Default)]
 pub struct Rulings {
-    versions: ArcSwap<BTreeMap<TenantId, Arc<Vec<RuleVersion>>>>,
+    known: ArcSwap<BTreeMap<TenantId, Arc<Ruled>>>,
 }
 
 impl Rulings {
-    /// The tenant's versions, oldest first; none: the built-in rules are valid.
-    pub fn versions(&self, tenant: &TenantId) -> Arc<Vec<RuleVersion>> {
-        self.versions.load().get(tenant).cloned().unwrap_or_default()
+    /// What the tenant goes by.
+    pub fn ruled(&self, tenant: &TenantId) -> Arc<Ruled> {
+        self.known.load().get(tenant).cloned().unwrap_or_default()
     }
 
-    /// Some tenants' versions.
-    pub(super) fn of(&self, mine: impl Fn(&TenantId) -> bool) -> BTreeMap<TenantId, Vec<RuleVersion>> {
-        let known = self.versions.load();
+    /// What runs beside, of each tenant that has something.
+    pub fn shades(&self) -> BTreeMap<TenantId, Shade> {
+        let known = self.known.load();
+        known.iter().filter_map(|(tenant, ruled)| Some((tenant.clone(), ruled.shade.clone()?))).collect()
+    }
+
+    /// What some tenants go by.
+    pub(super) fn of(&self, mine: impl Fn(&TenantId) -> bool) -> BTreeMap<TenantId, Ruled> {
+        let known = self.known.load();
         let own = known.iter().filter(|(tenant, _)| mine(tenant));
-        own.map(|(tenant, versions)| (tenant.clone(), versions.to_vec())).collect()
+        own.map(|(tenant, ruled)| (tenant.clone(), Ruled::clone(ruled))).collect()
     }
 
     /// Takes in what `of` gave of other tenants.
-    pub(super) fn absorb(&self, other: BTreeMap<TenantId, Vec<RuleVersion>>) {
-        self.versions.rcu(|known| {
+    pub(super) fn absorb(&self, other: BTreeMap<TenantId, Ruled>) {
+        self.known.rcu(|known| {
             let mut known = BTreeMap::clone(known);
-            known.extend(other.iter().map(|(tenant, versions)| (tenant.clone(), Arc::new(versions.clone()))));
+            known.extend(other.iter().map(|(tenant, ruled)| (tenant.clone(), Arc::new(ruled.clone()))));
             known
         });
     }
 
-    /// Another set is valid from this record on.
+    /// Something else is valid, or tried beside, from this record on.
     pub(super) fn note(&self, record: &Record) {
-        let Input::Policy { tenant, version, digest, author } = &*record.input else { return };
-        let (version, digest, author) = (*version, digest.clone(), author.clone());
-        let newest = RuleVersion { version, digest, author, at: record.stamp, seq: record.seq };
-        self.versions.rcu(|known| {
-            let mut known = BTreeMap::clone(known);
-            let mut versions = known.get(tenant).map(|versions| versions.to_vec()).unwrap_or_default();
-            // Overtaken by another set that was put at the same moment.
-            if versions.last().is_some_and(|last| last.version >= newest.version) {
-                return known;
+        let (at, seq) = (record.stamp, record.seq);
+        match &*record.input {
+            Input::Policy { tenant, version, digest, author, reason } => {
+                let (digest, author, reason) = (digest.clone(), author.clone(), reason.clone());
+                let newest = RuleVersion { version: *version, digest, author, reason, at, seq };
+                self.change(tenant, |ruled| add(&mut ruled.rules, &newest));
             }
-            versions.push(newest.clone());
-            let surplus = versions.len().saturating_sub(VERSIONS_MAX);
-            versions.drain(..surplus);
-            known.insert(tenant.clone(), Arc::new(versions));
+            Input::Model { tenant, version, digest, author, reason } => {
+                let (digest, author, reason) = (digest.clone(), author.clone(), reason.clone());
+                let newest = RuleVersion { version: *version, digest, author, reason, at, seq };
+                self.change(tenant, |ruled| add(&mut ruled.models, &newest));
+            }
+            Input::Shadow { tenant, rules, model, author, reason } => {
+                let (rules, model, author, reason) = (rules.clone(), model.clone(), author.clone(), reason.clone());
+                let is_any = rules.is_some() || model.is_some();
+                let shade = is_any.then_some(Shade { rules, model, author, reason, at, seq });
+                self.change(tenant, |ruled| ruled.shade.clone_from(&shade));
+            }
+            Input::Batch(_) | Input::Command(_) | Input::Topology { .. } | Input::Delivered(_) | Input::Tick => {}
+        }
+    }
+
+    fn change(&self, tenant: &TenantId, change: impl Fn(&mut Ruled)) {
+        self.known.rcu(|known| {
+            let mut known = BTreeMap::clone(known);
+            let mut ruled = known.get(tenant).map(|ruled| Ruled::clone(ruled)).unwrap_or_default();
+            change(&mut ruled);
+            known.insert(tenant.clone(), Arc::new(ruled));
             known
         });
     }
+}
+
+fn add(versions: &mut Vec<RuleVersion>, newest: &RuleVersion) {
+    // Overtaken by another one that was put at the same moment.
+    if versions.last().is_some_and(|last| last.version >= newest.version) {
+        return;
+    }
+    versions.push(newest.clone());
+    let surplus = versions.len().saturating_sub(VERSIONS_MAX);
+    versions.drain(..surplus);
 }
 
 impl Pipeline {
@@ -114,8 +168,8 @@ impl Pipeline {
         if version == 0 {
             return Ok(Some(Policy::default_files()));
         }
-        let versions = self.rulings.versions(tenant);
-        let decided = versions.iter().find(|known| known.version == version).map(|found| found.digest.clone());
+        let versions = self.rulings.ruled(tenant);
+        let decided = versions.rules.iter().find(|known| known.version == version).map(|found| found.digest.clone());
         // What was put a moment ago has not come to the engine yet.
         let newest = self.newest.get(tenant, Text::Rules).filter(|(newest, _)| *newest == version);
         decided.or(newest.map(|(_, digest)| digest)).map(|digest| self.kept_files(&digest)).transpose()

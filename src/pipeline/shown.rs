@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ruling::RuleVersion;
+use super::ruling::Ruled;
 use crate::delivery::pending::Pending;
 use crate::domain::ids::TenantId;
 use crate::domain::partition::partition_of;
@@ -23,8 +23,9 @@ use crate::projection::tenant::TenantView;
 
 /// The folder of the files, in the data folder.
 pub const FOLDER: &str = "views";
-/// The version of the files' format; one of another version is made again. 3: packed, 4: places in the outbox.
-pub const VIEW_FORMAT: u32 = 4;
+/// The version of the files' format; one of another version is made again. 3: packed, 4: places in the outbox,
+/// 5: models and what runs beside.
+pub const VIEW_FORMAT: u32 = 5;
 
 /// What a file says of itself, on its first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +46,7 @@ pub struct Mark {
 pub struct Shown {
     pub tenants: BTreeMap<TenantId, TenantView>,
     pub notices: Pending,
-    pub rulings: BTreeMap<TenantId, Vec<RuleVersion>>,
+    pub rulings: BTreeMap<TenantId, Ruled>,
 }
 
 /// A file that was read.

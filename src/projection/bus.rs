@@ -60,7 +60,15 @@ pub fn tellings(step: &Committed) -> Vec<Telling> {
     }
     let command = match step.input.as_deref() {
         Some(Input::Command(command)) => Some(command),
-        Some(Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick)
+        Some(
+            Input::Batch(_)
+            | Input::Topology { .. }
+            | Input::Policy { .. }
+            | Input::Model { .. }
+            | Input::Shadow { .. }
+            | Input::Delivered(_)
+            | Input::Tick,
+        )
         | None => None,
     };
     for (number, effect) in step.effects.iter().enumerate() {

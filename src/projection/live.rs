@@ -160,7 +160,13 @@ fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effec
             let command = match step.input.as_deref() {
                 Some(Input::Command(command)) => Some(command),
                 Some(
-                    Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } | Input::Delivered(_) | Input::Tick,
+                    Input::Batch(_)
+                    | Input::Topology { .. }
+                    | Input::Policy { .. }
+                    | Input::Model { .. }
+                    | Input::Shadow { .. }
+                    | Input::Delivered(_)
+                    | Input::Tick,
                 )
                 | None => None,
             };

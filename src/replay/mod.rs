@@ -1,10 +1,11 @@
 //! The same journal again: does every decision come out as it was committed, and what would other rules have made of
 //! it? Reads a data folder, also beside the server that has it; writes nothing and tells nobody.
 
-pub mod differing;
+pub mod against;
+pub mod corrected;
+pub mod dataset;
 pub mod moment;
 pub mod verify;
-mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +22,8 @@ use crate::journal::Record;
 use crate::journal::sqlite::shelf::Shelf;
 use crate::outbox::OutboxRecord;
 use crate::outbox::sqlite::decisions_after;
-use crate::pipeline::{cmdb_text, compile_policy};
+use crate::pipeline::cmdb_text;
+use crate::pipeline::texts::{compile_model, compile_policy};
 
 /// Records read at once, bytes.
 const READ_BYTES: usize = 4 * 1024 * 1024;
@@ -110,7 +112,10 @@ impl Recorded {
         Ok(match input {
             Input::Topology { version, digest, .. } => Loaded::Topology(self.topology(*version, digest)?),
             Input::Policy { version, digest, .. } => Loaded::Policy(self.policy(*version, digest)?),
-            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Loaded::Nothing,
+            Input::Model { digest, .. } => compile_model(&self.text(digest)?)?,
+            Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
+                Loaded::Nothing
+            }
         })
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::mute::Silence;
 use crate::domain::time::Span;
 use crate::engine::effect::Effect;
-use crate::engine::input::{Batch, Command, Digest, Input, Order};
+use crate::engine::input::{Batch, By, Command, Digest, Input, Order};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
@@ -42,6 +42,7 @@ fn set(version: &RuleVersion, files: Vec<RuleFile>) -> RuleSet {
         version: version.version,
         digest: version.digest.0.to_string(),
         author: version.author.to_string(),
+        reason: version.reason.to_string(),
         at: Some(version.at),
         seq: version.seq,
         files,
@@ -58,13 +59,13 @@ impl Rules for Judge {
     }
 
     fn versions(&self, tenant: &TenantId) -> Vec<RuleSet> {
-        let known = self.pipeline.rulings().versions(tenant);
-        let own = known.iter().rev().map(|version| set(version, Vec::new()));
+        let known = self.pipeline.rulings().ruled(tenant);
+        let own = known.rules.iter().rev().map(|version| set(version, Vec::new()));
         own.chain([RuleSet::default()]).collect()
     }
 
     fn set(&self, tenant: &TenantId, version: Option<u64>) -> Result<Option<RuleSet>, String> {
-        let known = self.pipeline.rulings().versions(tenant);
+        let known = &self.pipeline.rulings().ruled(tenant).rules;
         let failed = |error: anyhow::Error| format!("{error:#}");
         let (wanted, files) = match version {
             None => self.pipeline.newest_rules(tenant).map(|(newest, files)| (newest, Some(files))).map_err(failed)?,
@@ -81,13 +82,13 @@ impl Rules for Judge {
     fn replace(
         &self,
         tenant: TenantId,
-        author: Box<str>,
+        by: By,
         files: Vec<RuleFile>,
         basis: Basis,
     ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
         let pipeline = self.pipeline.clone();
         Box::pin(async move {
-            match pipeline.put_policy(&tenant, files, &author, basis).await {
+            match pipeline.put_policy(&tenant, files, &by, basis).await {
                 Ok((put, _)) => Ok((put.seq, put.version)),
                 Err(PutError::Refused(errors)) => {
                     Err(WriteError::Refused { errors: errors.iter().map(ToString::to_string).collect() })
@@ -156,7 +157,13 @@ impl Judge {
             author: "".into(),
         };
         engine.step(now, &input, Loaded::Topology(topology));
-        let input = Input::Policy { tenant: tenant.clone(), version: 0, digest: digest(), author: "".into() };
+        let input = Input::Policy {
+            tenant: tenant.clone(),
+            version: 0,
+            digest: digest(),
+            author: "".into(),
+            reason: "".into(),
+        };
         engine.step(now, &input, Loaded::Policy(policy.clone()));
         for silence in silences {
             let (actor, order) = ("".into(), Order::Silence { silence });

@@ -35,8 +35,13 @@ impl Bench {
         let files = [RuleFile { name: "a.yaml".into(), text: format!("settings: {settings}\n{ROUTE}") }];
         let policy = Arc::new(Policy::compile(1, &files).unwrap());
         let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
-        let input =
-            Input::Policy { tenant: "t".into(), version: 1, digest: Digest("rules".into()), author: "li".into() };
+        let input = Input::Policy {
+            tenant: "t".into(),
+            version: 1,
+            digest: Digest("rules".into()),
+            author: "li".into(),
+            reason: "".into(),
+        };
         engine.step(BEGIN, &input, Loaded::Policy(policy.clone()));
         Self { engine, policy, now: BEGIN }
     }

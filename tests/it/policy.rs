@@ -122,7 +122,7 @@ impl World {
         let policy = compiled(version, &self.rules[number - 1]);
         self.policies.push(policy.clone());
         let digest = Digest(version.to_string().into());
-        let input = Input::Policy { tenant: tenant(), version, digest, author: "li.na".into() };
+        let input = Input::Policy { tenant: tenant(), version, digest, author: "li.na".into(), reason: "".into() };
         self.engine.step(at, &input, Loaded::Policy(policy))
     }
 

@@ -115,7 +115,13 @@ fn rules(folder: &Path) -> Option<Arc<Policy>> {
 }
 
 fn policy_step(policy: Arc<Policy>) -> Step {
-    let input = Input::Policy { tenant: tenant(), version: 1, digest: Digest("rules".into()), author: "li.na".into() };
+    let input = Input::Policy {
+        tenant: tenant(),
+        version: 1,
+        digest: Digest("rules".into()),
+        author: "li.na".into(),
+        reason: "".into(),
+    };
     Step { at: BEGIN, input, topology: None, policy: Some(policy) }
 }
 

@@ -1,7 +1,6 @@
 //! The labelled storms in `tests/storms` (made by a generator; see the README there).
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use headwater::domain::event::Event;
@@ -13,7 +12,6 @@ use headwater::engine::input::{Batch, Digest, Input};
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
 use headwater::lab::built_in::load_topology;
-use headwater::lab::files;
 use headwater::lab::recording::Recording;
 use headwater::lab::score::TrueIncident;
 
@@ -75,24 +73,5 @@ pub fn bytes(effects: &[Effect]) -> Vec<u8> {
 
 /// A storm's truth.
 pub fn truth(storm: &str) -> Vec<TrueIncident> {
-    read_truth(&folder(storm))
-}
-
-fn read_truth(folder: &Path) -> Vec<TrueIncident> {
-    let text = |name: &str| String::from_utf8(files::read(&folder.join(name)).expect("there")).expect("text");
-    let mut truth: BTreeMap<String, TrueIncident> = BTreeMap::new();
-    for line in text("truth_alerts.csv.gz").lines().skip(1) {
-        let mut fields = line.split(',');
-        let (event, incident) = (fields.next().expect("id"), fields.next().expect("incident"));
-        if !incident.is_empty() {
-            truth.entry(incident.into()).or_default().events.insert(event.into());
-        }
-    }
-    for line in text("truth_incidents.jsonl.gz").lines() {
-        let incident: serde_json::Value = serde_json::from_str(line).expect("json");
-        if let Some(known) = truth.get_mut(incident["incident_id"].as_str().expect("id")) {
-            known.root_ci = incident["root_ci"].as_str().expect("root").into();
-        }
-    }
-    truth.into_values().collect()
+    headwater::lab::truth::read(&folder(storm)).expect("a storm has a truth")
 }

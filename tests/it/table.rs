@@ -126,7 +126,13 @@ impl Table {
     fn turn_to(&self, name: &str) -> (Input, Loaded) {
         let (_, policy) = self.rules.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("no rules {name:?}"));
         let digest = Digest(name.into());
-        let input = Input::Policy { tenant: tenant(), version: policy.version, digest, author: "wang.li".into() };
+        let input = Input::Policy {
+            tenant: tenant(),
+            version: policy.version,
+            digest,
+            author: "wang.li".into(),
+            reason: "".into(),
+        };
         (input, Loaded::Policy(policy.clone()))
     }
 

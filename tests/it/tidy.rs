@@ -22,7 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Sessions are the one thing of its own that several instances have together.
     ("api", &["domain", "engine", "projection", "access", "wording", "shared"]),
     ("console", &["domain", "access"]),
-    ("lab", &["domain", "decode", "engine"]),
+    // Its reports are read by people: they say in both languages what muted an alert.
+    ("lab", &["domain", "decode", "engine", "wording"]),
 ];
 
 /// Words that say nothing, as parts of names.

@@ -14,9 +14,9 @@ use tower::ServiceExt;
 use crate::api::access::{Authenticate, Caller, Role};
 use crate::api::routes;
 use crate::api::state::{
-    Api, Explains, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, Trouble, UndeliveredNotice, WriteError,
-    Writes,
+    Api, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, Trouble, UndeliveredNotice, WriteError, Writes,
 };
+use crate::api::tests::silent::Silent;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
 use crate::domain::event::Event;
@@ -32,8 +32,7 @@ use crate::domain::topology::quality::Quality;
 use crate::domain::topology::schema::Schema;
 use crate::domain::topology::{Attributes, Topology};
 use crate::engine::effect::{Effect, Notice};
-use crate::engine::explain::{Answer as Explanation, Question};
-use crate::engine::input::{Batch, Command, DeadLetter, Input};
+use crate::engine::input::{Batch, By, Command, DeadLetter, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
@@ -128,7 +127,7 @@ impl Rules for BuiltIn {
     fn replace(
         &self,
         _: TenantId,
-        _: Box<str>,
+        _: By,
         _: Vec<RuleFile>,
         _: Basis,
     ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
@@ -162,15 +161,6 @@ impl Notices for Calm {
 
     fn undelivered_notice(&self, _: &TenantId, _: &str) -> Result<Option<Notice>, String> {
         Ok(None)
-    }
-}
-
-/// Knows nothing.
-struct Silent;
-
-impl Explains for Silent {
-    fn explain(&self, _: TenantId, _: Question) -> BoxFuture<'static, Result<Explanation, WriteError>> {
-        Box::pin(async { Ok(Explanation::default()) })
     }
 }
 
@@ -238,6 +228,7 @@ impl Bench {
             more_metrics: Arc::new(|_| ()),
             notices: Arc::new(Calm),
             explains: Arc::new(Silent),
+            trials: Arc::new(Silent),
         });
         let router = routes::router(api.clone(), Router::new());
         Self { _folder: folder, writer: Mutex::new(writer), router, hand, api, written }

@@ -36,6 +36,7 @@ pub struct Settings {
     pub alerts_max: u32,
     /// Decide and record, but tell nobody: for trying Headwater out beside what is there.
     pub observe_only: bool,
+    pub changes: Changes,
 }
 
 impl Default for Settings {
@@ -51,8 +52,19 @@ impl Default for Settings {
             update_interval: Span::mins(2),
             alerts_max: 1_000_000,
             observe_only: false,
+            changes: Changes::default(),
         }
     }
+}
+
+/// What a change of rules or models over the API needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Changes {
+    /// A reason.
+    pub reason: bool,
+    /// A second person: one lets it run beside, another one activates it.
+    pub second: bool,
 }
 
 /// What becomes of an alert that changes its state too often.

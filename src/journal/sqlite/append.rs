@@ -60,7 +60,11 @@ impl Task for Append {
     fn need(&self) -> Need {
         // What ends work (ticks, results, orders) has to go on when the disk is full, or nothing would ever end.
         match *self.input {
-            Input::Batch(_) | Input::Topology { .. } | Input::Policy { .. } => Need::Intake,
+            Input::Batch(_)
+            | Input::Topology { .. }
+            | Input::Policy { .. }
+            | Input::Model { .. }
+            | Input::Shadow { .. } => Need::Intake,
             Input::Command(_) | Input::Delivered(_) | Input::Tick => Need::Vital,
         }
     }

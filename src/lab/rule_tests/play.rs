@@ -66,7 +66,13 @@ impl<'a> Play<'a> {
             let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: none(), author: "".into() };
             engine.step(start, &input, Loaded::Topology(topology));
         }
-        let input = Input::Policy { tenant: tenant.clone(), version: 1, digest: none(), author: "test".into() };
+        let input = Input::Policy {
+            tenant: tenant.clone(),
+            version: 1,
+            digest: none(),
+            author: "test".into(),
+            reason: "".into(),
+        };
         engine.step(start, &input, Loaded::Policy(policy.clone()));
         Ok(Self {
             engine,

@@ -336,7 +336,12 @@ fn tenant_of(input: &Input) -> &TenantId {
     match input {
         Input::Batch(batch) => &batch.tenant,
         Input::Topology { tenant, .. } => tenant,
-        Input::Command(_) | Input::Policy { .. } | Input::Delivered(_) | Input::Tick => {
+        Input::Command(_)
+        | Input::Policy { .. }
+        | Input::Model { .. }
+        | Input::Shadow { .. }
+        | Input::Delivered(_)
+        | Input::Tick => {
             unreachable!("no source publishes it")
         }
     }

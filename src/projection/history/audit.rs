@@ -42,9 +42,28 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
         Input::Topology { tenant, version, digest, author } => {
             Entry { tenant, actor: author, action: "topology".into(), about: version.to_string(), detail: json(digest) }
         }
-        Input::Policy { tenant, version, digest, author } => {
-            Entry { tenant, actor: author, action: "rules".into(), about: version.to_string(), detail: json(digest) }
-        }
+        Input::Policy { tenant, version, digest, author, reason } => Entry {
+            tenant,
+            actor: author,
+            action: "rules".into(),
+            about: version.to_string(),
+            // Without a reason as it always was.
+            detail: if reason.is_empty() { json(digest) } else { json(&(digest, reason)) },
+        },
+        Input::Model { tenant, version, digest, author, reason } => Entry {
+            tenant,
+            actor: author,
+            action: "model".into(),
+            about: version.to_string(),
+            detail: json(&(digest, reason)),
+        },
+        Input::Shadow { tenant, rules, model, author, reason } => Entry {
+            tenant,
+            actor: author,
+            action: if rules.is_some() || model.is_some() { "shadow".into() } else { "shadow_ended".into() },
+            about: String::new(),
+            detail: json(&(rules, model, reason)),
+        },
         Input::Batch(_) | Input::Delivered(_) | Input::Tick => return Ok(()),
     };
     let mut refused = None;

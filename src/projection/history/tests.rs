@@ -231,6 +231,7 @@ fn what_people_did_is_kept_for_six_months_at_least() {
         version: 3,
         digest: crate::engine::input::Digest("d".into()),
         author: "li".into(),
+        reason: "".into(),
     };
     let step = Committed {
         partition: 0,

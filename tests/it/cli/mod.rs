@@ -11,6 +11,7 @@ mod resend;
 mod rule_tests;
 pub mod served;
 mod stopping;
+mod tuning;
 mod vitals;
 mod why_not;
 

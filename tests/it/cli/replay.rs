@@ -69,18 +69,30 @@ fn other_rules_on_the_recorded_stream_are_compared() {
         "adjust:\n  - { id: up, severity: critical }\nroutes:\n  - { id: all, receivers: [noc] }\n",
     );
     let (data, rules) = (data.display().to_string(), rules.display().to_string());
-    headwater(&["replay", &data, "--rules", &rules]).does(&[
-        "incidents: 0 as recorded, 5 instead; 0 same, 0 changed, 0 gone, 5 new",
+    let out = folder.path().join("out");
+    let to = out.display().to_string();
+    let run =
+        |rules: &str| headwater(&["backtest", "--data", &data, "--rules", rules, "--against", "live", "--out", &to]);
+    run(&rules).does(&[
+        "incidents: 0 same, 0 changed, 0 only in a, 5 only in b",
         "verdict held: 5 -> 0",
         "verdict opened: 0 -> 5",
         "messages to noc: 0 -> 5",
+        "a: live (rules as recorded, model as recorded)",
     ]);
-    let value: serde_json::Value =
-        serde_json::from_str(&headwater(&["replay", &data, "--rules", &rules, "--json"]).out).unwrap();
+    let json = std::fs::read_to_string(out.join("report.json")).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["fresh"].as_array().unwrap().len(), 5, "{value}");
+    assert_eq!(value["figures"][1]["messages"], 5, "{value}");
+    let why = value["fresh"][0]["why"].as_str().unwrap().split(' ').next_back().unwrap().to_owned();
+    headwater(&["why", "--data", &data, "--lang", "en", &why]).does(&["Held"]);
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("<svg") && !page.contains("src=") && !page.contains("http://"), "{page}");
     let bad = folder.path().join("bad");
     write(&bad, "a.yaml", "routes: [{ id: x }]\n");
-    headwater(&["replay", &data, "--rules", &bad.display().to_string()]).refuses(&["a.yaml:1:", "receivers"]);
+    run(&bad.display().to_string()).refuses(&["a.yaml:1:", "receivers"]);
+    headwater(&["backtest", "--data", &data, "--against", "live", "--out", &to])
+        .refuses(&["both would be as recorded"]);
     served.stop();
 }
 

@@ -187,7 +187,7 @@ pub fn tale() -> Vec<Line> {
     let digest = digest_of(shelf.topology.as_bytes());
     say(0, "topology", Input::Topology { tenant: tenant.clone(), version: 1, digest, author: "".into() });
     let digest = digest_of(&shelf.rules_text());
-    say(1, "rules", Input::Policy { tenant, version: 1, digest, author: "zhang.wei".into() });
+    say(1, "rules", Input::Policy { tenant, version: 1, digest, author: "zhang.wei".into(), reason: "".into() });
     say(10, "everything-an-event-can-say", batch(10, &[full_event()]));
     say(12, "a-dead-letter", batch(12, &[json!({"name": "no time"}), event("srv-1", "not-responding", "major", 12)]));
     say(

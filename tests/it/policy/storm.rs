@@ -48,7 +48,13 @@ fn play(policy: &Arc<Policy>, mut between: impl FnMut(usize, &mut Engine, Timest
 }
 
 fn take(policy: &Arc<Policy>, engine: &mut Engine, at: Timestamp) -> Vec<Effect> {
-    let input = Input::Policy { tenant: tenant(), version: 1, digest: Digest("1".into()), author: "li.na".into() };
+    let input = Input::Policy {
+        tenant: tenant(),
+        version: 1,
+        digest: Digest("1".into()),
+        author: "li.na".into(),
+        reason: "".into(),
+    };
     engine.step(at, &input, Loaded::Policy(policy.clone()))
 }
 

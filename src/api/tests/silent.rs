@@ -1,0 +1,59 @@
+//! Answers of parts that the tests of the API do not need.
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use crate::api::state::{Explains, ModelSet, PutInForce, ShadowState, Trials, WriteError};
+use crate::domain::ids::TenantId;
+use crate::engine::explain::{Answer as Explanation, Question};
+use crate::engine::input::By;
+use crate::engine::policy::place::RuleFile;
+
+/// Knows nothing.
+pub struct Silent;
+
+impl Explains for Silent {
+    fn explain(&self, _: TenantId, _: Question) -> BoxFuture<'static, Result<Explanation, WriteError>> {
+        Box::pin(async { Ok(Explanation::default()) })
+    }
+}
+
+impl Trials for Silent {
+    fn models(&self, _: &TenantId) -> Vec<ModelSet> {
+        vec![ModelSet::default()]
+    }
+
+    fn model_text(&self, _: &TenantId, _: u64) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+
+    fn put_model(&self, _: TenantId, _: By, _: String) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
+        Box::pin(async { Ok((Some(8_000), 1)) })
+    }
+
+    fn shadow(&self, _: &TenantId) -> ShadowState {
+        ShadowState::default()
+    }
+
+    fn put_shadow(
+        &self,
+        _: TenantId,
+        _: By,
+        _: Option<Vec<RuleFile>>,
+        _: Option<String>,
+    ) -> BoxFuture<'static, Result<u64, WriteError>> {
+        Box::pin(async { Ok(8_000) })
+    }
+
+    fn activate(&self, _: TenantId, _: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
+        Box::pin(async { Ok(PutInForce::default()) })
+    }
+
+    fn roll_back(&self, _: TenantId, _: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
+        Box::pin(async { Ok(PutInForce::default()) })
+    }
+
+    fn cost(&self, _: TenantId, _: Vec<RuleFile>, _: u32) -> BoxFuture<'static, Result<Value, WriteError>> {
+        Box::pin(async { Ok(Value::Null) })
+    }
+}

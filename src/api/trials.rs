@@ -1,0 +1,332 @@
+//! Models that are valid and were; rules and models that run beside what is valid; what rules would cost.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::access::Caller;
+use super::orders::{Taken, refused};
+use super::paging::Listed;
+use super::problem::{ApiError, Body, Problem};
+use super::rules::{NewRules, may_change};
+use super::state::{Api, ModelSet, PutInForce, ShadowState};
+use crate::engine::input::By;
+
+/// Days that `cost` looks back when nobody says how many, and at most.
+const DAYS: u32 = 7;
+const DAYS_MAX: u32 = 90;
+
+/// A version of the model.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ModelItem {
+    /// 0: the model that is compiled in.
+    pub version: u64,
+    /// SHA-256 of its text.
+    pub digest: String,
+    pub author: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When it became valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// The journal record from which on it is valid.
+    pub seq: u64,
+    pub current: bool,
+}
+
+/// Another model.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewModel {
+    /// The text of `model.yaml`.
+    pub text: String,
+    /// Why; needed where the rules in force say so.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Taken; valid from this journal record on.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ModelTaken {
+    /// Absent: it was valid already, nothing was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    pub version: u64,
+}
+
+/// Which model to go back to.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelBack {
+    /// Absent: the one before the present one; 0: the model that is compiled in.
+    pub version: Option<u64>,
+    pub reason: String,
+}
+
+/// What is to run beside what is valid: rules, a model, or both.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewShadow {
+    /// Rules: YAML by file name.
+    pub files: Option<BTreeMap<String, String>>,
+    /// A model: the text of `model.yaml`.
+    pub model: Option<String>,
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Why something is done.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Because {
+    pub reason: String,
+}
+
+/// What runs beside, and the comparison with what is valid as it grows.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ShadowBody {
+    pub running: bool,
+    /// The journal record from which on it runs.
+    pub since_seq: u64,
+    pub author: String,
+    pub reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    pub has_rules: bool,
+    pub has_model: bool,
+    /// The last record that it has decided, and how many it is behind.
+    pub seq: u64,
+    pub lag: u64,
+    /// How often the comparison began anew: too many events, or too far behind.
+    pub begun_anew: u64,
+    /// Why it does not run any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// As `headwater backtest --against live` writes it; `why` are paths of the console.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub report: Option<serde_json::Value>,
+}
+
+/// What was put in force.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct InForce {
+    /// Journal sequences; absent: valid already, or not concerned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<u64>,
+}
+
+/// Rules whose cost is asked for.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CostAsked {
+    /// YAML by file name.
+    pub files: BTreeMap<String, String>,
+    /// Days of the recorded journal, 1 to 90, default 7.
+    pub days: Option<u32>,
+}
+
+/// What rules would have told people, beside what was told.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Cost {
+    /// As `headwater backtest --against live` writes it: `figures[].messages_per_week`, `messages` by receiver; the first is
+    /// what was in force, the second the rules asked about.
+    #[schema(value_type = Object)]
+    pub report: serde_json::Value,
+}
+
+fn by(caller: &Caller, reason: &str) -> By {
+    By { author: caller.name.clone(), reason: reason.into() }
+}
+
+fn item(set: &ModelSet, current: u64) -> ModelItem {
+    ModelItem {
+        version: set.version,
+        digest: set.digest.clone(),
+        author: set.by.author.to_string(),
+        reason: set.by.reason.to_string(),
+        at: set.at.map(|at| at.to_string()),
+        seq: set.seq,
+        current: set.version == current,
+    }
+}
+
+/// All models that can be gone back to, newest first.
+#[utoipa::path(get, path = "/api/v1/models", tag = "models",
+    responses((status = 200, body = Listed<ModelItem>), (status = "default", body = Problem)))]
+pub async fn models(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Listed<ModelItem>>, ApiError> {
+    caller.whole_tenant()?;
+    let all = api.trials.models(&caller.tenant);
+    let current = all.first().map_or(0, |set| set.version);
+    Ok(Json(Listed { items: all.iter().map(|set| item(set, current)).collect(), next: None, feed: None }))
+}
+
+/// Makes a model valid; a faulty one is refused with every error, and the old one stays.
+#[utoipa::path(put, path = "/api/v1/models", tag = "models", request_body = NewModel,
+    responses((status = 202, body = ModelTaken), (status = "default", body = Problem)))]
+pub async fn put_model(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<NewModel>,
+) -> Result<(StatusCode, Json<ModelTaken>), ApiError> {
+    caller.whole_tenant()?;
+    may_change(&api.rules.policy(&caller.tenant), &body.reason)?;
+    take(&api, &caller, body.text, &body.reason).await
+}
+
+async fn take(
+    api: &Api,
+    caller: &Caller,
+    text: String,
+    reason: &str,
+) -> Result<(StatusCode, Json<ModelTaken>), ApiError> {
+    let put = api.trials.put_model(caller.tenant.clone(), by(caller, reason), text).await;
+    let (seq, version) = put.map_err(refused)?;
+    Ok((StatusCode::ACCEPTED, Json(ModelTaken { seq, version })))
+}
+
+/// Makes an older model valid again, as a new version of its own.
+#[utoipa::path(post, path = "/api/v1/models/rollback", tag = "models", request_body = ModelBack,
+    responses((status = 202, body = ModelTaken), (status = "default", body = Problem)))]
+pub async fn roll_back_model(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<ModelBack>,
+) -> Result<(StatusCode, Json<ModelTaken>), ApiError> {
+    caller.whole_tenant()?;
+    may_change(&api.rules.policy(&caller.tenant), &body.reason)?;
+    let all = api.trials.models(&caller.tenant);
+    let before = all.get(1).map(|set| set.version);
+    let version = body.version.or(before).ok_or(ApiError::NotFound("model"))?;
+    let text = api.trials.model_text(&caller.tenant, version).map_err(ApiError::internal)?;
+    take(&api, &caller, text.ok_or(ApiError::NotFound("model"))?, &body.reason).await
+}
+
+fn shown(state: ShadowState) -> ShadowBody {
+    ShadowBody {
+        running: state.since_seq > 0,
+        since_seq: state.since_seq,
+        author: state.by.author.to_string(),
+        reason: state.by.reason.to_string(),
+        at: state.at.map(|at| at.to_string()),
+        has_rules: state.has_rules,
+        has_model: state.has_model,
+        seq: state.seq,
+        lag: state.lag,
+        begun_anew: state.begun_anew,
+        failure: state.failure,
+        report: state.report,
+    }
+}
+
+/// What runs beside what is valid, without effects, and how it differs so far.
+#[utoipa::path(get, path = "/api/v1/shadow", tag = "models",
+    responses((status = 200, body = ShadowBody), (status = "default", body = Problem)))]
+pub async fn shadow(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<ShadowBody>, ApiError> {
+    caller.whole_tenant()?;
+    Ok(Json(shown(api.trials.shadow(&caller.tenant))))
+}
+
+/// Lets rules or a model run beside what is valid, in place of what ran beside before. They decide the same journal; nobody is
+/// told of anything.
+#[utoipa::path(put, path = "/api/v1/shadow", tag = "models", request_body = NewShadow,
+    responses((status = 202, body = Taken), (status = "default", body = Problem)))]
+pub async fn put_shadow(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<NewShadow>,
+) -> Result<(StatusCode, Json<Taken>), ApiError> {
+    caller.whole_tenant()?;
+    if body.files.is_none() && body.model.is_none() {
+        return Err(ApiError::Bad("name rules (files), a model, or both".into()));
+    }
+    let files = body.files.map(|files| NewRules { files, reason: String::new() }.into_files());
+    start(&api, &caller, &body.reason, files, body.model).await
+}
+
+async fn start(
+    api: &Api,
+    caller: &Caller,
+    reason: &str,
+    files: Option<Vec<crate::engine::policy::place::RuleFile>>,
+    model: Option<String>,
+) -> Result<(StatusCode, Json<Taken>), ApiError> {
+    let put = api.trials.put_shadow(caller.tenant.clone(), by(caller, reason), files, model).await;
+    Ok((StatusCode::ACCEPTED, Json(Taken { seq: put.map_err(refused)? })))
+}
+
+/// Ends the trial; what is valid stays as it is.
+#[utoipa::path(delete, path = "/api/v1/shadow", tag = "models",
+    responses((status = 202, body = Taken), (status = "default", body = Problem)))]
+pub async fn end_shadow(State(api): State<Arc<Api>>, caller: Caller) -> Result<(StatusCode, Json<Taken>), ApiError> {
+    caller.whole_tenant()?;
+    start(&api, &caller, "", None, None).await
+}
+
+fn in_force(put: PutInForce) -> (StatusCode, Json<InForce>) {
+    (StatusCode::ACCEPTED, Json(InForce { rules: put.rules, model: put.model }))
+}
+
+/// Makes what runs beside valid and ends the trial. Where the rules in force ask for a second person, who started the trial
+/// cannot be who activates it.
+#[utoipa::path(post, path = "/api/v1/shadow/activate", tag = "models", request_body = Because,
+    responses((status = 202, body = InForce), (status = "default", body = Problem)))]
+pub async fn activate(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<Because>,
+) -> Result<(StatusCode, Json<InForce>), ApiError> {
+    caller.whole_tenant()?;
+    let running = api.trials.shadow(&caller.tenant);
+    if running.since_seq == 0 {
+        return Err(ApiError::NotFound("shadow"));
+    }
+    let changes = api.rules.policy(&caller.tenant).settings.changes;
+    if changes.second && running.by.author == caller.name {
+        return Err(ApiError::Forbidden("the rules in force ask for a second person: another one must activate it"));
+    }
+    if changes.reason && body.reason.trim().is_empty() {
+        return Err(ApiError::Bad("reason: the rules in force ask for one (settings.changes.reason)".into()));
+    }
+    let put = api.trials.activate(caller.tenant.clone(), by(&caller, &body.reason)).await;
+    Ok(in_force(put.map_err(refused)?))
+}
+
+/// Takes back what was activated last: the rules and the model that were valid before it are valid again.
+#[utoipa::path(post, path = "/api/v1/shadow/rollback", tag = "models", request_body = Because,
+    responses((status = 202, body = InForce), (status = "default", body = Problem)))]
+pub async fn roll_back(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<Because>,
+) -> Result<(StatusCode, Json<InForce>), ApiError> {
+    caller.whole_tenant()?;
+    let put = api.trials.roll_back(caller.tenant.clone(), by(&caller, &body.reason)).await;
+    Ok(in_force(put.map_err(refused)?))
+}
+
+/// What rules would cost before they are put in force: the recorded journal of the last days is decided by them and by what was
+/// in force.
+#[utoipa::path(post, path = "/api/v1/rules/cost", tag = "rules", request_body = CostAsked,
+    responses((status = 200, body = Cost), (status = "default", body = Problem)))]
+pub async fn cost(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<CostAsked>,
+) -> Result<Json<Cost>, ApiError> {
+    caller.whole_tenant()?;
+    let days = body.days.unwrap_or(DAYS);
+    if !(1..=DAYS_MAX).contains(&days) {
+        return Err(ApiError::Bad(format!("days: 1 to {DAYS_MAX}")));
+    }
+    let files = NewRules { files: body.files, reason: String::new() }.into_files();
+    let report = api.trials.cost(caller.tenant.clone(), files, days).await.map_err(refused)?;
+    Ok(Json(Cost { report }))
+}

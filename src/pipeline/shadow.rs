@@ -1,0 +1,298 @@
+//! Shadow: other rules or another model decide the same journal beside what is valid, without effects. A thread of its own,
+//! with a lower priority and bounded memory, that follows the outbox as the history does: it may lag and says so, and when it
+//! fails nothing else does. What both came to is compared as a back-test compares.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use arc_swap::ArcSwap;
+
+use super::log::AnyLog;
+use super::past::Records;
+use super::ruling::{Rulings, Shade};
+use super::texts::{compile_model, compile_policy};
+use super::{Health, PATIENCE, cmdb_text};
+use crate::domain::ids::{EventRef, TenantId};
+use crate::domain::partition::partition_of;
+use crate::domain::time::Timestamp;
+use crate::engine::input::{Digest, Input, Order};
+use crate::engine::policy::Policy;
+use crate::engine::tuning::Tuning;
+use crate::engine::{Engine, Loaded};
+use crate::folders::models::Model;
+use crate::journal::{Follow, Record};
+use crate::lab::choice::Choice;
+use crate::lab::versus::{Report, Run, Stream, compare};
+use crate::lab::world::World;
+use crate::outbox::OutboxRecord;
+use crate::projection::live::Live;
+
+/// Alerts in memory from which on nothing runs beside: it would double what the engine needs.
+const ALERTS_MAX: usize = 300_000;
+/// Events compared at once; then the comparison begins anew.
+const EVENTS_MAX: usize = 200_000;
+/// How far a shadow may lag; then it goes on from a newer state and begins anew.
+const LAG_MAX: u64 = 100_000;
+/// Between two reports, at least, and as a multiple of what the last one took.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
+const REPORT_SHARE: u32 = 20;
+/// The pause without a shadow, and after a failure.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How far it stands back when there is more to do than processors.
+const NICENESS: i32 = 15;
+
+/// What a shadow has come to.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    pub shade: Option<Shade>,
+    /// The last record that both decided, and how many of the journal it is behind.
+    pub seq: u64,
+    pub lag: u64,
+    /// How often the comparison began anew: too many events, or too far behind.
+    pub begun_anew: u64,
+    /// Why it does not run.
+    pub failure: Option<String>,
+    pub report: Option<Arc<Report>>,
+}
+
+/// What all shadows have come to; the thread writes, everyone reads.
+pub type AllShown = Arc<ArcSwap<BTreeMap<TenantId, Arc<Shown>>>>;
+
+/// The thread.
+pub struct Shadows {
+    pub log: AnyLog,
+    pub live: Arc<Live>,
+    pub rulings: Arc<Rulings>,
+    pub health: Arc<Health>,
+    pub shown: AllShown,
+}
+
+/// One that runs.
+struct Running {
+    tenant: TenantId,
+    shade: Shade,
+    engine: Engine,
+    has_rules: bool,
+    has_model: bool,
+    names: [Run; 2],
+    worlds: [World; 2],
+    from: Option<Timestamp>,
+    to: Timestamp,
+    seq: u64,
+    begun_anew: u64,
+    /// Nothing more was there when it looked last.
+    is_level: bool,
+    decisions: Box<dyn Follow<OutboxRecord>>,
+    records: Records,
+}
+
+impl Shadows {
+    /// Follows until the program stops.
+    pub fn run(self) {
+        // On Linux this concerns the calling thread alone.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "the shadow's thread keeps its priority");
+        }
+        let mut running: BTreeMap<TenantId, Running> = BTreeMap::new();
+        let mut failed: BTreeMap<TenantId, (u64, String)> = BTreeMap::new();
+        let (mut reported, mut pause) = (Instant::now(), REPORT_EVERY);
+        while !self.is_over() {
+            let wanted = self.rulings.shades();
+            running.retain(|tenant, one| wanted.get(tenant).is_some_and(|shade| shade.seq == one.shade.seq));
+            failed.retain(|tenant, (seq, _)| wanted.get(tenant).is_some_and(|shade| shade.seq == *seq));
+            if wanted.is_empty() {
+                self.publish(&wanted, &running, &failed);
+                std::thread::sleep(PAUSE);
+                continue;
+            }
+            for (tenant, shade) in &wanted {
+                if failed.contains_key(tenant) {
+                    continue;
+                }
+                // A fault of what is only tried ends the trial, nothing else.
+                let turn = catch_unwind(AssertUnwindSafe(|| self.turn(tenant, shade, &mut running)));
+                let why = match turn {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => format!("{error:#}"),
+                    Err(_) => "it panicked".to_owned(),
+                };
+                tracing::error!(tenant = %tenant, error = why, "what runs beside has ended; what is valid goes on");
+                running.remove(tenant);
+                failed.insert(tenant.clone(), (shade.seq, why));
+            }
+            if failed.len() == wanted.len() {
+                std::thread::sleep(PAUSE);
+            }
+            if reported.elapsed() >= pause {
+                let began = Instant::now();
+                self.publish(&wanted, &running, &failed);
+                (reported, pause) = (Instant::now(), REPORT_EVERY.max(began.elapsed() * REPORT_SHARE));
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.health.stop.load(Ordering::SeqCst)
+    }
+
+    /// Starts what is not running, and lets it go on for a while.
+    fn turn(&self, tenant: &TenantId, shade: &Shade, running: &mut BTreeMap<TenantId, Running>) -> Result<()> {
+        if !running.contains_key(tenant) {
+            running.insert(tenant.clone(), self.start(tenant, shade, 0)?);
+        }
+        let one = running.get_mut(tenant).context("just started")?;
+        let decisions = one.decisions.next(PATIENCE)?;
+        one.is_level = decisions.is_empty();
+        for decision in decisions {
+            one.step(self, &decision)?;
+        }
+        if one.engine.alerts() > ALERTS_MAX {
+            bail!("more than {ALERTS_MAX} alerts are in memory: nothing is tried beside so many");
+        }
+        let end = self.live.read().known_seq();
+        if end.saturating_sub(one.seq) > LAG_MAX && one.has_newer_state(&self.log)? {
+            let anew = one.begun_anew + 1;
+            running.insert(tenant.clone(), self.start(tenant, shade, anew)?);
+        }
+        Ok(())
+    }
+
+    /// From the newest state that is stored, with the other rules or model put in force.
+    fn start(&self, tenant: &TenantId, shade: &Shade, begun_anew: u64) -> Result<Running> {
+        let number = partition_of(tenant);
+        let tuning = Arc::new(Tuning::default());
+        let (mut engine, seq, outbox_seq) = match self.log.latest_snapshot(number)? {
+            None => (Engine::empty(number, tuning), 0, 0),
+            Some(kept) => {
+                let topology = |version, digest: &Digest| cmdb_text::compile(&self.text(digest).ok()?, version).ok();
+                let rules = |version, digest: &Digest| compile_policy(&self.text(digest).ok()?, version).ok();
+                let engine = Engine::thaw(&kept.body, tuning, topology, rules)?;
+                (engine, kept.journal_seq, kept.outbox_seq)
+            }
+        };
+        let policy = shade.rules.as_ref().map(|digest| anyhow::Ok((digest.0.to_string(), self.policy(digest)?)));
+        let model = shade.model.as_ref().map(|digest| self.model(digest)).transpose()?;
+        let choice = Choice { name: "shadow".into(), policy: policy.transpose()?, model };
+        let at = engine.now();
+        choice.put(&mut engine, at, tenant);
+        let live = Choice { name: "live".into(), ..Choice::default() };
+        Ok(Running {
+            tenant: tenant.clone(),
+            shade: shade.clone(),
+            has_rules: choice.policy.is_some(),
+            has_model: choice.model.is_some(),
+            names: [live.run("live", "live"), choice.run("live", "live")],
+            engine,
+            worlds: [World::default(), World::default()],
+            from: None,
+            to: at,
+            seq,
+            begun_anew,
+            is_level: false,
+            decisions: self.log.follow_decisions(outbox_seq),
+            records: Records::of_log(self.log.clone()),
+        })
+    }
+
+    fn text(&self, digest: &Digest) -> Result<Vec<u8>> {
+        self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))
+    }
+
+    fn policy(&self, digest: &Digest) -> Result<Arc<Policy>> {
+        compile_policy(&self.text(digest)?, 0)
+    }
+
+    fn model(&self, digest: &Digest) -> Result<Model> {
+        let Loaded::Model(_, tuning) = compile_model(&self.text(digest)?)? else { bail!("no model") };
+        Ok(Model { name: tuning.model.to_string(), version: tuning.version, digest: digest.0.to_string(), tuning })
+    }
+
+    fn publish(
+        &self,
+        wanted: &BTreeMap<TenantId, Shade>,
+        running: &BTreeMap<TenantId, Running>,
+        failed: &BTreeMap<TenantId, (u64, String)>,
+    ) {
+        let end = self.live.read().known_seq();
+        let shown = wanted.iter().map(|(tenant, shade)| {
+            let one = running.get(tenant);
+            let seq = one.map_or(0, |one| one.seq);
+            let shown = Shown {
+                shade: Some(shade.clone()),
+                seq,
+                lag: if one.is_some_and(|one| one.is_level) { 0 } else { end.saturating_sub(seq) },
+                begun_anew: one.map_or(0, |one| one.begun_anew),
+                failure: failed.get(tenant).map(|(_, why)| why.clone()),
+                report: one.and_then(Running::report).map(Arc::new),
+            };
+            (tenant.clone(), Arc::new(shown))
+        });
+        self.shown.store(Arc::new(shown.collect()));
+    }
+}
+
+impl Running {
+    /// Steps over what was decided, and takes both sides' effects in.
+    fn step(&mut self, all: &Shadows, decision: &OutboxRecord) -> Result<()> {
+        if decision.partition != partition_of(&self.tenant) || decision.journal_seq <= self.seq {
+            return Ok(());
+        }
+        let Some(record) = self.records.of(decision)? else { return Ok(()) };
+        let (input, loaded) = self.input(all, &record)?;
+        let effects = self.engine.step(record.stamp, input, loaded);
+        self.seq = record.seq;
+        // What was decided before the trial began only sets the scene.
+        if record.seq <= self.shade.seq {
+            return Ok(());
+        }
+        if self.worlds[0].fates.len() >= EVENTS_MAX {
+            (self.worlds, self.from) = ([World::default(), World::default()], None);
+            self.begun_anew += 1;
+        }
+        (self.from, self.to) = (self.from.or(Some(record.stamp)), record.stamp);
+        let tenant = self.tenant.clone();
+        let is_own = !matches!(&*record.input, Input::Batch(batch) if batch.tenant != tenant);
+        if is_own {
+            self.worlds[0].fold(&tenant, record.seq, &decision.effects);
+            self.worlds[1].fold(&tenant, record.seq, &effects);
+        }
+        Ok(())
+    }
+
+    /// What the shadow is told of a record: not what people ordered about incidents that only the other one has, and
+    /// not the rules or the model in whose place it stands.
+    fn input<'a>(&self, all: &Shadows, record: &'a Record) -> Result<(&'a Input, Loaded)> {
+        let input = &*record.input;
+        Ok(match input {
+            Input::Policy { tenant, .. } if *tenant == self.tenant && self.has_rules => (&Input::Tick, Loaded::Nothing),
+            Input::Model { tenant, .. } if *tenant == self.tenant && self.has_model => (&Input::Tick, Loaded::Nothing),
+            Input::Policy { version, digest, .. } => {
+                (input, Loaded::Policy(compile_policy(&all.text(digest)?, *version)?))
+            }
+            Input::Model { digest, .. } => (input, compile_model(&all.text(digest)?)?),
+            Input::Topology { version, digest, .. } => {
+                (input, Loaded::Topology(cmdb_text::compile(&all.text(digest)?, *version)?))
+            }
+            Input::Command(command) => match command.order {
+                Order::Silence { .. } | Order::ExpireSilence { .. } => (input, Loaded::Nothing),
+                _ => (&Input::Tick, Loaded::Nothing),
+            },
+            Input::Delivered(_) | Input::Shadow { .. } => (&Input::Tick, Loaded::Nothing),
+            Input::Batch(_) | Input::Tick => (input, Loaded::Nothing),
+        })
+    }
+
+    fn has_newer_state(&self, log: &AnyLog) -> Result<bool> {
+        Ok(log.latest_snapshot(partition_of(&self.tenant))?.is_some_and(|kept| kept.journal_seq > self.seq))
+    }
+
+    fn report(&self) -> Option<Report> {
+        let why = |event: EventRef| format!("/why/{event}");
+        let stream = Stream { from: self.from?, to: self.to, why: &why, truth: None, is_partial: false };
+        Some(compare(self.names.clone(), [&self.worlds[0], &self.worlds[1]], &stream))
+    }
+}

@@ -1,0 +1,129 @@
+//! Two runs side by side on the recorded journal of a data folder. What people ordered about incidents is left out: it
+//! was ordered about what was shown then; where it corrected incidents, it is the truth to which both are compared.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::Recorded;
+use super::corrected::Corrected;
+use crate::domain::ids::{EventRef, TenantId};
+use crate::domain::partition::partition_of;
+use crate::domain::time::Timestamp;
+use crate::engine::input::{Input, Order};
+use crate::engine::{Engine, Loaded};
+use crate::journal::Record;
+use crate::lab::choice::Choice;
+use crate::lab::versus::{Report, Stream, compare};
+use crate::lab::world::World;
+
+/// What to compare on which part of the journal.
+pub struct Plan<'a> {
+    pub data: &'a Path,
+    pub tenant: TenantId,
+    /// What is not chosen is as recorded.
+    pub sides: [Choice; 2],
+    /// Events from here on count; earlier ones only set the scene.
+    pub since: Option<Timestamp>,
+    /// In front of links to `why`; empty: commands are told.
+    pub base_url: String,
+}
+
+struct Side<'a> {
+    choice: &'a Choice,
+    engine: Engine,
+    world: World,
+    is_begun: bool,
+}
+
+/// Runs both and compares.
+///
+/// # Errors
+/// When the journal cannot be read, or holds nothing of the tenant.
+pub fn run(plan: &Plan<'_>) -> Result<Report> {
+    let recorded = Recorded::open(plan.data)?;
+    let number = partition_of(&plan.tenant);
+    let kept = recorded.engines()?.remove(&number);
+    let from = kept.as_ref().map_or(0, |(_, seq)| *seq);
+    let mut sides = [&plan.sides[0], &plan.sides[1]].map(|choice| {
+        let empty = || Engine::empty(number, recorded.tuning.clone());
+        Side {
+            choice,
+            engine: kept.as_ref().map_or_else(empty, |(engine, _)| engine.clone()),
+            world: World::default(),
+            is_begun: false,
+        }
+    });
+    let mut corrected = Corrected::of(plan.tenant.clone());
+    let (mut first, mut last): (Option<Timestamp>, Option<Timestamp>) = (None, None);
+    recorded.each(|record, decision| {
+        if record.partition != number || record.seq <= from || !concerns(&record.input, &plan.tenant) {
+            return Ok(());
+        }
+        let counts = plan.since.is_none_or(|since| record.stamp >= since);
+        for side in &mut sides {
+            side.step(&recorded, record, &plan.tenant, counts)?;
+        }
+        corrected.fold(record, &decision.effects);
+        if counts {
+            (first, last) = (first.or(Some(record.stamp)), Some(record.stamp));
+        }
+        Ok(())
+    })?;
+    let (Some(from), Some(to)) = (first, last) else {
+        bail!("nothing is recorded of tenant {} in that time", plan.tenant);
+    };
+    let why = |event: EventRef| match plan.base_url.as_str() {
+        "" => format!("headwater why --data {} {event}", plan.data.display()),
+        base => format!("{base}/why/{event}"),
+    };
+    let truth = corrected.incidents();
+    let labelled = (!truth.is_empty()).then_some(("incidents that people corrected or confirmed", truth.as_slice()));
+    let runs = [0, 1].map(|at| plan.sides[at].run("as recorded", "as recorded"));
+    let stream = Stream { from, to, why: &why, truth: labelled, is_partial: true };
+    Ok(compare(runs, [&sides[0].world, &sides[1].world], &stream))
+}
+
+/// Whether the tenant's runs see the input.
+fn concerns(input: &Input, of: &TenantId) -> bool {
+    match input {
+        Input::Batch(batch) => batch.tenant == *of,
+        Input::Command(command) => command.tenant == *of,
+        Input::Topology { tenant, .. } | Input::Policy { tenant, .. } | Input::Model { tenant, .. } => tenant == of,
+        // What was sent then was sent about other incidents.
+        Input::Delivered(_) | Input::Shadow { .. } => false,
+        Input::Tick => true,
+    }
+}
+
+impl Side<'_> {
+    /// Steps over a record; what people ordered about incidents passes as time.
+    fn step(&mut self, recorded: &Recorded, record: &Record, tenant: &TenantId, counts: bool) -> Result<()> {
+        self.begin(record, tenant);
+        let is_replaced = match &*record.input {
+            Input::Policy { .. } => self.choice.policy.is_some(),
+            Input::Model { .. } => self.choice.model.is_some(),
+            Input::Command(command) => !matches!(command.order, Order::Silence { .. } | Order::ExpireSilence { .. }),
+            Input::Batch(_) | Input::Topology { .. } | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
+                false
+            }
+        };
+        let effects = if is_replaced {
+            self.engine.step(record.stamp, &Input::Tick, Loaded::Nothing)
+        } else {
+            self.engine.step(record.stamp, &record.input, recorded.loaded(&record.input)?)
+        };
+        if counts {
+            self.world.fold(tenant, record.seq, &effects);
+        }
+        Ok(())
+    }
+
+    /// Puts what was chosen in force before the first record.
+    fn begin(&mut self, record: &Record, tenant: &TenantId) {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return;
+        }
+        self.choice.put(&mut self.engine, record.stamp, tenant);
+    }
+}

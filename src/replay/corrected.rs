@@ -1,0 +1,312 @@
+//! What people said of incidents, from the recorded journal: corrected incidents are truth, each correction gives
+//! labelled pairs. A correction that was revoked counts for nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::domain::alert::AlertView;
+use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, TenantId};
+use crate::domain::incident::{IncidentState, IncidentView};
+use crate::domain::time::Timestamp;
+use crate::engine::effect::Effect;
+use crate::engine::input::{Input, Order};
+use crate::journal::Record;
+use crate::lab::score::TrueIncident;
+
+/// Pairs that one correction gives at most.
+const PAIRS_MAX: usize = 2000;
+
+/// Two events and whether they belong together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pair {
+    pub a: String,
+    pub b: String,
+    pub together: bool,
+    /// Of the correction's weight, this pair's share, per million.
+    pub weight: u64,
+    pub correction: u64,
+}
+
+/// A CI and whether it is an incident's root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RootLabel {
+    pub incident: String,
+    pub ci: String,
+    pub is_root: bool,
+    pub weight: u64,
+    pub correction: u64,
+}
+
+/// One correction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Correction {
+    /// Its journal record.
+    pub seq: u64,
+    pub at: String,
+    pub by: String,
+    pub says: &'static str,
+    pub weight: u32,
+    pub incidents: Vec<String>,
+    pub pairs: usize,
+}
+
+/// A reviewed incident as it stood at the end.
+pub struct Reviewed {
+    pub view: Arc<IncidentView>,
+    pub events: BTreeSet<EventRef>,
+    pub root: Option<CiId>,
+}
+
+/// What a tenant's people said, as far as the journal has been folded.
+pub struct Corrected {
+    tenant: TenantId,
+    /// First event of each alert, and all of them.
+    events: BTreeMap<AlertId, Vec<EventRef>>,
+    pub alerts: BTreeMap<AlertId, Arc<AlertView>>,
+    members: BTreeMap<IncidentId, BTreeSet<AlertId>>,
+    home: BTreeMap<AlertId, IncidentId>,
+    incidents: BTreeMap<IncidentId, Arc<IncidentView>>,
+    pub corrections: Vec<Correction>,
+    pub pairs: Vec<Pair>,
+    pub roots: Vec<RootLabel>,
+    /// Incidents that somebody judged, by correction.
+    touched: BTreeMap<IncidentId, BTreeSet<u64>>,
+    chosen: BTreeMap<IncidentId, (u64, CiId)>,
+}
+
+impl Corrected {
+    /// Nothing was said yet.
+    pub fn of(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            events: BTreeMap::new(),
+            alerts: BTreeMap::new(),
+            members: BTreeMap::new(),
+            home: BTreeMap::new(),
+            incidents: BTreeMap::new(),
+            corrections: Vec::new(),
+            pairs: Vec::new(),
+            roots: Vec::new(),
+            touched: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a record and what was decided about it.
+    pub fn fold(&mut self, record: &Record, effects: &[Effect]) {
+        let done = |effect: &Effect| matches!(effect, Effect::CommandDone { refused: None, again: false, .. });
+        if let Input::Command(command) = &*record.input
+            && command.tenant == self.tenant
+            && effects.iter().any(done)
+        {
+            self.hear(record.seq, record.stamp, &command.actor, &command.order);
+        }
+        let is_own = matches!(&*record.input, Input::Batch(batch) if batch.tenant == self.tenant);
+        for effect in effects {
+            match effect {
+                Effect::Verdict { index, verdict } if is_own => {
+                    if let Some(alert) = verdict.alert() {
+                        self.events.entry(alert).or_default().push(EventRef { seq: record.seq, index: *index });
+                    }
+                }
+                Effect::Alert { alert } if alert.tenant == self.tenant => self.settle(alert),
+                Effect::Incident { incident, .. } if incident.tenant == self.tenant => {
+                    if let Some(into) = incident.merged_into {
+                        let touched = self.touched.remove(&incident.id).unwrap_or_default();
+                        self.touched.entry(into).or_default().extend(touched);
+                    }
+                    self.incidents.insert(incident.id, incident.clone());
+                }
+                Effect::Verdict { .. }
+                | Effect::Alert { .. }
+                | Effect::Incident { .. }
+                | Effect::Notify { .. }
+                | Effect::Timeline { .. }
+                | Effect::Silence { .. }
+                | Effect::CommandDone { .. } => {}
+            }
+        }
+    }
+
+    fn settle(&mut self, alert: &Arc<AlertView>) {
+        if let Some(before) = self.home.remove(&alert.id)
+            && let Some(members) = self.members.get_mut(&before)
+        {
+            members.remove(&alert.id);
+        }
+        if let Some(incident) = alert.incident {
+            self.home.insert(alert.id, incident);
+            self.members.entry(incident).or_default().insert(alert.id);
+        }
+        self.alerts.insert(alert.id, alert.clone());
+    }
+
+    /// Takes in an order that was carried out, before what follows from it.
+    fn hear(&mut self, seq: u64, at: Timestamp, actor: &str, order: &Order) {
+        if let Order::Revoke { of } = order {
+            return self.revoke(*of);
+        }
+        let Some((says, weight)) = order.judgement() else { return };
+        let none = BTreeSet::new();
+        let of = |incident: &IncidentId| self.members.get(incident).unwrap_or(&none);
+        let (mut together, mut apart) = (Vec::new(), Vec::new());
+        let mut about = Vec::new();
+        match order {
+            Order::Merge { from, into } => {
+                about.extend([*from, *into]);
+                together.extend(crossed(of(from), of(into)));
+            }
+            Order::Split { incident, alerts } => {
+                about.push(*incident);
+                let going: BTreeSet<AlertId> = alerts.iter().copied().collect();
+                apart.extend(crossed(&going, &of(incident).difference(&going).copied().collect()));
+            }
+            Order::Move { alert, into } => {
+                let left = self.home.get(alert).copied();
+                about.extend(left.into_iter().chain([*into]));
+                let one = BTreeSet::from([*alert]);
+                together.extend(crossed(&one, of(into)));
+                let rest: BTreeSet<AlertId> = left.map_or(&none, |left| of(&left)).difference(&one).copied().collect();
+                apart.extend(crossed(&one, &rest));
+            }
+            Order::ConfirmRoot { incident } => {
+                about.push(*incident);
+                let best = self.incidents.get(incident).and_then(|view| view.candidates.first());
+                if let Some(ci) = best.map(|best| best.ci.id.clone()) {
+                    self.label(*incident, ci, true, seq, weight);
+                }
+            }
+            Order::SetRoot { incident, ci } => {
+                about.push(*incident);
+                self.label(*incident, ci.clone(), true, seq, weight);
+            }
+            Order::RejectRoot { incident, ci } => {
+                about.push(*incident);
+                self.label(*incident, ci.clone(), false, seq, weight);
+            }
+            Order::Acknowledge { .. }
+            | Order::Unacknowledge { .. }
+            | Order::Assign { .. }
+            | Order::Comment { .. }
+            | Order::Snooze { .. }
+            | Order::Wake { .. }
+            | Order::Close { .. }
+            | Order::Reopen { .. }
+            | Order::SetSeverity { .. }
+            | Order::Silence { .. }
+            | Order::ExpireSilence { .. }
+            | Order::Revoke { .. }
+            | Order::Resend { .. } => return,
+        }
+        let pairs = self.pair(together, apart, seq, weight);
+        for incident in &about {
+            self.touched.entry(*incident).or_default().insert(seq);
+        }
+        let incidents = about.iter().map(ToString::to_string).collect();
+        self.corrections.push(Correction {
+            seq,
+            at: at.to_string(),
+            by: actor.to_owned(),
+            says,
+            weight,
+            incidents,
+            pairs,
+        });
+    }
+
+    fn label(&mut self, incident: IncidentId, ci: CiId, is_root: bool, correction: u64, weight: u32) {
+        let label = RootLabel {
+            incident: incident.to_string(),
+            ci: ci.to_string(),
+            is_root,
+            weight: u64::from(weight) * 1000,
+            correction,
+        };
+        self.roots.push(label);
+        match self.chosen.get(&incident) {
+            Some((_, chosen)) if !is_root && *chosen == ci => drop(self.chosen.remove(&incident)),
+            _ if is_root => drop(self.chosen.insert(incident, (correction, ci))),
+            Some(_) | None => {}
+        }
+    }
+
+    /// Every correction weighs the same, however many pairs it gives.
+    fn pair(
+        &mut self,
+        together: Vec<(AlertId, AlertId)>,
+        apart: Vec<(AlertId, AlertId)>,
+        correction: u64,
+        weight: u32,
+    ) -> usize {
+        let all: Vec<_> =
+            together.into_iter().map(|p| (p, true)).chain(apart.into_iter().map(|p| (p, false))).collect();
+        let all = &all[..all.len().min(PAIRS_MAX)];
+        let share = u64::from(weight) * 1000 / all.len().max(1) as u64;
+        for ((a, b), together) in all.iter().copied() {
+            let first =
+                |alert: AlertId| self.events.get(&alert).and_then(|events| events.first()).map(ToString::to_string);
+            if let (Some(a), Some(b)) = (first(a), first(b)) {
+                self.pairs.push(Pair { a, b, together, weight: share.max(1), correction });
+            }
+        }
+        all.len()
+    }
+
+    fn revoke(&mut self, of: u64) {
+        self.corrections.retain(|one| one.seq != of);
+        self.pairs.retain(|pair| pair.correction != of);
+        self.roots.retain(|label| label.correction != of);
+        self.chosen.retain(|_, (correction, _)| *correction != of);
+        for corrections in self.touched.values_mut() {
+            corrections.remove(&of);
+        }
+        self.touched.retain(|_, corrections| !corrections.is_empty());
+    }
+
+    /// Incidents that somebody judged and that stand, as they are at the end.
+    pub fn reviewed(&self) -> Vec<Reviewed> {
+        let stands = |id: &&IncidentId| self.incidents.get(id).is_some_and(|view| view.state != IncidentState::Merged);
+        self.touched.keys().filter(stands).filter_map(|id| self.as_stood(*id)).collect()
+    }
+
+    /// All closed or recovered incidents, as they are at the end.
+    pub fn closed(&self) -> Vec<Reviewed> {
+        let over = |view: &&Arc<IncidentView>| matches!(view.state, IncidentState::Closed | IncidentState::Recovered);
+        self.incidents.values().filter(over).filter_map(|view| self.as_stood(view.id)).collect()
+    }
+
+    /// Whether somebody judged the incident.
+    pub fn is_reviewed(&self, incident: IncidentId) -> bool {
+        self.touched.contains_key(&incident)
+    }
+
+    fn as_stood(&self, id: IncidentId) -> Option<Reviewed> {
+        let view = self.incidents.get(&id)?.clone();
+        let members = self.members.get(&id)?;
+        let events = members.iter().filter_map(|alert| self.events.get(alert)).flatten().copied().collect();
+        let said = self.chosen.get(&id).map(|(_, ci)| ci.clone());
+        let best = || view.candidates.iter().find(|candidate| !candidate.rejected).map(|best| best.ci.id.clone());
+        let root = said.or_else(best);
+        Some(Reviewed { view, events, root })
+    }
+
+    /// The reviewed incidents as truth to score by.
+    pub fn incidents(&self) -> Vec<TrueIncident> {
+        let truth = self.reviewed().into_iter().map(|one| TrueIncident {
+            events: one.events.iter().map(ToString::to_string).collect(),
+            root_ci: one.root.map(|ci| ci.to_string()).unwrap_or_default(),
+        });
+        truth.collect()
+    }
+
+    /// Alerts of an event, for what is written out.
+    pub fn alert_of_events(&self) -> BTreeMap<EventRef, AlertId> {
+        self.events.iter().flat_map(|(alert, events)| events.iter().map(|event| (*event, *alert))).collect()
+    }
+}
+
+fn crossed(left: &BTreeSet<AlertId>, right: &BTreeSet<AlertId>) -> Vec<(AlertId, AlertId)> {
+    left.iter().flat_map(|a| right.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b).take(PAIRS_MAX).collect()
+}

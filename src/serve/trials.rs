@@ -1,0 +1,202 @@
+//! Models and trials over a pipeline.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+
+use crate::api::state::{ModelSet, PutInForce, ShadowState, Trials, WriteError};
+use crate::domain::ids::TenantId;
+use crate::domain::time::Span;
+use crate::engine::input::{By, Digest};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::{Basis, RuleFile};
+use crate::engine::tuning::BUILT_IN;
+use crate::folders::models::Model;
+use crate::lab::choice::Choice;
+use crate::pipeline::Pipeline;
+use crate::pipeline::put::{PutError, Trial};
+use crate::pipeline::ruling::RuleVersion;
+use crate::replay;
+
+use super::behind::lines;
+
+/// What the reason of an activation begins with: a roll-back finds it by that.
+const ACTIVATED: &str = "shadow ";
+
+/// Tries things, and puts them in force.
+pub struct Bench {
+    pub pipeline: Arc<Pipeline>,
+}
+
+impl Trials for Bench {
+    fn models(&self, tenant: &TenantId) -> Vec<ModelSet> {
+        let known = self.pipeline.rulings().ruled(tenant);
+        let own = known.models.iter().rev().map(|version| ModelSet {
+            version: version.version,
+            digest: version.digest.0.to_string(),
+            by: By { author: version.author.clone(), reason: version.reason.clone() },
+            at: Some(version.at),
+            seq: version.seq,
+        });
+        let built_in = ModelSet { digest: Model::built_in().digest, ..ModelSet::default() };
+        own.chain([built_in]).collect()
+    }
+
+    fn model_text(&self, tenant: &TenantId, version: u64) -> Result<Option<String>, String> {
+        if version == 0 {
+            return Ok(Some(BUILT_IN.1.to_owned()));
+        }
+        let known = self.pipeline.rulings().ruled(tenant);
+        let found = known.models.iter().find(|one| one.version == version);
+        found.map(|one| text(&self.pipeline, &one.digest)).transpose().map_err(|error| format!("{error:#}"))
+    }
+
+    fn put_model(
+        &self,
+        tenant: TenantId,
+        by: By,
+        text: String,
+    ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
+        let pipeline = self.pipeline.clone();
+        Box::pin(async move {
+            let put = pipeline.put_model(&tenant, text, &by).await.map_err(|error| lines(&error))?;
+            Ok((put.seq, put.version))
+        })
+    }
+
+    fn shadow(&self, tenant: &TenantId) -> ShadowState {
+        let Some(shade) = self.pipeline.rulings().ruled(tenant).shade.clone() else { return ShadowState::default() };
+        let shown = self.pipeline.shadows.load().get(tenant).cloned().unwrap_or_default();
+        // What is shown may still be that of another trial.
+        let is_this = shown.shade.as_ref().is_some_and(|known| known.seq == shade.seq);
+        let report = shown.report.as_ref().filter(|_| is_this).and_then(|report| serde_json::to_value(&**report).ok());
+        ShadowState {
+            since_seq: shade.seq,
+            by: By { author: shade.author, reason: shade.reason },
+            at: Some(shade.at),
+            has_rules: shade.rules.is_some(),
+            has_model: shade.model.is_some(),
+            seq: shown.seq,
+            lag: shown.lag,
+            begun_anew: shown.begun_anew,
+            failure: shown.failure.clone().filter(|_| is_this),
+            report,
+        }
+    }
+
+    fn put_shadow(
+        &self,
+        tenant: TenantId,
+        by: By,
+        rules: Option<Vec<RuleFile>>,
+        model: Option<String>,
+    ) -> BoxFuture<'static, Result<u64, WriteError>> {
+        let pipeline = self.pipeline.clone();
+        Box::pin(async move {
+            pipeline.put_shade(&tenant, Trial { rules, model }, &by).await.map_err(|error| lines(&error))
+        })
+    }
+
+    fn activate(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
+        let pipeline = self.pipeline.clone();
+        Box::pin(async move { activate(&pipeline, &tenant, by).await.map_err(|error| lines(&error)) })
+    }
+
+    fn roll_back(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
+        let pipeline = self.pipeline.clone();
+        Box::pin(async move { roll_back(&pipeline, &tenant, &by).await.map_err(|error| lines(&error)) })
+    }
+
+    fn cost(
+        &self,
+        tenant: TenantId,
+        rules: Vec<RuleFile>,
+        days: u32,
+    ) -> BoxFuture<'static, Result<serde_json::Value, WriteError>> {
+        let pipeline = self.pipeline.clone();
+        Box::pin(async move {
+            if pipeline.log.is_shared() {
+                let why = "the journal is shared by a cluster: let the rules run beside (PUT /api/v1/shadow) instead";
+                return Err(WriteError::Refused { errors: vec![why.into()] });
+            }
+            let counted = tokio::task::spawn_blocking(move || cost(&pipeline, tenant, &rules, days)).await;
+            let counted = counted.map_err(|error| WriteError::Refused { errors: vec![error.to_string()] })?;
+            counted.map_err(|error| lines(&error))
+        })
+    }
+}
+
+fn text(pipeline: &Pipeline, digest: &Digest) -> anyhow::Result<String> {
+    let bytes = pipeline.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
+    Ok(String::from_utf8(bytes)?)
+}
+
+async fn activate(pipeline: &Pipeline, tenant: &TenantId, by: By) -> anyhow::Result<PutInForce> {
+    let shade = pipeline.rulings().ruled(tenant).shade.clone().context("nothing runs beside")?;
+    let reason = format!("{ACTIVATED}{}: {}", shade.seq, by.reason);
+    let by = By { reason: reason.trim_end_matches([':', ' ']).into(), ..by };
+    let mut put = PutInForce::default();
+    if let Some(digest) = &shade.rules {
+        let files: Vec<RuleFile> = serde_json::from_str(&text(pipeline, digest)?)?;
+        put.rules = pipeline.put_policy(tenant, files, &by, Basis::Any).await?.0.seq;
+    }
+    if let Some(digest) = &shade.model {
+        put.model = pipeline.put_model(tenant, text(pipeline, digest)?, &by).await?.seq;
+    }
+    pipeline.put_shade(tenant, Trial::default(), &by).await?;
+    Ok(put)
+}
+
+/// The version before the one that was activated, when that one is valid.
+fn before(versions: &[RuleVersion]) -> Option<Option<&RuleVersion>> {
+    let (last, earlier) = versions.split_last()?;
+    last.reason.starts_with(ACTIVATED).then_some(earlier.last())
+}
+
+async fn roll_back(pipeline: &Pipeline, tenant: &TenantId, by: &By) -> anyhow::Result<PutInForce> {
+    let ruled = pipeline.rulings().ruled(tenant);
+    let newest = [&ruled.rules, &ruled.models].into_iter().filter_map(|versions| versions.last());
+    let activated = newest.filter(|one| one.reason.starts_with(ACTIVATED)).max_by_key(|one| one.seq);
+    let named =
+        activated.context("what is valid was not activated from a trial: roll back rules or models by version")?;
+    // Rules and a model of one trial go back together; what came later by itself stays.
+    let trial = |one: &RuleVersion| one.reason.split(':').next().unwrap_or_default().to_owned();
+    let is_of = |versions: &[RuleVersion]| versions.last().is_some_and(|last| trial(last) == trial(named));
+    let mut put = PutInForce::default();
+    if is_of(&ruled.rules)
+        && let Some(before) = before(&ruled.rules)
+    {
+        let files = match before {
+            Some(version) => serde_json::from_str(&text(pipeline, &version.digest)?)?,
+            None => Policy::default_files(),
+        };
+        put.rules = pipeline.put_policy(tenant, files, by, Basis::Any).await?.0.seq;
+    }
+    if is_of(&ruled.models)
+        && let Some(before) = before(&ruled.models)
+    {
+        let model = match before {
+            Some(version) => text(pipeline, &version.digest)?,
+            None => BUILT_IN.1.to_owned(),
+        };
+        put.model = pipeline.put_model(tenant, model, by).await?.seq;
+    }
+    Ok(put)
+}
+
+fn cost(pipeline: &Pipeline, tenant: TenantId, rules: &[RuleFile], days: u32) -> anyhow::Result<serde_json::Value> {
+    let policy = Policy::compile(0, rules).map_err(PutError::Refused)?;
+    let since = (pipeline.clock)().minus(Span::hours(24 * i64::from(days)));
+    let candidate =
+        Choice { name: "candidate".into(), policy: Some(("candidate".into(), Arc::new(policy))), model: None };
+    let live = Choice { name: "live".into(), ..Choice::default() };
+    let report = replay::against::run(&replay::against::Plan {
+        data: &pipeline.folder,
+        tenant,
+        sides: [live, candidate],
+        since: Some(since),
+        base_url: String::new(),
+    })?;
+    Ok(serde_json::to_value(report)?)
+}

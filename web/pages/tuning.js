@@ -1,0 +1,85 @@
+// Tuning: which model is valid and was, what runs beside what is valid and how it differs so far, and what people's
+// corrections teach.
+
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { call, send } from "../api.js";
+import { count, moment } from "../format.js";
+import { t } from "../i18n.js";
+import { told } from "../orders.js";
+import { Empty, Go, Panel } from "../parts.js";
+
+const RELOAD_MS = 5000;
+const FIGURES = ["alerts", "incidents", "held", "muted", "compression", "root_changes", "messages", "messages_per_week"];
+
+const number = (value) => (Number.isInteger(value) ? count(value) : value.toFixed(3));
+
+/** Two rows of bars, what is valid upwards and what is tried downwards. */
+const Chart = ({ title, counts }) => {
+  const most = Math.max(1, ...counts[0], ...counts[1]);
+  const wide = 960 / Math.max(1, counts[0].length);
+  const bars = (list, side) => list.map((n, at) => n > 0 && html`<rect key=${`${side}${at}`} class=${side ? "tried" : "valid"} x=${at * wide} width=${Math.max(1, wide - 1)}
+    y=${side ? 51 : 49 - (n / most) * 46} height=${(n / most) * 46}><title>${n}</title></rect>`);
+  return html`<h3>${title}</h3><svg class="course" viewBox="0 0 960 100" preserveAspectRatio="none" role="img" aria-label=${title}>${bars(counts[0], 0)}${bars(counts[1], 1)}</svg>`;
+};
+
+const Incident = ({ shown }) => html`<td>${shown.id}</td><td>${shown.title}</td><td>${shown.severity}</td><td>${shown.root ?? "?"}</td><td>${shown.events}</td>
+  <td>${shown.why && html`<${Go} to=${shown.why}>${t("why")}<//>`}</td>`;
+
+const Differing = ({ report }) => html`<table class="plain"><tbody>
+  ${report.changed.map((one, i) => html`<tr key=${`c${i}`} class="valid"><td>~</td><${Incident} shown=${one.before} /></tr><tr key=${`d${i}`} class="tried"><td></td><${Incident} shown=${one.after} /></tr>`)}
+  ${report.gone.map((one) => html`<tr key=${`g${one.id}`} class="valid"><td>−</td><${Incident} shown=${one} /></tr>`)}
+  ${report.fresh.map((one) => html`<tr key=${`f${one.id}`} class="tried"><td>+</td><${Incident} shown=${one} /></tr>`)}
+</tbody></table>`;
+
+const Report = ({ report }) => html`
+  <table class="plain"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th class="tried">${t("tuning.tried")}</th></tr></thead>
+    <tbody>${FIGURES.map((name) => html`<tr key=${name}><td>${t(`tuning.figure.${name}`)}</td>${report.figures.map((side, i) => html`<td key=${i}>${number(side[name])}</td>`)}</tr>`)}</tbody></table>
+  <p>${t("tuning.alike", { ari: report.agreement.ari.toFixed(3), ami: report.agreement.ami.toFixed(3), same: report.agreement.same })}</p>
+  <${Chart} title=${t("tuning.figure.incidents")} counts=${report.course.incidents} />
+  <${Chart} title=${t("tuning.figure.messages")} counts=${report.course.messages} />
+  <${Differing} report=${report} />`;
+
+const Shadow = ({ shadow, may, onChange }) => {
+  const act = (name, method, path) => () => told(t(name), async () => {
+    await send(method, path, { reason: t(name) });
+    return "";
+  }).then(onChange);
+  const tools = may && html`
+    ${shadow.running && html`<button data-act="activate" onClick=${act("tuning.activate", "POST", "/api/v1/shadow/activate")}>${t("tuning.activate")}</button>
+      <button data-act="end" onClick=${() => told(t("tuning.end"), async () => { await call("/api/v1/shadow", { method: "DELETE" }); return ""; }).then(onChange)}>${t("tuning.end")}</button>`}
+    <button data-act="rollback" onClick=${act("tuning.rollback", "POST", "/api/v1/shadow/rollback")}>${t("tuning.rollback")}</button>`;
+  return html`<${Panel} title=${t("tuning.shadow")} aside=${tools}>
+    ${!shadow.running && html`<p class="dim">${t("tuning.none")}</p>`}
+    ${shadow.running && html`<p>${t(shadow.has_rules ? (shadow.has_model ? "tuning.what.both" : "tuning.what.rules") : "tuning.what.model")}
+      · ${shadow.author} · ${moment(shadow.at)} ${shadow.reason && `· ${shadow.reason}`}</p>
+      <p class="dim">${t("tuning.lag", { lag: count(shadow.lag), anew: shadow.begun_anew })}</p>`}
+    ${shadow.failure && html`<p class="notice">${t("failed", { why: shadow.failure })}</p>`}
+    ${shadow.report && html`<${Report} report=${shadow.report} />`}<//>`;
+};
+
+const Models = ({ models }) => html`<${Panel} title=${t("tuning.models")}>
+  <table class="plain"><tbody>${models.map((one) => html`<tr key=${one.version}><td>${one.version}</td><td>${one.current && html`<em class="tag good">${t("tuning.valid")}</em>`}</td>
+    <td>${one.digest.slice(0, 12)}</td><td>${one.author || t("tuning.builtin")}</td><td>${one.at ? moment(one.at) : ""}</td><td>${one.reason ?? ""}</td></tr>`)}</tbody></table><//>`;
+
+const Feedback = ({ items, may, onChange }) => {
+  const revoke = (one) => () => told(t("tuning.revoke"), async () => { await send("POST", `/api/v1/feedback/${one.seq}/revoke`); return ""; }).then(onChange);
+  return html`<${Panel} title=${t("tuning.feedback")}>
+    ${items.length === 0 && html`<p class="dim">${t("tuning.feedback.none")}</p>`}
+    <table class="plain"><tbody>${items.map((one) => html`<tr key=${one.seq} class=${one.revoked ? "dim" : ""}><td>${moment(one.at)}</td><td>${one.by}</td><td>${t(`tuning.says.${one.says}`)}</td>
+      <td><${Go} to=${`/incidents/${one.about}`}>${one.about}<//></td><td>${(one.weight / 1000).toFixed(1)}</td>
+      <td>${one.revoked ? t("tuning.revoked") : may && html`<button data-act="revoke" onClick=${revoke(one)}>${t("tuning.revoke")}</button>`}</td></tr>`)}</tbody></table><//>`;
+};
+
+export const Tuning = ({ me }) => {
+  const [found, set] = useState(/** @type {any} */ (null));
+  const [failed, setFailed] = useState("");
+  const load = () => Promise.all([call("/api/v1/shadow"), call("/api/v1/models"), call("/api/v1/feedback")])
+    .then(([shadow, models, feedback]) => { set({ shadow, models: models.items, feedback: feedback.items }); setFailed(""); }, (failure) => setFailed(failure.message));
+  useEffect(() => { load(); const timer = setInterval(load, RELOAD_MS); return () => clearInterval(timer); }, []);
+  const may = me.role === "analyst" || me.role === "admin";
+  return html`<div class="page-head"><h1>${t("nav.tuning")}</h1><p class="dim">${t("tuning.help")}</p></div>
+    ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
+    ${!found && !failed && html`<${Empty} text=${t("loading")} />`}
+    ${found && html`<div class="stack"><${Shadow} shadow=${found.shadow} may=${may} onChange=${load} /><${Models} models=${found.models} />
+      <${Feedback} items=${found.feedback} may=${may} onChange=${load} /></div>`}`;
+};
