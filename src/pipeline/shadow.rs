@@ -41,7 +41,7 @@ const LAG_MAX: u64 = 100_000;
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 const REPORT_SHARE: u32 = 20;
 /// The pause without a shadow, and after a failure.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(200);
 /// How far it stands back when there is more to do than processors.
 const NICENESS: i32 = 15;
 

@@ -139,7 +139,10 @@ impl Running {
         let tenant = match &step.input {
             Input::Batch(batch) => &batch.tenant,
             Input::Command(command) => &command.tenant,
-            Input::Topology { tenant, .. } | Input::Policy { tenant, .. } => tenant,
+            Input::Topology { tenant, .. }
+            | Input::Policy { tenant, .. }
+            | Input::Model { tenant, .. }
+            | Input::Shadow { tenant, .. } => tenant,
             Input::Delivered(delivered) => &delivered.tenant,
             Input::Tick => return,
         };

@@ -26,7 +26,7 @@ const PACE: Pace = Pace { snapshot_every: 40, remade_records_max: 200_000, archi
 fn shown(pipeline: &Pipeline) -> Value {
     let live = pipeline.live.read();
     let tenants: BTreeMap<&TenantId, &TenantView> = live.tenants().collect();
-    let rulings: Vec<_> = TENANTS.map(|tenant| pipeline.rulings().versions(&TenantId::from(tenant))).into();
+    let rulings: Vec<_> = TENANTS.map(|tenant| pipeline.rulings().ruled(&TenantId::from(tenant))).into();
     json!({
         "tenants": serde_json::to_value(tenants).unwrap(),
         "at": [live.journal_seq, live.outbox_seq],

@@ -50,6 +50,9 @@ pub const KINDS: &[&str] = &[
     r#""order":"silence""#,
     r#""order":"expire_silence""#,
     r#""order":"resend""#,
+    r#""order":"revoke""#,
+    r#""input":"model""#,
+    r#""input":"shadow""#,
     r#""author":"chen.jie""#,
     r#""status":"resolved""#,
     r#""rejected":[{"#,
@@ -137,7 +140,13 @@ impl Shelf {
             Input::Policy { version, .. } => {
                 Loaded::Policy(Arc::new(Policy::compile(*version, &self.rules).expect("rules that compiled once")))
             }
-            Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Loaded::Nothing,
+            // A model's text changes with the program: the tale names one and has none.
+            Input::Model { .. }
+            | Input::Batch(_)
+            | Input::Command(_)
+            | Input::Shadow { .. }
+            | Input::Delivered(_)
+            | Input::Tick => Loaded::Nothing,
         }
     }
 
@@ -172,6 +181,7 @@ fn word_of(order: &Order) -> &'static str {
         Order::SetSeverity { .. } => "set_severity",
         Order::Silence { .. } => "silence",
         Order::ExpireSilence { .. } => "expire_silence",
+        Order::Revoke { .. } => "revoke",
     }
 }
 
@@ -235,6 +245,14 @@ pub fn tale() -> Vec<Line> {
     let (tenant, author) = (TenantId::from(TENANT), "chen.jie".into());
     say(7_015, "unaddressed", result(DeliveryOutcome::Unaddressed));
     say(7_020, "topology-by-somebody", Input::Topology { tenant, version: 2, digest, author });
+    let (tenant, digest) = (TenantId::from(TENANT), digest_of(b"model"));
+    let (author, reason): (Box<str>, Box<str>) = ("chen.jie".into(), "试运行".into());
+    let model = Some(digest.clone());
+    let (shadow, by) = (tenant.clone(), (author.clone(), reason.clone()));
+    say(7_030, "shadow", Input::Shadow { tenant: shadow, rules: None, model, author: by.0, reason: by.1 });
+    say(7_031, "model", Input::Model { tenant, version: 1, digest, author, reason });
+    let revoke = Order::Revoke { of: 31 };
+    say(7_032, word_of(&revoke), command(revoke));
     lines
 }
 

@@ -90,8 +90,10 @@ impl Account {
                     let names = shipped_mapping();
                     Loaded::Topology(read_topology("topology", &text, Some(&names), *version).unwrap())
                 }
-                Input::Policy { .. } => panic!("nobody has put rules in"),
-                Input::Batch(_) | Input::Command(_) | Input::Delivered(_) | Input::Tick => Loaded::Nothing,
+                Input::Policy { .. } | Input::Model { .. } => panic!("nobody has put rules or a model in"),
+                Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
+                    Loaded::Nothing
+                }
             };
             let engine = engines
                 .entry(record.partition)
