@@ -15,6 +15,7 @@ pub mod console;
 pub mod decode;
 pub mod delivery;
 pub mod demo;
+pub mod detect;
 pub mod domain;
 pub mod engine;
 pub mod folders;

@@ -32,6 +32,7 @@ use crate::vitals::Watch;
 use crate::vitals::alarm::Alarm;
 use crate::vitals::heartbeat::Heartbeat;
 
+mod advise;
 mod again;
 mod behind;
 mod bus;

@@ -32,6 +32,7 @@ pub mod shield;
 pub mod silences;
 pub mod state;
 pub mod stats;
+pub mod suggestions;
 pub mod topology;
 pub mod trial;
 pub mod trials;

@@ -17,7 +17,7 @@ use super::problem::ApiError;
 use super::state::Api;
 use super::{
     alerts, audit, dead_letters, doors, export, feed, feedback, graph, health, incidents, notices, numbers, orders,
-    rules, session, shield, silences, stats, topology, trial, trials, vocabulary, why, why_not, windows,
+    rules, session, shield, silences, stats, suggestions, topology, trial, trials, vocabulary, why, why_not, windows,
 };
 
 /// Everyone who reads.
@@ -95,6 +95,7 @@ pub fn table() -> Vec<Entry> {
         entry(ANALYSE, routes!(trials::end_shadow)),
         entry(ANALYSE, routes!(trials::activate)),
         entry(ANALYSE, routes!(trials::roll_back)),
+        entry(ANALYSE, routes!(suggestions::suggestions)),
         entry(READ,    routes!(topology::summary)),
         large(ANALYSE, topology::TEXT_BYTES_MAX, routes!(topology::replace)),
         entry(READ,    routes!(topology::quality)),

@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 use super::access::{Authenticate, Caller};
 use super::incident_types::Onlooker;
 use super::session::Sessions;
+use super::suggestions::Suggested;
+use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, SourceId, TenantId};
 use crate::domain::time::{Span, Timestamp};
@@ -113,6 +115,11 @@ pub trait Rules: Send + Sync {
         sample: &str,
         files: Option<Vec<RuleFile>>,
     ) -> Result<Trial, WriteError>;
+    /// What recorded alerts, oldest first, give reason for, tried on the valid rules. Blocks; changes nothing.
+    ///
+    /// # Errors
+    /// When the valid rules cannot be read.
+    fn suggest(&self, tenant: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError>;
 }
 
 /// A model and when it came.

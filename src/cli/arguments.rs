@@ -56,6 +56,8 @@ pub enum Command {
     Backtest(BacktestArguments),
     /// Play the tests that stand beside rules / 规则测试
     Test(TestArguments),
+    /// Suggest rules and relations that a recorded stream gives reason for, each with its proof / 建议
+    Suggest(SuggestArguments),
     /// Make every recorded decision again and compare / 重放
     Replay(ReplayArguments),
     /// Copy a data folder, also while it is served, and check the copy / 备份
@@ -209,6 +211,37 @@ pub struct BacktestArguments {
     /// Also write `effects_sha256`, one hash over every effect: the same for every build and machine.
     #[arg(long)]
     pub seal: bool,
+}
+
+/// What `suggest` takes.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    headwater suggest --topology cmdb.json.gz --events alerts.jsonl.gz --mapping rules/mappings/stormgen.yaml\n  \
+    headwater suggest --topology T --events E --mapping M --rules rules --lang en --json > suggestions.json\n\n\
+    Alert types that cause others, as draft rules tried on the stream; relations that the CMDB seems to lack, and relations\n\
+    along which nothing ever passes. Changes nothing.")]
+pub struct SuggestArguments {
+    /// CMDB file (YAML or JSON, .gz is fine).
+    #[arg(long)]
+    pub topology: PathBuf,
+    /// Names of a foreign CMDB export (see topology/mappings/).
+    #[arg(long)]
+    pub topology_mapping: Option<PathBuf>,
+    /// Events, one JSON value per line, in order of arrival (.gz is fine).
+    #[arg(long)]
+    pub events: PathBuf,
+    /// How to read an event line (see rules/mappings/).
+    #[arg(long)]
+    pub mapping: PathBuf,
+    /// Folder with the rules that drafts are tried on top of; without it the built-in ones.
+    #[arg(long)]
+    pub rules: Option<PathBuf>,
+    /// zh or en.
+    #[arg(long, default_value = "zh")]
+    pub lang: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `test` takes.

@@ -7,6 +7,7 @@ mod check;
 mod feedback;
 mod replay;
 mod rule_tests;
+mod suggest;
 mod token;
 mod topology;
 mod why;
@@ -47,6 +48,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Check(arguments) => return check::run(arguments),
         Command::Config => print!("{}", config::DEFAULTS.1),
         Command::Backtest(arguments) => backtest::run(arguments)?,
+        Command::Suggest(arguments) => suggest::run(&arguments, &mut std::io::stdout().lock())?,
         Command::Test(arguments) => return rule_tests::run(&arguments),
         Command::Replay(arguments) => return replay::run(&arguments),
         Command::Backup(arguments) => backup::save(&arguments)?,

@@ -14,6 +14,9 @@ use super::time::Timestamp;
 /// The annotation that keeps a time which was too far ahead and was replaced.
 pub const RECEIVED_STARTS_AT: &str = "received_starts_at";
 
+/// The annotation that says how unusual the condition is: a number, 0 to 1000, or an object with a `score`.
+pub const ANOMALY: &str = "anomaly";
+
 /// What an event says about its condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -212,6 +215,36 @@ impl Event {
             org: None,
             proposed_repair: None,
             truncated: false,
+        }
+    }
+
+    /// The anomaly score, per mille, where a detector gave one.
+    pub fn anomaly_score(&self) -> Option<u16> {
+        #[derive(Deserialize)]
+        struct Scored {
+            score: f64,
+        }
+        let text = self.annotations.get(ANOMALY)?;
+        let score = match text.parse::<f64>() {
+            Ok(score) => score,
+            Err(_) => serde_json::from_str::<Scored>(text).ok()?.score,
+        };
+        (0.0..=1000.0).contains(&score).then_some(score as u16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anomaly_score_is_a_number_or_stands_in_an_object() {
+        let mut event = Event::new("t".into(), "s".into(), "n", Timestamp(0));
+        assert_eq!(event.anomaly_score(), None);
+        let given = [("930", Some(930)), (r#"{"score":930,"model":"m"}"#, Some(930)), ("1e9", None), ("high", None)];
+        for (text, score) in given {
+            event.annotations.insert(ANOMALY.into(), text.into());
+            assert_eq!(event.anomaly_score(), score, "{text}");
         }
     }
 }

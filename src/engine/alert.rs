@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
-use super::fixed::Milli;
+use super::fixed::{Milli, ln_ratio};
 use super::kept::Kept;
 use super::rare::Rare;
 use super::slab::Place;
@@ -89,6 +89,10 @@ pub struct Alert {
     pub chronic: bool,
     pub inferred: Option<Inferred>,
     pub declared_symptom: bool,
+    /// How unusual it is, per mille, where a detector says so; else 0.
+    pub anomaly: u16,
+    /// It is about the CI's own equipment or resources.
+    pub intrinsic: bool,
     pub muted_by: Few<MutedBy>,
     /// The strongest effect of what mutes it.
     pub mute: Option<MuteEffect>,
@@ -117,6 +121,12 @@ impl Alert {
     /// Whether it counts as serious by itself.
     pub fn is_serious(&self) -> bool {
         self.inferred.is_none() && self.severity >= Severity::Major
+    }
+
+    /// Log-odds of its anomaly score, where a detector gave one.
+    pub fn anomaly_odds(&self) -> Option<Milli> {
+        let score = u64::from(self.anomaly.min(999));
+        (score > 0).then(|| ln_ratio(score, 1000 - score))
     }
 
     /// Whether it can be the cause of others.

@@ -306,6 +306,8 @@ impl Cell {
             chronic: false,
             inferred: Some(inferred),
             declared_symptom: false,
+            anomaly: 0,
+            intrinsic: false,
             muted_by: Few::default(),
             mute: None,
             facts: Facts::default(),

@@ -21,6 +21,9 @@ const DEPENDENTS_MAX: usize = 64;
 /// CIs upstream looked at when learning whether an alert type is a symptom.
 const LEARN_UPSTREAM_MAX: usize = 40;
 
+/// What it costs that an anomaly of one aspect explains one of another.
+const UNLIKE_ANOMALY: Milli = -6000;
+
 /// A possible parent.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
@@ -37,6 +40,8 @@ pub struct Terms {
     pub delay: Span,
     pub cause: Milli,
     pub symptom: Milli,
+    /// How well the cause's anomaly score fits that of its effect.
+    pub anomaly: Milli,
     /// CIs one of which is the cause's next effect, where the CMDB lacks that relation; else 0.
     pub among: u32,
 }
@@ -83,6 +88,9 @@ impl Terms {
             of(EvidenceTerm::Coverage, self.symptom, 0),
             of(EvidenceTerm::Noise, -background, 0),
         ];
+        if self.anomaly != 0 {
+            evidence.push(of(EvidenceTerm::Anomaly, self.anomaly, 0));
+        }
         if self.among > 0 {
             evidence.push(of(EvidenceTerm::MissingRelation, 0, self.among.into()));
         }
@@ -189,7 +197,8 @@ impl Cell {
         let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: tuning.same_ci_delay })?;
         let (cause, symptom) = (self.cause_score(cause) / 2, alert.symptom / 2);
         let score = tuning.same_ci + fit + cause + symptom;
-        let terms = Terms { path: tuning.same_ci, hops: 0, delay_fit: fit, delay, cause, symptom, among: 0 };
+        let path = tuning.same_ci;
+        let terms = Terms { path, hops: 0, delay_fit: fit, delay, cause, symptom, anomaly: 0, among: 0 };
         Ok((Link { parent: other, score }, terms))
     }
 
@@ -201,10 +210,24 @@ impl Cell {
         let slack = Span(tuning.slack.0 + alert.uncertain.0 + self.uncertain(cause).0);
         let fit = delay_fit(tuning.spread, tuning.spread_max, delay, up.delay, slack);
         let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: up.delay })?;
+        let anomaly = self.fits_anomaly(cause, alert.place);
         let (cause, symptom) = (self.cause_score(cause), alert.symptom);
-        let score = up.path + fit + cause + symptom;
-        let terms = Terms { path: up.path, hops: up.hops, delay_fit: fit, delay, cause, symptom, among: 0 };
+        let score = up.path + fit + cause + symptom + anomaly;
+        let (path, hops) = (up.path, up.hops);
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among: 0 };
         Ok((Link { parent: other, score }, terms))
+    }
+
+    /// A cause that is less unusual than its effect hardly explains it, of two that are more so the stronger one is
+    /// likelier, and like explains like: slowness does not fill a processor, and no processor fills another. Nothing where
+    /// no detector gave scores.
+    fn fits_anomaly(&self, cause: &Alert, effect: Place) -> Milli {
+        let effect = &self.alerts[effect];
+        let (Some(of_cause), Some(of_effect)) = (cause.anomaly_odds(), effect.anomaly_odds()) else { return 0 };
+        let stronger = of_cause - of_effect;
+        let alike = cause.kind == effect.kind && !effect.intrinsic;
+        let unlike = if alike { 0 } else { UNLIKE_ANOMALY };
+        unlike + if stronger < 0 { 2 * stronger } else { stronger / 4 }
     }
 
     /// Whether an alert can be the cause of another that began `delay` later.

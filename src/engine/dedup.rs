@@ -15,7 +15,7 @@ use super::seen::SEEN_MAX;
 use super::slab::Place;
 use super::verdict::{Hold, Repeat, Resolution};
 use crate::domain::alert::AlertState;
-use crate::domain::event::{Event, Status};
+use crate::domain::event::{Event, EventType, Status};
 use crate::domain::few::Few;
 use crate::domain::mute::MutedBy;
 use crate::domain::severity::Severity;
@@ -202,6 +202,7 @@ impl Cell {
             alert.last_seen = now;
             alert.starts = alert.starts.min(event.starts_at);
             alert.last_start = alert.last_start.max(event.starts_at);
+            alert.anomaly = alert.anomaly.max(event.anomaly_score().unwrap_or(0));
             let severity_changed = !late && alert.severity != event.severity && alert.severity < event.severity;
             self.heard(place);
             if severity_changed {
@@ -295,6 +296,8 @@ impl Cell {
             chronic: false,
             inferred: None,
             declared_symptom: event.probable_cause.as_deref() == Some("underlyingResourceUnavailable"),
+            anomaly: event.anomaly_score().unwrap_or(0),
+            intrinsic: event.event_type == Some(EventType::Equipment),
             muted_by: Few::default(),
             mute: None,
             facts,

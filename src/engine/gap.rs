@@ -145,7 +145,8 @@ impl Cell {
         let path = lack.path + share + ln_permille(kind.touch.into());
         let score = path + fit + score_of_cause + symptom;
         let hops = lack.hops + reach.hops;
-        let terms = Terms { path, hops, delay_fit: fit, delay, cause: score_of_cause, symptom, among: lack.gap.among };
+        let (cause, among) = (score_of_cause, lack.gap.among);
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly: 0, among };
         Some((Link { parent: other, score }, terms))
     }
 }

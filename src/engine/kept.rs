@@ -67,6 +67,10 @@ pub struct Kept {
     chronic: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     declared_symptom: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anomaly: Option<u16>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    intrinsic: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     flapping: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -129,6 +133,8 @@ impl From<Alert> for Kept {
             inferred: alert.inferred,
             chronic: alert.chronic,
             declared_symptom: alert.declared_symptom,
+            anomaly: other(alert.anomaly, 0),
+            intrinsic: alert.intrinsic,
             flapping: alert.flapping,
             noisy: alert.noisy,
             lasted: alert.lasted,
@@ -174,6 +180,8 @@ impl From<Kept> for Alert {
             chronic: kept.chronic,
             inferred: kept.inferred,
             declared_symptom: kept.declared_symptom,
+            anomaly: kept.anomaly.unwrap_or(0),
+            intrinsic: kept.intrinsic,
             muted_by: kept.muted_by,
             mute: kept.mute,
             facts: kept.facts,

@@ -28,6 +28,8 @@ const CHANGE_POINTS: Milli = 1500;
 const PERSON_POINTS: Milli = 20_000;
 const RULE_POINTS: Milli = 10_000;
 const TREE_POINTS: Milli = 3000;
+/// A detector that sees something on others sees nothing on a silent one.
+const CALM_POINTS: Milli = -1500;
 
 impl Cell {
     /// The incident as effects show it; ranks its candidates again when it has changed enough.
@@ -162,6 +164,7 @@ impl Cell {
             let alert = &self.alerts[*p];
             (*p != group.root, -below.get(p).copied().unwrap_or(0), self.onset(alert), alert.id)
         });
+        let anomalies = self.anomalies(&group.members);
         let mut seen = BTreeSet::new();
         let mut scored: Vec<(Milli, CiIx, Candidate)> = Vec::new();
         for node in nodes {
@@ -171,6 +174,11 @@ impl Cell {
                 continue;
             }
             let mut evidence = self.terms(place, node, below.get(&node).copied().unwrap_or(0), total);
+            if let Some((odds, anomaly)) = anomalies.get(&ci) {
+                evidence.push(term(EvidenceTerm::Anomaly, *odds, (*anomaly).into(), 1000));
+            } else if alert.inferred.is_some() && !anomalies.is_empty() {
+                evidence.push(term(EvidenceTerm::Anomaly, CALM_POINTS, 0, 1000));
+            }
             if incident.chosen_root == Some(ci) {
                 evidence.push(term(EvidenceTerm::Person, PERSON_POINTS, 1, 0));
             }
@@ -195,6 +203,17 @@ impl Cell {
                 candidate
             })
             .collect()
+    }
+
+    /// The strongest anomaly on each CI, as log-odds and score.
+    fn anomalies(&self, members: &[Place]) -> BTreeMap<CiIx, (Milli, u16)> {
+        let mut strongest = BTreeMap::new();
+        for alert in members.iter().map(|m| &self.alerts[*m]) {
+            let (Some(ci), Some(odds)) = (alert.spot.ci(), alert.anomaly_odds()) else { continue };
+            let known = strongest.entry(ci).or_insert((odds, alert.anomaly));
+            *known = (*known).max((odds, alert.anomaly));
+        }
+        strongest
     }
 
     fn terms(&self, group: Place, node: Place, below: i64, total: i64) -> Vec<Evidence> {

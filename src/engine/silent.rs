@@ -20,6 +20,8 @@ const VOTES_MAX: usize = 64;
 /// How far from its effects a CI's own alert may begin: so many typical delays, and at least this long.
 const OWN_DELAYS: i64 = 10;
 const OWN_NEAR: Span = Span::mins(5);
+/// A detector that sees something on the dependents sees nothing on the suspect.
+const CALM: Milli = -4000;
 /// Direct dependents asked whether they show the fault too.
 const DEPENDENTS_MAX: usize = 128;
 
@@ -229,7 +231,8 @@ impl Cell {
             backgrounds += self.background(vote.alert);
         }
         let (expected, shown, silence) = self.dependents(ci, began, &branches);
-        let prior = self.tuning.silent_prior;
+        let watched = votes.iter().any(|v| self.alerts[v.alert].anomaly > 0);
+        let prior = self.tuning.silent_prior + if watched { CALM } else { 0 };
         let score = prior + paths + symptoms + fits - backgrounds + silence;
         let (accusers, effects) = (votes.len() as i64, votes.iter().map(|v| v.alert));
         let effects = effects.filter(|a| self.alerts[*a].parent.is_none()).collect();

@@ -13,6 +13,7 @@ pub mod rule_tests;
 pub mod score;
 pub mod seal;
 pub mod storm;
+pub mod suggest;
 pub mod truth;
 pub mod versus;
 pub mod world;

@@ -6,9 +6,11 @@ use anyhow::Result;
 use futures::future::BoxFuture;
 
 use crate::api::state::{RuleSet, Rules, Trial, WriteError};
+use crate::api::suggestions::Suggested;
 use crate::clock::Clock;
 use crate::decode::limits::Limits;
 use crate::decode::{Body, Context, native};
+use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::mute::Silence;
@@ -25,6 +27,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::put::PutError;
 use crate::pipeline::ruling::RuleVersion;
 
+use super::advise::advise;
 use super::behind::{lines, refusal};
 
 /// How long a tried event is left alone, to see what becomes of it.
@@ -118,6 +121,12 @@ impl Rules for Judge {
         let silences = state.tenant(tenant).map(|t| t.silences.values().cloned().collect()).unwrap_or_default();
         drop(state);
         Ok(self.run(tenant, event, policy, silences))
+    }
+
+    fn suggest(&self, tenant: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError> {
+        let refused = |error: anyhow::Error| WriteError::Refused { errors: vec![format!("{error:#}")] };
+        let (_, files) = self.pipeline.newest_rules(tenant).map_err(refused)?;
+        advise(&alerts, self.pipeline.topology(tenant), files).map_err(refused)
     }
 }
 

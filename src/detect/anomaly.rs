@@ -1,0 +1,213 @@
+//! Anomalies: what is unusual on a CI, one per aspect, as events for the journal.
+
+use std::collections::BTreeMap;
+
+use super::baseline::{Baseline, Worse};
+use crate::domain::event::{ANOMALY, Event, EventType, MetricRef, ObjectRef, Signal};
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+
+/// Spreads from which on a window is told by itself, and when somebody asks what was unusual at a known time.
+const TOLD_FROM: f64 = 4.0;
+const ASKED_FROM: f64 = 2.0;
+/// Spreads at which something is as likely unusual as not: an anomaly score of 500.
+const EVEN: f64 = 10.0;
+/// Scores from which on an anomaly is major, and critical.
+const MAJOR_FROM: i64 = 500;
+const CRITICAL_FROM: i64 = 667;
+
+/// What of a CI is unusual: the four golden signals. One alert each, however many series show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aspect {
+    /// How much is asked of it.
+    Traffic,
+    /// How long it takes.
+    Latency,
+    /// How much of it fails, or is left undone.
+    Errors,
+    /// How full it is: processor, memory, queues.
+    Saturation,
+}
+
+impl Aspect {
+    /// The alert's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traffic => "traffic-unusual",
+            Self::Latency => "latency-unusual",
+            Self::Errors => "errors-unusual",
+            Self::Saturation => "saturation-unusual",
+        }
+    }
+
+    /// Its type in X.733: what is full is the CI's own, slowness is what others feel.
+    const fn event_type(self) -> EventType {
+        match self {
+            Self::Traffic | Self::Latency => EventType::QualityOfService,
+            Self::Errors => EventType::ProcessingError,
+            Self::Saturation => EventType::Equipment,
+        }
+    }
+
+    /// The title in Chinese and English.
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Traffic => "流量异常 unusual traffic",
+            Self::Latency => "时延异常 unusual latency",
+            Self::Errors => "错误异常 unusual errors",
+            Self::Saturation => "饱和度异常 unusual saturation",
+        }
+    }
+}
+
+/// One series of a CI, by the names that people know.
+#[derive(Clone, Copy, Debug)]
+pub struct Series<'a> {
+    pub ci: &'a str,
+    pub aspect: Aspect,
+    pub name: &'a str,
+    pub signal: Signal,
+    pub worse: Worse,
+}
+
+/// Something unusual on a CI.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Anomaly {
+    pub aspect: Aspect,
+    /// The series that shows it most.
+    pub series: Box<str>,
+    pub signal: Signal,
+    /// Spreads to the worse side.
+    pub deviation: f64,
+    pub reading: f64,
+    pub usual: f64,
+}
+
+impl Anomaly {
+    /// The anomaly score, per mille: 500 at ten spreads, 900 at ninety.
+    pub fn score(&self) -> i64 {
+        (1000.0 * self.deviation / (self.deviation + EVEN)) as i64
+    }
+
+    /// How serious it is by itself. Traffic follows what others do: one step milder.
+    fn severity(&self) -> Severity {
+        let mild = self.aspect == Aspect::Traffic;
+        match self.score() {
+            CRITICAL_FROM.. => {
+                if mild {
+                    Severity::Major
+                } else {
+                    Severity::Critical
+                }
+            }
+            MAJOR_FROM.. => {
+                if mild {
+                    Severity::Minor
+                } else {
+                    Severity::Major
+                }
+            }
+            _ => {
+                if mild {
+                    Severity::Warning
+                } else {
+                    Severity::Minor
+                }
+            }
+        }
+    }
+}
+
+/// The anomalies of one window over many series: the strongest one per CI and aspect.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    least: f64,
+    found: BTreeMap<(Box<str>, Aspect), Anomaly>,
+}
+
+impl Findings {
+    /// For a watch: only what is worth an alert by itself.
+    pub const fn worth_telling() -> Self {
+        Self { least: TOLD_FROM, found: BTreeMap::new() }
+    }
+
+    /// For a question about trouble that is known: also what is unusual a little.
+    pub const fn of_known_trouble() -> Self {
+        Self { least: ASKED_FROM, found: BTreeMap::new() }
+    }
+
+    /// Looks at a window of a series; keeps what is unusual and stronger than what is known of this CI and aspect.
+    pub fn look(&mut self, series: &Series<'_>, usual: &Baseline, window: &[f64]) {
+        let Some((deviation, reading)) = usual.sustained(window, series.worse) else { return };
+        let key = (series.ci.into(), series.aspect);
+        if deviation < self.least || self.found.get(&key).is_some_and(|known| known.deviation >= deviation) {
+            return;
+        }
+        let (aspect, signal, name) = (series.aspect, series.signal, series.name.into());
+        let usual = usual.centre();
+        self.found.insert(key, Anomaly { aspect, series: name, signal, deviation, reading, usual });
+    }
+
+    /// The CI and what is unusual on it, strongest first.
+    pub fn strongest_first(&self) -> Vec<(&str, &Anomaly)> {
+        let mut all: Vec<(&str, &Anomaly)> = self.found.iter().map(|((ci, _), anomaly)| (&**ci, anomaly)).collect();
+        all.sort_by(|a, b| b.1.deviation.total_cmp(&a.1.deviation));
+        all
+    }
+
+    /// The events, all at one time: within a window nothing says what came before what. In the order in which one aspect
+    /// of a CI brings about the next (what is full fails, what fails is slow), then strongest first.
+    pub fn events(&self, tenant: &TenantId, source: &SourceId, at: Timestamp) -> Vec<Event> {
+        let mut found = self.strongest_first();
+        found.sort_by_key(|(_, anomaly)| std::cmp::Reverse(anomaly.aspect));
+        found.into_iter().map(|(ci, anomaly)| event(ci, anomaly, tenant, source, at)).collect()
+    }
+}
+
+fn event(ci: &str, anomaly: &Anomaly, tenant: &TenantId, source: &SourceId, at: Timestamp) -> Event {
+    let mut event = Event::new(tenant.clone(), source.clone(), anomaly.aspect.name(), at);
+    event.severity = anomaly.severity();
+    event.title = format!("{ci} {}", anomaly.aspect.title()).into();
+    event.object = ObjectRef { ci_id: Some(ci.to_owned()), ..ObjectRef::default() };
+    event.signal = Some(anomaly.signal);
+    event.event_type = Some(anomaly.aspect.event_type());
+    event.metric = Some(MetricRef {
+        name: anomaly.series.to_string(),
+        value: Some(anomaly.reading),
+        threshold: Some(anomaly.usual),
+        direction: Some(if anomaly.reading >= anomaly.usual { "up" } else { "down" }.to_owned()),
+        ..MetricRef::default()
+    });
+    event.annotations.insert(ANOMALY.into(), anomaly.score().to_string().into());
+    event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::baseline::Measure;
+
+    #[test]
+    fn the_strongest_series_of_an_aspect_speaks_for_it() {
+        let usual = Baseline::of(&[1.0; 50], Measure::Amount).unwrap();
+        let mut findings = Findings::worth_telling();
+        let p95 = Series { ci: "web", aspect: Aspect::Latency, name: "p95", signal: Signal::Trace, worse: Worse::Up };
+        findings.look(&p95, &usual, &[3.0, 3.0, 3.0]);
+        findings.look(&Series { name: "p99", ..p95 }, &usual, &[9.0, 9.0, 9.0]);
+        findings.look(&Series { name: "p50", ..p95 }, &usual, &[1.1, 1.1, 1.1]);
+        findings.look(&Series { ci: "db", aspect: Aspect::Traffic, ..p95 }, &usual, &[2.0, 2.0, 2.0]);
+        let mut asked = Findings::of_known_trouble();
+        asked.look(&p95, &usual, &[1.4, 1.4, 1.4]);
+        assert_eq!(asked.strongest_first().len(), 1, "what is not worth an alert may answer a question");
+        let at = Timestamp(1_700_000_000_000);
+        let events = findings.events(&TenantId::from("t"), &SourceId::from("senses"), at);
+        let told: Vec<_> = events
+            .iter()
+            .map(|e| (e.object.label(), &*e.name, e.severity, e.metric.as_ref().unwrap().name.as_str()))
+            .collect();
+        let web = ("web", "latency-unusual", Severity::Critical, "p99");
+        assert_eq!(told, [web, ("db", "traffic-unusual", Severity::Warning, "p95")]);
+        assert!(events[0].anomaly_score() > Some(800), "{:?}", events[0].annotations);
+    }
+}

@@ -1,0 +1,9 @@
+//! The senses: series of readings (metrics, counts of log lines, latencies of traces) become anomaly events, ahead of the
+//! journal.
+//!
+//! [`baseline`] knows what is usual for a series, [`anomaly`] says how unusual a window of it is and writes the event.
+//! Nothing here keeps a clock: whoever reads the series says what belongs to the past and what is looked at.
+
+pub mod anomaly;
+pub mod baseline;
+pub mod fan_out;

@@ -1,0 +1,279 @@
+//! Suggestions as rules: drafts in the rules' own YAML, and what each of them would have changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use serde::Serialize;
+
+use super::history::{History, Kind};
+use super::pairs::Pair;
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, IncidentId, RuleId, TenantId};
+use crate::domain::incident::IncidentState;
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::topology::Topology;
+use crate::engine::effect::Effect;
+use crate::engine::input::{Batch, Digest, Input};
+use crate::engine::policy::Policy;
+use crate::engine::policy::place::RuleFile;
+use crate::engine::tuning::Tuning;
+use crate::engine::{Engine, Loaded};
+
+/// Drafts made: the surest.
+const DRAFTS_MAX: usize = 20;
+/// A pair is joined by a rule when this share of it is at one place; otherwise the topology does that already.
+const SAME_PLACE_LEAST: f64 = 0.5;
+/// … and this share of the effect's episodes comes of the cause.
+const JOINED_SHARE_LEAST: f64 = 0.2;
+/// An effect that nearly always comes of its cause, at its place, need not be told beside it.
+const ALWAYS_SHARE: f64 = 0.9;
+/// Times a type fires again per episode from which on it is flapping, and the least number of episodes.
+const AGAIN_LEAST: f64 = 8.0;
+const EPISODES_LEAST: u64 = 10;
+/// The name sorts before those of other files: the first rule that applies counts.
+const FILE: &str = "00-0-suggested.yaml";
+/// Time that passes after the last event.
+const AFTERMATH: Span = Span::secs(10_000);
+
+/// What a rule is suggested for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// One type causes the other, at one place.
+    Causes,
+    /// It nearly always comes with its cause.
+    AlwaysWith,
+    /// It keeps coming and going.
+    Flapping,
+}
+
+/// A rule that somebody may want, as text to copy into a set of rules.
+#[derive(Clone, Debug, Serialize)]
+pub struct Draft {
+    pub id: String,
+    pub reason: Reason,
+    pub because_zh: String,
+    pub because_en: String,
+    pub yaml: String,
+    /// What the recorded stream would have become with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
+}
+
+/// The recorded stream without and with the draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Trial {
+    pub hits: u64,
+    pub incidents: [u64; 2],
+    pub notices: [u64; 2],
+    /// Alerts in no incident, and those that are muted.
+    pub held: [u64; 2],
+    pub muted: [u64; 2],
+}
+
+/// The drafts that pairs and noise give, without their trials.
+pub fn drafts(history: &History, pairs: &[Pair]) -> Vec<Draft> {
+    let together = pairs.iter().filter(|p| p.same_place >= SAME_PLACE_LEAST && p.share >= JOINED_SHARE_LEAST);
+    let mut drafts: Vec<Draft> = Vec::new();
+    let mut muted: BTreeSet<usize> = BTreeSet::new();
+    for pair in together {
+        let (cause, effect) = (&history.kinds[pair.cause], &history.kinds[pair.effect]);
+        let always = pair.share >= ALWAYS_SHARE && muted.insert(pair.effect);
+        drafts.push(joined(drafts.len() + 1, pair, cause, effect));
+        if always {
+            drafts.push(inhibited(drafts.len() + 1, pair, cause, effect));
+        }
+    }
+    for (kind, seen) in history.kinds.iter().zip(&history.seen) {
+        let again = seen.again as f64 / seen.episodes.max(1) as f64;
+        if seen.episodes >= EPISODES_LEAST && again >= AGAIN_LEAST {
+            drafts.push(quieted(drafts.len() + 1, kind, again));
+        }
+    }
+    drafts.truncate(DRAFTS_MAX);
+    drafts
+}
+
+/// A condition on an alert type. JSON's strings are YAML's, and `=` keeps a name from being read as another test.
+fn of(kind: &Kind) -> String {
+    let test = |text: &str| serde_json::Value::from(format!("= {text}")).to_string();
+    format!("{{ source: {}, name: {} }}", test(&kind.source), test(&kind.name))
+}
+
+/// Twice the mean lead, a whole number of half minutes.
+fn within(pair: &Pair) -> u64 {
+    30 * (2.0 * pair.lead_secs / 30.0).ceil().max(1.0) as u64
+}
+
+fn percent(share: f64) -> f64 {
+    (share * 1000.0).round() / 10.0
+}
+
+fn proof(pair: &Pair, cause: &Kind, effect: &Kind) -> (String, String) {
+    let (share, back) = (percent(pair.share), percent(pair.share_back));
+    let (cause, effect) = (&cause.name, &effect.name);
+    let (lead, lift, episodes) = (pair.lead_secs.round(), pair.lift.round(), pair.episodes.round());
+    (
+        format!(
+            "“{effect}”有 {share}%({episodes} 次)由“{cause}”引起,平均 {lead} 秒后出现,为偶然的 {lift} 倍;反向仅 {back}%"
+        ),
+        format!(
+            "{share} % of {effect:?} ({episodes} times) come of {cause:?}, {lead} s later on average, {lift} times as often \
+             as by chance; {back} % the other way round"
+        ),
+    )
+}
+
+fn joined(number: usize, pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
+    let id = format!("suggested-{number}");
+    let (because_zh, because_en) = proof(pair, cause, effect);
+    let yaml = format!(
+        "correlate:\n  - id: {id}\n    type: pair\n    by: [object]\n    of: [{{ as: cause, match: {} }}, {{ match: {} }}]\n    \
+         within: {}s\n    effect: {{ join: {{ root: cause }} }}\n",
+        of(cause),
+        of(effect),
+        within(pair)
+    );
+    Draft { id, reason: Reason::Causes, because_zh, because_en, yaml, trial: None }
+}
+
+fn inhibited(number: usize, pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
+    let id = format!("suggested-{number}");
+    let (because_zh, because_en) = proof(pair, cause, effect);
+    let yaml = format!(
+        "inhibit:\n  - {{ id: {id}, source: {}, target: {}, equal: [object], recent: {}s }}\n",
+        of(cause),
+        of(effect),
+        within(pair)
+    );
+    Draft { id, reason: Reason::AlwaysWith, because_zh, because_en, yaml, trial: None }
+}
+
+fn quieted(number: usize, kind: &Kind, again: f64) -> Draft {
+    let id = format!("suggested-{number}");
+    let (name, again) = (&kind.name, again.round());
+    Draft {
+        because_zh: format!("“{name}”每次出现后平均反复 {again} 次"),
+        because_en: format!("{name:?} comes back {again} times per episode on average"),
+        yaml: format!("mute:\n  - {{ id: {id}, match: {}, effect: notice }}\n", of(kind)),
+        reason: Reason::Flapping,
+        trial: None,
+        id,
+    }
+}
+
+/// What drafts are tried on.
+pub struct Ground<'a> {
+    pub events: &'a [Event],
+    pub topology: Arc<Topology>,
+    pub tuning: Arc<Tuning>,
+    pub rules: Vec<RuleFile>,
+}
+
+/// What a run came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    hits: u64,
+    incidents: u64,
+    notices: u64,
+    held: u64,
+    muted: u64,
+}
+
+impl Ground<'_> {
+    /// The stream as the rules are.
+    ///
+    /// # Errors
+    /// When the rules are refused.
+    pub fn as_it_is(&self) -> Result<Told> {
+        self.run(&self.rules, None)
+    }
+
+    /// The stream with a draft, beside what it came to without.
+    ///
+    /// # Errors
+    /// When the rules are refused: a draft that is no rule is a mistake of this program.
+    pub fn trial(&self, draft: &Draft, before: Told) -> Result<Trial> {
+        let mut rules = self.rules.clone();
+        rules.push(RuleFile { name: FILE.to_owned(), text: draft.yaml.clone() });
+        let after = self.run(&rules, Some(&draft.id))?;
+        Ok(Trial {
+            hits: after.hits,
+            incidents: [before.incidents, after.incidents],
+            notices: [before.notices, after.notices],
+            held: [before.held, after.held],
+            muted: [before.muted, after.muted],
+        })
+    }
+
+    fn run(&self, rules: &[RuleFile], draft: Option<&str>) -> Result<Told> {
+        let policy = Policy::compile(1, rules).map_err(|errors| {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            anyhow!(lines.join("\n"))
+        })?;
+        let tenant = TenantId::from("default");
+        let mut engine = Engine::empty(0, self.tuning.clone());
+        let (digest, author) = (Digest("".into()), "".into());
+        let input = Input::Topology { tenant: tenant.clone(), version: 1, digest, author };
+        engine.step(Timestamp(0), &input, Loaded::Topology(self.topology.clone()));
+        let (digest, author) = (Digest("".into()), "".into());
+        let input = Input::Policy { tenant: tenant.clone(), version: 1, digest, author };
+        engine.step(Timestamp(0), &input, Loaded::Policy(Arc::new(policy)));
+        let mut count = Count::default();
+        for event in self.events {
+            let mut event = event.clone();
+            event.tenant = tenant.clone();
+            let stamp = event.observed_at;
+            let batch = Batch { tenant: tenant.clone(), events: vec![event], rejected: Vec::new(), replay_of: None };
+            count.fold(&engine.step(stamp, &Input::Batch(batch), Loaded::Nothing));
+        }
+        let end = engine.now().plus(AFTERMATH);
+        count.fold(&engine.step(end, &Input::Tick, Loaded::Nothing));
+        let hits = draft.and_then(|id| engine.rule_hits(&tenant)?.hits.get(&RuleId::from(id)).copied());
+        Ok(count.told(hits.unwrap_or(0)))
+    }
+}
+
+/// Effects, counted.
+#[derive(Default)]
+struct Count {
+    incidents: BTreeSet<IncidentId>,
+    alerts: BTreeMap<AlertId, (bool, bool)>,
+    notices: u64,
+}
+
+impl Count {
+    fn fold(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Alert { alert } => {
+                    self.alerts.insert(alert.id, (alert.incident.is_some(), !alert.muted_by.is_empty()));
+                }
+                Effect::Incident { incident, .. } if incident.state == IncidentState::Merged => {
+                    self.incidents.remove(&incident.id);
+                }
+                Effect::Incident { incident, .. } => {
+                    self.incidents.insert(incident.id);
+                }
+                Effect::Notify { .. } => self.notices += 1,
+                Effect::Verdict { .. }
+                | Effect::Timeline { .. }
+                | Effect::Silence { .. }
+                | Effect::CommandDone { .. } => {}
+            }
+        }
+    }
+
+    fn told(&self, hits: u64) -> Told {
+        let number =
+            |which: fn(&(bool, bool)) -> bool| self.alerts.values().filter(|alert| which(alert)).count() as u64;
+        Told {
+            hits,
+            incidents: self.incidents.len() as u64,
+            notices: self.notices,
+            held: number(|(joined, muted)| !joined && !muted),
+            muted: number(|(_, muted)| *muted),
+        }
+    }
+}

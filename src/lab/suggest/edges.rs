@@ -1,0 +1,153 @@
+//! What the history says of the CMDB: relations that seem to be missing, and relations along which nothing ever passes.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::Serialize;
+
+use super::history::History;
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::topology::{CiIx, Topology};
+
+/// One place fails this soon after the other.
+const SOON: Span = Span::secs(120);
+/// Failures closer together than this are one occasion.
+const OCCASION: Span = Span::mins(10);
+/// Occasions that a proposal stands on, and the least share of the effect's and of the cause's occasions.
+const OCCASIONS_LEAST: u32 = 5;
+const SHARE_LEAST: f64 = 0.5;
+/// Failures that a relation should have passed on, by its strength, before it is named.
+const EXPECTED_LEAST: f64 = 5.0;
+/// Earlier failures looked at per failure: the newest.
+const EARLIER_MAX: usize = 64;
+/// Proposals and relations listed.
+const LISTED_MAX: usize = 50;
+
+/// A relation that the CMDB seems to lack.
+#[derive(Clone, Debug, Serialize)]
+pub struct MissingEdge {
+    pub cause: String,
+    pub effect: String,
+    /// Occasions on which the effect failed soon after the cause, and the other way round.
+    pub occasions: u32,
+    pub reversed: u32,
+    /// Occasions of each at all.
+    pub of_cause: u32,
+    pub of_effect: u32,
+    /// How many would be seen by chance.
+    pub by_chance: f64,
+    pub lead_secs: f64,
+}
+
+/// A relation along which nothing passed.
+#[derive(Clone, Debug, Serialize)]
+pub struct SilentEdge {
+    pub cause: String,
+    pub effect: String,
+    pub relation: String,
+    /// Failures of the cause, and how many should have been felt.
+    pub failures: u32,
+    pub expected: f64,
+}
+
+/// Occasions on which each place failed.
+fn occasions(history: &History) -> Vec<Vec<Timestamp>> {
+    let mut failed: Vec<Vec<Timestamp>> = vec![Vec::new(); history.places.len()];
+    for episode in &history.episodes {
+        let known = &mut failed[episode.place];
+        if known.last().is_none_or(|last| episode.at.since(*last) >= OCCASION) {
+            known.push(episode.at);
+        }
+    }
+    failed
+}
+
+/// CIs that fail again and again soon after another one to which no path of two relations leads.
+pub fn missing(history: &History) -> Vec<MissingEdge> {
+    let failed = occasions(history);
+    let mut all: Vec<(Timestamp, usize)> =
+        failed.iter().enumerate().flat_map(|(place, times)| times.iter().map(move |at| (*at, place))).collect();
+    all.sort_unstable();
+    let mut followed: BTreeMap<(usize, usize), (u32, i64)> = BTreeMap::new();
+    let mut earlier: VecDeque<(Timestamp, usize)> = VecDeque::new();
+    for (at, effect) in all.into_iter().filter(|(_, place)| history.places[*place].ci.is_some()) {
+        while earlier.front().is_some_and(|(before, _)| at.since(*before) > SOON) || earlier.len() > EARLIER_MAX {
+            earlier.pop_front();
+        }
+        for (before, cause) in earlier.iter().filter(|(before, cause)| *before < at && *cause != effect) {
+            let found = followed.entry((*cause, effect)).or_default();
+            found.0 += 1;
+            found.1 += at.since(*before).0;
+        }
+        earlier.push_back((at, effect));
+    }
+    let mut missing = Vec::new();
+    for ((cause, effect), (times, lead)) in &followed {
+        let reversed = followed.get(&(*effect, *cause)).map_or(0, |found| found.0);
+        let (of_cause, of_effect) = (failed[*cause].len() as u32, failed[*effect].len() as u32);
+        let by_chance = f64::from(of_cause) * f64::from(of_effect) * SOON.as_secs() as f64 / history.span_secs();
+        let usual = f64::from(*times) < SHARE_LEAST * f64::from(of_cause.max(of_effect));
+        let chance = f64::from(*times) < by_chance + 5.0 * by_chance.sqrt();
+        if *times < OCCASIONS_LEAST || *times < 3 * reversed || usual || chance || related(history, *cause, *effect) {
+            continue;
+        }
+        let label = |place: usize| history.places[place].label.to_string();
+        missing.push(MissingEdge {
+            cause: label(*cause),
+            effect: label(*effect),
+            occasions: *times,
+            reversed,
+            of_cause,
+            of_effect,
+            by_chance,
+            lead_secs: *lead as f64 / 1000.0 / f64::from(*times),
+        });
+    }
+    missing
+        .sort_by(|a, b| b.occasions.cmp(&a.occasions).then_with(|| (&a.cause, &a.effect).cmp(&(&b.cause, &b.effect))));
+    missing.truncate(LISTED_MAX);
+    missing
+}
+
+/// Whether one relation, or two over a place between them, connect the two: then the CMDB knows, or a common cause does.
+fn related(history: &History, one: usize, other: usize) -> bool {
+    let near: BTreeSet<usize> = history.near[one].iter().copied().collect();
+    history.near[other].iter().any(|place| near.contains(place))
+}
+
+/// Relations whose cause failed often enough, and whose effect has alerts of its own, but never soon after.
+pub fn silent(history: &History, topology: &Topology) -> Vec<SilentEdge> {
+    let failed = occasions(history);
+    let of: BTreeMap<CiIx, usize> =
+        history.places.iter().enumerate().filter_map(|(place, known)| Some((known.ci?, place))).collect();
+    let mut silent = Vec::new();
+    for (ci, cause) in &of {
+        for edge in topology.effects(*ci) {
+            let Some(effect) = of.get(&edge.ci).filter(|effect| !failed[**effect].is_empty()) else { continue };
+            let kind = topology.kind(edge.kind);
+            let failures = &failed[*cause];
+            let expected = failures.len() as f64 * f64::from(kind.strength(*edge).0) / 1000.0;
+            if expected < EXPECTED_LEAST {
+                continue;
+            }
+            let reach = Span(6 * kind.delay_typ.0 + 30_000);
+            let felt = |at: &Timestamp| {
+                let from = history.episodes.partition_point(|e| e.at < at.minus(Span::secs(30)));
+                let after = history.episodes[from..].iter().take_while(|e| e.at <= at.plus(reach));
+                after.into_iter().any(|e| e.place == *effect)
+            };
+            if failures.iter().any(felt) {
+                continue;
+            }
+            silent.push(SilentEdge {
+                cause: topology.id(*ci).to_string(),
+                effect: topology.id(edge.ci).to_string(),
+                relation: kind.relation.to_string(),
+                failures: failures.len() as u32,
+                expected,
+            });
+        }
+    }
+    silent.sort_by(|a, b| b.expected.total_cmp(&a.expected));
+    silent.truncate(LISTED_MAX);
+    silent
+}

@@ -1,0 +1,96 @@
+//! Suggestions with proof: what a recorded stream says about rules and CMDB that nobody has written down yet.
+//!
+//! [`history`] makes episodes of the events, [`pairs`] finds which alert types cause which, [`draft`] makes rules of that
+//! and tries each on the stream, [`edges`] looks at the CMDB's relations. Nothing is changed by it: people decide.
+
+pub mod draft;
+pub mod edges;
+pub mod history;
+pub mod pairs;
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::domain::event::Event;
+use crate::domain::topology::Topology;
+use crate::engine::policy::place::RuleFile;
+use crate::engine::tuning::Tuning;
+
+use draft::{Draft, Ground};
+use edges::{MissingEdge, SilentEdge};
+use history::History;
+use pairs::Pair;
+
+/// A pair with the names of its alert types.
+#[derive(Clone, Debug, Serialize)]
+pub struct NamedPair {
+    pub cause_source: String,
+    pub cause: String,
+    pub effect_source: String,
+    pub effect: String,
+    #[serde(flatten)]
+    pub proof: Pair,
+}
+
+/// Everything suggested.
+#[derive(Clone, Debug, Serialize)]
+pub struct Suggestions {
+    pub events: usize,
+    pub episodes: usize,
+    /// Alert types that cause others, the surest first.
+    pub pairs: Vec<NamedPair>,
+    pub drafts: Vec<Draft>,
+    pub missing_edges: Vec<MissingEdge>,
+    pub silent_edges: Vec<SilentEdge>,
+    /// Episodes and relations beyond the limits: not looked at.
+    pub cut: u64,
+}
+
+/// What suggestions are made from.
+pub struct Recorded<'a> {
+    /// In order of arrival.
+    pub events: &'a [Event],
+    pub topology: Arc<Topology>,
+    pub tuning: Arc<Tuning>,
+    /// The rules that are valid; drafts are tried on top of them.
+    pub rules: Vec<RuleFile>,
+}
+
+/// Looks at a recorded stream. Each draft costs a run of the engine over it.
+///
+/// # Errors
+/// When the rules are refused.
+pub fn suggest(recorded: Recorded<'_>) -> Result<Suggestions> {
+    let Recorded { events, topology, tuning, rules } = recorded;
+    let history = History::of(events, &topology, tuning.refire_window);
+    let pairs = pairs::causes(&history);
+    let mut drafts = draft::drafts(&history, &pairs);
+    let ground = Ground { events, topology: topology.clone(), tuning, rules };
+    if !drafts.is_empty() {
+        let before = ground.as_it_is()?;
+        for draft in &mut drafts {
+            draft.trial = Some(ground.trial(draft, before)?);
+        }
+    }
+    let named = |pair: Pair| {
+        let (cause, effect) = (&history.kinds[pair.cause], &history.kinds[pair.effect]);
+        NamedPair {
+            cause_source: cause.source.to_string(),
+            cause: cause.name.to_string(),
+            effect_source: effect.source.to_string(),
+            effect: effect.name.to_string(),
+            proof: pair,
+        }
+    };
+    Ok(Suggestions {
+        events: events.len(),
+        episodes: history.episodes.len(),
+        missing_edges: edges::missing(&history),
+        silent_edges: edges::silent(&history, &topology),
+        cut: history.cut,
+        pairs: pairs.into_iter().map(named).collect(),
+        drafts,
+    })
+}

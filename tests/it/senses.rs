@@ -1,0 +1,86 @@
+//! From readings to a root cause: series over a call graph, the detector, the engine.
+
+use std::sync::Arc;
+
+use headwater::detect::anomaly::{Aspect, Findings, Series};
+use headwater::detect::baseline::{Baseline, Measure, Worse};
+use headwater::domain::event::Signal;
+use headwater::domain::ids::SourceId;
+use headwater::domain::incident::EvidenceTerm;
+use headwater::domain::time::Timestamp;
+use headwater::engine::Loaded;
+use headwater::engine::effect::Effect;
+use headwater::engine::input::Input;
+use headwater::lab::built_in::read_topology;
+
+use crate::storms::{engine, record, tenant};
+
+const CALLS: &str = "
+cis:
+  - {id: web, class: app_service}
+  - {id: cart, class: app_service}
+  - {id: search, class: app_service}
+  - {id: stock, class: database}
+relations:
+  - {from: web, to: cart, type: calls}
+  - {from: web, to: search, type: calls}
+  - {from: cart, to: stock, type: calls}
+  - {from: search, to: stock, type: calls}
+";
+
+/// Series as (CI, aspect, usual level, level in the window); told: the best candidate of every incident, in order.
+fn check(series: &[(&str, Aspect, f64, f64)], told: &[&str]) {
+    let mut findings = Findings::worth_telling();
+    for (ci, aspect, usual, now) in series {
+        let before: Vec<f64> = (0..60).map(|n| usual * (1.0 + 0.01 * f64::from(n % 7))).collect();
+        let baseline = Baseline::of(&before, Measure::Amount).unwrap();
+        let one = Series { ci, aspect: *aspect, name: "level", signal: Signal::Metric, worse: Worse::Up };
+        findings.look(&one, &baseline, &[*now; 5]);
+    }
+    let mut engine = engine(&read_topology("calls", CALLS.as_bytes(), None, 1).unwrap());
+    let at = Timestamp(1_700_000_000_000);
+    let mut effects = Vec::new();
+    for event in findings.events(&tenant(), &SourceId::from("senses"), at) {
+        effects.extend(engine.step(at, &record(&event), Loaded::Nothing));
+    }
+    effects.extend(engine.step(Timestamp(at.0 + 600_000), &Input::Tick, Loaded::Nothing));
+    let mut incidents = std::collections::BTreeMap::new();
+    for effect in effects {
+        if let Effect::Incident { incident, .. } = effect {
+            incidents.insert(incident.id, Arc::clone(&incident));
+        }
+    }
+    let best: Vec<&str> = incidents.values().map(|i| i.candidates[0].ci.id.as_str()).collect();
+    assert_eq!(best, told, "{series:?}");
+    for incident in incidents.values() {
+        let shown = incident.candidates[0].evidence.iter().any(|e| e.term == EvidenceTerm::Anomaly && e.n > 0);
+        assert!(shown, "the anomaly score is shown among the evidence: {incident:?}");
+    }
+}
+
+#[test]
+fn the_service_that_slows_its_callers_is_the_root_cause() {
+    let (slow, usual) = (Aspect::Latency, 0.02);
+    check(&[("web", slow, 0.2, 1.4), ("cart", slow, usual, 0.9), ("stock", slow, usual, 1.0)], &["stock"]);
+    check(&[("web", slow, 0.2, 1.4), ("cart", slow, usual, 0.9)], &["cart"]);
+}
+
+#[test]
+fn a_ripple_below_does_not_explain_a_wave_above() {
+    let slow = Aspect::Latency;
+    // The database is a little slower than usual; the search is far slower than that.
+    let series = [("web", slow, 0.2, 2.0), ("search", slow, 0.02, 2.0), ("stock", slow, 0.02, 0.032)];
+    check(&series, &["search"]);
+}
+
+#[test]
+fn what_is_full_is_not_full_because_others_are_slow() {
+    let series = [
+        ("cart", Aspect::Saturation, 0.1, 1.0),
+        ("cart", Aspect::Latency, 0.02, 0.4),
+        ("web", Aspect::Latency, 0.2, 2.0),
+    ];
+    check(&series, &["cart"]);
+    let series = [("search", Aspect::Saturation, 0.1, 1.0), ("stock", Aspect::Latency, 0.02, 0.4)];
+    check(&series, &["search", "stock"]);
+}
