@@ -87,7 +87,7 @@ pub struct PairItem {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DraftItem {
     pub id: String,
-    /// `causes`, `always_with` or `flapping`.
+    /// `causes`, `always_with`, `flapping` or `noise`.
     pub reason: &'static str,
     pub because: Text,
     /// To copy into a file of the rules.

@@ -93,6 +93,7 @@ fn draft(draft: Draft) -> DraftItem {
             Reason::Causes => "causes",
             Reason::AlwaysWith => "always_with",
             Reason::Flapping => "flapping",
+            Reason::Noise => "noise",
         },
         because: Text::new(draft.because_zh, draft.because_en),
         yaml: draft.yaml,

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use super::history::{History, Kind};
+use super::noise;
 use super::pairs::Pair;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, IncidentId, RuleId, TenantId};
@@ -46,6 +47,8 @@ pub enum Reason {
     AlwaysWith,
     /// It keeps coming and going.
     Flapping,
+    /// Nothing else ever happens around it.
+    Noise,
 }
 
 /// A rule that somebody may want, as text to copy into a set of rules.
@@ -90,6 +93,10 @@ pub fn drafts(history: &History, pairs: &[Pair]) -> Vec<Draft> {
         if seen.episodes >= EPISODES_LEAST && again >= AGAIN_LEAST {
             drafts.push(quieted(drafts.len() + 1, kind, again));
         }
+    }
+    for (kind, share) in noise::lone(history) {
+        let episodes = history.seen[kind].episodes;
+        drafts.push(held_back(drafts.len() + 1, &history.kinds[kind], share, episodes));
     }
     drafts.truncate(DRAFTS_MAX);
     drafts
@@ -158,6 +165,21 @@ fn quieted(number: usize, kind: &Kind, again: f64) -> Draft {
         because_en: format!("{name:?} comes back {again} times per episode on average"),
         yaml: format!("mute:\n  - {{ id: {id}, match: {}, effect: notice }}\n", of(kind)),
         reason: Reason::Flapping,
+        trial: None,
+        id,
+    }
+}
+
+fn held_back(number: usize, kind: &Kind, share: f64, episodes: u64) -> Draft {
+    let id = format!("suggested-{number}");
+    let (name, share) = (&kind.name, percent(share));
+    Draft {
+        because_zh: format!("“{name}”的 {episodes} 次中有 {share}% 前后五分钟内周边没有其他告警"),
+        because_en: format!(
+            "around {share} % of the {episodes} times of {name:?} nothing else happened within five minutes"
+        ),
+        yaml: format!("promote:\n  - {{ id: {id}, match: {}, after: never }}\n", of(kind)),
+        reason: Reason::Noise,
         trial: None,
         id,
     }

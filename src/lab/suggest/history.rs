@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::event::{Event, Status};
+use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::{CiIx, Resolution, Topology};
 
@@ -41,6 +42,7 @@ pub struct Seen {
     pub episodes: u64,
     /// Times it fired again at a place within the span that makes it the same alert.
     pub again: u64,
+    pub worst: Severity,
 }
 
 /// Episodes in order of time, with what they are of.
@@ -63,6 +65,7 @@ impl History {
         let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
         let mut places: BTreeMap<(Option<CiIx>, Box<str>), usize> = BTreeMap::new();
         let mut firings: Vec<Episode> = Vec::new();
+        let mut worst: Vec<Severity> = Vec::new();
         for event in events.into_iter().filter(|event| event.status == Status::Firing) {
             let kind = Kind { source: event.source.as_str().into(), name: event.name.as_ref().into() };
             let ci = event.object.keys_in_order().find_map(|key| match topology.resolve(key) {
@@ -72,6 +75,8 @@ impl History {
             let label: Box<str> = ci.map_or(event.object.label(), |ci| topology.id(ci).as_str()).into();
             let next = kinds.len();
             let kind = *kinds.entry(kind).or_insert(next);
+            worst.resize(kinds.len(), Severity::Cleared);
+            worst[kind] = worst[kind].max(event.severity);
             let next = places.len();
             let place = *places.entry((ci, label)).or_insert(next);
             firings.push(Episode { at: event.starts_at, kind, place });
@@ -79,6 +84,7 @@ impl History {
         history.kinds = by_number(kinds);
         let places = by_number(places);
         history.places = places.into_iter().map(|(ci, label)| Place { label, ci }).collect();
+        history.seen = worst.into_iter().map(|worst| Seen { worst, ..Seen::default() }).collect();
         history.begin_episodes(firings, refire);
         history.relate(topology);
         history
@@ -87,7 +93,6 @@ impl History {
     fn begin_episodes(&mut self, mut firings: Vec<Episode>, refire: Span) {
         firings.sort_by_key(|f| (f.at, f.kind, f.place));
         let mut last: BTreeMap<(usize, usize), Timestamp> = BTreeMap::new();
-        self.seen = vec![Seen::default(); self.kinds.len()];
         for firing in firings {
             let before = last.insert((firing.kind, firing.place), firing.at);
             let seen = &mut self.seen[firing.kind];

@@ -1,11 +1,12 @@
 //! Suggestions with proof: what a recorded stream says about rules and CMDB that nobody has written down yet.
 //!
-//! [`history`] makes episodes of the events, [`pairs`] finds which alert types cause which, [`draft`] makes rules of that
-//! and tries each on the stream, [`edges`] looks at the CMDB's relations. Nothing is changed by it: people decide.
+//! [`history`] makes episodes of the events, [`pairs`] finds which alert types cause which, [`noise`] those that belong to
+//! nothing, [`draft`] makes rules of that and tries each on the stream, [`edges`] looks at the CMDB's relations. Nothing is changed by it: people decide.
 
 pub mod draft;
 pub mod edges;
 pub mod history;
+pub mod noise;
 pub mod pairs;
 
 use std::sync::Arc;
