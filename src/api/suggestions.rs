@@ -50,6 +50,8 @@ pub struct Suggested {
     /// Alert types that cause others, the surest first.
     pub pairs: Vec<PairItem>,
     pub drafts: Vec<DraftItem>,
+    /// Drafts that were tried and would never have applied, or would have told people more.
+    pub drafts_dropped: usize,
     pub missing_relations: Vec<MissingRelation>,
     pub silent_relations: Vec<SilentRelation>,
     /// Episodes and relations that were too many to be looked at.
@@ -125,7 +127,7 @@ pub struct SilentRelation {
     pub cause: String,
     pub effect: String,
     pub relation: String,
-    /// Failures of the cause, and how many of them should have been felt.
+    /// Failures of the cause that were felt elsewhere, and how many of them should have been felt here.
     pub failures: u32,
     pub expected: f64,
 }

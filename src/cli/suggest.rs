@@ -57,6 +57,14 @@ fn tell(all: &Suggestions, lang: Lang, out: &mut dyn Write) -> Result<()> {
         let (share, lead) = (100.0 * proof.share, proof.lead_secs);
         writeln!(out, "#   {} → {}  {share:.1} %, {lead:.0} s, ×{:.0}", pair.cause, pair.effect, proof.lift)?;
     }
+    if all.drafts_dropped > 0 {
+        let dropped = all.drafts_dropped;
+        let text = Text::new(
+            format!("另有 {dropped} 条草案经回测无效或会增加通知,未列出"),
+            format!("{dropped} more drafts would never have applied, or would have told people more: left out"),
+        );
+        writeln!(out, "# {}", text.of(lang))?;
+    }
     for draft in &all.drafts {
         let because = Text::new(&draft.because_zh, &draft.because_en);
         writeln!(out, "\n# {}", because.of(lang))?;

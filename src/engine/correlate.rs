@@ -22,7 +22,7 @@ const DEPENDENTS_MAX: usize = 64;
 const LEARN_UPSTREAM_MAX: usize = 40;
 
 /// What it costs that an anomaly of one aspect explains one of another.
-const UNLIKE_ANOMALY: Milli = -6000;
+const UNLIKE_ANOMALY: Milli = -8000;
 
 /// A possible parent.
 #[derive(Clone, Copy, Debug)]

@@ -39,6 +39,7 @@ pub fn advise(alerts: &[AlertView], topology: Arc<Topology>, rules: Vec<RuleFile
         alerts: alerts.len(),
         episodes: found.episodes,
         pairs: found.pairs.into_iter().map(pair).collect(),
+        drafts_dropped: found.drafts_dropped,
         drafts: found.drafts.into_iter().map(draft).collect(),
         missing_relations: missing.collect(),
         silent_relations: silent.collect(),

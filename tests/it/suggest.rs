@@ -28,7 +28,7 @@ fn every_draft_is_a_rule_and_says_what_it_would_have_done() {
         let mut files = Policy::default_files();
         files.push(RuleFile { name: "draft.yaml".into(), text: draft.yaml.clone() });
         Policy::compile(1, &files).unwrap_or_else(|errors| panic!("{}: {errors:?}", draft.yaml));
-        assert!(draft.trial.is_some(), "{draft:?}");
+        assert!(draft.trial.is_some_and(|trial| trial.helps()), "{draft:?}");
     }
 }
 

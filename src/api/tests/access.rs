@@ -73,7 +73,9 @@ async fn the_matrix_is_what_was_agreed() {
     for (method, path, open) in every_route() {
         let agreed = match (method, path.as_str()) {
             ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz") => "public",
-            ("PUT", "/api/v1/topology" | "/api/v1/rules") | ("GET", "/api/v1/audit") => "analyst admin",
+            ("PUT", "/api/v1/topology" | "/api/v1/rules") | ("GET", "/api/v1/audit" | "/api/v1/suggestions") => {
+                "analyst admin"
+            }
             ("POST", path) if path.starts_with("/api/v1/rules/") => "analyst admin",
             ("POST", "/api/v1/dead-letters/e1.0/replay" | "/api/v1/dead-letters/replay") => "analyst admin",
             ("GET", _) | ("DELETE", "/api/v1/session") => "viewer operator analyst admin",

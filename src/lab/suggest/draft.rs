@@ -75,6 +75,13 @@ pub struct Trial {
     pub muted: [u64; 2],
 }
 
+impl Trial {
+    /// It would have applied, and told people no more than before.
+    pub const fn helps(self) -> bool {
+        self.hits > 0 && self.incidents[1] <= self.incidents[0] && self.notices[1] <= self.notices[0]
+    }
+}
+
 /// The drafts that pairs and noise give, without their trials.
 pub fn drafts(history: &History, pairs: &[Pair]) -> Vec<Draft> {
     let together = pairs.iter().filter(|p| p.same_place >= SAME_PLACE_LEAST && p.share >= JOINED_SHARE_LEAST);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::history::History;
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::topology::{CiIx, Topology};
+use crate::domain::topology::{CiIx, Edge, Topology};
 
 /// One place fails this soon after the other.
 const SOON: Span = Span::secs(120);
@@ -17,6 +17,8 @@ const OCCASIONS_LEAST: u32 = 5;
 const SHARE_LEAST: f64 = 0.5;
 /// Failures that a relation should have passed on, by its strength, before it is named.
 const EXPECTED_LEAST: f64 = 5.0;
+/// How much earlier than its cause an effect may be seen.
+const EARLY: Span = Span::secs(30);
 /// Earlier failures looked at per failure: the newest.
 const EARLIER_MAX: usize = 64;
 /// Proposals and relations listed.
@@ -44,7 +46,7 @@ pub struct SilentEdge {
     pub cause: String,
     pub effect: String,
     pub relation: String,
-    /// Failures of the cause, and how many should have been felt.
+    /// Failures of the cause that were felt elsewhere, and how many of them should have been felt here.
     pub failures: u32,
     pub expected: f64,
 }
@@ -114,35 +116,39 @@ fn related(history: &History, one: usize, other: usize) -> bool {
     history.near[other].iter().any(|place| near.contains(place))
 }
 
-/// Relations whose cause failed often enough, and whose effect has alerts of its own, but never soon after.
+/// Relations along which nothing passed, although the cause's failures passed on along others: what hurts nobody at all is
+/// no failure.
 pub fn silent(history: &History, topology: &Topology) -> Vec<SilentEdge> {
     let failed = occasions(history);
     let of: BTreeMap<CiIx, usize> =
         history.places.iter().enumerate().filter_map(|(place, known)| Some((known.ci?, place))).collect();
     let mut silent = Vec::new();
     for (ci, cause) in &of {
-        for edge in topology.effects(*ci) {
-            let Some(effect) = of.get(&edge.ci).filter(|effect| !failed[**effect].is_empty()) else { continue };
+        // Only effects that can be heard of.
+        let heard = |edge: &Edge| of.get(&edge.ci).copied().filter(|effect| !failed[*effect].is_empty());
+        let edges: Vec<(Edge, usize)> =
+            topology.effects(*ci).iter().filter_map(|edge| Some((*edge, heard(edge)?))).collect();
+        let felt = |at: &Timestamp, edge: &Edge, effect: usize| {
+            let reach = Span(6 * topology.kind(edge.kind).delay_typ.0 + 30_000);
+            let after = failed[effect].partition_point(|failure| *failure < at.minus(EARLY));
+            failed[effect].get(after).is_some_and(|failure| *failure <= at.plus(reach))
+        };
+        let passed: Vec<Vec<bool>> = failed[*cause]
+            .iter()
+            .map(|at| edges.iter().map(|(edge, effect)| felt(at, edge, *effect)).collect())
+            .collect();
+        let failures = passed.iter().filter(|felt| felt.contains(&true)).count();
+        for (which, (edge, _)) in edges.iter().enumerate() {
             let kind = topology.kind(edge.kind);
-            let failures = &failed[*cause];
-            let expected = failures.len() as f64 * f64::from(kind.strength(*edge).0) / 1000.0;
-            if expected < EXPECTED_LEAST {
-                continue;
-            }
-            let reach = Span(6 * kind.delay_typ.0 + 30_000);
-            let felt = |at: &Timestamp| {
-                let from = history.episodes.partition_point(|e| e.at < at.minus(Span::secs(30)));
-                let after = history.episodes[from..].iter().take_while(|e| e.at <= at.plus(reach));
-                after.into_iter().any(|e| e.place == *effect)
-            };
-            if failures.iter().any(felt) {
+            let expected = failures as f64 * f64::from(kind.strength(*edge).0) / 1000.0;
+            if expected < EXPECTED_LEAST || passed.iter().any(|felt| felt[which]) {
                 continue;
             }
             silent.push(SilentEdge {
                 cause: topology.id(*ci).to_string(),
                 effect: topology.id(edge.ci).to_string(),
                 relation: kind.relation.to_string(),
-                failures: failures.len() as u32,
+                failures: failures as u32,
                 expected,
             });
         }

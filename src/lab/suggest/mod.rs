@@ -19,7 +19,7 @@ use crate::domain::topology::Topology;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::Tuning;
 
-use draft::{Draft, Ground};
+use draft::{Draft, Ground, Trial};
 use edges::{MissingEdge, SilentEdge};
 use history::History;
 use pairs::Pair;
@@ -43,6 +43,8 @@ pub struct Suggestions {
     /// Alert types that cause others, the surest first.
     pub pairs: Vec<NamedPair>,
     pub drafts: Vec<Draft>,
+    /// Drafts that were tried and would never have applied, or would have told people more.
+    pub drafts_dropped: usize,
     pub missing_edges: Vec<MissingEdge>,
     pub silent_edges: Vec<SilentEdge>,
     /// Episodes and relations beyond the limits: not looked at.
@@ -75,6 +77,8 @@ pub fn suggest(recorded: Recorded<'_>) -> Result<Suggestions> {
             draft.trial = Some(ground.trial(draft, before)?);
         }
     }
+    let made = drafts.len();
+    drafts.retain(|draft| draft.trial.is_some_and(Trial::helps));
     let named = |pair: Pair| {
         let (cause, effect) = (&history.kinds[pair.cause], &history.kinds[pair.effect]);
         NamedPair {
@@ -92,6 +96,7 @@ pub fn suggest(recorded: Recorded<'_>) -> Result<Suggestions> {
         silent_edges: edges::silent(&history, &topology),
         cut: history.cut,
         pairs: pairs.into_iter().map(named).collect(),
+        drafts_dropped: made - drafts.len(),
         drafts,
     })
 }
