@@ -41,6 +41,9 @@ struct Quiet {
     normal_period: [f64; 2],
 }
 
+/// Readings with their times.
+type Readings = Vec<(f64, f64)>;
+
 /// One series with its readings over the day.
 struct Line {
     service: String,
@@ -49,7 +52,7 @@ struct Line {
     signal: Signal,
     measure: Measure,
     worse: Worse,
-    readings: Vec<(f64, f64)>,
+    readings: Readings,
 }
 
 /// A day of one system.
@@ -139,7 +142,7 @@ impl Day {
         for (metric, aspect, measure, worse) in POD {
             let column = table.column(metric)?;
             let part = if *measure == Measure::Usage { 0.01 } else { 1.0 };
-            let mut of: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+            let mut of: BTreeMap<&str, Readings> = BTreeMap::new();
             for row in table.rows() {
                 let reading = number(&row[column]).map(|value| value * part);
                 of.entry(&row[service]).or_default().extend(number(&row[at]).zip(reading));
@@ -161,7 +164,7 @@ impl Day {
     fn fan_out(&mut self, table: &Table) -> Result<()> {
         let [at, service, load] = ["t", "service", "PodWorkload(Ops)"].map(|column| table.column(column));
         let (at, service, load) = (at?, service?, load?);
-        let mut of: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+        let mut of: BTreeMap<&str, Readings> = BTreeMap::new();
         for row in table.rows() {
             of.entry(&row[service]).or_default().extend(number(&row[at]).zip(number(&row[load])));
         }
@@ -194,7 +197,7 @@ impl Day {
         Ok(())
     }
 
-    fn latency(&mut self, service: &str, name: String, readings: Vec<(f64, f64)>) {
+    fn latency(&mut self, service: &str, name: String, readings: Readings) {
         let (aspect, measure, worse) = (Aspect::Latency, Measure::Amount, Worse::Up);
         let service = service.to_owned();
         self.lines.push(Line { service, aspect, name, signal: Signal::Trace, measure, worse, readings });
@@ -204,7 +207,7 @@ impl Day {
         let [t, free, caller, callee, mean, p90] =
             ["t", "fault_free", "caller", "callee", "mean_ms", "p90_ms"].map(|name| table.column(name));
         let (t, free, caller, callee) = (t?, free?, caller?, callee?);
-        let mut of: BTreeMap<(&str, &str, &str), Vec<(f64, f64)>> = BTreeMap::new();
+        let mut of: BTreeMap<(&str, &str, &str), Readings> = BTreeMap::new();
         for row in table.rows() {
             let Some(at) = number(&row[t]) else { continue };
             if row[free] == "1" {

@@ -137,7 +137,7 @@ impl Run {
                 candidates.push((false, (TOP_OF_TREE + 1000.0 * odds.ln()) as i32, ci));
             }
         }
-        candidates.sort_by(|a, b| (b.0, b.1).cmp(&(a.0, a.1)));
+        candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.0, candidate.1)));
         let mut ranking: Vec<String> = Vec::new();
         for (_, _, ci) in candidates {
             if !ranking.iter().any(|known| known == ci) {

@@ -247,7 +247,7 @@ impl Ground<'_> {
         let input = Input::Topology { tenant: tenant.clone(), version: 1, digest, author };
         engine.step(Timestamp(0), &input, Loaded::Topology(self.topology.clone()));
         let (digest, author) = (Digest("".into()), "".into());
-        let input = Input::Policy { tenant: tenant.clone(), version: 1, digest, author };
+        let input = Input::Policy { tenant: tenant.clone(), version: 1, digest, author, reason: "".into() };
         engine.step(Timestamp(0), &input, Loaded::Policy(Arc::new(policy)));
         let mut count = Count::default();
         for event in self.events {
