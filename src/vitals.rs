@@ -2,7 +2,7 @@
 //! source `headwater` through its own journal, so that rules and routes treat it like any other alert. An address
 //! outside is asked every minute while all is well; when that stops, somebody outside notices.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -104,6 +104,21 @@ impl Sign {
         }
     }
 
+    /// Whether it is about a connection, which may come back by itself.
+    const fn is_outside(self) -> bool {
+        match self {
+            Self::NatsAway | Self::Unheard => true,
+            Self::RejectedShare
+            | Self::Imbalance
+            | Self::DiskLow
+            | Self::Diverged
+            | Self::EngineHalted
+            | Self::FilesRefused
+            | Self::AlertsFull
+            | Self::ReceiverLocked => false,
+        }
+    }
+
     const fn severity(self) -> Severity {
         match self {
             Self::Imbalance | Self::Diverged | Self::EngineHalted | Self::Unheard => Severity::Critical,
@@ -175,6 +190,7 @@ impl Watch {
         let mut counts: VecDeque<(Timestamp, u64, u64)> = VecDeque::new();
         let mut told: BTreeMap<Sign, Timestamp> = BTreeMap::new();
         let mut before: Option<String> = None;
+        let mut was_outside = BTreeSet::new();
         loop {
             tokio::time::sleep(every).await;
             let now = (self.clock)();
@@ -185,6 +201,10 @@ impl Watch {
                 found.remove(&Sign::Imbalance);
             }
             before = imbalance;
+            // A connection that comes back by itself is nobody's concern: what is outside must hold for two looks.
+            let is_outside: BTreeSet<Sign> = found.keys().copied().filter(|sign| sign.is_outside()).collect();
+            found.retain(|sign, _| !sign.is_outside() || was_outside.contains(sign));
+            was_outside = is_outside;
             // First: telling it by the journal may take as long as what is wrong lasts.
             self.vitals.0.lock().expect("nobody panics while holding it").clone_from(&found);
             self.tell(now, &found, &mut told).await;
