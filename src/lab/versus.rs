@@ -167,7 +167,8 @@ fn figures(world: &World, stream: &Stream<'_>) -> Figures {
     let told = world.told();
     let events = world.fates.len().max(1) as f64;
     let messages: u64 = world.messages.values().sum();
-    let weeks = stream.to.since(stream.from).0.max(1) as f64 / WEEK.0 as f64;
+    // Of less than an hour nobody knows what a week would be: it counts as one.
+    let weeks = stream.to.since(stream.from).max(Span::hours(1)).0 as f64 / WEEK.0 as f64;
     Figures {
         alerts: world.alerts.len() as u64,
         incidents: told.len() as u64,

@@ -73,10 +73,13 @@ async fn the_matrix_is_what_was_agreed() {
     for (method, path, open) in every_route() {
         let agreed = match (method, path.as_str()) {
             ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz") => "public",
-            ("PUT", "/api/v1/topology" | "/api/v1/rules") | ("GET", "/api/v1/audit" | "/api/v1/suggestions") => {
+            ("PUT", "/api/v1/topology" | "/api/v1/rules" | "/api/v1/models")
+            | ("POST", "/api/v1/feedback/7/revoke")
+            | ("GET", "/api/v1/audit" | "/api/v1/suggestions") => "analyst admin",
+            ("POST", path) if path.starts_with("/api/v1/rules/") || path.starts_with("/api/v1/models/") => {
                 "analyst admin"
             }
-            ("POST", path) if path.starts_with("/api/v1/rules/") => "analyst admin",
+            (_, path) if path.starts_with("/api/v1/shadow") && method != "GET" => "analyst admin",
             ("POST", "/api/v1/dead-letters/e1.0/replay" | "/api/v1/dead-letters/replay") => "analyst admin",
             ("GET", _) | ("DELETE", "/api/v1/session") => "viewer operator analyst admin",
             _ => "operator analyst admin",

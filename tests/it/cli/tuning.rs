@@ -15,7 +15,7 @@ fn ask(served: &Served, method: &str, path: &str, token: &str, body: &Value) -> 
     (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {status} {text}")))
 }
 
-const LOUD: &str = "promote:\n  - { id: all, after: now }\nroutes:\n  - { id: all, receivers: [noc] }\n";
+const LOUD: &str = "promote:\n  - { id: at-once, after: now }\nroutes:\n  - { id: all, receivers: [noc] }\n";
 
 #[test]
 fn what_is_tried_beside_differs_without_effects_is_activated_and_taken_back() {
