@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::model_arguments::ModelCommand;
+
 /// Turns alert storms into few incidents, each with its root cause and the evidence for it.
 /// 从告警风暴到少数故障,每个都有根因与证据。
 #[derive(Parser)]
@@ -84,6 +86,11 @@ pub enum Command {
     Topology {
         #[command(subcommand)]
         command: TopologyCommand,
+    },
+    /// Train, look at, evaluate and compare models / 模型
+    Model {
+        #[command(subcommand)]
+        command: ModelCommand,
     },
     /// Print shell completions / 命令补全
     #[command(after_help = "Example:\n  headwater completions bash > /etc/bash_completion.d/headwater")]

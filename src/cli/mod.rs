@@ -5,6 +5,8 @@ mod backtest;
 mod backup;
 mod check;
 mod feedback;
+mod model;
+mod model_arguments;
 mod replay;
 mod rule_tests;
 mod suggest;
@@ -59,6 +61,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Feedback { command } => feedback::run(command)?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,
+        Command::Model { command } => model::run(command)?,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "headwater", &mut std::io::stdout());
         }

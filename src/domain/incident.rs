@@ -119,6 +119,8 @@ pub enum EvidenceTerm {
     Person,
     /// Anomaly score, per mille.
     Anomaly,
+    /// What the model learned of `about` (question and feature), whose value is n.
+    Learned,
 }
 
 /// A CI that may have started the incident.

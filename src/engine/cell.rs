@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::checks::Checks;
+use super::choice::Choice;
 use super::composite::Composite;
 use super::current::Current;
 use super::deadlines::{Deadlines, Due};
@@ -18,6 +19,7 @@ use super::gather::Gathering;
 use super::group::Group;
 use super::identity::CiLookups;
 use super::inhibit::Inhibitors;
+use super::kin::Alike;
 use super::learn::Learned;
 use super::lookup::Lookup;
 use super::memory;
@@ -85,9 +87,17 @@ pub struct Cell {
     pub current: Current,
     /// Newest alerts on each CI or object, oldest first.
     pub recent: Lookup<Spot, Places>,
-    /// Newest alerts on CIs of each class, oldest first; only where the CMDB has gaps.
+    /// Newest alerts on CIs of each class, oldest first; only where the CMDB has gaps or a model asks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lately: BTreeMap<ClassIx, VecDeque<Place>>,
+    /// Newest alerts of each type, and on objects that are no CIs; only where a model asks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub alike: Alike,
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub beside: VecDeque<Place>,
+    /// What learned questions saw, when somebody wants to know.
+    #[serde(skip)]
+    pub choices: Option<Vec<Choice>>,
     #[serde(skip)]
     pub objects: Lookup<Arc<str>, u32>,
     pub object_names: Vec<Arc<str>>,
@@ -193,6 +203,9 @@ impl Cell {
             current: Current::default(),
             recent: Lookup::default(),
             lately: BTreeMap::new(),
+            alike: Alike::new(),
+            beside: VecDeque::new(),
+            choices: None,
             objects: Lookup::default(),
             object_names: Vec::new(),
             objects_free: Vec::new(),
@@ -262,6 +275,7 @@ impl Cell {
         }
         recent.push(place);
         self.note_lately(place);
+        self.note_alike(place);
         let tuning = self.tuning.clone();
         if inferred.is_some() {
             for after in tuning.revise_inferred_after {

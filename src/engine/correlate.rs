@@ -7,6 +7,7 @@ use super::alert::{Alert, Bond, Inferred};
 use super::cell::Cell;
 use super::fixed::{Milli, ln, ln_ratio};
 use super::learn::TypeStats;
+use super::logit::{Question, Weighed};
 use super::silent::Suspicion;
 use super::slab::Place;
 use super::upstream::Up;
@@ -44,6 +45,8 @@ pub struct Terms {
     pub anomaly: Milli,
     /// CIs one of which is the cause's next effect, where the CMDB lacks that relation; else 0.
     pub among: u32,
+    /// What a learned question said of it.
+    pub weighed: Option<Weighed>,
 }
 
 /// The alert that is to be explained.
@@ -78,8 +81,11 @@ pub enum NoLink {
 }
 
 impl Terms {
-    /// The terms as evidence; `background` is what they have to beat.
+    /// The terms as evidence; `background` is what they have to beat. Kin are not explained along the topology.
     pub fn evidence(&self, background: Milli) -> Vec<Evidence> {
+        if self.weighed.is_some_and(|weighed| weighed.question != Question::Link) {
+            return Vec::new();
+        }
         let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
         let mut evidence = vec![
             of(EvidenceTerm::Path, self.path, self.hops.into()),
@@ -114,7 +120,7 @@ pub(super) fn delay_fit(spread: i64, spread_max: i64, delay: Span, typical: Span
 
 impl Cell {
     /// The statistics of an alert's type; an inferred cause has none.
-    fn stats(&self, alert: &Alert) -> Option<TypeStats> {
+    pub fn stats(&self, alert: &Alert) -> Option<TypeStats> {
         alert.inferred.is_none().then(|| self.learned.stats(alert.kind))
     }
 
@@ -198,7 +204,7 @@ impl Cell {
         let (cause, symptom) = (self.cause_score(cause) / 2, alert.symptom / 2);
         let score = tuning.same_ci + fit + cause + symptom;
         let path = tuning.same_ci;
-        let terms = Terms { path, hops: 0, delay_fit: fit, delay, cause, symptom, anomaly: 0, among: 0 };
+        let terms = Terms { path, hops: 0, delay_fit: fit, delay, cause, symptom, anomaly: 0, among: 0, weighed: None };
         Ok((Link { parent: other, score }, terms))
     }
 
@@ -214,7 +220,7 @@ impl Cell {
         let (cause, symptom) = (self.cause_score(cause), alert.symptom);
         let score = up.path + fit + cause + symptom + anomaly;
         let (path, hops) = (up.path, up.hops);
-        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among: 0 };
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among: 0, weighed: None };
         Ok((Link { parent: other, score }, terms))
     }
 
@@ -287,14 +293,16 @@ impl Cell {
         }
         let onset = self.onset(alert);
         let background = self.background(place);
-        let good = |cell: &Self, link: &Link| link.score > background - cell.saving(place, link.parent);
-        let found = self.best_link(place, onset).filter(|(link, _)| good(self, link));
+        let found = self.best_link(place, onset).and_then(|found| self.accept(place, found, background));
         // What a CMDB with gaps cannot show may be likelier than a cause that nobody has seen.
         let sure = found.as_ref().is_some_and(|(link, _)| self.alerts[link.parent].inferred.is_none());
-        let across = if sure { None } else { self.link_across_gap(place, onset).filter(|(link, _)| good(self, link)) };
-        match found.into_iter().chain(across).max_by_key(|(link, _)| link.score) {
+        let across = if sure { None } else { self.link_across_gap(place, onset) };
+        let across = across.and_then(|found| self.accept(place, found, background));
+        let explained = found.into_iter().chain(across).max_by_key(|(link, _)| link.score);
+        let margin = explained.as_ref().map(|(link, _)| link.score - background);
+        match explained.or_else(|| self.link_to_kin(place, onset)) {
             Some((link, terms)) => {
-                self.attach(place, link.parent, Bond::Evidence, link.score - background);
+                self.attach(place, link.parent, Bond::Evidence, margin.unwrap_or(link.score));
                 Some(terms)
             }
             None => {
@@ -321,6 +329,7 @@ impl Cell {
             None => {
                 self.evaluate(place);
                 self.suspect_silence(place, Inferred::First);
+                self.doubt_again(place);
                 self.consider(self.alerts[place].group);
             }
             Some(_) if alert.children.len() < 2 => {

@@ -240,6 +240,8 @@ pub enum Held {
     Alone { until: Option<Timestamp> },
     /// Of background noise only what lasts is told.
     OnlyNoise,
+    /// The model takes them for noise or for a part of something else.
+    Doubtful { short: Milli },
     /// Minor alerts on too few CIs.
     FewCis { cis: u32, needed: u32 },
 }

@@ -45,7 +45,7 @@ impl Cell {
     /// Remembers an alert as one of the newest of its class.
     pub fn note_lately(&mut self, place: Place) {
         let Some(ci) = self.alerts[place].spot.ci() else { return };
-        if self.topology.all_gaps().is_empty() {
+        if self.topology.all_gaps().is_empty() && !self.asks() {
             return;
         }
         let lately = self.lately.entry(self.topology.class_ix(ci)).or_default();
@@ -146,7 +146,7 @@ impl Cell {
         let score = path + fit + score_of_cause + symptom;
         let hops = lack.hops + reach.hops;
         let (cause, among) = (score_of_cause, lack.gap.among);
-        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly: 0, among };
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly: 0, among, weighed: None };
         Some((Link { parent: other, score }, terms))
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::alert::Bond;
 use super::cell::Cell;
 use super::deadlines::Due;
+use super::fixed::Milli;
 use super::lifecycle::Incident;
 use super::places::Places;
 use super::slab::Place;
@@ -40,6 +41,10 @@ pub enum Merit {
     Alone(Place),
     /// Several, all of them background noise that has not lasted.
     OnlyNoise,
+    /// Several, and the model takes them for noise or for a part of something else.
+    Doubtful {
+        short: Milli,
+    },
     /// Minor alerts on too few CIs.
     FewCis {
         cis: u32,
@@ -329,11 +334,17 @@ impl Cell {
 
     /// Makes a held group an incident when it has earned that by now.
     pub fn consider(&mut self, place: Place) {
+        self.note_merit(place);
         match self.merit(place) {
             Merit::Earned => self.open(place),
             Merit::Alone(only) if self.alerts[only].lasted => self.open_lone(place, only),
-            Merit::Told | Merit::Empty | Merit::Chronic | Merit::Alone(_) | Merit::OnlyNoise | Merit::FewCis { .. } => {
-            }
+            Merit::Told
+            | Merit::Empty
+            | Merit::Chronic
+            | Merit::Alone(_)
+            | Merit::OnlyNoise
+            | Merit::Doubtful { .. }
+            | Merit::FewCis { .. } => {}
         }
     }
 
@@ -357,6 +368,11 @@ impl Cell {
         if let [only] = members[..] {
             return Merit::Alone(only);
         }
+        self.merit_by_model(place, &members).unwrap_or_else(|| self.merit_by_numbers(&members))
+    }
+
+    /// Whether several alerts are an incident, by the chosen numbers alone.
+    fn merit_by_numbers(&self, members: &[Place]) -> Merit {
         let serious: Vec<Place> = members.iter().copied().filter(|m| self.counts_as_serious(*m)).collect();
         // Of background noise, also of several kinds, only what lasts is told.
         if !serious.is_empty() && serious.iter().all(|m| self.is_noisy(*m)) {

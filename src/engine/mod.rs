@@ -5,11 +5,13 @@
 //! `correlate` (with `silent` and `upstream`), [`group`] (held or incident), `root_cause`, `lifecycle`.
 
 pub mod alert;
+mod asked;
 pub mod audience;
 mod bonds;
 pub mod calendar;
 mod cell;
 mod checks;
+pub mod choice;
 mod composite;
 mod correlate;
 mod current;
@@ -31,9 +33,11 @@ pub mod identity;
 mod inhibit;
 pub mod input;
 mod kept;
+mod kin;
 mod lane;
 mod learn;
 mod lifecycle;
+pub mod logit;
 mod lookup;
 pub mod memory;
 mod mute;
@@ -134,6 +138,8 @@ pub struct Engine {
     /// Tenants without a model of their own go by the engine's.
     models: BTreeMap<TenantId, Modelled>,
     cells: BTreeMap<TenantId, Cell>,
+    /// Choices are kept for whoever asks.
+    watches: bool,
 }
 
 impl Engine {
@@ -147,6 +153,7 @@ impl Engine {
             policies: BTreeMap::new(),
             models: BTreeMap::new(),
             cells: BTreeMap::new(),
+            watches: false,
         }
     }
 
@@ -308,6 +315,7 @@ impl Engine {
                 (cell.topology_version, cell.topology) = (known.version, known.topology.clone());
             }
             cell.policy = self.policy(tenant);
+            cell.choices = self.watches.then(Vec::new);
             self.cells.insert(tenant.clone(), cell);
         }
         // The partition's tenants share its ids: the key of a notice names no tenant.
@@ -452,6 +460,9 @@ impl Cell {
         let alert = &self.alerts[place];
         let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.as_ref().into());
         let mut evidence = terms.map_or_else(Vec::new, |t| t.evidence(self.background(place)));
+        if let Some(weighed) = terms.and_then(|t| t.weighed) {
+            evidence.extend(self.weighed(&weighed));
+        }
         let rule = self.ruled_by(place).cloned();
         if let Some(rule) = &rule {
             let about = rule.as_str().into();

@@ -159,6 +159,8 @@ impl Cell {
         self.votes.clear();
         self.recent.clear();
         self.lately.clear();
+        self.alike.clear();
+        self.beside.clear();
         self.newest = Newest::default();
         let places: Vec<_> = self.alerts.iter().map(|(place, _)| place).collect();
         let mut ordered = places;
@@ -178,6 +180,7 @@ impl Cell {
                 recent.drop_first();
             }
             self.note_lately(place);
+            self.note_alike(place);
         }
         let changes: Vec<_> = self.groups.iter().map(|(place, _)| place).collect();
         for place in changes {

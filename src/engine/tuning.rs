@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Deserializer};
 
 use super::fixed::Milli;
+use super::logit::Answers;
 use super::policy::spans;
 use crate::domain::time::Span;
 
@@ -92,6 +93,9 @@ pub struct Tuning {
     /// How long event ids are remembered.
     #[serde(deserialize_with = "spans::span")]
     pub event_id_window: Span,
+    /// What was learned; a question without an answer is decided by the numbers above.
+    #[serde(default)]
+    pub learned: Answers,
 }
 
 impl Default for Tuning {
@@ -215,8 +219,12 @@ mod tests {
     use super::*;
 
     fn check(change: (&str, &str), told: &[&str]) {
-        let yaml = BUILT_IN.1.replacen(change.0, change.1, 1);
-        assert_ne!(yaml, BUILT_IN.1, "{change:?} changes something");
+        check_in(BUILT_IN.1, change, told);
+    }
+
+    fn check_in(model: &str, change: (&str, &str), told: &[&str]) {
+        let yaml = model.replacen(change.0, change.1, 1);
+        assert_ne!(yaml, model, "{change:?} changes something");
         let errors = Tuning::parse("m.yaml", &yaml).unwrap_err();
         let text: Vec<String> = errors.iter().map(ToString::to_string).collect();
         for part in told {
@@ -234,5 +242,15 @@ mod tests {
         check(("[30s, 2m, 400s]", "[30s, 10s, 400s]"), &["do not grow"]);
         check(("model: correlation", "model: other"), &["m.yaml:7:1", "\"other\""]);
         check(("minor_cis: 6", "# minor_cis"), &["minor_cis"]);
+    }
+
+    #[test]
+    fn what_was_learned_is_refused_when_it_has_another_shape() {
+        let model = include_str!("../../models/correlation/2/model.yaml");
+        assert!(Tuning::parse("m.yaml", model).is_ok());
+        check_in(model, ("      delay_fit: ", "      delay_fits: "), &["delay_fits", "learned.link"]);
+        check_in(model, ("      delay_fit: ", "      # "), &["delay_fit", "missing"]);
+        check_in(model, ("    constant: ", "    constant: .nan # "), &["m.yaml"]);
+        check_in(model, ("    constant: ", "    constant: 999999"), &["beyond"]);
     }
 }

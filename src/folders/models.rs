@@ -22,6 +22,9 @@ pub struct Model {
     pub digest: String,
     #[serde(skip)]
     pub tuning: Arc<Tuning>,
+    /// The text of `model.yaml`.
+    #[serde(skip)]
+    pub text: Arc<str>,
 }
 
 impl Model {
@@ -32,7 +35,13 @@ impl Model {
 
     fn of(tuning: Tuning, text: &str) -> Self {
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
-        Self { name: tuning.model.to_string(), version: tuning.version, digest, tuning: Arc::new(tuning) }
+        Self {
+            name: tuning.model.to_string(),
+            version: tuning.version,
+            digest,
+            tuning: Arc::new(tuning),
+            text: text.into(),
+        }
     }
 
     /// The newest version of the correlation model below `folder`.
@@ -41,28 +50,17 @@ impl Model {
     /// When there is none, a file is missing, its digest is another, or a number is out of range; says what to do.
     pub fn newest(folder: &Path) -> Result<Self> {
         let models = folder.join(MODEL);
-        let versions =
-            std::fs::read_dir(&models).with_context(|| format!("read the models in {}", models.display()))?;
-        let mut newest: Option<(u32, PathBuf)> = None;
-        for entry in versions {
-            let path = entry.with_context(|| format!("read the models in {}", models.display()))?.path();
-            let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_dir()) else {
-                continue;
-            };
-            let Ok(version) = name.parse::<u32>() else {
-                bail!("{}: a version is a whole number; rename or remove the folder", path.display())
-            };
-            if newest.as_ref().is_none_or(|(best, _)| version > *best) {
-                newest = Some((version, path));
-            }
-        }
-        let Some((version, path)) = newest else {
+        let Some((version, path)) = versions(folder)?.into_iter().next_back() else {
             bail!("{} holds no version; make {}/1 with model.yaml, card.md, {SUMS}", models.display(), models.display())
         };
         Self::read(&path, version)
     }
 
-    fn read(folder: &Path, version: u32) -> Result<Self> {
+    /// A version of the correlation model, from its folder.
+    ///
+    /// # Errors
+    /// When a file is missing, its digest is another, or a number is out of range; says what to do.
+    pub fn read(folder: &Path, version: u32) -> Result<Self> {
         verify(folder)?;
         let path = folder.join(FILES[0]);
         let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
@@ -75,6 +73,26 @@ impl Model {
         }
         Ok(Self::of(tuning, &text))
     }
+}
+
+/// The versions of the correlation model below `folder`, oldest first.
+///
+/// # Errors
+/// When the folder cannot be read, or one in it is no version.
+pub fn versions(folder: &Path) -> Result<Vec<(u32, PathBuf)>> {
+    let models = folder.join(MODEL);
+    let entries = std::fs::read_dir(&models).with_context(|| format!("read the models in {}", models.display()))?;
+    let mut versions = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("read the models in {}", models.display()))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|_| path.is_dir()) else { continue };
+        let Ok(version) = name.parse::<u32>() else {
+            bail!("{}: a version is a whole number; rename or remove the folder", path.display())
+        };
+        versions.push((version, path));
+    }
+    versions.sort();
+    Ok(versions)
 }
 
 /// Compares the files of a model with its digests.
@@ -102,7 +120,9 @@ mod tests {
 
     #[test]
     fn the_built_in_model_is_the_one_in_the_folder() {
-        let shipped = Model::newest(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"))).unwrap();
+        let models = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
+        assert!(Model::newest(models).is_ok(), "the candidates beside it can be read");
+        let shipped = Model::read(&models.join(MODEL).join("1"), 1).unwrap();
         let built_in = Model::built_in();
         assert_eq!((shipped.version, &shipped.digest), (built_in.version, &built_in.digest));
         assert_eq!(*shipped.tuning, *built_in.tuning);

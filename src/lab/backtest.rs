@@ -1,6 +1,6 @@
 //! Back-test: a recorded stream through the production engine, on the stream's own clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +15,16 @@ use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, IncidentId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::topology::Topology;
 use crate::engine::effect::Effect;
 use crate::engine::input::{Batch, Digest, Input};
+use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::folders::models::Model;
 
 use super::choice::Choice;
 use super::recording::Recording;
+use super::score::ToldIncident;
 use super::seal::Seal;
 
 /// Events between two moves of the progress bar.
@@ -81,7 +84,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn fold(&mut self, effects: Vec<Effect>, ids: &[Box<str>]) {
+    /// Takes in what a step said of the events `ids`.
+    pub fn fold(&mut self, effects: Vec<Effect>, ids: &[Box<str>]) {
         for effect in effects {
             match effect {
                 Effect::Verdict { index, verdict } => {
@@ -121,6 +125,23 @@ impl Outcome {
         let on_root = members.iter().filter(|a| self.alerts[a].ci.as_ref().is_some_and(|c| c.id == *root));
         let first = on_root.filter_map(|a| self.first_event.get(a)).min()?;
         Some(&self.events[*first].0)
+    }
+
+    /// The incidents as they stand, with their events.
+    pub fn told(&self) -> Vec<ToldIncident> {
+        let mut told: BTreeMap<IncidentId, (ToldIncident, BTreeSet<AlertId>)> = BTreeMap::new();
+        for (id, alert) in &self.events {
+            let Some((alert, incident)) = alert.and_then(|alert| Some((alert, self.incident_of(alert)?))) else {
+                continue;
+            };
+            let (entry, alerts) = told.entry(incident).or_default();
+            entry.events.insert(id.to_string());
+            alerts.insert(alert);
+        }
+        let ranked = |id: &IncidentId| self.incidents[id].candidates.iter().map(|c| c.ci.id.to_string()).collect();
+        told.into_iter()
+            .map(|(id, (told, alerts))| ToldIncident { root_cause: ranked(&id), alerts: alerts.len(), ..told })
+            .collect()
     }
 
     fn write(&self, out: &Path) -> Result<u64> {
@@ -225,14 +246,21 @@ pub fn run(plan: &Plan) -> Result<Summary> {
 /// When the topology cannot be read or understood; names the place.
 pub fn start(plan: &Plan, tenant: &TenantId, choice: &Choice) -> Result<Engine> {
     let topology = super::built_in::load_topology(&plan.topology, plan.topology_names.as_deref(), 1)?;
-    let mut engine = Engine::empty(0, Model::built_in().tuning);
-    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()), author: "".into() };
-    engine.step(Timestamp(0), &input, Loaded::Topology(topology));
+    let mut engine = primed(topology, Model::built_in().tuning, tenant);
     choice.put(&mut engine, Timestamp(0), tenant);
     Ok(engine)
 }
 
-fn one_event(engine: &mut Engine, tenant: &TenantId, event: Event) -> (Box<str>, Vec<Effect>) {
+/// An engine that knows the topology and has seen nothing else.
+pub fn primed(topology: Arc<Topology>, tuning: Arc<Tuning>, tenant: &TenantId) -> Engine {
+    let mut engine = Engine::empty(0, tuning);
+    let input = Input::Topology { tenant: tenant.clone(), version: 1, digest: Digest("".into()), author: "".into() };
+    engine.step(Timestamp(0), &input, Loaded::Topology(topology));
+    engine
+}
+
+/// Lets the engine take one event; returns the event's id and the effects.
+pub fn one_event(engine: &mut Engine, tenant: &TenantId, event: Event) -> (Box<str>, Vec<Effect>) {
     let (id, stamp) = (event.id.clone(), event.observed_at);
     let batch = Batch { tenant: tenant.clone(), events: vec![event], rejected: Vec::new(), replay_of: None };
     (id, engine.step(stamp, &Input::Batch(batch), Loaded::Nothing))

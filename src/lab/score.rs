@@ -20,6 +20,8 @@ pub struct ToldIncident {
     pub events: BTreeSet<String>,
     /// Best first.
     pub root_cause: Vec<String>,
+    /// Alerts in it; 0 when only its events are known.
+    pub alerts: usize,
 }
 
 /// How well the told incidents fit the true ones; every share is 0 to 1.
@@ -113,8 +115,8 @@ mod tests {
         let set = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
         let truth = [TrueIncident { events: set(&["1", "2", "3", "4"]), root_ci: "r".into() }];
         let told = [
-            ToldIncident { events: set(&["1", "2", "3"]), root_cause: vec!["x".into(), "r".into()] },
-            ToldIncident { events: set(&["4", "noise"]), root_cause: vec!["r".into()] },
+            ToldIncident { events: set(&["1", "2", "3"]), root_cause: vec!["x".into(), "r".into()], alerts: 0 },
+            ToldIncident { events: set(&["4", "noise"]), root_cause: vec!["r".into()], alerts: 0 },
         ];
         let scores = score(&truth, &told);
         assert_eq!((scores.found, scores.root_top1, scores.root_top3, scores.precision), (1.0, 0.0, 1.0, 0.5));

@@ -111,6 +111,7 @@ impl World {
         let told = standing.into_iter().map(|(id, events)| ToldIncident {
             events: events.iter().map(ToString::to_string).collect(),
             root_cause: self.incidents[&id].candidates.iter().map(|c| c.ci.id.to_string()).collect(),
+            alerts: 0,
         });
         told.collect()
     }

@@ -207,8 +207,9 @@ impl Shadows {
     }
 
     fn model(&self, digest: &Digest) -> Result<Model> {
-        let Loaded::Model(_, tuning) = compile_model(&self.text(digest)?)? else { bail!("no model") };
-        Ok(Model { name: tuning.model.to_string(), version: tuning.version, digest: digest.0.to_string(), tuning })
+        let Loaded::Model(text, tuning) = compile_model(&self.text(digest)?)? else { bail!("no model") };
+        let (name, version) = (tuning.model.to_string(), tuning.version);
+        Ok(Model { name, version, digest: digest.0.to_string(), tuning, text })
     }
 
     fn publish(

@@ -1,6 +1,7 @@
 //! The words people read, in Chinese and English: labels of wire words, evidence as sentences. Shared by all edges.
 
 pub mod lang;
+mod learned;
 pub mod mask;
 pub mod reasons;
 pub mod sentences;

@@ -164,6 +164,10 @@ fn held(why: &Held) -> Text {
             format!("只有次要级别的告警，涉及 {cis} 个配置项，达到 {needed} 个才成为故障"),
             format!("only minor alerts, on {cis} CIs; an incident needs {needed}"),
         ),
+        Held::Doubtful { short } => Text::new(
+            format!("模型认为同组告警更像背景噪声或其他故障的一部分，差 {} 分", score(*short)),
+            format!("the model takes its group for noise or for a part of something else; {} short", score(*short)),
+        ),
         Held::OnlyNoise => Text::new(
             "同组告警全是已知的背景噪声，持续一段时间才会告知",
             "all of its group are known background noise; only what lasts is told",

@@ -1,6 +1,7 @@
 //! Evidence in words: every term and its number becomes a sentence in Chinese and in English.
 
 use super::lang::Text;
+use super::learned;
 use super::words::SeverityWord;
 use crate::domain::incident::{Candidate, Evidence, EvidenceTerm, IncidentView};
 
@@ -107,6 +108,7 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
         EvidenceTerm::Person => {
             Text::new(format!("人工判定{}", about_zh(about)), format!("a person said so{}", about_en(": ", about)))
         }
+        EvidenceTerm::Learned => learned::sentence(about, n),
         EvidenceTerm::Anomaly => {
             Text::new(format!("异常度 {}", per_mille(n)), format!("anomaly score {}", per_mille(n)))
         }
@@ -247,7 +249,8 @@ mod tests {
             T::Noise => Some(T::Rule),
             T::Rule => Some(T::Person),
             T::Person => Some(T::Anomaly),
-            T::Anomaly => None,
+            T::Anomaly => Some(T::Learned),
+            T::Learned => None,
         }
     }
 
@@ -262,7 +265,7 @@ mod tests {
             assert!(seen.insert((text.zh, text.en)), "{this:?} says the same as another term");
             term = every(this);
         }
-        assert_eq!(seen.len(), 17);
+        assert_eq!(seen.len(), 18);
     }
 
     #[test]

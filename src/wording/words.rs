@@ -176,5 +176,6 @@ words!(
         Rule = "rule", "规则", "Rule";
         Person = "person", "人工判定", "A person's word";
         Anomaly = "anomaly", "异常度", "Anomaly";
+        Learned = "learned", "模型所学", "Learned";
     }
 );

@@ -30,7 +30,11 @@ fn backtest(storm: &str, out: &Path) -> Scores {
                 let list = line[key].as_array().expect("a list");
                 list.iter().map(|v| v.as_str().expect("text").to_owned()).collect::<Vec<_>>()
             };
-            ToldIncident { events: texts("alert_ids").into_iter().collect(), root_cause: texts("root_cause") }
+            ToldIncident {
+                events: texts("alert_ids").into_iter().collect(),
+                root_cause: texts("root_cause"),
+                alerts: 0,
+            }
         })
         .collect();
     score(&storms::truth(storm), &told)

@@ -154,6 +154,12 @@ fn the_program_knows_no_name_of_the_test_storms() {
             wrong.push(format!("src/{name}: {known}"));
         }
     }
+    for (version, folder) in headwater::folders::models::versions(&project().join("models")).expect("readable") {
+        let text = std::fs::read_to_string(folder.join("model.yaml")).expect("text");
+        for known in names.iter().filter(|n| n.len() > 6 && text.contains(n.as_str())) {
+            wrong.push(format!("models/correlation/{version}: {known}"));
+        }
+    }
     assert!(names.len() > 30 && wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

@@ -142,15 +142,17 @@ impl Cell {
     pub(super) fn weigh_link(&mut self, effect: Place, cause: Place) -> Result<Found, Unlinked> {
         let (link, terms, typical) = self.link_between(effect, cause, None)?;
         let background = self.background(effect);
-        let evidence = terms.evidence(background);
+        let appraised = self.appraise(effect, &link, &terms, background);
+        let mut evidence = terms.evidence(background);
+        evidence.extend(appraised.weighed.iter().flat_map(|weighed| self.weighed(weighed)));
         let told = Weighed {
             cause: self.node(cause),
             effect: Some(self.node(effect)),
             bond: None,
             rule: None,
             evidence,
-            sum: link.score - background,
-            needs: -self.saving(effect, cause),
+            sum: appraised.sum,
+            needs: appraised.needs,
         };
         Ok(Found { effect, cause, terms, typical, told })
     }
@@ -189,34 +191,40 @@ impl Cell {
         }
     }
 
-    /// What would have made the link strong enough, each alone.
+    /// What would have made the link strong enough, each alone: the same sum with one term changed.
     fn what_if(&mut self, found: &Found) -> Vec<WhatIf> {
-        let (terms, short) = (found.terms, -found.margin());
-        let mut list = Vec::new();
-        let mut add = |change: Altered, gain: Milli| {
-            if gain > 0 {
-                list.push(WhatIf { change, gain: Some(gain), enough: gain > short });
-            }
-        };
+        let (effect, cause, terms, short) = (found.effect, found.cause, found.terms, -found.margin());
+        let background = self.background(effect);
+        let mut changed: Vec<(Altered, Terms, Milli)> = Vec::new();
         if let Some(to) = found.typical
-            && let Ok((link, other, _)) = self.link_between(found.effect, found.cause, Some(to))
+            && let Ok((_, other, _)) = self.link_between(effect, cause, Some(to))
         {
-            let background = self.background(found.effect);
-            add(Altered::Delay { from: terms.delay, to: other.delay }, link.score - background - found.told.sum);
+            changed.push((Altered::Delay { from: terms.delay, to: other.delay }, other, background));
         }
         if terms.hops > 1 || terms.among > 0 {
-            add(Altered::Relation, -terms.path);
+            changed.push((Altered::Relation, Terms { path: 0, hops: 1, among: 0, ..terms }, background));
         }
-        let cause = &self.alerts[found.cause];
-        if cause.inferred.is_none() && cause.severity < Severity::Major {
-            let severe = self.cause_score_at(cause, Severity::Critical);
-            let gain = severe - self.cause_score(cause);
-            add(Altered::CauseSeverity { from: cause.severity }, if terms.hops == 0 { gain / 2 } else { gain });
+        let alert = &self.alerts[cause];
+        if alert.inferred.is_none() && alert.severity < Severity::Major {
+            let gain = self.cause_score_at(alert, Severity::Critical) - self.cause_score(alert);
+            let gain = if terms.hops == 0 { gain / 2 } else { gain };
+            let severe = Terms { cause: terms.cause + gain, ..terms };
+            changed.push((Altered::CauseSeverity { from: alert.severity }, severe, background));
         }
-        add(Altered::CauseKnown, -terms.cause);
-        add(Altered::EffectKnown, -terms.symptom);
-        add(Altered::Rarer, self.background(found.effect) - self.tuning.background_min);
-        list
+        changed.push((Altered::CauseKnown, Terms { cause: 0, ..terms }, background));
+        changed.push((Altered::EffectKnown, Terms { symptom: 0, ..terms }, background));
+        changed.push((Altered::Rarer, terms, self.tuning.background_min));
+        let gain = |terms: Terms, background: Milli| {
+            let score = terms.path + terms.delay_fit + terms.cause + terms.symptom + terms.anomaly;
+            let link = Link { parent: cause, score };
+            self.appraise(effect, &link, &terms, background).sum - found.told.sum
+        };
+        changed
+            .into_iter()
+            .map(|(change, terms, background)| (change, gain(terms, background)))
+            .filter(|(_, gain)| *gain > 0)
+            .map(|(change, gain)| WhatIf { change, gain: Some(gain), enough: gain > short })
+            .collect()
     }
 }
 

@@ -50,6 +50,10 @@ impl Cell {
                 answer.add(Reason::Held(Held::OnlyNoise));
                 lasts.into_iter().for_each(|change| answer.if_only(change, true));
             }
+            Merit::Doubtful { short } => {
+                answer.add(Reason::Held(Held::Doubtful { short }));
+                answer.if_only(Altered::Second, false);
+            }
             Merit::FewCis { cis } => {
                 let needed = self.tuning.minor_cis as u32;
                 answer.add(Reason::Held(Held::FewCis { cis, needed }));

@@ -5,6 +5,7 @@ mod config;
 pub mod full_disk;
 mod help;
 mod metrics;
+mod model;
 mod reload;
 mod replay;
 mod resend;

@@ -1,0 +1,142 @@
+//! `headwater model`: train, look at, evaluate and compare models.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+
+use super::model_arguments::{Histories, ModelCommand, ModelKind, TrainArguments};
+use crate::engine::logit::Question;
+use crate::engine::tuning::Tuning;
+use crate::folders::models::{Model, versions};
+use crate::lab::evaluate::{Evaluation, Fate, evaluate};
+use crate::lab::history::History;
+use crate::lab::train;
+
+/// Runs one of the model commands.
+///
+/// # Errors
+/// When a model or a history cannot be used, or nothing can be learned from it; says what to do.
+pub fn run(command: ModelCommand) -> Result<()> {
+    match command {
+        ModelCommand::Train { kind: ModelKind::Correlation, arguments } => train(arguments),
+        ModelCommand::List { models } => list(&models),
+        ModelCommand::Card { models } => {
+            let model = Model::newest(&models)?;
+            let card = models.join(&model.name).join(model.version.to_string()).join("card.md");
+            print!("{}", std::fs::read_to_string(&card).with_context(|| format!("read {}", card.display()))?);
+            Ok(())
+        }
+        ModelCommand::Evaluate { models, histories, without, json } => {
+            let model = leave_out(read(models.as_deref())?, &without)?;
+            let evaluations = evaluate_all(&model, &histories)?;
+            if json {
+                println!("{}", serde_json::to_string_pretty(&evaluations)?);
+            } else {
+                print_scores(&model, &evaluations);
+                print_fates(&evaluations);
+            }
+            Ok(())
+        }
+        ModelCommand::Compare { models, against, histories } => {
+            for folder in [models, against] {
+                let model = read(folder.as_deref())?;
+                let evaluations = evaluate_all(&model, &histories)?;
+                print_scores(&model, &evaluations);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn read(models: Option<&Path>) -> Result<Model> {
+    models.map_or_else(|| Ok(Model::built_in()), Model::newest)
+}
+
+/// The model without the answers to some questions.
+fn leave_out(mut model: Model, words: &[String]) -> Result<Model> {
+    let mut tuning = Tuning::clone(&model.tuning);
+    for word in words {
+        let question = Question::ALL.into_iter().find(|question| question.word() == word);
+        let known = || Question::ALL.map(Question::word).join(", ");
+        tuning
+            .learned
+            .set(question.with_context(|| format!("{word:?} is no question; write one of {}", known()))?, None);
+    }
+    model.tuning = Arc::new(tuning);
+    Ok(model)
+}
+
+fn train(arguments: TrainArguments) -> Result<()> {
+    let TrainArguments { histories, models, out, rounds, seed, samples } = arguments;
+    let plan = train::Plan {
+        histories: histories.history,
+        mapping: histories.mapping,
+        topology_names: histories.topology_mapping,
+        models,
+        out,
+        rounds,
+        seed,
+        samples,
+    };
+    let trained = train::run(&plan, |line| eprintln!("{line}"))?;
+    println!("question   samples      yes    right    floor      AUC");
+    for one in &trained.fitted {
+        let (word, samples, yes) = (one.question.word(), one.samples, one.yes);
+        println!("{word:8} {samples:>9} {yes:>8} {:>8.3} {:>8.3} {:>8.3}", one.right, one.floor, one.auc);
+    }
+    println!("{}: version {}; try it with `headwater model evaluate`", trained.folder.display(), trained.version);
+    Ok(())
+}
+
+fn list(models: &Path) -> Result<()> {
+    for (version, folder) in versions(models)? {
+        match Model::read(&folder, version) {
+            Ok(model) => println!("{} {version} {} {}", model.name, &model.digest[..12], folder.display()),
+            Err(error) => println!("{} {version} refused: {error:#}", folder.display()),
+        }
+    }
+    Ok(())
+}
+
+fn evaluate_all(model: &Model, histories: &Histories) -> Result<Vec<Evaluation>> {
+    let Histories { history, mapping, topology_mapping } = histories;
+    let open = |folder: &PathBuf| History::open(folder, mapping, topology_mapping.as_deref());
+    history.iter().map(|folder| evaluate(&open(folder)?, model.tuning.clone())).collect()
+}
+
+fn print_scores(model: &Model, evaluations: &[Evaluation]) {
+    println!("{} {} ({})", model.name, model.version, &model.digest[..12]);
+    println!(
+        "{:24} {:>8} {:>6} {:>6} {:>6} {:>6} {:>11}",
+        "history", "events", "F1i", "found", "root", "P", "told/true"
+    );
+    for one in evaluations {
+        let s = &one.scores;
+        println!(
+            "{:24} {:>8} {:>6.3} {:>6.3} {:>6.3} {:>6.3} {:>5}/{}",
+            one.history, one.events, s.pair_f1, s.found, s.root_top1, s.precision, one.told, one.incidents
+        );
+    }
+}
+
+/// What went wrong, by kind of fault, over all histories.
+fn print_fates(evaluations: &[Evaluation]) {
+    let mut all = std::collections::BTreeMap::<&str, Fate>::new();
+    for (fault, fate) in evaluations.iter().flat_map(|one| &one.by_fault) {
+        all.entry(fault).or_default().add(fate);
+    }
+    println!(
+        "\n{:24} {:>5} {:>6} {:>10} {:>5} {:>7} {:>5} {:>10}",
+        "fault", "all", "right", "wrong root", "torn", "merged", "held", "fragments"
+    );
+    for (fault, f) in all {
+        println!(
+            "{fault:24} {:>5} {:>6} {:>10} {:>5} {:>7} {:>5} {:>10}",
+            f.all, f.right, f.wrong_root, f.torn, f.merged, f.held, f.fragments
+        );
+    }
+    let (invented, lone) =
+        evaluations.iter().fold((0, 0), |sum, one| (sum.0 + one.invented, sum.1 + one.invented_lone));
+    println!("told, but nobody's: {invented}, of them {lone} of a single alert");
+}

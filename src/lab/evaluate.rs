@@ -1,0 +1,152 @@
+//! Evaluation: how well a model tells labelled histories, and what went wrong with the rest, by kind of fault.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::backtest::{AFTERMATH, Outcome, one_event, primed};
+use super::history::History;
+use super::score::{Scores, ToldIncident, score};
+use crate::domain::ids::TenantId;
+use crate::engine::Loaded;
+use crate::engine::input::Input;
+use crate::engine::tuning::Tuning;
+
+/// What became of the true incidents of one kind.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Fate {
+    /// Of so many incidents …
+    pub all: u32,
+    /// … matched by one that was told, with the right root cause first.
+    pub right: u32,
+    /// … matched, with another root cause first.
+    pub wrong_root: u32,
+    /// … spread over several: no part is half of it.
+    pub torn: u32,
+    /// … told together with others, of which there is more.
+    pub merged: u32,
+    /// … held: less than half of it is in any incident.
+    pub held: u32,
+    /// Told incidents that are parts of these without being a match.
+    pub fragments: u32,
+}
+
+impl Fate {
+    /// Counts those of another history in.
+    pub fn add(&mut self, other: &Self) {
+        self.all += other.all;
+        self.right += other.right;
+        self.wrong_root += other.wrong_root;
+        self.torn += other.torn;
+        self.merged += other.merged;
+        self.held += other.held;
+        self.fragments += other.fragments;
+    }
+}
+
+/// A history, told and compared.
+#[derive(Clone, Debug, Serialize)]
+pub struct Evaluation {
+    pub history: String,
+    pub events: usize,
+    pub incidents: usize,
+    pub told: usize,
+    pub scores: Scores,
+    pub by_fault: BTreeMap<String, Fate>,
+    /// Told incidents most of which belongs to nobody.
+    pub invented: u32,
+    /// How many of them consist of a single alert.
+    pub invented_lone: u32,
+}
+
+/// Tells a history and compares.
+///
+/// # Errors
+/// When its events cannot be read.
+pub fn evaluate(history: &History, tuning: Arc<Tuning>) -> Result<Evaluation> {
+    let tenant = TenantId::from("default");
+    let mut engine = primed(history.topology.clone(), tuning, &tenant);
+    let mut recording = history.recording(tenant.clone())?;
+    let mut outcome = Outcome::default();
+    while let Some(event) = recording.next_event()? {
+        let (id, effects) = one_event(&mut engine, &tenant, event);
+        outcome.fold(effects, &[id]);
+    }
+    outcome.fold(engine.step(engine.now().plus(AFTERMATH), &Input::Tick, Loaded::Nothing), &[]);
+    let told = outcome.told();
+    let mut evaluation = Evaluation {
+        history: history.name(),
+        events: outcome.events.len(),
+        incidents: history.incidents.len(),
+        told: told.len(),
+        scores: score(&history.truth(), &told),
+        by_fault: BTreeMap::new(),
+        invented: 0,
+        invented_lone: 0,
+    };
+    evaluation.count_fates(history, &told);
+    Ok(evaluation)
+}
+
+impl Evaluation {
+    fn count_fates(&mut self, history: &History, told: &[ToldIncident]) {
+        // How many events each told incident has of each true one.
+        let mut shares: Vec<BTreeMap<u32, usize>> = Vec::new();
+        for incident in told {
+            let mut share = BTreeMap::new();
+            for event in &incident.events {
+                if let Some(number) = history.incident_of.get(event.as_str()) {
+                    *share.entry(*number).or_default() += 1;
+                }
+            }
+            shares.push(share);
+        }
+        let size = |number: u32| history.incidents[number as usize].truth.events.len();
+        let matches = |at: usize, number: u32, n: usize| 2 * n >= told[at].events.len() + size(number) - n;
+        let mut matched: BTreeMap<u32, usize> = BTreeMap::new();
+        for (at, share) in shares.iter().enumerate() {
+            for (number, n) in share {
+                if matches(at, *number, *n) {
+                    matched.insert(*number, at);
+                }
+            }
+        }
+        for (at, share) in shares.iter().enumerate() {
+            let true_events: usize = share.values().sum();
+            let largest = share.iter().max_by_key(|(_, n)| **n);
+            if 2 * true_events <= told[at].events.len() {
+                self.invented += 1;
+                self.invented_lone += u32::from(told[at].alerts == 1);
+            } else if let Some((number, _)) = largest.filter(|(number, _)| matched.get(number) != Some(&at)) {
+                self.fate(history, *number).fragments += 1;
+            }
+        }
+        let of: BTreeSet<u32> = history.incident_of.values().copied().collect();
+        for number in of {
+            let parts: Vec<(usize, usize)> =
+                shares.iter().enumerate().filter_map(|(at, share)| Some((at, *share.get(&number)?))).collect();
+            let most = parts.iter().copied().max_by_key(|(_, n)| *n).unwrap_or_default();
+            let in_any: usize = parts.iter().map(|(_, n)| n).sum();
+            let right_root = matched
+                .get(&number)
+                .map(|at| told[*at].root_cause.first() == Some(&history.incidents[number as usize].truth.root_ci));
+            let fate = self.fate(history, number);
+            fate.all += 1;
+            match right_root {
+                Some(true) => fate.right += 1,
+                Some(false) => fate.wrong_root += 1,
+                None if 2 * in_any < size(number) => fate.held += 1,
+                None if 2 * most.1 < size(number) => fate.torn += 1,
+                None => fate.merged += 1,
+            }
+        }
+    }
+
+    fn fate(&mut self, history: &History, number: u32) -> &mut Fate {
+        let fault = &history.incidents[number as usize].fault;
+        let fault = if fault.is_empty() { "unknown" } else { fault };
+        self.by_fault.entry(fault.to_owned()).or_default()
+    }
+}
