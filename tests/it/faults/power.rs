@@ -148,7 +148,8 @@ async fn a_sync_that_fails_ends_acceptance_and_a_restart_has_all_that_was_answer
             break alarm;
         }
     };
-    assert!(alarm.contains("the journal has stopped"), "{alarm}");
+    // Who notices first: the journal itself, or the engine that wants to commit.
+    assert!(alarm.contains(" has stopped"), "{alarm}");
     program.kill();
     let mut program = setup.start_with(&["--durability", "power"], &shim.environment());
     program.answers(&client).await;
