@@ -178,7 +178,7 @@ impl Posted<'_> {
         event.labels = reader.labels(identity);
         let replicas = labels.iter().filter(|(key, _)| rules.is_replica(key));
         let annotations_kept = reader.pairs(annotations.iter().chain(replicas));
-        event.annotations.extend(annotations_kept);
+        event.annotations.extend(&annotations_kept);
         let links = rules.links.iter().map(|key| annotations.get(key));
         event.links = reader.links(std::iter::once(plain(&self.generator_url)).chain(links));
         reader.done(event)

@@ -15,6 +15,7 @@ use super::reader::{Reader, body_error, open};
 use super::times::Moment;
 use super::{Body, BodyError, Context, Decoded};
 use crate::domain::event::{Event, ObjectRef, Status};
+use crate::domain::label::Labels;
 use crate::domain::reject::Reject;
 
 /// This decoder's name in dead letters.
@@ -153,9 +154,7 @@ fn read(reader: &mut Reader<'_>, envelope: Envelope<'_>) -> Result<Event, Reject
     let extensions = attributes.iter().filter(|(key, _)| *key != "time" && ATTRIBUTES.binary_search(key).is_err());
     let own = [("ce_source", attributes.get("source")), ("data_id", plain(&written_id))];
     let annotations = reader.pairs(extensions.chain(own));
-    for (key, value) in annotations {
-        event.annotations.entry(key).or_insert(value);
-    }
+    event.annotations = Labels::of(annotations.into_iter().chain(event.annotations.iter()));
     if event.trace_id.is_none() {
         event.trace_id = trace_id(attributes.get("traceparent")).map(Into::into);
     }

@@ -269,7 +269,7 @@ impl Mapping {
         event.labels = reader.labels(labels.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
         let annotations = spec.annotations.read(place);
         let annotations = reader.pairs(annotations.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
-        event.annotations.extend(annotations);
+        event.annotations.extend(&annotations);
         self.texts(reader, &mut event, place)?;
         reader.done(event)
     }

@@ -181,7 +181,7 @@ impl<'a> Written<'a> {
         let others = others.iter().map(|(key, value)| (*key, value.as_ref()));
         let mut annotations = reader.pairs(others);
         annotations.extend(reader.pairs(self.annotations.iter().flat_map(Pairs::iter)));
-        event.annotations.extend(annotations);
+        event.annotations.extend(&annotations);
     }
 
     /// Fills in a severity where the event has none: OpenTelemetry's number, or else the sender's word.

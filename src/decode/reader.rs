@@ -1,7 +1,6 @@
 //! What all decoders share: going through a body event by event, limits, severities, times.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde::de::{Deserialize, DeserializeSeed};
 use serde_json::value::RawValue;
@@ -154,9 +153,14 @@ impl<'c> Reader<'c> {
 
     /// Text that is not identity, at most `chars_max` characters.
     pub fn text<T: for<'t> From<&'t str>>(&mut self, text: &str, chars_max: usize) -> T {
+        self.head(text, chars_max).into()
+    }
+
+    /// The same, still part of the body.
+    fn head<'t>(&mut self, text: &'t str, chars_max: usize) -> &'t str {
         let head = cut(text, chars_max);
         self.cut |= head.is_some();
-        head.unwrap_or(text).into()
+        head.unwrap_or(text)
     }
 
     /// Text that is identity: cut with a hash of the whole.
@@ -180,25 +184,21 @@ impl<'c> Reader<'c> {
         text.filter(|text| !text.is_empty()).map(|text| self.identity(text))
     }
 
-    /// Annotations: at most so many, the first ones by key; keys and values cut. An empty key or value is none.
-    pub fn pairs<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> BTreeMap<Box<str>, Box<str>> {
-        self.kept(pairs).into_iter().collect()
-    }
-
-    /// Labels, under the same limits.
+    /// Labels, as `pairs` keeps them.
     pub fn labels<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> Labels {
-        Labels::of(self.kept(pairs).iter().map(|(key, value)| (key.as_ref(), value.as_ref())))
+        Labels::of(self.pairs(pairs))
     }
 
-    fn kept<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<(Box<str>, Box<str>)> {
+    /// Labels or annotations: at most so many, the first ones by key; keys and values cut. An empty key or value is none.
+    pub fn pairs<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<(&'t str, &'t str)> {
         let limits = self.context.limits;
-        let mut kept: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(8);
+        let mut kept = Vec::with_capacity(8);
         for (key, value) in pairs.filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
             if kept.len() == limits.labels {
                 self.cut = true;
                 break;
             }
-            kept.push((self.text(key, limits.label_key_chars), self.text(value, limits.label_value_chars)));
+            kept.push((self.head(key, limits.label_key_chars), self.head(value, limits.label_value_chars)));
         }
         kept
     }
@@ -251,7 +251,7 @@ impl<'c> Reader<'c> {
         if ahead > AHEAD_DOUBTED {
             self.out.counts.future += 1;
             event.starts_at = received_at;
-            event.annotations.insert(RECEIVED_STARTS_AT.into(), at.to_string().into());
+            event.annotations.insert(RECEIVED_STARTS_AT, &at.to_string());
         }
         Ok(())
     }

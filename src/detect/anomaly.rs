@@ -179,7 +179,7 @@ fn event(ci: &str, anomaly: &Anomaly, tenant: &TenantId, source: &SourceId, at: 
         direction: Some(if anomaly.reading >= anomaly.usual { "up" } else { "down" }.to_owned()),
         ..MetricRef::default()
     });
-    event.annotations.insert(ANOMALY.into(), anomaly.score().to_string().into());
+    event.annotations.insert(ANOMALY, &anomaly.score().to_string());
     event
 }
 

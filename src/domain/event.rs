@@ -141,8 +141,8 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Labels::are_none")]
     pub labels: Labels,
     /// Never identity.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub annotations: BTreeMap<Box<str>, Box<str>>,
+    #[serde(default, skip_serializing_if = "Labels::are_none")]
+    pub annotations: Labels,
     /// Raised (firing) or cleared (resolved), by the source's clock.
     pub starts_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,7 +198,7 @@ impl Event {
             description: "".into(),
             object: ObjectRef::default(),
             labels: Labels::default(),
-            annotations: BTreeMap::new(),
+            annotations: Labels::default(),
             starts_at: at,
             ends_at: None,
             observed_at: at,
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(event.anomaly_score(), None);
         let given = [("930", Some(930)), (r#"{"score":930,"model":"m"}"#, Some(930)), ("1e9", None), ("high", None)];
         for (text, score) in given {
-            event.annotations.insert(ANOMALY.into(), text.into());
+            event.annotations.insert(ANOMALY, text);
             assert_eq!(event.anomaly_score(), score, "{text}");
         }
     }

@@ -1,6 +1,5 @@
 //! Labels: what a source says of an event beside its fields. Shared, not copied, on the way from event to alert to view.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,7 +17,11 @@ impl Labels {
     pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
         if !pairs.is_sorted_by(|(a, _), (b, _)| a < b) {
-            pairs = pairs.into_iter().collect::<BTreeMap<_, _>>().into_iter().collect();
+            // Equal keys stay in their order, so that the first one from behind is the one that counts.
+            pairs.sort_by_key(|(key, _)| *key);
+            pairs.reverse();
+            pairs.dedup_by_key(|(key, _)| *key);
+            pairs.reverse();
         }
         let bytes = pairs.iter().map(|(key, value)| packed_len(key) + packed_len(value)).sum();
         let mut packed = String::with_capacity(bytes);
@@ -52,6 +55,11 @@ impl Labels {
     /// Sets a label.
     pub fn insert(&mut self, key: &str, value: &str) {
         *self = Self::of(self.iter().chain([(key, value)]));
+    }
+
+    /// Sets labels.
+    pub fn extend(&mut self, pairs: &[(&str, &str)]) {
+        *self = Self::of(self.iter().chain(pairs.iter().copied()));
     }
 
     /// Takes a label away.

@@ -63,29 +63,43 @@ pub enum Bond {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "Kept", into = "Kept")]
 pub struct Alert {
-    pub id: AlertId,
     pub fingerprint: Arc<str>,
     pub source: SourceId,
-    /// Index of the source in the cell's clock table.
-    pub clock: u32,
-    /// Index of the alert type (source and name) in the cell's statistics.
-    pub kind: u32,
     pub name: Arc<str>,
     pub title: Arc<str>,
     pub object: Arc<str>,
     pub labels: Labels,
-    pub severity: Severity,
-    pub state: AlertState,
-    pub spot: Spot,
-    /// Source's clock: earliest start, and start of the latest change.
-    pub starts: Timestamp,
+    /// Fields that only rules ask for, by name, in order.
+    pub facts: Facts,
+    /// What few alerts have.
+    pub rare: Rare,
+    /// Source's clock: start of the latest change.
     pub last_start: Timestamp,
-    /// Our clock: first event, latest event, begin of the present stretch of firing.
-    pub received: Timestamp,
+    /// Our clock: latest event, begin of the present stretch of firing.
     pub last_seen: Timestamp,
     pub firing_since: Timestamp,
     pub count: u64,
+    /// What its last event without an id said, as a hash.
+    pub body: u64,
+    pub muted_by: Few<MutedBy>,
+    // From here on: what is asked of every alert that may be a cause. It lies together in memory.
+    pub id: AlertId,
+    /// Source's clock: earliest start.
+    pub starts: Timestamp,
+    /// Our clock: first event.
+    pub received: Timestamp,
+    pub parent: Option<Place>,
+    pub group: Place,
+    pub children: Few<Place>,
+    pub score: Milli,
+    /// Index of the source in the cell's clock table.
+    pub clock: u32,
+    /// Index of the alert type (source and name) in the cell's statistics.
+    pub kind: u32,
     pub cycles: u32,
+    pub spot: Spot,
+    pub severity: Severity,
+    pub state: AlertState,
     pub chronic: bool,
     pub inferred: Option<Inferred>,
     pub declared_symptom: bool,
@@ -93,28 +107,17 @@ pub struct Alert {
     pub anomaly: u16,
     /// It is about the CI's own equipment or resources.
     pub intrinsic: bool,
-    pub muted_by: Few<MutedBy>,
     /// The strongest effect of what mutes it.
     pub mute: Option<MuteEffect>,
-    /// Fields that only rules ask for, by name, in order.
-    pub facts: Facts,
+    pub bond: Bond,
     /// Changes its state too often.
     pub flapping: bool,
-    /// What its last event without an id said, as a hash.
-    pub body: u64,
     /// Its type was known for background noise when it was promoted.
     pub noisy: bool,
     /// It has fired without a pause for as long as the rules hold such an alert.
     pub lasted: bool,
     /// It is listed among the alerts that fire.
     pub listed: bool,
-    pub parent: Option<Place>,
-    pub bond: Bond,
-    pub score: Milli,
-    pub children: Few<Place>,
-    pub group: Place,
-    /// What few alerts have.
-    pub rare: Rare,
 }
 
 impl Alert {

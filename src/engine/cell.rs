@@ -26,14 +26,15 @@ use super::memory;
 use super::newest::Newest;
 use super::obeyed::Obeyed;
 use super::patterns::Patterns;
-use super::places::Places;
 use super::policy::Policy;
 use super::policy::rule::RuleHits;
 use super::rare::Rare;
+use super::recents::Recents;
 use super::seen::Seen;
 use super::silences::Silenced;
 use super::silent::Vote;
 use super::slab::{Place, Slab};
+use super::touched::{Moved, Touched};
 use super::tuning::Tuning;
 use super::upstream::Upstream;
 use super::windows::Windows;
@@ -47,6 +48,9 @@ use crate::domain::label::Labels;
 use crate::domain::mute::Silence;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::{CiIx, ClassIx, Topology};
+
+/// How far the begin of an inferred cause may be wrong.
+pub const UNCERTAIN_INFERRED: Span = Span::secs(3);
 
 /// Changes remembered per CI.
 const CHANGES_MAX: usize = 4;
@@ -86,7 +90,7 @@ pub struct Cell {
     /// Newest alert of each fingerprint.
     pub current: Current,
     /// Newest alerts on each CI or object, oldest first.
-    pub recent: Lookup<Spot, Places>,
+    pub recent: Lookup<Spot, Recents>,
     /// Newest alerts on CIs of each class, oldest first; only where the CMDB has gaps or a model asks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub lately: BTreeMap<ClassIx, VecDeque<Place>>,
@@ -151,10 +155,9 @@ pub struct Cell {
 /// What one moment (the events of a record, the deadlines of one time, a command) has touched; told at its end.
 #[derive(Clone, Debug, Default)]
 pub struct Moment {
-    pub groups: BTreeSet<Place>,
-    pub alerts: BTreeSet<Place>,
-    /// In which incident each alert that moved was before.
-    pub was: BTreeMap<Place, Option<IncidentId>>,
+    pub groups: Touched,
+    pub alerts: Touched,
+    pub was: Moved,
     /// Incidents that the present event opened.
     pub opened: BTreeSet<IncidentId>,
     /// Incidents that are no more, as they are told for the last time.
@@ -256,24 +259,21 @@ impl Cell {
     /// How far that may be wrong.
     pub fn uncertain(&self, alert: &Alert) -> Span {
         if alert.inferred.is_some() {
-            return Span::secs(3);
+            return UNCERTAIN_INFERRED;
         }
         self.learned.uncertain(alert.clock)
     }
 
     /// Keeps an alert, with its timers, as the newest on its CI.
     pub fn keep(&mut self, alert: Alert) -> Place {
-        let (id, spot, inferred, received) = (alert.id, alert.spot, alert.inferred, alert.received);
-        self.newest.note(spot, received);
+        let (id, spot, inferred, received, starts) =
+            (alert.id, alert.spot, alert.inferred, alert.received, alert.starts);
+        self.newest.note(spot, received, starts);
         let place = self.alerts.insert(alert);
         let group = self.groups.insert(Group::of(place));
         self.alerts[place].group = group;
         self.count_in(group, place);
-        let recent = self.recent.or_insert_with(spot, Places::default);
-        if recent.len() >= self.tuning.recent_max {
-            recent.drop_first();
-        }
-        recent.push(place);
+        self.recent.or_insert_with(spot, Recents::default).push(place, starts, self.tuning.recent_max);
         self.note_lately(place);
         self.note_alike(place);
         let tuning = self.tuning.clone();
@@ -397,38 +397,39 @@ impl Cell {
     }
 
     /// Ends the moment: tells what changed, in a fixed order.
-    pub fn tell(&mut self) -> Vec<Effect> {
+    pub fn tell(&mut self, effects: &mut Vec<Effect>) {
         self.wake_hushed();
-        let moment_alerts = std::mem::take(&mut self.moment.alerts);
-        let mut effects = Vec::new();
-        for place in moment_alerts {
+        let (alerts, groups) = (self.moment.alerts.take(), self.moment.groups.take());
+        effects.reserve(alerts.len() + groups.len() + self.moment.effects.len());
+        for &place in &alerts {
             if self.alerts.get(place).is_some_and(|a| a.inferred.is_none()) {
                 effects.push(Effect::Alert { alert: Arc::new(self.alert_view(place)) });
             }
         }
         let mut moves = self.moves();
-        let mut views = std::mem::take(&mut self.moment.ended);
-        for group in std::mem::take(&mut self.moment.groups) {
+        let mut told = |view: IncidentView| {
+            let Moves { joined, left } = moves.remove(&view.id).unwrap_or_default();
+            Effect::Incident { incident: Arc::new(view), joined, left }
+        };
+        effects.extend(std::mem::take(&mut self.moment.ended).into_iter().map(&mut told));
+        for &group in &groups {
             if self.groups.get(group).is_some_and(|g| g.incident.is_some()) {
                 let view = self.incident_view(group);
                 self.notify(group, &view);
-                views.push(view);
+                effects.push(told(view));
             }
-        }
-        for view in views {
-            let Moves { joined, left } = moves.remove(&view.id).unwrap_or_default();
-            effects.push(Effect::Incident { incident: Arc::new(view), joined, left });
         }
         debug_assert!(moves.is_empty(), "an incident whose members changed is told");
         effects.append(&mut self.moment.effects);
-        self.moment = Moment::default();
-        effects
+        self.moment = Moment { effects: std::mem::take(&mut self.moment.effects), ..Moment::default() };
+        self.moment.alerts.reuse(alerts);
+        self.moment.groups.reuse(groups);
     }
 
     /// Notes that an alert goes from one incident to another; only where it ends up is told.
     pub fn moves_between(&mut self, place: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
         if old != new && self.alerts[place].inferred.is_none() {
-            self.moment.was.entry(place).or_insert(old);
+            self.moment.was.insert(place, old);
             self.moment.alerts.insert(place);
         }
     }
@@ -436,7 +437,7 @@ impl Cell {
     /// Who came to and left each incident in this moment.
     fn moves(&mut self) -> BTreeMap<IncidentId, Moves> {
         let mut moves: BTreeMap<IncidentId, Moves> = BTreeMap::new();
-        for (place, was) in std::mem::take(&mut self.moment.was) {
+        for (place, was) in self.moment.was.take() {
             let Some(alert) = self.alerts.get(place).map(|a| a.id) else { continue };
             let is = self.incident_of(place);
             if was == is {

@@ -173,8 +173,9 @@ impl Cell {
         let topology = self.topology.clone();
         let ups = self.upstream.of(&topology, &tuning, ci);
         let earliest = onset.minus(tuning.horizon);
+        let fitting = self.fitting(onset, alert.uncertain);
         for up in ups.iter().filter(|up| self.newest.any_since(up.ci, earliest)) {
-            for other in self.recent_on(super::alert::Spot::Ci(up.ci)) {
+            for other in self.recent_on_ci(up.ci, fitting.window(up.delay)) {
                 if let Ok((link, terms)) = self.link_from(&alert, other, up) {
                     offer(link, terms, self);
                 }
@@ -251,11 +252,6 @@ impl Cell {
             return Err(NoLink::Later(delay));
         }
         Ok(())
-    }
-
-    /// The newest alerts on a CI or object.
-    pub fn recent_on(&self, spot: super::alert::Spot) -> impl Iterator<Item = Place> + use<'_> {
-        self.recent.get(&spot).into_iter().flatten().copied().filter(|p| self.alerts.get(*p).is_some())
     }
 
     /// Whether `place` hangs below `ancestor` (or is it).
@@ -434,7 +430,8 @@ impl Cell {
             if !self.newest.any_since(edge.ci, onset.minus(Span(reach))) {
                 continue;
             }
-            for other in self.recent_on(super::alert::Spot::Ci(edge.ci)) {
+            let window = self.window(onset.minus(Span(reach + 3000)), onset.plus(Span(reach)));
+            for other in self.recent_on_ci(edge.ci, window) {
                 let other = &self.alerts[other];
                 let delay = self.onset(other).since(onset).0;
                 if other.inferred.is_none() && !other.chronic && (delay + 3000).abs() <= reach && delay != -3000 {
@@ -449,7 +446,8 @@ impl Cell {
     fn upstream_sign(&mut self, place: Place) -> i64 {
         let alert = &self.alerts[place];
         let (spot, onset) = (alert.spot, self.onset(alert));
-        let mut around = vec![(spot, Span::secs(4))];
+        let mut around = Vec::with_capacity(1 + LEARN_UPSTREAM_MAX);
+        around.push((spot, Span::secs(4)));
         if let Some(ci) = spot.ci() {
             let (topology, tuning) = (self.topology.clone(), self.tuning.clone());
             let ups = self.upstream.of(&topology, &tuning, ci);
@@ -462,7 +460,8 @@ impl Cell {
             if spot.ci().is_some_and(|ci| !self.newest.any_since(ci, onset.minus(Span(reach)))) {
                 continue;
             }
-            for other in self.recent_on(spot) {
+            let window = self.window(onset.minus(Span(reach)), onset.plus(Span(reach)));
+            for other in self.recent_within(spot, window) {
                 let alert = &self.alerts[other];
                 let delay = onset.since(self.onset(alert)).0;
                 let counts = other != place && alert.inferred.is_none() && !alert.chronic;

@@ -75,15 +75,17 @@ pub enum Found {
 /// identity.
 fn body_hash(event: &Event) -> u64 {
     let fields = [event.name.as_ref(), event.title.as_ref(), event.description.as_ref(), event.object.label()];
-    let annotations = event.annotations.iter().map(|(key, value)| (key.as_ref(), value.as_ref()));
-    let pairs = event.labels.iter().chain(annotations).flat_map(|(key, value)| [key, value]);
+    let pairs = event.labels.iter().chain(event.annotations.iter()).flat_map(|(key, value)| [key, value]);
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x100_0000_01b3).rotate_left(29);
     let text = |hash: u64, text: &str| {
-        text.as_bytes().chunks(8).fold(mix(hash, text.len() as u64), |hash, chunk| {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            mix(hash, u64::from_le_bytes(word))
-        })
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let hash = words.iter().fold(mix(hash, text.len() as u64), |hash, word| mix(hash, u64::from_le_bytes(*word)));
+        if rest.is_empty() {
+            return hash;
+        }
+        let mut word = [0; 8];
+        word[..rest.len()].copy_from_slice(rest);
+        mix(hash, u64::from_le_bytes(word))
     };
     let hash = fields.into_iter().chain(pairs).fold(0xcbf2_9ce4_8422_2325, text);
     mix(mix(hash, event.starts_at.0 as u64), u64::from(event.status as u8) << 8 | u64::from(event.severity as u8))
@@ -115,7 +117,7 @@ impl Cell {
         match (event.status, known) {
             (Status::Resolved, None) => {
                 let window = self.tuning.event_id_window;
-                self.early_ends.remember(fingerprint, event.starts_at, self.now, window);
+                self.early_ends.remember(fingerprint.into(), event.starts_at, self.now, window);
                 Found::Resolved(None, Resolution::BeforeStart)
             }
             (Status::Firing, None) if self.early_ends.covers(&fingerprint, event.starts_at) => {
@@ -130,8 +132,8 @@ impl Cell {
                 }
                 let found = match known {
                     None if self.is_full(&event.source) => Found::Full,
-                    None => Found::Fresh(self.raise(&event, spot, fingerprint, clock)),
-                    Some(place) => self.on_known(place, &event, spot, fingerprint, clock),
+                    None => Found::Fresh(self.raise(&event, spot, fingerprint.into(), clock)),
+                    Some(place) => self.on_known(place, &event, spot, fingerprint.into(), clock),
                 };
                 if let Found::Fresh(place) = found {
                     self.alerts[place].body = body;
@@ -171,7 +173,7 @@ impl Cell {
             Some(window) => (self.seen_for.entry(window).or_default(), window),
             None => (&mut self.seen, self.tuning.event_id_window),
         };
-        seen.check(&key, body, self.now, window)
+        seen.check(key, body, self.now, window)
     }
 
     fn on_resolved(&mut self, place: Place, event: &Event) -> Found {
@@ -200,10 +202,12 @@ impl Cell {
         let same = firing && event.starts_at == alert.last_start;
         if late || same || (firing && gap < tuning.repeat_window) {
             alert.last_seen = now;
-            alert.starts = alert.starts.min(event.starts_at);
             alert.last_start = alert.last_start.max(event.starts_at);
             alert.anomaly = alert.anomaly.max(event.anomaly_score().unwrap_or(0));
             let severity_changed = !late && alert.severity != event.severity && alert.severity < event.severity;
+            if event.starts_at < alert.starts {
+                self.restart(place, event.starts_at);
+            }
             self.heard(place);
             if severity_changed {
                 self.reseverity(place, event.severity);

@@ -66,7 +66,7 @@ impl Facts {
             facts.push((format!("object.{key}").into(), value.into()));
         }
         if lasting.asks_for_long() {
-            let annotations = event.annotations.keys().map(|key| format!("annotations.{key}"));
+            let annotations = event.annotations.iter().map(|(key, _)| format!("annotations.{key}"));
             let long = LONG.iter().map(|name| (*name).to_owned()).chain(annotations);
             for name in long.filter(|name| lasting.keeps(name)) {
                 if let Some(value) = event.field(&name) {

@@ -150,7 +150,7 @@ impl Fields for Event {
             return self.labels.get(key).map(Cow::Borrowed);
         }
         if let Some(key) = name.strip_prefix("annotations.") {
-            return self.annotations.get(key).map(|v| Cow::Borrowed(v.as_ref()));
+            return self.annotations.get(key).map(Cow::Borrowed);
         }
         if let Some(key) = name.strip_prefix("object.") {
             return object_key(self, key).map(Cow::Borrowed);

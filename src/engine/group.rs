@@ -191,7 +191,6 @@ impl Cell {
         if self.groups[group].root == cause && group != to {
             self.hand_over(group, to);
             self.groups.remove(group);
-            self.moment.groups.remove(&group);
             self.follow_state(to);
         } else {
             self.leave(cause);
@@ -212,7 +211,7 @@ impl Cell {
     pub fn drop_inferred(&mut self, cause: Place) {
         let Some(alert) = self.alerts.remove(cause) else { return };
         if let Some(recent) = self.recent.get_mut(&alert.spot) {
-            recent.retain(|p| *p != cause);
+            recent.remove(cause);
         }
     }
 
@@ -250,7 +249,6 @@ impl Cell {
             self.pass_over(place, from, to);
         }
         self.groups.remove(from);
-        self.moment.groups.remove(&from);
         self.follow_state(to);
     }
 
@@ -315,7 +313,6 @@ impl Cell {
         self.tell_end(group, |view, now| {
             (view.state, view.progress, view.closed_at) = (IncidentState::Closed, Progress::Closed, Some(now));
         });
-        self.moment.groups.remove(&group);
         self.groups.remove(group);
     }
 

@@ -1,7 +1,6 @@
 //! Identity: which CI an event speaks of, and what makes two events one alert.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +47,7 @@ pub struct Stranger {
 /// What makes two events one alert, and how long their ids are remembered.
 #[derive(Clone, Debug)]
 pub struct Identified {
-    pub fingerprint: Arc<str>,
+    pub fingerprint: String,
     pub window: Option<Span>,
 }
 
@@ -123,13 +122,13 @@ impl Cell {
         let rule = if self.policy.dedup.is_empty() { None } else { self.policy.identity(event, &mut self.hits) };
         let window = rule.and_then(|rule| rule.window);
         if let Some(key) = &event.dedup_key {
-            return Identified { fingerprint: [event.source.as_str(), key].join("\u{1f}").into(), window };
+            return Identified { fingerprint: [event.source.as_str(), key].join("\u{1f}"), window };
         }
         let object = match spot {
             Spot::Ci(ci) => self.topology.id(ci).as_str(),
             Spot::Object(object) => &self.object_names[object as usize],
         };
-        let of = |identity: &str| [event.source.as_str(), &event.name, object, identity].join("\u{1f}").into();
+        let of = |identity: &str| [event.source.as_str(), &event.name, object, identity].join("\u{1f}");
         let fingerprint = match rule {
             None => of(&event.identity),
             Some(rule) => {

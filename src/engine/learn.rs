@@ -87,6 +87,19 @@ struct Clock {
     count: [i64; 2],
 }
 
+/// Bounds of what all clocks say: at least as wide as it is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bounds {
+    least: Span,
+    most: Span,
+    uncertain: Span,
+    /// Events until all clocks are looked at again; meanwhile bounds only widen.
+    good_for: u32,
+}
+
+/// Events between two looks at all clocks.
+const BOUNDS_GOOD_FOR: u32 = 512;
+
 /// Everything learned in a cell.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Learned {
@@ -100,6 +113,8 @@ pub struct Learned {
     names: Vec<Option<Arc<str>>>,
     #[serde(skip)]
     source_names: Vec<Option<SourceId>>,
+    #[serde(skip)]
+    bounds: Bounds,
     /// Alerts whose type is one of the others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: u64,
@@ -153,6 +168,7 @@ impl Learned {
         let bucket = received.0 / CLOCK_BUCKET.0;
         if index == next {
             self.clocks.push(Clock { bucket, least: [lag, i64::MAX], sum: [lag, 0], count: [1, 0] });
+            self.widen(index);
             return index;
         }
         let clock = &mut self.clocks[index as usize];
@@ -165,7 +181,37 @@ impl Learned {
         clock.least[0] = clock.least[0].min(lag);
         clock.sum[0] += lag;
         clock.count[0] += 1;
+        self.widen(index);
         index
+    }
+
+    /// A clock says something else now.
+    fn widen(&mut self, clock: u32) {
+        self.bounds = match self.bounds.good_for.checked_sub(1) {
+            Some(good_for) => Bounds { good_for, ..self.bounds_with(self.bounds, clock) },
+            None => Bounds { good_for: BOUNDS_GOOD_FOR, ..self.all_bounds() },
+        };
+    }
+
+    fn bounds_with(&self, bounds: Bounds, clock: u32) -> Bounds {
+        let (offset, uncertain) = (self.offset(clock), self.uncertain(clock));
+        Bounds {
+            least: offset.min(bounds.least),
+            most: offset.max(bounds.most),
+            uncertain: uncertain.max(bounds.uncertain),
+            ..bounds
+        }
+    }
+
+    fn all_bounds(&self) -> Bounds {
+        (0..self.clocks.len() as u32).fold(Bounds::default(), |bounds, clock| self.bounds_with(bounds, clock))
+    }
+
+    /// The least and the greatest offset of any clock, 0 among them, and the greatest uncertainty.
+    pub fn bounds(&self) -> [Span; 3] {
+        // After a restart nothing is known until the first event.
+        let bounds = if self.bounds.good_for == 0 { self.all_bounds() } else { self.bounds };
+        [bounds.least, bounds.most, bounds.uncertain]
     }
 
     /// By how much a clock is behind ours at least.

@@ -198,7 +198,7 @@ impl Cell {
             self.by_alert.remove(&alert.id);
             folds.extend([alert.fingerprint.clone(), format!("\u{1f}{}", alert.kind).into()]);
             if let Some(recent) = self.recent.get_mut(&alert.spot) {
-                recent.retain(|p| *p != member);
+                recent.remove(member);
                 if recent.is_empty() {
                     self.recent.remove(&alert.spot);
                 }

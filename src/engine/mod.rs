@@ -23,6 +23,7 @@ pub mod explain;
 mod extent;
 mod facts;
 pub mod fields;
+mod fitting;
 pub mod fixed;
 pub mod flap;
 pub mod flow;
@@ -49,6 +50,7 @@ mod places;
 pub mod policy;
 mod promote;
 mod rare;
+mod recents;
 mod root_cause;
 pub mod route;
 mod ruling;
@@ -61,6 +63,7 @@ pub mod slab;
 pub mod snapshot;
 mod standing;
 mod tally;
+mod touched;
 mod trees;
 pub mod tuning;
 mod upstream;
@@ -170,7 +173,7 @@ impl Engine {
                 let cell = self.cell(&command.tenant);
                 cell.obey(command);
                 cell.settle_composites();
-                effects.append(&mut cell.tell());
+                cell.tell(&mut effects);
             }
             Input::Topology { tenant, version, digest, .. } => {
                 if let Loaded::Topology(topology) = loaded {
@@ -178,7 +181,7 @@ impl Engine {
                     self.topologies.insert(tenant.clone(), known);
                     let cell = self.cell(tenant);
                     cell.take_topology(*version, topology);
-                    effects.append(&mut cell.tell());
+                    cell.tell(&mut effects);
                 }
             }
             Input::Policy { tenant, digest, .. } => {
@@ -187,14 +190,14 @@ impl Engine {
                     self.policies.insert(tenant.clone(), ruled);
                     let cell = self.cell(tenant);
                     cell.take_policy(policy);
-                    effects.append(&mut cell.tell());
+                    cell.tell(&mut effects);
                 }
             }
             Input::Model { tenant, version, digest, .. } => {
                 if let Loaded::Model(text, tuning) = loaded {
                     self.take_model(tenant, *version, digest, text, tuning);
                     let cell = self.cell(tenant);
-                    effects.append(&mut cell.tell());
+                    cell.tell(&mut effects);
                 }
             }
             // What only runs beside decides nothing here.
@@ -202,7 +205,7 @@ impl Engine {
             Input::Delivered(delivered) => {
                 let cell = self.cell(&delivered.tenant);
                 cell.note_delivery(delivered);
-                effects.append(&mut cell.tell());
+                cell.tell(&mut effects);
             }
             Input::Tick => {}
         }
@@ -343,20 +346,21 @@ impl Engine {
                 cell.fire(due);
                 cell.settle_composites();
             }
-            effects.append(&mut cell.tell());
+            cell.tell(effects);
         }
         self.now = to;
     }
 
     fn on_batch(&mut self, batch: &Batch, effects: &mut Vec<Effect>) {
         let cell = self.cell(&batch.tenant);
+        effects.reserve(batch.events.len() + batch.rejected.len());
         for (index, event) in batch.events.iter().enumerate() {
             cell.moment.opened.clear();
             let verdict = cell.on_event(event);
             cell.settle_composites();
             effects.push(Effect::Verdict { index: index as u32, verdict });
         }
-        effects.append(&mut cell.tell());
+        cell.tell(effects);
         for (index, letter) in batch.rejected.iter().enumerate() {
             let index = (batch.events.len() + index) as u32;
             effects.push(Effect::Verdict { index, verdict: Verdict::Rejected { why: letter.why.clone() } });
@@ -441,6 +445,8 @@ impl Cell {
         if let Some(by) = alert.muted_by.first().filter(|_| !alert.takes_part()) {
             return Verdict::Muted { alert: Some(alert.id), by: by.clone(), decision };
         }
+        // It is mostly the only one, and is kept for long.
+        decision.checks.reserve_exact(1);
         decision.checks.push(self.correlation(place, terms));
         match self.incident_of(place) {
             Some(incident) if self.moment.opened.contains(&incident) => {

@@ -5,23 +5,30 @@ use super::cell::Cell;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::CiIx;
 
-/// The time of the newest alert of each CI, by place. Only speeds things up: never part of a snapshot.
+/// By the CI's place: when its newest alert came, and the latest start of any, each by its source's clock. Only speeds
+/// things up: never part of a snapshot.
 #[derive(Clone, Debug, Default)]
-pub struct Newest(Vec<Timestamp>);
+pub struct Newest(Vec<(Timestamp, Timestamp)>);
 
 impl Newest {
     /// An alert came on a CI.
-    pub fn note(&mut self, spot: Spot, at: Timestamp) {
+    pub fn note(&mut self, spot: Spot, at: Timestamp, starts: Timestamp) {
         let Some(ci) = spot.ci() else { return };
         if self.0.len() <= ci.at() {
-            self.0.resize(ci.at() + 1, Timestamp(i64::MIN));
+            self.0.resize(ci.at() + 1, (Timestamp(i64::MIN), Timestamp(i64::MIN)));
         }
-        self.0[ci.at()] = self.0[ci.at()].max(at);
+        let (newest, latest) = &mut self.0[ci.at()];
+        (*newest, *latest) = (at.max(*newest), starts.max(*latest));
     }
 
     /// Whether an alert came on the CI at this time or later.
     pub fn any_since(&self, ci: CiIx, at: Timestamp) -> bool {
-        self.0.get(ci.at()).is_some_and(|newest| *newest >= at)
+        self.0.get(ci.at()).is_some_and(|(newest, _)| *newest >= at)
+    }
+
+    /// Whether any alert on the CI may have started at this time or later, by whatever source's clock.
+    pub fn started_since(&self, ci: CiIx, at: Timestamp) -> bool {
+        self.0.get(ci.at()).is_some_and(|(_, latest)| *latest >= at)
     }
 }
 
@@ -29,7 +36,7 @@ impl Cell {
     /// Notes all alerts in memory.
     pub fn note_newest(&mut self) {
         for (_, alert) in self.alerts.iter() {
-            self.newest.note(alert.spot, alert.received);
+            self.newest.note(alert.spot, alert.received, alert.starts);
         }
     }
 }

@@ -57,14 +57,18 @@ impl Cell {
         let hushed = |cell: &Self, group| {
             cell.groups.get(group).and_then(|g| g.incident.as_ref()).is_some_and(|i| i.audience.hushed)
         };
-        let touched: Vec<Place> = self.moment.alerts.iter().copied().filter(|p| self.is_told(*p)).collect();
-        for place in touched {
+        let touched = std::mem::take(&mut self.moment.alerts);
+        for place in touched.iter() {
+            if !self.is_told(place) {
+                continue;
+            }
             let group = self.alerts[place].group;
             if hushed(self, group) {
                 self.groups[group].incident.as_mut().expect("just looked at").audience.hushed = false;
                 self.moment.groups.insert(group);
             }
         }
+        self.moment.alerts = touched;
     }
 
     /// Tells who must know of this version of an incident, and sets a timer for who must know later.

@@ -35,12 +35,6 @@ impl Places {
             Self::Many(places) => places.retain(stays),
         }
     }
-
-    /// Forgets the first one.
-    pub fn drop_first(&mut self) {
-        let mut is_first = true;
-        self.retain(|_| !std::mem::take(&mut is_first));
-    }
 }
 
 impl Deref for Places {

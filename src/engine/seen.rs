@@ -97,7 +97,7 @@ impl Seen {
     }
 
     /// Remembers an event id; says how it repeats an earlier one.
-    pub fn check(&mut self, key: &str, body: u64, now: Timestamp, window: Span) -> Option<Repeat> {
+    pub fn check(&mut self, key: String, body: u64, now: Timestamp, window: Span) -> Option<Repeat> {
         while let Some(Known { at, .. }) = self.order.front() {
             let full = self.order.len() >= SEEN_MAX;
             if now.since(*at) <= window && !full {
@@ -107,7 +107,7 @@ impl Seen {
             self.drop_first();
         }
         let is_it = |number: &u32| self.known(*number).is_some_and(|known| *known.key == *key);
-        let number = self.numbers.find(hash(key), is_it).copied();
+        let number = self.numbers.find(hash(&key), is_it).copied();
         match number.and_then(|number| self.known(number)) {
             Some(known) if known.body == body => Some(Repeat::SameEvent),
             Some(_) => Some(Repeat::Conflict),
@@ -128,9 +128,9 @@ mod tests {
         let mut seen = Seen::default();
         let window = Span(1000);
         for n in 0..3000 {
-            assert_eq!(seen.check(&format!("e{n}"), 1, Timestamp(n), window), None);
+            assert_eq!(seen.check(format!("e{n}"), 1, Timestamp(n), window), None);
         }
-        let again = |seen: &mut Seen, n: i64, body| seen.check(&format!("e{n}"), body, Timestamp(3000), window);
+        let again = |seen: &mut Seen, n: i64, body| seen.check(format!("e{n}"), body, Timestamp(3000), window);
         assert_eq!(again(&mut seen, 2500, 1), Some(Repeat::SameEvent));
         assert_eq!(again(&mut seen, 2000, 2), Some(Repeat::Conflict));
         let text = serde_json::to_string(&seen).unwrap();
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(again(&mut read, 1999, 1), None, "it was forgotten");
         assert_eq!((read.order.len(), read.numbers.len()), (1001, 1001));
         for n in 0..SEEN_MAX {
-            seen.check(&format!("f{n}"), 1, Timestamp(3001), window);
+            seen.check(format!("f{n}"), 1, Timestamp(3001), window);
         }
         assert_eq!((seen.order.len(), seen.numbers.len(), seen.cut), (SEEN_MAX, SEEN_MAX, 999));
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::cell::Cell;
 use super::fixed::{Milli, ln_ratio};
+use super::recents::{UNKNOWN, Window};
 use super::slab::Place;
 use super::tuning::Tuning;
 use super::upstream::Up;
@@ -32,6 +33,13 @@ pub struct Vote {
     path: Milli,
     delay: Span,
     branch: CiIx,
+    /// As the alert had it when it voted; it may have started earlier since.
+    #[serde(skip, default = "unknown")]
+    starts: Timestamp,
+}
+
+const fn unknown() -> Timestamp {
+    UNKNOWN
 }
 
 /// What became of the question whether a silent CI explains an alert.
@@ -121,14 +129,14 @@ impl Cell {
         let Some(ci) = ci else { return Arc::default() };
         let (topology, tuning) = (self.topology.clone(), self.tuning.clone());
         let ups = self.upstream.of(&topology, &tuning, ci);
-        let earliest = self.now.minus(tuning.horizon);
+        let (earliest, starts) = (self.now.minus(tuning.horizon), self.alerts[place].starts);
         for up in ups.iter().filter(|u| tuning.may_be_silent(u)) {
             let votes = self.votes.or_insert_with(up.ci, Vec::new);
             if !votes.iter().any(|v| v.alert == place) {
                 let stale = |v: &Vote| self.alerts.get(v.alert).is_none_or(|a| a.received < earliest);
                 let over = (votes.len() + 1).saturating_sub(VOTES_MAX);
                 votes.drain(..votes.iter().position(|v| !stale(v)).unwrap_or(votes.len()).max(over));
-                votes.push(Vote { alert: place, path: up.path, delay: up.delay, branch: up.branch });
+                votes.push(Vote { alert: place, path: up.path, delay: up.delay, branch: up.branch, starts });
             }
         }
         ups
@@ -154,7 +162,8 @@ impl Cell {
     /// The alert that fires on a CI since about when it must have failed: then it is not silent.
     fn own_alert(&self, ci: CiIx, began: Timestamp, delay: Span) -> Option<Place> {
         let near = Span((OWN_DELAYS * delay.0).max(OWN_NEAR.0));
-        self.recent_on(Spot::Ci(ci)).find(|p| {
+        let window = self.window(began.minus(near), began.plus(near));
+        self.recent_on_ci(ci, window).find(|p| {
             let alert = &self.alerts[*p];
             let apart = self.onset(alert).since(began).0.abs();
             alert.is_firing() && alert.can_cause() && apart <= near.0
@@ -197,26 +206,26 @@ impl Cell {
 
     /// Log-odds that `ci` failed in silence, from the alerts that voted for it around the onset of `place`.
     pub fn weigh(&mut self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
-        if self.votes.get(&ci)?.len() < 2 {
+        let all = self.votes.get(&ci)?;
+        // Votes by way of one CI accuse that one. Mostly this is seen without a look at the alerts.
+        if all.iter().all(|vote| vote.branch == all[0].branch) {
             return None;
         }
         let onset = self.onset(&self.alerts[place]);
         let near = Span((2 * delay.0).max(60_000));
+        let Window { from, .. } = self.window(onset.minus(near), onset);
+        let is_young = |vote: &&Vote| vote.starts >= from || vote.starts == UNKNOWN;
+        let mut votes: Vec<Vote> = all.iter().filter(is_young).copied().collect();
+        if votes.iter().all(|vote| vote.branch == votes[0].branch) {
+            return None;
+        }
         let own = self.own_alert(ci, onset.minus(delay), delay);
         // Those that accuse the CI's own alert already still count.
         let free = |a: &Alert| a.parent.is_none() || (a.bond == Bond::Joint && a.parent == own);
-        let votes: Vec<Vote> = self
-            .votes
-            .get(&ci)
-            .into_iter()
-            .flatten()
-            .copied()
-            .filter(|v| {
-                self.alerts
-                    .get(v.alert)
-                    .is_some_and(|a| free(a) && !a.chronic && self.onset(a).since(onset).0.abs() < near.0)
-            })
-            .collect();
+        votes.retain(|vote| {
+            let is_near = |a: &Alert| self.onset(a).since(onset).0.abs() < near.0;
+            self.alerts.get(vote.alert).is_some_and(|a| free(a) && !a.chronic && is_near(a))
+        });
         let branches: BTreeSet<CiIx> = votes.iter().map(|v| v.branch).collect();
         if branches.len() < 2 || votes.iter().any(|v| self.alerts[v.alert].spot == Spot::Ci(ci)) {
             return None;
@@ -267,11 +276,12 @@ impl Cell {
             let kind = self.topology.kind(edge.kind);
             let touch = i64::from(kind.strength(*edge).0);
             let near = 60_000 + 2 * kind.delay_typ.0;
+            let around = began.plus(kind.delay_typ);
+            let is_near = |p: Place| (self.onset(&self.alerts[p]).since(began).0 - kind.delay_typ.0).abs() < near;
+            let window = self.window(around.minus(Span(near)), around.plus(Span(near)));
             let shows = branches.contains(&edge.ci)
                 || self.newest.any_since(edge.ci, began.plus(Span(kind.delay_typ.0 - near)))
-                    && self
-                        .recent_on(Spot::Ci(edge.ci))
-                        .any(|p| (self.onset(&self.alerts[p]).since(began).0 - kind.delay_typ.0).abs() < near);
+                    && self.recent_on_ci(edge.ci, window).any(is_near);
             expected += touch;
             if shows {
                 shown += 1000;

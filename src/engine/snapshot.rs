@@ -11,8 +11,8 @@ use super::deadlines::Due;
 use super::extent::Extent;
 use super::input::Digest;
 use super::newest::Newest;
-use super::places::Places;
 use super::policy::Policy;
+use super::recents::Recents;
 use super::tuning::Tuning;
 use super::{Engine, Known, Modelled, Ruled};
 use crate::domain::ids::TenantId;
@@ -174,11 +174,8 @@ impl Cell {
                 // What the CMDB has learned may explain the alert.
                 self.deadlines.set(self.now, Due::Revise(place));
             }
-            let recent = self.recent.or_insert_with(self.alerts[place].spot, Places::default);
-            recent.push(place);
-            if recent.len() > self.tuning.recent_max {
-                recent.drop_first();
-            }
+            let starts = self.alerts[place].starts;
+            self.recent.or_insert_with(after, Recents::default).push(place, starts, self.tuning.recent_max);
             self.note_lately(place);
             self.note_alike(place);
         }

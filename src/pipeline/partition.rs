@@ -13,6 +13,11 @@ use crate::journal::Record;
 use crate::journal::snapshot::Snapshot;
 use crate::outbox::OutboxHead;
 
+/// From here on a state is large.
+const LARGE_BYTES: u64 = 2 * 1024 * 1024;
+/// Events for which alone no large state is written: a start steps through them in one to two seconds.
+const SPARED_MAX: u64 = 200_000;
+
 /// An engine with its place in journal and outbox.
 pub struct Partition {
     pub engine: Engine,
@@ -87,11 +92,11 @@ impl Partition {
         self.seq > 0 || self.shown.seq > 0 || !self.waiting.is_empty()
     }
 
-    /// Whether a start would have to read or step through much. A large state is written less often: as many events
-    /// as its snapshot has KiB lie between two. One of a quiet tenant is written too, when others have written as
-    /// much (`applied` is the last record of all): nobody reads so far back for it, and old records can go.
+    /// Whether a start would have to read or step through much. A large state is written less often. One of a quiet
+    /// tenant is written too, when others have written as much (`applied` is the last record of all): nobody reads so
+    /// far back for it, and old records can go.
     pub fn needs_snapshot(&self, every: u64, applied: u64) -> bool {
-        let pause = every.max(self.snapshot_bytes / 1024);
+        let pause = every.max(large_pause(self.snapshot_bytes));
         let older = if self.kept.len() < 2 { 0 } else { self.kept[0] };
         self.since_snapshot >= pause || (self.seq > older && applied.saturating_sub(older) >= pause)
     }
@@ -118,6 +123,13 @@ impl Partition {
     }
 }
 
+/// How many events lie between two snapshots of a large state: as many as it has KiB, or more while a start is a matter
+/// of few seconds. To write a state costs as much as thousands of events.
+fn large_pause(snapshot_bytes: u64) -> u64 {
+    let spared = if snapshot_bytes < LARGE_BYTES { 0 } else { (snapshot_bytes / 256).min(SPARED_MAX) };
+    spared.max(snapshot_bytes / 1024)
+}
+
 /// What a record weighs: itself and its events.
 pub fn weight(input: &Input) -> u64 {
     match input {
@@ -129,5 +141,19 @@ pub fn weight(input: &Input) -> u64 {
         | Input::Shadow { .. }
         | Input::Delivered(_)
         | Input::Tick => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_state_is_written_less_often() {
+        let mib = |n: u64| large_pause(n * 1024 * 1024);
+        assert_eq!(
+            [mib(0), mib(1), mib(10), mib(48), mib(100), mib(500)],
+            [0, 1024, 40_960, 196_608, 200_000, 512_000]
+        );
     }
 }

@@ -111,7 +111,7 @@ impl DataQuality {
     /// Counts an event that was decoded.
     pub fn event(&mut self, event: &Event, accepted_at: Timestamp) {
         self.late += u64::from(accepted_at.since(event.observed_at) > LATE);
-        self.future += u64::from(event.annotations.contains_key(RECEIVED_STARTS_AT));
+        self.future += u64::from(event.annotations.get(RECEIVED_STARTS_AT).is_some());
         let unmapped = event.severity == Severity::Indeterminate && !event.source_severity.is_empty();
         self.unmapped_severity += u64::from(unmapped);
         self.truncated += u64::from(event.truncated);

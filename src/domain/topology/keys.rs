@@ -104,21 +104,25 @@ impl KeyIndex {
         if key.is_empty() {
             return Resolution::Unknown;
         }
-        // The best kind of match found so far, and its CIs.
-        let mut best = (Match::None, Vec::new());
+        // The best kind of match found so far, and its CIs: mostly one.
+        let (mut best, mut first, mut others) = (Match::None, None, Vec::new());
         for entry in self.slot_of(key) {
             let text = if entry.text == IS_ID { ids[entry.ci as usize].as_str() } else { self.text(entry.text) };
-            let found = Match::of(text, key, entry.text == IS_ID);
-            if found > best.0 {
-                best = (found, vec![CiIx(entry.ci)]);
-            } else if found != Match::None && found == best.0 && best.1.last() != Some(&CiIx(entry.ci)) {
-                best.1.push(CiIx(entry.ci));
+            let (found, ci) = (Match::of(text, key, entry.text == IS_ID), CiIx(entry.ci));
+            if found > best {
+                (best, first) = (found, Some(ci));
+                others.clear();
+            } else if found != Match::None && found == best && others.last().or(first.as_ref()) != Some(&ci) {
+                others.push(ci);
             }
         }
-        match best.1.as_slice() {
-            [] => Resolution::Unknown,
-            [one] => Resolution::One(*one),
-            [_, _, ..] => Resolution::Ambiguous(best.1),
+        match first {
+            None => Resolution::Unknown,
+            Some(one) if others.is_empty() => Resolution::One(one),
+            Some(one) => {
+                others.insert(0, one);
+                Resolution::Ambiguous(others)
+            }
         }
     }
 
