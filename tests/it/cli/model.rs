@@ -19,7 +19,7 @@ fn train(out: &Path) -> String {
     on_storms(&["model", "train", "correlation", "--rounds", "1", "--out", &out], &["hard"]).does(&[
         "link",
         "kin",
-        "tell",
+        "lone",
         "version 2",
     ]);
     std::fs::read_to_string(Path::new(&out).join("correlation/2/model.yaml")).expect("written")
