@@ -64,7 +64,7 @@ impl Program {
         let folder = folder();
         let text = format!(
             "durability: {}\nnats:\n  urls: [{}]\n  monitor_urls: [\"{}\"]\n  replicas: {}\n  tenants: [{}]\n  publish: {}\n  \
-             intake_bytes_max: 8589934592\ncluster: {{ on: {}, instance: {name} }}\n",
+             intake_bytes_max: 2147483648\ncluster: {{ on: {}, instance: {name} }}\n",
             plan.durability,
             servers.urls().join(", "),
             servers.monitor_urls().join("\", \""),
