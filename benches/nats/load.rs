@@ -21,7 +21,7 @@ fn alert(n: usize) -> String {
 /// The critical event `n` of an object of its own: an incident at once.
 pub fn probe(n: usize) -> Bytes {
     let event = format!(
-        r#"{{"id":"p-{n}","status":"firing","severity":"critical","name":"probe-{n}","title":"probe-{n}","object":{{"name":"probe-{n}"}}}}"#
+        r#"{{"id":"p-{n}","status":"firing","severity":"critical","name":"probe-{n}-x","title":"probe-{n}-x","object":{{"name":"probe-{n}-x"}}}}"#
     );
     event.into()
 }

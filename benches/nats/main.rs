@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use headwater::nats::connect::Nats;
-use tokio::time::{interval, sleep};
+use tokio::time::{interval, sleep, timeout};
 
 use limit::limit;
 use load::{messages, probe, publish};
@@ -30,6 +30,8 @@ const ROUNDS: usize = 3;
 const MANY: usize = 1_000_000;
 /// Alerts in a message where it does not matter.
 const PACK: usize = 100;
+/// How long the next incident is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Probes of one latency, and the time between two.
 const PROBES: usize = 400;
 const PROBE_PAUSE: Duration = Duration::from_millis(25);
@@ -98,13 +100,13 @@ async fn probe_all(nats: &Nats, from: usize) -> (Duration, Duration) {
         let mut pace = interval(PROBE_PAUSE);
         for n in from..from + PROBES {
             pace.tick().await;
-            of.lock().expect("no panic").insert(format!("\"probe-{n}\""), Instant::now());
+            of.lock().expect("no panic").insert(format!("probe-{n}-x"), Instant::now());
             publish(client.clone(), vec!["src.default.probe.event".into()], vec![probe(n)]).await;
         }
     });
     let mut took = Vec::new();
     while took.len() < PROBES {
-        let message = told.next().await.expect("a message");
+        let message = timeout(PATIENCE, told.next()).await.expect("an incident in time").expect("a message");
         let (now, text) = (Instant::now(), String::from_utf8_lossy(&message.payload).into_owned());
         let mut sent = sent.lock().expect("no panic");
         if let Some(name) = sent.keys().find(|name| text.contains(name.as_str())).cloned() {
