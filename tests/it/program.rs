@@ -75,6 +75,39 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// Asks again and again until the answer fits; gives that one. Says what was awaited when it does not come.
+    pub async fn until(&self, client: &Client, path: &str, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        let since = Instant::now();
+        loop {
+            let told = self.get(client, path).await.expect("it answers");
+            if fits(&told) {
+                return told;
+            }
+            assert!(since.elapsed() < Duration::from_secs(60), "waited in vain: {what}: {told}\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until everybody is told of everything.
+    pub async fn none_is_pending(&self, client: &Client) {
+        self.until(client, "/api/v1/receivers", "all notices have ended", |told| told["pending"] == 0).await;
+    }
+
+    /// Waits until so many events are accepted, and all of them decided; gives the account.
+    pub async fn all_decided(&self, client: &Client, accepted: u64) -> Value {
+        let fits = |told: &Value| told["accepted"].as_u64() >= Some(accepted) && told["pending"] == 0;
+        self.until(client, "/api/v1/conservation", "everything is decided", fits).await
+    }
+
+    /// Posts to the API as JSON; the answer's status and body.
+    pub async fn post(&self, client: &Client, path: &str, body: &Value) -> (u16, Value) {
+        let request = client.post(self.url(path)).bearer_auth(&self.token).json(body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+}
+
 impl Program {
     /// Waits until it answers.
     pub async fn answers(&mut self, client: &Client) {

@@ -9,6 +9,11 @@ use tempfile::TempDir;
 /// How long a test waits for a state before it gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A number from the environment, which makes a test larger; its default when nobody says one.
+pub fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+}
+
 /// One that runs, or has run, with a folder of its own.
 pub struct Running {
     child: Option<Child>,

@@ -15,11 +15,9 @@ use crate::program::{Setup, client};
 const HOUR_MS: i64 = 3_600_000;
 
 async fn post(setup: &Setup, client: &Client, path: &str, body: &Value) -> Value {
-    let request = client.post(setup.url(path)).bearer_auth(&setup.token);
-    let answer = request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert_eq!(status.as_u16(), 202, "{path}: {text}");
-    serde_json::from_str(&text).unwrap()
+    let (status, told) = setup.post(client, path, body).await;
+    assert_eq!(status, 202, "{path}: {told}");
+    told
 }
 
 async fn raise(setup: &Setup, client: &Client, n: u32) {
@@ -27,17 +25,7 @@ async fn raise(setup: &Setup, client: &Client, n: u32) {
     let event = json!({ "id": format!("e{n}"), "name": "CoreDown", "severity": "critical", "title": "down",
                         "object": { "name": format!("core-{n}") }, "starts_at": now.to_string() });
     post(setup, client, "/api/v1/events", &event).await;
-    wait_decided(setup, client, u64::from(n)).await;
-}
-
-async fn wait_decided(setup: &Setup, client: &Client, accepted: u64) {
-    loop {
-        let account = setup.get(client, "/api/v1/conservation").await.expect("it answers");
-        if account["accepted"].as_u64() >= Some(accepted) && account["pending"] == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    setup.all_decided(client, u64::from(n)).await;
 }
 
 async fn silence(setup: &Setup, client: &Client, until: Timestamp, object: &str) -> String {
@@ -115,10 +103,8 @@ async fn what_was_due_while_it_was_stopped_happens_once_in_due_order() {
         post(&setup, &client, &format!("/api/v1/incidents/{id}/snooze"), &json!({ "until": until })).await;
     }
     for id in &ids {
-        let snoozed = || async { setup.get(&client, &format!("/api/v1/incidents/{id}")).await.unwrap() };
-        while snoozed().await["snoozed_until"].is_null() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let path = format!("/api/v1/incidents/{id}");
+        setup.until(&client, &path, "it is snoozed", |told| !told["snoozed_until"].is_null()).await;
     }
     program.stop();
     shim.move_clock(HOUR_MS);
@@ -128,13 +114,8 @@ async fn what_was_due_while_it_was_stopped_happens_once_in_due_order() {
         program.answers(&client).await;
         woken.clear();
         for id in &ids {
-            woken.push(loop {
-                let times = woken_at(&setup, &client, id).await;
-                if !times.is_empty() {
-                    break times;
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            });
+            let path = format!("/api/v1/incidents/{id}/timeline");
+            woken.push(wakings(&setup.until(&client, &path, "it is woken", |told| !wakings(told).is_empty()).await));
         }
         program.stop();
     }
@@ -149,8 +130,11 @@ async fn what_was_due_while_it_was_stopped_happens_once_in_due_order() {
 
 /// When an incident was woken, by its timeline.
 async fn woken_at(setup: &Setup, client: &Client, id: &str) -> Vec<Timestamp> {
-    let told = setup.get(client, &format!("/api/v1/incidents/{id}/timeline")).await.expect("it answers");
-    let entries = told["items"].as_array().unwrap().iter();
+    wakings(&setup.get(client, &format!("/api/v1/incidents/{id}/timeline")).await.expect("it answers"))
+}
+
+fn wakings(timeline: &Value) -> Vec<Timestamp> {
+    let entries = timeline["items"].as_array().unwrap().iter();
     let woken = entries.filter(|entry| entry["kind"] == "woken");
     woken.map(|entry| Timestamp::parse(entry["at"].as_str().unwrap()).unwrap()).collect()
 }

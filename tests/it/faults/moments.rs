@@ -12,7 +12,6 @@ use crate::nats::server::{Program, Server};
 use crate::program::{Program as Running, Setup, client};
 use crate::receiver::{Receiver, SECRET, wait_until};
 use crate::served::{Answer, Request};
-use crate::storms;
 
 /// Two instances on one server, of which `far` is reached by a line that can be held.
 struct Pair {
@@ -26,7 +25,7 @@ impl Pair {
     fn start() -> Option<Self> {
         let server = Server::start(&Program::Recent.path()?, "one.conf".as_ref());
         let proxy = Proxy::start(server.port());
-        let by_proxy = vec![format!("nats://127.0.0.1:{}", proxy.port)];
+        let by_proxy = vec![proxy.url()];
         let near = Instance::by("near", &[server.url()], "").start();
         let far = Instance::by("far", &by_proxy, "").start();
         let both = [near, far];
@@ -43,7 +42,7 @@ impl Pair {
         // What is held in the line died with it.
         self.proxy.cut();
         self.proxy.release();
-        self.far = self.far.start();
+        self.far.run();
         let both = [self.near, self.far];
         settled(&both);
         let mut ends = Vec::new();
@@ -59,7 +58,7 @@ impl Pair {
             assert_eq!(one.number("headwater_decisions_diverged_total"), 0.0, "{}", one.name);
         }
         drop(both);
-        is_what_one_alone_decides(vec![self.server.url()], &storms::folder("hard").join("cmdb.json.gz"));
+        is_what_one_alone_decides(vec![self.server.url()]);
     }
 }
 
@@ -137,9 +136,7 @@ async fn raise(setup: &Setup, client: &reqwest::Client) {
     let at = headwater::domain::time::Timestamp(headwater::clock::machine()().0);
     let event = serde_json::json!({ "id": "e1", "name": "CoreDown", "severity": "critical", "title": "the core is down",
                                     "object": { "name": "core-1" }, "starts_at": at.to_string() });
-    let request = client.post(setup.url("/api/v1/events")).bearer_auth(&setup.token);
-    let answer = request.header("content-type", "application/json").body(event.to_string()).send().await.unwrap();
-    assert_eq!(answer.status().as_u16(), 202);
+    assert_eq!(setup.post(client, "/api/v1/events", &event).await.0, 202);
 }
 
 async fn starts(setup: &Setup, client: &reqwest::Client) -> Running {
@@ -165,7 +162,7 @@ async fn a_notice_that_was_committed_and_not_sent_is_sent_once_by_the_next() {
     proxy.release();
     let program = starts(&setup, &client).await;
     receiver.wait_for("the notice", |seen| !seen.is_empty()).await;
-    none_is_pending(&setup, &client).await;
+    setup.none_is_pending(&client).await;
     program.stop();
     assert_eq!(receiver.seen().len(), 1, "{:?}", receiver.seen());
 }
@@ -184,19 +181,9 @@ async fn a_notice_that_was_taken_and_not_on_record_comes_again_under_its_key() {
     program.kill();
     let program = starts(&setup, &client).await;
     receiver.wait_for("the notice again", |seen| seen.len() == 2).await;
-    none_is_pending(&setup, &client).await;
+    setup.none_is_pending(&client).await;
     program.stop();
     let seen = receiver.seen();
     assert_eq!(seen.len(), 2, "one repeat for one crash");
     assert_eq!((&seen[0].key, &seen[0].text), (&seen[1].key, &seen[1].text));
-}
-
-async fn none_is_pending(setup: &Setup, client: &reqwest::Client) {
-    loop {
-        let receivers = setup.get(client, "/api/v1/receivers").await.expect("it answers");
-        if receivers["pending"] == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -35,17 +35,10 @@ async fn an_alert_that_is_sent_a_hundred_times_is_one_incident_and_one_notice() 
         let id = if n % 2 == 0 { "same".to_owned() } else { format!("own-{n}") };
         let event = json!({ "id": id, "name": "CoreDown", "severity": "critical", "title": "the core is down",
                             "object": { "name": "core-1" }, "starts_at": "2026-05-04T10:00:00Z" });
-        let request = client.post(setup.url("/api/v1/events")).bearer_auth(&setup.token);
-        let answer = request.header("content-type", "application/json").body(event.to_string()).send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 202);
+        assert_eq!(setup.post(&client, "/api/v1/events", &event).await.0, 202);
     }
-    let account = loop {
-        let account = setup.get(&client, "/api/v1/conservation").await.unwrap();
-        if account["pending"] == 0 && account["accepted"] == 200 {
-            break account;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    };
+    let account = setup.all_decided(&client, 200).await;
+    assert_eq!(account["accepted"], 200, "{account}");
     assert_eq!((&account["duplicate"], &account["balanced"]), (&json!(199), &json!(true)), "{account}");
     let alerts = setup.get(&client, "/api/v1/alerts").await.unwrap();
     assert_eq!(alerts["items"].as_array().unwrap().len(), 1, "{alerts}");

@@ -5,13 +5,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cli::full_disk::Small;
-use crate::nats::cluster::{Instance, TENANTS, decided, is_what_one_alone_decides, lines, settled, show_the_same};
+use crate::nats::cluster::{Instance, TENANTS, all_the_same, decided, lines, settled};
 use crate::nats::cut_off::send;
-use crate::nats::front::{get, until};
+use crate::nats::front::{all_decided, until};
 use crate::nats::proxy::Proxy;
 use crate::nats::server::{Program, Server, cluster, free_port};
 use crate::served::Request;
-use crate::storms;
 
 /// Sends once; how it was refused, if it was.
 fn refusal(one: &Instance, tenant: &str, lines: &[String]) -> Option<(u16, Option<String>)> {
@@ -20,19 +19,6 @@ fn refusal(one: &Instance, tenant: &str, lines: &[String]) -> Option<(u16, Optio
         Request::post_as("/api/v1/ingest/stormgen", one.source(tenant), "application/x-ndjson", body.as_bytes());
     let answer = one.served().send(&request);
     (answer.status != 202).then(|| (answer.status, answer.headers.get("retry-after").cloned()))
-}
-
-fn all_the_same(instances: Vec<Instance>, urls: Vec<String>, accepted: u64) {
-    settled(&instances);
-    for tenant in TENANTS {
-        instances.iter().for_each(|one| drop(decided(one, tenant, accepted)));
-        show_the_same(&instances, tenant);
-    }
-    for one in &instances {
-        assert_eq!(one.number("headwater_decisions_diverged_total"), 0.0, "{}", one.name);
-    }
-    drop(instances);
-    is_what_one_alone_decides(urls, &storms::folder("hard").join("cmdb.json.gz"));
 }
 
 #[test]
@@ -97,7 +83,7 @@ fn routed(path: &Path) -> Routed {
     let (mut servers, mut of_first, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for (n, port) in ports.iter().enumerate() {
         let lines: Vec<Proxy> = (0..3).filter(|other| *other != n).map(|other| Proxy::start(ports[other])).collect();
-        let routes: Vec<String> = lines.iter().map(|line| format!("nats://127.0.0.1:{}", line.port)).collect();
+        let routes: Vec<String> = lines.iter().map(Proxy::url).collect();
         for (line, other) in lines.into_iter().zip((0..3).filter(|other| *other != n)) {
             if n == 0 || other == 0 { of_first.push(line) } else { rest.push(line) }
         }
@@ -146,13 +132,7 @@ fn an_instance_on_the_lonely_side_of_a_split_is_taken_over_and_comes_back() {
     }
     let urls = servers.iter().map(Server::url).collect();
     // What was refused may be stored by a server that answered too late: it is told as a repeat then.
-    settled(&instances);
-    for tenant in TENANTS {
-        instances.iter().for_each(|one| drop(decided(one, tenant, 150)));
-        show_the_same(&instances, tenant);
-    }
-    drop(instances);
-    is_what_one_alone_decides(urls, &storms::folder("hard").join("cmdb.json.gz"));
+    all_the_same(instances, urls, 150);
 }
 
 #[test]
@@ -160,7 +140,7 @@ fn a_slow_line_makes_it_slow_and_neither_larger_nor_double() {
     let Some(path) = Program::Recent.path() else { return };
     let server = Server::start(&path, "one.conf".as_ref());
     let proxy = Proxy::start(server.port());
-    let by_proxy = vec![format!("nats://127.0.0.1:{}", proxy.port)];
+    let by_proxy = vec![proxy.url()];
     let instances = [Instance::by("near", &[server.url()], "").start(), Instance::by("far", &by_proxy, "").start()];
     settled(&instances);
     let [_, far] = &instances;
@@ -237,10 +217,7 @@ fn a_full_disk_under_nats_server_refuses_and_loses_nothing_that_was_confirmed() 
     server.kill();
     server.run();
     until("it is accepted again", || (post(numbers.next().unwrap()) == 202).then(|| accepted += 20));
-    let account = until("all is decided", || {
-        let account = get(instance.served(), instance.admin(tenant), "/api/v1/conservation");
-        (account["accepted"].as_u64() >= Some(accepted) && account["pending"] == 0).then_some(account)
-    });
+    let account = all_decided(instance.served(), instance.admin(tenant), accepted);
     assert_eq!(account["balanced"], true, "{account}");
     let applied = account["applied"]["total"].as_u64().unwrap();
     assert!(applied >= accepted, "{applied} of {accepted}: {account}");

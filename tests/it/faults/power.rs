@@ -14,14 +14,11 @@ use serde_json::json;
 
 use super::shim::{Disk, Shim};
 use crate::program::{Setup, client};
+use crate::running::number;
 
 /// Requests that are sent, and events in each.
 const REQUESTS: usize = 40;
 const EVENTS: usize = 12;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// Events of a request, and their ids. They are long, so that the log is brought into the database meanwhile.
 fn body(request: usize) -> (String, Vec<String>) {

@@ -5,27 +5,26 @@
 //! journal and decided once, as one alone decides it; all show the same; a notice comes again only under its key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use headwater::domain::time::Timestamp;
 use headwater::engine::input::Input;
 use headwater::engine::memory::OWN_SOURCE;
-use headwater::journal::jetstream::{JetStreamStore, OpenOptions};
-use headwater::journal::{Durability, Journal as _};
-use headwater::nats::connect::connect;
+use headwater::journal::Journal as _;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::nats::cluster::{Instance, TENANTS, is_what_one_alone_decides, settled, show_the_same};
+use crate::nats::cluster::{Instance, TENANTS, is_what_one_alone_decides, journal, settled, show_the_same};
 use crate::nats::front::{get, until};
 use crate::nats::proxy::Proxy;
-use crate::nats::server::{Program, Server, cluster, settings};
+use crate::nats::server::{Program, Server, cluster};
 use crate::receiver::{Receiver, SECRET, Seen};
 use crate::redis::server::Redis;
+use crate::running::number;
 use crate::served::{Answer, Request};
-use crate::storms;
 
 /// Events of one request.
 const PACKED: u64 = 100;
@@ -33,10 +32,6 @@ const PACKED: u64 = 100;
 const OBJECTS: u64 = 400;
 /// How long a sender waits for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// What the nemesis can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +88,7 @@ impl World {
         for (n, name) in ["door", "mill", "mine"].iter().enumerate() {
             // Each has lines of its own to all servers; the first server of each is another one.
             let own: Vec<Proxy> = (0..3).map(|k| Proxy::start(servers[(n + k) % 3].port())).collect();
-            let urls: Vec<String> = own.iter().map(|line| format!("nats://127.0.0.1:{}", line.port)).collect();
+            let urls: Vec<String> = own.iter().map(Proxy::url).collect();
             let roles = if n == 0 { "intake, api" } else { "intake, engine, delivery, api" };
             let more = format!(
                 "  roles: [{roles}]\nredis: {{ urls: [\"{}\"] }}\nreceivers:\n- {{ id: default, url: {}, secret: {SECRET}, \
@@ -167,7 +162,10 @@ impl World {
     fn is_decided(&self, accepted: u64) -> bool {
         self.instances.iter().any(|one| {
             TENANTS.iter().all(|tenant| {
-                let answer = asked(one, &Request::get("/api/v1/conservation", one.admin(tenant)));
+                let answer = one
+                    .served
+                    .as_ref()
+                    .and_then(|served| asked(served.address, &Request::get("/api/v1/conservation", one.admin(tenant))));
                 let account: Option<Value> = answer.and_then(|answer| serde_json::from_slice(&answer.body).ok());
                 account.is_some_and(|it| it["pending"] == 0 && it["accepted"].as_u64() >= Some(accepted))
             })
@@ -176,10 +174,9 @@ impl World {
 }
 
 /// Asks an instance that may be dead, stopped or deaf.
-fn asked(one: &Instance, request: &Request<'_>) -> Option<Answer> {
+fn asked(address: SocketAddr, request: &Request<'_>) -> Option<Answer> {
     use std::io::Write as _;
-    let served = one.served.as_ref()?;
-    let mut stream = std::net::TcpStream::connect_timeout(&served.address, ANSWER_MAX).ok()?;
+    let mut stream = std::net::TcpStream::connect_timeout(&address, ANSWER_MAX).ok()?;
     stream.set_read_timeout(Some(ANSWER_MAX)).ok()?;
     stream.write_all(&request.bytes()).ok()?;
     Answer::read(&mut stream)
@@ -188,7 +185,7 @@ fn asked(one: &Instance, request: &Request<'_>) -> Option<Answer> {
 /// Where the door was told to listen, and with which credentials: senders go on while instances change.
 struct Doors {
     /// Addresses and tokens of a tenant's sources, by instance.
-    doors: std::sync::RwLock<Vec<(std::net::SocketAddr, BTreeMap<&'static str, String>)>>,
+    doors: std::sync::RwLock<Vec<(SocketAddr, BTreeMap<&'static str, String>)>>,
 }
 
 impl Doors {
@@ -207,20 +204,13 @@ impl Doors {
     }
 
     fn send(&self, tenant: &str, at: usize, body: &str) -> bool {
-        use std::io::Write as _;
         let (address, token) = {
             let doors = self.doors.read().unwrap();
             let (address, tokens) = &doors[at % doors.len()];
             (*address, tokens[tenant].clone())
         };
         let request = Request::post("/api/v1/events", &token, body.as_bytes());
-        let answer = || {
-            let mut stream = std::net::TcpStream::connect_timeout(&address, ANSWER_MAX).ok()?;
-            stream.set_read_timeout(Some(ANSWER_MAX)).ok()?;
-            stream.write_all(&request.bytes()).ok()?;
-            Answer::read(&mut stream)
-        };
-        answer().is_some_and(|answer| answer.status == 202)
+        asked(address, &request).is_some_and(|answer| answer.status == 202)
     }
 }
 
@@ -355,7 +345,7 @@ fn judge(world: World, accepted: &[u64], receiver: &Receiver) {
     let lost: Vec<&String> = sent.difference(&kept).take(10).collect();
     assert!(lost.is_empty(), "accepted and lost, among others: {lost:?}");
     assert!(kept.is_subset(&sent), "there is what nobody was told of");
-    let compared = is_what_one_alone_decides(urls, &storms::folder("hard").join("cmdb.json.gz"));
+    let compared = is_what_one_alone_decides(urls);
     let (notices, repeats) = notices(&receiver.seen());
     eprintln!(
         "0 of {} lost, {again} came in twice under their ids; {compared} records decided once and as one alone does; \
@@ -366,15 +356,7 @@ fn judge(world: World, accepted: &[u64], receiver: &Receiver) {
 
 /// Ids of all events in the journal, and how many were there more than once.
 fn in_journal(urls: Vec<String>) -> (BTreeSet<String>, u64) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let options = OpenOptions {
-        prefix: "hw".into(),
-        replicas: settings(urls.clone()).replicas,
-        durability: Durability::Process,
-        monitor_urls: Vec::new(),
-    };
-    let store = runtime
-        .block_on(async { JetStreamStore::open(connect(&settings(urls)).await.unwrap(), &options).await.unwrap() });
+    let (_runtime, store) = journal(urls);
     let (mut kept, mut again) = (BTreeSet::new(), 0);
     for record in store.read_after(0, usize::MAX).unwrap() {
         let Input::Batch(batch) = &*record.input else { continue };

@@ -27,7 +27,7 @@ fn dies(site: &Servers, proxy: &Proxy, word: &str, work: impl Future<Output = ()
 }
 
 fn far(site: &mut Servers, proxy: &Proxy) -> Opened<Servers> {
-    site.open_by(vec![format!("nats://127.0.0.1:{}", proxy.port)])
+    site.open_by(vec![proxy.url()])
 }
 
 #[test]

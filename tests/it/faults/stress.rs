@@ -7,16 +7,13 @@ use headwater::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::headwater;
-use crate::nats::front::{get, publish, until};
+use crate::nats::front::{all_decided, publish, until};
 use crate::nats::server::{Program, Server};
+use crate::running::number;
 use crate::served::{Request, Served, Stopped, token, token_of};
 
 /// Memory that the program may have, MiB.
 const MEMORY_MIB_MAX: u64 = 2_048;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 fn event(n: u64, object: &str, status: &str) -> Value {
     json!({ "id": format!("e{n}"), "name": format!("Down{}", n % 7), "severity": "minor", "title": "down", "status": status,
@@ -32,21 +29,13 @@ fn post(served: &Served, token: &str, events: &[Value]) -> (Duration, bool) {
     (since.elapsed(), answer.status == 202)
 }
 
-/// Waits until so many are accepted and all are decided.
-fn decided(served: &Served, token: &str, accepted: u64) -> Value {
-    until("everything is decided", || {
-        let account = get(served, token, "/api/v1/conservation");
-        (account["accepted"].as_u64() >= Some(accepted) && account["pending"] == 0).then_some(account)
-    })
-}
-
 /// How long a fresh event takes to its verdict.
 fn lag(served: &Served, source: &str, reader: &str, accepted: u64) -> Duration {
     let since = Instant::now();
     until("a fresh event is taken", || {
         post(served, source, &[event(accepted + 1_000_000_000, "fresh", "firing")]).1.then_some(())
     });
-    decided(served, reader, accepted + 1);
+    all_decided(served, reader, accepted + 1);
     since.elapsed()
 }
 
@@ -78,7 +67,7 @@ fn a_storm_is_accepted_or_refused_and_memory_keeps_its_bounds() {
         senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect()
     });
     let (accepted, refused, sent_in) = (accepted.into_inner(), refused.into_inner(), began.elapsed());
-    let account = decided(&served, &reader, accepted);
+    let account = all_decided(&served, &reader, accepted);
     assert_eq!((&account["accepted"], &account["balanced"]), (&json!(accepted), &json!(true)), "{account}");
     let memory = served.rss_mib();
     times.sort_unstable();
@@ -112,7 +101,7 @@ fn one_object_that_says_nearly_everything_delays_no_other() {
             accepted += 1;
         }
     }
-    let account = decided(&served, &reader, accepted);
+    let account = all_decided(&served, &reader, accepted);
     assert_eq!(account["balanced"], true, "{account}");
     lags.sort_unstable();
     eprintln!("another object's event was decided within {lags:?}");
@@ -146,12 +135,12 @@ fn a_tenant_that_sends_without_end_delays_no_other() {
             until("the quiet one is heard", || {
                 post(&served, &quiet, &[event(n, &format!("q{n}"), "firing")]).1.then_some(())
             });
-            decided(&served, &quiet_reader, n + 1);
+            all_decided(&served, &quiet_reader, n + 1);
             times.push(since.elapsed());
         }
         stop.store(true, Ordering::Relaxed);
     });
-    decided(&served, &loud_reader, sent.load(Ordering::Relaxed));
+    all_decided(&served, &loud_reader, sent.load(Ordering::Relaxed));
     times.sort_unstable();
     eprintln!("beside {} events of a loud tenant a quiet one's were decided within {times:?}", sent.into_inner());
     assert!(*times.last().unwrap() < Duration::from_secs(5), "{times:?}");
@@ -184,7 +173,7 @@ fn a_topology_that_is_replaced_under_load_leaves_decisions_that_come_out_again()
             accepted += 50;
         }
     }
-    let account = decided(&served, &boss, accepted);
+    let account = all_decided(&served, &boss, accepted);
     assert_eq!(account["balanced"], true, "{account}");
     assert_eq!(served.metrics(&boss)["headwater_decisions_diverged_total"], 0.0);
     let replayed = headwater(&["replay", &data]);
@@ -215,10 +204,7 @@ fn a_backlog_is_worked_off_faster_than_it_came_and_nothing_ends_by_itself() {
     let came_in = since.elapsed();
     let since = Instant::now();
     let served = down.start(&arguments);
-    let account = until("the backlog is gone", || {
-        let account = get(&served, &reader, "/api/v1/conservation");
-        (account["accepted"].as_u64() >= Some(events) && account["pending"] == 0).then_some(account)
-    });
+    let account = all_decided(&served, &reader, events);
     let took = since.elapsed();
     eprintln!(
         "{events} events had come in {came_in:?}; worked off in {took:?}: {:.0} a second",

@@ -1,7 +1,7 @@
 //! Several instances on one journal: real programs, a real nats-server, real deaths.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
@@ -78,9 +78,18 @@ impl Instance {
         self.start_with(&[])
     }
 
+    /// Starts it again.
+    pub fn run(&mut self) {
+        self.run_with(&[]);
+    }
+
+    fn run_with(&mut self, variables: &[(&str, PathBuf)]) {
+        self.served = Some(self.stopped.take().unwrap().start_with(&["--config", &self.config], variables));
+    }
+
     /// Starts it with more variables.
     pub fn start_with(mut self, variables: &[(&str, PathBuf)]) -> Self {
-        self.served = Some(self.stopped.take().unwrap().start_with(&["--config", &self.config], variables));
+        self.run_with(variables);
         self
     }
 
@@ -195,8 +204,8 @@ pub fn decided(instance: &Instance, tenant: &str, accepted: u64) -> Value {
     account
 }
 
-/// Decides the whole journal again, alone and without a pause, and compares each decision with the outbox.
-pub fn is_what_one_alone_decides(urls: Vec<String>, file: &Path) -> usize {
+/// The instances' journal, for an onlooker, and what it lives on.
+pub fn journal(urls: Vec<String>) -> (tokio::runtime::Runtime, JetStreamStore) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let options = OpenOptions {
         prefix: "hw".into(),
@@ -204,15 +213,22 @@ pub fn is_what_one_alone_decides(urls: Vec<String>, file: &Path) -> usize {
         durability: Durability::Process,
         monitor_urls: Vec::new(),
     };
-    let store = runtime
-        .block_on(async { JetStreamStore::open(connect(&settings(urls)).await.unwrap(), &options).await.unwrap() });
+    let open = async { JetStreamStore::open(connect(&settings(urls)).await.unwrap(), &options).await.unwrap() };
+    let store = runtime.block_on(open);
+    (runtime, store)
+}
+
+/// Decides the whole journal again, alone and without a pause, and compares each decision with the outbox.
+pub fn is_what_one_alone_decides(urls: Vec<String>) -> usize {
+    let (_runtime, store) = journal(urls);
     let decisions = JetStreamOutbox::new(store.clone(), "onlooker").read_after(0, usize::MAX).unwrap();
     let mut by_record: BTreeMap<u64, _> = BTreeMap::new();
     for decision in decisions {
         let seq = decision.journal_seq;
         assert!(by_record.insert(seq, decision).is_none(), "record {seq} was decided twice");
     }
-    let topology = std::io::read_to_string(GzDecoder::new(std::fs::File::open(file).unwrap())).unwrap();
+    let file = std::fs::File::open(storms::folder("hard").join("cmdb.json.gz")).unwrap();
+    let topology = std::io::read_to_string(GzDecoder::new(file)).unwrap();
     let tuning = std::sync::Arc::new(Tuning::default());
     let mut engines: BTreeMap<u16, Engine> = BTreeMap::new();
     let records = store.read_after(0, usize::MAX).unwrap();
@@ -230,7 +246,23 @@ pub fn is_what_one_alone_decides(urls: Vec<String>, file: &Path) -> usize {
         decision.verify(&effects).unwrap();
         compared += 1;
     }
+    assert!(compared > 0, "nothing was decided");
     compared
+}
+
+/// Waits until all instances show the same of every tenant, at least so many events and all of them decided; ends them, and
+/// compares what they decided with one alone.
+pub fn all_the_same(instances: Vec<Instance>, urls: Vec<String>, accepted: u64) -> usize {
+    settled(&instances);
+    for tenant in TENANTS {
+        instances.iter().for_each(|one| drop(decided(one, tenant, accepted)));
+        show_the_same(&instances, tenant);
+    }
+    for one in &instances {
+        assert_eq!(one.number("headwater_decisions_diverged_total"), 0.0, "{}", one.name);
+    }
+    drop(instances);
+    is_what_one_alone_decides(urls)
 }
 
 #[test]
@@ -265,7 +297,7 @@ fn they_decide_as_one(program: Program) {
     let turns: f64 = instances.iter().map(|one| one.number("headwater_partitions_decided")).sum();
     assert_eq!(turns, TENANTS.len() as f64, "each partition is decided by one");
     drop(instances);
-    let compared = is_what_one_alone_decides(vec![server.url()], &storms::folder("hard").join("cmdb.json.gz"));
+    let compared = is_what_one_alone_decides(vec![server.url()]);
     assert!(compared >= 4 * 33, "{compared}");
 }
 
@@ -305,8 +337,7 @@ fn whoever_is_killed_the_others_go_on_and_nothing_is_lost() {
             assert_eq!(account["accepted"], accepted, "{tenant}: {account}");
         }
         takeovers.push(since.elapsed());
-        let back = instances.remove(victim).start();
-        instances.insert(victim, back);
+        instances[victim].run();
         settled(&instances);
     }
     takeovers.sort_unstable();
@@ -342,7 +373,7 @@ fn whoever_is_killed_the_others_go_on_and_nothing_is_lost() {
     eprintln!("{} notices, {again} of them once more", words.len());
     assert!(words.len() > 20, "{}", words.len());
     drop(instances);
-    let compared = is_what_one_alone_decides(vec![server.url()], &storms::folder("hard").join("cmdb.json.gz"));
+    let compared = is_what_one_alone_decides(vec![server.url()]);
     assert!(compared >= 4 * 48, "{compared}");
 }
 
@@ -388,7 +419,7 @@ fn one_that_was_paused_finds_that_another_one_has_taken_over() {
     let said = || instances.iter().map(|one| one.served().said().join("\n")).collect::<Vec<_>>().join("\n\n");
     assert!(took < Duration::from_secs(3), "{took:?}: {}", said());
     instances.truncate(0);
-    assert!(is_what_one_alone_decides(vec![server.url()], &storms::folder("hard").join("cmdb.json.gz")) >= 3);
+    assert!(is_what_one_alone_decides(vec![server.url()]) >= 3);
 }
 
 #[test]

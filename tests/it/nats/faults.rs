@@ -111,7 +111,7 @@ fn an_answer_that_is_lost(site: Option<Servers>, bytes: usize) {
     let seqs: Vec<u64> = (1..=3).map(|n| site.wait(writer.journal.append(0, batch(n))).unwrap().seq).collect();
     let leader = site.servers.first().unwrap().port();
     let proxy = Proxy::start(leader);
-    let owner = site.open_by(vec![format!("nats://127.0.0.1:{}", proxy.port)]);
+    let owner = site.open_by(vec![proxy.url()]);
     let head = site.wait(owner.outbox.claim(0)).unwrap();
     let head = site.wait(owner.outbox.commit(0, head.seq, vec![decided(seqs[0], 0)])).unwrap();
     proxy.hold();

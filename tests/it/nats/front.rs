@@ -58,6 +58,14 @@ pub fn get(served: &Served, token: &str, path: &str) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
+/// Waits until so many events are accepted, and all of them decided; returns the account.
+pub fn all_decided(served: &Served, token: &str, accepted: u64) -> Value {
+    until("everything is decided", || {
+        let account = get(served, token, "/api/v1/conservation");
+        (account["accepted"].as_u64() >= Some(accepted) && account["pending"] == 0).then_some(account)
+    })
+}
+
 fn follows_the_guide(program: Program) {
     let Some(path) = program.path() else { return };
     let server = Server::start(&path, "one.conf".as_ref());

@@ -19,15 +19,12 @@ use serde_json::{Value, json};
 use super::server::{PATIENCE, Program, Server, settings};
 use crate::kill::account::{Account, Sent};
 use crate::program::{Program as Running, Setup, client};
+use crate::running::number;
 
 /// Events in one message.
 const PACKED: u64 = 50;
 /// Objects that the events are about.
 const OBJECTS: u64 = 3000;
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// Event `n`: of every object one fires and is resolved in turn.
 fn event(n: u64) -> Value {

@@ -55,6 +55,11 @@ impl Proxy {
         Self { port, line }
     }
 
+    /// Where clients of a nats-server behind it connect.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
     /// From now on it leads to another server.
     pub fn lead_to(&self, port: u16) {
         self.line.to.store(port, Ordering::SeqCst);

@@ -8,18 +8,10 @@ use headwater::nats::connect::{Nats, connect};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::front::{event, get, publish, served, until};
+use super::front::{all_decided, event, get, publish, served, until};
 use super::proxy::Proxy;
 use super::server::{PATIENCE, Program, Server, settings};
 use crate::served::Served;
-
-/// Waits until so many events are accepted and decided; returns the account.
-fn decided(served: &Served, token: &str, accepted: u64) -> Value {
-    until("everything is decided", || {
-        let account = get(served, token, "/api/v1/conservation");
-        (account["accepted"].as_u64() >= Some(accepted) && account["pending"] == 0).then_some(account)
-    })
-}
 
 fn sum(value: &Value) -> u64 {
     value.as_object().unwrap().values().filter_map(Value::as_u64).sum()
@@ -40,12 +32,12 @@ fn broken_and_silent_connections_lose_and_repeat_nothing() {
     let server = Server::start(&path, "one.conf".as_ref());
     let proxy = Proxy::start(server.port());
     let folder = tempfile::tempdir().unwrap();
-    let (served, token) = served(&format!("nats://127.0.0.1:{}", proxy.port), folder.path());
+    let (served, token) = served(&proxy.url(), folder.path());
     for round in 0..8 {
         publish(&server, numbered(round * 50..(round + 1) * 50));
         proxy.cut();
     }
-    let account = decided(&served, &token, 400);
+    let account = all_decided(&served, &token, 400);
     assert_eq!((applied(&account), &account["balanced"]), (400, &json!(true)), "{account}");
     // The line is dead, and nobody says so.
     proxy.hold();
@@ -55,7 +47,7 @@ fn broken_and_silent_connections_lose_and_repeat_nothing() {
         ready.to_string().contains("events over NATS wait").then_some(())
     });
     proxy.release();
-    let account = decided(&served, &token, 450);
+    let account = all_decided(&served, &token, 450);
     assert_eq!(applied(&account), 450, "{account}");
 }
 
@@ -87,10 +79,10 @@ fn a_full_stream_refuses_its_publisher_and_takes_more_when_it_is_empty() {
     });
     assert!(confirmed > 100 && refusal.contains("10077"), "{confirmed} {refusal}");
     let served = down.start(&arguments);
-    let account = decided(&served, &token, confirmed);
+    let account = all_decided(&served, &token, confirmed);
     assert_eq!(applied(&account), confirmed, "{account}");
     publish(&server, numbered(20_000..20_010));
-    assert_eq!(applied(&decided(&served, &token, confirmed + 10)), confirmed + 10);
+    assert_eq!(applied(&all_decided(&served, &token, confirmed + 10)), confirmed + 10);
 }
 
 #[test]
@@ -191,6 +183,6 @@ fn hostile_headers_are_refused_and_nobody_uses_up_the_ids_of_another() {
             }
         }
     });
-    let account = decided(&served, &token, 3);
+    let account = all_decided(&served, &token, 3);
     assert_eq!((account["accepted"].as_u64(), applied(&account)), (Some(3), 3), "{account}");
 }

@@ -8,6 +8,7 @@ use crate::nats::front::{get, until};
 use crate::nats::proxy::Proxy;
 use crate::nats::server::free_port;
 use crate::receiver::{Receiver, SECRET};
+use crate::running::number;
 use crate::served::{Request, Served};
 
 fn is_away(served: &Served, token: &str) -> bool {
@@ -229,7 +230,7 @@ fn no_notice_is_told_twice_whatever_becomes_of_redis() {
         receiver.url()
     );
     let (served, token) = served(&redis.url(), &more);
-    let rounds = std::env::var("HEADWATER_REDIS_ROUNDS").map_or(8, |text| text.parse().unwrap());
+    let rounds = number("HEADWATER_REDIS_ROUNDS", 8) as usize;
     for round in 0..rounds {
         let first = round * 10;
         post_all(&served, &token, first..first + 10, "firing");
