@@ -30,6 +30,6 @@ pub fn predict(file: &Path, _out: &Path) -> Result<Vec<String>> {
     }
     run.finish();
     let group = |alert: Option<_>| alert.map_or_else(String::new, |alert| run.group_of(alert));
-    let lines = run.events.iter().map(|(id, alert)| format!("{id},{}", group(*alert)));
+    let lines = run.outcome.events.iter().map(|(id, alert)| format!("{id},{}", group(*alert)));
     Ok(["alert_id,incident_id".to_owned()].into_iter().chain(lines).collect())
 }

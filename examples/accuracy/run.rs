@@ -1,6 +1,6 @@
 //! The production engine on a set's events, and what it told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -8,17 +8,13 @@ use headwater::detect::anomaly::Findings;
 use headwater::domain::alert::AlertView;
 use headwater::domain::event::Event;
 use headwater::domain::ids::{AlertId, IncidentId, SourceId, TenantId};
-use headwater::domain::incident::{IncidentState, IncidentView};
-use headwater::domain::time::Span;
+use headwater::domain::incident::IncidentState;
 use headwater::domain::topology::Topology;
-use headwater::engine::effect::Effect;
-use headwater::engine::input::{Batch, Digest, Input};
+use headwater::engine::input::Input;
 use headwater::engine::{Engine, Loaded};
 use headwater::folders::models::Model;
+use headwater::lab::backtest::{AFTERMATH, Outcome, one_event, primed};
 use headwater::lab::built_in::read_topology;
-
-/// Time that passes after the last event, so that every timer has had its say.
-const AFTERMATH: Span = Span::secs(10_000);
 
 /// What the engine gives a cause at the top of its tree: held alerts stand alone, at the top of theirs.
 const TOP_OF_TREE: f64 = 3000.0;
@@ -51,70 +47,39 @@ pub fn call_graph(nodes: &[Node], calls: &[(String, String)]) -> Result<Arc<Topo
 /// An engine being fed.
 pub struct Run {
     engine: Engine,
-    /// Event id and the alert it went to, in order.
-    pub events: Vec<(Box<str>, Option<AlertId>)>,
-    alerts: BTreeMap<AlertId, Arc<AlertView>>,
-    incidents: BTreeMap<IncidentId, Arc<IncidentView>>,
+    pub outcome: Outcome,
 }
 
 impl Run {
     /// The engine with the built-in rules and the model it comes with.
     pub fn on(topology: Option<Arc<Topology>>) -> Self {
-        let mut engine = Engine::empty(0, Model::built_in().tuning);
-        if let Some(topology) = topology {
-            let (digest, author) = (Digest("".into()), "".into());
-            let input = Input::Topology { tenant: tenant(), version: 1, digest, author };
-            engine.step(engine.now(), &input, Loaded::Topology(topology));
-        }
-        Self { engine, events: Vec::new(), alerts: BTreeMap::new(), incidents: BTreeMap::new() }
+        let tuning = Model::built_in().tuning;
+        let engine = match topology {
+            Some(topology) => primed(topology, tuning, &tenant()),
+            None => Engine::empty(0, tuning),
+        };
+        Self { engine, outcome: Outcome::default() }
     }
 
     /// Takes one event at the time it was observed.
     pub fn feed(&mut self, event: Event) {
-        let (id, stamp) = (event.id.clone(), event.observed_at);
-        let batch = Batch { tenant: tenant(), events: vec![event], rejected: Vec::new(), replay_of: None };
-        let effects = self.engine.step(stamp, &Input::Batch(batch), Loaded::Nothing);
-        self.fold(effects, Some(id));
+        let (id, effects) = one_event(&mut self.engine, &tenant(), event);
+        self.outcome.fold(effects, &[id]);
     }
 
     /// Lets time pass until every timer has had its say.
     pub fn finish(&mut self) {
         let end = self.engine.now().plus(AFTERMATH);
         let effects = self.engine.step(end, &Input::Tick, Loaded::Nothing);
-        self.fold(effects, None);
-    }
-
-    fn fold(&mut self, effects: Vec<Effect>, mut id: Option<Box<str>>) {
-        for effect in effects {
-            match effect {
-                Effect::Verdict { verdict, .. } => {
-                    self.events.extend(id.take().map(|id| (id, verdict.alert())));
-                }
-                Effect::Alert { alert } => {
-                    self.alerts.insert(alert.id, alert);
-                }
-                Effect::Incident { incident, .. } => {
-                    self.incidents.insert(incident.id, incident);
-                }
-                Effect::Timeline { .. }
-                | Effect::Notify { .. }
-                | Effect::Silence { .. }
-                | Effect::CommandDone { .. } => {}
-            }
-        }
+        self.outcome.fold(effects, &[]);
     }
 
     /// Where an alert is at the end: its incident, else itself.
     pub fn group_of(&self, alert: AlertId) -> String {
-        match self.incident_of(alert) {
+        match self.outcome.incident_of(alert) {
             Some(incident) => incident.to_string(),
             None => format!("held-{alert}"),
         }
-    }
-
-    fn incident_of(&self, alert: AlertId) -> Option<IncidentId> {
-        let incident = self.alerts.get(&alert)?.incident?;
-        self.incidents.get(&incident).filter(|i| i.state != IncidentState::Merged).map(|i| i.id)
     }
 
     /// The CIs that may have started it, best first: the candidates of the incidents with an alert on `target`, then those
@@ -122,10 +87,15 @@ impl Run {
     /// with the odds of what was found there.
     pub fn ranking(&self, target: Option<&str>, findings: &Findings) -> Vec<String> {
         let on_target = |alert: &AlertView| alert.ci.as_ref().is_some_and(|ci| Some(ci.id.as_str()) == target);
-        let asked: BTreeSet<IncidentId> =
-            self.alerts.values().filter(|alert| on_target(alert)).filter_map(|a| self.incident_of(a.id)).collect();
+        let asked: BTreeSet<IncidentId> = self
+            .outcome
+            .alerts
+            .values()
+            .filter(|alert| on_target(alert))
+            .filter_map(|a| self.outcome.incident_of(a.id))
+            .collect();
         let mut candidates: Vec<(bool, i32, &str)> = Vec::new();
-        for incident in self.incidents.values().filter(|i| i.state != IncidentState::Merged) {
+        for incident in self.outcome.incidents.values().filter(|i| i.state != IncidentState::Merged) {
             for candidate in &*incident.candidates {
                 let points = candidate.evidence.iter().map(|e| e.points).sum();
                 candidates.push((asked.contains(&incident.id), points, candidate.ci.id.as_str()));
@@ -150,7 +120,7 @@ impl Run {
     /// What was told, for people: one line per incident with its candidates and their evidence.
     pub fn explain(&self) -> String {
         let mut told = String::new();
-        for incident in self.incidents.values().filter(|i| i.state != IncidentState::Merged) {
+        for incident in self.outcome.incidents.values().filter(|i| i.state != IncidentState::Merged) {
             told.push_str(&format!("  {} {} ({} alerts)\n", incident.id, incident.title, incident.alert_count));
             for candidate in incident.candidates.iter().take(4) {
                 let terms: Vec<String> =
@@ -158,7 +128,7 @@ impl Run {
                 told.push_str(&format!("    {} {} [{}]\n", candidate.score, candidate.ci.id, terms.join(", ")));
             }
         }
-        for alert in self.alerts.values().filter(|a| self.incident_of(a.id).is_none()) {
+        for alert in self.outcome.alerts.values().filter(|a| self.outcome.incident_of(a.id).is_none()) {
             told.push_str(&format!("  held {} {}\n", alert.object, alert.name));
         }
         told

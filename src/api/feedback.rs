@@ -18,6 +18,8 @@ use super::state::Api;
 use crate::engine::input::Order;
 use crate::projection::history::audit::{self, Audited};
 
+/// The orders that are judgements, and the one that takes them back.
+const ACTIONS: [&str; 7] = ["merge", "split", "move", "confirm_root", "reject_root", "set_root", "revoke"];
 /// Audit entries looked through for one page.
 const LOOKED_MAX: usize = 20_000;
 
@@ -66,25 +68,27 @@ pub async fn list(
     let before = read_cursor(query.after.as_deref())?.map(|(_, seq)| seq);
     let scope = caller.scope();
     // Who revoked something did so later: the newest entries tell it.
-    let entries = past(&api, move |history| audit::entries(history, &scope, None, LOOKED_MAX)).await?;
-    let revoked: BTreeSet<u64> = entries.iter().filter_map(revokes).collect();
-    let items = entries.iter().filter(|entry| before.is_none_or(|before| entry.seq < before));
-    let mut items: Vec<FeedbackItem> = items.filter_map(|entry| item(entry, &revoked)).take(limit + 1).collect();
+    let entries = past(&api, move |history| audit::entries_of(history, &scope, &ACTIONS, None, LOOKED_MAX)).await?;
+    let carried_out: Vec<(&Audited, Order)> = entries.iter().filter_map(|entry| Some((entry, order(entry)?))).collect();
+    let revoked: BTreeSet<u64> = carried_out.iter().filter_map(|(_, order)| revokes(order)).collect();
+    let older = carried_out.iter().filter(|(entry, _)| before.is_none_or(|before| entry.seq < before));
+    let items = older.filter_map(|(entry, order)| item(entry, order, &revoked));
+    let mut items: Vec<FeedbackItem> = items.take(limit + 1).collect();
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| cursor(0, last.seq));
     Ok(Json(Listed { items, next, feed: None }))
 }
 
-fn revokes(entry: &Audited) -> Option<u64> {
-    match order(entry)? {
-        Order::Revoke { of } => Some(of),
+const fn revokes(order: &Order) -> Option<u64> {
+    match order {
+        Order::Revoke { of } => Some(*of),
         _ => None,
     }
 }
 
-fn item(entry: &Audited, revoked: &BTreeSet<u64>) -> Option<FeedbackItem> {
-    let (says, weight) = order(entry)?.judgement()?;
+fn item(entry: &Audited, order: &Order, revoked: &BTreeSet<u64>) -> Option<FeedbackItem> {
+    let (says, weight) = order.judgement()?;
     Some(FeedbackItem {
         seq: entry.seq,
         at: entry.at.to_string(),

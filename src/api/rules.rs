@@ -256,7 +256,7 @@ pub async fn change(
         let now =
             api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
         let basis = Basis::Version(now.version);
-        match put(api, caller, Change::of(edit(now)?, reason), basis).await {
+        match put(api, caller, edit(now)?, reason, basis).await {
             Err(ApiError::Changed { .. }) => {}
             ended => return ended,
         }
@@ -264,26 +264,12 @@ pub async fn change(
     Err(ApiError::TryLater { wait_secs: WAIT_SECS })
 }
 
-/// Other rules, and why.
-struct Change {
-    files: Vec<RuleFile>,
-    reason: String,
-}
-
-impl Change {
-    fn of(files: Vec<RuleFile>, reason: &str) -> Self {
-        Self { files, reason: reason.to_owned() }
-    }
-}
-
 /// Whether the rules in force let the caller change them alone, with this reason.
 ///
 /// # Errors
 /// What is missing.
 pub fn may_change(policy: &Policy, reason: &str) -> Result<(), ApiError> {
-    if policy.settings.changes.reason && reason.trim().is_empty() {
-        return Err(ApiError::Bad("reason: the rules in force ask for one (settings.changes.reason)".into()));
-    }
+    needs_reason(policy, reason)?;
     if policy.settings.changes.second {
         let what = "the rules in force ask for a second person (settings.changes.second): let them run beside \
                     (PUT /api/v1/shadow), and another person activates them";
@@ -292,9 +278,26 @@ pub fn may_change(policy: &Policy, reason: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-async fn put(api: &Api, caller: &Caller, change: Change, basis: Basis) -> Result<TakenAnswer, ApiError> {
-    let by = By { author: caller.name.clone(), reason: change.reason.into() };
-    let replaced = api.rules.replace(caller.tenant.clone(), by, change.files, basis).await;
+/// Whether the reason is one, where the rules in force ask for it.
+///
+/// # Errors
+/// When it is missing.
+pub fn needs_reason(policy: &Policy, reason: &str) -> Result<(), ApiError> {
+    if policy.settings.changes.reason && reason.trim().is_empty() {
+        return Err(ApiError::Bad("reason: the rules in force ask for one (settings.changes.reason)".into()));
+    }
+    Ok(())
+}
+
+async fn put(
+    api: &Api,
+    caller: &Caller,
+    files: Vec<RuleFile>,
+    reason: &str,
+    basis: Basis,
+) -> Result<TakenAnswer, ApiError> {
+    let by = By { author: caller.name.clone(), reason: reason.into() };
+    let replaced = api.rules.replace(caller.tenant.clone(), by, files, basis).await;
     let (seq, version) = replaced.map_err(refused)?;
     Ok((StatusCode::ACCEPTED, tag(version), Json(RulesTaken { seq, version })))
 }
@@ -312,7 +315,7 @@ pub async fn replace(
     caller.whole_tenant()?;
     may_change(&api.rules.policy(&caller.tenant), &rules.reason)?;
     let reason = rules.reason.clone();
-    put(&api, &caller, Change { files: rules.into_files(), reason }, basis).await
+    put(&api, &caller, rules.into_files(), &reason, basis).await
 }
 
 /// Makes an older version valid again, as a new version of its own.
@@ -338,13 +341,11 @@ pub async fn roll_back(
         version.ok_or_else(|| refused(WriteError::Refused { errors }))
     };
     match (body.version, basis) {
-        (Some(version), basis) => put(&api, &caller, Change::of(files(version)?, reason), basis).await,
+        (Some(version), basis) => put(&api, &caller, files(version)?, reason, basis).await,
         (None, Basis::Version(asked)) => {
             let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?;
             match set.map_or(0, |set| set.version) {
-                version if version == asked => {
-                    put(&api, &caller, Change::of(files(before(version)?)?, reason), basis).await
-                }
+                version if version == asked => put(&api, &caller, files(before(version)?)?, reason, basis).await,
                 version => Err(ApiError::Changed { version }),
             }
         }

@@ -13,7 +13,7 @@ use super::access::Caller;
 use super::orders::{Taken, refused};
 use super::paging::Listed;
 use super::problem::{ApiError, Body, Problem};
-use super::rules::{NewRules, may_change};
+use super::rules::{NewRules, may_change, needs_reason};
 use super::state::{Api, ModelSet, PutInForce, ShadowState};
 use crate::engine::input::By;
 
@@ -288,13 +288,11 @@ pub async fn activate(
     if running.since_seq == 0 {
         return Err(ApiError::NotFound("shadow"));
     }
-    let changes = api.rules.policy(&caller.tenant).settings.changes;
-    if changes.second && running.by.author == caller.name {
+    let policy = api.rules.policy(&caller.tenant);
+    if policy.settings.changes.second && running.by.author == caller.name {
         return Err(ApiError::Forbidden("the rules in force ask for a second person: another one must activate it"));
     }
-    if changes.reason && body.reason.trim().is_empty() {
-        return Err(ApiError::Bad("reason: the rules in force ask for one (settings.changes.reason)".into()));
-    }
+    needs_reason(&policy, &body.reason)?;
     let put = api.trials.activate(caller.tenant.clone(), by(&caller, &body.reason)).await;
     Ok(in_force(put.map_err(refused)?))
 }

@@ -49,6 +49,13 @@ pub struct Terms {
     pub weighed: Option<Weighed>,
 }
 
+impl Terms {
+    /// How well the cause explains the effect, all taken together.
+    pub const fn score(&self) -> Milli {
+        self.path + self.delay_fit + self.cause + self.symptom + self.anomaly
+    }
+}
+
 /// The alert that is to be explained.
 #[derive(Clone, Copy, Debug)]
 pub struct Unexplained {
@@ -203,10 +210,9 @@ impl Cell {
         let fit = delay_fit(tuning.spread, tuning.spread_max, delay, tuning.same_ci_delay, slack);
         let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: tuning.same_ci_delay })?;
         let (cause, symptom) = (self.cause_score(cause) / 2, alert.symptom / 2);
-        let score = tuning.same_ci + fit + cause + symptom;
         let path = tuning.same_ci;
         let terms = Terms { path, hops: 0, delay_fit: fit, delay, cause, symptom, anomaly: 0, among: 0, weighed: None };
-        Ok((Link { parent: other, score }, terms))
+        Ok((Link { parent: other, score: terms.score() }, terms))
     }
 
     /// How well an alert on a CI upstream explains another.
@@ -219,10 +225,9 @@ impl Cell {
         let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: up.delay })?;
         let anomaly = self.fits_anomaly(cause, alert.place);
         let (cause, symptom) = (self.cause_score(cause), alert.symptom);
-        let score = up.path + fit + cause + symptom + anomaly;
         let (path, hops) = (up.path, up.hops);
         let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among: 0, weighed: None };
-        Ok((Link { parent: other, score }, terms))
+        Ok((Link { parent: other, score: terms.score() }, terms))
     }
 
     /// A cause that is less unusual than its effect hardly explains it, of two that are more so the stronger one is

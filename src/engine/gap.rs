@@ -9,6 +9,7 @@ use super::alert::Spot;
 use super::cell::Cell;
 use super::correlate::{Link, Terms, delay_fit};
 use super::fixed::{Milli, ln_permille, ln_ratio};
+use super::kin::note;
 use super::slab::Place;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::gaps::Gap;
@@ -48,11 +49,7 @@ impl Cell {
         if self.topology.all_gaps().is_empty() && !self.asks() {
             return;
         }
-        let lately = self.lately.entry(self.topology.class_ix(ci)).or_default();
-        if lately.len() >= LATELY_MAX {
-            lately.pop_front();
-        }
-        lately.push_back(place);
+        note(self.lately.entry(self.topology.class_ix(ci)).or_default(), place, LATELY_MAX);
     }
 
     /// The best explanation of an alert across a relation that the CMDB lacks.
@@ -143,11 +140,10 @@ impl Cell {
         let fit = delay_fit(self.tuning.spread, self.tuning.spread_max, delay, typical, slack)?;
         let share = ln_ratio(reach.weight.max(1), u64::from(lack.gap.among) * 1000).min(0);
         let path = lack.path + share + ln_permille(kind.touch.into());
-        let score = path + fit + score_of_cause + symptom;
         let hops = lack.hops + reach.hops;
         let (cause, among) = (score_of_cause, lack.gap.among);
         let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly: 0, among, weighed: None };
-        Some((Link { parent: other, score }, terms))
+        Some((Link { parent: other, score: terms.score() }, terms))
     }
 }
 

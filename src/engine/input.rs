@@ -68,6 +68,22 @@ pub enum Input {
     Tick,
 }
 
+impl Input {
+    /// The order, when it is one.
+    pub const fn command(&self) -> Option<&Command> {
+        match self {
+            Self::Command(command) => Some(command),
+            Self::Batch(_)
+            | Self::Topology { .. }
+            | Self::Policy { .. }
+            | Self::Model { .. }
+            | Self::Shadow { .. }
+            | Self::Delivered(_)
+            | Self::Tick => None,
+        }
+    }
+}
+
 /// Events of one tenant and correlation domain, in order of arrival.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Batch {

@@ -32,9 +32,9 @@ struct Kin {
     nearest: Option<(i64, Place)>,
 }
 
-/// Keeps a place as the newest of a list.
-fn note(list: &mut VecDeque<Place>, place: Place) {
-    if list.len() >= ALIKE_MAX {
+/// Keeps a place as the newest of a list of so many.
+pub fn note(list: &mut VecDeque<Place>, place: Place, max: usize) {
+    if list.len() >= max {
         list.pop_front();
     }
     list.push_back(place);
@@ -53,9 +53,9 @@ impl Cell {
             return;
         }
         let (kind, spot) = (alert.kind, alert.spot);
-        note(self.alike.entry(kind).or_default(), place);
+        note(self.alike.entry(kind).or_default(), place, ALIKE_MAX);
         if let Spot::Object(_) = spot {
-            note(&mut self.beside, place);
+            note(&mut self.beside, place, ALIKE_MAX);
         }
     }
 

@@ -73,9 +73,14 @@ pub struct Suspect {
 }
 
 impl Suspect {
-    /// Whether enough of the direct dependents show the fault.
+    /// Whether enough of the direct dependents show the fault: two of five.
     pub const fn is_shown(&self) -> bool {
-        5 * self.shown >= 2 * self.expected
+        self.lacking() <= 0
+    }
+
+    /// How many more of them had to show it.
+    pub const fn lacking(&self) -> i64 {
+        (2 * self.expected - 5 * self.shown + 4999).div_euclid(5000)
     }
 
     /// The terms of its score.
@@ -234,7 +239,7 @@ impl Cell {
         let (mut paths, mut fits, mut symptoms, mut backgrounds) = (0, 0, 0, 0);
         for vote in &votes {
             let alert = &self.alerts[vote.alert];
-            symptoms += if alert.inferred.is_some() { 0 } else { self.learned.stats(alert.kind).symptom_score() };
+            symptoms += self.symptom_of(vote.alert);
             fits += self.fit(self.onset(alert).since(began), vote.delay, Span::secs(12));
             paths += vote.path;
             backgrounds += self.background(vote.alert);

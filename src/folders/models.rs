@@ -10,8 +10,9 @@ use sha2::{Digest as _, Sha256};
 use crate::engine::tuning::{BUILT_IN, MODEL, Tuning};
 
 /// The files that a model must have and that its digests cover.
-const FILES: [&str; 2] = ["model.yaml", "card.md"];
-const SUMS: &str = "SHA256SUMS";
+pub const FILES: [&str; 2] = ["model.yaml", "card.md"];
+/// The file with the digests.
+pub const SUMS: &str = "SHA256SUMS";
 
 /// A model that is in use: which one it is, and its numbers.
 #[derive(Clone, Debug, Serialize)]

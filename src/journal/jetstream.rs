@@ -21,9 +21,11 @@ use crate::nats::connect::Nats;
 use crate::nats::publish::{BUSY_WAIT, FULL_WAIT, Outgoing, PublishError, publish};
 use crate::nats::streams::{Found, Keeping, Wanted, ensure, make_from};
 use crate::nats::{NatsError, server};
+use doubt::Doubt;
 use snapshots::Trimmed;
 use tail::Tail;
 
+pub mod doubt;
 pub mod read;
 pub mod snapshots;
 pub mod tail;
@@ -72,6 +74,8 @@ struct Shared {
     prefix: String,
     /// The journal as it was found at the opening: another one under its name is not ours.
     journal: Found,
+    journal_doubt: Doubt,
+    outbox_doubt: Doubt,
 }
 
 impl JetStreamStore {
@@ -98,13 +102,26 @@ impl JetStreamStore {
         let journal = ensure(&nats, &options.wanted("journal", &["journal.*"])).await?;
         ensure(&nats, &options.wanted("outbox", &["outbox.*"])).await?;
         ensure(&nats, &options.wanted("snapshots", &["snapshot.*.*", "pointer.*", "text.*.*"])).await?;
-        let shared = Shared { nats, runtime: Handle::current(), clock: machine(), prefix, journal };
+        let doubt = |kind| Doubt::new(stream_name(&prefix, kind), options.replicas);
+        let (journal_doubt, outbox_doubt) = (doubt("journal"), doubt("outbox"));
+        let (runtime, clock) = (Handle::current(), machine());
+        let shared = Shared { nats, runtime, clock, prefix, journal, journal_doubt, outbox_doubt };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The connection.
     pub fn nats(&self) -> &Nats {
         &self.shared.nats
+    }
+
+    /// What the journal is suspected of.
+    pub fn journal_doubt(&self) -> &Doubt {
+        &self.shared.journal_doubt
+    }
+
+    /// What the outbox is suspected of.
+    pub fn outbox_doubt(&self) -> &Doubt {
+        &self.shared.outbox_doubt
     }
 
     /// The name of one of our streams.

@@ -35,7 +35,7 @@ pub fn run(plan: &Plan, other: &Choice, labelled: Option<&PathBuf>) -> Result<Re
         let batch = Batch { tenant: tenant.clone(), events: vec![event], rejected: Vec::new(), replay_of: None };
         let input = Input::Batch(batch);
         for (engine, world) in engines.iter_mut().zip(&mut worlds) {
-            world.fold(&tenant, ids.len() as u64 - 1, &engine.step(stamp, &input, Loaded::Nothing));
+            world.fold(&tenant, ids.len() as u64 - 1, &engine.step(stamp, &input, Loaded::Nothing), true);
         }
     }
     let (Some(from), Some(to)) = (from, to) else {
@@ -43,7 +43,7 @@ pub fn run(plan: &Plan, other: &Choice, labelled: Option<&PathBuf>) -> Result<Re
     };
     for (engine, world) in engines.iter_mut().zip(&mut worlds) {
         let end = engine.now().plus(AFTERMATH);
-        world.fold(&tenant, u64::MAX, &engine.step(end, &Input::Tick, Loaded::Nothing));
+        world.fold(&tenant, u64::MAX, &engine.step(end, &Input::Tick, Loaded::Nothing), true);
     }
     let name = |event: EventRef| ids.get(event.seq as usize).map(ToString::to_string).unwrap_or_default();
     let truth = labelled.map(|folder| anyhow::Ok((folder.display().to_string(), truth::read(folder)?))).transpose()?;

@@ -111,7 +111,7 @@ impl Outcome {
     }
 
     /// The incident an alert is in at the end.
-    fn incident_of(&self, alert: AlertId) -> Option<IncidentId> {
+    pub fn incident_of(&self, alert: AlertId) -> Option<IncidentId> {
         self.alerts.get(&alert)?.incident.filter(|i| self.stands(*i))
     }
 

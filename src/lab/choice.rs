@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use super::versus::Run;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
-use crate::engine::input::{Digest, Input};
+use crate::engine::input::{Digest, Input, Order};
 use crate::engine::policy::Policy;
 use crate::engine::tuning::MODEL;
 use crate::engine::{Engine, Loaded};
@@ -53,16 +53,30 @@ impl Choice {
 
     /// Puts in force what was chosen, also where the engine has others already: no version is newer.
     pub fn put(&self, engine: &mut Engine, at: Timestamp, tenant: &TenantId) {
-        let (version, digest) = (u64::MAX, Digest("".into()));
+        let version = u64::MAX;
         let author: Box<str> = "back-test".into();
         if let Some(model) = &self.model {
-            let (author, digest, reason) = (author.clone(), digest.clone(), "".into());
+            let (author, digest, reason) = (author.clone(), Digest(model.digest.as_str().into()), "".into());
             let input = Input::Model { tenant: tenant.clone(), version, digest, author, reason };
-            engine.step(at, &input, Loaded::Model("".into(), model.tuning.clone()));
+            engine.step(at, &input, Loaded::Model(model.text.clone(), model.tuning.clone()));
         }
         if let Some((_, policy)) = &self.policy {
+            let digest = Digest("".into());
             let input = Input::Policy { tenant: tenant.clone(), version, digest, author, reason: "".into() };
             engine.step(at, &input, Loaded::Policy(policy.clone()));
+        }
+    }
+
+    /// Whether a run by it takes a record of the tenant's partition for time that passes: what belongs to others, what people
+    /// ordered about incidents that only the recorded run has, what was sent, and what it stands in the place of.
+    pub fn hides(&self, input: &Input, tenant: &TenantId) -> bool {
+        match input {
+            Input::Policy { tenant: of, .. } => self.policy.is_some() && of == tenant,
+            Input::Model { tenant: of, .. } => self.model.is_some() && of == tenant,
+            Input::Batch(batch) => batch.tenant != *tenant,
+            Input::Command(command) => !matches!(command.order, Order::Silence { .. } | Order::ExpireSilence { .. }),
+            Input::Delivered(_) | Input::Shadow { .. } => true,
+            Input::Topology { .. } | Input::Tick => false,
         }
     }
 

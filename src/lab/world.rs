@@ -41,11 +41,12 @@ pub struct World {
 }
 
 impl World {
-    /// Adds the effects of one record that belong to the tenant. Verdicts are those of the record's own batch.
-    pub fn fold(&mut self, tenant: &TenantId, seq: u64, effects: &[Effect]) {
+    /// Adds the effects of one record that belong to the tenant. Verdicts are those of the record's own batch: they count when
+    /// that `is_own`.
+    pub fn fold(&mut self, tenant: &TenantId, seq: u64, effects: &[Effect], is_own: bool) {
         for effect in effects {
             match effect {
-                Effect::Verdict { index, verdict } => self.end(EventRef { seq, index: *index }, verdict),
+                Effect::Verdict { index, verdict } if is_own => self.end(EventRef { seq, index: *index }, verdict),
                 Effect::Alert { alert } if alert.tenant == *tenant => {
                     self.alerts.insert(alert.id, Arc::clone(alert));
                 }
@@ -61,7 +62,8 @@ impl World {
                         self.told_at.push(notice.at);
                     }
                 }
-                Effect::Alert { .. }
+                Effect::Verdict { .. }
+                | Effect::Alert { .. }
                 | Effect::Incident { .. }
                 | Effect::Notify { .. }
                 | Effect::Timeline { .. }

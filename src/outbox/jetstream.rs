@@ -154,15 +154,19 @@ impl JetStreamOutbox {
         let is_there = record.is_some_and(|record| record.subject == subject);
         // A partition that has been quiet for long keeps its last decision and not its last record.
         let trimmed = || async { self.store.trimmed().await.map_err(|error| later(NatsError::away(error))) };
-        if is_there || trimmed().await?.1.journal_seq >= head.journal_seq {
-            return Ok(());
-        }
-        let why = format!(
-            "stream {stream} has no record {} of partition {partition}, which the outbox has decided: the log is shorter \
-             than it was, restore it",
-            head.journal_seq
-        );
-        Err(CommitError::Halted { why: why.into() })
+        let is_whole = is_there || trimmed().await?.1.journal_seq >= head.journal_seq;
+        let missing = || {
+            let found = format!(
+                "it has no record {} of partition {partition}, which the outbox has decided: the log is shorter than it was",
+                head.journal_seq
+            );
+            damage(&stream, found)
+        };
+        let judged = self.store.journal_doubt().judge(head.journal_seq, is_whole.then_some(()).ok_or_else(missing));
+        judged.map_err(|error| match error {
+            ReadError::Damaged(damage) => CommitError::Halted { why: damage.to_string().into() },
+            error => later(NatsError::away(error)),
+        })
     }
 
     fn owned(&self, partition: u16, expected_last_seq: u64) -> Result<Owned, CommitError> {
@@ -226,9 +230,8 @@ impl JetStreamOutbox {
         let failed = |error: NatsError| unread(&format!("stream {stream}"), error);
         let found = look(self.store.nats(), &stream).await.map_err(failed)?;
         let last = found.map(|found| found.last_seq).filter(|last| *last >= after);
-        let Some(last) = last else {
-            return Err(damage(&stream, format!("it is shorter than {after}, which was read from it")));
-        };
+        let last = last.ok_or_else(|| damage(&stream, format!("it is shorter than {after}, which was read from it")));
+        let last = self.store.outbox_doubt().judge(after, last)?;
         let gone = removed(self.store.nats(), &stream, after).await.map_err(failed)?;
         gone.map_or(Ok(last), |gone| Err(ReadError::Gone { after, oldest: gone + 1 }))
     }

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::put::Text;
+use super::texts::kept;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
+use crate::engine::tuning::BUILT_IN;
 use crate::journal::Record;
 
 /// Versions of a tenant that are listed; older ones are in the journal.
@@ -92,15 +94,12 @@ impl Rulings {
     pub(super) fn note(&self, record: &Record) {
         let (at, seq) = (record.stamp, record.seq);
         match &*record.input {
-            Input::Policy { tenant, version, digest, author, reason } => {
+            input @ (Input::Policy { tenant, version, digest, author, reason }
+            | Input::Model { tenant, version, digest, author, reason }) => {
                 let (digest, author, reason) = (digest.clone(), author.clone(), reason.clone());
                 let newest = RuleVersion { version: *version, digest, author, reason, at, seq };
-                self.change(tenant, |ruled| add(&mut ruled.rules, &newest));
-            }
-            Input::Model { tenant, version, digest, author, reason } => {
-                let (digest, author, reason) = (digest.clone(), author.clone(), reason.clone());
-                let newest = RuleVersion { version: *version, digest, author, reason, at, seq };
-                self.change(tenant, |ruled| add(&mut ruled.models, &newest));
+                let is_model = matches!(input, Input::Model { .. });
+                self.change(tenant, |ruled| add(if is_model { &mut ruled.models } else { &mut ruled.rules }, &newest));
             }
             Input::Shadow { tenant, rules, model, author, reason } => {
                 let (rules, model, author, reason) = (rules.clone(), model.clone(), author.clone(), reason.clone());
@@ -155,9 +154,12 @@ impl Pipeline {
         }
     }
 
-    fn kept_files(&self, digest: &Digest) -> Result<Vec<RuleFile>> {
-        let bytes = self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
-        serde_json::from_slice(&bytes).context("the stored rules cannot be read")
+    /// The files of a stored set of rules.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    pub fn kept_files(&self, digest: &Digest) -> Result<Vec<RuleFile>> {
+        serde_json::from_slice(&kept(&self.log, digest)?).context("the stored rules cannot be read")
     }
 
     /// The files of a version; the built-in ones for version 0, `None` when there is no such version.
@@ -173,5 +175,26 @@ impl Pipeline {
         // What was put a moment ago has not come to the engine yet.
         let newest = self.newest.get(tenant, Text::Rules).filter(|(newest, _)| *newest == version);
         decided.or(newest.map(|(_, digest)| digest)).map(|digest| self.kept_files(&digest)).transpose()
+    }
+
+    /// The text of a model that was put; the built-in one for version 0, `None` when there is no such version.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    pub fn model_text(&self, tenant: &TenantId, version: u64) -> Result<Option<String>> {
+        if version == 0 {
+            return Ok(Some(BUILT_IN.1.to_owned()));
+        }
+        let known = self.rulings.ruled(tenant);
+        let found = known.models.iter().find(|one| one.version == version);
+        found.map(|one| self.kept_model(&one.digest)).transpose()
+    }
+
+    /// A stored model.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    pub fn kept_model(&self, digest: &Digest) -> Result<String> {
+        Ok(String::from_utf8(kept(&self.log, digest)?)?)
     }
 }

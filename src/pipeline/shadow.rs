@@ -14,12 +14,12 @@ use arc_swap::ArcSwap;
 use super::log::AnyLog;
 use super::past::Records;
 use super::ruling::{Rulings, Shade};
-use super::texts::{compile_model, compile_policy};
+use super::texts::{compile_model, compile_policy, kept};
 use super::{Health, PATIENCE, cmdb_text};
 use crate::domain::ids::{EventRef, TenantId};
 use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
-use crate::engine::input::{Digest, Input, Order};
+use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -59,6 +59,14 @@ pub struct Shown {
     pub report: Option<Arc<Report>>,
 }
 
+impl Shown {
+    /// Whether it was shown of the same trial at the same record.
+    fn is_of(&self, one: &Running) -> bool {
+        let is_same = self.shade.as_ref().is_some_and(|shade| shade.seq == one.shade.seq);
+        is_same && self.seq == one.seq && self.begun_anew == one.begun_anew && self.report.is_some()
+    }
+}
+
 /// What all shadows have come to; the thread writes, everyone reads.
 pub type AllShown = Arc<ArcSwap<BTreeMap<TenantId, Arc<Shown>>>>;
 
@@ -76,8 +84,7 @@ struct Running {
     tenant: TenantId,
     shade: Shade,
     engine: Engine,
-    has_rules: bool,
-    has_model: bool,
+    choice: Choice,
     names: [Run; 2],
     worlds: [World; 2],
     from: Option<Timestamp>,
@@ -183,9 +190,8 @@ impl Shadows {
         Ok(Running {
             tenant: tenant.clone(),
             shade: shade.clone(),
-            has_rules: choice.policy.is_some(),
-            has_model: choice.model.is_some(),
             names: [live.run("live", "live"), choice.run("live", "live")],
+            choice,
             engine,
             worlds: [World::default(), World::default()],
             from: None,
@@ -199,7 +205,7 @@ impl Shadows {
     }
 
     fn text(&self, digest: &Digest) -> Result<Vec<u8>> {
-        self.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))
+        kept(&self.log, digest)
     }
 
     fn policy(&self, digest: &Digest) -> Result<Arc<Policy>> {
@@ -219,6 +225,7 @@ impl Shadows {
         failed: &BTreeMap<TenantId, (u64, String)>,
     ) {
         let end = self.live.read().known_seq();
+        let before = self.shown.load();
         let shown = wanted.iter().map(|(tenant, shade)| {
             let one = running.get(tenant);
             let seq = one.map_or(0, |one| one.seq);
@@ -228,7 +235,11 @@ impl Shadows {
                 lag: if one.is_some_and(|one| one.is_level) { 0 } else { end.saturating_sub(seq) },
                 begun_anew: one.map_or(0, |one| one.begun_anew),
                 failure: failed.get(tenant).map(|(_, why)| why.clone()),
-                report: one.and_then(Running::report).map(Arc::new),
+                // Nothing has come since: it is the same.
+                report: match (one, before.get(tenant)) {
+                    (Some(one), Some(shown)) if shown.is_of(one) => shown.report.clone(),
+                    (one, _) => one.and_then(Running::report).map(Arc::new),
+                },
             };
             (tenant.clone(), Arc::new(shown))
         });
@@ -257,20 +268,18 @@ impl Running {
         (self.from, self.to) = (self.from.or(Some(record.stamp)), record.stamp);
         let tenant = self.tenant.clone();
         let is_own = !matches!(&*record.input, Input::Batch(batch) if batch.tenant != tenant);
-        if is_own {
-            self.worlds[0].fold(&tenant, record.seq, &decision.effects);
-            self.worlds[1].fold(&tenant, record.seq, &effects);
-        }
+        self.worlds[0].fold(&tenant, record.seq, &decision.effects, is_own);
+        self.worlds[1].fold(&tenant, record.seq, &effects, is_own);
         Ok(())
     }
 
-    /// What the shadow is told of a record: not what people ordered about incidents that only the other one has, and
-    /// not the rules or the model in whose place it stands.
+    /// What the shadow is told of a record.
     fn input<'a>(&self, all: &Shadows, record: &'a Record) -> Result<(&'a Input, Loaded)> {
         let input = &*record.input;
+        if self.choice.hides(input, &self.tenant) {
+            return Ok((&Input::Tick, Loaded::Nothing));
+        }
         Ok(match input {
-            Input::Policy { tenant, .. } if *tenant == self.tenant && self.has_rules => (&Input::Tick, Loaded::Nothing),
-            Input::Model { tenant, .. } if *tenant == self.tenant && self.has_model => (&Input::Tick, Loaded::Nothing),
             Input::Policy { version, digest, .. } => {
                 (input, Loaded::Policy(compile_policy(&all.text(digest)?, *version)?))
             }
@@ -278,17 +287,15 @@ impl Running {
             Input::Topology { version, digest, .. } => {
                 (input, Loaded::Topology(cmdb_text::compile(&all.text(digest)?, *version)?))
             }
-            Input::Command(command) => match command.order {
-                Order::Silence { .. } | Order::ExpireSilence { .. } => (input, Loaded::Nothing),
-                _ => (&Input::Tick, Loaded::Nothing),
-            },
-            Input::Delivered(_) | Input::Shadow { .. } => (&Input::Tick, Loaded::Nothing),
-            Input::Batch(_) | Input::Tick => (input, Loaded::Nothing),
+            Input::Command(_) | Input::Delivered(_) | Input::Shadow { .. } | Input::Batch(_) | Input::Tick => {
+                (input, Loaded::Nothing)
+            }
         })
     }
 
     fn has_newer_state(&self, log: &AnyLog) -> Result<bool> {
-        Ok(log.latest_snapshot(partition_of(&self.tenant))?.is_some_and(|kept| kept.journal_seq > self.seq))
+        let kept = log.kept_snapshots()?;
+        Ok(kept.get(&partition_of(&self.tenant)).and_then(|seqs| seqs.last()).is_some_and(|seq| *seq > self.seq))
     }
 
     fn report(&self) -> Option<Report> {

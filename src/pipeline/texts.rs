@@ -4,10 +4,20 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 
+use super::log::AnyLog;
 use crate::engine::Loaded;
+use crate::engine::input::Digest;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::Tuning;
+
+/// A stored text.
+///
+/// # Errors
+/// When it is not kept, or unreadable.
+pub fn kept(log: &AnyLog, digest: &Digest) -> Result<Vec<u8>> {
+    log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))
+}
 
 /// Rules from a stored text: the rule files as JSON.
 ///

@@ -58,19 +58,7 @@ pub fn tellings(step: &Committed) -> Vec<Telling> {
     if let Some(Input::Batch(batch)) = step.input.as_deref() {
         dead_letters(step, batch, &mut told);
     }
-    let command = match step.input.as_deref() {
-        Some(Input::Command(command)) => Some(command),
-        Some(
-            Input::Batch(_)
-            | Input::Topology { .. }
-            | Input::Policy { .. }
-            | Input::Model { .. }
-            | Input::Shadow { .. }
-            | Input::Delivered(_)
-            | Input::Tick,
-        )
-        | None => None,
-    };
+    let command = step.input.as_deref().and_then(Input::command);
     for (number, effect) in step.effects.iter().enumerate() {
         match effect {
             Effect::Incident { incident, joined, left } => {

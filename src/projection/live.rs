@@ -157,19 +157,7 @@ fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effec
             state.tenant_mut(tenant).apply_silence(silence, step.stamp, &Telling { feed, tenant, seq });
         }
         Effect::CommandDone { tenant, refused, again } => {
-            let command = match step.input.as_deref() {
-                Some(Input::Command(command)) => Some(command),
-                Some(
-                    Input::Batch(_)
-                    | Input::Topology { .. }
-                    | Input::Policy { .. }
-                    | Input::Model { .. }
-                    | Input::Shadow { .. }
-                    | Input::Delivered(_)
-                    | Input::Tick,
-                )
-                | None => None,
-            };
+            let command = step.input.as_deref().and_then(Input::command);
             let actor = command.map(|command| command.actor.clone()).unwrap_or_default();
             let end = CommandEnd { actor, refused: refused.clone(), again: *again };
             state.tenant_mut(tenant).apply_command(step.journal_seq, end, &Telling { feed, tenant, seq });

@@ -10,7 +10,7 @@ use super::corrected::Corrected;
 use crate::domain::ids::{EventRef, TenantId};
 use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
-use crate::engine::input::{Input, Order};
+use crate::engine::input::Input;
 use crate::engine::{Engine, Loaded};
 use crate::journal::Record;
 use crate::lab::choice::Choice;
@@ -43,7 +43,7 @@ struct Side<'a> {
 pub fn run(plan: &Plan<'_>) -> Result<Report> {
     let recorded = Recorded::open(plan.data)?;
     let number = partition_of(&plan.tenant);
-    let kept = recorded.engines()?.remove(&number);
+    let kept = recorded.engine(number)?;
     let from = kept.as_ref().map_or(0, |(_, seq)| *seq);
     let mut sides = [&plan.sides[0], &plan.sides[1]].map(|choice| {
         let empty = || Engine::empty(number, recorded.tuning.clone());
@@ -61,8 +61,11 @@ pub fn run(plan: &Plan<'_>) -> Result<Report> {
             return Ok(());
         }
         let counts = plan.since.is_none_or(|since| record.stamp >= since);
+        let is_hidden = |side: &Side<'_>| side.choice.hides(&record.input, &plan.tenant);
+        // Read and compiled once for both.
+        let loaded = if sides.iter().all(is_hidden) { Loaded::Nothing } else { recorded.loaded(&record.input)? };
         for side in &mut sides {
-            side.step(&recorded, record, &plan.tenant, counts)?;
+            side.step(record, &loaded, &plan.tenant, counts);
         }
         corrected.fold(record, &decision.effects);
         if counts {
@@ -98,25 +101,16 @@ fn concerns(input: &Input, of: &TenantId) -> bool {
 
 impl Side<'_> {
     /// Steps over a record; what people ordered about incidents passes as time.
-    fn step(&mut self, recorded: &Recorded, record: &Record, tenant: &TenantId, counts: bool) -> Result<()> {
+    fn step(&mut self, record: &Record, loaded: &Loaded, tenant: &TenantId, counts: bool) {
         self.begin(record, tenant);
-        let is_replaced = match &*record.input {
-            Input::Policy { .. } => self.choice.policy.is_some(),
-            Input::Model { .. } => self.choice.model.is_some(),
-            Input::Command(command) => !matches!(command.order, Order::Silence { .. } | Order::ExpireSilence { .. }),
-            Input::Batch(_) | Input::Topology { .. } | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
-                false
-            }
-        };
-        let effects = if is_replaced {
+        let effects = if self.choice.hides(&record.input, tenant) {
             self.engine.step(record.stamp, &Input::Tick, Loaded::Nothing)
         } else {
-            self.engine.step(record.stamp, &record.input, recorded.loaded(&record.input)?)
+            self.engine.step(record.stamp, &record.input, loaded.clone())
         };
         if counts {
-            self.world.fold(tenant, record.seq, &effects);
+            self.world.fold(tenant, record.seq, &effects, true);
         }
-        Ok(())
     }
 
     /// Puts what was chosen in force before the first record.

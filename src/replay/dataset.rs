@@ -53,7 +53,7 @@ pub fn write(plan: &Plan<'_>) -> Result<Written> {
     let mut alerts = create(plan.out, "alerts.jsonl")?;
     let mut corrected = Corrected::of(plan.tenant.clone());
     let mut written = Written::default();
-    let kept = recorded.engines()?.remove(&number).map(|(engine, _)| engine);
+    let kept = recorded.engine(number)?.map(|(engine, _)| engine);
     let known = kept.iter().flat_map(|engine| engine.topologies()).find(|(tenant, ..)| **tenant == plan.tenant);
     let mut topology = known.map(|(_, _, digest, _)| digest.clone());
     recorded.each(|record, decision| {

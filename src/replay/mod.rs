@@ -19,6 +19,7 @@ use crate::engine::policy::Policy;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::journal::Record;
+use crate::journal::snapshot::Snapshot;
 use crate::journal::sqlite::shelf::Shelf;
 use crate::outbox::OutboxRecord;
 use crate::outbox::sqlite::decisions_after;
@@ -57,12 +58,25 @@ impl Recorded {
             return Ok(engines);
         }
         for snapshot in self.shelf.oldest_snapshots()? {
-            let topology = |version, digest: &Digest| self.topology(version, digest).ok();
-            let rules = |version, digest: &Digest| self.policy(version, digest).ok();
-            let engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
-            engines.insert(snapshot.partition, (engine, snapshot.journal_seq));
+            engines.insert(snapshot.partition, self.thawed(&snapshot)?);
         }
         Ok(engines)
+    }
+
+    /// The same of one partition.
+    fn engine(&self, number: u16) -> Result<Option<(Engine, u64)>> {
+        if self.base()? == 0 {
+            return Ok(None);
+        }
+        let snapshot = self.shelf.oldest_snapshots()?.into_iter().find(|snapshot| snapshot.partition == number);
+        snapshot.map(|snapshot| self.thawed(&snapshot)).transpose()
+    }
+
+    fn thawed(&self, snapshot: &Snapshot) -> Result<(Engine, u64)> {
+        let topology = |version, digest: &Digest| self.topology(version, digest).ok();
+        let rules = |version, digest: &Digest| self.policy(version, digest).ok();
+        let engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
+        Ok((engine, snapshot.journal_seq))
     }
 
     /// Calls `each` for every record that has been decided, with its decision, in order.

@@ -25,7 +25,7 @@ const SETTLED: Span = Span::secs(1);
 pub fn explain_at(data: &Path, tenant: &TenantId, question: &Question, at: Timestamp) -> Result<Answer> {
     let recorded = Recorded::open(data)?;
     let number = partition_of(tenant);
-    let kept = recorded.engines()?.remove(&number);
+    let kept = recorded.engine(number)?;
     let (mut engine, from) = kept.unwrap_or_else(|| (Engine::empty(number, recorded.tuning.clone()), 0));
     if engine.now() > at {
         bail!(

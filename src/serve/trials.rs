@@ -8,10 +8,9 @@ use futures::future::BoxFuture;
 use crate::api::state::{ModelSet, PutInForce, ShadowState, Trials, WriteError};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Span;
-use crate::engine::input::{By, Digest};
+use crate::engine::input::By;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
-use crate::engine::tuning::BUILT_IN;
 use crate::folders::models::Model;
 use crate::lab::choice::Choice;
 use crate::pipeline::Pipeline;
@@ -44,12 +43,7 @@ impl Trials for Bench {
     }
 
     fn model_text(&self, tenant: &TenantId, version: u64) -> Result<Option<String>, String> {
-        if version == 0 {
-            return Ok(Some(BUILT_IN.1.to_owned()));
-        }
-        let known = self.pipeline.rulings().ruled(tenant);
-        let found = known.models.iter().find(|one| one.version == version);
-        found.map(|one| text(&self.pipeline, &one.digest)).transpose().map_err(|error| format!("{error:#}"))
+        self.pipeline.model_text(tenant, version).map_err(|error| format!("{error:#}"))
     }
 
     fn put_model(
@@ -127,31 +121,24 @@ impl Trials for Bench {
     }
 }
 
-fn text(pipeline: &Pipeline, digest: &Digest) -> anyhow::Result<String> {
-    let bytes = pipeline.log.text(digest)?.with_context(|| format!("the text {} is not kept", digest.0))?;
-    Ok(String::from_utf8(bytes)?)
-}
-
 async fn activate(pipeline: &Pipeline, tenant: &TenantId, by: By) -> anyhow::Result<PutInForce> {
     let shade = pipeline.rulings().ruled(tenant).shade.clone().context("nothing runs beside")?;
     let reason = format!("{ACTIVATED}{}: {}", shade.seq, by.reason);
     let by = By { reason: reason.trim_end_matches([':', ' ']).into(), ..by };
     let mut put = PutInForce::default();
     if let Some(digest) = &shade.rules {
-        let files: Vec<RuleFile> = serde_json::from_str(&text(pipeline, digest)?)?;
-        put.rules = pipeline.put_policy(tenant, files, &by, Basis::Any).await?.0.seq;
+        put.rules = pipeline.put_policy(tenant, pipeline.kept_files(digest)?, &by, Basis::Any).await?.0.seq;
     }
     if let Some(digest) = &shade.model {
-        put.model = pipeline.put_model(tenant, text(pipeline, digest)?, &by).await?.seq;
+        put.model = pipeline.put_model(tenant, pipeline.kept_model(digest)?, &by).await?.seq;
     }
     pipeline.put_shade(tenant, Trial::default(), &by).await?;
     Ok(put)
 }
 
-/// The version before the one that was activated, when that one is valid.
-fn before(versions: &[RuleVersion]) -> Option<Option<&RuleVersion>> {
-    let (last, earlier) = versions.split_last()?;
-    last.reason.starts_with(ACTIVATED).then_some(earlier.last())
+/// The version before the newest; 0: what is compiled in.
+fn before(versions: &[RuleVersion]) -> u64 {
+    versions.iter().rev().nth(1).map_or(0, |one| one.version)
 }
 
 async fn roll_back(pipeline: &Pipeline, tenant: &TenantId, by: &By) -> anyhow::Result<PutInForce> {
@@ -164,22 +151,12 @@ async fn roll_back(pipeline: &Pipeline, tenant: &TenantId, by: &By) -> anyhow::R
     let trial = |one: &RuleVersion| one.reason.split(':').next().unwrap_or_default().to_owned();
     let is_of = |versions: &[RuleVersion]| versions.last().is_some_and(|last| trial(last) == trial(named));
     let mut put = PutInForce::default();
-    if is_of(&ruled.rules)
-        && let Some(before) = before(&ruled.rules)
-    {
-        let files = match before {
-            Some(version) => serde_json::from_str(&text(pipeline, &version.digest)?)?,
-            None => Policy::default_files(),
-        };
+    if is_of(&ruled.rules) {
+        let files = pipeline.rule_files(tenant, before(&ruled.rules))?.context("the rules before are not known")?;
         put.rules = pipeline.put_policy(tenant, files, by, Basis::Any).await?.0.seq;
     }
-    if is_of(&ruled.models)
-        && let Some(before) = before(&ruled.models)
-    {
-        let model = match before {
-            Some(version) => text(pipeline, &version.digest)?,
-            None => BUILT_IN.1.to_owned(),
-        };
+    if is_of(&ruled.models) {
+        let model = pipeline.model_text(tenant, before(&ruled.models))?.context("the model before is not known")?;
         put.model = pipeline.put_model(tenant, model, by).await?.seq;
     }
     Ok(put)

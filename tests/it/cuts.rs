@@ -144,10 +144,16 @@ impl Running {
             | Input::Model { tenant, .. }
             | Input::Shadow { tenant, .. } => tenant,
             Input::Delivered(delivered) => &delivered.tenant,
-            Input::Tick => return,
+            Input::Tick => {
+                TENANTS.iter().for_each(|tenant| self.decide(partition_of(&TenantId::from(*tenant)), Input::Tick));
+                return;
+            }
         };
-        let partition = partition_of(tenant);
-        let seq = self.pipeline.log.append_blocking(partition, step.input.clone()).unwrap().seq;
+        self.decide(partition_of(tenant), step.input.clone());
+    }
+
+    fn decide(&self, partition: u16, input: Input) {
+        let seq = self.pipeline.log.append_blocking(partition, input).unwrap().seq;
         while !self.pipeline.has_applied(partition, seq) {
             assert_eq!(self.pipeline.health().failure(), None);
             std::thread::yield_now();

@@ -168,6 +168,9 @@ impl Drop for Served {
         // It may have ended by itself; its parent waits for it either way.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the program at {} said:\n{}", self.address, self.said().join("\n"));
+        }
     }
 }
 

@@ -215,8 +215,7 @@ impl Cell {
         changed.push((Altered::EffectKnown, Terms { symptom: 0, ..terms }, background));
         changed.push((Altered::Rarer, terms, self.tuning.background_min));
         let gain = |terms: Terms, background: Milli| {
-            let score = terms.path + terms.delay_fit + terms.cause + terms.symptom + terms.anomaly;
-            let link = Link { parent: cause, score };
+            let link = Link { parent: cause, score: terms.score() };
             self.appraise(effect, &link, &terms, background).sum - found.told.sum
         };
         changed

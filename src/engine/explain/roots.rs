@@ -131,8 +131,7 @@ impl Cell {
         let (expected, shown) = (suspect.expected, suspect.shown);
         if !suspect.is_shown() {
             answer.add(Reason::Root(Unranked::NotShown { expected, shown }));
-            let more = (2 * expected - 5 * shown + 4999) / 5000;
-            answer.if_only(Altered::MoreShown { more: more.max(1) as u32 }, short < 0);
+            answer.if_only(Altered::MoreShown { more: suspect.lacking() as u32 }, short < 0);
         }
         if answer.reasons.is_empty() {
             answer.add(Reason::NotYet);

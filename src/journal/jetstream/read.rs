@@ -92,7 +92,8 @@ impl JetStreamStore {
     pub async fn oldest(&self) -> Result<u64, ReadError> {
         let stream = self.stream("journal");
         let found = look(self.nats(), &stream).await.map_err(|error| unread(&stream, error))?;
-        found.map_or_else(|| Err(damage(&stream, "it is gone")), |found| Ok(found.first_seq.saturating_sub(1)))
+        let oldest = found.map(|found| found.first_seq.saturating_sub(1));
+        self.journal_doubt().judge(0, oldest.ok_or_else(|| damage(&stream, "it is gone")))
     }
 
     /// Checks that nothing behind `after` is gone; returns the last record.
@@ -100,6 +101,10 @@ impl JetStreamStore {
     /// # Errors
     /// When records were trimmed, the stream is not the one that was opened, or the log is shorter than it was.
     pub async fn whole_behind(&self, of: Of, after: u64) -> Result<u64, ReadError> {
+        self.journal_doubt().judge(after, self.look_behind(of, after).await)
+    }
+
+    async fn look_behind(&self, of: Of, after: u64) -> Result<u64, ReadError> {
         let stream = self.stream("journal");
         let failed = |error: NatsError| unread(&format!("stream {stream}"), error);
         let found = look(self.nats(), &stream).await.map_err(failed)?;

@@ -6,20 +6,21 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use serde::Serialize;
 
+use super::super::backtest::{AFTERMATH, one_event, primed};
 use super::history::{History, Kind};
 use super::noise;
 use super::pairs::Pair;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, IncidentId, RuleId, TenantId};
 use crate::domain::incident::IncidentState;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Timestamp;
 use crate::domain::topology::Topology;
+use crate::engine::Loaded;
 use crate::engine::effect::Effect;
-use crate::engine::input::{Batch, Digest, Input};
+use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::Tuning;
-use crate::engine::{Engine, Loaded};
 
 /// Drafts made: the surest.
 const DRAFTS_MAX: usize = 20;
@@ -34,8 +35,6 @@ const AGAIN_LEAST: f64 = 8.0;
 const EPISODES_LEAST: u64 = 10;
 /// The name sorts before those of other files: the first rule that applies counts.
 const FILE: &str = "00-0-suggested.yaml";
-/// Time that passes after the last event.
-const AFTERMATH: Span = Span::secs(10_000);
 
 /// What a rule is suggested for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -242,10 +241,7 @@ impl Ground<'_> {
             anyhow!(lines.join("\n"))
         })?;
         let tenant = TenantId::from("default");
-        let mut engine = Engine::empty(0, self.tuning.clone());
-        let (digest, author) = (Digest("".into()), "".into());
-        let input = Input::Topology { tenant: tenant.clone(), version: 1, digest, author };
-        engine.step(Timestamp(0), &input, Loaded::Topology(self.topology.clone()));
+        let mut engine = primed(self.topology.clone(), self.tuning.clone(), &tenant);
         let (digest, author) = (Digest("".into()), "".into());
         let input = Input::Policy { tenant: tenant.clone(), version: 1, digest, author, reason: "".into() };
         engine.step(Timestamp(0), &input, Loaded::Policy(Arc::new(policy)));
@@ -253,9 +249,7 @@ impl Ground<'_> {
         for event in self.events {
             let mut event = event.clone();
             event.tenant = tenant.clone();
-            let stamp = event.observed_at;
-            let batch = Batch { tenant: tenant.clone(), events: vec![event], rejected: Vec::new(), replay_of: None };
-            count.fold(&engine.step(stamp, &Input::Batch(batch), Loaded::Nothing));
+            count.fold(&one_event(&mut engine, &tenant, event).1);
         }
         let end = engine.now().plus(AFTERMATH);
         count.fold(&engine.step(end, &Input::Tick, Loaded::Nothing));

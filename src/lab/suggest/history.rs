@@ -1,5 +1,6 @@
 //! What suggestions are learned from: the recorded events as episodes of alert types at places.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::domain::event::{Event, Status};
@@ -107,17 +108,26 @@ impl History {
         self.keep_frequent();
     }
 
-    /// Forgets the episodes of the rarest types beyond the limit.
+    /// Forgets the rarest types beyond the limit, and their episodes: what is learned needs room for each pair of types.
     fn keep_frequent(&mut self) {
         if self.kinds.len() <= KINDS_MAX {
             return;
         }
-        let mut counts: Vec<u64> = self.seen.iter().map(|seen| seen.episodes).collect();
-        counts.sort_unstable();
-        let least = counts[counts.len() - KINDS_MAX];
+        let mut kept: Vec<usize> = (0..self.kinds.len()).collect();
+        kept.sort_by_key(|kind| (Reverse(self.seen[*kind].episodes), *kind));
+        kept.truncate(KINDS_MAX);
+        kept.sort_unstable();
         let before = self.episodes.len();
-        self.episodes.retain(|episode| self.seen[episode.kind].episodes >= least);
+        self.episodes.retain_mut(|episode| match kept.binary_search(&episode.kind) {
+            Ok(number) => {
+                episode.kind = number;
+                true
+            }
+            Err(_) => false,
+        });
         self.cut += (before - self.episodes.len()) as u64;
+        self.kinds = kept.iter().map(|kind| self.kinds[*kind].clone()).collect();
+        self.seen = kept.iter().map(|kind| self.seen[*kind]).collect();
     }
 
     fn relate(&mut self, topology: &Topology) {
@@ -151,4 +161,30 @@ fn by_number<T: Ord>(known: BTreeMap<T, usize>) -> Vec<T> {
     let mut all: Vec<(T, usize)> = known.into_iter().collect();
     all.sort_by_key(|(_, number)| *number);
     all.into_iter().map(|(one, _)| one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::ObjectRef;
+    use crate::lab::built_in::shipped_schema;
+
+    #[test]
+    fn types_beyond_the_limit_take_no_room_and_the_rarest_go() {
+        let event = |name: &str, n: i64| {
+            let mut event = Event::new("t".into(), "s".into(), name, Timestamp(1_700_000_000_000 + n * 10_000_000));
+            event.object = ObjectRef { name: Some("x".into()), ..ObjectRef::default() };
+            event
+        };
+        let rare = (0..1_500).map(|n| event(&format!("rare-{n}"), n));
+        let often = (0..3).flat_map(|n| ["often-a", "often-b"].map(|name| event(name, n)));
+        let events: Vec<Event> = rare.chain(often).collect();
+        let history = History::of(&events, &Topology::empty(shipped_schema()), Span::mins(40));
+        assert_eq!((history.kinds.len(), history.seen.len(), history.cut), (KINDS_MAX, KINDS_MAX, 502));
+        for name in ["often-a", "often-b"] {
+            let kind = history.kinds.iter().position(|kind| &*kind.name == name).expect("the frequent stay");
+            assert_eq!(history.seen[kind].episodes, 3);
+            assert_eq!(history.episodes.iter().filter(|episode| episode.kind == kind).count(), 3);
+        }
+    }
 }

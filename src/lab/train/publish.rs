@@ -12,7 +12,7 @@ use super::Plan;
 use super::fit::Fitted;
 use crate::engine::logit::{Answers, Question};
 use crate::engine::tuning::{MODEL, Tuning};
-use crate::folders::models::Model;
+use crate::folders::models::{FILES, Model, SUMS};
 
 /// Where the learned part of a model file begins.
 const LEARNED: &str = "\n# --- learned";
@@ -28,18 +28,18 @@ pub fn publish(plan: &Plan, base: &Model, learned: &Answers, fitted: &[Fitted]) 
     let folder = models.join(version.to_string());
     ensure!(!folder.exists(), "{} is there already; move it away", folder.display());
     let yaml = model_text(&base.text, version, learned);
-    Tuning::parse(&folder.join("model.yaml").display().to_string(), &yaml)
+    Tuning::parse(&folder.join(FILES[0]).display().to_string(), &yaml)
         .map_err(|errors| anyhow::anyhow!("{errors:?}"))
         .context("the model that was learned would be refused")?;
     let card = card_text(plan, base, version, fitted)?;
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let mut sums = String::new();
-    for (name, text) in [("model.yaml", &yaml), ("card.md", &card)] {
+    for (name, text) in FILES.into_iter().zip([&yaml, &card]) {
         let path = folder.join(name);
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         let _ = writeln!(sums, "{}  {name}", hex::encode(Sha256::digest(text.as_bytes())));
     }
-    let path = folder.join("SHA256SUMS");
+    let path = folder.join(SUMS);
     std::fs::write(&path, sums).with_context(|| format!("write {}", path.display()))?;
     Ok((folder, version))
 }

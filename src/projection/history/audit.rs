@@ -1,6 +1,6 @@
 //! Who ordered what: commands, rule sets and topologies, with their outcome.
 
-use rusqlite::{Connection, Row, Transaction, params};
+use rusqlite::{Connection, Row, ToSql, Transaction, params};
 
 use super::super::Committed;
 use super::super::scope::Scope;
@@ -86,6 +86,26 @@ fn ordered(command: &Command) -> Entry<'_> {
     let silence = || order["silence"]["id"].as_str().or(order["id"].as_str()).unwrap_or_default().to_owned();
     let about = incident.map_or_else(silence, |id| crate::domain::ids::IncidentId(id).to_string());
     Entry { tenant: &command.tenant, actor: &command.actor, action, about, detail: order.to_string() }
+}
+
+/// Entries with one of these actions before `before`, newest first.
+pub fn entries_of(
+    from: &Connection,
+    scope: &Scope,
+    actions: &[&str],
+    before: Option<u64>,
+    limit: usize,
+) -> rusqlite::Result<Vec<Audited>> {
+    let marks = vec!["?"; actions.len()].join(", ");
+    let sql = format!(
+        "SELECT seq, stamp, actor, action, about, detail, refused FROM audit
+         WHERE tenant = ? AND seq < ? AND action IN ({marks}) ORDER BY seq DESC LIMIT ?"
+    );
+    let (tenant, before, limit) = (scope.tenant.as_str(), before.map_or(i64::MAX, |seq| seq as i64), limit as i64);
+    let mut values: Vec<&dyn ToSql> = vec![&tenant, &before];
+    values.extend(actions.iter().map(|action| action as &dyn ToSql));
+    values.push(&limit);
+    from.prepare_cached(&sql)?.query_map(&values[..], audited)?.collect()
 }
 
 /// Entries before `before`, newest first.
