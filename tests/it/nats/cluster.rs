@@ -213,8 +213,10 @@ pub fn journal(urls: Vec<String>) -> (tokio::runtime::Runtime, JetStreamStore) {
         durability: Durability::Process,
         monitor_urls: Vec::new(),
     };
-    let open = async { JetStreamStore::open(connect(&settings(urls)).await.unwrap(), &options).await.unwrap() };
-    let store = runtime.block_on(open);
+    let nats = runtime.block_on(connect(&settings(urls))).unwrap();
+    // Servers that have just come back answer for some streams and not yet for others.
+    let open = || runtime.block_on(JetStreamStore::open(nats.clone(), &options)).ok();
+    let store = until("an onlooker opens the journal", open);
     (runtime, store)
 }
 
