@@ -272,7 +272,7 @@ pub fn may_change(policy: &Policy, reason: &str) -> Result<(), ApiError> {
     needs_reason(policy, reason)?;
     if policy.settings.changes.second {
         let what = "the rules in force ask for a second person (settings.changes.second): let them run beside \
-                    (PUT /api/v1/shadow), and another person activates them";
+                    (PUT /api/v1/shadow), and another person activates them; what must be quiet at once can be silenced";
         return Err(ApiError::Forbidden(what));
     }
     Ok(())
@@ -289,6 +289,7 @@ pub fn needs_reason(policy: &Policy, reason: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The one way in which the rules are changed over the API.
 async fn put(
     api: &Api,
     caller: &Caller,
@@ -296,6 +297,7 @@ async fn put(
     reason: &str,
     basis: Basis,
 ) -> Result<TakenAnswer, ApiError> {
+    may_change(&api.rules.policy(&caller.tenant), reason)?;
     let by = By { author: caller.name.clone(), reason: reason.into() };
     let replaced = api.rules.replace(caller.tenant.clone(), by, files, basis).await;
     let (seq, version) = replaced.map_err(refused)?;
@@ -313,7 +315,6 @@ pub async fn replace(
     Body(rules): Body<NewRules>,
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    may_change(&api.rules.policy(&caller.tenant), &rules.reason)?;
     let reason = rules.reason.clone();
     put(&api, &caller, rules.into_files(), &reason, basis).await
 }
@@ -328,7 +329,6 @@ pub async fn roll_back(
     Body(body): Body<RollBack>,
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    may_change(&api.rules.policy(&caller.tenant), &body.reason)?;
     let reason = body.reason.as_str();
     let files = |version| {
         let found = api.rules.set(&caller.tenant, Some(version)).map_err(ApiError::internal)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::access::{Authenticate, Caller};
@@ -149,7 +150,7 @@ pub struct ShadowState {
     pub begun_anew: u64,
     pub failure: Option<String>,
     /// The comparison so far.
-    pub report: Option<serde_json::Value>,
+    pub report: Option<Arc<RawValue>>,
 }
 
 /// What `activate` or `roll_back` put in force: journal sequences; none: that was valid already, or not concerned.
@@ -185,8 +186,10 @@ pub trait Trials: Send + Sync {
         rules: Option<Vec<RuleFile>>,
         model: Option<String>,
     ) -> BoxFuture<'static, Result<u64, WriteError>>;
-    /// Makes what runs beside valid, and ends the trial.
-    fn activate(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>>;
+    /// Makes what runs beside since this record valid, and ends the trial.
+    fn activate(&self, tenant: TenantId, by: By, since_seq: u64) -> BoxFuture<'static, Result<PutInForce, WriteError>>;
+    /// Who activated what `roll_back` would take back, and why.
+    fn activated(&self, tenant: &TenantId) -> Option<By>;
     /// Takes back what was activated last.
     fn roll_back(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>>;
     /// What rules would have told people in the last days, beside what is valid: the comparison.

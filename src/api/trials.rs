@@ -7,12 +7,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::orders::{Taken, refused};
 use super::paging::Listed;
-use super::problem::{ApiError, Body, Problem};
+use super::problem::{ApiError, Body, Params, Problem};
 use super::rules::{NewRules, may_change, needs_reason};
 use super::state::{Api, ModelSet, PutInForce, ShadowState};
 use crate::engine::input::By;
@@ -81,9 +82,22 @@ pub struct NewShadow {
 }
 
 /// Why something is done.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct Because {
+    /// Needed where the rules in force say so (`settings.changes.reason`).
+    pub reason: String,
+}
+
+/// Which trial is to become valid.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Activation {
+    /// The `since_seq` of the trial whose report was read: another one is not activated. Needed where the rules in force ask
+    /// for a second person.
+    pub since_seq: Option<u64>,
+    /// Needed where the rules in force say so.
     pub reason: String,
 }
 
@@ -110,7 +124,7 @@ pub struct ShadowBody {
     /// As `headwater backtest --against live` writes it; `why` are paths of the console.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
-    pub report: Option<serde_json::Value>,
+    pub report: Option<Arc<RawValue>>,
 }
 
 /// What was put in force.
@@ -263,11 +277,19 @@ async fn start(
 }
 
 /// Ends the trial; what is valid stays as it is.
-#[utoipa::path(delete, path = "/api/v1/shadow", tag = "models",
+#[utoipa::path(delete, path = "/api/v1/shadow", tag = "models", params(Because),
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
-pub async fn end_shadow(State(api): State<Arc<Api>>, caller: Caller) -> Result<(StatusCode, Json<Taken>), ApiError> {
+pub async fn end_shadow(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Params(because): Params<Because>,
+) -> Result<(StatusCode, Json<Taken>), ApiError> {
     caller.whole_tenant()?;
-    start(&api, &caller, "", None, None).await
+    if api.trials.shadow(&caller.tenant).since_seq == 0 {
+        return Err(ApiError::NotFound("trial: nothing runs beside"));
+    }
+    needs_reason(&api.rules.policy(&caller.tenant), &because.reason)?;
+    start(&api, &caller, &because.reason, None, None).await
 }
 
 fn in_force(put: PutInForce) -> (StatusCode, Json<InForce>) {
@@ -276,28 +298,41 @@ fn in_force(put: PutInForce) -> (StatusCode, Json<InForce>) {
 
 /// Makes what runs beside valid and ends the trial. Where the rules in force ask for a second person, who started the trial
 /// cannot be who activates it.
-#[utoipa::path(post, path = "/api/v1/shadow/activate", tag = "models", request_body = Because,
+#[utoipa::path(post, path = "/api/v1/shadow/activate", tag = "models", request_body = Activation,
     responses((status = 202, body = InForce), (status = "default", body = Problem)))]
 pub async fn activate(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Body(body): Body<Because>,
+    Body(body): Body<Activation>,
 ) -> Result<(StatusCode, Json<InForce>), ApiError> {
     caller.whole_tenant()?;
     let running = api.trials.shadow(&caller.tenant);
     if running.since_seq == 0 {
-        return Err(ApiError::NotFound("shadow"));
+        return Err(ApiError::NotFound("trial: nothing runs beside"));
     }
     let policy = api.rules.policy(&caller.tenant);
     if policy.settings.changes.second && running.by.author == caller.name {
         return Err(ApiError::Forbidden("the rules in force ask for a second person: another one must activate it"));
     }
+    if policy.settings.changes.second && body.since_seq.is_none() {
+        let why = "since_seq: the rules in force ask for a second person, who names the trial that was looked at";
+        return Err(ApiError::Bad(why.into()));
+    }
+    if let Some(asked) = body.since_seq.filter(|asked| *asked != running.since_seq) {
+        let detail = format!(
+            "the trial since record {asked} does not run any more, but one since record {}: read its report first",
+            running.since_seq
+        );
+        return Err(ApiError::Refused { detail, errors: Vec::new() });
+    }
     needs_reason(&policy, &body.reason)?;
-    let put = api.trials.activate(caller.tenant.clone(), by(&caller, &body.reason)).await;
+    // What was looked at here is what is activated, whatever is started meanwhile.
+    let put = api.trials.activate(caller.tenant.clone(), by(&caller, &body.reason), running.since_seq).await;
     Ok(in_force(put.map_err(refused)?))
 }
 
-/// Takes back what was activated last: the rules and the model that were valid before it are valid again.
+/// Takes back what was activated last: the rules and the model that were valid before it are valid again. Where the rules in
+/// force ask for a second person, who activated it cannot take it back alone.
 #[utoipa::path(post, path = "/api/v1/shadow/rollback", tag = "models", request_body = Because,
     responses((status = 202, body = InForce), (status = "default", body = Problem)))]
 pub async fn roll_back(
@@ -306,6 +341,13 @@ pub async fn roll_back(
     Body(body): Body<Because>,
 ) -> Result<(StatusCode, Json<InForce>), ApiError> {
     caller.whole_tenant()?;
+    let policy = api.rules.policy(&caller.tenant);
+    needs_reason(&policy, &body.reason)?;
+    let activated = api.trials.activated(&caller.tenant);
+    if policy.settings.changes.second && activated.is_some_and(|by| by.author == caller.name) {
+        let why = "the rules in force ask for a second person: another one than who activated it must take it back";
+        return Err(ApiError::Forbidden(why));
+    }
     let put = api.trials.roll_back(caller.tenant.clone(), by(&caller, &body.reason)).await;
     Ok(in_force(put.map_err(refused)?))
 }

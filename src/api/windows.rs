@@ -11,9 +11,10 @@ use utoipa::ToSchema;
 
 use super::access::Caller;
 use super::paging::Listed;
-use super::problem::{ApiError, Body, Id, Problem};
+use super::problem::{ApiError, Body, Id, Params, Problem};
 use super::rules::{self, RulesTaken, TakenAnswer};
 use super::state::{Api, RuleSet};
+use super::trials::Because;
 use crate::domain::time::Timestamp;
 use crate::engine::policy::kinds::MaintenanceWindow;
 use crate::engine::policy::place::RuleFile;
@@ -92,6 +93,10 @@ pub struct NewWindow {
     /// keep (default: recorded and marked), notice (joins incidents, tells nobody) or drop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<String>,
+    /// Why; needed where the rules in force say so (`settings.changes.reason`). The note stands in the rule, this beside the
+    /// change.
+    #[serde(default, skip_serializing)]
+    pub reason: String,
 }
 
 /// The file's first line; behind it each window is one line of JSON, which is YAML, too.
@@ -145,7 +150,7 @@ pub async fn make(
         return Err(ApiError::Bad(format!("note: at most {NOTE_CHARS_MAX} characters")));
     }
     let window = serde_json::to_value(&body).map_err(ApiError::internal)?;
-    rules::change(&api, &caller, "", |now| {
+    rules::change(&api, &caller, &body.reason, |now| {
         let (files, mut windows) = taken_apart(now);
         windows.push(window.clone());
         Ok(put_together(files, &windows))
@@ -154,11 +159,16 @@ pub async fn make(
 }
 
 /// Ends a maintenance window that was made here. One that stands in a rule file is ended there.
-#[utoipa::path(delete, path = "/api/v1/windows/{id}", tag = "silences", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/windows/{id}", tag = "silences", params(("id" = String, Path), Because),
     responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
-pub async fn expire(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<TakenAnswer, ApiError> {
+pub async fn expire(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<String>,
+    Params(because): Params<Because>,
+) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    rules::change(&api, &caller, "", |now| {
+    rules::change(&api, &caller, &because.reason, |now| {
         let (files, mut windows) = taken_apart(now);
         let before = windows.len();
         windows.retain(|window| window["id"].as_str() != Some(&id));

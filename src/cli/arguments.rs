@@ -5,7 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::lab_arguments::{BacktestArguments, FeedbackCommand, ShadowCommand, SuggestArguments};
 use super::model_arguments::ModelCommand;
+use super::typed::{lang, time};
+use crate::domain::time::Timestamp;
+use crate::wording::lang::Lang;
 
 /// Turns alert storms into few incidents, each with its root cause and the evidence for it.
 /// 从告警风暴到少数故障,每个都有根因与证据。
@@ -72,6 +76,11 @@ pub enum Command {
     Why(WhyArguments),
     /// Tell why something did not happen, and what would have changed that / 为什么没有
     WhyNot(WhyNotArguments),
+    /// Let rules or a model run beside what is valid on a running server; see how they differ, activate, take back / 旁路试运行
+    Shadow {
+        #[command(subcommand)]
+        command: ShadowCommand,
+    },
     /// What people corrected, as labelled data / 反馈
     Feedback {
         #[command(subcommand)]
@@ -163,94 +172,6 @@ pub struct CheckArguments {
     pub strict: bool,
 }
 
-/// What `backtest` takes.
-#[derive(Args)]
-#[command(after_help = "Examples:\n  \
-    headwater backtest --topology cmdb.json.gz --events alerts.jsonl.gz --mapping rules/mappings/stormgen.yaml --out result\n  \
-    headwater backtest --topology T --events E --mapping M --rules rules --models models --out result\n  \
-    headwater backtest --topology T --events E --mapping M --rules new --against old --truth storm --out result\n  \
-    headwater backtest --data DIR --rules new --against live --out result\n\n\
-    Writes clusters.csv (which event is in which incident), incidents.jsonl (with ranked root causes) and summary.json; with\n\
-    --against report.json and report.html: what comes out otherwise, how alike the two are, who would be told how often, and\n\
-    with truth (--truth, or incidents that people corrected) how right each of them is.")]
-pub struct BacktestArguments {
-    /// Data folder whose recorded journal is the stream, in place of --topology, --events and --mapping; the server may run.
-    #[arg(long, conflicts_with_all = ["events", "topology", "mapping", "seal"], requires = "against")]
-    pub data: Option<PathBuf>,
-    /// CMDB file (YAML or JSON, .gz is fine).
-    #[arg(long, required_unless_present = "data")]
-    pub topology: Option<PathBuf>,
-    /// Names of a foreign CMDB export (see topology/mappings/).
-    #[arg(long)]
-    pub topology_mapping: Option<PathBuf>,
-    /// Events, one JSON value per line, in order of arrival (.gz is fine).
-    #[arg(long, required_unless_present = "data")]
-    pub events: Option<PathBuf>,
-    /// How to read an event line (see rules/mappings/).
-    #[arg(long, required_unless_present = "data")]
-    pub mapping: Option<PathBuf>,
-    /// Folder with rules; without it the built-in ones, with --data those that were recorded.
-    #[arg(long)]
-    pub rules: Option<PathBuf>,
-    /// Folder with models (`<name>/<version>/`), the newest version counts; without it the built-in one.
-    #[arg(long)]
-    pub models: Option<PathBuf>,
-    /// Compare with what is recorded as live, or with the rules or models of a folder.
-    #[arg(long, value_name = "live|DIR")]
-    pub against: Option<String>,
-    /// Folder with truth_alerts.csv and truth_incidents.jsonl.
-    #[arg(long, requires = "events", requires = "against")]
-    pub truth: Option<PathBuf>,
-    /// With --data: whose stream, and events from when on.
-    #[arg(long, default_value = "default")]
-    pub tenant: String,
-    #[arg(long, requires = "data")]
-    pub since: Option<String>,
-    /// With --data: what links to `why` begin with, for example https://headwater.example.
-    #[arg(long, default_value = "")]
-    pub base_url: String,
-    /// Folder for what is written.
-    #[arg(long)]
-    pub out: PathBuf,
-    /// No progress bar.
-    #[arg(long)]
-    pub quiet: bool,
-    /// Also write `effects_sha256`, one hash over every effect: the same for every build and machine.
-    #[arg(long)]
-    pub seal: bool,
-}
-
-/// What `suggest` takes.
-#[derive(Args)]
-#[command(after_help = "Examples:\n  \
-    headwater suggest --topology cmdb.json.gz --events alerts.jsonl.gz --mapping rules/mappings/stormgen.yaml\n  \
-    headwater suggest --topology T --events E --mapping M --rules rules --lang en --json > suggestions.json\n\n\
-    Alert types that cause others, as draft rules tried on the stream; relations that the CMDB seems to lack, and relations\n\
-    along which nothing ever passes. Changes nothing.")]
-pub struct SuggestArguments {
-    /// CMDB file (YAML or JSON, .gz is fine).
-    #[arg(long)]
-    pub topology: PathBuf,
-    /// Names of a foreign CMDB export (see topology/mappings/).
-    #[arg(long)]
-    pub topology_mapping: Option<PathBuf>,
-    /// Events, one JSON value per line, in order of arrival (.gz is fine).
-    #[arg(long)]
-    pub events: PathBuf,
-    /// How to read an event line (see rules/mappings/).
-    #[arg(long)]
-    pub mapping: PathBuf,
-    /// Folder with the rules that drafts are tried on top of; without it the built-in ones.
-    #[arg(long)]
-    pub rules: Option<PathBuf>,
-    /// zh or en.
-    #[arg(long, default_value = "zh")]
-    pub lang: String,
-    /// Print JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// What `test` takes.
 #[derive(Args)]
 #[command(after_help = "Example:\n  headwater test rules/\n\n\
@@ -276,29 +197,6 @@ pub struct ReplayArguments {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
-}
-
-/// What `feedback export` takes.
-#[derive(Args)]
-#[command(after_help = "Example:\n  headwater feedback export --data DIR --out corrected\n\n\
-    Writes cmdb.json, alerts.jsonl, truth_alerts.csv and truth_incidents.jsonl as the labelled storms have them, and\n\
-    corrections.jsonl, pairs.jsonl and roots.jsonl: what people said, as labelled pairs with weights. Corrections that were\n\
-    revoked are left out. `headwater backtest … --truth corrected` scores by it.")]
-pub struct ExportArguments {
-    /// Data folder; the server may run.
-    #[arg(long)]
-    pub data: PathBuf,
-    #[arg(long, default_value = "default")]
-    pub tenant: String,
-    /// Events from here on, for example 2026-01-05T00:00:00Z.
-    #[arg(long)]
-    pub since: Option<String>,
-    /// Only incidents that somebody corrected or confirmed are truth, else all that are closed.
-    #[arg(long)]
-    pub reviewed: bool,
-    /// Folder that is made.
-    #[arg(long)]
-    pub out: PathBuf,
 }
 
 /// What `backup` takes.
@@ -353,8 +251,8 @@ pub struct WhyArguments {
     #[arg(long, default_value = "default")]
     pub tenant: String,
     /// zh or en.
-    #[arg(long, default_value = "zh")]
-    pub lang: String,
+    #[arg(long, env = "HEADWATER_LANG", default_value = "zh", value_parser = lang)]
+    pub lang: Lang,
     /// The source's own id, e<seq>.<index> as in the receipt, <seq>-<index>, or an alert's id.
     pub event: String,
 }
@@ -376,8 +274,8 @@ pub struct WhyNotArguments {
     #[arg(long, default_value = "default")]
     pub tenant: String,
     /// zh or en.
-    #[arg(long, default_value = "zh")]
-    pub lang: String,
+    #[arg(long, env = "HEADWATER_LANG", default_value = "zh", value_parser = lang)]
+    pub lang: Lang,
     /// The alert, or an event of it: the source's own id or e<seq>.<index>.
     pub alert: Option<String>,
     #[arg(long)]
@@ -389,8 +287,8 @@ pub struct WhyNotArguments {
     #[arg(long)]
     pub path: bool,
     /// Ask the state at another moment, for example 2026-01-05T10:00:00Z.
-    #[arg(long)]
-    pub at: Option<String>,
+    #[arg(long, value_parser = time)]
+    pub at: Option<Timestamp>,
 }
 
 /// What `man` takes.
@@ -399,13 +297,6 @@ pub struct ManArguments {
     /// Write a page for every command into this folder.
     #[arg(long)]
     pub to: Option<PathBuf>,
-}
-
-/// The feedback commands.
-#[derive(Subcommand)]
-pub enum FeedbackCommand {
-    /// Write closed incidents with their corrections as a labelled data set.
-    Export(ExportArguments),
 }
 
 /// The token commands.

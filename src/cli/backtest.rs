@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 
-use super::arguments::BacktestArguments;
+use super::lab_arguments::BacktestArguments;
 use crate::domain::ids::TenantId;
-use crate::domain::time::Timestamp;
 use crate::lab::backtest::{self, Plan};
 use crate::lab::choice::Choice;
 use crate::lab::versus::Report;
-use crate::lab::{against, page};
+use crate::lab::{against, page, told};
 use crate::replay;
+use crate::wording::lang::{Lang, Text};
 
 /// What `--against` says for what is recorded.
 const LIVE: &str = "live";
@@ -35,8 +35,8 @@ pub fn run(arguments: BacktestArguments) -> Result<()> {
         if other == LIVE {
             bail!("--against live compares with what is recorded: name the data folder with --data");
         }
-        let report = against::run(&plan, &Choice::folder(Path::new(&other))?, arguments.truth.as_ref())?;
-        return tell(&report, &plan.out);
+        let report = against::run(&plan, &Choice::folder(Path::new(&other))?, arguments.truth.as_deref())?;
+        return tell(&report, arguments.lang, &plan.out);
     }
     let summary = backtest::run(&plan)?;
     for place in &summary.rejected_first {
@@ -62,28 +62,38 @@ fn recorded(arguments: &BacktestArguments) -> Result<()> {
     if candidate.policy.is_none() && candidate.model.is_none() && other == LIVE {
         bail!("both would be as recorded: name other --rules or --models");
     }
-    let read =
-        |text: &String| Timestamp::parse(text).ok_or_else(|| anyhow!("--since {text:?}: write 2026-01-05T00:00:00Z"));
     let report = replay::against::run(&replay::against::Plan {
         data,
         tenant: TenantId::from(arguments.tenant.as_str()),
         sides: [baseline, candidate],
-        since: arguments.since.as_ref().map(read).transpose()?,
+        since: arguments.since,
         base_url: arguments.base_url.trim_end_matches('/').to_owned(),
+        truth: arguments.truth.as_deref(),
     })?;
-    tell(&report, &arguments.out)
+    tell(&report, arguments.lang, &arguments.out)
 }
 
-/// Prints the comparison and writes it as JSON and as a page.
-fn tell(report: &Report, out: &Path) -> Result<()> {
+/// Prints the comparison, and writes it.
+fn tell(report: &Report, lang: Lang, out: &Path) -> Result<()> {
+    write(report, out)?;
+    print!("{}", told::told(report, lang));
+    println!("{}", written_to(out).of(lang));
+    Ok(())
+}
+
+/// Where a comparison was written.
+pub(super) fn written_to(out: &Path) -> Text {
+    let out = out.display();
+    Text::new(format!("report.json 与 report.html 已写入 {out}"), format!("report.json and report.html are in {out}"))
+}
+
+/// Writes a comparison as JSON and as a page.
+pub(super) fn write(report: &Report, out: &Path) -> Result<()> {
     std::fs::create_dir_all(out).with_context(|| format!("make {}", out.display()))?;
     let write = |name: &str, bytes: &[u8]| {
         let path = out.join(name);
         std::fs::write(&path, bytes).with_context(|| format!("write {}", path.display()))
     };
     write("report.json", &serde_json::to_vec_pretty(report)?)?;
-    write("report.html", page::page(report).as_bytes())?;
-    print!("{report}");
-    println!("report.json and report.html are in {}", out.display());
-    Ok(())
+    write("report.html", page::page(report).as_bytes())
 }

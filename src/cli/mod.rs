@@ -1,17 +1,21 @@
 //! The command line: arguments in, one call out, errors as sentences with their causes.
 
 pub mod arguments;
+mod asked;
 mod backtest;
 mod backup;
 mod check;
 mod feedback;
+mod lab_arguments;
 mod model;
 mod model_arguments;
 mod replay;
 mod rule_tests;
+mod shadow;
 mod suggest;
 mod token;
 mod topology;
+mod typed;
 mod why;
 mod why_not;
 
@@ -58,6 +62,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Migrate(arguments) => migrate(arguments)?,
         Command::Why(arguments) => why::run(&arguments, &mut std::io::stdout().lock())?,
         Command::WhyNot(arguments) => why_not::run(&arguments, &mut std::io::stdout().lock())?,
+        Command::Shadow { command } => shadow::run(command, &mut std::io::stdout().lock())?,
         Command::Feedback { command } => feedback::run(command)?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,

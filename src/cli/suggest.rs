@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Result, bail};
 
-use super::arguments::SuggestArguments;
+use super::lab_arguments::SuggestArguments;
 use crate::domain::ids::TenantId;
 use crate::engine::policy::Policy;
 use crate::engine::tuning::Tuning;
@@ -12,9 +12,10 @@ use crate::folders::rules;
 use crate::lab::built_in::load_topology;
 use crate::lab::recording::Recording;
 use crate::lab::suggest::{Recorded, Suggestions, suggest};
+use crate::replay::stream::{self, Stream};
 use crate::wording::lang::{Lang, Text};
 
-/// Events looked at: the first ones.
+/// Events looked at: of a file the first ones, of a data folder the newest.
 const EVENTS_MAX: usize = 1_000_000;
 /// Pairs printed for people; JSON has all.
 const PAIRS_SHOWN: usize = 20;
@@ -24,25 +25,48 @@ const PAIRS_SHOWN: usize = 20;
 /// # Errors
 /// When a file cannot be read or understood; names the place.
 pub fn run(arguments: &SuggestArguments, out: &mut dyn Write) -> Result<()> {
-    let lang = Lang::parse(&arguments.lang).with_context(|| format!("--lang {}: write zh or en", arguments.lang))?;
-    let topology = load_topology(&arguments.topology, arguments.topology_mapping.as_deref(), 1)?;
-    let rules = arguments.rules.as_deref().map_or_else(|| Ok(Policy::default_files()), rules::read)?;
-    let mut recording = Recording::open(&arguments.events, &arguments.mapping, TenantId::from("default"))?;
-    let mut events = Vec::new();
-    while let Some(event) = recording.next_event()?.filter(|_| events.len() < EVENTS_MAX) {
-        events.push(event);
+    let mut stream = stream(arguments)?;
+    if let Some(folder) = &arguments.rules {
+        stream.rules = rules::read(folder)?;
+    }
+    if stream.left_out > 0 {
+        eprintln!("left out: {} events, more than {EVENTS_MAX} are not looked at", stream.left_out);
+    }
+    let Stream { events, topology, tuning, rules, .. } = stream;
+    let suggestions = suggest(Recorded { events: &events, topology, tuning, rules })?;
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&suggestions)?)?;
+    } else {
+        tell(&suggestions, arguments.lang, out)?;
+    }
+    Ok(())
+}
+
+/// What is recorded: in a data folder, or in files.
+fn stream(arguments: &SuggestArguments) -> Result<Stream> {
+    let tenant = TenantId::from(arguments.tenant.as_str());
+    if let Some(data) = &arguments.data {
+        return stream::read(data, &tenant, arguments.since, EVENTS_MAX);
+    }
+    let (Some(topology), Some(events), Some(mapping)) = (&arguments.topology, &arguments.events, &arguments.mapping)
+    else {
+        bail!("name --topology, --events and --mapping, or --data");
+    };
+    let topology = load_topology(topology, arguments.topology_mapping.as_deref(), 1)?;
+    let mut recording = Recording::open(events, mapping, tenant)?;
+    let (mut events, mut left_out) = (Vec::new(), 0);
+    while let Some(event) = recording.next_event()? {
+        if events.len() < EVENTS_MAX {
+            events.push(event);
+        } else {
+            left_out += 1;
+        }
     }
     for place in &recording.rejected_first {
         eprintln!("left out: {place}");
     }
     let tuning = std::sync::Arc::new(Tuning::default());
-    let suggestions = suggest(Recorded { events: &events, topology, tuning, rules })?;
-    if arguments.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&suggestions)?)?;
-    } else {
-        tell(&suggestions, lang, out)?;
-    }
-    Ok(())
+    Ok(Stream { events, left_out, topology, rules: Policy::default_files(), tuning })
 }
 
 fn tell(all: &Suggestions, lang: Lang, out: &mut dyn Write) -> Result<()> {

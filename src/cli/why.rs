@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use super::arguments::WhyArguments;
+use super::typed::history_of;
 use crate::domain::ids::{AlertId, TenantId};
 use crate::projection::history::find::{self, Judged, Raw};
-use crate::projection::history::{self, History};
 use crate::projection::scope::Scope;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::mask;
@@ -21,12 +21,7 @@ const EVENTS_MAX: usize = 20;
 /// # Errors
 /// When there is no history or no such event, or the output cannot be written.
 pub fn run(ask: &WhyArguments, out: &mut impl Write) -> Result<()> {
-    let Some(lang) = Lang::parse(&ask.lang) else { bail!("lang {:?}: write zh or en", ask.lang) };
-    let path = ask.data.join(history::FILE);
-    if !path.exists() {
-        bail!("{}: there is no history; start the program once, it makes one from the journal", path.display());
-    }
-    let history = History::beside(&path).with_context(|| format!("open {}", path.display()))?;
+    let history = history_of(&ask.data)?;
     let scope = Scope::whole(TenantId::from(ask.tenant.as_str()));
     let found = history.read(|from| {
         let events = find::why(from, &scope, &ask.event, EVENTS_MAX)?;
@@ -45,7 +40,7 @@ pub fn run(ask: &WhyArguments, out: &mut impl Write) -> Result<()> {
         );
     }
     for judged in &found {
-        tell(judged, lang, out)?;
+        tell(judged, ask.lang, out)?;
     }
     Ok(())
 }

@@ -5,10 +5,10 @@ use std::io::Write;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::arguments::WhyNotArguments;
+use super::typed::history_of;
 use crate::domain::ids::{AlertId, CiId, IncidentId, TenantId};
-use crate::domain::time::Timestamp;
 use crate::engine::explain::{Answer, Question, Weighed};
-use crate::projection::history::{self, History, find};
+use crate::projection::history::{History, find};
 use crate::projection::scope::Scope;
 use crate::replay::moment::{explain_at, moment_of};
 use crate::wording::lang::{Lang, Text};
@@ -19,21 +19,14 @@ use crate::wording::{reasons, sentences};
 /// # Errors
 /// When there is no history or journal, when what is named is not there, or the output cannot be written.
 pub fn run(ask: &WhyNotArguments, out: &mut impl Write) -> Result<()> {
-    let Some(lang) = Lang::parse(&ask.lang) else { bail!("lang {:?}: write zh or en", ask.lang) };
-    let path = ask.data.join(history::FILE);
-    if !path.exists() {
-        bail!("{}: there is no history; start the program once, it makes one from the journal", path.display());
-    }
-    let history = History::beside(&path).with_context(|| format!("open {}", path.display()))?;
+    let history = history_of(&ask.data)?;
     let tenant = TenantId::from(ask.tenant.as_str());
     let question = question(ask, &history, &tenant)?;
-    let at = match &ask.at {
-        Some(text) => {
-            Timestamp::parse(text).ok_or_else(|| anyhow!("--at {text:?}: write a time as 2026-01-05T10:00:00Z"))?
-        }
+    let at = match ask.at {
+        Some(at) => at,
         None => moment_of(&history, &tenant, &question)?.context("neither is in the history of this tenant")?,
     };
-    tell(&explain_at(&ask.data, &tenant, &question, at)?, lang, out)
+    tell(&explain_at(&ask.data, &tenant, &question, at)?, ask.lang, out)
 }
 
 fn question(ask: &WhyNotArguments, history: &History, tenant: &TenantId) -> Result<Question> {

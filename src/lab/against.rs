@@ -1,14 +1,15 @@
 //! Two runs side by side on one recorded stream of a file.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use super::backtest::{AFTERMATH, Plan, start};
 use super::choice::Choice;
 use super::recording::Recording;
-use super::truth;
-use super::versus::{Report, Stream, compare};
+use super::truth::Truth;
+use super::versus::{Labelled, Report, Stream, compare};
 use super::world::World;
 use crate::domain::ids::{EventRef, TenantId};
 use crate::engine::Loaded;
@@ -18,7 +19,7 @@ use crate::engine::input::{Batch, Input};
 ///
 /// # Errors
 /// When a file cannot be read or understood; names the place.
-pub fn run(plan: &Plan, other: &Choice, labelled: Option<&PathBuf>) -> Result<Report> {
+pub fn run(plan: &Plan, other: &Choice, labelled: Option<&Path>) -> Result<Report> {
     let tenant = TenantId::from("default");
     let own = Choice::read("candidate", plan.rules.as_deref(), plan.models.as_deref())?;
     let choices = [other, &own];
@@ -46,23 +47,14 @@ pub fn run(plan: &Plan, other: &Choice, labelled: Option<&PathBuf>) -> Result<Re
         world.fold(&tenant, u64::MAX, &engine.step(end, &Input::Tick, Loaded::Nothing), true);
     }
     let name = |event: EventRef| ids.get(event.seq as usize).map(ToString::to_string).unwrap_or_default();
-    let truth = labelled.map(|folder| anyhow::Ok((folder.display().to_string(), truth::read(folder)?))).transpose()?;
-    let truth = truth.map(|(from, incidents)| (from, by_place(incidents, &ids)));
-    let truth = truth.as_ref().map(|(from, incidents)| (from.as_str(), incidents.as_slice()));
+    let truth = labelled.map(|folder| anyhow::Ok(Labelled::of(folder, Truth::read(folder)?.renamed(&places(&ids)))));
+    let truth = truth.transpose()?;
     let runs = choices.map(|choice| choice.run("built-in", "built-in"));
-    Ok(compare(runs, [&worlds[0], &worlds[1]], &Stream { from, to, why: &name, truth, is_partial: false }))
+    Ok(compare(runs, [&worlds[0], &worlds[1]], &Stream { from, to, why: &name, truth: truth.as_ref() }))
 }
 
-/// Truth that names events by the source's ids, by their places in the stream.
-fn by_place(truth: Vec<super::score::TrueIncident>, ids: &[Box<str>]) -> Vec<super::score::TrueIncident> {
-    use std::collections::BTreeMap;
+/// The places in the stream of events that truth names by the source's ids.
+fn places(ids: &[Box<str>]) -> impl Fn(&str) -> Option<String> {
     let places: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(at, id)| (&**id, at)).collect();
-    let place = |id: &String| places.get(id.as_str()).map(|at| EventRef { seq: *at as u64, index: 0 }.to_string());
-    truth
-        .into_iter()
-        .map(|incident| super::score::TrueIncident {
-            events: incident.events.iter().filter_map(place).collect(),
-            root_ci: incident.root_ci,
-        })
-        .collect()
+    move |id| places.get(id).map(|at| EventRef { seq: *at as u64, index: 0 }.to_string())
 }

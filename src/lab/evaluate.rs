@@ -75,13 +75,13 @@ pub fn evaluate(history: &History, tuning: Arc<Tuning>) -> Result<Evaluation> {
         outcome.fold(effects, &[id]);
     }
     outcome.fold(engine.step(engine.now().plus(AFTERMATH), &Input::Tick, Loaded::Nothing), &[]);
-    let told = outcome.told();
+    let told = history.truth.judged(outcome.told());
     let mut evaluation = Evaluation {
         history: history.name(),
         events: outcome.events.len(),
-        incidents: history.incidents.len(),
+        incidents: history.truth.incidents.len(),
         told: told.len(),
-        scores: score(&history.truth(), &told),
+        scores: score(&history.truth.incidents(), &told),
         by_fault: BTreeMap::new(),
         invented: 0,
         invented_lone: 0,
@@ -103,7 +103,7 @@ impl Evaluation {
             }
             shares.push(share);
         }
-        let size = |number: u32| history.incidents[number as usize].truth.events.len();
+        let size = |number: u32| history.truth.incidents[number as usize].truth.events.len();
         let matches = |at: usize, number: u32, n: usize| 2 * n >= told[at].events.len() + size(number) - n;
         let mut matched: BTreeMap<u32, usize> = BTreeMap::new();
         for (at, share) in shares.iter().enumerate() {
@@ -129,9 +129,9 @@ impl Evaluation {
                 shares.iter().enumerate().filter_map(|(at, share)| Some((at, *share.get(&number)?))).collect();
             let most = parts.iter().copied().max_by_key(|(_, n)| *n).unwrap_or_default();
             let in_any: usize = parts.iter().map(|(_, n)| n).sum();
-            let right_root = matched
-                .get(&number)
-                .map(|at| told[*at].root_cause.first() == Some(&history.incidents[number as usize].truth.root_ci));
+            let right_root = matched.get(&number).map(|at| {
+                told[*at].root_cause.first() == Some(&history.truth.incidents[number as usize].truth.root_ci)
+            });
             let fate = self.fate(history, number);
             fate.all += 1;
             match right_root {
@@ -145,7 +145,7 @@ impl Evaluation {
     }
 
     fn fate(&mut self, history: &History, number: u32) -> &mut Fate {
-        let fault = &history.incidents[number as usize].fault;
+        let fault = &history.truth.incidents[number as usize].fault;
         let fault = if fault.is_empty() { "unknown" } else { fault };
         self.by_fault.entry(fault.to_owned()).or_default()
     }

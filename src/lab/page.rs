@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::versus::{Changed, Figures, Report, Shown};
+use super::figures::{Line, lines};
+use super::versus::{Changed, Report, Shown};
+use crate::wording::lang::Text;
 
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b2430;background:#fff}\
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}table{border-collapse:collapse;width:100%}\
@@ -55,30 +57,17 @@ pub fn page(report: &Report) -> String {
 
 fn figures(html: &mut String, report: &Report) {
     html.push_str("<h2>数字 · figures</h2><table><tr><th></th><th class=\"n a\">a</th><th class=\"n b\">b</th></tr>");
-    let mut line = |zh: &str, en: &str, of: &dyn Fn(&Figures) -> Option<String>| {
-        if let (Some(a), Some(b)) = (of(&report.figures[0]), of(&report.figures[1])) {
-            let _ = write!(html, "<tr><td>{zh} · {en}</td><td class=\"n\">{a}</td><td class=\"n\">{b}</td></tr>");
-        }
-    };
-    line("告警", "alerts", &|x| Some(x.alerts.to_string()));
-    line("故障", "incidents", &|x| Some(x.incidents.to_string()));
-    line("待观察", "held alerts", &|x| Some(x.held.to_string()));
-    line("被静默的事件", "muted events", &|x| Some(x.muted.to_string()));
-    line("压缩率", "compression", &|x| Some(format!("{:.4}", x.compression)));
-    line("根因变更次数", "root changes", &|x| Some(x.root_changes.to_string()));
-    line("通知", "messages", &|x| Some(x.messages.to_string()));
-    line("每周通知", "messages per week", &|x| Some(format!("{:.1}", x.messages_per_week)));
-    let share = |x: f64| Some(format!("{x:.3}"));
-    line("成对 F1", "pair F1", &|x| share(x.scores?.pair_f1));
-    line("精确率", "precision", &|x| share(x.scores?.precision));
-    line("召回率", "recall", &|x| share(x.scores?.found));
-    line("F1", "F1", &|x| share(x.scores?.f1()));
-    line("AC@1", "AC@1", &|x| share(x.scores?.root_top1));
-    line("AC@3", "AC@3", &|x| share(x.scores?.root_top3));
-    line("AC@5", "AC@5", &|x| share(x.scores?.root_top5));
+    let lines = lines(&report.figures);
+    for line in &lines {
+        let ([a, b], Text { zh, en }) = (&line.values, &line.name);
+        let name = if zh == en { zh.clone() } else { format!("{zh} · {en}") };
+        let _ = write!(html, "<tr><td>{name}</td><td class=\"n\">{a}</td><td class=\"n\">{b}</td></tr>");
+    }
     html.push_str("</table>");
     if let Some(truth) = &report.truth {
-        let _ = write!(html, "<p class=\"dim\">真值来自 · truth from {}</p>", escape(truth));
+        let (truth, count) = (escape(truth), report.truth_incidents);
+        let _ = write!(html, "<p class=\"dim\">真值来自 · truth from {truth}: {count} 个故障 incidents</p>");
+        html.push_str(&score_bars(&lines));
     }
     let agreement = &report.agreement;
     let _ = write!(
@@ -91,6 +80,33 @@ fn figures(html: &mut String, report: &Report) {
         let _ = write!(html, "<tr><td>{}</td><td class=\"n\">{a}</td><td class=\"n\">{b}</td></tr>", escape(receiver));
     }
     html.push_str("</table>");
+}
+
+/// What the truth says of both runs, as bars beside each other.
+fn score_bars(lines: &[Line]) -> String {
+    let scored: Vec<(&Line, [f64; 2])> = lines.iter().filter_map(|line| Some((line, line.scores?))).collect();
+    let mut svg = format!(
+        "<h2>与真值相比 · against the truth</h2><svg viewBox=\"0 0 960 {}\" role=\"img\" style=\"height:auto\">",
+        scored.len() * 36 + 8
+    );
+    for (at, (line, scores)) in scored.iter().enumerate() {
+        let top = at * 36 + 6;
+        let Text { zh, en } = &line.name;
+        let name = if zh == en { zh.clone() } else { format!("{zh} {en}") };
+        let _ = write!(svg, "<text x=\"8\" y=\"{}\" fill=\"currentColor\" font-size=\"13\">{name}</text>", top + 19);
+        for (side, (class, score)) in ["a", "b"].into_iter().zip(scores).enumerate() {
+            let (y, wide) = (top + side * 15, score.clamp(0.0, 1.0) * 720.0);
+            let _ = write!(
+                svg,
+                "<rect class=\"{class}\" fill=\"currentColor\" x=\"150\" y=\"{y}\" width=\"{wide:.1}\" height=\"13\"/>\
+                 <text class=\"{class}\" x=\"{:.1}\" y=\"{}\" fill=\"currentColor\" font-size=\"11\">{score:.3}</text>",
+                wide + 156.0,
+                y + 11
+            );
+        }
+    }
+    svg.push_str("</svg>");
+    svg
 }
 
 /// Two rows of bars, the first run's upwards and the second's downwards.
@@ -143,7 +159,7 @@ fn row(shown: &Shown) -> String {
         "<td>{}</td><td>{}</td><td>{}</td><td>{root}</td><td class=\"n\">{}</td><td>{}</td><td>{why}</td>",
         escape(&shown.id),
         escape(&shown.title),
-        shown.severity,
+        shown.severity.as_str(),
         shown.events,
         shown.opened_at
     )

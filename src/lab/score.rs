@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One true incident.
 #[derive(Clone, Debug, Default)]
@@ -25,13 +25,13 @@ pub struct ToldIncident {
 }
 
 /// How well the told incidents fit the true ones; every share is 0 to 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Scores {
     /// Pair F1 over the events of true incidents.
     pub pair_f1: f64,
     /// True incidents with a match.
     pub found: f64,
-    /// True incidents with a match whose first root cause is right.
+    /// Of the true incidents whose root is known, those with a match whose first root cause is right.
     pub root_top1: f64,
     pub root_top3: f64,
     pub root_top5: f64,
@@ -76,10 +76,12 @@ pub fn score(truth: &[TrueIncident], told: &[ToldIncident]) -> Scores {
         }
     }
     matched.retain(|_, (_, overlap)| *overlap >= 0.5);
+    let has_root = |incident: &TrueIncident| !incident.root_ci.is_empty();
+    let rooted = truth.iter().filter(|incident| has_root(incident)).count();
     let top = |n: usize| {
         let right =
             matched.iter().filter(|(i, (k, _))| told[*k].root_cause.iter().take(n).any(|c| *c == truth[**i].root_ci));
-        share(right.count(), truth.len())
+        share(right.filter(|(i, _)| has_root(truth[**i])).count(), rooted)
     };
     Scores {
         pair_f1: pair_f1(&truth, told, &cells),

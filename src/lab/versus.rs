@@ -2,15 +2,18 @@
 //! is truth, which of them is nearer to it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::clusters::{adjusted_mutual_information, adjusted_rand};
 use super::score::{Scores, ToldIncident, TrueIncident, score};
+use super::truth::{Known, Truth};
 use super::world::World;
 use crate::domain::ids::{EventRef, IncidentId};
 use crate::domain::incident::IncidentView;
+use crate::domain::mute::MutedBy;
+use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 
 /// Incidents and events listed of each kind; more are only counted.
@@ -20,7 +23,7 @@ const BUCKETS: i64 = 48;
 const WEEK: Span = Span::hours(7 * 24);
 
 /// What was run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Run {
     pub name: String,
     pub rules: String,
@@ -28,7 +31,7 @@ pub struct Run {
 }
 
 /// One run in figures.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Figures {
     pub alerts: u64,
     pub incidents: u64,
@@ -40,12 +43,12 @@ pub struct Figures {
     pub messages: u64,
     /// Messages per week of the stream's own time.
     pub messages_per_week: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
 }
 
 /// How alike the two are.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Agreement {
     pub ari: f64,
     pub ami: f64,
@@ -56,11 +59,11 @@ pub struct Agreement {
 }
 
 /// An incident in short.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Shown {
     pub id: String,
     pub title: String,
-    pub severity: &'static str,
+    pub severity: Severity,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
     pub events: usize,
@@ -71,7 +74,7 @@ pub struct Shown {
 }
 
 /// An incident that is there in both, and what of it is otherwise.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Changed {
     pub before: Shown,
     pub after: Shown,
@@ -80,17 +83,17 @@ pub struct Changed {
 }
 
 /// An alert that only one of the two mutes.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MutedOnce {
     pub event: String,
     /// Which of the two runs mutes it: 0 the first, 1 the second.
     pub by_run: usize,
-    pub by: crate::domain::mute::MutedBy,
+    pub by: MutedBy,
     pub why: String,
 }
 
 /// Counts over the stream's time, for a chart: the first run's and the second's.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Course {
     pub from: String,
     pub step_secs: i64,
@@ -99,7 +102,7 @@ pub struct Course {
 }
 
 /// The comparison.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     pub runs: [Run; 2],
     pub from: String,
@@ -110,7 +113,10 @@ pub struct Report {
     /// Where the truth comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truth: Option<String>,
-    pub verdicts: BTreeMap<&'static str, [u64; 2]>,
+    /// How many incidents it names.
+    #[serde(default)]
+    pub truth_incidents: usize,
+    pub verdicts: BTreeMap<String, [u64; 2]>,
     pub messages: BTreeMap<String, [u64; 2]>,
     pub changed: Vec<Changed>,
     /// Only in the first run, only in the second.
@@ -129,26 +135,58 @@ pub struct Stream<'a> {
     pub to: Timestamp,
     /// A link or a command that tells why an event is where it is.
     pub why: &'a dyn Fn(EventRef) -> String,
-    pub truth: Option<(&'a str, &'a [TrueIncident])>,
-    /// The truth speaks of some incidents only: what shares no event with them is not judged.
+    pub truth: Option<&'a Labelled>,
+}
+
+/// Truth by which both are scored; it names events as the stream does.
+pub struct Labelled {
+    /// Where it comes from.
+    pub from: String,
+    pub truth: Truth,
+    /// It speaks of some incidents only: what shares no event with them is not judged.
     pub is_partial: bool,
+}
+
+impl Labelled {
+    /// The truth of a folder.
+    pub fn of(folder: &Path, truth: Truth) -> Self {
+        Self { from: folder.display().to_string(), truth, is_partial: false }
+    }
+
+    /// Incidents that people corrected or confirmed; nothing when there are none.
+    pub fn corrected(incidents: Vec<TrueIncident>) -> Option<Self> {
+        let known = incidents.into_iter().map(|truth| Known { truth, ..Known::default() }).collect::<Vec<_>>();
+        let truth = Truth { incidents: known, ..Truth::default() };
+        let from = "incidents that people corrected or confirmed".to_owned();
+        (!truth.incidents.is_empty()).then_some(Self { from, truth, is_partial: true })
+    }
+
+    fn scores(&self, told: Vec<ToldIncident>) -> Scores {
+        let truth = self.truth.incidents();
+        let known: BTreeSet<&String> = truth.iter().flat_map(|incident| &incident.events).collect();
+        let mut told = self.truth.judged(told);
+        told.retain(|one| !self.is_partial || one.events.iter().any(|event| known.contains(event)));
+        score(&truth, &told)
+    }
 }
 
 /// Compares two worlds that were fed the same.
 pub fn compare(runs: [Run; 2], worlds: [&World; 2], stream: &Stream<'_>) -> Report {
+    let sides = worlds.map(|world| Side { world, standing: world.standing() });
     let [before, after] = worlds;
     let mut report = Report {
         runs,
         from: stream.from.to_string(),
         to: stream.to.to_string(),
         events: before.fates.len().max(after.fates.len()) as u64,
-        truth: stream.truth.map(|(name, _)| name.to_owned()),
-        figures: worlds.map(|world| figures(world, stream)),
+        truth: stream.truth.map(|labelled| labelled.from.clone()),
+        truth_incidents: stream.truth.map_or(0, |labelled| labelled.truth.incidents.len()),
+        figures: [figures(&sides[0], stream), figures(&sides[1], stream)],
         ..Report::default()
     };
     for (side, world) in worlds.into_iter().enumerate() {
         for (word, count) in &world.verdicts {
-            report.verdicts.entry(word).or_default()[side] = *count;
+            report.verdicts.entry((*word).to_owned()).or_default()[side] = *count;
         }
         for (receiver, count) in &world.messages {
             report.messages.entry(receiver.clone()).or_default()[side] = *count;
@@ -157,36 +195,36 @@ pub fn compare(runs: [Run; 2], worlds: [&World; 2], stream: &Stream<'_>) -> Repo
     let labels = labels(before, after);
     report.agreement.ari = adjusted_rand(&labels);
     report.agreement.ami = adjusted_mutual_information(&labels);
-    report.differing(before, after, stream);
+    report.differing(&sides, stream);
     report.mutes(before, after, stream);
-    report.course = course(worlds, stream);
+    report.course = course(&sides, stream);
     report
 }
 
-fn figures(world: &World, stream: &Stream<'_>) -> Figures {
-    let told = world.told();
+/// A world, and the incidents that stand in it, with their events.
+struct Side<'a> {
+    world: &'a World,
+    standing: BTreeMap<IncidentId, BTreeSet<EventRef>>,
+}
+
+fn figures(side: &Side<'_>, stream: &Stream<'_>) -> Figures {
+    let world = side.world;
+    let told = world.told(&side.standing);
     let events = world.fates.len().max(1) as f64;
     let messages: u64 = world.messages.values().sum();
     // Of less than an hour nobody knows what a week would be: it counts as one.
     let weeks = stream.to.since(stream.from).max(Span::hours(1)).0 as f64 / WEEK.0 as f64;
     Figures {
         alerts: world.alerts.len() as u64,
-        incidents: told.len() as u64,
+        incidents: side.standing.len() as u64,
         held: world.held(),
         muted: world.fates.iter().filter(|fate| fate.muted.is_some()).count() as u64,
-        compression: 1.0 - told.len() as f64 / events,
+        compression: 1.0 - side.standing.len() as f64 / events,
         root_changes: world.root_changes,
         messages,
         messages_per_week: messages as f64 / weeks,
-        scores: stream.truth.map(|(_, truth)| score(truth, &judged(&told, truth, stream.is_partial))),
+        scores: stream.truth.map(|labelled| labelled.scores(told)),
     }
-}
-
-/// The told incidents that the truth can judge.
-fn judged(told: &[ToldIncident], truth: &[TrueIncident], is_partial: bool) -> Vec<ToldIncident> {
-    let known: BTreeSet<&String> = truth.iter().flat_map(|incident| &incident.events).collect();
-    let speaks_of = |one: &&ToldIncident| !is_partial || one.events.iter().any(|event| known.contains(event));
-    told.iter().filter(speaks_of).cloned().collect()
 }
 
 /// For each event the incident that it is in on either side; without one it is alone.
@@ -207,7 +245,7 @@ fn shown(incident: &IncidentView, events: usize, why: Option<String>) -> Shown {
     Shown {
         id: incident.id.to_string(),
         title: incident.title.to_string(),
-        severity: incident.severity.as_str(),
+        severity: incident.severity,
         root: incident.candidates.first().map(|candidate| candidate.ci.id.to_string()),
         events,
         opened_at: incident.opened_at.to_string(),
@@ -216,16 +254,17 @@ fn shown(incident: &IncidentView, events: usize, why: Option<String>) -> Shown {
 }
 
 impl Report {
-    fn differing(&mut self, before: &World, after: &World, stream: &Stream<'_>) {
-        let (old, new) = (before.standing(), after.standing());
-        let pairs = paired(&old, &new);
+    fn differing(&mut self, sides: &[Side<'_>; 2], stream: &Stream<'_>) {
+        let [before, after] = sides;
+        let (old, new) = (&before.standing, &after.standing);
+        let pairs = paired(old, new);
         for (left, right) in &pairs {
             let (events, others) = (&old[left], &new[right]);
             let differs = events.symmetric_difference(others).next().or(events.first());
             let why = differs.map(|event| (stream.why)(*event));
             let changed = Changed {
-                before: shown(&before.incidents[left], events.len(), why.clone()),
-                after: shown(&after.incidents[right], others.len(), why),
+                before: shown(&before.world.incidents[left], events.len(), why.clone()),
+                after: shown(&after.world.incidents[right], others.len(), why),
                 events_added: others.difference(events).count(),
                 events_lost: events.difference(others).count(),
             };
@@ -237,11 +276,9 @@ impl Report {
                 self.agreement.same += 1;
             }
         }
-        let first = |events: &BTreeSet<EventRef>| events.first().map(|event| (stream.why)(*event));
-        let gone = old.iter().filter(|(id, _)| pairs.iter().all(|pair| pair.0 != **id));
-        self.gone = gone.map(|(id, events)| shown(&before.incidents[id], events.len(), first(events))).collect();
-        let fresh = new.iter().filter(|(id, _)| pairs.iter().all(|pair| pair.1 != **id));
-        self.fresh = fresh.map(|(id, events)| shown(&after.incidents[id], events.len(), first(events))).collect();
+        let (left, right) = pairs.into_iter().unzip();
+        self.gone = before.without(&left, stream);
+        self.fresh = after.without(&right, stream);
         self.changed.sort_by_key(|c| std::cmp::Reverse(c.events_added + c.events_lost));
         for list in [&mut self.gone, &mut self.fresh] {
             list.sort_by_key(|shown| std::cmp::Reverse(shown.events));
@@ -253,7 +290,7 @@ impl Report {
     }
 
     fn mutes(&mut self, before: &World, after: &World, stream: &Stream<'_>) {
-        let muted = |world: &World| -> BTreeMap<EventRef, crate::domain::mute::MutedBy> {
+        let muted = |world: &World| -> BTreeMap<EventRef, MutedBy> {
             world.fates.iter().filter_map(|fate| Some((fate.event, fate.muted.clone()?))).collect()
         };
         let sides = [muted(before), muted(after)];
@@ -271,11 +308,31 @@ impl Report {
         }
     }
 
+    /// Puts an address in front of the links that are paths.
+    pub fn link_to(&mut self, base: &str) {
+        let changed = self.changed.iter_mut().flat_map(|one| [&mut one.before, &mut one.after]);
+        let shown = changed.chain(&mut self.gone).chain(&mut self.fresh).filter_map(|shown| shown.why.as_mut());
+        for why in shown.chain(self.muted_once.iter_mut().map(|one| &mut one.why)) {
+            if why.starts_with('/') {
+                why.insert_str(0, base);
+            }
+        }
+    }
+
     /// Whether anything is otherwise.
     pub fn is_any(&self) -> bool {
         !(self.changed.is_empty() && self.gone.is_empty() && self.fresh.is_empty())
             || self.verdicts.values().any(|[a, b]| a != b)
             || self.messages.values().any(|[a, b]| a != b)
+    }
+}
+
+impl Side<'_> {
+    /// The incidents that stand and are not among these.
+    fn without(&self, paired: &BTreeSet<IncidentId>, stream: &Stream<'_>) -> Vec<Shown> {
+        let alone = self.standing.iter().filter(|(id, _)| !paired.contains(id));
+        let first = |events: &BTreeSet<EventRef>| events.first().map(|event| (stream.why)(*event));
+        alone.map(|(id, events)| shown(&self.world.incidents[id], events.len(), first(events))).collect()
     }
 }
 
@@ -313,7 +370,7 @@ fn paired(
     pairs
 }
 
-fn course(worlds: [&World; 2], stream: &Stream<'_>) -> Course {
+fn course(sides: &[Side<'_>; 2], stream: &Stream<'_>) -> Course {
     let span = stream.to.since(stream.from).0.max(1);
     let step = (span / BUCKETS + 1).max(1000);
     let bucket = |at: Timestamp| (at.since(stream.from).0 / step).clamp(0, BUCKETS - 1) as usize;
@@ -322,97 +379,11 @@ fn course(worlds: [&World; 2], stream: &Stream<'_>) -> Course {
         times.into_iter().for_each(|at| counts[bucket(at)] += 1);
         counts
     };
-    let opened = |world: &World| world.standing().keys().map(|id| world.incidents[id].opened_at).collect::<Vec<_>>();
+    let opened = |side: &Side<'_>| counted(side.standing.keys().map(|id| side.world.incidents[id].opened_at).collect());
     Course {
         from: stream.from.to_string(),
         step_secs: step / 1000,
-        incidents: worlds.map(|world| counted(opened(world))),
-        messages: worlds.map(|world| counted(world.told_at.clone())),
-    }
-}
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let root = self.root.as_deref().unwrap_or("?");
-        let (at, severity) = (&self.opened_at, self.severity);
-        write!(f, "{at} {severity:<8} {} {} (root {root}, {} events)", self.id, self.title, self.events)
-    }
-}
-
-/// A line of the table: its name, and where its number is.
-type Count = (&'static str, fn(&Figures) -> u64);
-type Share = (&'static str, fn(&Figures) -> Option<f64>);
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [old, new] = &self.figures;
-        writeln!(f, "{} events from {} to {}", self.events, self.from, self.to)?;
-        for (mark, run) in ["a", "b"].into_iter().zip(&self.runs) {
-            writeln!(f, "{mark}: {} (rules {}, model {})", run.name, run.rules, run.model)?;
-        }
-        writeln!(f, "{:<22}{:>12}{:>12}", "", "a", "b")?;
-        let mut line = |name: &str, a: String, b: String| writeln!(f, "{name:<22}{a:>12}{b:>12}");
-        let counts: [Count; 6] = [
-            ("alerts", |x| x.alerts),
-            ("incidents", |x| x.incidents),
-            ("held alerts", |x| x.held),
-            ("muted events", |x| x.muted),
-            ("root changes", |x| x.root_changes),
-            ("messages", |x| x.messages),
-        ];
-        for (name, of) in counts {
-            line(name, of(old).to_string(), of(new).to_string())?;
-        }
-        let shares: [Share; 9] = [
-            ("messages per week", |x| Some(x.messages_per_week)),
-            ("compression", |x| Some(x.compression)),
-            ("pair F1", |x| x.scores.map(|s| s.pair_f1)),
-            ("precision", |x| x.scores.map(|s| s.precision)),
-            ("recall", |x| x.scores.map(|s| s.found)),
-            ("F1", |x| x.scores.map(|s| s.f1())),
-            ("AC@1", |x| x.scores.map(|s| s.root_top1)),
-            ("AC@3", |x| x.scores.map(|s| s.root_top3)),
-            ("AC@5", |x| x.scores.map(|s| s.root_top5)),
-        ];
-        for (name, of) in shares {
-            if let (Some(a), Some(b)) = (of(old), of(new)) {
-                line(name, format!("{a:.3}"), format!("{b:.3}"))?;
-            }
-        }
-        self.lists(f)
-    }
-}
-
-impl Report {
-    fn lists(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (same, agreement) = (self.agreement.same, &self.agreement);
-        let (changed, gone, fresh) = (self.changed.len(), self.gone.len(), self.fresh.len());
-        writeln!(f, "ARI {:.3}, AMI {:.3} between the two", agreement.ari, agreement.ami)?;
-        writeln!(f, "incidents: {same} same, {changed} changed, {gone} only in a, {fresh} only in b")?;
-        for changed in &self.changed {
-            writeln!(f, "~ {}", changed.before)?;
-            writeln!(f, "  {} (+{} −{} events)", changed.after, changed.events_added, changed.events_lost)?;
-        }
-        for gone in &self.gone {
-            writeln!(f, "- {gone}")?;
-        }
-        for fresh in &self.fresh {
-            writeln!(f, "+ {fresh}")?;
-        }
-        if self.not_listed > 0 {
-            writeln!(f, "… and {} more", self.not_listed)?;
-        }
-        if self.muted_once_events > 0 {
-            let of = |run: usize| self.muted_once.iter().filter(|one| one.by_run == run).count();
-            let events = self.muted_once_events;
-            writeln!(f, "{events} events muted by only one (of those listed: {} by a, {} by b)", of(0), of(1))?;
-        }
-        for (word, [old, new]) in self.verdicts.iter().filter(|(_, [old, new])| old != new) {
-            writeln!(f, "verdict {word}: {old} -> {new}")?;
-        }
-        for (receiver, [old, new]) in self.messages.iter().filter(|(_, [old, new])| old != new) {
-            writeln!(f, "messages to {receiver}: {old} -> {new}")?;
-        }
-        Ok(())
+        incidents: [opened(&sides[0]), opened(&sides[1])],
+        messages: [&sides[0], &sides[1]].map(|side| counted(side.world.told_at.clone())),
     }
 }

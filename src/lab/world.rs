@@ -38,6 +38,8 @@ pub struct World {
     /// Messages by receiver, and when each was due.
     pub messages: BTreeMap<String, u64>,
     pub told_at: Vec<Timestamp>,
+    /// What people have stepped into: it stays as it stood before.
+    settled: (BTreeSet<AlertId>, BTreeSet<IncidentId>),
 }
 
 impl World {
@@ -47,10 +49,12 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Verdict { index, verdict } if is_own => self.end(EventRef { seq, index: *index }, verdict),
-                Effect::Alert { alert } if alert.tenant == *tenant => {
+                Effect::Alert { alert } if alert.tenant == *tenant && !self.settled.0.contains(&alert.id) => {
                     self.alerts.insert(alert.id, Arc::clone(alert));
                 }
-                Effect::Incident { incident, .. } if incident.tenant == *tenant => {
+                Effect::Incident { incident, .. }
+                    if incident.tenant == *tenant && !self.settled.1.contains(&incident.id) =>
+                {
                     self.incidents.insert(incident.id, Arc::clone(incident));
                 }
                 Effect::Timeline { tenant: of, entry, .. } if of == tenant => {
@@ -66,6 +70,28 @@ impl World {
                 | Effect::Alert { .. }
                 | Effect::Incident { .. }
                 | Effect::Notify { .. }
+                | Effect::Timeline { .. }
+                | Effect::Silence { .. }
+                | Effect::CommandDone { .. } => {}
+            }
+        }
+    }
+
+    /// Folds the effects of an order by which people corrected incidents: what it touched stays as the engine had it, also
+    /// later on, so that the engine is not praised for what people did. Only what was sent counts.
+    pub fn fold_correction(&mut self, tenant: &TenantId, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Alert { alert } if alert.tenant == *tenant => {
+                    self.settled.0.insert(alert.id);
+                }
+                Effect::Incident { incident, .. } if incident.tenant == *tenant => {
+                    self.settled.1.insert(incident.id);
+                }
+                Effect::Notify { .. } => self.fold(tenant, 0, std::slice::from_ref(effect), false),
+                Effect::Alert { .. }
+                | Effect::Incident { .. }
+                | Effect::Verdict { .. }
                 | Effect::Timeline { .. }
                 | Effect::Silence { .. }
                 | Effect::CommandDone { .. } => {}
@@ -107,12 +133,11 @@ impl World {
         standing
     }
 
-    /// The incidents as they are scored.
-    pub fn told(&self) -> Vec<ToldIncident> {
-        let standing = self.standing();
-        let told = standing.into_iter().map(|(id, events)| ToldIncident {
+    /// The incidents that stand as they are scored.
+    pub fn told(&self, standing: &BTreeMap<IncidentId, BTreeSet<EventRef>>) -> Vec<ToldIncident> {
+        let told = standing.iter().map(|(id, events)| ToldIncident {
             events: events.iter().map(ToString::to_string).collect(),
-            root_cause: self.incidents[&id].candidates.iter().map(|c| c.ci.id.to_string()).collect(),
+            root_cause: self.incidents[id].candidates.iter().map(|c| c.ci.id.to_string()).collect(),
             alerts: 0,
         });
         told.collect()

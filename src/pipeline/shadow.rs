@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::log::AnyLog;
 use super::past::Records;
@@ -26,10 +27,11 @@ use crate::engine::{Engine, Loaded};
 use crate::folders::models::Model;
 use crate::journal::{Follow, Record};
 use crate::lab::choice::Choice;
-use crate::lab::versus::{Report, Run, Stream, compare};
+use crate::lab::versus::{Labelled, Report, Run, Stream, compare};
 use crate::lab::world::World;
 use crate::outbox::OutboxRecord;
 use crate::projection::live::Live;
+use crate::replay::corrected::Corrected;
 
 /// Alerts in memory from which on nothing runs beside: it would double what the engine needs.
 const ALERTS_MAX: usize = 300_000;
@@ -56,7 +58,8 @@ pub struct Shown {
     pub begun_anew: u64,
     /// Why it does not run.
     pub failure: Option<String>,
-    pub report: Option<Arc<Report>>,
+    /// A [`Report`], written once for everybody who asks.
+    pub report: Option<Arc<RawValue>>,
 }
 
 impl Shown {
@@ -87,6 +90,8 @@ struct Running {
     choice: Choice,
     names: [Run; 2],
     worlds: [World; 2],
+    /// What people say of what is valid, by which both are scored.
+    corrected: Corrected,
     from: Option<Timestamp>,
     to: Timestamp,
     seq: u64,
@@ -194,6 +199,7 @@ impl Shadows {
             choice,
             engine,
             worlds: [World::default(), World::default()],
+            corrected: Corrected::of(tenant.clone()),
             from: None,
             to: at,
             seq,
@@ -238,7 +244,7 @@ impl Shadows {
                 // Nothing has come since: it is the same.
                 report: match (one, before.get(tenant)) {
                     (Some(one), Some(shown)) if shown.is_of(one) => shown.report.clone(),
-                    (one, _) => one.and_then(Running::report).map(Arc::new),
+                    (one, _) => one.and_then(Running::report).and_then(|report| written(&report)),
                 },
             };
             (tenant.clone(), Arc::new(shown))
@@ -263,12 +269,18 @@ impl Running {
         }
         if self.worlds[0].fates.len() >= EVENTS_MAX {
             (self.worlds, self.from) = ([World::default(), World::default()], None);
+            self.corrected = Corrected::of(self.tenant.clone());
             self.begun_anew += 1;
         }
         (self.from, self.to) = (self.from.or(Some(record.stamp)), record.stamp);
         let tenant = self.tenant.clone();
         let is_own = !matches!(&*record.input, Input::Batch(batch) if batch.tenant != tenant);
-        self.worlds[0].fold(&tenant, record.seq, &decision.effects, is_own);
+        self.corrected.fold(&record, &decision.effects);
+        if is_correction(&record.input, &tenant) {
+            self.worlds[0].fold_correction(&tenant, &decision.effects);
+        } else {
+            self.worlds[0].fold(&tenant, record.seq, &decision.effects, is_own);
+        }
         self.worlds[1].fold(&tenant, record.seq, &effects, is_own);
         Ok(())
     }
@@ -300,7 +312,23 @@ impl Running {
 
     fn report(&self) -> Option<Report> {
         let why = |event: EventRef| format!("/why/{event}");
-        let stream = Stream { from: self.from?, to: self.to, why: &why, truth: None, is_partial: false };
+        let labelled = Labelled::corrected(self.corrected.incidents());
+        let stream = Stream { from: self.from?, to: self.to, why: &why, truth: labelled.as_ref() };
         Some(compare(self.names.clone(), [&self.worlds[0], &self.worlds[1]], &stream))
+    }
+}
+
+/// Whether people say by it that the engine was wrong, or right.
+fn is_correction(input: &Input, tenant: &TenantId) -> bool {
+    matches!(input, Input::Command(command) if command.tenant == *tenant && command.order.judgement().is_some())
+}
+
+fn written(report: &Report) -> Option<Arc<RawValue>> {
+    match to_raw_value(report) {
+        Ok(text) => Some(Arc::from(text)),
+        Err(error) => {
+            tracing::error!(%error, "report of what runs beside not written");
+            None
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Two runs side by side on the recorded journal of a data folder. What people ordered about incidents is left out: it
 //! was ordered about what was shown then; where it corrected incidents, it is the truth to which both are compared.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -14,7 +15,8 @@ use crate::engine::input::Input;
 use crate::engine::{Engine, Loaded};
 use crate::journal::Record;
 use crate::lab::choice::Choice;
-use crate::lab::versus::{Report, Stream, compare};
+use crate::lab::truth::Truth;
+use crate::lab::versus::{Labelled, Report, Stream, compare};
 use crate::lab::world::World;
 
 /// What to compare on which part of the journal.
@@ -27,6 +29,8 @@ pub struct Plan<'a> {
     pub since: Option<Timestamp>,
     /// In front of links to `why`; empty: commands are told.
     pub base_url: String,
+    /// A folder with labels; without it incidents that people corrected are the truth.
+    pub truth: Option<&'a Path>,
 }
 
 struct Side<'a> {
@@ -54,6 +58,9 @@ pub fn run(plan: &Plan<'_>) -> Result<Report> {
             is_begun: false,
         }
     });
+    let wanted = plan.truth.map(|folder| anyhow::Ok((folder, Truth::read(folder)?))).transpose()?;
+    let spoken_of = wanted.as_ref().map(|(_, truth)| truth.events());
+    let mut named: BTreeMap<String, EventRef> = BTreeMap::new();
     let mut corrected = Corrected::of(plan.tenant.clone());
     let (mut first, mut last): (Option<Timestamp>, Option<Timestamp>) = (None, None);
     recorded.each(|record, decision| {
@@ -66,6 +73,9 @@ pub fn run(plan: &Plan<'_>) -> Result<Report> {
         let loaded = if sides.iter().all(is_hidden) { Loaded::Nothing } else { recorded.loaded(&record.input)? };
         for side in &mut sides {
             side.step(record, &loaded, &plan.tenant, counts);
+        }
+        if let Some(events) = &spoken_of {
+            name(events, record, &mut named);
         }
         corrected.fold(record, &decision.effects);
         if counts {
@@ -80,11 +90,34 @@ pub fn run(plan: &Plan<'_>) -> Result<Report> {
         "" => format!("headwater why --data {} {event}", plan.data.display()),
         base => format!("{base}/why/{event}"),
     };
-    let truth = corrected.incidents();
-    let labelled = (!truth.is_empty()).then_some(("incidents that people corrected or confirmed", truth.as_slice()));
+    let labelled = match &wanted {
+        Some((folder, truth)) => Some(Labelled::of(folder, placed(truth, &named)?)),
+        None => Labelled::corrected(corrected.incidents()),
+    };
     let runs = [0, 1].map(|at| plan.sides[at].run("as recorded", "as recorded"));
-    let stream = Stream { from, to, why: &why, truth: labelled, is_partial: true };
+    let stream = Stream { from, to, why: &why, truth: labelled.as_ref() };
     Ok(compare(runs, [&sides[0].world, &sides[1].world], &stream))
+}
+
+/// Notes which events of a record the truth speaks of, by the source's own id or by their place.
+fn name(events: &BTreeSet<&str>, record: &Record, named: &mut BTreeMap<String, EventRef>) {
+    let Input::Batch(batch) = &*record.input else { return };
+    for (index, event) in batch.events.iter().enumerate() {
+        let at = EventRef { seq: record.seq, index: index as u32 };
+        for id in [event.id.to_string(), at.to_string()] {
+            if events.contains(id.as_str()) {
+                named.insert(id, at);
+            }
+        }
+    }
+}
+
+/// The truth with the events' places in the journal.
+fn placed(truth: &Truth, named: &BTreeMap<String, EventRef>) -> Result<Truth> {
+    if named.is_empty() {
+        bail!("the truth names no event of this journal: it names them by the source's own id or as e<seq>.<index>");
+    }
+    Ok(truth.renamed(|event| named.get(event).map(ToString::to_string)))
 }
 
 /// Whether the tenant's runs see the input.

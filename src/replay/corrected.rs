@@ -56,7 +56,10 @@ pub struct Correction {
 pub struct Reviewed {
     pub view: Arc<IncidentView>,
     pub events: BTreeSet<EventRef>,
+    /// As somebody said, else as the engine has it.
     pub root: Option<CiId>,
+    /// Somebody said it.
+    pub is_root_said: bool,
 }
 
 /// What a tenant's people said, as far as the journal has been folded.
@@ -288,15 +291,16 @@ impl Corrected {
         let events = members.iter().filter_map(|alert| self.events.get(alert)).flatten().copied().collect();
         let said = self.chosen.get(&id).map(|(_, ci)| ci.clone());
         let best = || view.candidates.iter().find(|candidate| !candidate.rejected).map(|best| best.ci.id.clone());
+        let is_root_said = said.is_some();
         let root = said.or_else(best);
-        Some(Reviewed { view, events, root })
+        Some(Reviewed { view, events, root, is_root_said })
     }
 
-    /// The reviewed incidents as truth to score by.
+    /// The reviewed incidents as truth to score by. What nobody said of a root is no truth about it.
     pub fn incidents(&self) -> Vec<TrueIncident> {
         let truth = self.reviewed().into_iter().map(|one| TrueIncident {
             events: one.events.iter().map(ToString::to_string).collect(),
-            root_ci: one.root.map(|ci| ci.to_string()).unwrap_or_default(),
+            root_ci: one.root.filter(|_| one.is_root_said).map(|ci| ci.to_string()).unwrap_or_default(),
         });
         truth.collect()
     }

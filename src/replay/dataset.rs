@@ -18,7 +18,8 @@ use crate::domain::partition::partition_of;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::engine::input::Input;
-use crate::lab::truth;
+use crate::lab::history;
+use crate::lab::truth::{self, UNKNOWN};
 use crate::pipeline::cmdb_text;
 
 /// What to write out.
@@ -26,7 +27,8 @@ pub struct Plan<'a> {
     pub data: &'a Path,
     pub tenant: TenantId,
     pub since: Option<Timestamp>,
-    /// Only incidents that somebody corrected or confirmed are truth; else all that are closed.
+    /// Only incidents that somebody corrected or confirmed are truth, and of the others nothing is known; else all that are
+    /// closed.
     pub only_reviewed: bool,
     pub out: &'a Path,
 }
@@ -50,7 +52,7 @@ pub fn write(plan: &Plan<'_>) -> Result<Written> {
     let recorded = Recorded::open(plan.data)?;
     let number = partition_of(&plan.tenant);
     std::fs::create_dir_all(plan.out).with_context(|| format!("make {}", plan.out.display()))?;
-    let mut alerts = create(plan.out, "alerts.jsonl")?;
+    let mut alerts = create(plan.out, history::EVENTS)?;
     let mut corrected = Corrected::of(plan.tenant.clone());
     let mut written = Written::default();
     let kept = recorded.engine(number)?.map(|(engine, _)| engine);
@@ -144,10 +146,10 @@ fn line(event: &Event, at: EventRef, received: Timestamp) -> Option<serde_json::
 fn cmdb(folder: &Path, kept: &[u8]) -> Result<()> {
     let (mapping, text) = cmdb_text::parts(kept)?;
     let is_json = text.trim_ascii_start().starts_with(b"{");
-    let name = if is_json { "cmdb.json" } else { "cmdb.yaml" };
+    let name = history::CMDB[usize::from(!is_json)];
     create(folder, name)?.write_all(text)?;
     if let Some(mapping) = mapping {
-        create(folder, "topology-mapping.yaml")?.write_all(mapping)?;
+        create(folder, history::CMDB_MAPPING)?.write_all(mapping)?;
     }
     Ok(())
 }
@@ -157,7 +159,9 @@ fn labels(plan: &Plan<'_>, corrected: &Corrected, written: &mut Written) -> Resu
     let mut home: BTreeMap<EventRef, (IncidentId, Option<String>)> = BTreeMap::new();
     let mut file = create(plan.out, truth::INCIDENTS)?;
     for one in &incidents {
-        let (view, root) = (&one.view, one.root.as_ref().map(ToString::to_string));
+        // What the engine believes is no truth where only people's word counts.
+        let root = one.root.as_ref().filter(|_| one.is_root_said || !plan.only_reviewed).map(ToString::to_string);
+        let view = &one.view;
         for event in &one.events {
             home.insert(*event, (view.id, root.clone()));
         }
@@ -170,6 +174,7 @@ fn labels(plan: &Plan<'_>, corrected: &Corrected, written: &mut Written) -> Resu
             "root_ci": root,
             "roots": root.iter().collect::<Vec<_>>(),
             "reviewed": reviewed,
+            "root_said": one.is_root_said,
             "started_at": secs(view.first_alert_at),
             "ended_at": view.closed_at.or(view.recovered_at).map(secs),
             "first_alert_at": secs(view.first_alert_at),
@@ -192,6 +197,10 @@ fn labels(plan: &Plan<'_>, corrected: &Corrected, written: &mut Written) -> Resu
                 format!("{incident},root,{ci},{key},{incident}")
             }
             Some((incident, _)) => format!("{incident},symptom,{ci},{key},{incident}"),
+            // Others looked at other incidents: nobody knows whether this one is right.
+            None if plan.only_reviewed && view.is_some_and(|view| view.incident.is_some()) => {
+                format!("{UNKNOWN},,{ci},{key},")
+            }
             None => format!(",noise,{ci},{key},noise:{key}"),
         };
         writeln!(file, "{event},{line}")?;

@@ -5,6 +5,7 @@ pub mod against;
 pub mod corrected;
 pub mod dataset;
 pub mod moment;
+pub mod stream;
 pub mod verify;
 
 use std::collections::BTreeMap;

@@ -15,13 +15,15 @@ use crate::folders::models::Model;
 use crate::lab::choice::Choice;
 use crate::pipeline::Pipeline;
 use crate::pipeline::put::{PutError, Trial};
-use crate::pipeline::ruling::RuleVersion;
+use crate::pipeline::ruling::{RuleVersion, Ruled};
 use crate::replay;
 
 use super::behind::lines;
 
 /// What the reason of an activation begins with: a roll-back finds it by that.
 const ACTIVATED: &str = "shadow ";
+/// And that of a roll-back.
+const TAKEN_BACK: &str = "rollback ";
 
 /// Tries things, and puts them in force.
 pub struct Bench {
@@ -64,7 +66,7 @@ impl Trials for Bench {
         let shown = self.pipeline.shadows.load().get(tenant).cloned().unwrap_or_default();
         // What is shown may still be that of another trial.
         let is_this = shown.shade.as_ref().is_some_and(|known| known.seq == shade.seq);
-        let report = shown.report.as_ref().filter(|_| is_this).and_then(|report| serde_json::to_value(&**report).ok());
+        let report = shown.report.clone().filter(|_| is_this);
         ShadowState {
             since_seq: shade.seq,
             by: By { author: shade.author, reason: shade.reason },
@@ -92,9 +94,14 @@ impl Trials for Bench {
         })
     }
 
-    fn activate(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
+    fn activate(&self, tenant: TenantId, by: By, since_seq: u64) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
         let pipeline = self.pipeline.clone();
-        Box::pin(async move { activate(&pipeline, &tenant, by).await.map_err(|error| lines(&error)) })
+        Box::pin(async move { activate(&pipeline, &tenant, by, since_seq).await.map_err(|error| lines(&error)) })
+    }
+
+    fn activated(&self, tenant: &TenantId) -> Option<By> {
+        let ruled = self.pipeline.rulings().ruled(tenant);
+        activated(&ruled).map(|one| By { author: one.author.clone(), reason: one.reason.clone() })
     }
 
     fn roll_back(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
@@ -121,8 +128,9 @@ impl Trials for Bench {
     }
 }
 
-async fn activate(pipeline: &Pipeline, tenant: &TenantId, by: By) -> anyhow::Result<PutInForce> {
-    let shade = pipeline.rulings().ruled(tenant).shade.clone().context("nothing runs beside")?;
+async fn activate(pipeline: &Pipeline, tenant: &TenantId, by: By, since_seq: u64) -> anyhow::Result<PutInForce> {
+    let shade = pipeline.rulings().ruled(tenant).shade.clone().filter(|shade| shade.seq == since_seq);
+    let shade = shade.with_context(|| format!("the trial since record {since_seq} does not run any more"))?;
     let reason = format!("{ACTIVATED}{}: {}", shade.seq, by.reason);
     let by = By { reason: reason.trim_end_matches([':', ' ']).into(), ..by };
     let mut put = PutInForce::default();
@@ -141,12 +149,19 @@ fn before(versions: &[RuleVersion]) -> u64 {
     versions.iter().rev().nth(1).map_or(0, |one| one.version)
 }
 
+/// What is valid because a trial was activated.
+fn activated(ruled: &Ruled) -> Option<&RuleVersion> {
+    let newest = [&ruled.rules, &ruled.models].into_iter().filter_map(|versions| versions.last());
+    newest.filter(|one| one.reason.starts_with(ACTIVATED)).max_by_key(|one| one.seq)
+}
+
 async fn roll_back(pipeline: &Pipeline, tenant: &TenantId, by: &By) -> anyhow::Result<PutInForce> {
     let ruled = pipeline.rulings().ruled(tenant);
-    let newest = [&ruled.rules, &ruled.models].into_iter().filter_map(|versions| versions.last());
-    let activated = newest.filter(|one| one.reason.starts_with(ACTIVATED)).max_by_key(|one| one.seq);
-    let named =
-        activated.context("what is valid was not activated from a trial: roll back rules or models by version")?;
+    let why = "what is valid was not activated from a trial: roll back rules or models by version";
+    let named = activated(&ruled).context(why)?;
+    // What was taken back is not what was activated: it is not taken back once more.
+    let reason = format!("{TAKEN_BACK}{}: {}", named.seq, by.reason);
+    let by = &By { reason: reason.trim_end_matches([':', ' ']).into(), ..by.clone() };
     // Rules and a model of one trial go back together; what came later by itself stays.
     let trial = |one: &RuleVersion| one.reason.split(':').next().unwrap_or_default().to_owned();
     let is_of = |versions: &[RuleVersion]| versions.last().is_some_and(|last| trial(last) == trial(named));
@@ -174,6 +189,7 @@ fn cost(pipeline: &Pipeline, tenant: TenantId, rules: &[RuleFile], days: u32) ->
         sides: [live, candidate],
         since: Some(since),
         base_url: String::new(),
+        truth: None,
     })?;
     Ok(serde_json::to_value(report)?)
 }

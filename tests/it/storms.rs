@@ -73,5 +73,5 @@ pub fn bytes(effects: &[Effect]) -> Vec<u8> {
 
 /// A storm's truth.
 pub fn truth(storm: &str) -> Vec<TrueIncident> {
-    headwater::lab::truth::read(&folder(storm)).expect("a storm has a truth")
+    headwater::lab::truth::Truth::read(&folder(storm)).expect("a storm has a truth").incidents()
 }

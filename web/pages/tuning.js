@@ -3,13 +3,19 @@
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, send } from "../api.js";
+import { ask } from "../ask.js";
 import { count, moment } from "../format.js";
 import { t } from "../i18n.js";
+import { now } from "../now.js";
 import { told } from "../orders.js";
 import { Empty, Go, Panel } from "../parts.js";
 
 const RELOAD_MS = 5000;
+/** How long before its end a rule is marked. */
+const SOON_MS = 14 * 24 * 3600 * 1000;
 const FIGURES = ["alerts", "incidents", "held", "muted", "compression", "root_changes", "messages", "messages_per_week"];
+/** What the truth says of a side; `found` is the recall. */
+const SCORES = ["pair_f1", "precision", "found", "root_top1", "root_top3", "root_top5"];
 
 const number = (value) => (Number.isInteger(value) ? count(value) : value.toFixed(3));
 
@@ -31,23 +37,35 @@ const Differing = ({ report }) => html`<table class="plain"><tbody>
   ${report.fresh.map((one) => html`<tr key=${`f${one.id}`} class="tried"><td>+</td><${Incident} shown=${one} /></tr>`)}
 </tbody></table>`;
 
+/** What corrected incidents say of both, as bars beside each other. */
+const Scores = ({ report }) => html`<h3>${t("tuning.scores", { n: report.truth_incidents })}</h3>
+  <table class="plain scores"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th></th><th class="tried">${t("tuning.tried")}</th><th></th></tr></thead>
+    <tbody>${SCORES.map((name) => html`<tr key=${name}><td>${t(`tuning.score.${name}`)}</td>${report.figures.map((side, i) => html`
+      <td key=${i}>${side.scores[name].toFixed(3)}</td><td key=${`b${i}`}><meter class=${i ? "tried" : "valid"} max="1" value=${side.scores[name]} aria-label=${t(`tuning.score.${name}`)}></meter></td>`)}</tr>`)}</tbody></table>`;
+
 const Report = ({ report }) => html`
   <table class="plain"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th class="tried">${t("tuning.tried")}</th></tr></thead>
     <tbody>${FIGURES.map((name) => html`<tr key=${name}><td>${t(`tuning.figure.${name}`)}</td>${report.figures.map((side, i) => html`<td key=${i}>${number(side[name])}</td>`)}</tr>`)}</tbody></table>
+  ${report.truth && html`<${Scores} report=${report} />`}
   <p>${t("tuning.alike", { ari: report.agreement.ari.toFixed(3), ami: report.agreement.ami.toFixed(3), same: report.agreement.same })}</p>
   <${Chart} title=${t("tuning.figure.incidents")} counts=${report.course.incidents} />
   <${Chart} title=${t("tuning.figure.messages")} counts=${report.course.messages} />
   <${Differing} report=${report} />`;
 
 const Shadow = ({ shadow, may, onChange }) => {
-  const act = (name, method, path) => () => told(t(name), async () => {
-    await send(method, path, { reason: t(name) });
-    return "";
-  }).then(onChange);
+  // Whoever reads the journal later wants to know why.
+  const act = (name, run) => async () => {
+    const given = await ask({ title: t(name), ok: t(name), fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
+    if (given) await told(t(name), async () => { await run(given.reason ?? ""); return ""; }).then(onChange);
+  };
+  const since_seq = shadow.since_seq;
+  const activate = (reason) => send("POST", "/api/v1/shadow/activate", { reason, since_seq });
+  const end = (reason) => call(`/api/v1/shadow?${new URLSearchParams({ reason })}`, { method: "DELETE" });
+  const rollback = (reason) => send("POST", "/api/v1/shadow/rollback", { reason });
   const tools = may && html`
-    ${shadow.running && html`<button data-act="activate" onClick=${act("tuning.activate", "POST", "/api/v1/shadow/activate")}>${t("tuning.activate")}</button>
-      <button data-act="end" onClick=${() => told(t("tuning.end"), async () => { await call("/api/v1/shadow", { method: "DELETE" }); return ""; }).then(onChange)}>${t("tuning.end")}</button>`}
-    <button data-act="rollback" onClick=${act("tuning.rollback", "POST", "/api/v1/shadow/rollback")}>${t("tuning.rollback")}</button>`;
+    ${shadow.running && html`<button data-act="activate" onClick=${act("tuning.activate", activate)}>${t("tuning.activate")}</button>
+      <button data-act="end" onClick=${act("tuning.end", end)}>${t("tuning.end")}</button>`}
+    <button data-act="rollback" onClick=${act("tuning.rollback", rollback)}>${t("tuning.rollback")}</button>`;
   return html`<${Panel} title=${t("tuning.shadow")} aside=${tools}>
     ${!shadow.running && html`<p class="dim">${t("tuning.none")}</p>`}
     ${shadow.running && html`<p>${t(shadow.has_rules ? (shadow.has_model ? "tuning.what.both" : "tuning.what.rules") : "tuning.what.model")}
@@ -61,6 +79,17 @@ const Models = ({ models }) => html`<${Panel} title=${t("tuning.models")}>
   <table class="plain"><tbody>${models.map((one) => html`<tr key=${one.version}><td>${one.version}</td><td>${one.current && html`<em class="tag good">${t("tuning.valid")}</em>`}</td>
     <td>${one.digest.slice(0, 12)}</td><td>${one.author || t("tuning.builtin")}</td><td>${one.at ? moment(one.at) : ""}</td><td>${one.reason ?? ""}</td></tr>`)}</tbody></table><//>`;
 
+/** Rules that somebody gave an end: those that are over, and those that will be. */
+const Expiring = ({ rules }) => {
+  const ending = rules.filter((rule) => rule.expires).sort((a, b) => a.expires.localeCompare(b.expires));
+  const soon = (rule) => new Date(rule.expires).getTime() - now() < SOON_MS;
+  const tag = (rule) => (rule.expired ? html`<em class="tag bad">${t("tuning.expired")}</em>` : soon(rule) && html`<em class="tag warn">${t("tuning.expires.soon")}</em>`);
+  return html`<${Panel} title=${t("tuning.expiring")}>
+    ${ending.length === 0 && html`<p class="dim">${t("tuning.expiring.none")}</p>`}
+    <table class="plain expiring"><tbody>${ending.map((rule) => html`<tr key=${rule.id} class=${rule.expired ? "dim" : ""}><td>${rule.id}</td><td>${rule.section}</td><td>${rule.owner ?? ""}</td>
+      <td>${moment(rule.expires)}</td><td>${tag(rule)}</td><td class="dim">${rule.file}:${rule.line}</td></tr>`)}</tbody></table><//>`;
+};
+
 const Feedback = ({ items, may, onChange }) => {
   const revoke = (one) => () => told(t("tuning.revoke"), async () => { await send("POST", `/api/v1/feedback/${one.seq}/revoke`); return ""; }).then(onChange);
   return html`<${Panel} title=${t("tuning.feedback")}>
@@ -73,13 +102,13 @@ const Feedback = ({ items, may, onChange }) => {
 export const Tuning = ({ me }) => {
   const [found, set] = useState(/** @type {any} */ (null));
   const [failed, setFailed] = useState("");
-  const load = () => Promise.all([call("/api/v1/shadow"), call("/api/v1/models"), call("/api/v1/feedback")])
-    .then(([shadow, models, feedback]) => { set({ shadow, models: models.items, feedback: feedback.items }); setFailed(""); }, (failure) => setFailed(failure.message));
+  const load = () => Promise.all([call("/api/v1/shadow"), call("/api/v1/models"), call("/api/v1/feedback"), call("/api/v1/rules")])
+    .then(([shadow, models, feedback, rules]) => { set({ shadow, models: models.items, feedback: feedback.items, rules: rules.rules }); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); const timer = setInterval(load, RELOAD_MS); return () => clearInterval(timer); }, []);
   const may = me.role === "analyst" || me.role === "admin";
   return html`<div class="page-head"><h1>${t("nav.tuning")}</h1><p class="dim">${t("tuning.help")}</p></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!found && !failed && html`<${Empty} text=${t("loading")} />`}
-    ${found && html`<div class="stack"><${Shadow} shadow=${found.shadow} may=${may} onChange=${load} /><${Models} models=${found.models} />
+    ${found && html`<div class="stack"><${Shadow} shadow=${found.shadow} may=${may} onChange=${load} /><${Expiring} rules=${found.rules} /><${Models} models=${found.models} />
       <${Feedback} items=${found.feedback} may=${may} onChange=${load} /></div>`}`;
 };

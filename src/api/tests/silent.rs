@@ -45,8 +45,12 @@ impl Trials for Silent {
         Box::pin(async { Ok(8_000) })
     }
 
-    fn activate(&self, _: TenantId, _: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
+    fn activate(&self, _: TenantId, _: By, _: u64) -> BoxFuture<'static, Result<PutInForce, WriteError>> {
         Box::pin(async { Ok(PutInForce::default()) })
+    }
+
+    fn activated(&self, _: &TenantId) -> Option<By> {
+        None
     }
 
     fn roll_back(&self, _: TenantId, _: By) -> BoxFuture<'static, Result<PutInForce, WriteError>> {

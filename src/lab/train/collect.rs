@@ -52,6 +52,11 @@ impl Labels {
         self.votes.get(&alert)?.iter().max_by_key(|(_, count)| **count).and_then(|(incident, _)| *incident)
     }
 
+    /// Those of the alerts of which it is known where they belong.
+    fn known(&self, alerts: &[AlertId]) -> Vec<AlertId> {
+        alerts.iter().copied().filter(|alert| self.votes.contains_key(alert)).collect()
+    }
+
     /// The true incident of most alerts, and how many of them are of it.
     fn majority(&self, alerts: &[AlertId]) -> Option<(u32, usize)> {
         let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
@@ -67,17 +72,21 @@ impl Labels {
     /// Whether yes was the right answer; `None` when there is nothing to go by.
     fn right(&self, choice: &Choice) -> Option<bool> {
         self.votes.get(&choice.alert)?;
+        let others = self.known(&choice.others);
+        if others.is_empty() && !choice.others.is_empty() {
+            return None;
+        }
         match choice.question {
             Question::Link | Question::Kin | Question::Stranger => {
-                if choice.others.is_empty() {
+                if others.is_empty() {
                     return None;
                 }
-                let there = self.majority(&choice.others).map(|(incident, _)| incident);
+                let there = self.majority(&others).map(|(incident, _)| incident);
                 Some(there.is_some() && there == self.truth(choice.alert))
             }
             // The group is an incident when it is most of what there is of one by now.
             Question::Tell | Question::Lone => {
-                let Some((incident, count)) = self.majority(&choice.others) else { return Some(false) };
+                let Some((incident, count)) = self.majority(&others) else { return Some(false) };
                 let by_now = self.of_incident.get(&incident)?.partition_point(|seen| *seen <= choice.at);
                 Some(2 * count >= by_now)
             }
@@ -111,14 +120,17 @@ pub fn collect(history: &History, tuning: Arc<Tuning>) -> Result<Vec<Sample>> {
     };
     while let Some(event) = recording.next_event()? {
         let truth = history.incident_of.get(&event.id).copied();
+        let is_known = !history.truth.unknown.contains(&*event.id);
         let at = event.observed_at;
         let (_, effects) = one_event(&mut engine, &tenant, event);
         for effect in &effects {
             if let Effect::Verdict { verdict, .. } = effect
                 && let Some(alert) = verdict.alert()
             {
-                *labels.votes.entry(alert).or_default().entry(truth).or_default() += 1;
                 labels.seen.entry(alert).or_insert(at);
+                if is_known {
+                    *labels.votes.entry(alert).or_default().entry(truth).or_default() += 1;
+                }
             }
         }
         keep(engine.take_choices(), &mut choices);

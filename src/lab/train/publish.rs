@@ -85,7 +85,7 @@ fn card_text(plan: &Plan, base: &Model, version: u32, fitted: &[Fitted]) -> Resu
     for folder in &plan.histories {
         let history = History::open(folder, &plan.mapping, plan.topology_names.as_deref())?;
         let (events, digest) = digest_of(&history.events()?)?;
-        let _ = writeln!(text, "| {} | {events} | {} | {digest} |", history.name(), history.incidents.len());
+        let _ = writeln!(text, "| {} | {events} | {} | {digest} |", history.name(), history.truth.incidents.len());
     }
     text.push_str("\n## How well each question fits what it was trained on\n\n");
     text.push_str("| question | samples | yes | right | always the same answer | AUC |\n|---|--:|--:|--:|--:|--:|\n");

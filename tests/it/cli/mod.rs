@@ -11,6 +11,7 @@ mod replay;
 mod resend;
 mod rule_tests;
 pub mod served;
+mod shadow;
 mod stopping;
 mod tuning;
 mod vitals;
@@ -27,7 +28,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code().expect("it ended by itself"),
             out: String::from_utf8(output.stdout).expect("text"),

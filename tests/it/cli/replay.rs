@@ -71,8 +71,9 @@ fn other_rules_on_the_recorded_stream_are_compared() {
     let (data, rules) = (data.display().to_string(), rules.display().to_string());
     let out = folder.path().join("out");
     let to = out.display().to_string();
-    let run =
-        |rules: &str| headwater(&["backtest", "--data", &data, "--rules", rules, "--against", "live", "--out", &to]);
+    let run = |rules: &str| {
+        headwater(&["backtest", "--data", &data, "--rules", rules, "--against", "live", "--out", &to, "--lang", "en"])
+    };
     run(&rules).does(&[
         "incidents: 0 same, 0 changed, 0 only in a, 5 only in b",
         "verdict held: 5 -> 0",

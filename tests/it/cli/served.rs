@@ -43,6 +43,11 @@ impl Served {
         served
     }
 
+    /// Its address.
+    pub fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Waits until a line of the log holds the text; gives the newest one that does.
     pub fn wait_for(&self, text: &str) -> String {
         self.wait(&format!("{text:?} in the log"), || {

@@ -111,15 +111,17 @@ fn where_the_rules_ask_for_a_second_person_nobody_changes_them_alone() {
     let files = |text: &str| json!({ "files": { "a.yaml": text }, "reason": "careful" });
     assert_eq!(ask(&served, "PUT", "/api/v1/rules", &li, &files(&careful)).0, 202);
     served.wait("the rules to hold", || {
-        let (status, why) = ask(&served, "PUT", "/api/v1/rules", &li, &files(LOUD));
-        (status == 403 && why.to_string().contains("second person")).then_some(())
+        (ask(&served, "GET", "/api/v1/rules", &li, &json!({})).1["version"] == 1).then_some(())
     });
+    let (status, why) = ask(&served, "PUT", "/api/v1/rules", &li, &files(LOUD));
+    assert!(status == 403 && why.to_string().contains("second person"), "{status} {why}");
     assert_eq!(ask(&served, "PUT", "/api/v1/shadow", &li, &files(LOUD)).0, 202);
     served.wait("the trial to be known", || {
         let (_, shadow) = ask(&served, "GET", "/api/v1/shadow", &li, &json!({}));
         (shadow["running"] == true).then_some(())
     });
-    let because = json!({ "reason": "seen" });
+    let (_, shadow) = ask(&served, "GET", "/api/v1/shadow", &li, &json!({}));
+    let because = json!({ "reason": "seen", "since_seq": shadow["since_seq"] });
     assert_eq!(ask(&served, "POST", "/api/v1/shadow/activate", &li, &because).0, 403);
     assert_eq!(ask(&served, "POST", "/api/v1/shadow/activate", &wang, &json!({})).0, 400);
     assert_eq!(ask(&served, "POST", "/api/v1/shadow/activate", &wang, &because).0, 202);
@@ -163,7 +165,7 @@ fn corrections_are_shown_revoked_and_exported_as_a_labelled_set() {
     export().does(&["\"reviewed\": 1", "\"corrections\": 2", "\"events\": 3", "\"pairs\": 3"]);
     let pairs = std::fs::read_to_string(out.join("pairs.jsonl")).unwrap();
     assert_eq!(pairs.lines().filter(|line| line.contains("\"together\":true")).count(), 3, "{pairs}");
-    let truth = headwater::lab::truth::read(&out).unwrap();
+    let truth = headwater::lab::truth::Truth::read(&out).unwrap().incidents();
     assert_eq!(truth.iter().map(|one| one.events.len()).collect::<Vec<_>>(), [3]);
 
     let path = format!("/api/v1/feedback/{}/revoke", said[0]["seq"]);
@@ -194,6 +196,8 @@ fn corrections_are_shown_revoked_and_exported_as_a_labelled_set() {
         "--out",
         &result,
         "--quiet",
+        "--lang",
+        "en",
     ])
     .does(&["precision", "AC@1", "report.html"]);
     served.stop();

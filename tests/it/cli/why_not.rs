@@ -43,6 +43,6 @@ fn a_held_alert_says_why_nobody_was_told_in_both_languages_and_over_both_ways() 
     headwater(&["why-not", "--data", &name, "z-9"]).refuses(&["no event is called \"z-9\""]);
     headwater(&["why-not", "--data", &name]).refuses(&["name an alert or event, --incident"]);
     headwater(&["why-not", "--data", &name, "--incident", "i0-7"]).refuses(&["neither is in the history"]);
-    headwater(&["why-not", "--data", &name, "z-1", "--at", "noon"]).refuses(&["--at \"noon\": write a time"]);
+    headwater(&["why-not", "--data", &name, "z-1", "--at", "noon"]).refuses(&["invalid value 'noon'", "write a time"]);
     served.stop();
 }
