@@ -11,6 +11,8 @@ enum Of {
     Number(fn(&Figures) -> f64),
     /// 0 to 1, and only where there is truth.
     Score(fn(&Scores) -> f64),
+    /// The same, and only where roots are known.
+    RootScore(fn(&Scores) -> f64),
 }
 
 const ALL: [(&str, &str, Of); 15] = [
@@ -26,9 +28,9 @@ const ALL: [(&str, &str, Of); 15] = [
     ("精确率", "precision", Of::Score(|s| s.precision)),
     ("召回率", "recall", Of::Score(|s| s.found)),
     ("F1", "F1", Of::Score(Scores::f1)),
-    ("AC@1", "AC@1", Of::Score(|s| s.root_top1)),
-    ("AC@3", "AC@3", Of::Score(|s| s.root_top3)),
-    ("AC@5", "AC@5", Of::Score(|s| s.root_top5)),
+    ("AC@1", "AC@1", Of::RootScore(|s| s.root_top1)),
+    ("AC@3", "AC@3", Of::RootScore(|s| s.root_top3)),
+    ("AC@5", "AC@5", Of::RootScore(|s| s.root_top5)),
 ];
 
 /// One figure of both runs.
@@ -41,15 +43,19 @@ pub struct Line {
 
 /// All figures that both runs have.
 pub fn lines(figures: &[Figures; 2]) -> Vec<Line> {
-    let line = |(zh, en, of): (&str, &str, Of)| {
-        let scores = match of {
-            Of::Score(of) => Some([of(figures[0].scores.as_ref()?), of(figures[1].scores.as_ref()?)]),
+    let line = |(zh, en, kind): (&str, &str, Of)| {
+        let scores = match kind {
+            Of::Score(of) | Of::RootScore(of) => {
+                let both = [figures[0].scores.as_ref()?, figures[1].scores.as_ref()?];
+                let is_known = !matches!(kind, Of::RootScore(_)) || both[0].rooted > 0;
+                is_known.then(|| both.map(of))
+            }
             Of::Count(_) | Of::Number(_) => None,
         };
-        let values = match of {
+        let values = match kind {
             Of::Count(of) => [0, 1].map(|run| of(&figures[run]).to_string()),
             Of::Number(of) => [0, 1].map(|run| format!("{:.3}", of(&figures[run]))),
-            Of::Score(_) => scores?.map(|score| format!("{score:.3}")),
+            Of::Score(_) | Of::RootScore(_) => scores?.map(|score| format!("{score:.3}")),
         };
         Some(Line { name: Text::new(zh, en), values, scores })
     };

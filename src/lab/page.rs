@@ -64,9 +64,8 @@ fn figures(html: &mut String, report: &Report) {
         let _ = write!(html, "<tr><td>{name}</td><td class=\"n\">{a}</td><td class=\"n\">{b}</td></tr>");
     }
     html.push_str("</table>");
-    if let Some(truth) = &report.truth {
-        let (truth, count) = (escape(truth), report.truth_incidents);
-        let _ = write!(html, "<p class=\"dim\">真值来自 · truth from {truth}: {count} 个故障 incidents</p>");
+    if let Some(Text { zh, en }) = report.told_truth() {
+        let _ = write!(html, "<p class=\"dim\">{} · {}</p>", escape(&zh), escape(&en));
         html.push_str(&score_bars(&lines));
     }
     let agreement = &report.agreement;

@@ -37,6 +37,8 @@ pub struct Scores {
     pub root_top5: f64,
     /// Told incidents with a match; those of pure noise count against it.
     pub precision: f64,
+    /// True incidents whose root is known.
+    pub rooted: usize,
 }
 
 impl Scores {
@@ -90,6 +92,7 @@ pub fn score(truth: &[TrueIncident], told: &[ToldIncident]) -> Scores {
         root_top3: top(3),
         root_top5: top(5),
         precision: share(matched.len(), told.len()),
+        rooted,
     }
 }
 

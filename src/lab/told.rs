@@ -42,10 +42,8 @@ impl Telling<'_> {
         for line in lines(&report.figures) {
             row(f, line.name.of(self.lang), [&line.values[0], &line.values[1]])?;
         }
-        if let Some(truth) = &report.truth {
-            let count = report.truth_incidents;
-            let zh = format!("真值:{truth}({count} 个故障)");
-            writeln!(f, "{}", self.say(&zh, &format!("truth: {truth} ({count} incidents)")))?;
+        if let Some(truth) = report.told_truth() {
+            writeln!(f, "{}", truth.of(self.lang))?;
         }
         self.incidents(f)?;
         self.others(f)

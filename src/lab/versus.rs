@@ -15,7 +15,10 @@ use crate::domain::incident::IncidentView;
 use crate::domain::mute::MutedBy;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
+use crate::wording::lang::Text;
 
+/// The truth of incidents that people corrected or confirmed.
+const CORRECTED: &str = "corrected";
 /// Incidents and events listed of each kind; more are only counted.
 const LISTED_MAX: usize = 200;
 /// Bars of a chart.
@@ -110,7 +113,7 @@ pub struct Report {
     pub events: u64,
     pub figures: [Figures; 2],
     pub agreement: Agreement,
-    /// Where the truth comes from.
+    /// Where the truth comes from: a folder, or `corrected`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truth: Option<String>,
     /// How many incidents it names.
@@ -157,7 +160,7 @@ impl Labelled {
     pub fn corrected(incidents: Vec<TrueIncident>) -> Option<Self> {
         let known = incidents.into_iter().map(|truth| Known { truth, ..Known::default() }).collect::<Vec<_>>();
         let truth = Truth { incidents: known, ..Truth::default() };
-        let from = "incidents that people corrected or confirmed".to_owned();
+        let from = CORRECTED.to_owned();
         (!truth.incidents.is_empty()).then_some(Self { from, truth, is_partial: true })
     }
 
@@ -254,6 +257,21 @@ fn shown(incident: &IncidentView, events: usize, why: Option<String>) -> Shown {
 }
 
 impl Report {
+    /// Where the truth comes from, and how much of it there is.
+    pub fn told_truth(&self) -> Option<Text> {
+        let from = self.truth.as_deref()?;
+        let rooted = self.figures[0].scores.map_or(0, |scores| scores.rooted);
+        let (zh, en) = match from {
+            CORRECTED => ("人工纠正或确认过的故障", "incidents that people corrected or confirmed"),
+            folder => (folder, folder),
+        };
+        let count = self.truth_incidents;
+        Some(Text::new(
+            format!("真值:{zh}({count} 个故障,{rooted} 个有根因)"),
+            format!("truth: {en} ({count} incidents, {rooted} with a root)"),
+        ))
+    }
+
     fn differing(&mut self, sides: &[Side<'_>; 2], stream: &Stream<'_>) {
         let [before, after] = sides;
         let (old, new) = (&before.standing, &after.standing);

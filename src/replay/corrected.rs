@@ -117,8 +117,10 @@ impl Corrected {
                 Effect::Alert { alert } if alert.tenant == self.tenant => self.settle(alert),
                 Effect::Incident { incident, .. } if incident.tenant == self.tenant => {
                     if let Some(into) = incident.merged_into {
-                        let touched = self.touched.remove(&incident.id).unwrap_or_default();
-                        self.touched.entry(into).or_default().extend(touched);
+                        // The engine merges, too: nobody has said anything by that.
+                        if let Some(touched) = self.touched.remove(&incident.id) {
+                            self.touched.entry(into).or_default().extend(touched);
+                        }
                     }
                     self.incidents.insert(incident.id, incident.clone());
                 }

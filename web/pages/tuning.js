@@ -40,7 +40,7 @@ const Differing = ({ report }) => html`<table class="plain"><tbody>
 /** What corrected incidents say of both, as bars beside each other. */
 const Scores = ({ report }) => html`<h3>${t("tuning.scores", { n: report.truth_incidents })}</h3>
   <table class="plain scores"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th></th><th class="tried">${t("tuning.tried")}</th><th></th></tr></thead>
-    <tbody>${SCORES.map((name) => html`<tr key=${name}><td>${t(`tuning.score.${name}`)}</td>${report.figures.map((side, i) => html`
+    <tbody>${SCORES.filter((name) => !name.startsWith("root") || report.figures[0].scores.rooted > 0).map((name) => html`<tr key=${name}><td>${t(`tuning.score.${name}`)}</td>${report.figures.map((side, i) => html`
       <td key=${i}>${side.scores[name].toFixed(3)}</td><td key=${`b${i}`}><meter class=${i ? "tried" : "valid"} max="1" value=${side.scores[name]} aria-label=${t(`tuning.score.${name}`)}></meter></td>`)}</tr>`)}</tbody></table>`;
 
 const Report = ({ report }) => html`

@@ -199,6 +199,6 @@ fn corrections_are_shown_revoked_and_exported_as_a_labelled_set() {
         "--lang",
         "en",
     ])
-    .does(&["precision", "AC@1", "report.html"]);
+    .does(&["precision", "recall", "report.html"]);
     served.stop();
 }
