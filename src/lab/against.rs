@@ -47,7 +47,7 @@ pub fn run(plan: &Plan, other: &Choice, labelled: Option<&Path>) -> Result<Repor
         world.fold(&tenant, u64::MAX, &engine.step(end, &Input::Tick, Loaded::Nothing), true);
     }
     let name = |event: EventRef| ids.get(event.seq as usize).map(ToString::to_string).unwrap_or_default();
-    let truth = labelled.map(|folder| anyhow::Ok(Labelled::of(folder, Truth::read(folder)?.renamed(&places(&ids)))));
+    let truth = labelled.map(|folder| anyhow::Ok(Labelled::of(folder, Truth::read(folder)?.renamed(places(&ids)))));
     let truth = truth.transpose()?;
     let runs = choices.map(|choice| choice.run("built-in", "built-in"));
     Ok(compare(runs, [&worlds[0], &worlds[1]], &Stream { from, to, why: &name, truth: truth.as_ref() }))
