@@ -23,6 +23,7 @@ use crate::console;
 use crate::decode::formats::Formats;
 use crate::delivery::parent::Upward;
 use crate::delivery::settings::NOBODY;
+use crate::domain::alert::AlertState;
 use crate::intake::{self, Intake};
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
 use crate::pipeline::membership::Role;
@@ -110,6 +111,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     reload::warn_of_unknown(&config.receivers, &config.parents, &pipeline.named_receivers);
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock);
+    if shared.is_some() {
+        intake.senses().share();
+    }
+    remember_anomalies(&pipeline, &intake);
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
     let watch = Watch::new(&config, pipeline.clone(), reload.refused());
@@ -123,6 +128,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     asides.spawn(watch.run());
     asides.spawn(reload.follow());
+    asides.spawn(intake.clone().tell_anomalies());
     let stop = stop_signal()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
@@ -206,6 +212,16 @@ pub fn intake(
 ) -> Arc<Intake> {
     let sink = Arc::new(Door { pipeline: pipeline.clone() });
     Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()))
+}
+
+/// Anomalies that stand from before the start: what began them is not known any more.
+fn remember_anomalies(pipeline: &Pipeline, intake: &Intake) {
+    let state = pipeline.live.read();
+    for (tenant, view) in state.tenants() {
+        for row in view.alerts.iter().filter(|row| row.view.state == AlertState::Firing) {
+            intake.senses().stood_before(tenant, &row.view.source, &row.view.name, &row.view.object);
+        }
+    }
 }
 
 /// What stands in front of a pipeline.

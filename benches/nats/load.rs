@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use headwater::clock::machine;
 use headwater::nats::connect::Nats;
 
 /// Messages that are published before the first confirmation is read.
@@ -18,10 +19,11 @@ fn alert(n: usize) -> String {
     )
 }
 
-/// The critical event `n` of an object of its own: an incident at once.
+/// The critical event `n` of an object of its own, as of now: an incident at once.
 pub fn probe(n: usize) -> Bytes {
+    let now = machine()();
     let event = format!(
-        r#"{{"id":"p-{n}","status":"firing","severity":"critical","name":"probe-{n}-x","title":"probe-{n}-x","object":{{"name":"probe-{n}-x"}}}}"#
+        r#"{{"id":"p-{n}","status":"firing","severity":"critical","name":"probe-{n}-x","title":"probe-{n}-x","object":{{"name":"probe-{n}-x"}},"starts_at":"{now}"}}"#
     );
     event.into()
 }

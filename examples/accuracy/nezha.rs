@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use headwater::detect::anomaly::{Aspect, Findings, Series};
-use headwater::detect::baseline::{Baseline, Measure, Worse};
+use headwater::detect::anomaly::{Findings, Series};
+use headwater::detect::baseline::Baseline;
 use headwater::detect::fan_out::calls_per_request;
 use headwater::domain::event::Signal;
+use headwater::domain::point::{Aspect, Measure, Worse};
 use headwater::domain::time::Timestamp;
 use serde::Deserialize;
 

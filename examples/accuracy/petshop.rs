@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use headwater::detect::anomaly::{Aspect, Findings, Series};
-use headwater::detect::baseline::{Baseline, Measure, Worse};
+use headwater::detect::anomaly::{Findings, Series};
+use headwater::detect::baseline::Baseline;
 use headwater::domain::event::{Event, ObjectRef, Signal};
+use headwater::domain::point::{Aspect, Measure, Worse};
 use headwater::domain::severity::Severity;
 use headwater::domain::time::Timestamp;
 use serde::Deserialize;
@@ -94,7 +95,7 @@ fn judge(scenario: &Path, issue: &Path, usual: &BTreeMap<(String, String, String
 
 /// The alert of the objective itself, where the series show nothing.
 fn violated(target: &Violated, aspect: Aspect, at: Timestamp) -> Event {
-    let mut event = Event::new(tenant(), senses(), aspect.name(), at);
+    let mut event = Event::new(tenant(), senses(), headwater::detect::anomaly::name(aspect), at);
     event.severity = Severity::Critical;
     event.object = ObjectRef { ci_id: Some(target.node.clone()), ..ObjectRef::default() };
     event

@@ -37,6 +37,7 @@ fn paths() -> Value {
             door("Takes Alertmanager's webhook (version 4).", &["source"], &json_only),
         "/api/v1/ingest/{mapping}":
             door("Takes any JSON through a mapping file; several as lines or an array.", &["mapping"], &lines),
+        "/api/v1/metrics": points(),
     })
 }
 
@@ -45,6 +46,18 @@ fn door(summary: &str, parameters: &[&str], media: &[&str]) -> Value {
     let accepted = json!({"description": "What is durable and what could not be taken.",
                           "content": {"application/json": receipt}});
     operation(summary, parameters, media, "202", accepted)
+}
+
+fn points() -> Value {
+    let text = json!({"type": "string"});
+    let rejected =
+        json!({"type": "object", "properties": {"index": {"type": "integer"}, "reason": text, "detail": text}});
+    let answer = json!({"type": "object", "properties": {
+        "accepted": {"type": "integer"}, "rejected": {"type": "array", "items": rejected}}});
+    let summary = "Takes metric points: one, an array, or {\"points\": […]}. What is unusual becomes an event.";
+    let accepted = json!({"description": "How many were taken, and what was not. Points are not kept.",
+                          "content": {"application/json": {"schema": answer}}});
+    operation(summary, &[], &["application/json"], "202", accepted)
 }
 
 fn alertmanager() -> Value {

@@ -1,7 +1,7 @@
 //! Dead letters, tried again: after a mapping or a source has been put right.
 
 use super::formats::Formats;
-use super::{Body, BodyError, Context, Decoded, alertmanager, alertmanager_webhook, cloudevents, native};
+use super::{Body, BodyError, Context, Decoded, alertmanager, alertmanager_webhook, cloudevents, native, points};
 use crate::domain::reject::DeadLetter;
 
 /// Decodes a dead letter as its decoder would today. `context` has the letter's own source and time of receipt.
@@ -17,6 +17,9 @@ pub fn decode(letter: &DeadLetter, context: &Context<'_>, formats: &Formats) -> 
         cloudevents::DECODER => cloudevents::decode(body, context),
         alertmanager::DECODER | alertmanager_webhook::DECODER => {
             alertmanager::decode(array, context, &formats.alertmanager)
+        }
+        points::DECODER => {
+            Err(BodyError::Unreadable("points are not taken again: they belong to their time, send new ones".into()))
         }
         name => match formats.mapping(name) {
             Some(mapping) => Ok(mapping.decode_one(body, context)),

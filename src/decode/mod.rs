@@ -19,6 +19,7 @@ pub mod formats;
 pub mod limits;
 pub mod mapping;
 pub mod native;
+pub mod points;
 pub mod severity;
 pub mod text;
 pub mod topology;

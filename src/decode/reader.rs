@@ -19,7 +19,7 @@ use crate::domain::time::{Span, Timestamp};
 /// So far ahead of us a clock may be before we doubt its times.
 const AHEAD_DOUBTED: Span = Span::hours(1);
 /// So far ahead of us a time is no time.
-const AHEAD_REFUSED: Span = Span::hours(24);
+pub(super) const AHEAD_REFUSED: Span = Span::hours(24);
 /// So long may an event be on its way before it counts as late.
 const LATE: Span = Span::mins(5);
 /// A reason is at most this long.
@@ -282,7 +282,7 @@ impl<'c> Reader<'c> {
 }
 
 /// All items of an array, or the error.
-fn capped<'t, T: Deserialize<'t>>(array: &'t str, events_max: usize) -> Result<Vec<T>, serde_json::Error> {
+pub(super) fn capped<'t, T: Deserialize<'t>>(array: &'t str, events_max: usize) -> Result<Vec<T>, serde_json::Error> {
     let mut parser = serde_json::Deserializer::from_str(array);
     let items = Capped { events_max, item: std::marker::PhantomData }.deserialize(&mut parser)?;
     parser.end()?;
@@ -298,7 +298,7 @@ pub(super) fn body_error(error: &serde_json::Error, events_max: usize) -> BodyEr
     BodyError::Unreadable(cut(&text, DETAIL_CHARS_MAX).unwrap_or(&text).to_owned())
 }
 
-fn short(mut why: Reject) -> Reject {
+pub(super) fn short(mut why: Reject) -> Reject {
     match &mut why {
         Reject::Malformed(s) | Reject::TooLarge(s) | Reject::BadTime(s) | Reject::OverLimit(s) => {
             if let Some(head) = cut(s, DETAIL_CHARS_MAX) {

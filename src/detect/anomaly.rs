@@ -2,62 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use super::baseline::{Baseline, Worse};
+use super::baseline::Baseline;
 use crate::domain::event::{ANOMALY, Event, EventType, MetricRef, ObjectRef, Signal};
 use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::point::{Aspect, Worse};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
 /// Spreads from which on a window is told by itself, and when somebody asks what was unusual at a known time.
-const TOLD_FROM: f64 = 4.0;
-const ASKED_FROM: f64 = 2.0;
+pub(super) const TOLD_FROM: f64 = 4.0;
+pub(super) const ASKED_FROM: f64 = 2.0;
 /// Spreads at which something is as likely unusual as not: an anomaly score of 500.
 const EVEN: f64 = 10.0;
 /// Scores from which on an anomaly is major, and critical.
 const MAJOR_FROM: i64 = 500;
 const CRITICAL_FROM: i64 = 667;
 
-/// What of a CI is unusual: the four golden signals. One alert each, however many series show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Aspect {
-    /// How much is asked of it.
-    Traffic,
-    /// How long it takes.
-    Latency,
-    /// How much of it fails, or is left undone.
-    Errors,
-    /// How full it is: processor, memory, queues.
-    Saturation,
+/// The alert's name.
+pub const fn name(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Traffic => "traffic-unusual",
+        Aspect::Latency => "latency-unusual",
+        Aspect::Errors => "errors-unusual",
+        Aspect::Saturation => "saturation-unusual",
+    }
 }
 
-impl Aspect {
-    /// The alert's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Traffic => "traffic-unusual",
-            Self::Latency => "latency-unusual",
-            Self::Errors => "errors-unusual",
-            Self::Saturation => "saturation-unusual",
-        }
+/// Its type in X.733: what is full is the CI's own, slowness is what others feel.
+const fn event_type(aspect: Aspect) -> EventType {
+    match aspect {
+        Aspect::Traffic | Aspect::Latency => EventType::QualityOfService,
+        Aspect::Errors => EventType::ProcessingError,
+        Aspect::Saturation => EventType::Equipment,
     }
+}
 
-    /// Its type in X.733: what is full is the CI's own, slowness is what others feel.
-    const fn event_type(self) -> EventType {
-        match self {
-            Self::Traffic | Self::Latency => EventType::QualityOfService,
-            Self::Errors => EventType::ProcessingError,
-            Self::Saturation => EventType::Equipment,
-        }
-    }
-
-    /// The title in Chinese and English.
-    const fn title(self) -> &'static str {
-        match self {
-            Self::Traffic => "流量异常 unusual traffic",
-            Self::Latency => "时延异常 unusual latency",
-            Self::Errors => "错误异常 unusual errors",
-            Self::Saturation => "饱和度异常 unusual saturation",
-        }
+/// The title in Chinese and English.
+const fn title(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Traffic => "流量异常 unusual traffic",
+        Aspect::Latency => "时延异常 unusual latency",
+        Aspect::Errors => "错误异常 unusual errors",
+        Aspect::Saturation => "饱和度异常 unusual saturation",
     }
 }
 
@@ -91,7 +77,7 @@ impl Anomaly {
     }
 
     /// How serious it is by itself. Traffic follows what others do: one step milder.
-    fn severity(&self) -> Severity {
+    pub(super) fn severity(&self) -> Severity {
         let mild = self.aspect == Aspect::Traffic;
         match self.score() {
             CRITICAL_FROM.. => {
@@ -166,27 +152,37 @@ impl Findings {
 }
 
 fn event(ci: &str, anomaly: &Anomaly, tenant: &TenantId, source: &SourceId, at: Timestamp) -> Event {
-    let mut event = Event::new(tenant.clone(), source.clone(), anomaly.aspect.name(), at);
-    event.severity = anomaly.severity();
-    event.title = format!("{ci} {}", anomaly.aspect.title()).into();
-    event.object = ObjectRef { ci_id: Some(ci.to_owned()), ..ObjectRef::default() };
-    event.signal = Some(anomaly.signal);
-    event.event_type = Some(anomaly.aspect.event_type());
-    event.metric = Some(MetricRef {
+    let object = ObjectRef { ci_id: Some(ci.to_owned()), ..ObjectRef::default() };
+    let mut event = event_of(object, anomaly, Event::new(tenant.clone(), source.clone(), "", at));
+    event.annotations.insert(ANOMALY, &anomaly.score().to_string());
+    event
+}
+
+/// Writes an anomaly of an object into a bare event.
+pub(super) fn event_of(object: ObjectRef, anomaly: &Anomaly, bare: Event) -> Event {
+    let metric = MetricRef {
         name: anomaly.series.to_string(),
         value: Some(anomaly.reading),
         threshold: Some(anomaly.usual),
         direction: Some(if anomaly.reading >= anomaly.usual { "up" } else { "down" }.to_owned()),
         ..MetricRef::default()
-    });
-    event.annotations.insert(ANOMALY, &anomaly.score().to_string());
-    event
+    };
+    Event {
+        name: name(anomaly.aspect).into(),
+        severity: anomaly.severity(),
+        title: format!("{} {}", object.label(), title(anomaly.aspect)).into(),
+        object,
+        signal: Some(anomaly.signal),
+        event_type: Some(event_type(anomaly.aspect)),
+        metric: Some(metric),
+        ..bare
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::baseline::Measure;
+    use crate::domain::point::Measure;
 
     #[test]
     fn the_strongest_series_of_an_aspect_speaks_for_it() {

@@ -6,26 +6,7 @@
 //! Input: readings of a time without a known fault, at least one. Fails where a series has a season longer than that
 //! time: what comes every night is unusual to a baseline of the afternoon.
 
-/// What the numbers of a series are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
-    /// A level: latency, usage, bytes.
-    Amount,
-    /// Things counted per step: log lines, calls.
-    Count,
-    /// A part of a whole, from 0 to 1: failed calls of all calls.
-    Share,
-    /// How much of a limit is used, from 0 to 1: processor, memory. Far below its limit nothing is full.
-    Usage,
-}
-
-/// Where a series goes when something is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worse {
-    Up,
-    Down,
-    Either,
-}
+use crate::domain::point::{Measure, Worse};
 
 /// A level is not told apart from its centre by less than this part of it.
 const AMOUNT_LEAST: f64 = 0.1;
@@ -79,6 +60,11 @@ impl Baseline {
         self.centre
     }
 
+    /// How far readings usually lie from it.
+    pub const fn spread(&self) -> f64 {
+        self.spread
+    }
+
     /// How many spreads a reading lies above the centre (negative: below).
     pub fn deviation(&self, reading: f64) -> f64 {
         (reading - self.centre) / self.spread
@@ -91,21 +77,20 @@ impl Baseline {
         let readings: Vec<f64> = window.iter().copied().filter(|reading| reading.is_finite()).collect();
         if self.measure == Measure::Count && !readings.is_empty() {
             let mean = readings.iter().sum::<f64>() / readings.len() as f64;
-            return Some((worse.of(self.deviation(mean)) * (readings.len() as f64).sqrt(), mean));
+            return Some((to_worse(worse, self.deviation(mean)) * (readings.len() as f64).sqrt(), mean));
         }
-        let mut told: Vec<(f64, f64)> = readings.into_iter().map(|r| (worse.of(self.deviation(r)), r)).collect();
+        let mut told: Vec<(f64, f64)> = readings.into_iter().map(|r| (to_worse(worse, self.deviation(r)), r)).collect();
         told.sort_by(|a, b| b.0.total_cmp(&a.0));
         if told.len() >= SUSTAINED_READINGS { told.get(1).copied() } else { told.last().copied() }
     }
 }
 
-impl Worse {
-    fn of(self, deviation: f64) -> f64 {
-        match self {
-            Self::Up => deviation,
-            Self::Down => -deviation,
-            Self::Either => deviation.abs(),
-        }
+/// A deviation, positive to the worse side.
+fn to_worse(worse: Worse, deviation: f64) -> f64 {
+    match worse {
+        Worse::Up => deviation,
+        Worse::Down => -deviation,
+        Worse::Either => deviation.abs(),
     }
 }
 

@@ -7,3 +7,5 @@
 pub mod anomaly;
 pub mod baseline;
 pub mod fan_out;
+pub mod series;
+pub mod watch;

@@ -66,7 +66,7 @@ pub enum EventType {
 }
 
 /// The managed object as the source names it; at least one key is set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ObjectRef {
     #[serde(skip_serializing_if = "Option::is_none")]

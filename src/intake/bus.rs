@@ -20,6 +20,7 @@ use crate::nats::connect::Nats;
 use crate::nats::queue::{Queue, Size, TAKEN_WITHIN};
 
 pub mod letter;
+pub mod points;
 
 /// Bytes of messages in one journal record, one message aside.
 const RECORD_BYTES: usize = 2 * 1024 * 1024;

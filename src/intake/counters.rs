@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::refusal::Refusal;
 use crate::decode::{Counts, Rejected};
+use crate::detect::watch::Taken;
 
 /// Counters since the start. Refused requests are no part of the conservation law: nothing of them was kept.
 #[derive(Debug, Default)]
@@ -14,13 +15,14 @@ pub struct IntakeCounters {
     dead_lettered: [AtomicU64; DEAD_LETTERS.len()],
     refused: [AtomicU64; REFUSALS.len()],
     marks: [AtomicU64; MARKS.len()],
+    points: [AtomicU64; POINTS.len()],
 }
 
 /// The reasons of dead letters, as their words go.
 const DEAD_LETTERS: [&str; 4] = ["malformed", "too_large", "bad_time", "over_limit"];
 
 /// The reasons of refused requests, as their words go.
-const REFUSALS: [&str; 12] = [
+const REFUSALS: [&str; 13] = [
     "unauthorized",
     "forbidden",
     "not_found",
@@ -33,11 +35,15 @@ const REFUSALS: [&str; 12] = [
     "rate_limited",
     "busy",
     "journal_failed",
+    "no_points",
 ];
 
 /// What was remarkable about decoded events.
 const MARKS: [&str; 7] =
     ["unmapped_severity", "truncated", "late", "future", "other_encoding", "repaired_text", "left_out_by_sender"];
+
+/// What became of metric points; `over_limit` would have begun one series too many.
+const POINTS: [&str; 5] = ["scored", "learned", "old", "over_limit", "malformed"];
 
 impl IntakeCounters {
     pub(super) fn request(&self) {
@@ -54,6 +60,20 @@ impl IntakeCounters {
             return;
         }
         add(&REFUSALS, &self.refused, refusal.status_and_code().1, 1);
+    }
+
+    pub(super) fn point(&self, taken: Taken) {
+        let word = match taken {
+            Taken::Scored => "scored",
+            Taken::Learned => "learned",
+            Taken::Old => "old",
+            Taken::Refused => "over_limit",
+        };
+        add(&POINTS, &self.points, word, 1);
+    }
+
+    pub(super) fn points_malformed(&self, count: usize) {
+        add(&POINTS, &self.points, "malformed", count as u64);
     }
 
     pub(super) fn kept(&self, events: usize, rejected: &[Rejected], counts: &Counts) {
@@ -81,6 +101,7 @@ impl IntakeCounters {
             ("intake_events_dead_lettered", &DEAD_LETTERS[..], &self.dead_lettered[..]),
             ("intake_requests_refused", &REFUSALS[..], &self.refused[..]),
             ("intake_events_marked", &MARKS[..], &self.marks[..]),
+            ("intake_points", &POINTS[..], &self.points[..]),
         ];
         for (noun, labels, counters) in labelled {
             rows.extend(labels.iter().zip(counters).map(|(label, counter)| (noun, *label, get(counter))));

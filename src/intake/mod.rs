@@ -7,10 +7,12 @@ pub mod bus;
 pub mod counters;
 pub mod format;
 pub mod gate;
+pub mod points;
 pub mod rates;
 pub mod receipt;
 pub mod refusal;
 pub mod routes;
+pub mod senses;
 pub mod settings;
 pub mod sink;
 
@@ -26,6 +28,7 @@ use body::Room;
 use counters::IntakeCounters;
 use gate::Gate;
 use rates::Rates;
+use senses::Senses;
 use settings::Settings;
 use sink::Sink;
 
@@ -43,6 +46,7 @@ pub struct Intake {
     rates: Rates,
     room: Room,
     counters: Arc<IntakeCounters>,
+    senses: Senses,
 }
 
 impl Intake {
@@ -54,11 +58,13 @@ impl Intake {
         sink: Arc<dyn Sink>,
         now: Clock,
     ) -> Self {
+        let counters = Arc::<IntakeCounters>::default();
         Self {
             limits: Limits { events: settings.events_max, ..Limits::MODEL },
             rates: Rates::new(&settings),
             room: Room::new(&settings),
-            counters: Arc::default(),
+            senses: Senses::new(&settings, sink.clone(), counters.clone()),
+            counters,
             formats: ArcSwap::new(formats),
             settings,
             gate,
@@ -85,6 +91,16 @@ impl Intake {
     /// What has been counted, for telemetry.
     pub fn counters(&self) -> &Arc<IntakeCounters> {
         &self.counters
+    }
+
+    /// What watches metric points.
+    pub fn senses(&self) -> &Senses {
+        &self.senses
+    }
+
+    /// Tells what is unusual until the future is dropped.
+    pub async fn tell_anomalies(self: Arc<Self>) {
+        self.senses.run(|| (self.now)()).await;
     }
 
     /// Bytes of bodies that are being received or wait for the journal.

@@ -33,6 +33,9 @@ pub enum Refusal {
     Busy { wait_secs: u64 },
     #[error("the journal failed: send this again, a repeat is recognised")]
     Failed,
+    /// Nothing of a body with metric points could be taken.
+    #[error("none of the points could be taken: {0}")]
+    NoPoints(String),
     /// Every event was bad. They are kept as dead letters.
     #[error("none of the {} events could be taken: {}", .0.len(), .0.first().map_or("", |first| &first.detail))]
     AllRejected(Vec<RejectedEvent>),
@@ -68,6 +71,7 @@ impl Refusal {
             Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Failed => (StatusCode::SERVICE_UNAVAILABLE, "journal_failed"),
+            Self::NoPoints(_) => (StatusCode::UNPROCESSABLE_ENTITY, "no_points"),
             Self::AllRejected(_) => (StatusCode::UNPROCESSABLE_ENTITY, "all_rejected"),
             Self::SomeRejected { .. } => (StatusCode::BAD_REQUEST, "some_rejected"),
         }

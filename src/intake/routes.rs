@@ -14,6 +14,7 @@ use super::Intake;
 use super::body::{Announced, discard, receive, unpack};
 use super::format::{Format, Sender, Undecoded};
 use super::gate::{admit, source};
+use super::points::metrics;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::sink::{Accepted, SinkError};
@@ -25,26 +26,27 @@ use crate::engine::input::Batch;
 const INLINE_BYTES_MAX: usize = 256 * 1024;
 
 /// The paths of all routes below; each takes POST.
-pub const PATHS: [&str; 5] = [
+pub const PATHS: [&str; 6] = [
     "/api/v1/events",
     "/api/v1/cloudevents",
     "/api/v2/alerts",
     "/api/v1/sources/{source}/alertmanager",
     "/api/v1/ingest/{mapping}",
+    "/api/v1/metrics",
 ];
 
 /// All routes of intake.
 pub fn routes(intake: Arc<Intake>) -> Router {
-    let ways = [post(events), post(cloudevents_), post(alerts), post(webhook), post(ingest)];
+    let ways = [post(events), post(cloudevents_), post(alerts), post(webhook), post(ingest), post(metrics)];
     let routes = PATHS.into_iter().zip(ways);
     routes.fold(Router::new(), |router, (path, way)| router.route(path, way)).with_state(intake)
 }
 
 /// A request whose sender is known.
-struct Delivery {
+pub(super) struct Delivery {
     format: Format,
-    sender: Sender,
-    announced: Announced,
+    pub sender: Sender,
+    pub announced: Announced,
 }
 
 async fn events(State(intake): State<Arc<Intake>>, request: Request) -> Response {
@@ -91,7 +93,7 @@ async fn ingest(State(intake): State<Arc<Intake>>, Path(mapping): Path<String>, 
     answer(&intake, receipt.await.and_then(Receipt::into_answer))
 }
 
-fn answer(intake: &Intake, outcome: Result<Response, Refusal>) -> Response {
+pub(super) fn answer(intake: &Intake, outcome: Result<Response, Refusal>) -> Response {
     outcome.unwrap_or_else(|refusal| {
         intake.counters.refused(&refusal);
         refusal.into_response()
@@ -99,7 +101,7 @@ fn answer(intake: &Intake, outcome: Result<Response, Refusal>) -> Response {
 }
 
 /// JSON under any name, or unnamed.
-fn json_media(announced: &Announced) -> Result<(), Refusal> {
+pub(super) fn json_media(announced: &Announced) -> Result<(), Refusal> {
     let media = announced.media.as_str();
     match media {
         "" | "text/plain" | "text/json" | "application/json" => Ok(()),
@@ -135,22 +137,30 @@ async fn deliver(
     in_path: Option<&str>,
     format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
 ) -> Result<Receipt, Refusal> {
+    let (delivery, bytes, _room) = receive_whole(intake, request, in_path, format).await?;
+    let (delivery, decoded) = decode_apart(intake, delivery, bytes).await?;
+    keep(intake, delivery, decoded).await
+}
+
+/// A request's body, when it may come in. One that may not is read and forgotten, so that its sender hears why.
+pub(super) async fn receive_whole(
+    intake: &Intake,
+    request: Request,
+    in_path: Option<&str>,
+    format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
+) -> Result<(Delivery, Vec<u8>, OwnedSemaphorePermit), Refusal> {
     intake.counters.request();
     let (parts, body) = request.into_parts();
     let mut body = body.into_data_stream();
-    let (delivery, bytes, _room) = match arrive(intake, &parts.headers, &mut body, in_path, format).await {
-        Ok(arrived) => arrived,
-        Err(refusal) => {
-            // Whoever waits to be asked for the body has not sent it.
-            let is_coming = !parts.headers.contains_key(header::EXPECT);
-            if is_coming && !matches!(refusal, Refusal::Slow | Refusal::Torn) {
-                discard(&mut body, &intake.settings).await;
-            }
-            return Err(refusal);
+    let arrived = arrive(intake, &parts.headers, &mut body, in_path, format).await;
+    if let Err(refusal) = &arrived {
+        // Whoever waits to be asked for the body has not sent it.
+        let is_coming = !parts.headers.contains_key(header::EXPECT);
+        if is_coming && !matches!(refusal, Refusal::Slow | Refusal::Torn) {
+            discard(&mut body, &intake.settings).await;
         }
-    };
-    let (delivery, decoded) = decode_apart(intake, delivery, bytes).await?;
-    keep(intake, delivery, decoded).await
+    }
+    arrived
 }
 
 /// Everything that can be refused before a body is looked into, and the body.

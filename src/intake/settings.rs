@@ -27,6 +27,10 @@ pub struct Settings {
     pub body_pause_ms_max: u64,
     /// What a refused sender is told to wait.
     pub retry_after_secs: u64,
+    /// Series of metric points that are watched; a point that would begin one more is refused.
+    pub series_max: usize,
+    /// A series that is silent for so long is forgotten.
+    pub series_idle_secs: u32,
     /// Limits of every source that has none of its own; by default none, so that a storm through one source is taken.
     pub rate: Rate,
     /// Limits by source.
@@ -45,6 +49,8 @@ impl Default for Settings {
             body_bytes_per_second_min: 1024,
             body_pause_ms_max: 5000,
             retry_after_secs: 1,
+            series_max: 100_000,
+            series_idle_secs: 6 * 3600,
             rate: Rate::default(),
             rates: BTreeMap::new(),
         }

@@ -35,6 +35,9 @@ pub struct Settings {
     pub cmdb: bool,
     /// Bytes that may wait in a tenant's stream; more is refused to the publisher.
     pub intake_bytes_max: i64,
+    /// Hours for which metric points are kept, and bytes of them per tenant; the oldest go first.
+    pub metric_hours: u32,
+    pub metric_bytes_max: i64,
     /// Whether incidents and alerts are published.
     pub publish: bool,
     /// Days for which they stay there.
@@ -86,6 +89,12 @@ impl Settings {
         if self.intake_bytes_max < 1024 * 1024 {
             fault("intake_bytes_max", "is less than one message may have", "write at least 1048576");
         }
+        if !(1..=168).contains(&self.metric_hours) {
+            fault("metric_hours", "is not between 1 and 168", "write 1 to 168");
+        }
+        if self.metric_bytes_max < 1024 * 1024 {
+            fault("metric_bytes_max", "is less than one message may have", "write at least 1048576");
+        }
         if !(1..=3650).contains(&self.publish_days) {
             fault("publish_days", "is not between 1 and 3650", "write 1 to 3650");
         }
@@ -130,7 +139,15 @@ mod tests {
 
     fn of(urls: &[&str]) -> Settings {
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-        Settings { urls, replicas: 1, intake_bytes_max: 1 << 30, publish_days: 7, ..Settings::default() }
+        Settings {
+            urls,
+            replicas: 1,
+            intake_bytes_max: 1 << 30,
+            metric_hours: 1,
+            metric_bytes_max: 1 << 20,
+            publish_days: 7,
+            ..Settings::default()
+        }
     }
 
     #[test]

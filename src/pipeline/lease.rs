@@ -16,13 +16,15 @@ pub struct Duty {
     pub decides: BTreeSet<u16>,
     /// Those whose notices it sends.
     pub sends: BTreeSet<u16>,
+    /// Those whose sources' points it watches.
+    pub watches: BTreeSet<u16>,
 }
 
 impl Duty {
     /// Everything: there is nobody else.
     pub fn whole() -> Self {
         let all: BTreeSet<u16> = (0..PARTITIONS).collect();
-        Self { decides: all.clone(), sends: all }
+        Self { decides: all.clone(), sends: all.clone(), watches: all }
     }
 
     /// Whether this instance also does what one of all does.

@@ -271,7 +271,8 @@ impl Membership {
         let with = |role: Role| beats.iter().filter(move |beat| beat.roles.contains(&role));
         let names = |role: Role| with(role).map(|beat| beat.instance.as_str()).collect::<BTreeSet<_>>();
         let me = self.beat.instance.as_str();
-        let duty = Duty { decides: assigned(&names(Role::Engine), me), sends: assigned(&names(Role::Delivery), me) };
+        let of = |role: Role| assigned(&names(role), me);
+        let duty = Duty { decides: of(Role::Engine), sends: of(Role::Delivery), watches: of(Role::Intake) };
         self.lease.assign(duty);
         self.health.note_instances(beats.iter().map(|beat| beat.instance.clone()).collect());
         if is_new {

@@ -89,6 +89,11 @@ impl Alerts {
         self.rows.get(&id)
     }
 
+    /// All alerts in memory.
+    pub fn iter(&self) -> impl Iterator<Item = &AlertRow> {
+        self.rows.iter().map(|(_, row)| row)
+    }
+
     /// Alerts that are firing.
     pub fn firing(&self) -> u64 {
         self.firing

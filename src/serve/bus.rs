@@ -15,6 +15,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::time::Span;
 use crate::intake::Intake;
 use crate::intake::bus::Bus;
+use crate::intake::bus::points::{Kept, Mine, PointDoor, ToStream};
 use crate::journal::Durability;
 use crate::nats::NatsError;
 use crate::nats::connect::{Nats, connect};
@@ -93,13 +94,16 @@ impl OnNats {
 
     async fn begin(&self) -> Result<(Nats, JoinSet<()>), NatsError> {
         let nats = connect(&self.settings).await?;
-        let mut doors = Vec::new();
+        let (mut doors, mut senses) = (Vec::new(), Vec::new());
         if self.settings.intake {
             self.warn_of_power().await;
             for tenant in &self.tenants {
                 let size = Size { bytes_max: self.settings.intake_bytes_max, replicas: self.settings.replicas };
                 doors.push(Bus::open(self.intake.clone(), nats.clone(), tenant.clone(), size).await?);
+                senses.push(self.point_door(&nats, tenant).await?);
             }
+            let (tenants, kept) = (self.tenants.clone(), self.kept());
+            self.intake.senses().lead(Arc::new(ToStream { nats: nats.clone(), tenants, kept }));
         }
         // Refusals of CMDB exports are told there, too.
         let is_told = self.settings.publish || self.settings.cmdb;
@@ -117,6 +121,9 @@ impl OnNats {
         for cmdb in cmdbs {
             tasks.spawn(cmdb.run());
         }
+        for points in senses {
+            tasks.spawn(points.run());
+        }
         if self.answers {
             tasks.spawn(answer_always(nats.clone(), self.app.clone()));
         }
@@ -124,6 +131,20 @@ impl OnNats {
             tasks.spawn_blocking(move || herald.run());
         }
         Ok((nats, tasks))
+    }
+
+    fn kept(&self) -> Kept {
+        Kept {
+            time: Duration::from_secs(u64::from(self.settings.metric_hours) * 3600),
+            bytes_max: self.settings.metric_bytes_max,
+            replicas: self.settings.replicas,
+        }
+    }
+
+    async fn point_door(&self, nats: &Nats, tenant: &TenantId) -> Result<PointDoor, NatsError> {
+        let pipeline = self.pipeline.clone();
+        let mine: Mine = Arc::new(move || pipeline.lease.duty().watches.clone());
+        PointDoor::open(self.intake.clone(), nats.clone(), tenant.clone(), self.kept(), mine).await
     }
 
     /// A source takes the server's confirmation for ours: it should be worth as much.

@@ -35,6 +35,9 @@ pub fn register(intake: &Intake, registry: &mut Registry) {
     let in_flight: Gauge = Gauge::default();
     in_flight.set(i64::try_from(intake.in_flight_bytes()).unwrap_or(i64::MAX));
     registry.register("intake_in_flight_bytes", "bodies that are received or wait for the journal", in_flight);
+    let series: Gauge = Gauge::default();
+    series.set(intake.senses().series() as i64);
+    registry.register("series_watched", "series of metric points that are watched here", series);
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -432,3 +432,46 @@ async fn a_dead_letter_is_tried_again_by_its_decoder_and_kept_until_it_is_good()
     assert_eq!((batch.replay_of, batch.events[0].source.as_str()), (Some(of), "bms"));
     assert_eq!(batch.events[0].starts_at, Timestamp::parse("2026-01-05T07:59:00+08:00").unwrap());
 }
+
+/// A series of ten-minute latencies, the last three of them ten times as long.
+fn latencies(count: usize) -> String {
+    let value = |n: usize| if n + 3 >= count { 300.0 } else { 30.0 + (n % 3) as f64 };
+    let at = |n: usize| Timestamp(Timestamp::parse("2026-01-04T00:00:00Z").unwrap().0 + n as i64 * 600_000).to_string();
+    let point = |n: usize| json!({ "name": "latency", "object": { "name": "web" }, "value": value(n), "at": at(n) });
+    json!({ "points": (0..count).map(point).collect::<Vec<_>>() }).to_string()
+}
+
+#[tokio::test]
+async fn points_are_scored_at_the_door_and_only_an_anomaly_is_kept() {
+    let door = door();
+    let answer = door.send(post("/api/v1/metrics", &[], latencies(60))).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({ "accepted": 60, "rejected": [] })));
+    let telling = tokio::spawn(door.intake.clone().tell_anomalies());
+    while door.list.batches.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    telling.abort();
+    let batches = door.list.batches.lock().unwrap();
+    let event = &batches[0].events[0];
+    assert_eq!((batches.len(), batches[0].events.len(), &*event.name), (1, 1, "latency-unusual"));
+    assert_eq!((event.source.as_str(), event.object.label()), ("bms", "web"));
+}
+
+#[tokio::test]
+async fn bad_points_and_too_many_series_are_told_by_place() {
+    let door = door_with(Settings { series_max: 1, ..Settings::default() }, List::default());
+    let point = |name: &str, value: Value| json!({ "name": name, "object": { "name": "x" }, "value": value, "at": "2026-01-05T00:00:00Z" });
+    let body = json!([point("a", json!(1)), point("a", json!("high")), point("b", json!(1))]).to_string();
+    let answer = door.send(post("/api/v1/metrics", &[], body)).await.json();
+    assert_eq!(answer["accepted"], 1, "{answer}");
+    let told: Vec<_> = answer["rejected"].as_array().unwrap().iter().map(|r| (&r["index"], &r["reason"])).collect();
+    assert_eq!(told, [(&json!(1), &json!("malformed")), (&json!(2), &json!("over_limit"))]);
+    let only_bad = json!([point("c", json!(1))]).to_string();
+    door.check(post("/api/v1/metrics", &[], only_bad), 422, "no_points").await;
+    door.check(post("/api/v1/metrics", &[], "{"), 400, "unreadable").await;
+    door.check(post("/api/v1/metrics", &[("authorization", "Bearer viewer:x")], "[]"), 403, "forbidden").await;
+    door.intake.senses().share();
+    let body = json!([point("a", json!(1))]).to_string();
+    door.check(post("/api/v1/metrics", &[], body), 503, "busy").await;
+    assert!(door.list.batches.lock().unwrap().is_empty(), "points are not kept");
+}

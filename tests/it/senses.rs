@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use headwater::detect::anomaly::{Aspect, Findings, Series};
-use headwater::detect::baseline::{Baseline, Measure, Worse};
+use headwater::detect::anomaly::{Findings, Series};
+use headwater::detect::baseline::Baseline;
 use headwater::domain::event::Signal;
 use headwater::domain::ids::SourceId;
 use headwater::domain::incident::EvidenceTerm;
+use headwater::domain::point::{Aspect, Measure, Worse};
 use headwater::domain::time::Timestamp;
 use headwater::engine::Loaded;
 use headwater::engine::effect::Effect;

@@ -13,7 +13,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nats", &["domain"]),
     // As `nats` does, it knows how to reach a server and nothing of what is kept there.
     ("shared", &["domain"]),
-    ("intake", &["domain", "decode", "engine", "access", "journal", "nats", "shared"]),
+    // Points become events at the door.
+    ("intake", &["domain", "decode", "detect", "engine", "access", "journal", "nats", "shared"]),
     ("journal", &["domain", "engine", "nats"]),
     ("outbox", &["domain", "engine", "journal", "nats"]),
     ("wording", &["domain", "engine"]),

@@ -264,7 +264,7 @@ impl Story {
                 let numbers = tenants().iter().map(partition_of).collect::<BTreeSet<_>>();
                 numbers.into_iter().filter(|_| !is_shared || world.dice.gen_bool(0.6)).collect()
             };
-            let duty = Duty { decides: drawn(&mut world), sends: drawn(&mut world) };
+            let duty = Duty { decides: drawn(&mut world), sends: drawn(&mut world), ..Duty::default() };
             world.tell("turns", format_args!("{} decides {:?}, sends {:?}", instance.number, duty.decides, duty.sends));
             drop(world);
             instance.assign(duty);
@@ -286,7 +286,7 @@ impl Story {
             let mine = |(place, _): &(usize, &u16)| place % count == number;
             let mine: BTreeSet<u16> = numbers.iter().enumerate().filter(mine).map(|(_, one)| *one).collect();
             let instance = &mut self.instances[number];
-            instance.assign(Duty { decides: mine.clone(), sends: mine });
+            instance.assign(Duty { decides: mine.clone(), sends: mine, ..Duty::default() });
             instance.asleep_until = 0;
         }
         let mut jumps = [Span::mins(5), Span::mins(30), Span::hours(3)].into_iter();

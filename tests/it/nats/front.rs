@@ -100,7 +100,8 @@ fn the_guide_works_with_the_oldest_server_too() {
 #[test]
 fn published_schemas_are_those_of_the_messages() {
     let folder = project().join("docs/schema");
-    for (name, text) in headwater::projection::bus::form::schemas() {
+    let told = headwater::projection::bus::form::schemas();
+    for (name, text) in told.into_iter().chain([headwater::decode::points::schema()]) {
         let path = folder.join(name);
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             std::fs::create_dir_all(&folder).unwrap();

@@ -7,6 +7,7 @@ pub mod cut_off;
 mod faults;
 pub mod front;
 mod killed;
+mod points;
 pub mod proxy;
 pub mod server;
 mod settings;

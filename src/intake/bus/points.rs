@@ -1,0 +1,214 @@
+//! Points over NATS. A tenant's stream keeps them for some time whoever has read them: each source has one instance that
+//! watches it, and whoever becomes that one reads the kept points first, so that it knows what is usual and what has begun.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use crate::decode::points::{DECODER, Points, decode, encode};
+use crate::decode::{Body, BodyError};
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::partition::partition_of_source;
+use crate::domain::point::Point;
+use crate::domain::reject::{DeadLetter, Reject};
+use crate::intake::Intake;
+use crate::intake::senses::Road;
+use crate::intake::sink::SinkError;
+use crate::nats::NatsError;
+use crate::nats::connect::Nats;
+use crate::nats::publish::{BUSY_WAIT, FULL_WAIT, Outgoing, PublishError, publish};
+use crate::nats::pull::{Puller, Read};
+use crate::nats::streams::{Keeping, Wanted, ensure};
+
+/// How long one look at the stream waits for points.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Points in one message of ours.
+const MESSAGE_POINTS: usize = 500;
+
+/// The parts of the sources that this instance watches, as of now.
+pub type Mine = Arc<dyn Fn() -> BTreeSet<u16> + Send + Sync>;
+
+/// How long points are kept, and how many of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    pub time: Duration,
+    pub bytes_max: i64,
+    pub replicas: usize,
+}
+
+/// One tenant's points.
+pub struct PointDoor {
+    intake: Arc<Intake>,
+    nats: Nats,
+    tenant: TenantId,
+    wanted: Wanted,
+    mine: Mine,
+}
+
+impl PointDoor {
+    /// Makes or checks the tenant's stream.
+    ///
+    /// # Errors
+    /// When it is unsafe, or the server does not answer.
+    pub async fn open(
+        intake: Arc<Intake>,
+        nats: Nats,
+        tenant: TenantId,
+        kept: Kept,
+        mine: Mine,
+    ) -> Result<Self, NatsError> {
+        let wanted = wanted(&tenant, kept);
+        ensure(&nats, &wanted).await?;
+        Ok(Self { intake, nats, tenant, wanted, mine })
+    }
+
+    /// Watches until the future is dropped. A failure is logged once and tried again.
+    pub async fn run(self) {
+        let mut said = String::new();
+        loop {
+            let mine = (self.mine)();
+            let outcome = if mine.is_empty() { Ok(()) } else { self.watch(&mine).await };
+            if let Err(error) = outcome {
+                let error = error.to_string();
+                if error != said {
+                    tracing::warn!(error, stream = self.wanted.name, "points are not taken from NATS, trying again");
+                    said = error;
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Reads all that is kept, and goes on for as long as the same sources are ours.
+    async fn watch(&self, mine: &BTreeSet<u16>) -> Result<(), NatsError> {
+        // Somebody may have deleted or changed it since.
+        let found = ensure(&self.nats, &self.wanted).await?;
+        let (first, level) = (found.first_seq.max(1), found.last_seq);
+        let subject = self.wanted.subjects.concat();
+        let mut puller = Puller::new(self.nats.clone(), &self.wanted.name, &subject, first - 1);
+        self.intake.senses.begin(&self.tenant);
+        let mut is_level = false;
+        let mut outcome = Ok(());
+        while (self.mine)() == *mine {
+            if !is_level && puller.seen() >= level {
+                self.intake.senses.caught_up(&self.tenant);
+                is_level = true;
+            }
+            match puller.next(PATIENCE).await {
+                Ok(read) => read.iter().for_each(|message| self.take(message, mine)),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        // Nothing that is half known may be told.
+        self.intake.senses.begin(&self.tenant);
+        puller.close().await;
+        outcome
+    }
+
+    fn take(&self, message: &Read, mine: &BTreeSet<u16>) {
+        let source = SourceId::from(message.subject.split('.').nth(2).unwrap_or_default());
+        if !mine.contains(&partition_of_source(&self.tenant, &source)) {
+            return;
+        }
+        let read = || decode(Body::from(&message.body[..]), message.stamp, &self.intake.limits);
+        // A decoder that panics would meet the same message again and again.
+        let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+            Err(BodyError::Unreadable("the decoder broke on it; please report it with this message".into()))
+        });
+        let (points, why) = match read {
+            Ok(Points { points, mut refused }) => {
+                self.intake.counters.points_malformed(refused.len());
+                let bad = refused.len();
+                let first = (bad > 0).then(|| refused.swap_remove(0));
+                (points, first.map(|(index, why)| of_several(index, bad, &why)))
+            }
+            Err(error) => {
+                self.intake.counters.points_malformed(1);
+                (Vec::new(), Some(Reject::Malformed(error.to_string())))
+            }
+        };
+        if let Some(why) = why {
+            let kept = &message.body[..message.body.len().min(self.intake.limits.raw_bytes)];
+            let raw = String::from_utf8_lossy(kept).into();
+            let letter =
+                DeadLetter { source: source.clone(), why, raw, decoder: DECODER.into(), received_at: message.stamp };
+            self.intake.senses.reject(&self.tenant, letter);
+        }
+        self.intake.senses.take(&self.tenant, &source, &points, message.stamp);
+    }
+}
+
+/// Why some points of a message were no points: what is wrong with the first one.
+fn of_several(index: usize, bad: usize, why: &Reject) -> Reject {
+    let text = format!("{bad} of its points cannot be taken; point {index}: {}", why.detail());
+    match why {
+        Reject::Malformed(_) => Reject::Malformed(text),
+        Reject::TooLarge(_) => Reject::TooLarge(text),
+        Reject::BadTime(_) => Reject::BadTime(text),
+        Reject::OverLimit(_) => Reject::OverLimit(text),
+    }
+}
+
+/// The stream with a tenant's points.
+fn wanted(tenant: &TenantId, kept: Kept) -> Wanted {
+    Wanted {
+        name: format!("METRIC-{tenant}"),
+        subjects: vec![format!("src.{tenant}.*.metric")],
+        keeping: Keeping::Feed { age_max: kept.time, bytes_max: kept.bytes_max },
+        replicas: kept.replicas,
+    }
+}
+
+/// The way of points of HTTP to whoever watches them.
+pub struct ToStream {
+    pub nats: Nats,
+    pub tenants: Vec<TenantId>,
+    pub kept: Kept,
+}
+
+impl Road for ToStream {
+    fn send(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        points: Vec<Point>,
+    ) -> BoxFuture<'static, Result<(), SinkError>> {
+        if !self.tenants.contains(tenant) {
+            let why = format!("points of tenant {tenant} are not watched: add it to nats.tenants");
+            return futures::future::err(SinkError::Failed(why)).boxed();
+        }
+        let (nats, stream) = (self.nats.clone(), wanted(tenant, self.kept).name);
+        let subject = format!("src.{tenant}.{source}.metric");
+        async move {
+            for some in points.chunks(MESSAGE_POINTS) {
+                let message = Outgoing {
+                    subject: subject.clone(),
+                    headers: HeaderMap::new(),
+                    body: encode(some).into(),
+                    behind: None,
+                };
+                publish(&nats, &stream, message).await.map_err(|error| match error {
+                    PublishError::Full(_) => SinkError::TryLater { wait: FULL_WAIT },
+                    PublishError::TooLong { .. } => {
+                        SinkError::Failed(format!("{error}: send shorter names and labels"))
+                    }
+                    PublishError::TryLater(_) | PublishError::WentOn | PublishError::Unsure(_) => {
+                        SinkError::TryLater { wait: BUSY_WAIT }
+                    }
+                })?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,256 @@
+//! Points become anomaly events here: they are scored as they come, and only what is unusual goes into the journal, like any
+//! other event. What is known of series is in memory and may be lost: after a start, or when another instance takes a
+//! source over, it is learned anew, from the points that the stream still has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::Notify;
+
+use super::counters::IntakeCounters;
+use super::settings::Settings;
+use super::sink::{Sink, SinkError};
+use crate::decode::{Counts, Rejected};
+use crate::detect::watch::{Taken, Watch};
+use crate::domain::event::Event;
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::point::Point;
+use crate::domain::reject::DeadLetter;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::input::Batch;
+
+/// Events in one journal record.
+const RECORD_EVENTS: usize = 500;
+/// Events of a tenant that may wait for the journal; of more, only the last one of each alert is told.
+const WAITING_MAX: usize = 10_000;
+/// Dead letters that may wait; more are counted and not kept.
+const LETTERS_MAX: usize = 100;
+/// How often silent series are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// The pause when the journal has failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The way of points that come over HTTP, where others may be the ones who watch their series.
+pub trait Road: Send + Sync {
+    /// Returns once the points are kept for whoever watches them.
+    fn send(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        points: Vec<Point>,
+    ) -> BoxFuture<'static, Result<(), SinkError>>;
+}
+
+/// Watches series and tells what is unusual.
+pub struct Senses {
+    state: Mutex<State>,
+    sink: Arc<dyn Sink>,
+    counters: Arc<IntakeCounters>,
+    idle: Span,
+    wake: Notify,
+    /// Set once, where several instances share the work.
+    road: OnceLock<OnceLock<Arc<dyn Road>>>,
+}
+
+struct State {
+    watch: Watch,
+    waiting: BTreeMap<TenantId, Waiting>,
+    /// Tenants whose kept points are being read again: of them, nothing is told before that is done.
+    learning: BTreeSet<TenantId>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    events: Vec<Event>,
+    letters: Vec<DeadLetter>,
+}
+
+/// Where points of HTTP go.
+pub enum Way<'a> {
+    /// Their series are watched here.
+    Here,
+    Road(&'a Arc<dyn Road>),
+    /// There is none at present.
+    Closed,
+}
+
+impl Senses {
+    /// Watches as many series as the settings allow.
+    pub fn new(settings: &Settings, sink: Arc<dyn Sink>, counters: Arc<IntakeCounters>) -> Self {
+        let state =
+            State { watch: Watch::new(settings.series_max), waiting: BTreeMap::new(), learning: BTreeSet::new() };
+        let idle = Span::secs(i64::from(settings.series_idle_secs));
+        Self { state: Mutex::new(state), sink, counters, idle, wake: Notify::new(), road: OnceLock::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many series are watched.
+    pub fn series(&self) -> usize {
+        self.state().watch.series()
+    }
+
+    /// From now on points of HTTP are sent on, as soon as there is a road.
+    pub fn share(&self) {
+        // Whoever comes second says the same.
+        let _ = self.road.set(OnceLock::new());
+    }
+
+    /// The road, where points are sent on.
+    pub fn lead(&self, road: Arc<dyn Road>) {
+        if let Some(place) = self.road.get() {
+            // The first one goes on for as long as the program does.
+            let _ = place.set(road);
+        }
+    }
+
+    /// Where points of HTTP go.
+    pub fn way(&self) -> Way<'_> {
+        match self.road.get().map(OnceLock::get) {
+            None => Way::Here,
+            Some(Some(road)) => Way::Road(road),
+            Some(None) => Way::Closed,
+        }
+    }
+
+    /// An alert of ours that stands at the start: its end is told when it is over.
+    pub fn stood_before(&self, tenant: &TenantId, source: &SourceId, alert: &str, object: &str) {
+        self.state().watch.stood_before(tenant.clone(), source.clone(), alert, object);
+    }
+
+    /// Scores points that came at `now`; returns the places of those that would begin one series too many.
+    pub fn take(&self, tenant: &TenantId, source: &SourceId, points: &[Point], now: Timestamp) -> Vec<usize> {
+        let mut refused = Vec::new();
+        let mut state = self.state();
+        for (place, point) in points.iter().enumerate() {
+            let taken = state.watch.take(tenant, source, point, now);
+            self.counters.point(taken);
+            if taken == Taken::Refused {
+                refused.push(place);
+            }
+        }
+        let told = state.watch.told();
+        self.wait(&mut state, told);
+        refused
+    }
+
+    /// Points that could not be read, as one dead letter.
+    pub fn reject(&self, tenant: &TenantId, letter: DeadLetter) {
+        let mut state = self.state();
+        if state.learning.contains(tenant) {
+            return;
+        }
+        let waiting = state.waiting.entry(tenant.clone()).or_default();
+        if waiting.letters.len() < LETTERS_MAX {
+            waiting.letters.push(letter);
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    fn wait(&self, state: &mut State, told: Vec<Event>) {
+        if told.is_empty() {
+            return;
+        }
+        for event in told {
+            let waiting = state.waiting.entry(event.tenant.clone()).or_default();
+            if waiting.events.len() >= WAITING_MAX {
+                waiting.keep_last();
+            }
+            waiting.events.push(event);
+        }
+        self.wake.notify_one();
+    }
+
+    /// Forgets a tenant's series: its kept points are read from their beginning.
+    pub fn begin(&self, tenant: &TenantId) {
+        let mut state = self.state();
+        state.watch.forget(tenant);
+        state.waiting.remove(tenant);
+        state.learning.insert(tenant.clone());
+    }
+
+    /// The kept points of a tenant have been read: what of it is unusual is told now, and the last end of everything else.
+    pub fn caught_up(&self, tenant: &TenantId) {
+        let mut state = self.state();
+        state.learning.remove(tenant);
+        if let Some(waiting) = state.waiting.get_mut(tenant) {
+            waiting.keep_last();
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Tells what is unusual until the future is dropped.
+    pub async fn run(&self, now: impl Fn() -> Timestamp) {
+        loop {
+            if tokio::time::timeout(SWEEP_EVERY, self.wake.notified()).await.is_err() {
+                let mut state = self.state();
+                state.watch.sweep(now(), self.idle);
+                let told = state.watch.told();
+                self.wait(&mut state, told);
+            }
+            while let Err(wait) = self.tell().await {
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+
+    /// Puts what waits into the journal; an error says how long to wait.
+    async fn tell(&self) -> Result<(), Duration> {
+        while let Some(batch) = self.next() {
+            let rejected: Vec<Rejected> =
+                batch.rejected.iter().map(|letter| Rejected { index: 0, letter: letter.clone() }).collect();
+            let error = match self.sink.accept(batch.clone()).await {
+                Ok(_) => {
+                    self.counters.kept(batch.events.len(), &rejected, &Counts::default());
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let mut state = self.state();
+            let waiting = state.waiting.entry(batch.tenant).or_default();
+            waiting.events.splice(0..0, batch.events);
+            waiting.letters.splice(0..0, batch.rejected);
+            return Err(match error {
+                SinkError::TryLater { wait } => wait,
+                SinkError::Failed(cause) => {
+                    tracing::error!(cause, "anomalies are not kept yet");
+                    PAUSE
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn next(&self) -> Option<Batch> {
+        let mut state = self.state();
+        let State { waiting, learning, .. } = &mut *state;
+        let tenant = waiting.keys().find(|tenant| !learning.contains(*tenant))?.clone();
+        let mut all = waiting.remove(&tenant)?;
+        let rest = all.events.split_off(all.events.len().min(RECORD_EVENTS));
+        if !rest.is_empty() {
+            waiting.insert(tenant.clone(), Waiting { events: rest, letters: Vec::new() });
+        }
+        let is_empty = all.events.is_empty() && all.letters.is_empty();
+        drop(state);
+        let batch = Batch { tenant, events: all.events, rejected: all.letters, replay_of: None };
+        if is_empty { self.next() } else { Some(batch) }
+    }
+}
+
+impl Waiting {
+    /// Of each alert, the last event says how it is.
+    fn keep_last(&mut self) {
+        let mut seen = BTreeSet::new();
+        let key = |event: &Event| (event.source.clone(), event.name.clone(), event.object.label().to_owned());
+        let mut kept: Vec<Event> = std::mem::take(&mut self.events).into_iter().rev().collect();
+        kept.retain(|event| seen.insert(key(event)));
+        kept.reverse();
+        self.events = kept;
+    }
+}

@@ -1,0 +1,137 @@
+//! Metric points over NATS and HTTP: only what is unusual enters the journal, once, whoever watches and whoever dies.
+
+use std::collections::BTreeMap;
+
+use headwater::domain::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::cluster::{Instance, settled};
+use super::front::{all_decided, get, publish, served, until};
+use super::server::{Program, Server};
+use crate::served::{Request, Served};
+
+/// The minute of a first point: an hour ago, so that a test can send minutes on end.
+fn start() -> i64 {
+    (headwater::clock::machine()().0 / 60_000 - 100) * 60_000
+}
+
+/// A latency of each object, minute by minute, one message per minute.
+fn minutes(from: i64, minutes: std::ops::Range<i64>, objects: usize, level: f64) -> Vec<String> {
+    let message = |minute: i64| {
+        let point = |n: usize| {
+            json!({ "name": "latency_p99", "object": { "name": format!("web-{n}") }, "labels": { "zone": "a" },
+                    "value": level + (minute * 7 % 5) as f64, "at": Timestamp(from + minute * 60_000).to_string() })
+        };
+        json!((0..objects).map(point).collect::<Vec<_>>()).to_string()
+    };
+    minutes.map(message).collect()
+}
+
+fn to(subject: &str, bodies: Vec<String>) -> Vec<(String, Option<String>, String)> {
+    bodies.into_iter().map(|body| (subject.to_owned(), None, body)).collect()
+}
+
+/// Alerts by object, with state and severity.
+fn alerts(served: &Served, token: &str) -> BTreeMap<String, String> {
+    let page = get(served, token, "/api/v1/alerts?limit=200");
+    let of = |alert: &Value| {
+        let text = |key: &str| alert[key].as_str().unwrap_or_default().to_owned();
+        (text("object"), format!("{} {} {}", text("name"), text("state"), alert["count"]))
+    };
+    page["items"].as_array().unwrap().iter().map(of).collect()
+}
+
+#[test]
+fn only_what_is_unusual_enters_the_journal_and_a_restart_knows_it_still() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let (program, token) = served(&server.url(), folder.path());
+    until("NATS is in use", || program.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let (subject, from) = ("src.default.prom.metric", start());
+    publish(&server, to(subject, minutes(from, 0..60, 3, 20.0)));
+    publish(&server, to(subject, minutes(from, 60..65, 1, 900.0)));
+    let account = all_decided(&program, &token, 1);
+    assert_eq!(account["accepted"], 1, "180 usual points are no events: {account}");
+    let one = json!({ "web-0": "latency-unusual firing 1" });
+    assert_eq!(json!(alerts(&program, &token)), one);
+    let seen = program.metrics(&token);
+    assert_eq!(seen["headwater_series_watched"], 3.0);
+    // The last words of the journal are not in the view of a program that is killed: here they are.
+    let events = get(&program, &token, "/api/v1/events?limit=10");
+    assert!(events.to_string().contains("robust-baseline"), "score, model and baseline are told: {events}");
+
+    // It is killed while the anomaly stands, and learns what is usual from what the stream still has.
+    let program = program.again(&["--config", folder.path().join("headwater.yaml").to_str().unwrap()]);
+    until("its series are known again", || {
+        (program.metrics(&token).get("headwater_series_watched") == Some(&3.0)).then_some(())
+    });
+    publish(&server, to(subject, minutes(from, 65..70, 1, 20.0)));
+    until("it has ended", || alerts(&program, &token)["web-0"].contains("resolved").then_some(()));
+    let account = all_decided(&program, &token, 2);
+    assert!(account["accepted"].as_u64() <= Some(3), "at most the start is told once more, as a duplicate: {account}");
+    assert_eq!(account["balanced"], true, "{account}");
+    assert_eq!(alerts(&program, &token).len(), 1);
+}
+
+#[test]
+fn points_that_cannot_be_read_are_a_dead_letter_and_a_counter() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let (program, token) = served(&server.url(), folder.path());
+    until("NATS is in use", || program.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let good = minutes(start(), 0..1, 1, 20.0).remove(0);
+    let bad = good.replace("\"value\"", "\"vlaue\"");
+    publish(&server, to("src.default.prom.metric", vec![good, bad, "no JSON".into()]));
+    all_decided(&program, &token, 2);
+    let letters = get(&program, &token, "/api/v1/dead-letters");
+    let told = letters.to_string();
+    assert!(told.contains("vlaue") && told.contains("\"prom\"") && told.contains("1 of its points"), "{told}");
+    let seen = program.metrics(&token);
+    assert_eq!(seen["headwater_intake_points{word=\"malformed\"}"], 2.0, "{seen:?}");
+    assert_eq!(seen["headwater_intake_points{word=\"learned\"}"], 1.0, "{seen:?}");
+}
+
+#[test]
+fn each_source_is_watched_by_one_instance_and_another_one_takes_it_over() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let variables = [("HEADWATER__NATS__INTAKE", "true".into()), ("HEADWATER__NATS__TENANTS", "[\"north\"]".into())];
+    let of = |name: &str| {
+        let roles = "  roles: [intake, engine, delivery, api]\n";
+        Instance::by(name, &[server.url()], roles).start_with(&variables)
+    };
+    let mut instances: Vec<Instance> = ["mill", "mine"].map(of).into();
+    settled(&instances);
+    let (sources, from): (Vec<String>, _) = ((0..12).map(|n| format!("prom-{n}")).collect(), start());
+    let send = |range: std::ops::Range<i64>, level: f64| {
+        let subject = |source: &String| format!("src.north.{source}.metric");
+        let all = sources.iter().flat_map(|source| to(&subject(source), minutes(from, range.clone(), 1, level)));
+        publish(&server, all.collect());
+    };
+    send(0..60, 20.0);
+    let watched = |one: &Instance| one.number("headwater_series_watched");
+    until("each source is watched once", || (instances.iter().map(watched).sum::<f64>() == 12.0).then_some(()));
+    assert!(instances.iter().all(|one| watched(one) > 0.0), "both have a part");
+    // Points of HTTP go to whoever watches their source: here, a source of its own.
+    for body in minutes(from, 0..60, 1, 20.0).into_iter().chain(minutes(from, 60..65, 1, 900.0)) {
+        let request = Request::post("/api/v1/metrics", instances[0].source("north"), body.as_bytes());
+        let answer = instances[0].served().send(&request);
+        assert_eq!(answer.status, 202, "{}", answer.text());
+    }
+    send(60..65, 900.0);
+    let admin = instances[0].admin("north").to_owned();
+    let shown = |one: &Instance| get(one.served(), one.admin("north"), "/api/v1/alerts?limit=200");
+    let count = |one: &Instance, state: &str| shown(one).to_string().matches(&format!("\"state\":\"{state}\"")).count();
+    until("every source has its alert", || (count(&instances[0], "firing") == 13).then_some(()));
+    let account = get(instances[0].served(), &admin, "/api/v1/conservation");
+    assert_eq!(account["accepted"], 13, "each anomaly is told once: {account}");
+
+    instances[1].kill();
+    until("all sources are watched by the one that is left", || (watched(&instances[0]) == 13.0).then_some(()));
+    send(65..70, 20.0);
+    until("the anomalies of all sources have ended", || (count(&instances[0], "resolved") == 12).then_some(()));
+    let account = all_decided(instances[0].served(), &admin, 25);
+    assert_eq!((&account["balanced"], shown(&instances[0])["items"].as_array().unwrap().len()), (&json!(true), 13));
+}
