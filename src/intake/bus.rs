@@ -1,13 +1,18 @@
 //! The door in for integrators on NATS. Each tenant has a stream of its own; a message is taken out of it only when its
 //! events are in the journal. Until then it comes again, which is harmless: every event has an id that does not change
 //! with the delivery, and the engine knows it.
+//!
+//! Each subject is read by itself, so that a source with a long queue delays no other.
 
-use std::convert::Infallible;
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::{AckKind, Message};
 use futures::future::join_all;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::Intake;
 use super::sink::SinkError;
@@ -26,14 +31,22 @@ pub mod points;
 const RECORD_BYTES: usize = 2 * 1024 * 1024;
 /// Events in one journal record, one message aside.
 const RECORD_EVENTS: usize = 500;
-/// The pause when the journal has failed.
+/// The pause when the journal has failed, or the server.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often new subjects are looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Subjects that are read at a time; others wait until one of them has nothing more.
+const SUBJECTS_MAX: usize = 64;
+/// Looks of ten seconds without a message after which a subject is not read any more, unless others wait.
+const SILENT_LOOKS_MAX: usize = 360;
 
 /// One tenant's door.
 pub struct Bus {
     intake: Arc<Intake>,
     tenant: TenantId,
     queue: Queue,
+    /// Subjects wait until another one has nothing more.
+    is_crowded: AtomicBool,
 }
 
 impl Bus {
@@ -43,7 +56,8 @@ impl Bus {
     /// When it is unsafe, or the server does not answer.
     pub async fn open(intake: Arc<Intake>, nats: Nats, tenant: TenantId, size: Size) -> Result<Self, NatsError> {
         let queue = Queue::open(nats, "SRC", tenant.as_str(), &letter::KINDS, size).await?;
-        Ok(Self { intake, tenant, queue })
+        queue.by_subject().await?;
+        Ok(Self { intake, tenant, queue, is_crowded: AtomicBool::new(false) })
     }
 
     fn stream(&self) -> &str {
@@ -52,13 +66,63 @@ impl Bus {
 
     /// Takes events until the future is dropped. A failure is logged once and tried again.
     pub async fn run(self) {
-        self.queue.always("events are not taken from NATS", || self.take_all()).await;
+        let bus = Arc::new(self);
+        let (mut read, mut readers) = (BTreeSet::new(), JoinSet::new());
+        let mut said = String::new();
+        loop {
+            let waiting = bus.queue.waiting().await.unwrap_or_else(|error| {
+                bus.say(&mut said, &error);
+                BTreeSet::new()
+            });
+            let unread: Vec<String> = waiting.into_iter().filter(|subject| !read.contains(subject)).collect();
+            let room = SUBJECTS_MAX - read.len();
+            bus.is_crowded.store(unread.len() > room, Ordering::Relaxed);
+            for subject in unread.into_iter().take(room) {
+                read.insert(subject.clone());
+                readers.spawn(bus.clone().read(subject));
+            }
+            tokio::select! {
+                () = sleep(LOOK_EVERY) => {}
+                Some(ended) = readers.join_next() => match ended {
+                    Ok(subject) => {
+                        read.remove(&subject);
+                    }
+                    // A reader that broke has met a bug: whoever watches this one says so.
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                },
+            }
+        }
     }
 
-    async fn take_all(&self) -> Result<Infallible, NatsError> {
-        let mut reading = self.queue.read().await?;
+    /// Takes what comes under a subject until nothing more comes; returns the subject.
+    async fn read(self: Arc<Self>, subject: String) -> String {
+        let mut said = String::new();
+        while let Err(error) = self.take_all(&subject).await {
+            self.say(&mut said, &error);
+            sleep(PAUSE).await;
+        }
+        subject
+    }
+
+    /// Logs a failure, unless it is the last one again.
+    fn say(&self, said: &mut String, error: &NatsError) {
+        let error = error.to_string();
+        if error != *said {
+            tracing::warn!(error, stream = self.stream(), "events are not taken from NATS, trying again");
+            *said = error;
+        }
+    }
+
+    async fn take_all(&self, subject: &str) -> Result<(), NatsError> {
+        let mut reading = self.queue.read_subject(subject).await?;
+        let mut silent = 0;
         loop {
-            self.take(reading.next().await?).await;
+            let messages = reading.next().await?;
+            silent = if messages.is_empty() { silent + 1 } else { 0 };
+            if silent > SILENT_LOOKS_MAX || (silent > 0 && self.is_crowded.load(Ordering::Relaxed)) {
+                return Ok(());
+            }
+            self.take(messages).await;
         }
     }
 
@@ -103,7 +167,7 @@ impl Bus {
             };
             // Otherwise they come again while they still wait here.
             join_all(messages.iter().map(|message| message.ack_with(AckKind::Progress))).await;
-            tokio::time::sleep(wait.min(TAKEN_WITHIN / 3)).await;
+            sleep(wait.min(TAKEN_WITHIN / 3)).await;
         }
         for outcome in join_all(messages.iter().map(Message::double_ack)).await {
             if let Err(error) = outcome {

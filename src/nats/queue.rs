@@ -1,5 +1,7 @@
-//! A work queue: each message is handed out until it is let go of. Nothing is ever given up by count.
+//! A work queue: each message is handed out until it is let go of. Nothing is ever given up by count. One consumer reads all of
+//! it, or one for each subject, so that nobody waits for what another one has sent.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -8,15 +10,20 @@ use async_nats::jetstream::consumer::pull::{Config, Stream};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
 use futures::StreamExt as _;
 use futures::stream::ReadyChunks;
+use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
 use super::NatsError;
 use super::connect::Nats;
 use super::settings::is_token;
-use super::streams::{Keeping, Wanted, ensure};
+use super::streams::{Keeping, Wanted, ensure, subjects};
 
-/// The consumer's name: all instances share it.
+/// The name of the consumer that reads everything: all instances share it.
 const CONSUMER: &str = "headwater";
+/// A consumer of one subject that nobody reads for so long is removed by the server; what waits stays.
+const INACTIVE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Bytes that are handed out at once, one message aside.
+const BYTES_AT_ONCE: usize = 16 * 1024 * 1024;
 /// Messages that are handed out at once; four times as many may wait to be let go of.
 pub const MESSAGES_AT_ONCE: usize = 256;
 /// A message comes again when it was not let go of for so long.
@@ -73,17 +80,55 @@ impl Queue {
         &self.wanted.name
     }
 
-    /// Begins to read.
+    /// Begins to read everything.
     ///
     /// # Errors
     /// When stream or consumer is not as it must be, or the server does not answer.
     pub async fn read(&self) -> Result<Reading, NatsError> {
+        self.read_by(CONSUMER, "").await
+    }
+
+    /// Begins to read what was sent under one subject.
+    ///
+    /// # Errors
+    /// When stream or consumer is not as it must be, or the server does not answer.
+    pub async fn read_subject(&self, subject: &str) -> Result<Reading, NatsError> {
+        // The server keeps a consumer's state under its name: a short one, whatever the subject is called.
+        let name = format!("subject-{}", hex::encode(&Sha256::digest(subject.as_bytes())[..8]));
+        self.read_by(&name, subject).await
+    }
+
+    /// The subjects whose messages wait.
+    ///
+    /// # Errors
+    /// When the server does not answer, or the stream is gone.
+    pub async fn waiting(&self) -> Result<BTreeSet<String>, NatsError> {
+        Ok(subjects(&self.nats, self.name(), ">").await?.into_iter().collect())
+    }
+
+    /// Sees to it that subjects can have consumers of their own: an earlier version read all of them by one.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn by_subject(&self) -> Result<(), NatsError> {
+        ensure(&self.nats, &self.wanted).await?;
+        let stream = self.nats.jetstream.get_stream(self.name()).await.map_err(NatsError::away)?;
+        if stream.consumer_info(CONSUMER).await.is_ok() {
+            // What it had handed out is handed out again, which is harmless.
+            stream.delete_consumer(CONSUMER).await.map_err(NatsError::away)?;
+        }
+        Ok(())
+    }
+
+    async fn read_by(&self, name: &str, filter: &str) -> Result<Reading, NatsError> {
         // Somebody may have deleted or changed it since.
         ensure(&self.nats, &self.wanted).await?;
-        let consumer = self.consumer().await?;
+        let consumer = self.consumer(name, filter).await?;
         let messages = consumer
             .stream()
             .max_messages_per_batch(MESSAGES_AT_ONCE)
+            // A message that is larger than all this together would never come.
+            .max_bytes_per_batch(BYTES_AT_ONCE.max(2 * self.nats.client.max_payload()))
             .heartbeat(Duration::from_secs(1))
             .expires(Duration::from_secs(10))
             .messages()
@@ -109,9 +154,11 @@ impl Queue {
         }
     }
 
-    async fn consumer(&self) -> Result<Consumer<Config>, NatsError> {
+    async fn consumer(&self, name: &str, filter: &str) -> Result<Consumer<Config>, NatsError> {
         let config = Config {
-            durable_name: Some(CONSUMER.into()),
+            durable_name: Some(name.into()),
+            filter_subject: filter.into(),
+            inactive_threshold: if filter.is_empty() { Duration::ZERO } else { INACTIVE_MAX },
             description: Some("Headwater takes what sources send".into()),
             deliver_policy: DeliverPolicy::All,
             ack_policy: AckPolicy::Explicit,
@@ -122,11 +169,10 @@ impl Queue {
             ..Config::default()
         };
         let stream = self.nats.jetstream.get_stream(self.name()).await.map_err(NatsError::away)?;
-        let consumer: Consumer<Config> =
-            stream.get_or_create_consumer(CONSUMER, config).await.map_err(NatsError::away)?;
+        let consumer: Consumer<Config> = stream.get_or_create_consumer(name, config).await.map_err(NatsError::away)?;
         let found = &consumer.cached_info().config;
-        let what = format!("consumer {CONSUMER} of stream {}", self.name());
-        if found.max_deliver > 0 || found.ack_policy != AckPolicy::Explicit || !found.filter_subject.is_empty() {
+        let what = format!("consumer {name} of stream {}", self.name());
+        if found.max_deliver > 0 || found.ack_policy != AckPolicy::Explicit || found.filter_subject != filter {
             let why = "it gives messages up, or passes some over";
             return Err(NatsError::refused(what, why, "delete it: it is made again as it must be"));
         }

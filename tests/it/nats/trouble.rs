@@ -186,3 +186,32 @@ fn hostile_headers_are_refused_and_nobody_uses_up_the_ids_of_another() {
     let account = all_decided(&served, &token, 3);
     assert_eq!((account["accepted"].as_u64(), applied(&account)), (Some(3), 3), "{account}");
 }
+
+#[test]
+fn a_source_with_a_long_queue_delays_no_other() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    // The streams are made; then the queue grows while nobody reads it.
+    let (program, token) = served(&server.url(), folder.path());
+    until("NATS is in use", || program.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let stopped = program.stop();
+    let (messages, packed) = (1_000_usize, 100_usize);
+    let pack = |n: usize| {
+        let events: Vec<String> = (n * packed..(n + 1) * packed).map(event).collect();
+        ("src.default.noisy.event".to_owned(), None, format!("[{}]", events.join(",")))
+    };
+    publish(&server, (0..messages).map(pack).collect());
+    publish(&server, vec![("src.default.quiet.event".into(), None, event(7))]);
+    let program = stopped.start(&["--config", folder.path().join("headwater.yaml").to_str().unwrap()]);
+    until("the quiet source is heard", || {
+        let alerts = get(&program, &token, "/api/v1/alerts?source=quiet");
+        (alerts["items"].as_array().unwrap().len() == 1).then_some(())
+    });
+    let all = (messages * packed) as u64 + 1;
+    let account = get(&program, &token, "/api/v1/conservation");
+    let accepted = account["accepted"].as_u64().unwrap();
+    assert!(accepted < all / 2, "{accepted} of {all} events came before it");
+    let account = all_decided(&program, &token, all);
+    assert_eq!((applied(&account), &account["balanced"]), (all, &json!(true)), "{account}");
+}
