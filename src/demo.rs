@@ -4,9 +4,9 @@
 //! hurried clock. The terminal speaks Chinese where the locale does.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Write, stdout};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,14 +32,17 @@ use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of;
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::topology::Topology;
 use crate::intake::settings::Settings;
 use crate::journal::Durability;
 use crate::lab::built_in;
 use crate::lab::estate::{Scale, sample_estate};
 use crate::lab::storm::{Size, Storm, storm};
 use crate::pipeline::{Options, Pace, Pipeline};
+use crate::private;
 use crate::projection::history::retention::Retention;
 use crate::serve;
+use crate::serve::ending::{self, Ending, told};
 use crate::wording::lang::{Lang, Text};
 
 mod board;
@@ -66,29 +69,16 @@ pub struct Demo {
     pub stays: bool,
 }
 
-/// Runs the demo through intake, journal, engine, outbox and console, in a folder that is removed afterwards.
+/// Runs the demo through intake, journal, engine, outbox and console, in a folder that is removed afterwards, however
+/// it ends: by itself, by Ctrl-C or by an error.
 ///
 /// # Errors
 /// When the folder or the address cannot be had, or the terminal cannot be written to.
 pub async fn run(demo: Demo) -> Result<()> {
-    let folder = std::env::temp_dir().join(format!("headwater-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let shown = show(demo, &folder).await;
-    std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
-    shown
-}
-
-async fn show(demo: Demo, folder: &Path) -> Result<()> {
-    let mut out = std::io::stdout();
-    let lang = language();
-    let tenant = TenantId::from(TENANT);
-    let text = sample_estate(Scale::default());
-    let estate = built_in::read_topology("sample estate", text.as_bytes(), None, 1)?;
-    let start = Timestamp::from(Utc::now());
-    let made = storm(&estate, &tenant, start, SIZE, SEED);
-    let span = made.events.last().map_or(1, |e| e.observed_at.since(start).0.max(1));
-    let times = (span / i64::try_from(LASTS.as_millis())?).max(1);
-    let clock = hurried(start, u32::try_from(times)?);
+    let ending = ending::listen()?;
+    let folder = Folder::make()?;
+    let (script, lang) = (Script::write()?, language());
+    let clock = hurried(script.start, script.times);
     let opening = Options {
         durability: Durability::Process,
         clock: clock.clone(),
@@ -96,50 +86,126 @@ async fn show(demo: Demo, folder: &Path) -> Result<()> {
         pace: Pace::default(),
         retention: Retention::default(),
     };
-    let pipeline = serve::start(folder, opening).await?;
-    pipeline.put_topology(&tenant, text.into_bytes(), "demo").await?;
-    let tokens = Arc::new(serve::tokens(folder)?);
-    let sessions = Arc::new(Sessions::default());
-    let invitation = sessions.invite(token(&tokens, &tenant, Role::Operator, "demo", clock())?.id());
-    let doors = doors(&tokens, &tenant, &made, clock())?;
-    let listener =
-        TcpListener::bind(demo.listen).await.with_context(|| format!("listen on {} (try --listen)", demo.listen))?;
-    let (cis, edges, faults, events) = (estate.len(), estate.edges(), made.roots.len(), made.events.len());
-    let address = listener.local_addr()?;
-    let greeting = Text::new(
-        format!(
-            "示例环境：{cis} 个配置项，{edges} 条关系。将发生 {faults} 起故障并夹杂噪声，共 {events} 条事件；\
-             这里的 1 秒是告警风暴中的 {times} 秒。\n\
-             控制台  http://{address}/login#{invitation}  （此链接登录一个浏览器，仅一次有效）\n"
-        ),
-        format!(
-            "Sample estate: {cis} CIs, {edges} relations. {faults} faults and some noise are coming, {events} events; \
-             one second here is {times} in the storm.\n\
-             console  http://{address}/login#{invitation}  (the link signs one browser in, once)\n"
-        ),
-    );
-    writeln!(out, "{}", greeting.of(lang))?;
-    let intake = serve::intake(&pipeline, &tokens, Settings::default(), Formats::built_in(), &clock);
-    let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
-    let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None };
-    let app = serve::app(&pipeline, tokens, front, clock.clone());
-    let door = app.clone();
-    let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
-    let mut board = Board::empty(lang, start);
-    send(&pipeline, &Door { app: door, tokens: doors }, &made, &clock, &mut board, &mut out).await?;
-    board.summary(&made, &estate, &mut out)?;
-    if demo.stays {
-        writeln!(
-            out,
-            "{}",
-            Text::new("控制台保持打开；按 Ctrl-C 结束。", "The console stays open; Ctrl-C ends.").of(lang)
-        )?;
-        tokio::signal::ctrl_c().await?;
+    let pipeline = serve::start(&folder.0, opening).await?;
+    let stage = Stage { demo, lang, folder: &folder.0, script: &script, pipeline: pipeline.clone(), clock };
+    let played = stage.play(ending).await;
+    drop(stage);
+    tokio::task::spawn_blocking(move || pipeline.stop()).await?;
+    played
+}
+
+/// The demo's folder, for its owner's eyes only; it goes with its owner.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> Result<Self> {
+        let name = format!("headwater-demo-{}", hex::encode(rand::random::<[u8; 8]>()));
+        let folder = std::env::temp_dir().join(name);
+        private::folder_of_ours(&folder).with_context(|| format!("make {}", folder.display()))?;
+        Ok(Self(folder))
     }
-    server.abort();
-    let stopped = pipeline.clone();
-    tokio::task::spawn_blocking(move || stopped.stop()).await?;
-    Ok(())
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(folder = %self.0.display(), %error, "the demo's folder was not removed");
+        }
+    }
+}
+
+/// What is played: an estate and its storm, on a clock that runs faster than ours.
+struct Script {
+    text: String,
+    estate: Arc<Topology>,
+    made: Storm,
+    start: Timestamp,
+    times: u32,
+}
+
+impl Script {
+    fn write() -> Result<Self> {
+        let text = sample_estate(Scale::default());
+        let estate = built_in::read_topology("sample estate", text.as_bytes(), None, 1)?;
+        let start = Timestamp::from(Utc::now());
+        let made = storm(&estate, &TenantId::from(TENANT), start, SIZE, SEED);
+        let span = made.events.last().map_or(1, |e| e.observed_at.since(start).0.max(1));
+        let times = (span / i64::try_from(LASTS.as_millis())?).max(1);
+        Ok(Self { text, estate, made, start, times: u32::try_from(times)? })
+    }
+
+    fn greeting(&self, link: &str) -> Text {
+        let Self { estate, made, times, .. } = self;
+        let (cis, edges, faults, events) = (estate.len(), estate.edges(), made.roots.len(), made.events.len());
+        Text::new(
+            format!(
+                "示例环境：{cis} 个配置项，{edges} 条关系。将发生 {faults} 起故障并夹杂噪声，共 {events} 条事件；\
+                 这里的 1 秒是告警风暴中的 {times} 秒。\n\
+                 控制台  {link}  （此链接登录一个浏览器，仅一次有效）\n"
+            ),
+            format!(
+                "Sample estate: {cis} CIs, {edges} relations. {faults} faults and some noise are coming, {events} events; \
+                 one second here is {times} in the storm.\n\
+                 console  {link}  (the link signs one browser in, once)\n"
+            ),
+        )
+    }
+}
+
+/// Where the script is played.
+struct Stage<'a> {
+    demo: Demo,
+    lang: Lang,
+    folder: &'a Path,
+    script: &'a Script,
+    pipeline: Arc<Pipeline>,
+    clock: Clock,
+}
+
+impl Stage<'_> {
+    /// Opens the doors and plays, until the end is told.
+    async fn play(&self, ending: Ending) -> Result<()> {
+        let (tenant, clock, pipeline) = (TenantId::from(TENANT), &self.clock, &self.pipeline);
+        pipeline.put_topology(&tenant, self.script.text.clone().into_bytes(), "demo").await?;
+        let tokens = Arc::new(serve::tokens(self.folder)?);
+        let sessions = Arc::new(Sessions::default());
+        let invitation = sessions.invite(token(&tokens, &tenant, Role::Operator, "demo", clock())?.id());
+        let doors = doors(&tokens, &tenant, &self.script.made, clock())?;
+        let address = self.demo.listen;
+        let listener =
+            TcpListener::bind(address).await.with_context(|| format!("listen on {address} (try --listen)"))?;
+        let link = format!("http://{}/login#{invitation}", listener.local_addr()?);
+        writeln!(stdout(), "{}", self.script.greeting(&link).of(self.lang))?;
+        let intake = serve::intake(pipeline, &tokens, Settings::default(), Formats::built_in(), clock);
+        let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
+        let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None };
+        let app = serve::app(pipeline, tokens, front, clock.clone());
+        let door = Door { app: app.clone(), tokens: doors };
+        let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
+        let played = tokio::select! {
+            played = self.storm(&door) => played,
+            () = told(ending) => {
+                let end = Text::new("演示结束，文件已删除。", "The demo ends; what it kept is removed.");
+                writeln!(stdout(), "\n{}", end.of(self.lang)).map_err(Into::into)
+            }
+        };
+        server.abort();
+        played
+    }
+
+    /// The storm to its summary, and on when the console stays open.
+    async fn storm(&self, door: &Door) -> Result<()> {
+        let (script, mut out) = (self.script, stdout());
+        let mut board = Board::empty(self.lang, script.start);
+        send(&self.pipeline, door, &script.made, &self.clock, &mut board, &mut out).await?;
+        board.summary(&script.made, &script.estate, &mut out)?;
+        if self.demo.stays {
+            let stays = Text::new("控制台保持打开；按 Ctrl-C 结束。", "The console stays open; Ctrl-C ends.");
+            writeln!(out, "{}", stays.of(self.lang))?;
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
 }
 
 /// Chinese where the locale is Chinese.

@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod nats;
 pub mod outbox;
 pub mod pipeline;
+pub mod private;
 pub mod projection;
 pub mod reload;
 pub mod replay;

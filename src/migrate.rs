@@ -21,6 +21,7 @@ use crate::pipeline::lease::Lease;
 use crate::pipeline::log::Log;
 use crate::pipeline::log::file::FileLog;
 use crate::pipeline::{Options, Pace, Pipeline};
+use crate::private;
 
 /// How long notices that wait for their receivers are waited for.
 const NOTICES_TIME_MAX: Duration = Duration::from_secs(60);
@@ -176,7 +177,7 @@ impl Whole {
 /// Makes the folder one of an instance of the cluster. Views and history stay in use.
 fn put_aside(folder: &Path) -> Result<()> {
     let to = folder.join(MOVED);
-    std::fs::create_dir(&to).with_context(|| format!("make {}", to.display()))?;
+    private::folder_of_ours(&to).with_context(|| format!("make {}", to.display()))?;
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -7,8 +7,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::access::store::Tokens;
@@ -28,6 +26,7 @@ use crate::intake::{self, Intake};
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
 use crate::pipeline::membership::Role;
 use crate::pipeline::{Options, Pace, Pipeline, upward};
+use crate::private;
 use crate::reload::{self, Reload, Sources};
 use crate::vitals::Watch;
 use crate::vitals::alarm::Alarm;
@@ -40,6 +39,7 @@ mod bus;
 mod cluster;
 mod cmdb;
 mod desk;
+pub mod ending;
 mod judge;
 mod numbers;
 mod oracle;
@@ -49,6 +49,7 @@ pub mod view;
 
 use behind::{Bearers, Door, Pen};
 use bus::OnNats;
+use ending::told;
 use judge::Judge;
 use oracle::Oracle;
 use redis::OnRedis;
@@ -76,7 +77,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     for warning in warnings(&config, &layers) {
         tracing::warn!("{warning}");
     }
-    std::fs::create_dir_all(&config.data).with_context(|| format!("make {}", config.data.display()))?;
+    private::folder(&config.data).with_context(|| format!("make {}", config.data.display()))?;
     let tokens = Arc::new(tokens(&config.data)?);
     let clock = machine();
     if tokens.is_empty(clock()) && !config.listen.ip().is_loopback() {
@@ -129,7 +130,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     asides.spawn(watch.run());
     asides.spawn(reload.follow());
     asides.spawn(intake.clone().tell_anomalies());
-    let stop = stop_signal()?;
+    let stop = ending::listen()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
     let redis = OnRedis::new(&config)?;
@@ -153,9 +154,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
     }
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
-    let (feed, ending) = (pipeline.live.clone(), told(stop.clone()));
+    let (feed, ended) = (pipeline.live.clone(), told(stop.clone()));
     let serving = connections::serve(listener, app, async move {
-        ending.await;
+        ended.await;
         // A feed never ends by itself: its readers come back to the next start with the last change they saw.
         feed.feed.end();
     });
@@ -275,24 +276,4 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };
     router(Arc::new(api), pages.merge(doors))
-}
-
-/// Listens for SIGTERM and Ctrl-C from now on; what is returned turns true when one has come.
-fn stop_signal() -> Result<watch::Receiver<bool>> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
-    let (told, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        told.send_replace(true);
-    });
-    Ok(stop)
-}
-
-async fn told(mut stop: watch::Receiver<bool>) {
-    // The sender lives until it has sent.
-    let _ = stop.wait_for(|told| *told).await;
 }

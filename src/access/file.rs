@@ -2,7 +2,7 @@
 //! service can both write it.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::access::Role;
 use crate::domain::ids::{OrgId, TenantId};
 use crate::domain::time::Timestamp;
+use crate::private;
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -97,8 +98,8 @@ pub fn mark(path: &Path) -> io::Result<Option<Mark>> {
 pub fn edit<T>(path: &Path, change: impl FnOnce(&mut Vec<Record>) -> Result<T, AccessError>) -> Result<T, AccessError> {
     let failed = |source| AccessError::Io { path: path.into(), verb: "written", source };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed)?;
-    let lock = private().open(path.with_extension("lock")).map_err(failed)?;
+    private::folder(folder).map_err(failed)?;
+    let lock = private::options().open(path.with_extension("lock")).map_err(failed)?;
     lock.lock().map_err(failed)?;
     let (mut tokens, _) = read(path)?;
     let before = tokens.clone();
@@ -113,19 +114,11 @@ pub fn edit<T>(path: &Path, change: impl FnOnce(&mut Vec<Record>) -> Result<T, A
 /// Writes beside the file, then puts it in its place: a reader sees the old or the new one, never half of one.
 fn replace(path: &Path, folder: &Path, text: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("next");
-    let mut file = private().truncate(true).open(&beside)?;
+    let mut file = private::options().truncate(true).open(&beside)?;
     file.write_all(text)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     File::open(folder)?.sync_all()
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 #[cfg(unix)]

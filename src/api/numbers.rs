@@ -60,6 +60,19 @@ pub struct FunnelBody {
     pub noisy_sources: Vec<Noisy>,
     pub noisy_names: Vec<Noisy>,
     pub noisy_cis: Vec<Noisy>,
+    /// The sources with the most events, and what their events became.
+    pub by_source: Vec<SourceBody>,
+}
+
+/// One source's part of it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct SourceBody {
+    pub source: String,
+    pub events: u64,
+    /// Incidents whose first alert it told.
+    pub incidents: u64,
+    /// 1 − incidents / events.
+    pub compression: f64,
 }
 
 /// One noisy thing.
@@ -116,7 +129,14 @@ fn funnel(funnel: overview::Funnel) -> FunnelBody {
     let noisy = |list: Vec<(Box<str>, u64)>| {
         list.into_iter().map(|(key, events)| Noisy { key: key.into(), events }).collect::<Vec<_>>()
     };
+    let by_source = funnel.by_source.into_iter().map(|one| SourceBody {
+        source: one.source.into(),
+        events: one.events,
+        incidents: one.incidents,
+        compression: f64::from(one.compression_per_mille) / 1000.0,
+    });
     FunnelBody {
+        by_source: by_source.collect(),
         events: funnel.events,
         alerts: funnel.alerts,
         incidents: funnel.incidents,

@@ -1,13 +1,14 @@
 //! Sessions on disk, so that an upgrade at night signs nobody out. The file holds hashes of cookies and the ids of
 //! credentials: it opens nothing by itself, and a revoked credential has no session whatever the file says.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::time::Timestamp;
+use crate::private;
 
 /// The version of the file's format.
 const FORMAT: u32 = 1;
@@ -58,11 +59,7 @@ pub fn read(path: &Path) -> io::Result<Vec<Kept>> {
 /// When it cannot be written: the sessions then end with the program.
 pub fn write(path: &Path, sessions: Vec<Kept>) -> io::Result<()> {
     let beside = path.with_extension("next");
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let text = serde_json::to_vec(&Content { format: FORMAT, sessions }).expect("sessions are plain data");
-    options.open(&beside)?.write_all(&text)?;
+    private::options().truncate(true).open(&beside)?.write_all(&text)?;
     fs::rename(&beside, path)
 }

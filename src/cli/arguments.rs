@@ -43,7 +43,7 @@ pub enum Keep {
 pub enum Command {
     /// Watch a generated storm over a sample estate become incidents, on the terminal and in the console / 演示
     #[command(after_help = "Example:\n  headwater demo --listen 127.0.0.1:18080\n\
-        then open the address it prints, with the token it prints. Everything is removed afterwards.")]
+        then open the link it prints: it signs one browser in. Everything is removed afterwards, also after Ctrl-C.")]
     Demo {
         #[arg(long, default_value = "127.0.0.1:18080")]
         listen: SocketAddr,
@@ -325,6 +325,9 @@ pub enum TokenCommand {
     List {
         #[arg(long)]
         data: PathBuf,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
     },
     /// End a credential.
     #[command(

@@ -1,5 +1,6 @@
 //! `headwater backtest`: a recorded stream through the production engine, alone or against another policy or model.
 
+use std::io::{Write as _, stdout};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
@@ -45,7 +46,7 @@ pub fn run(arguments: BacktestArguments) -> Result<()> {
     if summary.rejected > summary.rejected_first.len() as u64 {
         eprintln!("left out: {} lines in all", summary.rejected);
     }
-    println!("{}", serde_json::to_string_pretty(&summary)?);
+    writeln!(stdout(), "{}", serde_json::to_string_pretty(&summary)?)?;
     Ok(())
 }
 
@@ -76,8 +77,8 @@ fn recorded(arguments: &BacktestArguments) -> Result<()> {
 /// Prints the comparison, and writes it.
 fn tell(report: &Report, lang: Lang, out: &Path) -> Result<()> {
     write(report, out)?;
-    print!("{}", told::told(report, lang));
-    println!("{}", written_to(out).of(lang));
+    write!(stdout(), "{}", told::told(report, lang))?;
+    writeln!(stdout(), "{}", written_to(out).of(lang))?;
     Ok(())
 }
 

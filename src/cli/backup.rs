@@ -1,6 +1,7 @@
 //! `headwater backup` and `restore`.
 
 use anyhow::Result;
+use std::io::{Write as _, stdout};
 
 use super::arguments::{BackupArguments, RestoreArguments};
 use crate::clock::machine;
@@ -13,13 +14,14 @@ use crate::journal::sqlite::backup::{backup, restore};
 pub fn save(arguments: &BackupArguments) -> Result<()> {
     let manifest = backup(&arguments.data, &arguments.to, machine()())?;
     let names: Vec<&str> = manifest.files.iter().map(|file| file.name.as_str()).collect();
-    println!(
+    writeln!(
+        stdout(),
         "{}: {} journal records, {} decisions, checked; files {}",
         arguments.to.display(),
         manifest.journal_seq,
         manifest.outbox_seq,
         names.join(", ")
-    );
+    )?;
     Ok(())
 }
 
@@ -29,13 +31,14 @@ pub fn save(arguments: &BackupArguments) -> Result<()> {
 /// When the backup is not what was made, or the folder is in use or not empty.
 pub fn bring_back(arguments: &RestoreArguments) -> Result<()> {
     let checked = restore(&arguments.from, &arguments.data)?;
-    println!(
+    writeln!(
+        stdout(),
         "{}: {} journal records, {} decisions, {} snapshots, checked; start with: headwater serve --data {}",
         arguments.data.display(),
         checked.journal.0,
         checked.outbox.0,
         checked.snapshots,
         arguments.data.display()
-    );
+    )?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `headwater check`: everything that is read from disk, looked at without starting.
 
+use std::io::{Write as _, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
     if let Some(file) = &topology {
         found.topology(file, names.as_deref());
     }
-    Ok(found.tell(strict))
+    found.tell(strict)
 }
 
 impl Findings {
@@ -122,20 +123,20 @@ impl Findings {
         }
     }
 
-    fn tell(self, strict: bool) -> ExitCode {
+    fn tell(self, strict: bool) -> Result<ExitCode> {
         for line in &self.seen {
-            println!("seen: {line}");
+            writeln!(stdout(), "seen: {line}")?;
         }
         for line in &self.warnings {
-            println!("warning: {line}");
+            writeln!(stdout(), "warning: {line}")?;
         }
         for line in &self.errors {
-            println!("{line}");
+            writeln!(stdout(), "{line}")?;
         }
         let (errors, warnings) = (self.errors.len(), self.warnings.len());
-        println!("{errors} errors, {warnings} warnings");
+        writeln!(stdout(), "{errors} errors, {warnings} warnings")?;
         let is_bad = errors > 0 || (strict && warnings > 0);
-        if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+        Ok(if is_bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 

@@ -1,5 +1,7 @@
 //! `headwater feedback`: what people corrected.
 
+use std::io::{Write as _, stdout};
+
 use anyhow::Result;
 
 use super::lab_arguments::{ExportArguments, FeedbackCommand};
@@ -19,6 +21,6 @@ pub fn run(command: FeedbackCommand) -> Result<()> {
         only_reviewed: reviewed,
         out: &out,
     })?;
-    println!("{}", serde_json::to_string_pretty(&written)?);
+    writeln!(stdout(), "{}", serde_json::to_string_pretty(&written)?)?;
     Ok(())
 }

@@ -47,9 +47,10 @@ pub struct BacktestArguments {
     /// or as e<seq>.<index>, and incidents that people corrected are the truth without it.
     #[arg(long, requires = "against")]
     pub truth: Option<PathBuf>,
-    /// With --data: whose stream, and events from when on.
+    /// With --data: whose stream.
     #[arg(long, default_value = "default")]
     pub tenant: String,
+    /// With --data: events from here on, for example 2026-01-05T00:00:00Z.
     #[arg(long, requires = "data", value_parser = time)]
     pub since: Option<Timestamp>,
     /// With --data: what links to `why` begin with, for example https://headwater.example.
@@ -94,9 +95,10 @@ pub struct SuggestArguments {
     /// How to read an event line (see rules/mappings/).
     #[arg(long, required_unless_present = "data")]
     pub mapping: Option<PathBuf>,
-    /// With --data: whose stream, and events from when on.
+    /// With --data: whose stream.
     #[arg(long, default_value = "default")]
     pub tenant: String,
+    /// With --data: events from here on, for example 2026-01-05T00:00:00Z.
     #[arg(long, requires = "data", value_parser = time)]
     pub since: Option<Timestamp>,
     /// Folder with the rules that drafts are tried on top of; without it the built-in ones, with --data those that are valid.

@@ -19,6 +19,7 @@ mod typed;
 mod why;
 mod why_not;
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -30,10 +31,14 @@ use crate::journal::Durability;
 use crate::{migrate, serve, telemetry};
 use arguments::{Arguments, Command, Keep, ManArguments, MigrateArguments, ServeArguments};
 
+/// How a program ends that nobody reads any more: what shells say of one that SIGPIPE ended.
+const READER_WENT: u8 = 141;
+
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::from(READER_WENT),
         Err(error) => {
             let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
             eprintln!("headwater: {}", causes.join(": "));
@@ -42,8 +47,20 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether whoever read the output has seen enough, as `head` does.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let of_writing = |cause: &(dyn std::error::Error + 'static)| {
+        let io = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        io.or_else(|| cause.downcast_ref::<serde_json::Error>()?.io_error_kind())
+    };
+    error.chain().any(|cause| of_writing(cause) == Some(std::io::ErrorKind::BrokenPipe))
+}
+
 fn run(command: Command) -> Result<ExitCode> {
-    if !matches!(command, Command::Serve(_)) {
+    if matches!(command, Command::Demo { .. }) {
+        // The terminal is its stage.
+        telemetry::start(&config::Log { level: "warn".into(), ..config::Log::default() });
+    } else if !matches!(command, Command::Serve(_)) {
         telemetry::start(&config::Log::default());
     }
     match command {
@@ -52,23 +69,25 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Serve(arguments) => serve(arguments)?,
         Command::Check(arguments) => return check::run(arguments),
-        Command::Config => print!("{}", config::DEFAULTS.1),
+        Command::Config => stdout().write_all(config::DEFAULTS.1.as_bytes())?,
         Command::Backtest(arguments) => backtest::run(arguments)?,
-        Command::Suggest(arguments) => suggest::run(&arguments, &mut std::io::stdout().lock())?,
+        Command::Suggest(arguments) => suggest::run(&arguments, &mut stdout().lock())?,
         Command::Test(arguments) => return rule_tests::run(&arguments),
         Command::Replay(arguments) => return replay::run(&arguments),
         Command::Backup(arguments) => backup::save(&arguments)?,
         Command::Restore(arguments) => backup::bring_back(&arguments)?,
         Command::Migrate(arguments) => migrate(arguments)?,
-        Command::Why(arguments) => why::run(&arguments, &mut std::io::stdout().lock())?,
-        Command::WhyNot(arguments) => why_not::run(&arguments, &mut std::io::stdout().lock())?,
-        Command::Shadow { command } => shadow::run(command, &mut std::io::stdout().lock())?,
+        Command::Why(arguments) => why::run(&arguments, &mut stdout().lock())?,
+        Command::WhyNot(arguments) => why_not::run(&arguments, &mut stdout().lock())?,
+        Command::Shadow { command } => shadow::run(command, &mut stdout().lock())?,
         Command::Feedback { command } => feedback::run(command)?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,
         Command::Model { command } => model::run(command)?,
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "headwater", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "headwater", &mut script);
+            stdout().write_all(&script)?;
         }
         Command::Man(arguments) => man(&arguments)?,
     }
@@ -91,17 +110,21 @@ fn migrate(arguments: MigrateArguments) -> Result<()> {
     let flags = Flags { data: arguments.data, ..Flags::default() };
     let loaded = config::load(Some(&arguments.config), flags).map_err(config::joined)?;
     let brought = tokio::runtime::Runtime::new()?.block_on(migrate::run(loaded))?;
-    println!(
+    writeln!(
+        stdout(),
         "{} partitions, {} texts and {} records that were not decided are on the cluster, whose journal begins at record {}; \
          start `headwater serve` with cluster.on",
-        brought.partitions, brought.texts, brought.records, brought.first
-    );
+        brought.partitions,
+        brought.texts,
+        brought.records,
+        brought.first
+    )?;
     Ok(())
 }
 
 fn man(arguments: &ManArguments) -> Result<()> {
     match &arguments.to {
-        None => clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?,
+        None => clap_mangen::Man::new(Arguments::command()).render(&mut stdout())?,
         Some(folder) => {
             std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
             clap_mangen::generate_to(Arguments::command(), folder)

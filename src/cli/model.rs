@@ -1,5 +1,6 @@
 //! `headwater model`: train, look at, evaluate and compare models.
 
+use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,17 +25,21 @@ pub fn run(command: ModelCommand) -> Result<()> {
         ModelCommand::Card { models } => {
             let model = Model::newest(&models)?;
             let card = models.join(&model.name).join(model.version.to_string()).join("card.md");
-            print!("{}", std::fs::read_to_string(&card).with_context(|| format!("read {}", card.display()))?);
+            write!(
+                stdout(),
+                "{}",
+                std::fs::read_to_string(&card).with_context(|| format!("read {}", card.display()))?
+            )?;
             Ok(())
         }
         ModelCommand::Evaluate { models, histories, without, json } => {
             let model = leave_out(read(models.as_deref())?, &without)?;
             let evaluations = evaluate_all(&model, &histories)?;
             if json {
-                println!("{}", serde_json::to_string_pretty(&evaluations)?);
+                writeln!(stdout(), "{}", serde_json::to_string_pretty(&evaluations)?)?;
             } else {
-                print_scores(&model, &evaluations);
-                print_fates(&evaluations);
+                print_scores(&model, &evaluations)?;
+                print_fates(&evaluations)?;
             }
             Ok(())
         }
@@ -42,7 +47,7 @@ pub fn run(command: ModelCommand) -> Result<()> {
             for folder in [models, against] {
                 let model = read(folder.as_deref())?;
                 let evaluations = evaluate_all(&model, &histories)?;
-                print_scores(&model, &evaluations);
+                print_scores(&model, &evaluations)?;
             }
             Ok(())
         }
@@ -80,20 +85,25 @@ fn train(arguments: TrainArguments) -> Result<()> {
         samples,
     };
     let trained = train::run(&plan, |line| eprintln!("{line}"))?;
-    println!("question   samples      yes    right    floor      AUC");
+    writeln!(stdout(), "question   samples      yes    right    floor      AUC")?;
     for one in &trained.fitted {
         let (word, samples, yes) = (one.question.word(), one.samples, one.yes);
-        println!("{word:8} {samples:>9} {yes:>8} {:>8.3} {:>8.3} {:>8.3}", one.right, one.floor, one.auc);
+        writeln!(stdout(), "{word:8} {samples:>9} {yes:>8} {:>8.3} {:>8.3} {:>8.3}", one.right, one.floor, one.auc)?;
     }
-    println!("{}: version {}; try it with `headwater model evaluate`", trained.folder.display(), trained.version);
+    writeln!(
+        stdout(),
+        "{}: version {}; try it with `headwater model evaluate`",
+        trained.folder.display(),
+        trained.version
+    )?;
     Ok(())
 }
 
 fn list(models: &Path) -> Result<()> {
     for (version, folder) in versions(models)? {
         match Model::read(&folder, version) {
-            Ok(model) => println!("{} {version} {} {}", model.name, &model.digest[..12], folder.display()),
-            Err(error) => println!("{} {version} refused: {error:#}", folder.display()),
+            Ok(model) => writeln!(stdout(), "{} {version} {} {}", model.name, &model.digest[..12], folder.display())?,
+            Err(error) => writeln!(stdout(), "{} {version} refused: {error:#}", folder.display())?,
         }
     }
     Ok(())
@@ -105,38 +115,70 @@ fn evaluate_all(model: &Model, histories: &Histories) -> Result<Vec<Evaluation>>
     history.iter().map(|folder| evaluate(&open(folder)?, model.tuning.clone())).collect()
 }
 
-fn print_scores(model: &Model, evaluations: &[Evaluation]) {
-    println!("{} {} ({})", model.name, model.version, &model.digest[..12]);
-    println!(
+fn print_scores(model: &Model, evaluations: &[Evaluation]) -> Result<()> {
+    writeln!(stdout(), "{} {} ({})", model.name, model.version, &model.digest[..12])?;
+    writeln!(
+        stdout(),
         "{:24} {:>8} {:>6} {:>6} {:>6} {:>6} {:>11}",
-        "history", "events", "F1i", "found", "root", "P", "told/true"
-    );
+        "history",
+        "events",
+        "F1i",
+        "found",
+        "root",
+        "P",
+        "told/true"
+    )?;
     for one in evaluations {
         let s = &one.scores;
-        println!(
+        writeln!(
+            stdout(),
             "{:24} {:>8} {:>6.3} {:>6.3} {:>6.3} {:>6.3} {:>5}/{}",
-            one.history, one.events, s.pair_f1, s.found, s.root_top1, s.precision, one.told, one.incidents
-        );
+            one.history,
+            one.events,
+            s.pair_f1,
+            s.found,
+            s.root_top1,
+            s.precision,
+            one.told,
+            one.incidents
+        )?;
     }
+    Ok(())
 }
 
 /// What went wrong, by kind of fault, over all histories.
-fn print_fates(evaluations: &[Evaluation]) {
+fn print_fates(evaluations: &[Evaluation]) -> Result<()> {
     let mut all = std::collections::BTreeMap::<&str, Fate>::new();
     for (fault, fate) in evaluations.iter().flat_map(|one| &one.by_fault) {
         all.entry(fault).or_default().add(fate);
     }
-    println!(
+    writeln!(
+        stdout(),
         "\n{:24} {:>5} {:>6} {:>10} {:>5} {:>7} {:>5} {:>10}",
-        "fault", "all", "right", "wrong root", "torn", "merged", "held", "fragments"
-    );
+        "fault",
+        "all",
+        "right",
+        "wrong root",
+        "torn",
+        "merged",
+        "held",
+        "fragments"
+    )?;
     for (fault, f) in all {
-        println!(
+        writeln!(
+            stdout(),
             "{fault:24} {:>5} {:>6} {:>10} {:>5} {:>7} {:>5} {:>10}",
-            f.all, f.right, f.wrong_root, f.torn, f.merged, f.held, f.fragments
-        );
+            f.all,
+            f.right,
+            f.wrong_root,
+            f.torn,
+            f.merged,
+            f.held,
+            f.fragments
+        )?;
     }
     let (invented, lone) =
         evaluations.iter().fold((0, 0), |sum, one| (sum.0 + one.invented, sum.1 + one.invented_lone));
-    println!("told, but nobody's: {invented}, of them {lone} of a single alert");
+    writeln!(stdout(), "told, but nobody's: {invented}, of them {lone} of a single alert")?;
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `headwater replay`: the recorded journal again.
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -14,29 +15,39 @@ use crate::replay::verify::{Verified, verify};
 pub fn run(arguments: &ReplayArguments) -> Result<ExitCode> {
     let verified = verify(&arguments.data)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&verified)?);
+        writeln!(stdout(), "{}", serde_json::to_string_pretty(&verified)?)?;
     } else {
-        tell(&verified);
+        tell(&verified)?;
     }
     Ok(if verified.differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell(verified: &Verified) {
+fn tell(verified: &Verified) -> Result<()> {
     if verified.begins_after > 0 {
-        println!(
+        writeln!(
+            stdout(),
             "the journal is kept from record {} on: {} decisions before the oldest snapshots were not made again",
             verified.begins_after + 1,
             verified.too_old
-        );
+        )?;
     }
     for one in &verified.listed {
-        println!(
+        writeln!(
+            stdout(),
             "record {} ({}, partition {}): stored {}, computed {}",
-            one.journal_seq, one.stamp, one.partition, one.stored, one.computed
-        );
+            one.journal_seq,
+            one.stamp,
+            one.partition,
+            one.stored,
+            one.computed
+        )?;
     }
-    println!(
+    writeln!(
+        stdout(),
         "{} decisions up to record {} made again, {} differ",
-        verified.decided, verified.ends_at, verified.differing
-    );
+        verified.decided,
+        verified.ends_at,
+        verified.differing
+    )?;
+    Ok(())
 }

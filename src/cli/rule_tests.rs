@@ -1,5 +1,6 @@
 //! `headwater test`: the tests of rules folders.
 
+use std::io::{Write as _, stdout};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -19,14 +20,14 @@ pub fn run(arguments: &TestArguments) -> Result<ExitCode> {
             let differs = outcome.differences.iter().any(|d| d.test == *name && d.file == *file);
             failed += usize::from(differs);
             if arguments.verbose || differs {
-                println!("{} {file}: {name}", if differs { "FAILED" } else { "ok    " });
+                writeln!(stdout(), "{} {file}: {name}", if differs { "FAILED" } else { "ok    " })?;
             }
         }
         for difference in &outcome.differences {
-            println!("{difference}");
+            writeln!(stdout(), "{difference}")?;
         }
         played += outcome.played.len();
     }
-    println!("{played} rule tests, {failed} failed");
+    writeln!(stdout(), "{played} rule tests, {failed} failed")?;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,15 +1,21 @@
 //! `headwater token`: credentials for people and sources.
 
 use std::collections::BTreeSet;
+use std::io::{Write as _, stdout};
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::json;
 
 use super::arguments::TokenCommand;
+use crate::access::file::Record;
 use crate::access::store::Wanted;
 use crate::clock::machine;
 use crate::domain::access::Role;
 use crate::domain::ids::{OrgId, TenantId};
-use crate::serve::tokens;
+use crate::domain::time::Timestamp;
+use crate::private;
+use crate::serve::{TOKENS_FILE, tokens};
 
 /// Runs one of the token commands.
 ///
@@ -19,7 +25,7 @@ pub fn run(command: TokenCommand) -> Result<()> {
     let now = machine()();
     match command {
         TokenCommand::Create { data, role, name, tenant, org } => {
-            std::fs::create_dir_all(&data).with_context(|| format!("make {}", data.display()))?;
+            private::folder(&data).with_context(|| format!("make {}", data.display()))?;
             let Some(role) = Role::parse(&role) else {
                 bail!("role {role:?}: use viewer, operator, analyst, admin or source")
             };
@@ -27,14 +33,63 @@ pub fn run(command: TokenCommand) -> Result<()> {
             let orgs = (!orgs.is_empty()).then_some(orgs);
             let wanted = Wanted { name, role, tenant: TenantId::from(tenant), orgs, expires_at: None };
             let token = tokens(&data)?.create(wanted, now)?;
-            println!("token (shown only now): {}", token.reveal());
+            writeln!(stdout(), "token (shown only now): {}", token.reveal())?;
         }
-        TokenCommand::List { data } => {
-            for record in tokens(&data)?.list() {
-                println!("{}", serde_json::to_string(&record)?);
-            }
-        }
+        TokenCommand::List { data, json } => list(&data, json)?,
         TokenCommand::Revoke { data, id } => tokens(&data)?.revoke(&id, now)?,
     }
     Ok(())
+}
+
+/// Who may come in: everything but what proves it.
+fn list(data: &Path, json: bool) -> Result<()> {
+    let file = data.join(TOKENS_FILE);
+    ensure!(
+        file.exists(),
+        "no credentials: there is no {}; make one with `headwater token create --data {} --role admin --name you`",
+        file.display(),
+        data.display()
+    );
+    let records = tokens(data)?.list();
+    if json {
+        for one in &records {
+            writeln!(stdout(), "{}", shown(one))?;
+        }
+        return Ok(());
+    }
+    writeln!(
+        stdout(),
+        "{:<12}  {:<8}  {:<20}  {:<12}  {:<24}  {:<24}  ENDS",
+        "ID",
+        "ROLE",
+        "NAME",
+        "TENANT",
+        "MADE",
+        "LAST USED"
+    )?;
+    for one in &records {
+        let Record { id, name, role, tenant, .. } = one;
+        let at = |at: Option<Timestamp>| at.map_or_else(|| "–".to_owned(), |at| at.to_string());
+        let ends = one.revoked_at.map_or_else(|| at(one.expires_at), |at| format!("revoked {at}"));
+        let orgs = one.orgs.iter().flatten().map(OrgId::as_str).collect::<Vec<_>>();
+        let orgs = if orgs.is_empty() { String::new() } else { format!("  (only {})", orgs.join(", ")) };
+        writeln!(
+            stdout(),
+            "{id:<12}  {:<8}  {name:<20}  {:<12}  {:<24}  {:<24}  {ends}{orgs}",
+            role.as_str(),
+            tenant.as_str(),
+            one.created_at.to_string(),
+            at(one.last_used_at)
+        )?;
+    }
+    Ok(())
+}
+
+fn shown(one: &Record) -> serde_json::Value {
+    let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    json!({
+        "id": one.id, "name": one.name, "role": one.role, "tenant": one.tenant, "orgs": one.orgs,
+        "created_at": one.created_at.to_string(), "expires_at": at(one.expires_at), "revoked_at": at(one.revoked_at),
+        "last_used_at": at(one.last_used_at),
+    })
 }

@@ -1,5 +1,6 @@
 //! `headwater topology`: a look at a CMDB file.
 
+use std::io::{Write as _, stdout};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -21,20 +22,20 @@ const LISTED_MAX: usize = 10_000;
 pub fn run(command: TopologyCommand) -> Result<()> {
     match command {
         TopologyCommand::Sample => {
-            print!("{}", sample_estate(Scale::default()));
+            write!(stdout(), "{}", sample_estate(Scale::default()))?;
             Ok(())
         }
         TopologyCommand::Check { cmdb } => {
             let topology = read(&cmdb)?;
             for warning in Quality::of(&topology).warnings() {
-                println!("warning: {warning}");
+                writeln!(stdout(), "warning: {warning}")?;
             }
-            println!("{}: {} CIs, {} edges", cmdb.file.display(), topology.len(), topology.edges());
+            writeln!(stdout(), "{}: {} CIs, {} edges", cmdb.file.display(), topology.len(), topology.edges())?;
             Ok(())
         }
         TopologyCommand::Report { cmdb } => {
             let topology = read(&cmdb)?;
-            println!("{}", serde_json::to_string_pretty(&Quality::of(&topology))?);
+            writeln!(stdout(), "{}", serde_json::to_string_pretty(&Quality::of(&topology))?)?;
             Ok(())
         }
         TopologyCommand::Impact { cmdb, ci } => reach(&cmdb, &ci, Topology::impact),
@@ -52,7 +53,7 @@ fn reach(cmdb: &CmdbFile, key: &str, walk: fn(&Topology, CiIx, &Limits) -> Reach
         bail!("{}: no single CI is called {key:?}", cmdb.file.display())
     };
     let reach = walk(&topology, ci, &Limits { reached_max: LISTED_MAX, ..Limits::default() });
-    println!("hops\tchance\tstate\tci\tclass\tname");
+    writeln!(stdout(), "hops\tchance\tstate\tci\tclass\tname")?;
     for reached in &reach.reached {
         let shown = topology.ci(reached.ci);
         let state = match reached.state {
@@ -62,10 +63,10 @@ fn reach(cmdb: &CmdbFile, key: &str, walk: fn(&Topology, CiIx, &Limits) -> Reach
             ReachState::Visibility => "unseen",
         };
         let chance = reached.attenuation_pm / 10;
-        println!("{}\t{chance} %\t{state}\t{}\t{}\t{}", reached.hops, shown.id, shown.class, shown.name);
+        writeln!(stdout(), "{}\t{chance} %\t{state}\t{}\t{}\t{}", reached.hops, shown.id, shown.class, shown.name)?;
     }
     if reach.truncated {
-        println!("(cut: more hops, CIs or edges than the limits allow)");
+        writeln!(stdout(), "(cut: more hops, CIs or edges than the limits allow)")?;
     }
     Ok(())
 }

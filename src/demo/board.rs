@@ -1,16 +1,17 @@
 //! The incidents as the terminal shows them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::Result;
 
+use crate::domain::alert::AlertView;
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::{Candidate, IncidentState, IncidentView};
 use crate::domain::time::Timestamp;
-use crate::domain::topology::Topology;
+use crate::domain::topology::{CiIx, Topology};
 use crate::engine::effect::Effect;
 use crate::lab::storm::Storm;
 use crate::pipeline::Pipeline;
@@ -27,7 +28,7 @@ pub struct Board {
     /// The last decision read.
     told: u64,
     incidents: BTreeMap<IncidentId, Shown>,
-    alerts: BTreeSet<AlertId>,
+    alerts: BTreeMap<AlertId, Arc<AlertView>>,
 }
 
 /// An incident as it is, and as bad as it ever was.
@@ -39,7 +40,7 @@ struct Shown {
 impl Board {
     /// An empty board; times are told from `start`.
     pub fn empty(lang: Lang, start: Timestamp) -> Self {
-        Self { lang, start, told: 0, incidents: BTreeMap::new(), alerts: BTreeSet::new() }
+        Self { lang, start, told: 0, incidents: BTreeMap::new(), alerts: BTreeMap::new() }
     }
 
     /// Reads what was committed since, and tells the news.
@@ -52,7 +53,7 @@ impl Board {
                 match effect {
                     Effect::Incident { incident, .. } => self.fold(incident, out)?,
                     Effect::Alert { alert } => {
-                        self.alerts.insert(alert.id);
+                        self.alerts.insert(alert.id, alert.clone());
                     }
                     Effect::Verdict { .. }
                     | Effect::Timeline { .. }
@@ -99,8 +100,9 @@ impl Board {
 
     fn line(&self, incident: &IncidentView) -> String {
         let headline = sentences::headline(incident);
+        let survivor = incident.merged_into.map(|id| format!(" -> {id}")).unwrap_or_default();
         format!(
-            "{} {:?} {:<8} {}\n               {}",
+            "{}{survivor} {:?} {:<8} {}\n               {}",
             incident.id,
             incident.priority,
             incident.severity.as_str(),
@@ -126,13 +128,11 @@ impl Board {
                 self.evidence(cause, out)?;
             }
         }
-        let found = made.roots.iter().filter(|root| {
-            let id = estate.id(**root);
-            standing.iter().any(|s| s.now.candidates.first().is_some_and(|c| c.ci.id == *id))
-        });
+        let is_found = |ci: &CiIx| standing.iter().any(|s| root(&s.now).is_some_and(|c| c.id == *estate.id(*ci)));
+        let (found, missed): (Vec<CiIx>, Vec<CiIx>) = made.roots.iter().copied().partition(is_found);
         let (events, alerts, incidents) = (made.events.len().max(1), self.alerts.len(), standing.len());
         let compression = 100.0 * (1.0 - incidents as f64 / events as f64);
-        let (found, faults) = (found.count(), made.roots.len());
+        let (found, faults) = (found.len(), made.roots.len());
         let figures = Text::new(
             format!(
                 "{events} 条事件 → {alerts} 条告警 → {incidents} 起故障（压缩率 {compression:.1} %）；{faults} 起真实故障中 {found} 起的根因正确"
@@ -142,16 +142,51 @@ impl Board {
             ),
         );
         writeln!(out, "\n{}", figures.of(self.lang))?;
+        for ci in missed {
+            writeln!(out, "{}", self.missed(estate, ci).of(self.lang))?;
+        }
         Ok(())
     }
 
+    /// What is known of a fault whose CI no incident names first.
+    fn missed(&self, estate: &Topology, ci: CiIx) -> Text {
+        let (id, name) = (estate.id(ci), estate.name(ci));
+        let standing = self.incidents.values().map(|s| &s.now).filter(|now| now.state != IncidentState::Merged);
+        let place = standing.clone().find_map(|now| Some((now, now.candidates.iter().position(|c| c.ci.id == *id)?)));
+        let alert = self.alerts.values().find(|alert| alert.ci.as_ref().is_some_and(|ci| ci.id == *id));
+        let of_alert = alert.and_then(|alert| standing.clone().find(|now| Some(now.id) == alert.incident));
+        let (zh, en) = match (place, of_alert, alert) {
+            (Some((now, at)), _, _) => (
+                format!("它是 {} 的第 {} 候选，该故障认定 {}", now.id, at + 1, named(now)),
+                format!("it is candidate {} of {}, which names {}", at + 1, now.id, named(now)),
+            ),
+            (None, Some(now), _) => (
+                format!("其告警在 {} 中，该故障认定 {}", now.id, named(now)),
+                format!("its alert is in {}, which names {}", now.id, named(now)),
+            ),
+            (None, None, Some(alert)) => {
+                (format!("其告警 {} 未归入任何故障", alert.id), format!("its alert {} is in no incident", alert.id))
+            }
+            (None, None, None) => (
+                "它自身没有告警，也没有故障将其列为候选".into(),
+                "it gave no alert of its own, and no incident has it as a candidate".into(),
+            ),
+        };
+        Text::new(format!("  未找出：{name}（{id}）——{zh}"), format!("  missed: {name} ({id}): {en}"))
+    }
+
     fn evidence(&self, cause: &Candidate, out: &mut impl Write) -> Result<()> {
-        for evidence in &cause.evidence {
+        // What weighs nothing explains nothing.
+        for evidence in cause.evidence.iter().filter(|evidence| evidence.points != 0) {
             let sentence = sentences::evidence(evidence, &cause.ci.name);
             writeln!(out, "      {:+6}  {}", evidence.points, sentence.of(self.lang))?;
         }
         Ok(())
     }
+}
+
+fn named(incident: &IncidentView) -> &str {
+    root(incident).map_or("–", |ci| &ci.name)
 }
 
 fn root(incident: &IncidentView) -> Option<&CiRef> {

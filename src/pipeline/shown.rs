@@ -18,14 +18,15 @@ use crate::domain::time::Timestamp;
 use crate::journal::digest::ChainHash;
 use crate::journal::packed::{Packer, unpack_pieces};
 use crate::outbox::OutboxHead;
+use crate::private;
 use crate::projection::feed::FeedId;
 use crate::projection::tenant::TenantView;
 
 /// The folder of the files, in the data folder.
 pub const FOLDER: &str = "views";
 /// The version of the files' format; one of another version is made again. 3: packed, 4: places in the outbox,
-/// 5: models and what runs beside.
-pub const VIEW_FORMAT: u32 = 5;
+/// 5: models and what runs beside, 6: incidents by source.
+pub const VIEW_FORMAT: u32 = 6;
 
 /// What a file says of itself, on its first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,11 +87,11 @@ pub fn write(folder: &Path, partition: u16, mark: &Mark, shown: &Shown) -> std::
     let mut packer = Packer::default();
     serde_json::to_writer(&mut packer, shown)?;
     let body = packer.into_pieces();
-    fs::create_dir_all(folder)?;
+    private::folder(folder)?;
     let to = path(folder, partition);
     let unfinished = to.with_extension("part");
     let mark = serde_json::to_string(mark)?;
-    let mut file = fs::File::create(&unfinished)?;
+    let mut file = private::options().truncate(true).open(&unfinished)?;
     writeln!(file, "{} {mark}", digest(&mark, &body))?;
     file.write_all(&body)?;
     fs::rename(&unfinished, &to)

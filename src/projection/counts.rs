@@ -150,6 +150,11 @@ impl Noise {
         }
     }
 
+    /// The events of one key; of those that are not kept none is known.
+    pub fn of(&self, key: &str) -> u64 {
+        self.by_key.get(key).copied().unwrap_or(0)
+    }
+
     /// The `n` keys with the most events, most first.
     pub fn top(&self, n: usize) -> Vec<(Box<str>, u64)> {
         let named = self.by_key.iter().filter(|(key, _)| key.as_ref() != OTHERS);

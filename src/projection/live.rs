@@ -145,7 +145,7 @@ fn apply_effect(state: &mut State, feed: &Feed, step: &Committed, effect: &Effec
     match effect {
         // Counted with the batch, when the alerts they speak of are known.
         Effect::Verdict { .. } | Effect::Notify { .. } => {}
-        Effect::Alert { alert } => state.tenant_mut(&alert.tenant).apply_alert(alert),
+        Effect::Alert { alert } => state.tenant_mut(&alert.tenant).apply_alert(alert, step.stamp),
         Effect::Incident { incident, joined, left } => {
             let telling = Telling { feed, tenant: &incident.tenant, seq };
             state.tenant_mut(&incident.tenant).apply_incident(incident, joined, left, &telling);

@@ -49,7 +49,20 @@ pub struct Funnel {
     pub noisy_sources: Vec<(Box<str>, u64)>,
     pub noisy_names: Vec<(Box<str>, u64)>,
     pub noisy_cis: Vec<(Box<str>, u64)>,
+    /// The sources with the most events.
+    pub by_source: Vec<OfSource>,
     pub quality: DataQuality,
+}
+
+/// What one source's events became, since counting began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfSource {
+    pub source: Box<str>,
+    pub events: u64,
+    /// Incidents whose first alert it told.
+    pub incidents: u64,
+    /// 1 − incidents / events, per mille.
+    pub compression_per_mille: u32,
 }
 
 /// Counts one tenant.
@@ -85,18 +98,32 @@ fn count_open(seen: &mut Overview, glance: &Glance) {
 
 fn funnel(tenant: &TenantView) -> Funnel {
     let events = tenant.conservation.accepted;
-    let ratio = |incidents: u64| 1000 - (incidents.min(events) * 1000 / events) as u32;
+    let noisy_sources = tenant.noisy_sources.top(TOP_MAX);
+    let by_source = noisy_sources.iter().map(|(source, events)| {
+        let incidents = tenant.incidents_by_source.of(source);
+        let compression_per_mille = compression(*events, incidents);
+        OfSource { source: source.clone(), events: *events, incidents, compression_per_mille }
+    });
     Funnel {
+        by_source: by_source.collect(),
         events,
         alerts: tenant.alerts_made,
         incidents: tenant.incidents_made,
         alerts_firing: tenant.alerts.firing(),
-        compression_per_mille: (events > 0).then(|| ratio(tenant.incidents_made)),
-        noisy_sources: tenant.noisy_sources.top(TOP_MAX),
+        compression_per_mille: (events > 0).then(|| compression(events, tenant.incidents_made)),
+        noisy_sources,
         noisy_names: tenant.noisy_names.top(TOP_MAX),
         noisy_cis: tenant.noisy_cis.top(TOP_MAX),
         quality: tenant.quality(),
     }
+}
+
+/// 1 − incidents / events, per mille.
+const fn compression(events: u64, incidents: u64) -> u32 {
+    if events == 0 || incidents >= events {
+        return 0;
+    }
+    1000 - (incidents * 1000 / events) as u32
 }
 
 #[derive(Default)]

@@ -50,6 +50,8 @@ pub struct TenantView {
     pub noisy_sources: Noise,
     pub noisy_names: Noise,
     pub noisy_cis: Noise,
+    /// Incidents by the source of their first alert, since counting began.
+    pub incidents_by_source: Noise,
 }
 
 /// Where a change is told: the feed and the outbox sequence it belongs to.
@@ -112,9 +114,9 @@ impl TenantView {
         (self.alerts_made, self.incidents_made) = (0, 0);
     }
 
-    /// Takes an alert as it is now.
-    pub fn apply_alert(&mut self, alert: &Arc<AlertView>) {
-        if self.alerts.get(alert.id).is_none() && alert.count <= 1 {
+    /// Takes an alert as it is now, after the step of `stamp`. One that began in it may have had many events already.
+    pub fn apply_alert(&mut self, alert: &Arc<AlertView>, stamp: Timestamp) {
+        if self.alerts.get(alert.id).is_none() && alert.first_seen >= stamp {
             self.alerts_made += 1;
         }
         self.alerts.put(alert.clone());
@@ -130,6 +132,10 @@ impl TenantView {
     ) {
         if incident.version <= 1 && self.board.get(incident.id).is_none() {
             self.incidents_made += 1;
+            let rows = joined.iter().filter_map(|id| self.alerts.get(*id));
+            if let Some(first) = rows.min_by_key(|row| (row.view.first_seen, row.view.id)) {
+                self.incidents_by_source.add(first.view.source.as_str(), 1);
+            }
         }
         self.incidents_seq = self.incidents_seq.max(telling.seq);
         let view = incident.clone();

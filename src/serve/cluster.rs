@@ -7,13 +7,14 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::config::Config;
 use crate::journal::jetstream::{JetStreamStore, OpenOptions};
-use crate::journal::sqlite::lock::{Lock, LockError, private_file};
+use crate::journal::sqlite::lock::{Lock, LockError};
 use crate::nats::NatsError;
 use crate::nats::connect::connect;
 use crate::pipeline::lease::Lease;
 use crate::pipeline::log::shared::SharedLog;
 use crate::pipeline::membership::{Leave, Membership, MembershipError};
 use crate::pipeline::{Options, Pipeline};
+use crate::private;
 
 use super::again::Attempts;
 
@@ -102,7 +103,7 @@ fn mark(folder: &Path) -> Result<String> {
     use std::io::{Read as _, Write as _};
     let path = folder.join(MARK_FILE);
     let context = || format!("read {}", path.display());
-    let mut file = private_file(&path).with_context(context)?;
+    let mut file = private::file(&path).with_context(context)?;
     let mut mark = String::new();
     file.read_to_string(&mut mark).with_context(context)?;
     if mark.trim().is_empty() {

@@ -21,6 +21,12 @@ const Noisy = ({ title, items }) => {
     <b>${count(item.events)}</b></li>`)}</ol>` : html`<p class="dim">${t("num.none")}</p>`}<//>`;
 };
 
+/** What the events of each source became. */
+const Sources = ({ items }) => html`<${Panel} title=${t("num.sources")}>${items.length ? html`<table class="plain"><thead><tr>
+    <th>${t("num.source")}</th><th>${t("ov.events")}</th><th>${t("ov.incidents")}</th><th>${t("ov.compression")}</th></tr></thead>
+  <tbody>${items.map((item) => html`<tr key=${item.source}><td>${item.source}</td><td>${count(item.events)}</td><td>${count(item.incidents)}</td><td>${percent(item.compression)}</td></tr>`)}</tbody></table>`
+  : html`<p class="dim">${t("num.none")}</p>`}<//>`;
+
 /** accepted = applied + duplicate + muted + dead-lettered + pending */
 const Law = () => {
   const [law, set] = useState(/** @type {any} */ (null));
@@ -96,5 +102,6 @@ export const Numbers = () => {
       ${funnel && html`<${Tile} label=${t("ov.events")} value=${funnel.events} /><${Tile} label=${t("num.firing")} value=${funnel.alerts_firing} />
         <${Tile} label=${t("ov.compression")} value=${funnel.compression === null ? "–" : percent(funnel.compression)} />`}</div>
     <div class="stack"><${Law} /><${Counts} />
+      ${funnel && html`<${Sources} items=${funnel.by_source} />`}
       ${funnel && html`<div class="thirds"><${Noisy} title=${t("num.noisy.names")} items=${funnel.noisy_names} /><${Noisy} title=${t("num.noisy.cis")} items=${funnel.noisy_cis} /><${Noisy} title=${t("num.noisy.sources")} items=${funnel.noisy_sources} /></div>`}</div>`;
 };

@@ -95,6 +95,10 @@ async fn the_overview_counts_what_is_open() {
     assert_eq!((&overview["quality"]["unparsable"], &overview["quality"]["late"]), (&1.into(), &0.into()));
     assert_eq!(overview["funnel"]["incidents"], 2);
     assert_eq!(overview["funnel"]["compression"], 0.667);
+    let sources = &overview["funnel"]["by_source"];
+    let sum = |key: &str| sources.as_array().unwrap().iter().map(|one| one[key].as_u64().unwrap()).sum::<u64>();
+    // The sixth event could not be read: it is of no source.
+    assert_eq!((sum("events"), sum("incidents")), (5, 2), "{sources}");
     assert_eq!(overview["mtta_seconds"], serde_json::Value::Null);
 }
 

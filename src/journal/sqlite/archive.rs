@@ -12,7 +12,6 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use super::Store;
 use super::fail::{SqlResult, broken};
-use super::lock::private_file;
 use super::read::{Readers, Step, StoredRecord, head_at, walk};
 use super::schema::{APPLICATION_ID, Base, FILE_FORMAT, Heads, JournalHead, PAGE_BYTES, RECORD_TABLES};
 use super::small::Small;
@@ -20,6 +19,7 @@ use super::snapshots::Sealed;
 use super::writer::Need;
 use crate::domain::time::Timestamp;
 use crate::journal::{AppendError, ReadError};
+use crate::private;
 
 /// Records that one step moves at most.
 const STEP_RECORDS: usize = 64;
@@ -121,7 +121,7 @@ fn create(path: &Path) -> SqlResult<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
         Ok(()) | Err(_) => {}
     }
-    private_file(&unfinished)?;
+    private::file(&unfinished)?;
     let mut file = Connection::open(&unfinished)?;
     file.pragma_update(None, "synchronous", "FULL")?;
     let all = file.transaction()?;

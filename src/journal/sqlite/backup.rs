@@ -11,12 +11,13 @@ use super::Store;
 use super::archive::ARCHIVE;
 use super::check::{Checked, check_archive, check_main};
 use super::fail::Fault;
-use super::lock::{Lock, LockError, private_file};
+use super::lock::{Lock, LockError};
 use super::open::{DATABASE, WITNESS};
 use super::shelf::Shelf;
 use super::witness::{Testimony, Witness, boot_id};
 use crate::domain::time::Timestamp;
 use crate::journal::{Durability, ReadError};
+use crate::private;
 
 /// The file that lists the others.
 const MANIFEST: &str = "backup.json";
@@ -112,7 +113,7 @@ pub fn backup(dir: &Path, to: &Path, made_at: Timestamp) -> Result<Manifest, Bac
     if partial.exists() {
         std::fs::remove_dir_all(&partial).map_err(failed(&partial))?;
     }
-    std::fs::create_dir_all(&partial).map_err(failed(&partial))?;
+    private::folder(&partial).map_err(failed(&partial))?;
     // The archive second: what leaves the main file meanwhile is in it.
     main.copy_to(&partial.join(DATABASE))?;
     let checked = check_main(&partial.join(DATABASE))?;
@@ -158,7 +159,7 @@ impl Store {
 /// When the backup is not what was made, or `dir` is in use.
 pub fn restore(from: &Path, dir: &Path) -> Result<Checked, BackupError> {
     let manifest = read_manifest(&from.join(MANIFEST))?;
-    std::fs::create_dir_all(dir).map_err(failed(dir))?;
+    private::folder(dir).map_err(failed(dir))?;
     let _lock = Lock::take(&dir.join("headwater.lock"), "restore").map_err(|error| match error {
         LockError::Held { path, holder } => BackupError::Locked { path, holder },
         LockError::Io(error) => failed(dir)(error),
@@ -248,7 +249,7 @@ impl super::read::Readers {
     fn copy_to(&self, path: &Path) -> Result<(), BackupError> {
         let copy = || -> Result<(), Fault> {
             let file = super::read::open_to_read(self.path())?;
-            private_file(path)?;
+            private::file(path)?;
             file.execute("VACUUM INTO ?1", [path.to_string_lossy().as_ref()])?;
             Ok(())
         };

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::lock::private_file;
+use crate::private;
 
 /// Written at a time.
 const PIECE_BYTES: usize = 1024 * 1024;
@@ -39,7 +39,7 @@ impl Ballast {
     }
 
     fn fill(&self) -> std::io::Result<()> {
-        let mut file = private_file(&self.path)?;
+        let mut file = private::file(&self.path)?;
         file.set_len(0)?;
         // Not zeros: some file systems would keep them without using space.
         let piece = vec![0xA5; PIECE_BYTES];

@@ -1,8 +1,10 @@
 //! One process per directory: a lock of the operating system, which ends with the process that holds it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+
+use crate::private;
 
 /// The held lock. Dropping it lets another process in.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ impl Lock {
     /// # Errors
     /// When another process (or another store in this one) holds it.
     pub fn take(path: &Path, owner: &str) -> Result<Self, LockError> {
-        let mut file = private_file(path).map_err(LockError::Io)?;
+        let mut file = private::file(path).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -41,16 +43,4 @@ impl Lock {
         writeln!(file, "pid {} {owner}", std::process::id()).map_err(LockError::Io)?;
         Ok(Self { _file: file })
     }
-}
-
-/// Opens a file for reading and writing, made for its owner's eyes only when it is not there.
-///
-/// # Errors
-/// When the system refuses.
-pub fn private_file(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }

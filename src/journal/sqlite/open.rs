@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use super::archive::Archive;
 use super::ballast::Ballast;
 use super::fail::{Fault, RESTORE, SqlResult, broken};
-use super::lock::{Lock, LockError, private_file};
+use super::lock::{Lock, LockError};
 use super::read::{Readers, Step, walk};
 use super::schema::{APPLICATION_ID, Base, FILE_FORMAT, Heads, MAIN_TABLES, PAGE_BYTES, RECORD_TABLES, meta, set_meta};
 use super::witness::{Found, Testimony, Witness, boot_id};
@@ -19,6 +19,7 @@ use super::writer::{Desk, Gauge, Writer};
 use super::{OpenOptions, Shared, Store, snapshots};
 use crate::journal::digest::ChainHash;
 use crate::journal::{Damage, Durability};
+use crate::private;
 
 /// The database's file name.
 pub const DATABASE: &str = "headwater.db";
@@ -71,7 +72,7 @@ impl Store {
     /// When another process has it, it is damaged or of another format, or the system refuses.
     pub fn open(dir: &Path, options: OpenOptions) -> Result<Self, OpenError> {
         let failed = |error: std::io::Error| OpenError::Failed { path: dir.to_owned(), source: error.into() };
-        std::fs::create_dir_all(dir).map_err(failed)?;
+        private::folder(dir).map_err(failed)?;
         let lock = Lock::take(&dir.join("headwater.lock"), &options.owner).map_err(|error| match error {
             LockError::Held { path, holder } => OpenError::Locked { path, holder },
             LockError::Io(error) => failed(error),
@@ -129,7 +130,7 @@ struct Opened {
 }
 
 fn open_file(path: &Path, found: &Found, durability: Durability) -> Result<Opened, OpenError> {
-    private_file(path).map_err(|error| OpenError::Failed { path: path.to_owned(), source: error.into() })?;
+    private::database(path).map_err(|error| OpenError::Failed { path: path.to_owned(), source: error.into() })?;
     let connect = || -> SqlResult<(Connection, i64)> {
         let file = Connection::open(path)?;
         file.busy_timeout(Duration::from_secs(5))?;

@@ -11,9 +11,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::lock::private_file;
 use crate::journal::Durability;
 use crate::journal::digest::ChainHash;
+use crate::private;
 
 /// Bytes between the two places: they lie in different blocks of the disk.
 const PLACE_BYTES: u64 = 4096;
@@ -66,7 +66,7 @@ impl Witness {
     /// # Errors
     /// When the system refuses.
     pub fn open(path: &Path, durability: Durability) -> std::io::Result<(Self, Found)> {
-        let mut file = private_file(path)?;
+        let mut file = private::file(path)?;
         let found = read(&mut file)?;
         Ok((Self { file, turn: 0, durability, synced: Instant::now() }, found))
     }

@@ -10,6 +10,7 @@ use super::heads::Heads;
 use super::retention::{self, Retention};
 use super::{HistoryError, Progress, Shared, schema, write};
 use crate::domain::time::Timestamp;
+use crate::private;
 
 /// A committed step with the stored forms of its input and its effects.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,12 +107,17 @@ impl Writer {
 }
 
 fn prepare(shared: &Shared) -> Result<(Connection, Progress), HistoryError> {
+    private::database(&shared.path).map_err(|cause| unmade(shared, cause))?;
     let prepared = Connection::open(&shared.path).and_then(|mut connection| {
         schema::prepare(&mut connection)?;
         let progress = schema::progress(&connection)?;
         Ok((connection, progress))
     });
     prepared.map_err(|cause| HistoryError::of(&shared.path, cause))
+}
+
+fn unmade(shared: &Shared, error: std::io::Error) -> HistoryError {
+    HistoryError::of(&shared.path, rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// Removes the file and what SQLite keeps beside it.
@@ -122,8 +128,7 @@ fn remove(shared: &Shared) -> Result<(), HistoryError> {
         if let Err(error) = std::fs::remove_file(&path)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            let cause = rusqlite::Error::ToSqlConversionFailure(Box::new(error));
-            return Err(HistoryError::of(&shared.path, cause));
+            return Err(unmade(shared, error));
         }
     }
     Ok(())

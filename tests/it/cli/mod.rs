@@ -2,10 +2,13 @@
 
 mod backtest;
 mod config;
+mod demo;
 pub mod full_disk;
 mod help;
 mod metrics;
 mod model;
+mod pipes;
+mod private;
 mod reload;
 mod replay;
 mod resend;

@@ -3,20 +3,24 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use tempfile::TempDir;
+
 use super::driver::Browser;
 use super::{ROWS, check_quiet};
 
-/// A running demo, and what it printed.
+/// A running demo, what it printed, and where it keeps its files.
 struct Demo {
     process: Child,
     link: String,
+    _folder: TempDir,
 }
 
 impl Demo {
     fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .args(["demo", "--stay", "--listen", "127.0.0.1:0"])
-            .env("LC_ALL", "en_GB.UTF-8")
+            .envs([("TMPDIR", folder.path().as_os_str()), ("LC_ALL", "en_GB.UTF-8".as_ref())])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -27,17 +31,14 @@ impl Demo {
             Some(link.to_owned())
         });
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, link: link.expect("the demo prints its console's address") }
+        Self { process, link: link.expect("the demo prints its console's address"), _folder: folder }
     }
 }
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It is ended in the midst of its storm, so its folder is left to us.
-        let folder = std::env::temp_dir().join(format!("headwater-demo-{}", self.process.id()));
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(folder);
     }
 }
 
