@@ -10,7 +10,7 @@ use super::limits::{cut, cut_bytes, cut_identity, shown};
 use super::severity::{SeverityMap, Words};
 use super::text::{self, TextEncoding};
 use super::{Body, BodyError, Context, Counts, Decoded, Rejected};
-use crate::domain::event::{Event, RECEIVED_STARTS_AT};
+use crate::domain::event::{Event, RECEIVED_STARTS_AT, Status};
 use crate::domain::label::Labels;
 use crate::domain::reject::{DeadLetter, Reject};
 use crate::domain::severity::Severity;
@@ -273,7 +273,13 @@ impl<'c> Reader<'c> {
             return Err(Reject::Malformed("name is empty: say which rule or check has fired".into()));
         }
         if event.severity == Severity::Cleared {
-            event.status = crate::domain::event::Status::Resolved;
+            event.status = Status::Resolved;
+        }
+        // An end is told with the start of what ended; it is the end that is compared with what is known.
+        if event.status == Status::Resolved
+            && let Some(ends) = event.ends_at.filter(|ends| *ends > event.starts_at)
+        {
+            self.start(&mut event, ends)?;
         }
         self.out.counts.truncated += u64::from(was_cut && !event.truncated);
         event.truncated |= was_cut;

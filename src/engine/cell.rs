@@ -172,6 +172,8 @@ pub struct Moment {
     pub calmed: Vec<Place>,
     /// What was looked at on the way of the event.
     pub checks: Checks,
+    /// The incident that a person merges another one into.
+    pub survivor: Option<IncidentId>,
 }
 
 /// Who came to an incident and who left it.

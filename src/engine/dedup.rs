@@ -17,6 +17,7 @@ use super::verdict::{Hold, Repeat, Resolution};
 use crate::domain::alert::AlertState;
 use crate::domain::event::{Event, EventType, Status};
 use crate::domain::few::Few;
+use crate::domain::incident::IncidentState;
 use crate::domain::mute::MutedBy;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
@@ -109,7 +110,8 @@ impl Cell {
         if event.status == Status::Change {
             if let Some(ci) = spot.ci() {
                 let title = if event.title.is_empty() { &event.name } else { &event.title };
-                self.remember_change(ci, self.now, title, &event.source);
+                // Told late, it was made before what it has caused.
+                self.remember_change(ci, event.starts_at.min(self.now), title, &event.source);
             }
             return Found::Held(None, Hold::Change);
         }
@@ -204,18 +206,18 @@ impl Cell {
             alert.last_seen = now;
             alert.last_start = alert.last_start.max(event.starts_at);
             alert.anomaly = alert.anomaly.max(event.anomaly_score().unwrap_or(0));
-            let severity_changed = !late && alert.severity != event.severity && alert.severity < event.severity;
             if event.starts_at < alert.starts {
                 self.restart(place, event.starts_at);
             }
             self.heard(place);
-            if severity_changed {
-                self.reseverity(place, event.severity);
-                self.refield(place);
+            if !late {
+                self.take_severity(place, event);
             }
             return Found::Repeat(Some(place), if late { Repeat::Late } else { Repeat::StillFiring });
         }
-        let again = gap < tuning.refire_window && (alert.chronic || !self.starts_anew(place, event));
+        let is_over = self.is_over(place);
+        let again =
+            gap < tuning.refire_window && !is_over && (self.alerts[place].chronic || !self.starts_anew(place, event));
         // Without room for another one, the known alert goes on, however long ago it was.
         if again || self.is_full(&event.source) {
             self.fire_again(place, event);
@@ -236,6 +238,22 @@ impl Cell {
         self.revive_sides(place);
     }
 
+    /// An alert is as severe as its last event that is not late says, up or down; a word that nobody knows changes nothing.
+    fn take_severity(&mut self, place: Place, event: &Event) {
+        let is_known = !matches!(event.severity, Severity::Cleared | Severity::Indeterminate);
+        if is_known && self.alerts[place].severity != event.severity {
+            self.reseverity(place, event.severity);
+            self.refield(place);
+        }
+    }
+
+    /// Whether the alert's incident is closed and has been quiet for longer than it may be reopened.
+    pub fn is_over(&self, place: Place) -> bool {
+        let Some(incident) = self.groups[self.alerts[place].group].incident.as_ref() else { return false };
+        let quiet = incident.recovered_at.or(incident.closed_at).map(|since| self.now.since(since));
+        incident.state == IncidentState::Closed && quiet.is_some_and(|quiet| quiet >= self.policy.settings.reopen_gap)
+    }
+
     /// Whether a refire belongs to another, later fault than the alert does now.
     fn starts_anew(&mut self, place: Place, event: &Event) -> bool {
         let onset = event.starts_at.plus(self.learned.offset(self.alerts[place].clock));
@@ -254,13 +272,21 @@ impl Cell {
         let alert = &mut self.alerts[place];
         let was_resolved = alert.state == AlertState::Resolved;
         alert.last_seen = now;
+        let is_late = event.starts_at < alert.last_start;
         alert.last_start = alert.last_start.max(event.starts_at);
+        alert.anomaly = alert.anomaly.max(event.anomaly_score().unwrap_or(0));
+        if !is_late && !event.title.is_empty() {
+            alert.title = event.title.clone();
+        }
         if was_resolved {
             alert.cycles += 1;
             alert.firing_since = now;
             self.set_firing(place, AlertState::Firing);
             self.flip(place);
             self.plan_promotion(place);
+        }
+        if !is_late {
+            self.take_severity(place, event);
         }
         let alert = &self.alerts[place];
         if alert.cycles >= self.tuning.chronic_cycles && alert.children.is_empty() && !alert.chronic {

@@ -258,7 +258,8 @@ impl Cell {
         self.count_in(to, place);
     }
 
-    /// The incident of a group that another one absorbs goes on there; of two the older one does.
+    /// The incident of a group that another one absorbs goes on there; of two the one that a person named does, else
+    /// the older one.
     fn hand_over(&mut self, from: Place, to: Place) {
         let (mine, theirs) = (self.incident_id_of(from), self.incident_id_of(to));
         let Some(mine) = mine else {
@@ -272,7 +273,8 @@ impl Cell {
             return;
         };
         let age = |group: Place| self.groups[group].incident.as_ref().map(|i| (i.opened_at, i.id));
-        let (stays, goes) = if age(to) <= age(from) { (theirs, mine) } else { (mine, theirs) };
+        let is_theirs = self.moment.survivor.map_or_else(|| age(to) <= age(from), |named| named == theirs);
+        let (stays, goes) = if is_theirs { (theirs, mine) } else { (mine, theirs) };
         let losing = if goes == mine { from } else { to };
         self.moving_members(losing, Some(goes), Some(stays));
         let lost = self.tell_end(losing, |view, now| {
@@ -283,7 +285,7 @@ impl Cell {
             self.recount(to);
         }
         if let (Some(incident), Some(lost)) = (self.groups[to].incident.as_mut(), lost) {
-            incident.audience.absorb(lost.audience, self.now);
+            incident.take_over(*lost, self.now);
         }
         self.by_incident.insert(stays, to);
         self.note(stays, "headwater", TimelineKind::Merged, goes.to_string());
@@ -411,7 +413,8 @@ impl Cell {
         }
     }
 
-    /// Whether `root` still leads an incident of lone recurrences that is not too old.
+    /// Whether `root` still leads an incident of lone recurrences that is not too old. One that may not be reopened any
+    /// more takes only noise in: that is counted there and tells nobody anew.
     fn can_fold(&self, root: Place, place: Place) -> bool {
         let Some(alert) = self.alerts.get(root) else { return false };
         let group = &self.groups[alert.group];
@@ -419,6 +422,7 @@ impl Cell {
         root != place
             && group.root == root
             && group.incident.is_some()
+            && (self.alerts[place].noisy || !self.is_over(root))
             && self.now.since(last) < self.tuning.fold_window
             && alert.children.iter().all(|c| self.alerts[*c].bond == Bond::Fold)
     }

@@ -227,6 +227,44 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// Whether it makes no sense for an incident that is closed. Notes, what is learned of the cause, and what moves
+    /// alerts or opens the incident again do.
+    pub const fn needs_open(&self) -> bool {
+        matches!(
+            self,
+            Self::Acknowledge { .. }
+                | Self::Unacknowledge { .. }
+                | Self::Assign { .. }
+                | Self::Snooze { .. }
+                | Self::Wake { .. }
+                | Self::Close { .. }
+                | Self::SetSeverity { .. }
+        )
+    }
+
+    /// The incident that it changes.
+    pub const fn incident(&self) -> Option<IncidentId> {
+        match self {
+            Self::Acknowledge { incident }
+            | Self::Unacknowledge { incident }
+            | Self::Assign { incident, .. }
+            | Self::Comment { incident, .. }
+            | Self::Snooze { incident, .. }
+            | Self::Wake { incident }
+            | Self::Close { incident, .. }
+            | Self::Reopen { incident }
+            | Self::Split { incident, .. }
+            | Self::ConfirmRoot { incident }
+            | Self::RejectRoot { incident, .. }
+            | Self::SetRoot { incident, .. }
+            | Self::SetSeverity { incident, .. } => Some(*incident),
+            Self::Merge { into, .. } | Self::Move { into, .. } => Some(*into),
+            Self::Silence { .. } | Self::ExpireSilence { .. } | Self::Revoke { .. } | Self::Resend { .. } => None,
+        }
+    }
+}
+
 /// What a judgement weighs, per mille: an alert that was moved or a root that was named was looked at itself; of a merge
 /// or a split only the incidents were.
 const LOOKED_AT: u32 = 1000;

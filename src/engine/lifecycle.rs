@@ -94,6 +94,26 @@ impl Incident {
     }
 }
 
+impl Incident {
+    /// What people did with an incident that becomes part of this one holds on; of two the earlier one does.
+    pub fn take_over(&mut self, lost: Self, now: Timestamp) {
+        self.first_alert_at = self.first_alert_at.min(lost.first_alert_at);
+        let is_earlier = match (self.acknowledged_at, lost.acknowledged_at) {
+            (Some(mine), Some(theirs)) => theirs < mine,
+            (mine, theirs) => mine.is_none() && theirs.is_some(),
+        };
+        if is_earlier {
+            (self.acknowledged_at, self.acknowledged_by) = (lost.acknowledged_at, lost.acknowledged_by);
+        }
+        if self.progress == Progress::Triggered && lost.progress == Progress::Processing {
+            self.progress = lost.progress;
+        }
+        self.assignee = self.assignee.take().or(lost.assignee);
+        self.severity = self.severity.max(lost.severity);
+        self.audience.absorb(lost.audience, now);
+    }
+}
+
 impl Cell {
     /// Lets the incident's state follow its alerts: firing or quiet.
     pub fn follow_state(&mut self, place: Place) {
@@ -123,12 +143,13 @@ impl Cell {
         self.moment.groups.insert(place);
     }
 
+    /// Opened by a person while nothing fires, it stays open until a person closes it or something fires and ends.
     fn reopen(&mut self, place: Place, actor: &str) {
         let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
         incident.state = IncidentState::Abnormal;
         incident.progress = Progress::Triggered;
         (incident.closed_at, incident.recovered_at, incident.quiet_since) = (None, None, None);
-        (incident.acknowledged_at, incident.acknowledged_by) = (None, None);
+        (incident.acknowledged_at, incident.acknowledged_by, incident.snoozed_until) = (None, None, None);
         let id = incident.id;
         self.note(id, actor, TimelineKind::Reopened, "");
         self.moment.groups.insert(place);
@@ -242,7 +263,29 @@ impl Cell {
         self.by_incident.get(&incident).copied().ok_or("no such incident, or it was merged or forgotten")
     }
 
+    /// Whether an order makes sense for an incident in its state: none changes what is closed, but for notes, for what is
+    /// learned of its cause, and for opening it again.
+    fn allows(&self, order: &Order) -> Result<(), &'static str> {
+        let Some(incident) = order.incident().and_then(|id| self.by_incident.get(&id)) else { return Ok(()) };
+        let Some(incident) = self.groups[*incident].incident.as_ref() else { return Ok(()) };
+        let is_closed = incident.state == IncidentState::Closed;
+        if is_closed && order.needs_open() {
+            return Err("the incident is closed: reopen it first");
+        }
+        if incident.state == IncidentState::Abnormal && matches!(order, Order::Reopen { .. }) {
+            return Err("the incident is open already");
+        }
+        if matches!(order, Order::Snooze { until, .. } if *until <= self.now) {
+            return Err("the time until which to snooze is over");
+        }
+        if matches!(order, Order::SetSeverity { severity: Severity::Cleared, .. }) {
+            return Err("an incident that is over is closed, not set to cleared");
+        }
+        Ok(())
+    }
+
     fn carry_out(&mut self, order: &Order, actor: &str) -> Result<(), &'static str> {
+        self.allows(order)?;
         match order {
             Order::Merge { from, into } => self.merge(*from, *into, actor),
             Order::Split { incident, alerts } => self.split(*incident, alerts, actor),
@@ -365,14 +408,10 @@ impl Cell {
         if from_group == into_group {
             return Err("an incident cannot be merged into itself");
         }
-        // The survivor is the one the person named, however old.
-        if let (Some(opened), Some(incident)) =
-            (self.groups[from_group].incident.as_ref().map(|i| i.opened_at), self.groups[into_group].incident.as_mut())
-        {
-            incident.opened_at = incident.opened_at.min(opened.minus(crate::domain::time::Span(1)));
-        }
         let (child, parent) = (self.groups[from_group].root, self.groups[into_group].root);
+        self.moment.survivor = Some(into);
         self.attach(child, parent, Bond::Person, 0);
+        self.moment.survivor = None;
         self.note(into, actor, TimelineKind::Merged, from.to_string());
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::domain::ci::Area;
 use crate::domain::ids::CiId;
 use crate::domain::incident::{Candidate, ChangeView, Evidence, EvidenceTerm, IncidentView, PathStep, TimelineKind};
 use crate::domain::severity::Severity;
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::CiIx;
 
 /// Candidates told.
@@ -25,6 +25,8 @@ const CHANGE_WINDOW: Span = Span::mins(30);
 const NOTHING_KNOWN: u64 = u64::MAX;
 /// What a change just before is worth, a person's word, a rule's, and being the top of the tree.
 const CHANGE_POINTS: Milli = 1500;
+/// So far upstream a change counts.
+const CHANGE_HOPS_MAX: u8 = 2;
 const PERSON_POINTS: Milli = 20_000;
 const RULE_POINTS: Milli = 10_000;
 const TREE_POINTS: Milli = 3000;
@@ -110,11 +112,48 @@ impl Cell {
         if what.contains(named) { what.as_ref().into() } else { format!("{named}: {what}").into() }
     }
 
-    fn changes_near(&self, place: Place) -> Arc<[ChangeView]> {
-        let Some(incident) = self.groups[place].incident.as_ref() else { return Arc::default() };
+    /// Changes near the start of the incident, on its candidates and on what the likeliest one depends on.
+    fn changes_near(&mut self, place: Place) -> Arc<[ChangeView]> {
+        let Some(incident) = self.groups[place].incident.as_ref().filter(|_| self.changes.len() > 0) else {
+            return Arc::default();
+        };
         let (from, to) = (incident.first_alert_at.minus(CHANGE_WINDOW), incident.first_alert_at.plus(Span::mins(5)));
-        let cis = incident.candidates.iter().filter_map(|c| self.topology.find(c.ci.id.as_str()));
-        cis.filter_map(|ci| self.changes.get(&ci)).flatten().filter(|c| from <= c.at && c.at <= to).cloned().collect()
+        let mut cis: Vec<CiIx> =
+            incident.candidates.iter().filter_map(|c| self.topology.find(c.ci.id.as_str())).collect();
+        if let Some(first) = cis.first().copied() {
+            for up in
+                self.upstream.of(&self.topology, &self.tuning, first).iter().filter(|up| up.hops <= CHANGE_HOPS_MAX)
+            {
+                if !cis.contains(&up.ci) {
+                    cis.push(up.ci);
+                }
+            }
+        }
+        let near = |change: &&ChangeView| from <= change.at && change.at <= to;
+        cis.iter().filter_map(|ci| self.changes.get(ci)).flatten().filter(near).cloned().collect()
+    }
+
+    /// The last change shortly before `onset`, of a CI or of what it depends on: the nearer, the more it says.
+    fn recent_change(&mut self, ci: CiIx, onset: Timestamp) -> Option<Evidence> {
+        if self.changes.len() == 0 {
+            return None;
+        }
+        let found = |changes: &[ChangeView]| {
+            let is_near = |change: &&ChangeView| (0..=CHANGE_WINDOW.0).contains(&onset.since(change.at).0);
+            changes.iter().rev().find(is_near).map(|change| (change.at, change.title.clone()))
+        };
+        let term = |points, at: Timestamp, about| Evidence {
+            about,
+            ..term(EvidenceTerm::RecentChange, points, onset.since(at).0, 0)
+        };
+        if let Some((at, title)) = self.changes.get(&ci).and_then(|changes| found(changes)) {
+            return Some(term(CHANGE_POINTS, at, title));
+        }
+        let ups = self.upstream.of(&self.topology, &self.tuning, ci);
+        let mut above = ups.iter().filter(|up| up.ci != ci && up.hops <= CHANGE_HOPS_MAX);
+        let (up, (at, title)) = above.find_map(|up| Some((up, found(self.changes.get(&up.ci)?)?)))?;
+        let points = (CHANGE_POINTS / 2 + up.path).max(0);
+        Some(term(points, at, format!("{}: {title}", self.topology.name(up.ci)).into()))
     }
 
     fn rank_if_stale(&mut self, place: Place) {
@@ -154,7 +193,7 @@ impl Cell {
     }
 
     /// The CIs that may have started the incident, likeliest first.
-    pub fn rank(&self, place: Place) -> Vec<Candidate> {
+    pub fn rank(&mut self, place: Place) -> Vec<Candidate> {
         let group = &self.groups[place];
         let incident = group.incident.as_ref().expect("only called for incidents");
         let below = self.coverage(group.root);
@@ -166,11 +205,11 @@ impl Cell {
         });
         let anomalies = self.anomalies(&group.members);
         let mut seen = BTreeSet::new();
-        let mut scored: Vec<(Milli, CiIx, Candidate)> = Vec::new();
+        let mut found: Vec<(CiIx, Timestamp, Candidate)> = Vec::new();
         for node in nodes {
             let alert = &self.alerts[node];
             let Some(ci) = alert.spot.ci() else { continue };
-            if scored.len() >= CANDIDATES_MAX || !seen.insert(ci) {
+            if found.len() >= CANDIDATES_MAX || !seen.insert(ci) {
                 continue;
             }
             let mut evidence = self.terms(place, node, below.get(&node).copied().unwrap_or(0), total);
@@ -186,19 +225,23 @@ impl Cell {
             if rejected {
                 evidence.push(term(EvidenceTerm::Person, -PERSON_POINTS, -1, 0));
             }
-            evidence.shrink_to_fit();
-            let score = evidence.iter().map(|e| Milli::from(e.points)).sum();
             let own = alert.inferred.is_none().then_some(alert.id);
             let candidate =
                 Candidate { ci: self.ci_ref(ci), alert: own, inferred: own.is_none(), score: 0, evidence, rejected };
-            scored.push((score, ci, candidate));
+            found.push((ci, self.onset(alert), candidate));
+        }
+        let mut scored: Vec<(Milli, Candidate)> = Vec::with_capacity(found.len());
+        for (ci, onset, mut candidate) in found {
+            candidate.evidence.extend(self.recent_change(ci, onset));
+            candidate.evidence.shrink_to_fit();
+            scored.push((candidate.evidence.iter().map(|e| Milli::from(e.points)).sum(), candidate));
         }
         scored.sort_by_key(|s| std::cmp::Reverse(s.0));
         let best = scored.first().map_or(0, |s| s.0);
         let weight: i64 = scored.iter().map(|s| exp_ppm(s.0 - best)).sum::<i64>().max(1);
         scored
             .into_iter()
-            .map(|(score, _, mut candidate)| {
+            .map(|(score, mut candidate)| {
                 candidate.score = (exp_ppm(score - best) * 1000 / weight) as i32;
                 candidate
             })
@@ -242,16 +285,6 @@ impl Cell {
         if let Some(ci) = alert.spot.ci() {
             let prior = i64::from(self.topology.class(ci).root_prior);
             terms.push(term(EvidenceTerm::ClassPrior, ln_permille(prior) / 4, prior, 1000));
-            let onset = self.onset(alert);
-            if let Some(change) = self
-                .changes
-                .get(&ci)
-                .and_then(|c| c.iter().rev().find(|c| (0..=CHANGE_WINDOW.0).contains(&onset.since(c.at).0)))
-            {
-                let mut found = term(EvidenceTerm::RecentChange, CHANGE_POINTS, onset.since(change.at).0, 0);
-                found.about = change.title.clone();
-                terms.push(found);
-            }
         }
         terms
     }

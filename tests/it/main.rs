@@ -18,6 +18,7 @@ mod golden;
 mod intake;
 mod kill;
 mod nats;
+mod orders;
 mod parents;
 mod patterns;
 mod policy;

@@ -1,7 +1,7 @@
 //! Short stories for the engine as text: what comes in, by which rules, and what is told.
 //!
 //! A line is `minutes:seconds`, then one of
-//! `OBJECT NAME SEVERITY [label=value …]`, `OBJECT NAME resolved`, `ack N`, `unack N`, `close N`, `reopen N`,
+//! `OBJECT NAME SEVERITY [label=value …]` (`source=…` and `starts=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
 //! `snooze N minutes:seconds`, `severity N SEVERITY`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
 //! `gave-up RECEIVER N`, `rules NAME`, `end`. N is an incident's number in the order of opening.
 
@@ -210,12 +210,15 @@ fn event(at: Timestamp, object: &str, name: &str, severity: &str, labels: &[&str
     event.object.name = Some(object.into());
     match severity {
         "resolved" => event.status = Status::Resolved,
+        "change" => event.status = Status::Change,
         word => event.severity = Severity::parse(word).unwrap_or_else(|| panic!("{word:?} is no severity")),
     }
     for label in labels {
         let (key, value) = label.split_once('=').unwrap_or_else(|| panic!("{label:?}: write key=value"));
         if key == "source" {
             event.source = value.into();
+        } else if key == "starts" {
+            event.starts_at = BEGIN.plus(span(value));
         } else {
             event.labels.insert(key, value);
         }

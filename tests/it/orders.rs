@@ -1,0 +1,138 @@
+//! What people may order in which state of an incident, and what an alert's later events change.
+
+use headwater::domain::incident::{EvidenceTerm, IncidentState, IncidentView};
+use headwater::engine::effect::Effect;
+
+use crate::table::by;
+
+/// Stories that leave incident 1 in each state.
+const STATES: [(&str, &str); 4] = [
+    ("abnormal", "00:00 db-1 Down critical"),
+    ("recovering", "00:00 db-1 Down critical\n02:00 db-1 Down resolved"),
+    ("recovered", "00:00 db-1 Down critical\n02:00 db-1 Down resolved\n08:00 end"),
+    ("closed", "00:00 db-1 Down critical\n08:00 close 1"),
+];
+
+/// Each order, and in which of these states it is carried out.
+const ORDERS: [(&str, [bool; 4]); 8] = [
+    ("ack 1", [true, true, true, false]),
+    ("unack 1", [true, true, true, false]),
+    ("snooze 1 30:00", [true, true, true, false]),
+    ("snooze 1 05:00", [false, false, false, false]),
+    ("severity 1 minor", [true, true, true, false]),
+    ("severity 1 cleared", [false, false, false, false]),
+    ("close 1", [true, true, true, false]),
+    ("reopen 1", [false, true, true, true]),
+];
+
+fn refusals(effects: &[Effect]) -> Vec<Option<&str>> {
+    let done = effects.iter().filter_map(|effect| match effect {
+        Effect::CommandDone { refused, .. } => Some(refused.as_deref()),
+        _ => None,
+    });
+    done.collect()
+}
+
+/// An incident as it was told last.
+fn last(effects: &[Effect], id: u64) -> IncidentView {
+    let views = effects.iter().filter_map(|effect| match effect {
+        Effect::Incident { incident, .. } if incident.id.0 == id => Some(incident),
+        _ => None,
+    });
+    (**views.last().unwrap()).clone()
+}
+
+#[test]
+fn an_order_that_makes_no_sense_in_a_state_is_refused_with_the_reason() {
+    for (n, (state, story)) in STATES.iter().enumerate() {
+        for (order, allowed) in ORDERS {
+            let before = last(&by("").play(story), 1);
+            assert_eq!(format!("{:?}", before.state).to_lowercase(), *state);
+            let effects = by("").play(&format!("{story}\n10:00 {order}"));
+            let refused = refusals(&effects).pop().unwrap();
+            assert_eq!(refused.is_none(), allowed[n], "{order} on an incident that is {state}: {refused:?}");
+            if refused.is_some() {
+                let after = last(&effects, 1);
+                let same = (before.progress, before.severity, before.snoozed_until, before.acknowledged_at);
+                assert_eq!(
+                    (after.progress, after.severity, after.snoozed_until, after.acknowledged_at),
+                    same,
+                    "{order}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snooze_ends_with_the_incident_it_was_for() {
+    let effects = by("").play("00:00 db-1 Down critical\n01:00 snooze 1 90:00\n02:00 close 1\n03:00 reopen 1");
+    let incident = last(&effects, 1);
+    assert_eq!((incident.state, incident.snoozed_until), (IncidentState::Abnormal, None));
+}
+
+#[test]
+fn the_first_who_acknowledges_is_the_one_who_did() {
+    let effects = by("").play("00:00 db-1 Down critical\n01:00 ack 1\n02:00 ack 1");
+    let first = last(&by("").play("00:00 db-1 Down critical\n01:00 ack 1"), 1);
+    assert_eq!(last(&effects, 1).acknowledged_at, first.acknowledged_at);
+    assert_eq!(refusals(&effects), [None, None]);
+}
+
+#[test]
+fn an_incident_that_survives_a_merge_keeps_its_own_start_and_what_was_done_with_both() {
+    let story = "00:00 db-1 Down critical
+         20:00 web-9 Slow critical
+         21:00 ack 1
+         22:00 merge 1 2";
+    let effects = by("").play(story);
+    let (first, survivor) = (last(&by("").play("00:00 db-1 Down critical\n21:00 ack 1"), 1), last(&effects, 2));
+    assert_eq!(last(&effects, 1).state, IncidentState::Merged);
+    assert_eq!(survivor.opened_at.since(first.opened_at).as_secs(), 20 * 60, "when it was opened does not change");
+    assert_eq!(survivor.first_alert_at, first.first_alert_at);
+    assert_eq!((survivor.acknowledged_at, survivor.acknowledged_by), (first.acknowledged_at, first.acknowledged_by));
+}
+
+#[test]
+fn behind_the_reopen_gap_the_same_alert_is_another_incident() {
+    let rules = "settings: { observation: 1m, reopen_gap: 5m }";
+    let story = "00:00 db-1 Down critical\n01:00 db-1 Down resolved\n20:00 end\n21:00 db-1 Down critical\n30:00 end";
+    let effects = by(rules).play(story);
+    assert_eq!(last(&effects, 1).state, IncidentState::Closed);
+    assert_eq!(last(&effects, 2).state, IncidentState::Abnormal);
+    let soon = story.replace("20:00 end\n21:00", "04:00 end\n05:00");
+    assert_eq!(last(&by(rules).play(&soon), 1).state, IncidentState::Abnormal, "within the gap it goes on");
+}
+
+const ESTATE: &str = "
+cis:
+- {id: server-1, class: server}
+- {id: vm-1, class: vm}
+relations:
+- {from: server-1, type: hosts, to: vm-1}
+";
+
+/// What is said of a change before the fault, of the likeliest cause.
+fn change(effects: &[Effect]) -> Option<(i32, i64, String)> {
+    let incident = last(effects, 1);
+    let mut terms = incident.candidates[0].evidence.iter();
+    let found = terms.find(|evidence| evidence.term == EvidenceTerm::RecentChange)?;
+    Some((found.points, found.n, found.about.to_string()))
+}
+
+#[test]
+fn a_change_counts_from_when_it_was_made_on_the_cause_and_on_what_that_stands_on() {
+    let story = |object: &str| {
+        format!(
+            "00:30 vm-1 Down critical starts=00:30\n00:40 {object} release-7 change starts=00:10\n01:00 vm-1 Slow critical\n02:00 end"
+        )
+    };
+    let table = by("").on(ESTATE);
+    let (own, above) = (change(&table.play(&story("vm-1"))), change(&table.play(&story("server-1"))));
+    let (own, above) = (own.expect("on itself"), above.expect("on its server"));
+    assert_eq!((own.1, own.2.as_str()), (20_000, "release-7"), "it was made 20 s before, however late it is told");
+    assert_eq!((above.1, above.2.as_str()), (20_000, "server-1: release-7"));
+    assert!(0 < above.0 && above.0 < own.0, "{} {}", above.0, own.0);
+    assert_eq!(last(&table.play(&story("server-1")), 1).changes.len(), 1);
+    assert_eq!(change(&table.play(&story("elsewhere"))), None);
+}
