@@ -92,7 +92,7 @@ fn parse_rules(bytes: &[u8]) {
     let Ok(yaml) = std::str::from_utf8(bytes) else { return };
     let mut files = Policy::default_files();
     match Policy::compile(1, &[RuleFile { name: "fuzz.yaml".into(), text: yaml.into() }]) {
-        Ok(policy) => drop(policy.lint()),
+        Ok(policy) => drop(policy.lint(Timestamp(0))),
         Err(errors) => assert!(!errors.is_empty(), "refused without a reason"),
     }
     files.push(RuleFile { name: "zz-fuzz.yaml".into(), text: yaml.into() });

@@ -1,7 +1,7 @@
 //! Rules, topology and mappings from disk: put in force at start, on every change and on SIGHUP. What is refused is
 //! told with every place, and what was in force before stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,8 +15,6 @@ use tokio::time::{Instant, timeout_at};
 use crate::api::windows;
 use crate::config::Config;
 use crate::decode::formats::Formats;
-use crate::delivery::parent::Parents;
-use crate::delivery::settings::{ReceiverSettings, unknown};
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::input::By;
 use crate::engine::policy::place::Basis;
@@ -128,15 +126,14 @@ pub struct Reload {
     intake: Arc<Intake>,
     refused: Arc<Refused>,
     /// Who can be told.
-    receivers: Vec<ReceiverSettings>,
-    parents: Parents,
+    receivers: BTreeSet<ReceiverId>,
 }
 
 impl Reload {
     /// Puts the parts together; reads nothing yet.
     pub fn new(config: &Config, pipeline: Arc<Pipeline>, intake: Arc<Intake>) -> Self {
-        let (sources, receivers, parents) = (Sources::of(config), config.receivers.clone(), config.parents.clone());
-        Self { sources, pipeline, intake, refused: Arc::default(), receivers, parents }
+        let (sources, receivers) = (Sources::of(config), config.receiver_names());
+        Self { sources, pipeline, intake, refused: Arc::default(), receivers }
     }
 
     /// What was refused when it was last read.
@@ -257,10 +254,10 @@ impl Reload {
             }
         };
         if let Some(seq) = put.seq {
-            for lint in policy.lint() {
+            for lint in policy.lint((self.pipeline.clock)()) {
                 tracing::warn!("{}/{lint}", folder.display());
             }
-            warn_of_unknown(&self.receivers, &self.parents, policy.receivers());
+            warn_of_unknown(&self.receivers, policy.receivers());
             tracing::info!(rules.version = put.version, seq, "rules taken");
         }
         Ok(())
@@ -310,15 +307,11 @@ impl Reload {
 }
 
 /// Warns of each receiver that routes name and nobody has configured; where there is none at all, that says it.
-pub fn warn_of_unknown<'a>(
-    receivers: &[ReceiverSettings],
-    parents: &Parents,
-    named: impl IntoIterator<Item = &'a ReceiverId>,
-) {
-    if receivers.is_empty() && parents.is_empty() {
+pub fn warn_of_unknown<'a>(receivers: &BTreeSet<ReceiverId>, named: impl IntoIterator<Item = &'a ReceiverId>) {
+    if receivers.is_empty() {
         return;
     }
-    for name in unknown(receivers, parents, named) {
+    for name in named.into_iter().filter(|name| !receivers.contains(*name)) {
         tracing::warn!(receiver = %name, "{UNKNOWN_RECEIVER}");
     }
 }

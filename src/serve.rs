@@ -107,10 +107,11 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         (start(&config.data, opening).await?, None)
     };
     to_parents.lead_to(upward::sink(&pipeline.log));
-    if config.receivers.is_empty() && config.parents.is_empty() {
+    let known = config.receiver_names();
+    if known.is_empty() {
         tracing::info!("{NOBODY}");
     }
-    reload::warn_of_unknown(&config.receivers, &config.parents, &pipeline.named_receivers);
+    reload::warn_of_unknown(&known, &pipeline.named_receivers);
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock);
     if shared.is_some() {
         intake.senses().share();

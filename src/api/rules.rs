@@ -15,8 +15,10 @@ use super::orders::refused;
 use super::paging::Listed;
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, RuleSet, WriteError};
+use crate::domain::time::Timestamp;
 use crate::engine::input::By;
 use crate::engine::policy::Policy;
+use crate::engine::policy::expiry::ListedRule;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
 
@@ -102,6 +104,14 @@ pub struct RuleItem {
     pub id: String,
     pub file: String,
     pub line: u32,
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub owner: String,
+    /// When it ceases to hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// It does not hold any more.
+    pub expired: bool,
     /// How often it applied.
     pub hits: u64,
     /// How often its expression failed, which counts as no.
@@ -124,9 +134,12 @@ pub struct RulesBody {
 }
 
 impl RulesBody {
-    fn of(set: &RuleSet, policy: &Policy, hits: &RuleHits) -> Self {
-        let rules = policy.rules().into_iter().map(|(section, name)| RuleItem {
+    fn of(set: &RuleSet, policy: &Policy, hits: &RuleHits, now: Timestamp) -> Self {
+        let rules = policy.rules().into_iter().map(|ListedRule { section, name, owner, expires }| RuleItem {
             section,
+            owner: owner.to_owned(),
+            expires: expires.map(|expiry| expiry.0.to_string()),
+            expired: expires.is_some_and(|expiry| expiry.0 <= now),
             id: name.id.to_string(),
             file: policy.file_of(name).to_owned(),
             line: name.at.line,
@@ -138,7 +151,7 @@ impl RulesBody {
             version: VersionItem::of(set, set.version),
             files: set.files.iter().map(|file| (file.name.clone(), file.text.clone())).collect(),
             rules: rules.collect(),
-            lints: policy.lint().iter().map(ToString::to_string).collect(),
+            lints: policy.lint(now).iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -194,7 +207,7 @@ pub async fn current(State(api): State<Arc<Api>>, caller: Caller) -> Result<(Hea
     caller.whole_tenant()?;
     let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
     let (policy, hits) = (api.rules.policy(&caller.tenant), api.rules.hits(&caller.tenant));
-    Ok((tag(set.version), Json(RulesBody::of(&set, &policy, &hits))))
+    Ok((tag(set.version), Json(RulesBody::of(&set, &policy, &hits, (api.now)()))))
 }
 
 /// All versions that can be gone back to, newest first.
@@ -235,12 +248,17 @@ pub async fn version(
 /// Says what is wrong with a rule set; changes nothing.
 #[utoipa::path(post, path = "/api/v1/rules/check", tag = "rules", request_body = NewRules,
     responses((status = 200, body = Checked), (status = "default", body = Problem)))]
-pub async fn check(caller: Caller, Body(rules): Body<NewRules>) -> Result<Json<Checked>, ApiError> {
+pub async fn check(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(rules): Body<NewRules>,
+) -> Result<Json<Checked>, ApiError> {
     caller.whole_tenant()?;
+    let now = (api.now)();
     let files = rules.into_files();
     let compiled = tokio::task::spawn_blocking(move || Policy::compile(0, &files)).await;
     Ok(Json(match compiled.map_err(ApiError::internal)? {
-        Ok(policy) => Checked { errors: Vec::new(), lints: policy.lint().iter().map(ToString::to_string).collect() },
+        Ok(policy) => Checked { errors: Vec::new(), lints: policy.lint(now).iter().map(ToString::to_string).collect() },
         Err(errors) => Checked { errors: errors.iter().map(ToString::to_string).collect(), lints: Vec::new() },
     }))
 }

@@ -17,6 +17,7 @@ use super::state::{Api, Trial};
 use super::why::CheckItem;
 use crate::domain::ids::SourceId;
 use crate::engine::effect::Effect;
+use crate::engine::policy::expiry::ListedRule;
 use crate::engine::verdict::Verdict;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::mask_value;
@@ -129,7 +130,8 @@ fn told(trial: &Trial, to: &Onlooker) -> Result<DryRun, ApiError> {
 
 fn traces(trial: &Trial, verdict: &Verdict) -> Vec<RuleTrace> {
     let checks = verdict.decision().map(|decision| decision.checks.as_slice()).unwrap_or_default();
-    let trace = |(section, name): (&'static str, &crate::engine::policy::place::RuleName)| {
+    let trace = |rule: ListedRule<'_>| {
+        let ListedRule { section, name, .. } = rule;
         let matched = trial.hits.hits.contains_key(&name.id);
         let looked_at = checks.iter().find(|check| !check.matched && check.rule.as_ref() == Some(&name.id));
         RuleTrace {

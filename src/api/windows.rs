@@ -109,8 +109,8 @@ const ITEM: &str = "  - ";
     responses((status = 200, body = Listed<WindowItem>), (status = "default", body = Problem)))]
 pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Listed<WindowItem>>, ApiError> {
     caller.whole_tenant()?;
-    let policy = api.rules.policy(&caller.tenant);
     let now = (api.now)();
+    let policy = api.rules.policy(&caller.tenant).as_of(now);
     let item = |window: &MaintenanceWindow| WindowItem::of(window, policy.file_of(&window.id), now);
     Ok(Json(Listed { items: policy.maintenance.all().iter().map(item).collect(), next: None, feed: None }))
 }

@@ -1,5 +1,6 @@
 //! `headwater check`: everything that is read from disk, looked at without starting.
 
+use std::collections::BTreeSet;
 use std::io::{Write as _, stdout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,8 +12,8 @@ use super::arguments::CheckArguments;
 use crate::clock::machine;
 use crate::config::warnings::warnings;
 use crate::config::{self, Flags};
-use crate::delivery::parent::Parents;
-use crate::delivery::settings::{NOBODY, ReceiverSettings, unknown};
+use crate::delivery::settings::NOBODY;
+use crate::domain::ids::ReceiverId;
 use crate::domain::topology::quality::Quality;
 use crate::engine::policy::Policy;
 use crate::folders::{formats, rules};
@@ -56,10 +57,11 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
             if let Err(errors) = config.receivers(&loaded.layers, config.listen.port(), &machine(), &Arc::default()) {
                 found.errors.extend(errors.iter().map(ToString::to_string));
             }
-            if has_file && config.receivers.is_empty() && config.parents.is_empty() {
+            let known = config.receiver_names();
+            if has_file && known.is_empty() {
                 found.seen.push(NOBODY.to_owned());
             }
-            receivers = Some((config.receivers.clone(), config.parents.clone()));
+            receivers = Some(known);
             (rules, mappings) = (config.rules, config.mappings);
             (topology, names) = (config.topology, config.topology_mapping);
         }
@@ -67,7 +69,7 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
     }
     if let Some(folder) = &rules {
         // Without a file it is not known who will be configured.
-        found.rules(folder, receivers.filter(|known| has_file && !(known.0.is_empty() && known.1.is_empty())).as_ref());
+        found.rules(folder, receivers.filter(|known| has_file && !known.is_empty()).as_ref());
     }
     found.formats(rules.as_deref(), mappings.as_deref());
     if let Some(file) = &topology {
@@ -77,7 +79,7 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
 }
 
 impl Findings {
-    fn rules(&mut self, folder: &Path, receivers: Option<&(Vec<ReceiverSettings>, Parents)>) {
+    fn rules(&mut self, folder: &Path, receivers: Option<&BTreeSet<ReceiverId>>) {
         let files = match rules::read(folder) {
             Ok(files) => files,
             Err(error) => return self.errors.extend(lines(&error)),
@@ -85,8 +87,9 @@ impl Findings {
         let name = folder.display();
         match Policy::compile(1, &files) {
             Ok(policy) => {
-                self.warnings.extend(policy.lint().iter().map(|lint| format!("{name}/{lint}")));
-                for receiver in receivers.iter().flat_map(|(known, up)| unknown(known, up, policy.receivers())) {
+                self.warnings.extend(policy.lint(machine()()).iter().map(|lint| format!("{name}/{lint}")));
+                let is_unknown = |name: &&ReceiverId| receivers.is_some_and(|known| !known.contains(*name));
+                for receiver in policy.receivers().into_iter().filter(is_unknown) {
                     self.warnings.push(format!("{name}: receiver {receiver}: {UNKNOWN_RECEIVER}"));
                 }
                 self.seen.push(format!("{name}: {} rules in {} files", policy.rules().len(), files.len()));

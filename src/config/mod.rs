@@ -5,7 +5,7 @@ pub mod layers;
 mod tree;
 pub mod warnings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::delivery::parent::{Parent, Parents, Upward, circles};
-use crate::delivery::settings::{Common, Ready, ReceiverSettings, prepare};
+use crate::delivery::settings::{Common, Ready, ReceiverSettings, names, prepare};
 use crate::delivery::{self, Channel};
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::time::Span;
@@ -227,6 +227,11 @@ impl Config {
             fault("retention", format!("`retention`: {what}"), "what people did is kept for six months at least");
         }
         errors
+    }
+
+    /// The names of who can be told; what is routed to others reaches nobody.
+    pub fn receiver_names(&self) -> BTreeSet<ReceiverId> {
+        names(&self.receivers, &self.parents)
     }
 
     /// The receivers, ready to be told; parent domains by the way that leads `upward`. While only observing, all are

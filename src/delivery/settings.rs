@@ -215,17 +215,10 @@ pub fn prepare(
 /// What is said where no receiver at all is configured, and how to change it.
 pub const NOBODY: &str = "nobody is told: no receiver is configured; write one under `receivers` in the configuration";
 
-/// The names in `named` that no receiver has: what is routed to them reaches nobody.
-pub fn unknown<'a>(
-    receivers: &[ReceiverSettings],
-    parents: &Parents,
-    named: impl IntoIterator<Item = &'a ReceiverId>,
-) -> BTreeSet<&'a ReceiverId> {
-    let is_known = |name: &ReceiverId| {
-        let is_parent = name.as_str() == PARENT && !parents.is_empty();
-        is_parent || receivers.iter().any(|receiver| receiver.id == *name)
-    };
-    named.into_iter().filter(|name| !is_known(name)).collect()
+/// The names of who can be told: the receivers, and the parent domain where there is one.
+pub fn names(receivers: &[ReceiverSettings], parents: &Parents) -> BTreeSet<ReceiverId> {
+    let parent = (!parents.is_empty()).then(|| ReceiverId::from(PARENT));
+    receivers.iter().map(|receiver| receiver.id.clone()).chain(parent).collect()
 }
 
 impl ReceiverSettings {

@@ -150,6 +150,11 @@ impl Learned {
         shared(&mut self.source_names, clock, source)
     }
 
+    /// Whether there is an alert type and a clock of these numbers.
+    pub fn has(&self, kind: u32, clock: u32) -> bool {
+        (kind as usize) < self.stats.len() && (clock as usize) < self.clocks.len()
+    }
+
     /// The counts of an alert type.
     pub fn stats(&self, kind: u32) -> TypeStats {
         self.stats[kind as usize]

@@ -244,7 +244,7 @@ impl Engine {
 
     /// When something is due next; the caller journals a tick then.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.cells.values().filter_map(|c| c.deadlines.next_at()).min()
+        self.cells.values().filter_map(Cell::next_due).min()
     }
 
     /// The topology of a tenant.
@@ -252,7 +252,7 @@ impl Engine {
         self.topologies.get(tenant).map(|known| known.topology.clone())
     }
 
-    /// The rules of a tenant: its own, else the built-in ones.
+    /// The rules of a tenant: its own, else the built-in ones. Those that have expired are among them.
     pub fn policy(&self, tenant: &TenantId) -> Arc<Policy> {
         self.policies.get(tenant).map_or_else(Policy::default_rules, |ruled| ruled.policy.clone())
     }
@@ -317,7 +317,7 @@ impl Engine {
             if let Some(known) = self.topologies.get(tenant) {
                 (cell.topology_version, cell.topology) = (known.version, known.topology.clone());
             }
-            cell.policy = self.policy(tenant);
+            cell.policy = self.policy(tenant).as_of(self.now);
             cell.choices = self.watches.then(Vec::new);
             self.cells.insert(tenant.clone(), cell);
         }
@@ -335,13 +335,15 @@ impl Engine {
             let next = self
                 .cells
                 .iter()
-                .filter_map(|(tenant, cell)| Some((cell.deadlines.next_at()?, tenant)))
+                .filter_map(|(tenant, cell)| Some((cell.next_due()?, tenant)))
                 .min()
                 .filter(|(at, _)| *at <= to)
                 .map(|(at, tenant)| (at, tenant.clone()));
             let Some((at, tenant)) = next else { break };
             self.now = self.now.max(at);
             let cell = self.cell(&tenant);
+            // Before everything else that is due at the same moment.
+            cell.drop_expired();
             while let Some((_, due)) = cell.deadlines.pop(at) {
                 cell.fire(due);
                 cell.settle_composites();
@@ -369,6 +371,11 @@ impl Engine {
 }
 
 impl Cell {
+    /// When something is due next: a timer, or the end of a rule.
+    fn next_due(&self) -> Option<Timestamp> {
+        [self.deadlines.next_at(), self.policy.next_expiry()].into_iter().flatten().min()
+    }
+
     /// A deadline is due.
     fn fire(&mut self, due: Due) {
         match due {

@@ -33,10 +33,13 @@ impl Newest {
 }
 
 impl Cell {
-    /// Notes all alerts in memory.
+    /// Notes all alerts in memory, also when each of the newest ones on a CI or object started.
     pub fn note_newest(&mut self) {
-        for (_, alert) in self.alerts.iter() {
+        for (place, alert) in self.alerts.iter() {
             self.newest.note(alert.spot, alert.received, alert.starts);
+            if let Some(recents) = self.recent.get_mut(&alert.spot) {
+                recents.restart(place, alert.starts);
+            }
         }
     }
 }

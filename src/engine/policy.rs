@@ -4,6 +4,7 @@
 //! it again, so compiling depends on nothing but the text.
 
 pub mod enriching;
+pub mod expiry;
 pub mod expression;
 pub mod index;
 mod join;
@@ -25,6 +26,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use enriching::EnrichRule;
+use expiry::{Expiry, ListedRule, Written};
 use index::Index;
 use kinds::{
     AdjustRule, DedupRule, GroupRule, InhibitRule, KeyPeriod, MaintenanceWindow, MuteRule, Noise, PromoteRule, Repute,
@@ -81,6 +83,10 @@ pub struct Policy {
     pub drops: bool,
     trust: BTreeMap<SourceId, u8>,
     files: Vec<String>,
+    /// The whole set, where rules expire.
+    written: Option<Arc<Written>>,
+    /// Rules that expired up to then are not in it.
+    settled: Timestamp,
 }
 
 /// Which labels are identity, by rule.
@@ -169,32 +175,41 @@ impl Policy {
         receivers
     }
 
-    /// All rules: section and name, in the order of the stages.
-    pub fn rules(&self) -> Vec<(&'static str, &RuleName)> {
-        fn of<T: Rule>(rules: &Rules<T>) -> impl Iterator<Item = (&'static str, &RuleName)> {
-            rules.all().iter().map(|rule| (T::SECTION, rule.name()))
+    /// All rules that hold, in the order of the stages.
+    pub fn rules(&self) -> Vec<ListedRule<'_>> {
+        fn of<T: Rule>(rules: &Rules<T>) -> impl Iterator<Item = ListedRule<'_>> {
+            rules.all().iter().map(|rule| listed(T::SECTION, rule.name(), rule.owner(), rule.expires()))
         }
         of(&self.dedup)
             .chain(of(&self.enrich))
             .chain(of(&self.adjust))
             .chain(of(&self.mute))
             .chain(of(&self.maintenance))
-            .chain(self.inhibit.iter().map(|rule| ("inhibit", &rule.id)))
+            .chain(self.inhibit.iter().map(|rule| listed("inhibit", &rule.id, &rule.owner, rule.expires)))
             .chain(of(&self.group))
-            .chain(self.correlate.iter().map(|rule| ("correlate", &rule.id)))
+            .chain(self.correlate.iter().map(|rule| listed("correlate", &rule.id, &rule.owner, rule.expires)))
             .chain(of(&self.promote))
-            .chain(self.key_periods.iter().map(|period| ("key_periods", &period.id)))
+            .chain(self.key_periods.iter().map(|one| listed("key_periods", &one.id, &one.owner, one.expires)))
             .chain(of(&self.routes))
             .collect()
     }
 
-    /// What is allowed but probably not meant, in the order of files and lines.
-    pub fn lint(&self) -> Vec<Lint> {
-        lint::lint(self)
+    /// What is allowed but probably not meant, as of a moment, in the order of files and lines.
+    pub fn lint(&self, now: Timestamp) -> Vec<Lint> {
+        lint::lint(self, now)
     }
 
     /// The name of the file in which a rule stands.
     pub fn file_of(&self, name: &RuleName) -> &str {
         self.files.get(name.file).map_or("", String::as_str)
     }
+}
+
+const fn listed<'a>(
+    section: &'static str,
+    name: &'a RuleName,
+    owner: &'a str,
+    expires: Option<Expiry>,
+) -> ListedRule<'a> {
+    ListedRule { section, name, owner, expires }
 }

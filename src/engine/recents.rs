@@ -10,7 +10,7 @@ use crate::domain::stream;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::CiIx;
 
-/// Stands for a start that is not known, as after a restart: such an alert is looked at.
+/// Stands for a start that is not known, as that of a vote after a restart: such an alert is looked at.
 pub const UNKNOWN: Timestamp = Timestamp(i64::MIN);
 
 /// When alerts of interest have started, by whatever source's clock, both ends included.
@@ -60,7 +60,8 @@ impl Recents {
         self.0.is_empty()
     }
 
-    fn restart(&mut self, place: Place, starts: Timestamp) {
+    /// Notes when one of them started.
+    pub fn restart(&mut self, place: Place, starts: Timestamp) {
         if let Some(recent) = self.0.iter_mut().find(|recent| recent.place == place) {
             recent.starts = starts;
         }

@@ -12,10 +12,25 @@ impl Cell {
     /// Another set of rules is valid from here on. Counts of rules that stay are kept; what rules that are gone had
     /// begun is dropped.
     pub fn take_policy(&mut self, policy: Arc<Policy>) {
-        let before = std::mem::replace(&mut self.policy, policy);
-        self.drop_stories(&before.correlate);
-        let known: BTreeSet<RuleId> = self.policy.rules().into_iter().map(|(_, name)| name.id.clone()).collect();
+        let whole = policy;
+        let before = std::mem::replace(&mut self.policy, whole.as_of(self.now));
+        let known: BTreeSet<RuleId> = whole.rules().into_iter().map(|rule| rule.name.id.clone()).collect();
         self.hits.keep(|rule| known.contains(rule));
+        self.hold_to(before);
+    }
+
+    /// Rules have expired: from now on the others hold.
+    pub fn drop_expired(&mut self) {
+        let policy = self.policy.as_of(self.now);
+        if !Arc::ptr_eq(&policy, &self.policy) {
+            let before = std::mem::replace(&mut self.policy, policy);
+            self.hold_to(before);
+        }
+    }
+
+    /// Other rules hold than before.
+    fn hold_to(&mut self, before: Arc<Policy>) {
+        self.drop_stories(&before.correlate);
         self.look_at_windows();
         let flapping: Vec<Place> =
             self.alerts.iter().filter(|(_, alert)| alert.rare.flaps.is_some()).map(|(place, _)| place).collect();

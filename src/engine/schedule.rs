@@ -50,7 +50,7 @@ impl TryFrom<String> for Hours {
 /// A point of local time, or one with its own offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-enum Moment {
+pub enum Moment {
     Local(NaiveDateTime),
     Fixed(Timestamp),
 }
@@ -73,7 +73,8 @@ impl TryFrom<String> for Moment {
 }
 
 impl Moment {
-    fn at(self, zone: Tz, edge: Edge) -> Timestamp {
+    /// When that is; of two such times on the clock the one that is meant.
+    pub fn at(self, zone: Tz, edge: Edge) -> Timestamp {
         match self {
             Self::Local(local) => instant(zone, local, edge),
             Self::Fixed(at) => at,

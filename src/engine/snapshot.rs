@@ -123,11 +123,12 @@ impl Engine {
         for (tenant, cell) in &mut engine.cells {
             cell.tuning = engine.models.get(tenant).map_or(&engine.tuning, |known| &known.tuning).clone();
             if let Some(ruled) = engine.policies.get(tenant) {
-                cell.policy = ruled.policy.clone();
+                cell.policy = ruled.policy.as_of(engine.now);
             }
             if let Some(known) = engine.topologies.get(tenant) {
                 cell.topology = known.topology.clone();
             }
+            cell.check_places().map_err(SnapshotError::Unreadable)?;
             cell.find_again();
             cell.note_newest();
         }
@@ -136,6 +137,21 @@ impl Engine {
 }
 
 impl Cell {
+    /// Whether all that alerts point at is there: a damaged place must not be taken for one far away.
+    fn check_places(&self) -> Result<(), String> {
+        for (_, alert) in self.alerts.iter() {
+            let is_learned = alert.inferred.is_some() || self.learned.has(alert.kind, alert.clock);
+            let is_there = match alert.spot {
+                Spot::Ci(ci) => ci.at() < self.topology.len(),
+                Spot::Object(object) => (object as usize) < self.object_names.len(),
+            };
+            if !(is_learned && is_there) {
+                return Err(format!("alert {} points at what is not in it; take an older snapshot", alert.id));
+            }
+        }
+        Ok(())
+    }
+
     /// Where something is by the new topology: CIs are found by id, objects that were none by their name.
     fn spot_again(&mut self, spot: Spot, old: &Topology) -> Spot {
         let ci = match spot {

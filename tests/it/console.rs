@@ -6,6 +6,7 @@ mod driver;
 mod invited;
 mod modules;
 mod served;
+mod tuning;
 
 use serde_json::{Value, json};
 

@@ -17,6 +17,7 @@ use headwater::journal::Durability;
 use headwater::pipeline::{Options, Pace, Pipeline};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use serde_json::Value;
 
 use crate::storms::{bytes, engine, events, record, topology};
 use crate::story::{BEGIN, Step, Story, TENANTS};
@@ -296,5 +297,41 @@ fn how_events_are_packed_into_records_changes_nothing() {
             assert_eq!(packed.homes.get(alert), Some(home), "records of up to {most} events: {alert}");
         }
         assert_eq!(packed.incidents, alone.incidents, "records of up to {most} events");
+    }
+}
+
+/// Changes a number in every alert of a frozen state; gives in how many.
+fn point_away(state: &mut Value, key: &str) -> usize {
+    let own = match state {
+        Value::Object(fields) if fields.contains_key("fingerprint") => {
+            fields.insert(key.to_owned(), Value::from(4_000_000_000_u32));
+            1
+        }
+        _ => 0,
+    };
+    let below = match state {
+        Value::Object(fields) => fields.values_mut().map(|value| point_away(value, key)).sum(),
+        Value::Array(values) => values.iter_mut().map(|value| point_away(value, key)).sum(),
+        _ => 0,
+    };
+    own + below
+}
+
+#[test]
+fn a_damaged_state_whose_alerts_point_at_nothing_is_refused_and_takes_no_memory() {
+    let (storm, topology) = (events("hard", 40), topology("hard"));
+    let mut engine = engine(&topology);
+    for event in &storm {
+        engine.step(event.observed_at, &record(event), Loaded::Nothing);
+    }
+    let frozen: Value = serde_json::from_slice(&engine.freeze()).unwrap();
+    for key in ["kind", "clock"] {
+        let mut damaged = frozen.clone();
+        assert!(point_away(&mut damaged, key) > 5, "{key}");
+        let bytes = serde_json::to_vec(&damaged).unwrap();
+        let find = |_, _: &_| Some(topology.clone());
+        let refused = headwater::engine::Engine::thaw(&bytes, Arc::default(), find, |_, _| None);
+        let why = refused.expect_err("it should be refused").to_string();
+        assert!(why.contains("points at what is not in it; take an older snapshot"), "{key}: {why}");
     }
 }

@@ -32,6 +32,7 @@ use crate::storms::{bytes, tenant};
 
 mod adjusting;
 mod counting;
+mod expiry;
 mod identity;
 mod inhibition;
 mod muting;
@@ -218,6 +219,15 @@ impl World {
             _ => None,
         };
         self.told.iter().filter_map(notice).collect()
+    }
+
+    /// When the incidents opened, in order.
+    fn incidents_opened_at(&self) -> Vec<Timestamp> {
+        let opened = |effect: &Effect| match effect {
+            Effect::Timeline { entry, .. } if entry.kind == TimelineKind::Opened => Some(entry.at),
+            _ => None,
+        };
+        self.told.iter().filter_map(opened).collect()
     }
 
     /// The decision record of the newest event that has one.

@@ -15,7 +15,13 @@ const RELOAD_MS = 5000;
 const SOON_MS = 14 * 24 * 3600 * 1000;
 const FIGURES = ["alerts", "incidents", "held", "muted", "compression", "root_changes", "messages", "messages_per_week"];
 /** What the truth says of a side; `found` is the recall. */
-const SCORES = ["pair_f1", "precision", "found", "root_top1", "root_top3", "root_top5"];
+const SCORES = ["pair_f1", "precision", "found", "f1", "root_top1", "root_top3", "root_top5"];
+
+const score = ({ scores }, name) => {
+  if (name !== "f1") return scores[name];
+  const sum = scores.precision + scores.found;
+  return sum === 0 ? 0 : (2 * scores.precision * scores.found) / sum;
+};
 
 const number = (value) => (Number.isInteger(value) ? count(value) : value.toFixed(3));
 
@@ -41,7 +47,7 @@ const Differing = ({ report }) => html`<table class="plain"><tbody>
 const Scores = ({ report }) => html`<h3>${t("tuning.scores", { n: report.truth_incidents })}</h3>
   <table class="plain scores"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th></th><th class="tried">${t("tuning.tried")}</th><th></th></tr></thead>
     <tbody>${SCORES.filter((name) => !name.startsWith("root") || report.figures[0].scores.rooted > 0).map((name) => html`<tr key=${name}><td>${t(`tuning.score.${name}`)}</td>${report.figures.map((side, i) => html`
-      <td key=${i}>${side.scores[name].toFixed(3)}</td><td key=${`b${i}`}><meter class=${i ? "tried" : "valid"} max="1" value=${side.scores[name]} aria-label=${t(`tuning.score.${name}`)}></meter></td>`)}</tr>`)}</tbody></table>`;
+      <td key=${i}>${score(side, name).toFixed(3)}</td><td key=${`b${i}`}><meter class=${i ? "tried" : "valid"} max="1" value=${score(side, name)} aria-label=${t(`tuning.score.${name}`)}></meter></td>`)}</tr>`)}</tbody></table>`;
 
 const Report = ({ report }) => html`
   <table class="plain"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th class="tried">${t("tuning.tried")}</th></tr></thead>

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use regex::{Regex, RegexBuilder};
 use serde::Deserialize;
 
+use super::expiry::Expiry;
 use super::expression::Expression;
 use super::matching::Match;
 use super::place::RuleName;
@@ -26,6 +27,12 @@ pub struct EnrichRule {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]

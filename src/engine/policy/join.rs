@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Policy;
+use super::expiry::Written;
 use super::index::Index;
 use super::kinds::{PromoteRule, Route};
 use super::lasting::Lasting;
@@ -13,6 +14,7 @@ use super::read::{self, Sections};
 use super::rule::{Rule, Rules};
 use crate::domain::ids::RuleId;
 use crate::domain::mute::MuteEffect;
+use crate::domain::time::Timestamp;
 use crate::engine::calendar::Calendar;
 use crate::engine::schedule::Schedule;
 
@@ -159,7 +161,8 @@ impl Joining {
         // A fallback that could not be read is told as that error only.
         let last = self.all.routes.last().map(|route| (route.id.file, route.id.at));
         let (file, at) = last.unwrap_or_default();
-        let remedy = "add a last route without `match`, for example { id: fallback, receivers: [default] }";
+        let remedy =
+            "add a last route without `match` and `expires`, for example { id: fallback, receivers: [default] }";
         self.error(file, at, "no fallback route: some incidents would reach nobody".into(), remedy);
     }
 
@@ -176,43 +179,50 @@ impl Joining {
     }
 
     fn into_policy(self, version: u64) -> Policy {
-        let mut all = self.all;
-        if all.promote.is_empty() {
-            all.promote = built_in_promotion();
-        }
-        let sides: Vec<&Match> = all.inhibit.iter().flat_map(|rule| [&rule.source, &rule.target]).collect();
-        let inhibit_index = Index::of(sides.into_iter().map(|m| &m.0));
-        let correlate_steps: Vec<(usize, usize)> = (all.correlate.iter().enumerate())
-            .flat_map(|(rule, r)| (0..r.conditions.len()).map(move |condition| (rule, condition)))
-            .collect();
-        let correlate_index =
-            Index::of(correlate_steps.iter().map(|(rule, n)| &all.correlate[*rule].conditions[*n].matches.0));
-        let lasting = Lasting::of(&all);
-        let effects = all.mute.iter().map(|rule| rule.effect).chain(all.maintenance.iter().map(|window| window.effect));
-        let drops = effects.into_iter().any(|effect| effect == MuteEffect::Drop);
-        Policy {
-            version,
-            lasting,
-            drops,
-            settings: all.settings.unwrap_or_default(),
-            priorities: all.priority.unwrap_or_default(),
-            dedup: Rules::of(all.dedup),
-            enrich: Rules::of(all.enrich),
-            adjust: Rules::of(all.adjust),
-            mute: Rules::of(all.mute),
-            maintenance: Rules::of(all.maintenance),
-            group: Rules::of(all.group),
-            promote: Rules::of(all.promote),
-            routes: Rules::of(all.routes),
-            inhibit: all.inhibit,
-            inhibit_index,
-            correlate: all.correlate,
-            correlate_steps,
-            correlate_index,
-            key_periods: all.key_periods,
-            trust: all.trust,
-            files: self.files,
-        }
+        let written = Written::of(&self.all);
+        Policy { written, ..assemble(version, self.all, self.files) }
+    }
+}
+
+/// Makes a policy of what was read and checked.
+pub(super) fn assemble(version: u64, mut all: Sections, files: Vec<String>) -> Policy {
+    if all.promote.is_empty() {
+        all.promote = built_in_promotion();
+    }
+    let sides: Vec<&Match> = all.inhibit.iter().flat_map(|rule| [&rule.source, &rule.target]).collect();
+    let inhibit_index = Index::of(sides.into_iter().map(|m| &m.0));
+    let correlate_steps: Vec<(usize, usize)> = (all.correlate.iter().enumerate())
+        .flat_map(|(rule, r)| (0..r.conditions.len()).map(move |condition| (rule, condition)))
+        .collect();
+    let correlate_index =
+        Index::of(correlate_steps.iter().map(|(rule, n)| &all.correlate[*rule].conditions[*n].matches.0));
+    let lasting = Lasting::of(&all);
+    let effects = all.mute.iter().map(|rule| rule.effect).chain(all.maintenance.iter().map(|window| window.effect));
+    let drops = effects.into_iter().any(|effect| effect == MuteEffect::Drop);
+    Policy {
+        version,
+        lasting,
+        drops,
+        settings: all.settings.unwrap_or_default(),
+        priorities: all.priority.unwrap_or_default(),
+        dedup: Rules::of(all.dedup),
+        enrich: Rules::of(all.enrich),
+        adjust: Rules::of(all.adjust),
+        mute: Rules::of(all.mute),
+        maintenance: Rules::of(all.maintenance),
+        group: Rules::of(all.group),
+        promote: Rules::of(all.promote),
+        routes: Rules::of(all.routes),
+        inhibit: all.inhibit,
+        inhibit_index,
+        correlate: all.correlate,
+        correlate_steps,
+        correlate_index,
+        key_periods: all.key_periods,
+        trust: all.trust,
+        files,
+        written: None,
+        settled: Timestamp(i64::MIN),
     }
 }
 
@@ -232,6 +242,7 @@ impl Route {
     pub fn takes_everything(&self) -> bool {
         let Match(matchers) = &self.matches;
         let all = matchers.0.is_empty() || matchers.0.iter().any(Vec::is_empty);
-        all && self.when.is_none() && self.during.is_none() && !self.receivers.is_empty() && !self.observe_only
+        let always = self.during.is_none() && self.expires.is_none();
+        all && always && self.when.is_none() && !self.receivers.is_empty() && !self.observe_only
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::expiry::Expiry;
 use super::expression::Expression;
 use super::matching::Match;
 use super::place::RuleName;
@@ -27,6 +28,12 @@ pub struct DedupRule {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]
@@ -47,6 +54,12 @@ pub struct AdjustRule {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]
@@ -101,6 +114,12 @@ pub struct MuteRule {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]
@@ -119,6 +138,12 @@ pub struct MaintenanceWindow {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]
@@ -139,6 +164,12 @@ pub struct InhibitRule {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     pub source: Match,
     pub target: Match,
     /// Fields that must be equal on both sides; a missing one is empty.
@@ -159,6 +190,12 @@ pub struct GroupRule {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]
@@ -199,6 +236,12 @@ pub struct PromoteRule {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]
@@ -261,6 +304,12 @@ pub struct Route {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     #[serde(default, rename = "match")]
     pub matches: Match,
     #[serde(default)]
@@ -293,6 +342,12 @@ pub struct KeyPeriod {
     pub id: RuleName,
     #[serde(default)]
     pub note: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: String,
+    /// From then on it does not hold.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     pub schedule: Schedule,
 }
 

@@ -1,15 +1,20 @@
 //! Rules that are allowed but probably not meant: unreachable, duplicate, contradictory, risky.
 
 use super::Policy;
+use super::expiry::{Expiry, ListedRule};
 use super::kinds::InhibitRule;
 use super::matching::Match;
 use super::place::{Lint, LintKind, RuleName};
 use super::rule::{Rule, Rules};
 use crate::domain::matcher::{Matcher, MatcherText, Op};
 use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
 
-/// All lints, in the order of files and lines.
-pub fn lint(policy: &Policy) -> Vec<Lint> {
+/// How long before a rule expires that is told.
+const EXPIRES_WITHIN: Span = Span::hours(14 * 24);
+
+/// All lints as of a moment, in the order of files and lines.
+pub fn lint(policy: &Policy, now: Timestamp) -> Vec<Lint> {
     let mut lints = Vec::new();
     let mut tell = |kind, name: &RuleName, what: String| {
         let file = policy.file_of(name).to_owned();
@@ -31,8 +36,24 @@ pub fn lint(policy: &Policy) -> Vec<Lint> {
             impossible(&rule.id, &condition.matches, &mut tell);
         }
     }
+    for rule in policy.rules() {
+        expiry(rule, now, &mut tell);
+    }
     lints.sort();
     lints
+}
+
+/// Tells of a rule that has expired, or will soon.
+fn expiry(rule: ListedRule<'_>, now: Timestamp, tell: &mut Tell<'_>) {
+    let Some(Expiry(at)) = rule.expires else { return };
+    let whose = if rule.owner.is_empty() { String::new() } else { format!(" ({})", rule.owner) };
+    if at <= now {
+        let what = format!("expired at {at}, does not hold any more{whose}; remove it or set another `expires`");
+        tell(LintKind::Expired, rule.name, what);
+    } else if at.since(now) <= EXPIRES_WITHIN {
+        let what = format!("expires at {at}{whose}; set another `expires` if it is still needed");
+        tell(LintKind::Expires, rule.name, what);
+    }
 }
 
 type Tell<'a> = dyn FnMut(LintKind, &RuleName, String) + 'a;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use super::expiry::Expiry;
 use super::expression::Expression;
 use super::kinds::field_names;
 use super::matching::Match;
@@ -91,6 +92,10 @@ pub struct Raise {
 #[serde(try_from = "PatternText")]
 pub struct PatternRule {
     pub id: RuleName,
+    /// Who answers for it.
+    pub owner: String,
+    /// From then on it does not hold.
+    pub expires: Option<Expiry>,
     pub kind: PatternKind,
     /// Fields that all alerts of one hit agree in.
     pub by: Vec<Box<str>>,
@@ -124,6 +129,10 @@ struct PatternText {
     id: RuleName,
     #[serde(default, rename = "note")]
     _note: String,
+    #[serde(default)]
+    owner: String,
+    #[serde(default)]
+    expires: Option<Expiry>,
     #[serde(rename = "type")]
     kind: PatternKind,
     #[serde(default, deserialize_with = "field_names")]
@@ -183,6 +192,8 @@ impl TryFrom<PatternText> for PatternRule {
         };
         Ok(Self {
             id: text.id,
+            owner: text.owner,
+            expires: text.expires,
             kind: text.kind,
             by: text.by,
             conditions: text.of,

@@ -84,6 +84,10 @@ pub enum LintKind {
     Contradictory,
     /// Lets one source keep others quiet.
     Risky,
+    /// It does not hold any more.
+    Expired,
+    /// It will not hold for long.
+    Expires,
 }
 
 /// A rule's id and where it stands.

@@ -25,7 +25,7 @@ const ERRORS_MAX: usize = 100;
 const ANCHORS_MAX: usize = 100;
 
 /// One file's sections. All may be left out; lists of several files are joined in the order of the files' names.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sections {
     pub settings: Option<Settings>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::expiry::Expiry;
 use super::expression::Expression;
 use super::index::Index;
 use super::matching::Match;
@@ -79,6 +80,10 @@ pub trait Rule {
     fn name(&self) -> &RuleName;
     /// For setting the file after reading.
     fn name_mut(&mut self) -> &mut RuleName;
+    /// Who answers for it.
+    fn owner(&self) -> &str;
+    /// When it ceases to hold.
+    fn expires(&self) -> Option<Expiry>;
     /// The matchers.
     fn matches(&self) -> &Match;
     /// The expression.
@@ -156,6 +161,14 @@ macro_rules! rule {
 
             fn name_mut(&mut self) -> &mut $crate::engine::policy::place::RuleName {
                 &mut self.id
+            }
+
+            fn owner(&self) -> &str {
+                &self.owner
+            }
+
+            fn expires(&self) -> Option<$crate::engine::policy::expiry::Expiry> {
+                self.expires
             }
 
             fn matches(&self) -> &$crate::engine::policy::matching::Match {
