@@ -2,7 +2,8 @@
 //! (Debian: `apt-get install prometheus-alertmanager`). The same load, by the same client, turn by turn.
 //!
 //! `cargo bench --bench intake`, or `cargo bench --bench intake -- 64` for one batch size. Further words: `once` for one
-//! round, `alone` for this program with durability `process` and Alertmanager's bodies only, for a look with `perf`.
+//! round, `alone` for this program with durability `process` and Alertmanager's bodies only, for a look with `perf`,
+//! `beside` for that with and without a trial beside it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use headwater::engine::tuning::BUILT_IN;
 use headwater::lab::estate::{Scale, sample_estate};
 use tempfile::TempDir;
 
@@ -28,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 enum Taker {
     /// With a durability.
     Headwater(&'static str),
+    /// With durability `process`, and another model beside what is valid.
+    Beside,
     Alertmanager,
 }
 
@@ -35,6 +39,7 @@ impl Taker {
     fn name(self) -> String {
         match self {
             Self::Headwater(durability) => format!("headwater, {durability}"),
+            Self::Beside => "headwater, process, a trial beside".into(),
             Self::Alertmanager => "Alertmanager".into(),
         }
     }
@@ -112,6 +117,7 @@ fn start(taker: Taker) -> Running {
     let address = free_address();
     let (mut command, token) = match taker {
         Taker::Headwater(durability) => headwater(folder.path(), address, durability),
+        Taker::Beside => headwater(folder.path(), address, "process"),
         Taker::Alertmanager => (alertmanager(folder.path(), address), String::new()),
     };
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -122,7 +128,42 @@ fn start(taker: Taker) -> Running {
         assert!(Instant::now() < until, "{} does not listen", taker.name());
         std::thread::yield_now();
     }
+    if taker == Taker::Beside {
+        try_beside(&running);
+    }
     running
+}
+
+/// Lets another model run beside the one that is valid.
+fn try_beside(running: &Running) {
+    let text = BUILT_IN.1.replacen("minor_cis: ", "minor_cis: 1", 1);
+    let body = serde_json::json!({ "model": text }).to_string();
+    let (token, length) = (&running.token, body.len());
+    let request = format!(
+        "PUT /api/v1/shadow HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    let (status, body) = Client::connect(running.address).send(request.as_bytes());
+    assert_eq!(status, 202, "{}", String::from_utf8_lossy(&body));
+    while !is_level(running) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether what runs beside has decided all that was decided.
+fn is_level(running: &Running) -> bool {
+    let shadow = asked(running, "/api/v1/shadow");
+    assert!(shadow["failure"].is_null(), "{shadow}");
+    shadow["running"] == true && shadow["lag"] == 0 && shadow["seq"].as_u64() > Some(0)
+}
+
+/// What the API answers.
+fn asked(running: &Running, path: &str) -> serde_json::Value {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {}\r\n\r\n", running.token);
+    let (status, body) = Client::connect(running.address).send(request.as_bytes());
+    let answer = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(status, 200, "{answer}");
+    answer
 }
 
 fn headwater(folder: &Path, address: SocketAddr, durability: &str) -> (Command, String) {
@@ -213,6 +254,8 @@ struct Taken {
     /// Processor seconds per million alerts = microseconds per alert.
     micros: f64,
     rss_mib: u64,
+    /// How long a trial needed then, until it was level.
+    lag_secs: f64,
 }
 
 /// Sends all requests over some connections and waits until the alerts are applied.
@@ -247,9 +290,14 @@ fn drive(running: &Running, taker: Taker, requests: &[Vec<u8>], connections: usi
         assert!(began.elapsed() < PATIENCE, "the history does not follow");
         std::thread::sleep(Duration::from_millis(20));
     }
+    while taker == Taker::Beside && !is_level(running) {
+        assert!(began.elapsed() < PATIENCE, "the trial does not follow");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let lag_secs = if taker == Taker::Beside { began.elapsed().as_secs_f64() - seconds } else { 0.0 };
     let cpu = cpu_seconds(&running.child) - before;
     let rss_mib = rss_mib(&running.child);
-    Taken { per_second: alerts as f64 / seconds, micros: cpu * 1e6 / alerts as f64, rss_mib }
+    Taken { per_second: alerts as f64 / seconds, micros: cpu * 1e6 / alerts as f64, rss_mib, lag_secs }
 }
 
 /// How many events this program has decided; Alertmanager has applied what it has answered.
@@ -257,11 +305,7 @@ fn applied(running: &Running, taker: Taker) -> u64 {
     if taker == Taker::Alertmanager {
         return 0;
     }
-    let request =
-        format!("GET /api/v1/conservation HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {}\r\n\r\n", running.token);
-    let (status, body) = Client::connect(running.address).send(request.as_bytes());
-    let sides: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-    assert_eq!(status, 200, "{sides}");
+    let sides = asked(running, "/api/v1/conservation");
     sides["accounted"].as_u64().expect("a number") - sides["pending"].as_u64().expect("a number")
 }
 
@@ -302,8 +346,9 @@ fn compare((batch, alerts, connections): (usize, usize, usize), takers: &[(Taker
             let ratio = peer.map_or("".into(), |peer| {
                 format!("{:.1}× / {:.2}", taken.per_second / peer.per_second, taken.micros / peer.micros)
             });
+            let level = if *taker == Taker::Beside { format!("level after {:.1} s", taken.lag_secs) } else { ratio };
             println!(
-                "| {batch} | {} | {body} | {what} | {:.0} | {:.1} | {} | {ratio} |",
+                "| {batch} | {} | {body} | {what} | {:.0} | {:.1} | {} | {level} |",
                 taker.name(),
                 taken.per_second,
                 taken.micros,
@@ -325,6 +370,9 @@ fn main() {
     ];
     if is_said("alone") {
         takers.truncate(1);
+    } else if is_said("beside") {
+        takers.truncate(1);
+        takers.push((Taker::Beside, Body::Alertmanager));
     } else if Command::new("prometheus-alertmanager").arg("--version").output().is_ok() {
         takers.insert(0, (Taker::Alertmanager, Body::Alertmanager));
     } else {

@@ -29,42 +29,37 @@ export const Answer = ({ answer }) => html`<div class="answer">
   <p class="dim">${t("whynot.asof", { at: moment(answer.as_of), rules: answer.ruleset_version, model: answer.model_version })}</p>
 </div>`;
 
-/** Asks, and shows what comes. @param {string} query */
-const ask = (query) => call(`/api/v1/why-not?${query}`);
-
-/** Three questions about an incident. */
-export const WhyNot = ({ incident }) => {
+/** Questions, and what came of the last one. @param {(run: (query: string) => Promise<void>) => any} questions */
+const Asked = ({ questions }) => {
   const [answer, setAnswer] = useState(/** @type {any} */ (null));
   const [failed, setFailed] = useState("");
-  const run = (query) => ask(query).then((found) => { setAnswer(found); setFailed(""); }, (failure) => { setAnswer(null); setFailed(failure.message); });
-  const of = `incident=${encodeURIComponent(incident.id)}`;
-  const submit = (kind) => (event) => {
-    event.preventDefault();
-    const asked = String(new FormData(event.target).get(kind) ?? "").trim();
-    if (asked) run(`${of}&${kind === "alert" && !/^a\d/.test(asked) ? "event" : kind}=${encodeURIComponent(asked)}`);
-  };
+  const run = (query) => call(`/api/v1/why-not?${query}`)
+    .then((found) => { setAnswer(found); setFailed(""); }, (failure) => { setAnswer(null); setFailed(failure.message); });
   return html`<${Panel} title=${t("whynot.title")} kind="whynot">
-    <div class="filters">
-      <form onSubmit=${submit("alert")}><input type="search" name="alert" placeholder=${t("whynot.alert.help")} aria-label=${t("whynot.alert.help")} /><button type="submit" data-ask="alert">${t("whynot.alert")}</button></form>
-      <form onSubmit=${submit("ci")}><input type="search" name="ci" placeholder=${t("whynot.ci.help")} aria-label=${t("whynot.ci.help")} list="whynot-cis" /><button type="submit" data-ask="ci">${t("whynot.ci")}</button>
-        <datalist id="whynot-cis">${incident.candidates.map((one) => html`<option key=${one.ci.id} value=${one.ci.id} />`)}</datalist></form>
-      <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>
-    </div>
+    <div class="filters">${questions(run)}</div>
     ${failed && html`<p class="dim">${t("failed", { why: failed })}</p>`}
     ${answer && html`<${Answer} answer=${answer} />`}<//>`;
 };
 
+/** Three questions about an incident. */
+export const WhyNot = ({ incident }) => {
+  const of = `incident=${encodeURIComponent(incident.id)}`;
+  const submit = (kind, run) => (event) => {
+    event.preventDefault();
+    const asked = String(new FormData(event.target).get(kind) ?? "").trim();
+    if (asked) run(`${of}&${kind === "alert" && !/^a\d/.test(asked) ? "event" : kind}=${encodeURIComponent(asked)}`);
+  };
+  return html`<${Asked} questions=${(run) => html`
+    <form onSubmit=${submit("alert", run)}><input type="search" name="alert" placeholder=${t("whynot.alert.help")} aria-label=${t("whynot.alert.help")} /><button type="submit" data-ask="alert">${t("whynot.alert")}</button></form>
+    <form onSubmit=${submit("ci", run)}><input type="search" name="ci" placeholder=${t("whynot.ci.help")} aria-label=${t("whynot.ci.help")} list="whynot-cis" /><button type="submit" data-ask="ci">${t("whynot.ci")}</button>
+      <datalist id="whynot-cis">${incident.candidates.map((one) => html`<option key=${one.ci.id} value=${one.ci.id} />`)}</datalist></form>
+    <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>`} />`;
+};
+
 /** How an alert came where it is, and whether anybody was told. */
 export const OfAlert = ({ alert }) => {
-  const [answer, setAnswer] = useState(/** @type {any} */ (null));
-  const [failed, setFailed] = useState("");
-  const run = (query) => ask(query).then((found) => { setAnswer(found); setFailed(""); }, (failure) => setFailed(failure.message));
   const of = `alert=${encodeURIComponent(alert.id)}`;
-  return html`<${Panel} title=${t("whynot.title")} kind="whynot">
-    <div class="filters">
-      <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>
-      <button data-ask="path" onClick=${() => run(`${of}&path=true`)}>${t("whynot.how")}</button>
-    </div>
-    ${failed && html`<p class="dim">${t("failed", { why: failed })}</p>`}
-    ${answer && html`<${Answer} answer=${answer} />`}<//>`;
+  return html`<${Asked} questions=${(run) => html`
+    <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>
+    <button data-ask="path" onClick=${() => run(`${of}&path=true`)}>${t("whynot.how")}</button>`} />`;
 };

@@ -115,7 +115,8 @@ impl Day {
         let quiet = serde_json::from_slice(&quiet).context("read baseline.json")?;
         let mut day =
             Self { lines: Vec::new(), fault_free: BTreeSet::new(), quiet, nodes: Vec::new(), calls: Vec::new() };
-        day.pods(&Table::read(&folder.join("metrics.csv.gz"))?)?;
+        let metrics = Table::read(&folder.join("metrics.csv.gz"))?;
+        day.pods(&metrics)?;
         for side in ["source", "destination"] {
             let file = folder.join(format!("edge_latency_{side}_50.csv.gz"));
             if file.exists() {
@@ -131,7 +132,7 @@ impl Day {
         }
         let graph = Table::read(&folder.join("service_graph.csv"))?;
         day.calls = graph.rows().iter().map(|row| (row[0].clone(), row[1].clone())).collect();
-        day.fan_out(&Table::read(&folder.join("metrics.csv.gz"))?)?;
+        day.fan_out(&metrics)?;
         let of_calls = day.calls.iter().flat_map(|(from, to)| [from, to]);
         let ids: BTreeSet<&String> = day.lines.iter().map(|line| &line.service).chain(of_calls).collect();
         day.nodes = ids.into_iter().map(|id| Node { id: id.clone(), class: "app_service" }).collect();

@@ -105,18 +105,31 @@ impl Pipeline {
             anyhow::Ok((bytes, quality))
         });
         let (bytes, quality) = checked.await??;
+        let (author, tenant): (Box<str>, _) = (author.into(), tenant.clone());
+        let input =
+            |version, digest| Input::Topology { tenant: tenant.clone(), version, digest, author: author.clone() };
+        Ok((self.put_newer(&tenant, Text::Topology, bytes, input).await?, quality))
+    }
+
+    /// Makes a text that was checked the newest of its kind, in whatever version that is; the same text again appends nothing.
+    async fn put_newer(
+        &self,
+        tenant: &TenantId,
+        text: Text,
+        bytes: Vec<u8>,
+        input: impl Fn(u64, Digest) -> Input,
+    ) -> Result<Put> {
         let digest = digest_of(&bytes);
         loop {
-            let newest = self.newest.get(tenant, Text::Topology);
+            let newest = self.newest.get(tenant, text);
             if let Some((version, _)) = newest.as_ref().filter(|(_, same)| *same == digest) {
-                return Ok((Put { version: *version, digest, seq: None }, quality));
+                return Ok(Put { version: *version, digest, seq: None });
             }
             let version = newest.map_or(0, |(version, _)| version) + 1;
             self.log.put_text(bytes.clone()).await?;
-            let (tenant, digest, author) = (tenant.clone(), digest.clone(), author.into());
-            let input = Input::Topology { tenant, version, digest, author };
-            if let Some(put) = self.put(Text::Topology, input).await? {
-                return Ok((put, quality));
+            // Another instance may have put another one of this version a moment before.
+            if let Some(put) = self.put(text, input(version, digest.clone())).await? {
+                return Ok(put);
             }
         }
     }
@@ -136,14 +149,14 @@ impl Pipeline {
             self.newest.note(&tenant, text, version, &digest);
             return Ok(Some(Put { version, digest, seq: Some(seq) }));
         }
-        self.decided(partition, seq).await;
+        self.until_decided(&tenant, seq).await;
         let is_other = self.newest.get(&tenant, text).is_some_and(|(held, other)| held == version && other != digest);
         Ok((!is_other).then_some(Put { version, digest, seq: Some(seq) }))
     }
 
-    /// Waits until a record is decided and shown, ten seconds at most.
-    async fn decided(&self, partition: u16, seq: u64) {
-        let since = Instant::now();
+    /// Waits until a record of the tenant's is decided and shown, ten seconds at most.
+    pub async fn until_decided(&self, tenant: &TenantId, seq: u64) {
+        let (partition, since) = (partition_of(tenant), Instant::now());
         while !self.has_applied(partition, seq) && since.elapsed() < DECIDED_TIME_MAX {
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -193,20 +206,11 @@ impl Pipeline {
         let _one = self.putting.lock().await;
         let bytes = text.into_bytes();
         compile_model(&bytes)?;
-        let digest = digest_of(&bytes);
-        loop {
-            let newest = self.newest.get(tenant, Text::Model);
-            if let Some((version, _)) = newest.as_ref().filter(|(_, same)| *same == digest) {
-                return Ok(Put { version: *version, digest, seq: None });
-            }
-            let version = newest.map_or(0, |(version, _)| version) + 1;
-            self.log.put_text(bytes.clone()).await?;
-            let (tenant, digest, By { author, reason }) = (tenant.clone(), digest.clone(), by.clone());
-            let input = Input::Model { tenant, version, digest, author, reason };
-            if let Some(put) = self.put(Text::Model, input).await? {
-                return Ok(put);
-            }
-        }
+        let input = |version, digest| {
+            let (tenant, By { author, reason }) = (tenant.clone(), by.clone());
+            Input::Model { tenant, version, digest, author, reason }
+        };
+        self.put_newer(tenant, Text::Model, bytes, input).await
     }
 
     /// Lets rules or a model run beside what is valid, or no longer (none of both). Checked first; returns the record.
@@ -232,7 +236,7 @@ impl Pipeline {
         let By { author, reason } = by.clone();
         let input = Input::Shadow { tenant: tenant.clone(), rules, model, author, reason };
         let seq = self.log.append(partition_of(tenant), input).await?.seq;
-        self.decided(partition_of(tenant), seq).await;
+        self.until_decided(tenant, seq).await;
         Ok(seq)
     }
 }

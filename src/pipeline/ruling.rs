@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::Pipeline;
 use super::put::Text;
-use super::texts::kept;
+use super::texts::{compile_model, kept};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
+use crate::engine::Loaded;
 use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
-use crate::engine::tuning::BUILT_IN;
+use crate::engine::tuning::{BUILT_IN, Tuning};
 use crate::journal::Record;
 
 /// Versions of a tenant that are listed; older ones are in the journal.
@@ -188,6 +189,17 @@ impl Pipeline {
         let known = self.rulings.ruled(tenant);
         let found = known.models.iter().find(|one| one.version == version);
         found.map(|one| self.kept_model(&one.digest)).transpose()
+    }
+
+    /// The model that is valid for the tenant.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    pub fn tuning(&self, tenant: &TenantId) -> Result<Arc<Tuning>> {
+        let known = self.rulings.ruled(tenant);
+        let Some(newest) = known.models.last() else { return Ok(Arc::new(Tuning::default())) };
+        let Loaded::Model(_, tuning) = compile_model(&kept(&self.log, &newest.digest)?)? else { bail!("no model") };
+        Ok(tuning)
     }
 
     /// A stored model.

@@ -121,6 +121,9 @@ impl Corrected {
                         if let Some(touched) = self.touched.remove(&incident.id) {
                             self.touched.entry(into).or_default().extend(touched);
                         }
+                        if let Some(root) = self.chosen.remove(&incident.id) {
+                            self.chosen.entry(into).or_insert(root);
+                        }
                     }
                     self.incidents.insert(incident.id, incident.clone());
                 }

@@ -16,10 +16,15 @@ use crate::wording::lang::Text;
 ///
 /// # Errors
 /// When the rules are refused.
-pub fn advise(alerts: &[AlertView], topology: Arc<Topology>, rules: Vec<RuleFile>) -> anyhow::Result<Suggested> {
+pub fn advise(
+    alerts: &[AlertView],
+    topology: Arc<Topology>,
+    tuning: Arc<Tuning>,
+    rules: Vec<RuleFile>,
+) -> anyhow::Result<Suggested> {
     let mut events: Vec<Event> = alerts.iter().flat_map(events).collect();
     events.sort_by_key(|event| event.observed_at);
-    let found = suggest(Recorded { events: &events, topology, tuning: Arc::new(Tuning::default()), rules })?;
+    let found = suggest(Recorded { events: &events, topology, tuning, rules })?;
     let missing = found.missing_edges.into_iter().map(|edge| MissingRelation {
         cause: edge.cause,
         effect: edge.effect,

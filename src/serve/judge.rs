@@ -20,7 +20,6 @@ use crate::engine::input::{Batch, By, Command, Digest, Input, Order};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
-use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::intake::Intake;
 use crate::pipeline::Pipeline;
@@ -92,7 +91,13 @@ impl Rules for Judge {
         let pipeline = self.pipeline.clone();
         Box::pin(async move {
             match pipeline.put_policy(&tenant, files, &by, basis).await {
-                Ok((put, _)) => Ok((put.seq, put.version)),
+                Ok((put, _)) => {
+                    // Whoever asks for the next change is asked what these rules ask for.
+                    if let Some(seq) = put.seq {
+                        pipeline.until_decided(&tenant, seq).await;
+                    }
+                    Ok((put.seq, put.version))
+                }
                 Err(PutError::Refused(errors)) => {
                     Err(WriteError::Refused { errors: errors.iter().map(ToString::to_string).collect() })
                 }
@@ -120,13 +125,14 @@ impl Rules for Judge {
         let state = self.pipeline.live.read();
         let silences = state.tenant(tenant).map(|t| t.silences.values().cloned().collect()).unwrap_or_default();
         drop(state);
-        Ok(self.run(tenant, event, policy, silences))
+        self.run(tenant, event, policy, silences).map_err(|error| lines(&error))
     }
 
     fn suggest(&self, tenant: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError> {
         let refused = |error: anyhow::Error| WriteError::Refused { errors: vec![format!("{error:#}")] };
         let (_, files) = self.pipeline.newest_rules(tenant).map_err(refused)?;
-        advise(&alerts, self.pipeline.topology(tenant), files).map_err(refused)
+        let tuning = self.pipeline.tuning(tenant).map_err(refused)?;
+        advise(&alerts, self.pipeline.topology(tenant), tuning, files).map_err(refused)
     }
 }
 
@@ -154,9 +160,9 @@ impl Judge {
     }
 
     /// Steps an engine that knows rules, topology and silences, and nothing else: no side effect is possible.
-    fn run(&self, tenant: &TenantId, event: Event, policy: Arc<Policy>, silences: Vec<Silence>) -> Trial {
+    fn run(&self, tenant: &TenantId, event: Event, policy: Arc<Policy>, silences: Vec<Silence>) -> Result<Trial> {
         let now = (self.clock)();
-        let mut engine = Engine::empty(0, Arc::new(Tuning::default()));
+        let mut engine = Engine::empty(0, self.pipeline.tuning(tenant)?);
         let digest = || Digest("".into());
         let topology = self.pipeline.topology(tenant);
         let input = Input::Topology {
@@ -184,6 +190,6 @@ impl Judge {
         let effects: Vec<Effect> = engine.step(now, &Input::Batch(batch), Loaded::Nothing);
         let later = engine.step(now.plus(WATCHED), &Input::Tick, Loaded::Nothing);
         let hits = engine.rule_hits(tenant).cloned().unwrap_or_default();
-        Trial { event, policy, effects, later, watched: WATCHED, hits }
+        Ok(Trial { event, policy, effects, later, watched: WATCHED, hits })
     }
 }

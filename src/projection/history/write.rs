@@ -236,18 +236,34 @@ impl<'a> Gathered<'a> {
         for (alert, row) in std::mem::take(&mut self.alerts).into_values() {
             alert_row(if row == Row::Known { &mut update } else { &mut insert }, alert)?;
         }
-        for (id, (first, last)) in std::mem::take(&mut self.incidents) {
-            let is_known = to.prepare_cached("SELECT 1 FROM incidents WHERE id = ?1")?.exists([id.0 as i64])?;
-            if !is_known {
-                self.count(bucket(&first.tenant, "incident", first.opened_at, first.severity, first.area, ""), 1);
-            }
-            incident_row(to, last, if is_known { Row::Known } else { Row::Missing })?;
-        }
+        self.write_incidents(to)?;
+        let sql =
+            "INSERT INTO buckets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET n = n + excluded.n";
+        let mut add = to.prepare_cached(sql)?;
         for (b, n) in self.buckets {
-            let sql =
-                "INSERT INTO buckets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET n = n + excluded.n";
-            let row = params![b.tenant.as_str(), b.record, b.minute, b.severity.rank(), b.area, b.source, n];
-            to.prepare_cached(sql)?.execute(row)?;
+            add.execute(params![b.tenant.as_str(), b.record, b.minute, b.severity.rank(), b.area, b.source, n])?;
+        }
+        Ok(())
+    }
+
+    fn write_incidents(&mut self, to: &Transaction<'_>) -> rusqlite::Result<()> {
+        let of = |row: Row| to.prepare_cached(&row.statement("incidents", &INCIDENT_COLUMNS));
+        let (mut update, mut insert) = (of(Row::Known)?, of(Row::Missing)?);
+        let mut is_there = to.prepare_cached("SELECT 1 FROM incidents WHERE id = ?1")?;
+        let mut leave = to.prepare_cached("DELETE FROM incident_orgs WHERE incident = ?1")?;
+        let mut enter = to.prepare_cached("INSERT OR IGNORE INTO incident_orgs VALUES (?1, ?2)")?;
+        for (id, (first, last)) in std::mem::take(&mut self.incidents) {
+            let id = id.0 as i64;
+            if is_there.exists([id])? {
+                incident_row(&mut update, last)?;
+                leave.execute([id])?;
+            } else {
+                self.count(bucket(&first.tenant, "incident", first.opened_at, first.severity, first.area, ""), 1);
+                incident_row(&mut insert, last)?;
+            }
+            for org in last.orgs.iter() {
+                enter.execute(params![id, org.as_str()])?;
+            }
         }
         Ok(())
     }
@@ -288,8 +304,7 @@ fn alert_row(to: &mut Statement<'_>, alert: &AlertView) -> rusqlite::Result<()> 
     Ok(())
 }
 
-fn incident_row(to: &Transaction<'_>, view: &IncidentView, row: Row) -> rusqlite::Result<()> {
-    let id = view.id.0 as i64;
+fn incident_row(to: &mut Statement<'_>, view: &IncidentView) -> rusqlite::Result<()> {
     let ended = match view.state {
         IncidentState::Closed | IncidentState::Merged => Some(view.closed_at.unwrap_or(view.updated_at).0),
         IncidentState::Abnormal | IncidentState::Recovering | IncidentState::Recovered => None,
@@ -297,9 +312,8 @@ fn incident_row(to: &Transaction<'_>, view: &IncidentView, row: Row) -> rusqlite
     let root = view.candidates.first();
     let root_text = root.map(|c| format!("{} {}", c.ci.name, c.ci.id)).unwrap_or_default();
     let text = format!("{} {} {root_text} {}", view.id, view.title, view.services.join(" ")).to_lowercase();
-    let sql = row.statement("incidents", &INCIDENT_COLUMNS);
-    to.prepare_cached(&sql)?.execute(params![
-        id,
+    to.execute(params![
+        view.id.0 as i64,
         view.tenant.as_str(),
         view.opened_at.0,
         view.updated_at.0,
@@ -313,10 +327,6 @@ fn incident_row(to: &Transaction<'_>, view: &IncidentView, row: Row) -> rusqlite
         text,
         json(view),
     ])?;
-    to.prepare_cached("DELETE FROM incident_orgs WHERE incident = ?1")?.execute([id])?;
-    for org in view.orgs.iter() {
-        to.prepare_cached("INSERT OR IGNORE INTO incident_orgs VALUES (?1, ?2)")?.execute(params![id, org.as_str()])?;
-    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ mod rule_tests;
 pub mod served;
 mod shadow;
 mod stopping;
+mod taught;
 mod tuning;
 mod vitals;
 mod why_not;
