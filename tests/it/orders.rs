@@ -35,11 +35,11 @@ fn refusals(effects: &[Effect]) -> Vec<Option<&str>> {
 
 /// An incident as it was told last.
 fn last(effects: &[Effect], id: u64) -> IncidentView {
-    let views = effects.iter().filter_map(|effect| match effect {
+    let mut views = effects.iter().rev().filter_map(|effect| match effect {
         Effect::Incident { incident, .. } if incident.id.0 == id => Some(incident),
         _ => None,
     });
-    (**views.last().unwrap()).clone()
+    (**views.next().unwrap()).clone()
 }
 
 #[test]
