@@ -6,15 +6,19 @@ use super::cell::Cell;
 use super::correlate::{Link, Terms};
 use super::fixed::{Milli, ln, ln_ratio};
 use super::group::Merit;
-use super::logit::{Features, Question, Weighed, flag};
+use super::logit::{Features, Logit, Question, Weighed, flag};
+use super::rivals::{MARGIN_MAX, Rivals};
 use super::slab::Place;
 use crate::domain::incident::{Evidence, EvidenceTerm};
 use crate::domain::severity::Severity;
 
 /// Members of a group that are looked at.
 const MEMBERS_MAX: usize = 64;
-/// Beyond this a margin says no more.
-const MARGIN_MAX: Milli = 12_000;
+
+/// Finished episodes of a type from which on learned answers about it count.
+const EPISODES_MIN: i64 = 3;
+/// Effects of the same cause that are looked at.
+const SIBLINGS_MAX: usize = 16;
 
 /// How good an explanation is.
 #[derive(Clone, Copy, Debug)]
@@ -27,34 +31,53 @@ pub struct Appraised {
 }
 
 impl Cell {
-    /// Whether the best explanation of an alert holds against that it comes of nothing.
-    pub fn accept(
-        &mut self,
-        place: Place,
-        (link, mut terms): (Link, Terms),
-        background: Milli,
-    ) -> Option<(Link, Terms)> {
-        self.note_link(place, &link, &terms, background);
-        let appraised = self.appraise(place, &link, &terms, background);
-        terms.weighed = appraised.weighed;
-        (appraised.sum > appraised.needs).then_some((link, terms))
+    /// How the model answers a question about an alert. Of a type that has hardly been seen so far the features say
+    /// nothing: no answer, as from a model that never learned it, and the chosen numbers decide.
+    pub fn answers(&self, question: Question, place: Place) -> Option<&Logit> {
+        self.tuning.learned.get(question).filter(|_| self.is_known(place))
+    }
+
+    /// Whether enough episodes of an alert's type have been seen to judge by.
+    pub fn is_known(&self, place: Place) -> bool {
+        self.stats(&self.alerts[place]).is_some_and(|stats| stats.total >= EPISODES_MIN)
+    }
+
+    /// The explanation that holds against that the alert comes of nothing: of several the likeliest.
+    pub fn accept(&mut self, place: Place, links: &[(Link, Terms)], background: Milli) -> Option<(Link, Terms)> {
+        let rivals = Rivals::of(links);
+        for (link, terms) in links {
+            self.note_link(place, link, terms, (background, rivals));
+        }
+        // Without a learned answer the first one is the best.
+        let asked =
+            if self.tuning.learned.get(Question::Link).is_some() { links } else { &links[..links.len().min(1)] };
+        let appraised = asked
+            .iter()
+            .map(|(link, terms)| (*link, *terms, self.appraise_among(place, link, terms, (background, rivals))));
+        let (link, terms, best) = appraised.max_by_key(|(link, _, appraised)| (appraised.sum, link.score))?;
+        (best.sum > best.needs).then_some((link, Terms { weighed: best.weighed, ..terms }))
     }
 
     /// How good an explanation is, and how good it has to be.
     pub fn appraise(&self, place: Place, link: &Link, terms: &Terms, background: Milli) -> Appraised {
-        let Some(logit) = self.tuning.learned.get(Question::Link) else {
-            return Appraised { sum: link.score - background, needs: -self.saving(place, link.parent), weighed: None };
+        self.appraise_among(place, link, terms, (background, Rivals::default()))
+    }
+
+    fn appraise_among(&self, place: Place, link: &Link, terms: &Terms, against: (Milli, Rivals)) -> Appraised {
+        let Some(logit) = self.answers(Question::Link, place) else {
+            let sum = link.score - against.0;
+            return Appraised { sum, needs: -self.saving(place, link.parent), weighed: None };
         };
-        let features = self.link_features(place, link, terms, background);
+        let features = self.link_features(place, link, terms, against);
         let score = logit.score(&features);
         Appraised { sum: score, needs: 0, weighed: Some(Weighed { question: Question::Link, features, score }) }
     }
 
-    fn note_link(&mut self, place: Place, link: &Link, terms: &Terms, background: Milli) {
-        if self.choices.is_none() {
+    fn note_link(&mut self, place: Place, link: &Link, terms: &Terms, against: (Milli, Rivals)) {
+        if self.choices.is_none() || !self.is_known(place) {
             return;
         }
-        let features = self.link_features(place, link, terms, background);
+        let features = self.link_features(place, link, terms, against);
         let parent = &self.alerts[link.parent];
         let group = &self.groups[parent.group];
         let others = if parent.inferred.is_none() { vec![link.parent] } else { group.members.to_vec() };
@@ -62,12 +85,24 @@ impl Cell {
         self.note_choice(Question::Link, place, &features, &others);
     }
 
-    fn link_features(&self, place: Place, link: &Link, terms: &Terms, background: Milli) -> Features {
+    fn link_features(
+        &self,
+        place: Place,
+        link: &Link,
+        terms: &Terms,
+        (background, rivals): (Milli, Rivals),
+    ) -> Features {
         let (alert, parent) = (&self.alerts[place], &self.alerts[link.parent]);
         let group = &self.groups[parent.group];
         let told = group.incident.is_some();
+        let since = self.onset(alert).since(self.onset(&self.alerts[group.root])).0;
+        let like = |sibling: &&Place| **sibling != place && self.alerts[**sibling].kind == alert.kind;
+        let siblings = parent.children.iter().rev().take(SIBLINGS_MAX).filter(like).count() as u64;
+        let here_too = self
+            .recent_on(alert.spot)
+            .any(|other| other != place && self.alerts[other].group == parent.group && !self.descends(other, place));
         let mut features = Features::default();
-        features[..18].copy_from_slice(&[
+        features[..26].copy_from_slice(&[
             (link.score - background).clamp(-MARGIN_MAX, MARGIN_MAX),
             terms.path,
             flag(terms.hops == 1),
@@ -86,13 +121,21 @@ impl Cell {
             flag(self.is_noisy(place)),
             flag(alert.severity >= Severity::Major),
             flag(parent.inferred.is_none() && parent.kind == alert.kind),
+            ln(self.size_below(place)),
+            ln_ratio(1000 + since.unsigned_abs(), 1000),
+            self.root_prior(place),
+            self.cause_score(alert),
+            ln(siblings + 1),
+            ln(self.stats(alert).unwrap_or_default().total.unsigned_abs() + 1),
+            flag(here_too),
+            rivals.against(link),
         ]);
         features
     }
 
     /// Whether several alerts are an incident, when the model answers that.
     pub fn merit_by_model(&self, group: Place, members: &[Place]) -> Option<Merit> {
-        let logit = self.tuning.learned.get(Question::Tell)?;
+        let logit = self.answers(Question::Tell, self.speaks_for(group, members))?;
         let score = logit.score(&self.tell_features(group, members));
         Some(if score > 0 { Merit::Earned } else { Merit::Doubtful { short: -score } })
     }
@@ -105,18 +148,24 @@ impl Cell {
         let Some(group) = self.groups.get(place).filter(|group| group.incident.is_none()) else { return };
         let members: Vec<Place> =
             group.members.iter().copied().filter(|m| self.alerts[*m].counts_in_incidents()).collect();
-        if self.alerts[group.root].chronic || members.len() < 2 {
+        if self.alerts[group.root].chronic || members.len() < 2 || !self.is_known(self.speaks_for(place, &members)) {
             return;
         }
         let features = self.tell_features(place, &members);
         self.note_choice(Question::Tell, members[0], &features, &members);
     }
 
+    /// The alert whose type is asked about a group: its root; of an inferred cause its first effect.
+    fn speaks_for(&self, group: Place, members: &[Place]) -> Place {
+        let root = self.groups[group].root;
+        let inferred = self.alerts[root].inferred.is_some();
+        members.first().copied().filter(|_| inferred).unwrap_or(root)
+    }
+
     fn tell_features(&self, place: Place, members: &[Place]) -> Features {
         let group = &self.groups[place];
         let root = &self.alerts[group.root];
-        // Of an inferred cause its first effect speaks.
-        let first = if root.inferred.is_some() { members.first().copied().unwrap_or(group.root) } else { group.root };
+        let first = self.speaks_for(place, members);
         let looked: Vec<Place> = members.iter().copied().take(MEMBERS_MAX).collect();
         let cis: BTreeSet<_> = looked.iter().map(|m| self.alerts[*m].spot).collect();
         let kinds: BTreeSet<_> = looked.iter().map(|m| self.alerts[*m].kind).collect();
@@ -151,13 +200,13 @@ impl Cell {
 
     /// Whether a lone alert is likely nobody's: its type is known for background noise, or the model says so.
     pub fn is_doubtful(&self, place: Place) -> bool {
-        let logit = self.tuning.learned.get(Question::Lone);
-        logit.map_or_else(|| self.is_noisy(place), |logit| logit.score(&self.lone_features(place)) <= 0)
+        let logit = self.answers(Question::Lone, place);
+        self.is_noisy(place) || logit.is_some_and(|logit| logit.score(&self.lone_features(place)) <= 0)
     }
 
     /// As `is_doubtful`; what was seen is kept.
     pub fn doubts(&mut self, place: Place) -> bool {
-        if self.choices.is_some() {
+        if self.choices.is_some() && self.is_known(place) {
             let features = self.lone_features(place);
             self.note_choice(Question::Lone, place, &features, &[place]);
         }

@@ -25,6 +25,7 @@ use super::lookup::Lookup;
 use super::memory;
 use super::newest::Newest;
 use super::obeyed::Obeyed;
+use super::pairs::Pairs;
 use super::patterns::Patterns;
 use super::policy::Policy;
 use super::policy::rule::RuleHits;
@@ -99,6 +100,9 @@ pub struct Cell {
     pub alike: Alike,
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub beside: VecDeque<Place>,
+    /// Which types of them begin together.
+    #[serde(default, skip_serializing_if = "Pairs::is_empty")]
+    pub pairs: Pairs,
     /// What learned questions saw, when somebody wants to know.
     #[serde(skip)]
     pub choices: Option<Vec<Choice>>,
@@ -210,6 +214,7 @@ impl Cell {
             lately: BTreeMap::new(),
             alike: Alike::new(),
             beside: VecDeque::new(),
+            pairs: Pairs::default(),
             choices: None,
             objects: Lookup::default(),
             object_names: Vec::new(),
@@ -277,6 +282,7 @@ impl Cell {
         self.count_in(group, place);
         self.recent.or_insert_with(spot, Recents::default).push(place, starts, self.tuning.recent_max);
         self.note_lately(place);
+        self.note_pairs(place);
         self.note_alike(place);
         let tuning = self.tuning.clone();
         if inferred.is_some() {

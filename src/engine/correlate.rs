@@ -88,9 +88,14 @@ pub enum NoLink {
 }
 
 impl Terms {
+    /// Whether it leads along the topology; else to its like.
+    pub fn is_along_topology(&self) -> bool {
+        self.weighed.is_none_or(|weighed| weighed.question == Question::Link)
+    }
+
     /// The terms as evidence; `background` is what they have to beat. Kin are not explained along the topology.
     pub fn evidence(&self, background: Milli) -> Vec<Evidence> {
-        if self.weighed.is_some_and(|weighed| weighed.question != Question::Link) {
+        if !self.is_along_topology() {
             return Vec::new();
         }
         let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
@@ -153,42 +158,6 @@ impl Cell {
         let observed = self.now.since(self.learned.since.unwrap_or(self.now));
         let population = alert.spot.ci().map_or(1, |ci| self.topology.population(ci));
         stats.background(&self.tuning, observed, population)
-    }
-
-    /// The best explanation of an alert that began at `onset`, and its terms.
-    pub fn best_parent(&mut self, place: Place, onset: Timestamp) -> Option<Link> {
-        self.best_link(place, onset).map(|(link, _)| link)
-    }
-
-    /// The best explanation with the terms of its score.
-    pub fn best_link(&mut self, place: Place, onset: Timestamp) -> Option<(Link, Terms)> {
-        let tuning = self.tuning.clone();
-        let spot = self.alerts[place].spot;
-        let alert = self.unexplained(place, onset);
-        let mut best: Option<(Link, Terms)> = None;
-        let mut offer = |link: Link, terms: Terms, cell: &Self| {
-            if best.as_ref().is_none_or(|(b, _)| link.score > b.score) && !cell.descends(link.parent, place) {
-                best = Some((link, terms));
-            }
-        };
-        for other in self.recent_on(spot) {
-            if let Ok((link, terms)) = self.link_here(&alert, other) {
-                offer(link, terms, self);
-            }
-        }
-        let Some(ci) = spot.ci() else { return best };
-        let topology = self.topology.clone();
-        let ups = self.upstream.of(&topology, &tuning, ci);
-        let earliest = onset.minus(tuning.horizon);
-        let fitting = self.fitting(onset, alert.uncertain);
-        for up in ups.iter().filter(|up| self.newest.any_since(up.ci, earliest)) {
-            for other in self.recent_on_ci(up.ci, fitting.window(up.delay)) {
-                if let Ok((link, terms)) = self.link_from(&alert, other, up) {
-                    offer(link, terms, self);
-                }
-            }
-        }
-        best
     }
 
     /// What of an alert that began at `onset` decides how well others explain it.
@@ -294,16 +263,21 @@ impl Cell {
         }
         let onset = self.onset(alert);
         let background = self.background(place);
-        let found = self.best_link(place, onset).and_then(|found| self.accept(place, found, background));
+        let links = self.best_links(place, onset);
+        let found = self.accept(place, &links, background);
         // What a CMDB with gaps cannot show may be likelier than a cause that nobody has seen.
         let sure = found.as_ref().is_some_and(|(link, _)| self.alerts[link.parent].inferred.is_none());
         let across = if sure { None } else { self.link_across_gap(place, onset) };
-        let across = across.and_then(|found| self.accept(place, found, background));
-        let explained = found.into_iter().chain(across).max_by_key(|(link, _)| link.score);
-        let margin = explained.as_ref().map(|(link, _)| link.score - background);
-        match explained.or_else(|| self.link_to_kin(place, onset)) {
+        let across = across.and_then(|found| self.accept(place, &[found], background));
+        let explained =
+            found.into_iter().chain(across).max_by_key(|(link, terms)| terms.weighed.map_or(link.score, |w| w.score));
+        let explained = self.or_kin(place, onset, explained);
+        let margin = explained
+            .as_ref()
+            .map(|(link, terms)| if terms.is_along_topology() { link.score - background } else { link.score });
+        match explained {
             Some((link, terms)) => {
-                self.attach(place, link.parent, Bond::Evidence, margin.unwrap_or(link.score));
+                self.attach(place, link.parent, Bond::Evidence, margin.unwrap_or_default());
                 Some(terms)
             }
             None => {

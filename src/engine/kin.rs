@@ -15,9 +15,14 @@ use crate::domain::time::{Span, Timestamp};
 /// Newest alerts remembered per type, class or source.
 const ALIKE_MAX: usize = 32;
 /// How far apart two alerts may begin and still be of one event.
-const AROUND: Span = Span::mins(5);
+pub const AROUND: Span = Span::mins(5);
 /// Groups that are weighed for one alert.
 const GROUPS_MAX: usize = 6;
+
+/// Occasions, this one included, on which two types must have begun together before one joins the other.
+const OCCASIONS_MIN: u32 = 2;
+/// An explanation that is at least so likely is not compared with what its like do.
+const SURE: Milli = 2500;
 
 /// The newest alerts of each type.
 pub type Alike = BTreeMap<u32, VecDeque<Place>>;
@@ -111,14 +116,29 @@ impl Cell {
         found
     }
 
+    /// An explanation, or the group of its like where that is likelier.
+    pub fn or_kin(
+        &mut self,
+        place: Place,
+        onset: Timestamp,
+        explained: Option<(Link, Terms)>,
+    ) -> Option<(Link, Terms)> {
+        let Some((link, terms)) = explained else { return self.link_to_kin(place, onset) };
+        let Some(weighed) = terms.weighed.filter(|weighed| weighed.score < SURE) else { return explained };
+        let kin = self.link_to_kin(place, onset).filter(|(kin, _)| {
+            kin.score > weighed.score && self.alerts[kin.parent].group != self.alerts[link.parent].group
+        });
+        kin.or(explained)
+    }
+
     /// The group whose alerts are most like this one, when the model says that it belongs there.
     pub fn link_to_kin(&mut self, place: Place, onset: Timestamp) -> Option<(Link, Terms)> {
         let question = match self.alerts[place].spot {
             Spot::Ci(_) => Question::Kin,
             Spot::Object(_) => Question::Stranger,
         };
-        let logit = self.tuning.learned.get(question).cloned();
-        if logit.is_none() && self.choices.is_none() {
+        let logit = self.answers(question, place).cloned();
+        if logit.is_none() && (self.choices.is_none() || !self.is_known(place)) {
             return None;
         }
         let all = self.kin_of(place, onset);
@@ -136,7 +156,11 @@ impl Cell {
                 kin.nearest = kin.nearest.filter(|(_, other)| !self.descends(*other, place));
             }
             let Some((apart, peer)) = kin.nearest else { continue };
-            let features = self.kin_features(place, onset, &kin, (of_type, rivals), apart);
+            let together = self.together(place, kin.of_type.iter().chain(&kin.of_class).copied());
+            if question == Question::Stranger && together < OCCASIONS_MIN {
+                continue;
+            }
+            let features = self.kin_features(place, onset, &kin, (of_type, rivals), (apart, together));
             let peers: Vec<Place> = kin.of_type.iter().chain(&kin.of_class).copied().collect();
             self.note_choice(question, place, &features, &peers);
             let Some(score) = logit.as_ref().map(|logit| logit.score(&features)) else { continue };
@@ -154,7 +178,7 @@ impl Cell {
         onset: Timestamp,
         kin: &Kin,
         (of_type, rivals): (usize, usize),
-        apart: i64,
+        (apart, together): (i64, u32),
     ) -> Features {
         let alert = &self.alerts[place];
         let group = &self.groups[kin.group];
@@ -166,7 +190,7 @@ impl Cell {
         let here = site(alert.spot);
         let peer = kin.nearest.map(|(_, peer)| peer);
         let mut features = Features::default();
-        features[..20].copy_from_slice(&[
+        features[..22].copy_from_slice(&[
             ln(alike + 1),
             alike as i64 * 1000 / of_type.max(1) as i64,
             ln(class + 1),
@@ -187,6 +211,8 @@ impl Cell {
             flag(self.is_noisy(place)),
             self.root_prior(place),
             flag(root.inferred.is_none() && root.kind == alert.kind),
+            ln(u64::from(together) + 1),
+            ln_ratio(u64::from(together) + 1, self.stats(alert).unwrap_or_default().total.unsigned_abs() + 2),
         ]);
         features
     }

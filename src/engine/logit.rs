@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::fixed::Milli;
 
 /// The most features that a question has.
-pub const FEATURES_MAX: usize = 20;
+pub const FEATURES_MAX: usize = 28;
 /// The largest weight, per mille, and the largest constant.
 const WEIGHT_MAX: i64 = 1_000_000;
 
@@ -67,6 +67,14 @@ impl Question {
                 "noisy_effect",
                 "severe",
                 "alike",
+                "below",
+                "since_root",
+                "root_prior",
+                "own_cause",
+                "siblings",
+                "episodes",
+                "here_too",
+                "rival",
             ],
             Self::Kin | Self::Stranger => &[
                 "alike",
@@ -89,6 +97,8 @@ impl Question {
                 "noisy",
                 "root_prior",
                 "like_root",
+                "together",
+                "together_share",
             ],
             Self::Tell => &[
                 "alerts",
@@ -198,7 +208,8 @@ impl TryFrom<BTreeMap<Question, LogitText>> for Answers {
             let mut weights = [0; FEATURES_MAX];
             for (at, name) in names.iter().enumerate() {
                 let weight = text.weights.get(*name).copied();
-                weights[at] = weight.ok_or_else(|| format!("learned.{word}.weights: {name} is missing"))?;
+                // What a model does not know of adds nothing: it decides as it did when it was made.
+                weights[at] = weight.unwrap_or_default();
             }
             let large = |number: &i64| number.abs() > WEIGHT_MAX;
             if large(&text.constant) || weights.iter().any(large) {

@@ -12,7 +12,7 @@ use crate::domain::time::{Span, Timestamp};
 impl Cell {
     /// Sets the timer at which an alert that has begun to fire, or fires more severely, has been held for long enough.
     pub fn plan_promotion(&mut self, place: Place) {
-        let asks = self.tuning.learned.get(Question::Lone).is_some();
+        let asks = self.answers(Question::Lone, place).is_some();
         // A model is only asked when it matters: at once, or when the timer is due.
         let repute = if asks { Repute::Plain } else { self.repute(place) };
         let mut hits = std::mem::take(&mut self.hits);
@@ -82,7 +82,7 @@ impl Cell {
     /// Looks again at a lone alert that was doubtful when the rules would have told it.
     pub fn doubt_again(&mut self, place: Place) {
         let alert = &self.alerts[place];
-        let asks = self.tuning.learned.get(Question::Lone).is_some() || self.choices.is_some();
+        let asks = self.answers(Question::Lone, place).is_some() || self.choices.is_some();
         if !asks
             || alert.lasted
             || alert.parent.is_some()

@@ -127,9 +127,9 @@ fn what_people_corrected_is_exported_trained_on_compared_tried_and_put_in_force(
         "--out",
         &own,
     ]);
-    trained.does(&["link", "version 2"]);
+    trained.does(&["link", "version 4"]);
     headwater(&["model", "compare", "--models", &own, "--history", &corrected, "--mapping", &mapping])
-        .does(&["correlation 1", "correlation 2"]);
+        .does(&["correlation 3", "correlation 4"]);
     let backtest =
         ["backtest", "--data", &data, "--models", &own, "--against", "live", "--lang", "en", "--out", &path("result")];
     headwater(&backtest).does(&["AC@1", "truth: incidents that people corrected"]);
@@ -146,7 +146,7 @@ fn what_people_corrected_is_exported_trained_on_compared_tried_and_put_in_force(
         let shadow = estate.ask("GET", "/api/v1/shadow", &json!({}));
         (shadow["lag"] == 0 && shadow["report"]["events"] == 500).then_some(shadow)
     });
-    shadow(&["report"]).does(&["a model beside what is valid", "correlation/2"]);
+    shadow(&["report"]).does(&["a model beside what is valid", "correlation/4"]);
     shadow(&["activate", "--since-seq", &seen["since_seq"].to_string(), "--reason", "better"])
         .does(&["model valid now"]);
     let models = estate.ask("GET", "/api/v1/models", &json!({}));
