@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::storms::project;
 
 /// Requirements that the page must speak of: area and highest number, from 1 without gaps unless listed singly.
-const WHOLE: &[(&str, u32)] = &[("A6", 7), ("B1", 8), ("B6", 6)];
+const WHOLE: &[(&str, u32)] = &[("A6", 7), ("B1", 8), ("B6", 6), ("C1", 6), ("C2", 6), ("C3", 5), ("C4", 4), ("C5", 5)];
 const SINGLE: &[&str] = &[
     "A1-1", "A1-3", "A1-5", "A4-1", "A4-4", "A4-5", "A4-6", "A5-01", "A5-02", "A5-03", "A5-04", "A5-05", "A5-06",
     "A5-07", "A5-08", "A5-09", "A5-10", "A5-11", "A5-12", "A5-13", "A5-14", "A5-15", "A5-16", "A5-17", "A5-21",
-    "A5-22", "A5-26", "B8-1", "B8-4", "B10-1", "B10-2", "B10-3", "B10-5", "B10-6", "C1", "C2", "C3", "C4", "C5",
-    "D2-1", "D2-2", "D2-4",
+    "A5-22", "A5-26", "B8-1", "B8-4", "B10-1", "B10-2", "B10-3", "B10-5", "B10-6", "D2-1", "D2-2", "D2-4",
 ];
 
 fn page() -> String {
