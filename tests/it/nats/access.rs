@@ -6,9 +6,12 @@ use std::process::Command;
 
 use headwater::nats::connect::connect;
 use headwater::nats::settings::Settings;
+use serde_json::json;
 use tokio::runtime::Runtime;
 
+use super::front::{all_decided, event, get, until};
 use super::server::{Program, Server, settings};
+use crate::served::{Request, Served};
 
 /// A folder with an authority, a certificate of the server and one of a client.
 fn certificates(folder: &Path) {
@@ -66,26 +69,38 @@ fn tls_asks_for_the_right_authority_and_a_certificate_of_ours() {
     assert!(outcome(&nobody).is_err());
 }
 
-/// The example of the guide: a user that may send as one source.
-const USERS: &str = r#"
-authorization { users: [
-  { user: headwater, password: hw-secret },
-  { user: shop, password: shop-secret, permissions: {
-      publish: ["src.default.shop.event", "src.default.shop.change"], subscribe: ["_INBOX.shop.>"] } }
-] }
-"#;
+/// The users that are deployed, with passwords and a certificate of ours.
+fn deployed_users(folder: &Path) -> String {
+    certificates(folder);
+    let text = std::fs::read_to_string(crate::storms::project().join("deploy/nats/users.conf")).unwrap();
+    let show = |name: &str| format!("\"{}\"", folder.join(name).display());
+    text.replace("$HEADWATER_NATS_CERTIFICATE", &show("server.pem"))
+        .replace("$HEADWATER_NATS_KEY", &show("server.key"))
+        .replace("$HEADWATER_NATS_PASSWORD", "hw-secret")
+        .replace("$SHOP_NATS_PASSWORD", "shop-secret")
+        .replace("$DESK_NATS_PASSWORD", "desk-secret")
+        .replace("$ADMINISTRATOR_NATS_PASSWORD", "administrator-secret")
+}
+
+/// A client of one of the deployed users.
+async fn client(server: &Server, folder: &Path, user: &str) -> async_nats::Client {
+    let options = async_nats::ConnectOptions::with_user_and_password(user.into(), format!("{user}-secret"));
+    let options = options.add_root_certificates(folder.join("ca.pem")).custom_inbox_prefix(format!("_INBOX.{user}"));
+    options.connect(format!("tls://localhost:{}", server.port())).await.unwrap()
+}
 
 #[test]
-fn a_source_sends_as_itself_and_can_do_nothing_else() {
+fn the_deployed_users_can_do_what_they_need_and_a_source_nothing_else() {
     let Some(path) = Program::Recent.path() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(&path, &conf(folder.path(), USERS));
+    let server = Server::start(&path, &conf(folder.path(), &deployed_users(folder.path())));
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "hw-secret\n").unwrap();
     let ours = Settings {
         user: Some("headwater".into()),
         password_file: Some(secret.clone()),
-        ..settings(vec![server.url()])
+        ca_file: Some(folder.path().join("ca.pem")),
+        ..settings(vec![format!("tls://localhost:{}", server.port())])
     };
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(outcome(&ours).is_err_and(|error| error.contains("chmod 600")));
@@ -94,18 +109,32 @@ fn a_source_sends_as_itself_and_can_do_nothing_else() {
     std::fs::write(&secret, "wrong").unwrap();
     assert!(outcome(&ours).is_err());
     std::fs::write(&secret, "hw-secret").unwrap();
+    // An instance among others, which uses every door that it has.
+    let text = format!(
+        "nats:\n  urls: [\"tls://localhost:{}\"]\n  user: headwater\n  password_file: {}\n  ca_file: {}\n  cmdb: true\n\
+         cluster: {{ on: true, instance: mill }}\n",
+        server.port(),
+        secret.display(),
+        folder.path().join("ca.pem").display()
+    );
+    let file = folder.path().join("headwater.yaml");
+    std::fs::write(&file, text).unwrap();
+    let (program, token) = Served::start(&["--config", file.to_str().unwrap()]);
+    until("NATS is in use", || program.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let points = json!({ "name": "cpu", "object": { "name": "web" }, "value": 0.5, "at": "2026-05-04T10:00:00Z" });
+    let posted = program.send(&Request::post("/api/v1/metrics", &token, points.to_string().as_bytes()));
+    assert_eq!(posted.status, 202, "{}", posted.text());
     Runtime::new().unwrap().block_on(async {
-        let nats = connect(&ours).await.unwrap();
-        let config = async_nats::jetstream::stream::Config {
-            name: "SRC-default".into(),
-            subjects: vec!["src.default.*.event".into()],
-            ..Default::default()
-        };
-        nats.jetstream.create_stream(config).await.unwrap();
-        let options = async_nats::ConnectOptions::with_user_and_password("shop".into(), "shop-secret".into());
-        let shop = options.custom_inbox_prefix("_INBOX.shop").connect(server.url()).await.unwrap();
-        let jetstream = async_nats::jetstream::new(shop);
-        jetstream.publish("src.default.shop.event", "{}".into()).await.unwrap().await.unwrap();
+        let shop = async_nats::jetstream::new(client(&server, folder.path(), "shop").await);
+        for (subject, body) in [("event", event(1)), ("metric", points.to_string())] {
+            let sent = shop.publish(format!("src.default.shop.{subject}"), body.into()).await.unwrap();
+            sent.await.unwrap();
+        }
+        let desk = client(&server, folder.path(), "desk").await;
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Authorization", format!("Bearer {token}"));
+        let asked = desk.request_with_headers("headwater.incidents", headers, "{}".into()).await.unwrap();
+        assert!(String::from_utf8_lossy(&asked.payload).contains("items"), "{asked:?}");
         let forbidden = [
             "src.default.other.event",
             "src.other.shop.event",
@@ -118,13 +147,17 @@ fn a_source_sends_as_itself_and_can_do_nothing_else() {
             "headwater.order",
         ];
         for subject in forbidden {
-            let sent = jetstream.publish(subject, "{}".into()).await.unwrap();
+            let sent = shop.publish(subject, "{}".into()).await.unwrap();
             let ack = tokio::time::timeout(std::time::Duration::from_secs(2), sent.into_future()).await;
             assert!(!matches!(ack, Ok(Ok(_))), "{subject} was taken");
         }
-        let info = nats.jetstream.get_stream("SRC-default").await.unwrap().cached_info().clone();
-        assert_eq!(info.state.messages, 1, "only its own event is there");
     });
+    let account = all_decided(&program, &token, 1);
+    assert_eq!(account["accepted"], 1, "only its own event is there: {account}");
+    until("both series are watched", || {
+        (program.metrics(&token).get("headwater_series_watched") == Some(&2.0)).then_some(())
+    });
+    assert_eq!(get(&program, &token, "/api/v1/alerts")["items"].as_array().unwrap().len(), 1);
 }
 
 #[test]
