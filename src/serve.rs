@@ -22,9 +22,11 @@ use crate::decode::formats::Formats;
 use crate::delivery::parent::Upward;
 use crate::delivery::settings::NOBODY;
 use crate::domain::alert::AlertState;
+use crate::domain::time::Timestamp;
 use crate::intake::{self, Intake};
+use crate::journal::sqlite::lock::Lock;
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
-use crate::pipeline::membership::Role;
+use crate::pipeline::membership::{Leave, Role};
 use crate::pipeline::{Options, Pace, Pipeline, upward};
 use crate::private;
 use crate::reload::{self, Reload, Sources};
@@ -49,7 +51,7 @@ pub mod view;
 
 use behind::{Bearers, Door, Pen};
 use bus::OnNats;
-use ending::told;
+use ending::{Ending, told};
 use judge::Judge;
 use oracle::Oracle;
 use redis::OnRedis;
@@ -80,14 +82,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     private::folder(&config.data).with_context(|| format!("make {}", config.data.display()))?;
     let tokens = Arc::new(tokens(&config.data)?);
     let clock = machine();
-    if tokens.is_empty(clock()) && !config.listen.ip().is_loopback() {
-        bail!(
-            "no token in {}: nobody could sign in on {}; make one with `headwater token create --data {} --role admin --name you`",
-            config.data.join(TOKENS_FILE).display(),
-            config.listen,
-            config.data.display()
-        );
-    }
+    refuse_when_nobody_could_sign_in(&config, &tokens, clock())?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     let to_parents = Arc::<Upward>::default();
     let receivers =
@@ -100,12 +95,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         retention: config.retention.clone(),
         pace: Pace::default(),
     };
-    let (pipeline, shared) = if config.cluster.on {
-        let cluster::Shared { pipeline, leave, lock } = cluster::start(&config, opening).await?;
-        (pipeline, Some((leave, lock)))
-    } else {
-        (start(&config.data, opening).await?, None)
-    };
+    let (pipeline, shared) = open(&config, opening).await?;
     to_parents.lead_to(upward::sink(&pipeline.log));
     let known = config.receiver_names();
     if known.is_empty() {
@@ -121,14 +111,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     reload.start().await?;
     let watch = Watch::new(&config, pipeline.clone(), reload.refused());
     let mut asides = JoinSet::new();
-    if let Some(url) = &config.vitals.heartbeat_url {
-        asides.spawn(Heartbeat::new(url, watch.vitals())?.run());
-    }
-    if let Some(url) = &config.vitals.alarm_url {
-        let every = Duration::from_millis(config.vitals.every.0.unsigned_abs());
-        asides.spawn(Alarm::new(url, config.cluster.name(), watch.vitals())?.run(every));
-    }
-    asides.spawn(watch.run());
+    tell_of_itself(&config, watch, &mut asides)?;
     asides.spawn(reload.follow());
     asides.spawn(intake.clone().tell_anomalies());
     let stop = ending::listen()?;
@@ -143,10 +126,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         redis.start(&pipeline, &clock, &mut asides);
         redis.rates().into_iter().for_each(|shared| intake.share_rates(shared));
         let auth = Arc::new(Bearers { tokens: tokens.clone(), clock: clock.clone() });
-        asides.spawn(sessions.clone().compare_always(auth, {
-            let clock = clock.clone();
-            move || clock()
-        }));
+        let now = clock.clone();
+        asides.spawn(sessions.clone().compare_always(auth, move || now()));
     }
     let takes_events = config.cluster.has(Role::Intake);
     let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis };
@@ -155,21 +136,25 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
     }
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
-    let (feed, ended) = (pipeline.live.clone(), told(stop.clone()));
-    let serving = connections::serve(listener, app, async move {
-        ended.await;
-        // A feed never ends by itself: its readers come back to the next start with the last change they saw.
-        feed.feed.end();
-    });
-    let stopping = async {
-        told(stop).await;
-        tokio::time::sleep(drain).await;
-    };
-    tokio::select! {
-        () = serving => {}
-        () = stopping => tracing::warn!("connections were still open after the drain"),
-    }
+    serve_until(stop, listener, app, &pipeline, drain).await;
     asides.abort_all();
+    close(pipeline, shared, drain).await
+}
+
+/// A place among the instances of a cluster, and the folder's lock.
+type Place = (Leave, Lock);
+
+/// The pipeline over this folder's log, or over that of a cluster.
+async fn open(config: &Config, opening: Options) -> Result<(Arc<Pipeline>, Option<Place>)> {
+    if config.cluster.on {
+        let cluster::Shared { pipeline, leave, lock } = cluster::start(config, opening).await?;
+        return Ok((pipeline, Some((leave, lock))));
+    }
+    Ok((start(&config.data, opening).await?, None))
+}
+
+/// Ends what is under way, hands over to others, and stops.
+async fn close(pipeline: Arc<Pipeline>, shared: Option<Place>, drain: Duration) -> Result<()> {
     // Others wait for their turn.
     pipeline.courier.close(if shared.is_some() { drain.min(HAND_OVER_TIME_MAX) } else { drain }).await;
     let _folder = match shared {
@@ -179,10 +164,53 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         }
         None => None,
     };
-    let stopped = pipeline.clone();
-    tokio::task::spawn_blocking(move || stopped.stop()).await?;
+    tokio::task::spawn_blocking(move || pipeline.stop()).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// An address that others reach is not opened before somebody has a token.
+fn refuse_when_nobody_could_sign_in(config: &Config, tokens: &Tokens, now: Timestamp) -> Result<()> {
+    if tokens.is_empty(now) && !config.listen.ip().is_loopback() {
+        bail!(
+            "no token in {}: nobody could sign in on {}; make one with `headwater token create --data {} --role admin --name you`",
+            config.data.join(TOKENS_FILE).display(),
+            config.listen,
+            config.data.display()
+        );
+    }
+    Ok(())
+}
+
+/// Tells of itself what `watch` finds: by a heartbeat, by an alarm, and as events.
+fn tell_of_itself(config: &Config, watch: Watch, asides: &mut JoinSet<()>) -> Result<()> {
+    if let Some(url) = &config.vitals.heartbeat_url {
+        asides.spawn(Heartbeat::new(url, watch.vitals())?.run());
+    }
+    if let Some(url) = &config.vitals.alarm_url {
+        let every = Duration::from_millis(config.vitals.every.0.unsigned_abs());
+        asides.spawn(Alarm::new(url, config.cluster.name(), watch.vitals())?.run(every));
+    }
+    asides.spawn(watch.run());
+    Ok(())
+}
+
+/// Serves until the end is told, and then as long as connections need, at most `drain`.
+async fn serve_until(stop: Ending, listener: TcpListener, app: Router, pipeline: &Pipeline, drain: Duration) {
+    let (live, ended) = (pipeline.live.clone(), told(stop.clone()));
+    let serving = connections::serve(listener, app, async move {
+        ended.await;
+        // A feed never ends by itself: its readers come back to the next start with the last change they saw.
+        live.feed.end();
+    });
+    let stopping = async {
+        told(stop).await;
+        tokio::time::sleep(drain).await;
+    };
+    tokio::select! {
+        () = serving => {}
+        () = stopping => tracing::warn!("connections were still open after the drain"),
+    }
 }
 
 /// What the API is told of the configuration.

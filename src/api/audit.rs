@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::Caller;
 use super::paging::{self, Listed, cursor, read_cursor};
 use super::past::past;
+use super::plain::write_out;
 use super::problem::{ApiError, Params, Problem};
 use super::state::Api;
 use crate::projection::history::audit::{self, Audited};
@@ -26,7 +27,7 @@ pub struct AuditItem {
     pub action: String,
     /// The incident, silence or version it is about.
     pub about: String,
-    /// The whole order.
+    /// The whole order: ids as they are called everywhere, times as RFC 3339.
     #[schema(value_type = Object)]
     pub detail: serde_json::Value,
     /// Why it was not done; absent: it was.
@@ -39,6 +40,7 @@ impl From<Audited> for AuditItem {
         let Audited { seq, at, actor, action, about, detail, refused } = entry;
         let mut detail = serde_json::from_str(&detail).unwrap_or(serde_json::Value::String(detail));
         mask_value(&mut detail);
+        write_out(&mut detail);
         Self { seq, at: at.to_string(), actor, action, about, detail, refused }
     }
 }

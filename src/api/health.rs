@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 
 use super::access::{Caller, Role};
 use super::problem::{ApiError, Problem};
-use super::state::{Api, Trouble};
+use super::state::{Api, Rules, Trouble};
+use crate::engine::identity::CiLookups;
 use crate::projection::live::State as Shown;
 use crate::projection::overview::overview;
 use crate::projection::scope::Scope;
@@ -77,6 +78,7 @@ pub async fn metrics(State(api): State<Arc<Api>>, caller: Option<Extension<Calle
         let shown = api.live.read();
         ends(&mut registry, &shown);
         gauges(&mut registry, &shown);
+        lookups(&mut registry, &shown, &*api.rules);
         number(&mut registry, "journal_seq", "newest journal record that is shown", shown.journal_seq);
         number(&mut registry, "outbox_seq", "newest outbox record that is shown", shown.outbox_seq);
     }
@@ -127,6 +129,18 @@ fn ends(registry: &mut Registry, shown: &Shown) {
     }
     registry.register("events_ended", "events by verdict and reason", verdicts);
     registry.register("events_quality", "events whose content was poor, by what is wrong", quality);
+}
+
+/// How events found their CIs, over all tenants.
+fn lookups(registry: &mut Registry, shown: &Shown, rules: &dyn Rules) {
+    let found = Family::<Word, Gauge>::default();
+    for (tenant, _) in shown.tenants() {
+        let CiLookups { resolved, unresolved, ambiguous, .. } = rules.lookups(tenant);
+        for (word, n) in [("resolved", resolved), ("unresolved", unresolved), ("ambiguous", ambiguous)] {
+            found.get_or_create(&Word { word: word.to_owned() }).inc_by(i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
+    registry.register("ci_lookups", "events by how they found their CI", found);
 }
 
 fn gauges(registry: &mut Registry, shown: &Shown) {

@@ -23,6 +23,7 @@ pub mod numbers;
 pub mod orders;
 pub mod paging;
 pub mod past;
+mod plain;
 pub mod problem;
 pub mod routes;
 pub mod rules;

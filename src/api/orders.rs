@@ -272,10 +272,13 @@ pub async fn command(
     caller: Caller,
     Id(seq): Id<u64>,
 ) -> Result<Json<CommandState>, ApiError> {
-    let state = api.live.read();
-    if !state.has_shown(partition_of(&caller.tenant), seq) {
-        return Ok(Json(CommandState { seq, state: "pending", reason: None, again: false }));
+    if !api.live.read().has_shown(partition_of(&caller.tenant), seq) {
+        // A number under which nothing was accepted waits for nothing.
+        let is_recorded = api.writes.is_recorded(caller.tenant, seq).await.map_err(ApiError::internal)?;
+        let pending = CommandState { seq, state: "pending", reason: None, again: false };
+        return is_recorded.then_some(Json(pending)).ok_or(ApiError::NotFound("command"));
     }
+    let state = api.live.read();
     let end = state.tenant(&caller.tenant).and_then(|tenant| tenant.commands.get(&seq));
     let end = end.filter(|end| end.actor == caller.name).ok_or(ApiError::NotFound("command"))?;
     let word = if end.refused.is_some() { "refused" } else { "done" };

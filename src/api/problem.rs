@@ -143,7 +143,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         axum_extra::extract::Query::<T>::from_request_parts(parts, state)
             .await
             .map(|query| Self(query.0))
-            .map_err(|rejection| ApiError::Bad(rejection.to_string()))
+            .map_err(|rejection| ApiError::Bad(of_query(&rejection, parts.uri.query().unwrap_or_default())))
+    }
+}
+
+/// What is wrong with a query string: which parameter, and what to write.
+fn of_query(rejection: &(dyn std::error::Error + 'static), query: &str) -> String {
+    let mut cause = rejection;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let what = cause.to_string();
+    match what.split_once(": ") {
+        // The reader names the parameter first.
+        Some((name, why)) if query.contains(name) => {
+            format!("parameter {name:?}: {why}; /api/v1/openapi.json says what it takes")
+        }
+        _ => format!("query string {query:?}: {what}"),
     }
 }
 

@@ -47,6 +47,7 @@ pub struct MatcherBody {
 #[serde(deny_unknown_fields)]
 pub struct NewSilence {
     /// Groups: all matchers of a group must hold; one group is enough.
+    #[serde(deserialize_with = "groups")]
     pub matchers: Vec<Vec<MatcherBody>>,
     /// RFC 3339; absent: now.
     pub starts_at: Option<String>,
@@ -60,6 +61,14 @@ pub struct NewSilence {
     pub effect: MuteEffect,
     #[serde(default)]
     pub command_id: String,
+}
+
+/// Reads groups of matchers; what is none is answered with an example.
+fn groups<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<MatcherBody>>, D::Error> {
+    let given = serde_json::Value::deserialize(deserializer)?;
+    let shape =
+        r#"matchers are a list of groups, each a list of tests: [[{"field": "ci", "op": "is", "value": "db-1"}]]"#;
+    serde_json::from_value(given).map_err(|why| serde::de::Error::custom(format!("{why}; {shape}")))
 }
 
 /// A silence.

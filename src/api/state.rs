@@ -21,6 +21,7 @@ use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::explain::{Answer, Question};
+use crate::engine::identity::CiLookups;
 use crate::engine::input::{By, Command, DeadLetter};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
@@ -45,6 +46,8 @@ pub enum WriteError {
 pub trait Writes: Send + Sync {
     /// Appends an operator's order.
     fn command(&self, command: Command) -> BoxFuture<'static, Result<u64, WriteError>>;
+    /// Whether the journal has a record of the tenant's partition with this sequence.
+    fn is_recorded(&self, tenant: TenantId, seq: u64) -> BoxFuture<'static, Result<bool, String>>;
     /// Checks a topology text and makes it valid for the tenant; without a sequence when it was valid already.
     fn topology(
         &self,
@@ -89,6 +92,8 @@ pub trait Rules: Send + Sync {
     fn policy(&self, tenant: &TenantId) -> Arc<Policy>;
     /// How often each of them applied.
     fn hits(&self, tenant: &TenantId) -> RuleHits;
+    /// How events found their CIs.
+    fn lookups(&self, tenant: &TenantId) -> CiLookups;
     /// All versions without their files, newest first; the last one is compiled in.
     fn versions(&self, tenant: &TenantId) -> Vec<RuleSet>;
     /// A version with its files; the valid one when none is named.

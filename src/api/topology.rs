@@ -18,6 +18,7 @@ use super::state::Api;
 use crate::domain::topology::quality::Quality;
 use crate::domain::topology::reach::{Limits, ReachState, Reached};
 use crate::domain::topology::{CiIx, CiState, Edge, Topology};
+use crate::engine::identity::{CiLookups, Stranger};
 use crate::wording::words::AreaWord;
 
 /// The most relations of one CI that are shown.
@@ -142,14 +143,69 @@ pub async fn summary(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json
     counted.await.map(Json).map_err(ApiError::internal)
 }
 
-/// How good the topology is: orphans, cycles, dangling relations, CIs without owner and so on.
+/// How good the topology is, and how well events find their CIs in it.
+#[derive(Debug, Serialize)]
+pub struct QualityBody {
+    #[serde(flatten)]
+    pub topology: Quality,
+    pub lookups: Lookups,
+}
+
+/// How events found their CIs since counting began.
+#[derive(Debug, Serialize)]
+pub struct Lookups {
+    /// Events whose object is one CI, is none that the CMDB knows, or may be several.
+    pub resolved: u64,
+    pub unresolved: u64,
+    pub ambiguous: u64,
+    /// resolved / all; null before the first event.
+    pub coverage: Option<f64>,
+    /// Objects that are none or several, most events first; begun anew with every topology.
+    pub strangers: Vec<StrangerItem>,
+    /// Events of objects that are not listed because the list was full.
+    pub unlisted: u64,
+}
+
+/// An object that is not one CI.
+#[derive(Debug, Serialize)]
+pub struct StrangerItem {
+    /// As its source calls it.
+    pub object: String,
+    pub source: String,
+    /// CIs that it may be; none: the CMDB does not know it.
+    pub cis: Vec<String>,
+    pub events: u64,
+    pub last_seen: String,
+}
+
+impl From<CiLookups> for Lookups {
+    fn from(found: CiLookups) -> Self {
+        let CiLookups { resolved, unresolved, ambiguous, strangers, unlisted } = found;
+        let all = resolved + unresolved + ambiguous;
+        let item = |(object, one): (Box<str>, Stranger)| StrangerItem {
+            object: object.into(),
+            source: one.source.to_string(),
+            cis: one.cis.iter().map(ToString::to_string).collect(),
+            events: one.events,
+            last_seen: one.last_seen.to_string(),
+        };
+        let mut strangers: Vec<StrangerItem> = strangers.into_iter().map(item).collect();
+        strangers.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.object.cmp(&b.object)));
+        let coverage = (all > 0).then(|| (resolved * 1000 / all) as f64 / 1000.0);
+        Self { resolved, unresolved, ambiguous, coverage, strangers, unlisted }
+    }
+}
+
+/// How good the topology is: orphans, cycles, dangling relations, CIs without owner and so on; and under `lookups` which
+/// share of events found its CI, and the objects that are none or several.
 #[utoipa::path(get, path = "/api/v1/topology/quality", tag = "topology",
     responses((status = 200, body = Object), (status = "default", body = Problem)))]
-pub async fn quality(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Quality>, ApiError> {
+pub async fn quality(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<QualityBody>, ApiError> {
     caller.whole_tenant()?;
     let topology = (api.topology)(&caller.tenant);
     let report = tokio::task::spawn_blocking(move || Quality::of(&topology)).await;
-    report.map(Json).map_err(ApiError::internal)
+    let topology = report.map_err(ApiError::internal)?;
+    Ok(Json(QualityBody { topology, lookups: api.rules.lookups(&caller.tenant).into() }))
 }
 
 /// CIs in the order of the CMDB.

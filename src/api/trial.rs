@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use super::access::Caller;
 use super::incident_types::{AlertItem, IncidentItem, Onlooker};
 use super::orders::refused;
+use super::plain::write_out;
 use super::problem::{ApiError, Body, Problem};
 use super::rules::NewRules;
 use super::state::{Api, Trial};
@@ -117,6 +118,7 @@ fn told(trial: &Trial, to: &Onlooker) -> Result<DryRun, ApiError> {
         verdict.decision().iter().flat_map(|decision| &decision.checks).filter_map(|c| CheckItem::of(c, to)).collect();
     let mut event = serde_json::to_value(&trial.event).map_err(ApiError::internal)?;
     mask_value(&mut event);
+    write_out(&mut event);
     Ok(DryRun {
         verdict: verdict.word(),
         verdict_label: verdicts::label(verdict, to.lang),

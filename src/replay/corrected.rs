@@ -212,14 +212,13 @@ impl Corrected {
         for incident in &about {
             self.touched.entry(*incident).or_default().insert(seq);
         }
-        let incidents = about.iter().map(ToString::to_string).collect();
         self.corrections.push(Correction {
             seq,
             at: at.to_string(),
             by: actor.to_owned(),
             says,
             weight,
-            incidents,
+            incidents: about.iter().map(ToString::to_string).collect(),
             pairs,
         });
     }

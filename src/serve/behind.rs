@@ -92,6 +92,15 @@ impl Writes for Pen {
         })
     }
 
+    fn is_recorded(&self, tenant: TenantId, seq: u64) -> BoxFuture<'static, Result<bool, String>> {
+        let log = self.pipeline.log.clone();
+        let look = move || log.next_of(partition_of(&tenant), seq.saturating_sub(1));
+        Box::pin(async move {
+            let found = tokio::task::spawn_blocking(look).await.map_err(|error| error.to_string())?;
+            found.map(|next| next == Some(seq)).map_err(|error| error.to_string())
+        })
+    }
+
     fn topology(
         &self,
         tenant: TenantId,

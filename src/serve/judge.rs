@@ -16,6 +16,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::mute::Silence;
 use crate::domain::time::Span;
 use crate::engine::effect::Effect;
+use crate::engine::identity::CiLookups;
 use crate::engine::input::{Batch, By, Command, Digest, Input, Order};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
@@ -58,6 +59,10 @@ impl Rules for Judge {
 
     fn hits(&self, tenant: &TenantId) -> RuleHits {
         self.pipeline.counted(tenant).hits.clone()
+    }
+
+    fn lookups(&self, tenant: &TenantId) -> CiLookups {
+        self.pipeline.counted(tenant).lookups.clone()
     }
 
     fn versions(&self, tenant: &TenantId) -> Vec<RuleSet> {

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { call, query } from "../api.js";
-import { count, percent, span } from "../format.js";
+import { count, moment, percent, span } from "../format.js";
 import { t } from "../i18n.js";
 import { AREAS } from "../overview.js";
 import { Ci, Empty, Go, Panel, Switch } from "../parts.js";
@@ -10,6 +10,8 @@ import { useRows } from "../rows.js";
 import { className, classes, relationName } from "../vocabulary.js";
 
 const ROW = 36;
+/** Objects that are no CI, shown at once. */
+const STRANGERS_SHOWN = 20;
 
 const CiTable = ({ items }) => {
   const rows = useRows(items.length, ROW);
@@ -30,8 +32,17 @@ const Quality = () => {
     ["missing", found.missing_relations.count], ["unowned", sum(found.without_owner)], ["unkeyed", found.without_key.count], ["shared", found.shared_keys.count],
     ["unknown", Object.values(found.unknown_classes).reduce((all, one) => all + one.count, 0)]];
   return html`<${Panel} title=${t("topo.quality")}><ul class="quality">${faults.map(([word, n]) => html`
-    <li key=${word} class=${n ? "" : "dim"}><b>${count(n)}</b> ${t(`topo.quality.${word}`)}</li>`)}</ul><//>`;
+    <li key=${word} class=${n ? "" : "dim"}><b>${count(n)}</b> ${t(`topo.quality.${word}`)}</li>`)}</ul><//>
+    ${found.lookups && html`<${Coverage} lookups=${found.lookups} />`}`;
 };
+
+/** The share of events that found their CI, and the objects that are none or several. */
+const Coverage = ({ lookups }) => html`<${Panel} title=${t("topo.lookups")}>
+  <ul class="quality"><li><b>${lookups.coverage === null ? "–" : percent(lookups.coverage)}</b> ${t("topo.lookups.coverage")}</li>
+    ${["resolved", "unresolved", "ambiguous"].map((word) => html`<li key=${word} class=${lookups[word] ? "" : "dim"}><b>${count(lookups[word])}</b> ${t(`topo.lookups.${word}`)}</li>`)}</ul>
+  ${lookups.strangers.length > 0 && html`<table class="plain"><thead><tr>${["object", "source", "events", "may_be", "seen"].map((word) => html`<th key=${word}>${t(`topo.lookups.${word}`)}</th>`)}</tr></thead>
+    <tbody>${lookups.strangers.slice(0, STRANGERS_SHOWN).map((one) => html`<tr key=${one.object}><td>${one.object}</td><td>${one.source}</td><td>${count(one.events)}</td>
+      <td>${one.cis.length ? one.cis.join(", ") : t("topo.lookups.nothing")}</td><td>${moment(one.last_seen)}</td></tr>`)}</tbody></table>`}<//>`;
 
 export const Topology = () => {
   const asked = new URLSearchParams(location.search);

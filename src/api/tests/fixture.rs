@@ -33,6 +33,7 @@ use crate::domain::topology::quality::Quality;
 use crate::domain::topology::schema::Schema;
 use crate::domain::topology::{Attributes, Topology};
 use crate::engine::effect::{Effect, Notice};
+use crate::engine::identity::{CiLookups, Stranger};
 use crate::engine::input::{Batch, By, Command, DeadLetter, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
@@ -89,6 +90,11 @@ impl Writes for Written {
         Box::pin(async move { Ok(seq) })
     }
 
+    fn is_recorded(&self, _: TenantId, seq: u64) -> BoxFuture<'static, Result<bool, String>> {
+        let newest = 1_000 + self.0.lock().unwrap().len() as u64;
+        Box::pin(async move { Ok(seq <= newest) })
+    }
+
     fn topology(
         &self,
         _: TenantId,
@@ -114,6 +120,12 @@ impl Rules for BuiltIn {
 
     fn hits(&self, _: &TenantId) -> RuleHits {
         RuleHits::default()
+    }
+
+    fn lookups(&self, _: &TenantId) -> CiLookups {
+        let stranger = Stranger { source: "prom".into(), cis: vec!["h-1".into()], events: 3, last_seen: T0 };
+        let strangers = [("web".into(), stranger)].into();
+        CiLookups { resolved: 6, unresolved: 0, ambiguous: 3, strangers, unlisted: 0 }
     }
 
     fn versions(&self, _: &TenantId) -> Vec<RuleSet> {

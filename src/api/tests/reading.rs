@@ -103,6 +103,33 @@ async fn the_overview_counts_what_is_open() {
 }
 
 #[tokio::test]
+async fn the_quality_of_the_topology_says_how_events_found_their_cis() {
+    let bench = Bench::stocked();
+    let quality = bench.get("viewer", "/api/v1/topology/quality").await.json();
+    assert_eq!(quality["orphans"]["count"].as_u64().map(|_| ()), Some(()), "{quality}");
+    let lookups = &quality["lookups"];
+    assert_eq!((&lookups["resolved"], &lookups["ambiguous"]), (&6.into(), &3.into()), "{lookups}");
+    assert_eq!(lookups["coverage"], 0.666, "{lookups}");
+    assert_eq!(
+        (&lookups["strangers"][0]["object"], &lookups["strangers"][0]["cis"][0]),
+        (&"web".into(), &"h-1".into())
+    );
+    let metrics = bench.get("admin", "/metrics").await.text;
+    assert!(metrics.contains("headwater_ci_lookups{word=\"ambiguous\"} 3"), "{metrics}");
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_told_by_its_parameter_and_its_shape() {
+    let bench = Bench::stocked();
+    let answer = bench.get("viewer", "/api/v1/incidents?limit=many").await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text.contains("parameter \\\"limit\\\": "), "{}", answer.text);
+    let answer = bench.get("admin", "/api/v1/audit?pages=2").await;
+    assert!(answer.text.contains("pages") && !answer.text.contains("deserialize"), "{}", answer.text);
+    assert_eq!(bench.get("operator", "/api/v1/commands/99999").await.status, 404, "nothing was accepted there");
+}
+
+#[tokio::test]
 async fn the_document_has_every_route_and_every_type_it_names() {
     let bench = Bench::stocked();
     let document = bench.get("viewer", "/api/v1/openapi.json").await.json();
