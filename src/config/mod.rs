@@ -170,8 +170,10 @@ impl Config {
             start(key, path);
         }
         for (number, receiver) in self.receivers.iter_mut().enumerate() {
-            if let Some(path) = &mut receiver.secret_file {
-                start(&format!("receivers.{number}.secret_file"), path);
+            for (key, text) in receiver.files_mut() {
+                let mut path = PathBuf::from(&*text);
+                start(&format!("receivers.{number}.{key}"), &mut path);
+                *text = path.display().to_string();
             }
         }
     }

@@ -142,15 +142,9 @@ impl<'a> Message<'a> {
     /// Writes the message for a notice.
     pub fn of(notice: &'a Notice, style: &Style<'_>) -> Self {
         let incident = &notice.incident;
-        let url = (!style.base_url.is_empty()).then(|| format!("{}/incidents/{}", style.base_url, incident.id));
-        let root_cause = incident.candidates.first().map(|candidate| Root {
-            ci: &candidate.ci,
-            inferred: candidate.inferred,
-            confirmed: incident.root_confirmed,
-            percent: percent(candidate),
-            evidence: evidence_of(candidate),
-        });
-        let text = phone_text(notice, root_cause.as_ref(), url.as_deref(), style);
+        let url = link(incident, style);
+        let root_cause = Root::of(incident);
+        let text = Lines::written(notice, root_cause.as_ref(), style).text();
         Self {
             r#type: format!("incident.{}", notice.kind.as_str()),
             timestamp: notice.at.to_string(),
@@ -168,6 +162,19 @@ impl<'a> Message<'a> {
                 }),
             },
         }
+    }
+}
+
+impl<'a> Root<'a> {
+    fn of(incident: &'a IncidentView) -> Option<Self> {
+        let candidate = incident.candidates.first()?;
+        Some(Self {
+            ci: &candidate.ci,
+            inferred: candidate.inferred,
+            confirmed: incident.root_confirmed,
+            percent: percent(candidate),
+            evidence: evidence_of(candidate),
+        })
     }
 }
 
@@ -220,42 +227,100 @@ fn percent(candidate: &Candidate) -> i32 {
     candidate.score / 10
 }
 
-/// What a tired person understands on a phone: what and how bad, why, who is hit, since when, where to look.
-fn phone_text(notice: &Notice, root: Option<&Root<'_>>, url: Option<&str>, style: &Style<'_>) -> String {
-    let (incident, lang) = (&notice.incident, style.lang);
-    let severity = severity_label(incident.severity);
-    let priority = priority_word(incident.priority);
-    let mut lines = vec![match lang {
-        Lang::Zh => {
-            format!("【{priority} {}】{}：{}（{}）", severity.zh, news(notice.kind).zh, incident.title, incident.id)
-        }
-        Lang::En => {
-            format!("[{priority} {}] {}: {} ({})", severity.en, news(notice.kind).en, incident.title, incident.id)
-        }
-    }];
-    lines.extend(changes_line(&notice.changes, lang));
-    if let Some(root) = root {
-        lines.push(root_line(root, lang));
-        for evidence in root.evidence.iter().take(TEXT_EVIDENCE_MAX) {
-            lines.push(match lang {
+/// Where the console shows an incident.
+fn link(incident: &IncidentView, style: &Style<'_>) -> Option<String> {
+    (!style.base_url.is_empty()).then(|| format!("{}/incidents/{}", style.base_url, incident.id))
+}
+
+/// What a tired person understands on a phone: what and how bad, why, who is hit, since when, where to look. Plain text:
+/// each channel writes it in its own markup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// How bad it is, what is new, and which incident.
+    pub title: String,
+    /// What changed, root cause and evidence, who is hit, since when.
+    pub body: Vec<String>,
+    /// Where the console shows it.
+    pub url: Option<String>,
+    /// Further incidents of a digest.
+    pub others: Vec<String>,
+}
+
+impl Lines {
+    /// The text for a notice.
+    pub fn of(notice: &Notice, style: &Style<'_>) -> Self {
+        Self::written(notice, Root::of(&notice.incident).as_ref(), style)
+    }
+
+    fn written(notice: &Notice, root: Option<&Root<'_>>, style: &Style<'_>) -> Self {
+        let (incident, lang) = (&notice.incident, style.lang);
+        let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
+        let (said, name, id) = (news(notice.kind), &incident.title, incident.id);
+        let title = match lang {
+            Lang::Zh => format!("【{priority} {}】{}：{name}（{id}）", severity.zh, said.zh),
+            Lang::En => format!("[{priority} {}] {}: {name} ({id})", severity.en, said.en),
+        };
+        let mut body: Vec<String> = changes_line(&notice.changes, lang).into_iter().collect();
+        if let Some(root) = root {
+            body.push(root_line(root, lang));
+            body.extend(root.evidence.iter().take(TEXT_EVIDENCE_MAX).map(|evidence| match lang {
                 Lang::Zh => format!("· {}", evidence.zh),
                 Lang::En => format!("- {}", evidence.en),
-            });
+            }));
+        }
+        body.push(reach_line(incident, lang));
+        body.push(since_line(incident, style));
+        let others = notice.digest.as_ref().map(|digest| digest_lines(digest, lang)).unwrap_or_default();
+        Self { title, body, url: link(incident, style), others }
+    }
+
+    /// All of it, one below the other.
+    pub fn text(&self) -> String {
+        let first = std::iter::once(&self.title);
+        let all = first.chain(&self.body).chain(&self.url).chain(&self.others);
+        all.map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Everything but title and link, one below the other.
+    pub fn rest(&self) -> impl Iterator<Item = &str> {
+        self.body.iter().chain(&self.others).map(String::as_str)
+    }
+}
+
+/// In one line for a short message: what and how bad, the probable cause, how much is hit.
+pub fn short(notice: &Notice, style: &Style<'_>) -> String {
+    let lines = Lines::of(notice, style);
+    let (incident, lang) = (&notice.incident, style.lang);
+    let cause = Root::of(incident).map(|root| root_line(&root, lang));
+    let (separator, reach) = match lang {
+        Lang::Zh => ("；", format!("{} 条告警", incident.alert_count)),
+        Lang::En => ("; ", format!("alerts: {}", incident.alert_count)),
+    };
+    let parts = [Some(lines.title), cause, Some(reach), lines.url];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(separator)
+}
+
+/// The same without any name of a machine, an address or a service, for networks that must not carry them.
+pub fn nameless(notice: &Notice, style: &Style<'_>) -> String {
+    let incident = &notice.incident;
+    let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
+    let (said, id, count) = (news(notice.kind), incident.id, incident.alert_count);
+    match style.lang {
+        Lang::Zh => format!("【{priority} {}】{}：故障 {id}，{count} 条告警，详情请登录平台查看", severity.zh, said.zh),
+        Lang::En => {
+            format!("[{priority} {}] {}: incident {id}, alerts: {count}; see the console", severity.en, said.en)
         }
     }
-    lines.push(reach_line(incident, lang));
+}
+
+fn since_line(incident: &IncidentView, style: &Style<'_>) -> String {
     let since = local(style.time_zone, incident.opened_at).format("%Y-%m-%d %H:%M:%S %:z");
-    lines.push(match (lang, incident.merged_into) {
+    match (style.lang, incident.merged_into) {
         (Lang::Zh, None) => format!("开始：{since}"),
         (Lang::En, None) => format!("Since {since}"),
         (Lang::Zh, Some(into)) => format!("开始：{since}；后续见 {into}"),
         (Lang::En, Some(into)) => format!("Since {since}; goes on in {into}"),
-    });
-    lines.extend(url.map(str::to_owned));
-    if let Some(digest) = &notice.digest {
-        lines.extend(digest_lines(digest, lang));
     }
-    lines.join("\n")
 }
 
 /// Why an update is told.

@@ -21,7 +21,9 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
 
+pub mod channels;
 pub mod egress;
+pub mod http;
 pub mod message;
 pub mod parent;
 pub mod pending;

@@ -1,6 +1,7 @@
 //! What the configuration says: the receivers, and how hard it is tried to reach them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -8,12 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
+use super::channels::{Ground, Kind, Manner};
 use super::egress::{Cidr, Egress};
+use super::http::SetupError;
 use super::parent::Parents;
-use super::signature::{SecretError, Secrets};
-use super::webhook::{self, Webhook};
 use super::{Channel, Clock};
 use crate::domain::ids::ReceiverId;
 use crate::domain::time::Span;
@@ -67,66 +70,106 @@ impl Default for Settings {
     }
 }
 
-/// One receiver: an entry of the section `receivers`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// One receiver: an entry of the section `receivers`. What it is called and how it is told stands here, what its kind
+/// needs in [`Kind`].
+///
+/// Instead of a text a kind's setting may have a file that holds it: `url_file` for `url`.
+#[derive(Clone)]
 pub struct ReceiverSettings {
     /// The name that routes use.
     pub id: ReceiverId,
-    /// Where to.
-    pub url: String,
-    /// What signs: `whsec_` and base64; two while they are exchanged.
-    #[serde(default)]
-    pub secret: SecretTexts,
-    /// A file with the same, one per line.
-    #[serde(default)]
-    pub secret_file: Option<PathBuf>,
     /// One attempt, from the first packet to the last byte of the answer.
-    #[serde(default = "timeout", deserialize_with = "duration")]
     pub timeout: Duration,
-    /// Notices per minute, at most; not set: as many as there are.
-    #[serde(default)]
+    /// Notices per minute, at most; not set: as many as its kind takes.
     pub rate: Option<NonZeroU32>,
-    /// The language of `text`; the rest of the message has both.
-    #[serde(default)]
+    /// The language of texts.
     pub language: Lang,
-    /// The zone in which `text` tells the time.
-    #[serde(default = "time_zone")]
+    /// The zone in which texts tell the time.
     pub time_zone: Tz,
     /// Switched off: its notices are kept as undelivered.
-    #[serde(default = "enabled")]
     pub enabled: bool,
     /// It may be on this machine or in a private network. Addresses that give out a machine's credentials never.
-    #[serde(default)]
     pub allow_private: bool,
+    /// `kind` and what is its own; files are read when the receiver is made ready.
+    own: Map<String, Value>,
 }
 
-/// Secrets as they are written in the configuration. Prints as `***`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(untagged)]
-pub enum SecretTexts {
-    #[default]
-    None,
-    One(String),
-    Both(Vec<String>),
-}
-
-impl fmt::Debug for SecretTexts {
+impl fmt::Debug for ReceiverSettings {
+    /// What is its kind's own may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.debug_struct("ReceiverSettings").field("id", &self.id).field("enabled", &self.enabled).finish_non_exhaustive()
     }
 }
 
-const fn timeout() -> Duration {
-    Duration::from_secs(10)
+/// Ends the name of a setting whose value is a file that holds the setting without it.
+const FILE: &str = "_file";
+
+impl<'de> Deserialize<'de> for ReceiverSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Entry)
+    }
 }
 
-const fn time_zone() -> Tz {
-    ZONE_DEFAULT
+/// Reads an entry key by key, so that an error names its key.
+struct Entry;
+
+impl<'de> Visitor<'de> for Entry {
+    type Value = ReceiverSettings;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the settings of a receiver")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ReceiverSettings, A::Error> {
+        let mut settings = ReceiverSettings {
+            id: ReceiverId::from(""),
+            timeout: Duration::from_secs(10),
+            rate: None,
+            language: Lang::default(),
+            time_zone: ZONE_DEFAULT,
+            enabled: true,
+            allow_private: false,
+            own: Map::new(),
+        };
+        let mut is_named = false;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "id" => {
+                    settings.id = map.next_value()?;
+                    is_named = true;
+                }
+                "timeout" => settings.timeout = map.next_value_seed(Seconds)?,
+                "rate" => settings.rate = map.next_value()?,
+                "language" => settings.language = map.next_value()?,
+                "time_zone" => settings.time_zone = map.next_value()?,
+                "enabled" => settings.enabled = map.next_value()?,
+                "allow_private" => settings.allow_private = map.next_value()?,
+                _ => {
+                    let value = map.next_value()?;
+                    settings.own.insert(key, value);
+                }
+            }
+        }
+        if !is_named {
+            return Err(serde::de::Error::missing_field("id"));
+        }
+        // What is in files is a text whatever it says.
+        let stand_in = |key: &str, _: &str| Ok::<_, Infallible>((key.to_owned(), String::new()));
+        let own = settings.with_files(stand_in).unwrap_or_else(|never| match never {});
+        Kind::read(own).map_err(serde::de::Error::custom)?;
+        Ok(settings)
+    }
 }
 
-const fn enabled() -> bool {
-    true
+/// A duration as the configuration writes it.
+struct Seconds;
+
+impl<'de> DeserializeSeed<'de> for Seconds {
+    type Value = Duration;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Duration, D::Error> {
+        duration(deserializer)
+    }
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -156,21 +199,26 @@ pub enum Fault {
     Twice,
     #[error("id: `parent` is the parent domain, see `parents`; choose another name")]
     Parent,
-    #[error("secret: give `secret` or `secret_file`, and not both")]
-    Secrets,
-    #[error("secret_file: {path} cannot be read: {error}")]
+    #[error("{key}: give `{key}` or `{key}_file`, and not both")]
+    Both {
+        /// The setting.
+        key: String,
+    },
+    #[error("{key}_file: {path} cannot be read: {error}")]
     File {
+        /// The setting.
+        key: String,
         /// The file.
         path: PathBuf,
         /// What the system says.
         error: std::io::Error,
     },
-    #[error("secret: {0}")]
-    Secret(SecretError),
     #[error("timeout: write 1s to 60s")]
     Timeout,
     #[error("{0}")]
-    Webhook(webhook::SetupError),
+    Kind(serde_json::Error),
+    #[error("{0}")]
+    Channel(SetupError),
 }
 
 /// What all receivers are told the same way.
@@ -237,36 +285,54 @@ impl ReceiverSettings {
         if self.allow_private {
             allowed.extend(Cidr::private());
         }
-        let egress = Arc::new(Egress { allowed, own_ports: common.own_ports.clone() });
-        let settings = webhook::Settings {
-            url: self.url.clone(),
-            secrets: self.secrets()?,
+        let ground = Ground {
+            egress: Arc::new(Egress { allowed, own_ports: common.own_ports.clone() }),
+            manner: Manner {
+                lang: self.language,
+                time_zone: self.time_zone,
+                base_url: common.base_url.trim_end_matches('/').to_owned(),
+            },
             timeout: self.timeout,
-            lang: self.language,
-            time_zone: self.time_zone,
-            base_url: common.base_url.clone(),
+            clock: Arc::clone(&common.clock),
         };
-        let webhook = Webhook::new(settings, &egress, Arc::clone(&common.clock)).map_err(Fault::Webhook)?;
-        let channel: Arc<dyn Channel> = Arc::new(webhook);
-        let pace = self.rate.map(|rate| Duration::from_secs(60) / rate.get());
+        let is_twice = |key: &&String| key.strip_suffix(FILE).is_some_and(|key| self.own.contains_key(key));
+        if let Some(key) = self.own.keys().find(is_twice) {
+            return Err(Fault::Both { key: key.trim_end_matches(FILE).to_owned() });
+        }
+        let kind = Kind::read(self.with_files(read)?).map_err(Fault::Kind)?;
+        let rate = self.rate.map(NonZeroU32::get).or(kind.rate());
+        let pace = rate.map(|rate| Duration::from_secs(60) / rate);
+        let channel = kind.channel(&ground).map_err(Fault::Channel)?;
         Ok(Ready { channel: self.enabled.then_some(channel), settings: Settings { pace, ..common.settings.clone() } })
     }
 
-    fn secrets(&self) -> Result<Secrets, Fault> {
-        let from_file = match &self.secret_file {
-            Some(path) => {
-                Some(std::fs::read_to_string(path).map_err(|error| Fault::File { path: path.clone(), error })?)
+    /// Its kind's settings with what stands in files in their place, as `read` gives it by key and path.
+    fn with_files<E>(&self, read: impl Fn(&str, &str) -> Result<(String, String), E>) -> Result<Map<String, Value>, E> {
+        let mut own = Map::new();
+        for (key, value) in &self.own {
+            let named = key.strip_suffix(FILE).filter(|key| !key.is_empty());
+            match (named, value.as_str()) {
+                (Some(key), Some(path)) => {
+                    let (key, text) = read(key, path)?;
+                    own.insert(key, text.into());
+                }
+                _ => drop(own.insert(key.clone(), value.clone())),
             }
-            None => None,
-        };
-        let texts: Vec<&str> = match (&self.secret, &from_file) {
-            (SecretTexts::One(text), None) => vec![text],
-            (SecretTexts::Both(texts), None) => texts.iter().map(String::as_str).collect(),
-            (SecretTexts::None, Some(text)) => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
-            (SecretTexts::None, None) | (SecretTexts::One(_) | SecretTexts::Both(_), Some(_)) => {
-                return Err(Fault::Secrets);
-            }
-        };
-        Secrets::parse(texts).map_err(Fault::Secret)
+        }
+        Ok(own)
     }
+
+    /// The paths of its files, by the key that names each.
+    pub fn files_mut(&mut self) -> impl Iterator<Item = (&str, &mut String)> {
+        self.own.iter_mut().filter_map(|(key, value)| match value {
+            Value::String(path) if key.ends_with(FILE) => Some((key.as_str(), path)),
+            _ => None,
+        })
+    }
+}
+
+fn read(key: &str, path: &str) -> Result<(String, String), Fault> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Fault::File { key: key.to_owned(), path: path.into(), error })?;
+    Ok((key.to_owned(), text.trim().to_owned()))
 }

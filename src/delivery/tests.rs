@@ -15,11 +15,12 @@ use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::channels::{Ground, Kind, Manner};
 use super::egress::{Cidr, Egress};
+use super::http::SetupError;
 use super::pending::{Pending, Place};
 use super::settings::Settings;
 use super::signature::Secrets;
-use super::webhook::Webhook;
 use super::*;
 use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::incident::{IncidentView, Priority};
@@ -122,18 +123,21 @@ fn quick() -> Settings {
     }
 }
 
-fn webhook(url: &str, egress: Egress) -> Result<Webhook, webhook::SetupError> {
+fn webhook(url: &str, egress: Egress) -> Result<Arc<dyn Channel>, SetupError> {
     static TLS: Once = Once::new();
     TLS.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
-    let settings = webhook::Settings {
-        url: url.to_owned(),
-        secrets: Secrets::parse([SECRET]).unwrap(),
+    let own = [("url", url), ("secret", SECRET)].map(|(key, value)| (key.to_owned(), value.into()));
+    let ground = Ground {
+        egress: Arc::new(egress),
+        manner: Manner {
+            lang: Lang::Zh,
+            time_zone: chrono_tz::Asia::Shanghai,
+            base_url: "https://noc.example".to_owned(),
+        },
         timeout: Duration::from_secs(10),
-        lang: Lang::Zh,
-        time_zone: chrono_tz::Asia::Shanghai,
-        base_url: "https://noc.example/".to_owned(),
+        clock: Arc::new(|| NOW),
     };
-    Webhook::new(settings, &Arc::new(egress), Arc::new(|| NOW))
+    Kind::read(own.into_iter().collect()).unwrap().channel(&ground)
 }
 
 fn loopback() -> Egress {
@@ -141,7 +145,7 @@ fn loopback() -> Egress {
 }
 
 fn start(url: &str, settings: Settings, now: Timestamp) -> (Delivery, UnboundedReceiver<Delivered>) {
-    let channel: Arc<dyn Channel> = Arc::new(webhook(url, loopback()).unwrap());
+    let channel: Arc<dyn Channel> = webhook(url, loopback()).unwrap();
     let (report, results) = reports();
     let clock: Clock = Arc::new(move || now);
     let ready = Ready { channel: Some(channel), settings };
@@ -267,7 +271,7 @@ async fn one_receiver_that_hangs_delays_nobody_else() {
     let (hanging, _receiver) = receiver(Duration::from_secs(3600), |_| ok()).await;
     let (address, _other) = receiver(Duration::ZERO, |_| ok()).await;
     let ready = |address| {
-        let channel: Arc<dyn Channel> = Arc::new(webhook(&format!("http://{address}/hook"), loopback()).unwrap());
+        let channel: Arc<dyn Channel> = webhook(&format!("http://{address}/hook"), loopback()).unwrap();
         Ready { channel: Some(channel), settings: quick() }
     };
     let (report, mut results) = reports();

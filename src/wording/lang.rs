@@ -22,6 +22,14 @@ impl Lang {
         }
     }
 
+    /// What a link to the incident is called.
+    pub const fn open(self) -> &'static str {
+        match self {
+            Self::Zh => "打开故障",
+            Self::En => "Open the incident",
+        }
+    }
+
     /// `?lang=` wins, then the first known tag of `Accept-Language`, then Chinese.
     pub fn of(query: Option<&str>, accept: Option<&str>) -> Self {
         let asked = query.unwrap_or("").split('&').find_map(|pair| pair.strip_prefix("lang=")).and_then(Self::parse);

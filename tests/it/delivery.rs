@@ -32,7 +32,7 @@ fn tenant() -> TenantId {
     TenantId::from("city")
 }
 
-fn notice(incident: u64, version: u32, kind: NoticeKind, receiver: &str) -> Notice {
+pub fn notice(incident: u64, version: u32, kind: NoticeKind, receiver: &str) -> Notice {
     let now = (machine())();
     let incident = IncidentView {
         version,
@@ -217,7 +217,7 @@ fn bad_receivers_are_refused_with_their_place() {
     let ok = "http://8.8.8.8/hook";
     check(
         json!([{ "id": "a", "url": ok, "secret": SECRET }, { "id": "a", "url": ok, "secret": SECRET },
-               { "id": "b c", "url": ok, "secret": SECRET }, { "id": "d", "url": ok },
+               { "id": "b c", "url": ok, "secret": SECRET }, { "id": "d", "url": ok, "secret": SECRET, "secret_file": "x" },
                { "id": "e", "url": ok, "secret": SECRET, "timeout": "90s" }]),
         "receivers[1] (a): id: another receiver has this name\n\
          receivers[2] (b c): id: write 1 to 64 letters, digits, `-`, `_` or `.`\n\
@@ -226,6 +226,8 @@ fn bad_receivers_are_refused_with_their_place() {
     );
     let wrong = serde_json::from_value::<ReceiverSettings>(json!({ "id": "a", "url": ok, "colour": "red" }));
     assert!(wrong.unwrap_err().to_string().contains("unknown field `colour`"));
+    let wrong = serde_json::from_value::<ReceiverSettings>(json!({ "id": "a", "url": ok }));
+    assert!(wrong.unwrap_err().to_string().contains("missing field `secret`"));
     let receivers: Vec<ReceiverSettings> =
         serde_json::from_value(json!([{ "id": "a", "url": ok, "secret": SECRET }])).unwrap();
     assert_eq!(names(&receivers, &Default::default()).iter().map(|id| id.as_str()).collect::<Vec<_>>(), ["a"]);
@@ -233,7 +235,7 @@ fn bad_receivers_are_refused_with_their_place() {
 }
 
 /// A Python with the package `standardwebhooks`, as `tests/run.sh` makes it.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let made = project().join("target/test-venv/bin/python");
     let found = made.exists();
     assert!(found || std::env::var_os("HEADWATER_ALL_TOOLS").is_none(), "{}: not there", made.display());

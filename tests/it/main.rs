@@ -4,6 +4,7 @@
 mod accuracy;
 mod bad_input;
 mod bounds;
+mod channels;
 mod cli;
 mod conformance;
 mod console;

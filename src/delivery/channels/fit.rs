@@ -1,0 +1,150 @@
+//! Texts that fit: cut at a whole character, and with what means something in a markup written so that it is only text.
+
+/// Stands where something was cut off.
+const CUT: &str = "…";
+
+/// At most `bytes_max` bytes of UTF-8, cut between characters.
+pub fn bytes(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes_max.saturating_sub(CUT.len()));
+    format!("{}{CUT}", &text[..end])
+}
+
+/// At most `chars_max` characters.
+pub fn chars(text: &str, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
+        return text.to_owned();
+    }
+    text.chars().take(chars_max.saturating_sub(1)).chain(CUT.chars()).collect()
+}
+
+/// Joins lines within `bytes_max`; `last` (a link) is kept whatever is cut. A line that is begun is cut only when it is
+/// the first one: half a line of markup may mean something else.
+pub fn lines(lines: &[String], last: Option<&str>, bytes_max: usize) -> String {
+    let room = bytes_max.saturating_sub(last.map_or(0, |last| last.len() + 1));
+    let mut text = String::new();
+    for (n, line) in lines.iter().enumerate() {
+        if n == 0 {
+            text = bytes(line, room);
+            continue;
+        }
+        let is_last = n + 1 == lines.len();
+        let needed = line.len() + 1 + if is_last { 0 } else { CUT.len() + 1 };
+        if text.len() + needed > room {
+            if text.len() + CUT.len() < room {
+                text.push('\n');
+                text.push_str(CUT);
+            }
+            break;
+        }
+        text.push('\n');
+        text.push_str(line);
+    }
+    if let Some(last) = last {
+        text.push('\n');
+        text.push_str(last);
+    }
+    text
+}
+
+/// What has no shape of its own, or turns the direction of what follows.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Writes `\` before what Markdown takes for markup, and leaves no line break and no HTML.
+pub fn markdown(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '#' | '!' | '|' | '~' => {
+                written.push('\\');
+                written.push(letter);
+            }
+            '<' => written.push_str("&lt;"),
+            '>' => written.push_str("&gt;"),
+            '&' => written.push_str("&amp;"),
+            letter if is_unseen(letter) => written.push(' '),
+            letter => written.push(letter),
+        }
+    }
+    written
+}
+
+/// Leaves out what chat systems without an escape take for markup or for calling people: `@`, brackets and stars become
+/// their full-width forms.
+pub fn plain(text: &str) -> String {
+    let full_width = |letter: char| match letter {
+        '@' => '＠',
+        '<' => '＜',
+        '>' => '＞',
+        '[' => '［',
+        ']' => '］',
+        '(' => '（',
+        ')' => '）',
+        '*' => '＊',
+        '_' => '＿',
+        '`' => '｀',
+        '~' => '～',
+        '#' => '＃',
+        '|' => '｜',
+        letter if is_unseen(letter) => ' ',
+        letter => letter,
+    };
+    text.chars().map(full_width).collect()
+}
+
+/// What HTML and XML take for markup, written as text.
+pub fn html(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '<' => written.push_str("&lt;"),
+            '>' => written.push_str("&gt;"),
+            '&' => written.push_str("&amp;"),
+            '"' => written.push_str("&quot;"),
+            '\'' => written.push_str("&#39;"),
+            letter if is_unseen(letter) => written.push(' '),
+            letter => written.push(letter),
+        }
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_cut_text_says_so_and_keeps_its_link() {
+        assert_eq!(bytes("核心交换机", 9), "核心…");
+        assert_eq!(bytes("核心交换机", 15), "核心交换机");
+        assert_eq!(chars("核心交换机", 3), "核心…");
+        let text = ["一二三".to_owned(), "四五六".to_owned(), "七八九".to_owned()];
+        assert_eq!(lines(&text, Some("https://a/1"), 200), "一二三\n四五六\n七八九\nhttps://a/1");
+        assert_eq!(lines(&text, Some("https://a/1"), 36), "一二三\n四五六\n…\nhttps://a/1");
+        assert_eq!(lines(&text, None, 13), "一二三\n…");
+    }
+
+    #[test]
+    fn markup_of_others_is_text() {
+        assert_eq!(markdown("[click](http://x) <at id=all>*"), "\\[click\\]\\(http://x\\) &lt;at id=all&gt;\\*");
+        assert_eq!(plain("<@U1> @all\n*b*"), "＜＠U1＞ ＠all ＊b＊");
+        assert_eq!(html("<b>\"&'"), "&lt;b&gt;&quot;&amp;&#39;");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_longer_than_it_may_be(text in prop::collection::vec(".{0,40}", 1..12), most in 40_usize..300) {
+            let link = "https://noc.example/1";
+            prop_assert!(lines(&text, Some(link), most).len() <= most);
+            prop_assert!(lines(&text, Some(link), most).ends_with(link));
+            prop_assert!(bytes(&text[0], most).len() <= most);
+            prop_assert!(chars(&text[0], most).chars().count() <= most);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The systems that people are told by: one file each, with its own settings, limits and way of saying no.
+//!
+//! Most of them take one HTTP request per message ([`Robot`]); what their documents say of formats, signatures, sizes
+//! and rates stands in the file, with its source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use futures::future::BoxFuture;
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::egress::Egress;
+use super::http::{Answer, Call, Line, SetupError};
+use super::message::Style;
+use super::webhook;
+use super::{Attempt, Channel, Clock};
+use crate::domain::severity::Severity;
+use crate::domain::time::Timestamp;
+use crate::engine::effect::{Notice, NoticeKind};
+use crate::wording::lang::Lang;
+
+pub mod aliyun;
+pub mod dingtalk;
+pub mod discord;
+pub mod feishu;
+pub mod fields;
+pub mod fit;
+pub mod gateway;
+pub mod mail;
+pub mod mas;
+pub mod ntfy;
+pub mod opsgenie;
+pub mod pagerduty;
+pub mod slack;
+pub mod teams;
+pub mod telegram;
+pub mod tencent;
+pub mod wecom;
+
+/// How messages are written for one receiver.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    pub lang: Lang,
+    pub time_zone: Tz,
+    /// Where the console shows incidents, without a slash at its end; empty: no link.
+    pub base_url: String,
+}
+
+impl Manner {
+    /// The same, borrowed.
+    pub fn style(&self) -> Style<'_> {
+        Style { lang: self.lang, time_zone: self.time_zone, base_url: &self.base_url }
+    }
+}
+
+/// What every kind of receiver is set up on.
+pub struct Ground {
+    pub egress: Arc<Egress>,
+    pub manner: Manner,
+    /// One attempt, from the first packet to the last byte of the answer.
+    pub timeout: Duration,
+    pub clock: Clock,
+}
+
+impl Ground {
+    /// A target that may be sent to.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn target(&self, text: &str) -> Result<Url, SetupError> {
+        Ok(self.egress.target(text)?)
+    }
+}
+
+/// A system that takes one HTTP request per message.
+pub trait Robot: Send + Sync + 'static {
+    /// The kind of channel, for logs and the console.
+    fn name(&self) -> &'static str;
+
+    /// The request for a notice. `at` goes into signatures.
+    ///
+    /// # Errors
+    /// Why there is none: this notice is refused.
+    fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String>;
+
+    /// What an answer means. A system that says no inside a 200 has to look into it.
+    fn judge(&self, answer: &Answer) -> Attempt {
+        answer.judge()
+    }
+}
+
+/// A robot, and the way to it.
+struct ByHttp<R> {
+    robot: R,
+    line: Line,
+    clock: Clock,
+}
+
+impl<R: Robot> Channel for ByHttp<R> {
+    fn name(&self) -> &'static str {
+        self.robot.name()
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            let call = match self.robot.call(notice, (self.clock)()) {
+                Ok(call) => call,
+                Err(why) => return Attempt::Refused { why },
+            };
+            match self.line.send(call).await {
+                Ok(answer) => self.robot.judge(&answer),
+                Err(attempt) => attempt,
+            }
+        })
+    }
+}
+
+fn by_http<R: Robot>((url, robot): (Url, R), ground: &Ground) -> Result<Arc<dyn Channel>, SetupError> {
+    let line = Line::new(&url, ground.timeout, &ground.egress, Arc::clone(&ground.clock))?;
+    Ok(Arc::new(ByHttp { robot, line, clock: Arc::clone(&ground.clock) }))
+}
+
+/// What a receiver is: `kind` and the settings of its own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    Webhook(webhook::Settings),
+    Dingtalk(dingtalk::Settings),
+    Wecom(wecom::Settings),
+    Feishu(feishu::Settings),
+    Slack(slack::Settings),
+    Teams(teams::Settings),
+    Telegram(telegram::Settings),
+    Discord(discord::Settings),
+    Ntfy(ntfy::Settings),
+    Mail(mail::Settings),
+    Gateway(gateway::Settings),
+    CloudMas(mas::Settings),
+    AliyunSms(aliyun::SmsSettings),
+    AliyunVoice(aliyun::VoiceSettings),
+    TencentSms(tencent::Settings),
+    Pagerduty(pagerduty::Settings),
+    Opsgenie(opsgenie::Settings),
+}
+
+impl Kind {
+    /// Reads the settings of a receiver that are its kind's; without `kind` it is a webhook.
+    ///
+    /// # Errors
+    /// What is unknown, missing or of the wrong type.
+    pub fn read(mut own: Map<String, Value>) -> Result<Self, serde_json::Error> {
+        own.entry("kind").or_insert_with(|| "webhook".into());
+        serde_json::from_value(Value::Object(own))
+    }
+
+    /// Sets the channel up.
+    ///
+    /// # Errors
+    /// Which setting is wrong, and what to write.
+    pub fn channel(self, ground: &Ground) -> Result<Arc<dyn Channel>, SetupError> {
+        match self {
+            Self::Webhook(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Dingtalk(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Wecom(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Feishu(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Slack(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Teams(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Telegram(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Discord(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Ntfy(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Mail(settings) => settings.ready(ground),
+            Self::Gateway(settings) => by_http(settings.ready(ground)?, ground),
+            Self::CloudMas(settings) => by_http(settings.ready(ground)?, ground),
+            Self::AliyunSms(settings) => by_http(settings.ready(ground)?, ground),
+            Self::AliyunVoice(settings) => by_http(settings.ready(ground)?, ground),
+            Self::TencentSms(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Pagerduty(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Opsgenie(settings) => by_http(settings.ready(ground)?, ground),
+        }
+    }
+
+    /// Messages per minute that the system takes from one sender, where its documents name a number.
+    pub const fn rate(&self) -> Option<u32> {
+        match self {
+            Self::Dingtalk(_) => Some(dingtalk::PER_MINUTE),
+            Self::Wecom(_) => Some(wecom::PER_MINUTE),
+            Self::Feishu(_) => Some(feishu::PER_MINUTE),
+            Self::Slack(_) => Some(slack::PER_MINUTE),
+            Self::Teams(_) => Some(teams::PER_MINUTE),
+            Self::Telegram(_) => Some(telegram::PER_MINUTE),
+            Self::Discord(_) => Some(discord::PER_MINUTE),
+            Self::Webhook(_)
+            | Self::Ntfy(_)
+            | Self::Mail(_)
+            | Self::Gateway(_)
+            | Self::CloudMas(_)
+            | Self::AliyunSms(_)
+            | Self::AliyunVoice(_)
+            | Self::TencentSms(_)
+            | Self::Pagerduty(_)
+            | Self::Opsgenie(_) => None,
+        }
+    }
+}
+
+/// What colour a message has where messages have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Colour {
+    Red,
+    Orange,
+    Yellow,
+    Blue,
+    Green,
+}
+
+impl Colour {
+    fn of(notice: &Notice) -> Self {
+        match notice.incident.severity {
+            _ if is_over(notice) => Self::Green,
+            Severity::Critical => Self::Red,
+            Severity::Major => Self::Orange,
+            Severity::Minor => Self::Yellow,
+            Severity::Warning | Severity::Indeterminate | Severity::Cleared => Self::Blue,
+        }
+    }
+}
+
+/// Whether a notice says that there is nothing to do any more.
+const fn is_over(notice: &Notice) -> bool {
+    matches!(notice.kind, NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged)
+}
+
+/// The name of an incident in a system of others, the same for all of its notices.
+fn name_of(notice: &Notice) -> String {
+    format!("headwater-{}-{}", notice.incident.tenant, notice.incident.id)
+}
+
+/// A text that is nobody's business: credentials. Prints as `***`.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// An answer whose status says yes: what number stands under `key` of its body, and the text under `said`.
+/// Nothing but a JSON map with that number is an answer of such a system.
+fn code(answer: &Answer, key: &str, said: &str) -> Result<(i64, String), Attempt> {
+    if !answer.status.is_success() {
+        return Err(answer.judge());
+    }
+    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let number = body.as_ref().and_then(|body| body.get(key)).and_then(Value::as_i64);
+    match (number, body) {
+        (Some(number), Some(body)) => {
+            let said = body.get(said).and_then(Value::as_str).unwrap_or_default();
+            Ok((number, format!("{key} {number}: {said}")))
+        }
+        _ => Err(Attempt::TryLater { why: format!("not the answer of such a system: {}", answer.why()), wait: None }),
+    }
+}
+
+/// One address or several, as they are written in the configuration.
+fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(one) => vec![one],
+        Written::More(more) => more,
+    })
+}

@@ -1,0 +1,78 @@
+//! Slack incoming webhook, and what understands the same: Mattermost, Rocket.Chat.
+//!
+//! Formats: docs.slack.dev, "Sending messages using incoming webhooks"; "Reference: blocks". A header has at most 150
+//! characters, a section 3,000. One message a second. Those that know no blocks show `text`.
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Attempt, Ground, Manner, Robot, Secret, fit};
+use crate::delivery::http::{Answer, Call, SetupError};
+use crate::delivery::message::Lines;
+use crate::domain::time::Timestamp;
+use crate::engine::effect::Notice;
+
+/// Messages that a webhook may send in a minute.
+pub const PER_MINUTE: u32 = 60;
+
+const HEADER_CHARS_MAX: usize = 150;
+const SECTION_CHARS_MAX: usize = 3000;
+
+/// A webhook of a channel.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// As the app's settings show it: `https://hooks.slack.com/services/…`.
+    pub url: Secret,
+}
+
+pub struct Slack {
+    url: Url,
+    manner: Manner,
+}
+
+impl Settings {
+    /// # Errors
+    /// When the address is refused.
+    pub fn ready(self, ground: &Ground) -> Result<(Url, Slack), SetupError> {
+        let url = ground.target(self.url.text())?;
+        Ok((url.clone(), Slack { url, manner: ground.manner.clone() }))
+    }
+}
+
+/// Only these three mean something in its `mrkdwn`.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+impl Robot for Slack {
+    fn name(&self) -> &'static str {
+        "slack"
+    }
+
+    fn call(&self, notice: &Notice, _: Timestamp) -> Result<Call, String> {
+        let lines = Lines::of(notice, &self.manner.style());
+        let rest = lines.rest().collect::<Vec<_>>().join("\n");
+        let link = lines.url.as_ref().map(|url| format!("<{url}|{}>", self.manner.lang.open()));
+        let plain = |text: &str, most| json!({ "type": "plain_text", "emoji": false, "text": fit::chars(text, most) });
+        let mut blocks = vec![
+            json!({ "type": "header", "text": plain(&lines.title, HEADER_CHARS_MAX) }),
+            json!({ "type": "section", "text": plain(&rest, SECTION_CHARS_MAX) }),
+        ];
+        let mut text = escaped(&format!("{}\n{}", lines.title, fit::chars(&rest, SECTION_CHARS_MAX)));
+        if let Some(link) = link {
+            text = format!("{text}\n{link}");
+            blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": link } }));
+        }
+        Ok(Call::json(self.url.clone(), &json!({ "text": text, "blocks": blocks })))
+    }
+
+    fn judge(&self, answer: &Answer) -> Attempt {
+        match answer.status.as_u16() {
+            // The webhook or its channel is gone.
+            404 | 410 => Attempt::LockedOut { why: answer.why() },
+            _ => answer.judge(),
+        }
+    }
+}
