@@ -240,6 +240,7 @@ impl Cell {
         self.take_out(from, |m| left.contains(m));
         self.follow_state(from);
         self.follow_state(to);
+        self.plan_to_forget(to);
     }
 
     /// A group becomes part of another one.
@@ -250,6 +251,15 @@ impl Cell {
         }
         self.groups.remove(from);
         self.follow_state(to);
+        self.plan_to_forget(to);
+    }
+
+    /// A group without an incident that only has alerts which have ended: the timers of its alerts were the old group's.
+    fn plan_to_forget(&mut self, place: Place) {
+        let Some(group) = self.groups.get(place) else { return };
+        if group.incident.is_none() && group.firing() == 0 {
+            self.deadlines.set(self.now.plus(self.policy.settings.retention), Due::Forget(place));
+        }
     }
 
     fn pass_over(&mut self, place: Place, from: Place, to: Place) {
@@ -270,6 +280,7 @@ impl Cell {
             self.groups[to].incident = self.groups[from].incident.take();
             self.recount(to);
             self.by_incident.insert(mine, to);
+            self.set_timers(to);
             return;
         };
         let age = |group: Place| self.groups[group].incident.as_ref().map(|i| (i.opened_at, i.id));
@@ -283,6 +294,7 @@ impl Cell {
         if losing == to {
             self.groups[to].incident = self.groups[from].incident.take();
             self.recount(to);
+            self.set_timers(to);
         }
         if let (Some(incident), Some(lost)) = (self.groups[to].incident.as_mut(), lost) {
             incident.take_over(*lost, self.now);

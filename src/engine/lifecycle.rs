@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::alert::Bond;
 use super::audience::Audience;
 use super::cell::Cell;
 use super::deadlines::Due;
@@ -155,6 +154,26 @@ impl Cell {
         self.moment.groups.insert(place);
     }
 
+    /// Sets the timers of an incident that has moved to another group: those that run are the old group's.
+    pub fn set_timers(&mut self, place: Place) {
+        let settings = &self.policy.settings;
+        let Some(incident) = self.groups.get(place).and_then(|g| g.incident.as_ref()) else { return };
+        let due = match incident.state {
+            IncidentState::Recovering => {
+                incident.quiet_since.map(|at| (at.plus(settings.observation), Due::Observed(place)))
+            }
+            IncidentState::Recovered => {
+                incident.recovered_at.map(|at| (at.plus(settings.reopen_gap), Due::Close(place)))
+            }
+            IncidentState::Closed => incident.closed_at.map(|at| (at.plus(settings.retention), Due::Forget(place))),
+            IncidentState::Abnormal | IncidentState::Merged => None,
+        };
+        let wake = incident.snoozed_until.map(|until| (until, Due::Wake(place)));
+        for (at, due) in due.into_iter().chain(wake) {
+            self.deadlines.set(at, due);
+        }
+    }
+
     /// A timer: quiet through the observation.
     pub fn observed(&mut self, place: Place) {
         let (now, observation, reopen_gap) =
@@ -259,7 +278,7 @@ impl Cell {
         self.moment.effects.push(Effect::CommandDone { tenant: self.tenant.clone(), refused, again });
     }
 
-    fn open_group(&self, incident: IncidentId) -> Result<Place, &'static str> {
+    pub fn open_group(&self, incident: IncidentId) -> Result<Place, &'static str> {
         self.by_incident.get(&incident).copied().ok_or("no such incident, or it was merged or forgotten")
     }
 
@@ -401,96 +420,5 @@ impl Cell {
             self.note(id, actor, TimelineKind::RootRejected, name);
         }
         self.moment.groups.insert(place);
-    }
-
-    fn merge(&mut self, from: IncidentId, into: IncidentId, actor: &str) -> Result<(), &'static str> {
-        let (from_group, into_group) = (self.open_group(from)?, self.open_group(into)?);
-        if from_group == into_group {
-            return Err("an incident cannot be merged into itself");
-        }
-        let (child, parent) = (self.groups[from_group].root, self.groups[into_group].root);
-        self.moment.survivor = Some(into);
-        self.attach(child, parent, Bond::Person, 0);
-        self.moment.survivor = None;
-        self.note(into, actor, TimelineKind::Merged, from.to_string());
-        Ok(())
-    }
-
-    fn split(
-        &mut self,
-        incident: IncidentId,
-        alerts: &[crate::domain::ids::AlertId],
-        actor: &str,
-    ) -> Result<(), &'static str> {
-        let group = self.open_group(incident)?;
-        let places: Vec<Place> = alerts.iter().filter_map(|a| self.by_alert.get(a).copied()).collect();
-        let Some(first) = places.first().copied() else { return Err("no such alert") };
-        if places.iter().any(|p| self.alerts[*p].group != group) {
-            return Err("an alert is not part of this incident");
-        }
-        if places.len() as u32 >= self.groups[group].alerts() {
-            return Err("at least one alert must stay");
-        }
-        self.uproot(first, &places);
-        for place in &places[1..] {
-            self.uproot(*place, &places);
-            self.attach(*place, first, Bond::Person, 0);
-        }
-        let new = self.alerts[first].group;
-        self.alerts[first].bond = Bond::Person;
-        if self.groups[new].incident.is_none() {
-            self.open(new);
-        }
-        self.note(incident, actor, TimelineKind::Split, format!("{} alerts", places.len()));
-        Ok(())
-    }
-
-    fn shift(&mut self, alert: crate::domain::ids::AlertId, into: IncidentId, actor: &str) -> Result<(), &'static str> {
-        let place = self.by_alert.get(&alert).copied().ok_or("no such alert")?;
-        let target = self.open_group(into)?;
-        if self.alerts[place].group == target {
-            return Err("the alert is part of that incident already");
-        }
-        if self.groups[self.alerts[place].group].alerts() > 1 {
-            self.uproot(place, &[place]);
-        }
-        let root = self.groups[target].root;
-        self.attach(place, root, Bond::Person, 0);
-        self.note(into, actor, TimelineKind::Moved, alert.to_string());
-        Ok(())
-    }
-
-    /// Takes one alert out of its tree; its children that do not go too move up to what it hung on.
-    fn uproot(&mut self, place: Place, going: &[Place]) {
-        let parent = self.alerts[place].parent;
-        let staying: Vec<Place> = self.alerts[place].children.iter().copied().filter(|c| !going.contains(c)).collect();
-        match parent {
-            Some(parent) => {
-                for child in staying {
-                    let bond = match self.alerts[child].bond {
-                        bond @ (Bond::Rule | Bond::Person) => bond,
-                        Bond::Evidence | Bond::Joint | Bond::Fold => Bond::Evidence,
-                    };
-                    self.attach(child, parent, bond, 0);
-                }
-                self.detach(place);
-            }
-            None => {
-                // The root leaves: its first child that stays leads the rest and keeps the incident.
-                let Some(heir) = staying.first().copied() else { return };
-                let group = self.alerts[place].group;
-                self.alerts[place].children.retain(|c| !staying.contains(c));
-                let alert = &mut self.alerts[heir];
-                (alert.parent, alert.bond) = (None, Bond::Evidence);
-                for child in &staying[1..] {
-                    self.alerts[*child].parent = Some(heir);
-                    self.alerts[heir].children.push(*child);
-                }
-                self.groups[group].root = heir;
-                self.alerts[place].parent = Some(heir);
-                self.alerts[heir].children.push(place);
-                self.detach(place);
-            }
-        }
     }
 }

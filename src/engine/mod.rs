@@ -53,6 +53,7 @@ pub mod policy;
 mod promote;
 mod rare;
 mod recents;
+mod regroup;
 mod rivals;
 mod root_cause;
 pub mod route;

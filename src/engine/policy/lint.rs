@@ -69,7 +69,8 @@ fn section<T: Rule + PartialEq>(rules: &Rules<T>, tell: &mut Tell<'_>) {
             let what =
                 format!("never applies: {} before it takes everything it matches; put it first", shadow.name().id);
             tell(LintKind::Unreachable, rule.name(), what);
-        } else if let Some(twin) = before.iter().find(|b| b.matches() == rule.matches() && b.when() == rule.when())
+        } else if let Some(twin) =
+            before.iter().find(|b| !b.goes_on() && b.matches() == rule.matches() && b.when() == rule.when())
             && T::FIRST_WINS
         {
             let what = format!("has the same condition as {}; join them", twin.name().id);

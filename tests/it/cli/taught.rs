@@ -114,12 +114,16 @@ fn what_people_corrected_is_exported_trained_on_compared_tried_and_put_in_force(
     let labels = std::fs::read_to_string(folder.path().join("corrected/truth_alerts.csv")).unwrap();
     assert!(labels.lines().any(|line| line.split(',').nth(1) == Some("?")), "incidents that nobody looked at");
 
+    let older = storms::folder("medium").display().to_string();
     let trained = headwater(&[
         "model",
         "train",
         "correlation",
         "--history",
         &corrected,
+        // What came within seconds has no alert type that was seen to end; an older history has.
+        "--history",
+        &older,
         "--mapping",
         &mapping,
         "--rounds",

@@ -83,7 +83,7 @@ impl Served {
                 .output()
                 .unwrap()
         };
-        let list = String::from_utf8(headwater(&["list"]).stdout).unwrap();
+        let list = String::from_utf8(headwater(&["list", "--json"]).stdout).unwrap();
         let records = list.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let record = records.into_iter().find(|record| record["name"] == name).unwrap();
         assert!(headwater(&["revoke", record["id"].as_str().unwrap()]).status.success());
