@@ -18,6 +18,7 @@ pub mod priorities;
 pub mod read;
 pub mod rule;
 pub mod settings;
+mod sheet;
 pub mod spans;
 pub mod template;
 mod variables;

@@ -156,10 +156,17 @@ struct ScheduleText {
     monthly: Option<Monthly>,
     cron: Option<ByCron>,
     calendar: Option<ByCalendar>,
+    #[serde(default, deserialize_with = "zone")]
     zone: Option<Tz>,
     /// Not before, not after.
     starts: Option<Moment>,
     ends: Option<Moment>,
+}
+
+fn zone<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Tz>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let unknown = || serde::de::Error::custom(format!("{name:?} is no time zone; write for example Asia/Shanghai"));
+    name.parse().map(Some).map_err(|_| unknown())
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -230,6 +237,13 @@ impl Schedule {
             *calendar = Some(calendars.get(&by.name).ok_or_else(|| by.name.clone())?.clone());
         }
         Ok(())
+    }
+
+    /// Whether its one window, or the time in which it may have any, has ended at `at`.
+    pub fn is_over(&self, at: Timestamp) -> bool {
+        let end = |moment: Moment| moment.at(self.zone, Edge::End) <= at;
+        let once = if let Shape::Once(once) = &self.shape { Some(once.to) } else { None };
+        once.is_some_and(end) || self.ends.is_some_and(end)
     }
 
     /// The end of the window that is open at `at`; `None` when none is.

@@ -300,6 +300,8 @@ scenarios! {
     s38_half_of_the_alerts_are_lost "s38-half-of-the-alerts-are-lost"
     s39_the_cause_is_over_first "s39-the-cause-is-over-first"
     s40_slow_cooling_and_a_quick_switch "s40-slow-cooling-and-a-quick-switch"
+    c5_a_crypto_device_is_down "c5-crypto-device-down"
+    c5_a_flood_of_guesses "c5-brute-force-flood"
 }
 
 #[test]

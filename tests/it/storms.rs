@@ -53,6 +53,17 @@ pub fn events(storm: &str, most: usize) -> Vec<Event> {
     events
 }
 
+/// The classes and the kinds of relations that a storm's CMDB names.
+pub fn vocabulary(storm: &str) -> Vec<String> {
+    let file = std::fs::File::open(folder(storm).join("cmdb.json.gz")).expect("a storm has a CMDB");
+    let cmdb: serde_json::Value = serde_json::from_reader(flate2::read::GzDecoder::new(file)).expect("json");
+    let named = |list: &str| {
+        let items = cmdb[list].as_array().unwrap_or_else(|| panic!("no {list}"));
+        items.iter().filter_map(|item| item["type"].as_str()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    [named("cis"), named("relations")].concat()
+}
+
 /// An engine that knows the topology.
 pub fn engine(topology: &Arc<Topology>) -> Engine {
     let mut engine = Engine::empty(0, Arc::new(Tuning::default()));

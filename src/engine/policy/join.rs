@@ -77,6 +77,12 @@ impl Joining {
         if sections.priority.is_some() && self.all.priority.is_some() {
             self.error(file, start, "`priority` stands in an earlier file, too".into(), "keep one of them");
         }
+        if let Some(settings) = sections.settings.as_ref().filter(|set| set.retention < set.reopen_gap) {
+            let (kept, gap) = (settings.retention.as_secs(), settings.reopen_gap.as_secs());
+            let what =
+                format!("retention {kept}s is shorter than reopen_gap {gap}s: nothing could be reopened so late");
+            self.error(file, start, what, "make retention at least as long");
+        }
         self.all.settings = sections.settings.take().or(self.all.settings.take());
         self.all.priority = sections.priority.take().or(self.all.priority.take());
         for (name, calendar) in std::mem::take(&mut sections.calendars) {
@@ -110,6 +116,7 @@ impl Joining {
         self.all.promote.append(&mut sections.promote);
         self.named(file, &mut sections.key_periods, |period| &mut period.id);
         self.all.key_periods.append(&mut sections.key_periods);
+        self.all.routes_cut |= sections.routes_cut;
         self.named(file, &mut sections.routes, Rule::name_mut);
         self.all.routes.append(&mut sections.routes);
     }
@@ -155,10 +162,10 @@ impl Joining {
             let what = format!("route {} has no receiver", name.id);
             self.error(name.file, name.at, what, "name one, or write observe_only: true");
         }
-        if self.all.routes.iter().any(Route::takes_everything) {
+        // A fallback that could not be read is told as that error only.
+        if self.all.routes_cut || self.all.routes.iter().any(Route::takes_everything) {
             return;
         }
-        // A fallback that could not be read is told as that error only.
         let last = self.all.routes.last().map(|route| (route.id.file, route.id.at));
         let (file, at) = last.unwrap_or_default();
         let remedy =

@@ -1,14 +1,17 @@
-//! Rules that are allowed but probably not meant: unreachable, duplicate, contradictory, risky.
+//! Rules that are allowed but probably not meant: unreachable, duplicate, contradictory, risky, over.
 
 use super::Policy;
+use super::enriching::EnrichRule;
 use super::expiry::{Expiry, ListedRule};
-use super::kinds::InhibitRule;
+use super::kinds::{InhibitRule, MaintenanceWindow, MuteRule};
 use super::matching::Match;
 use super::place::{Lint, LintKind, RuleName};
 use super::rule::{Rule, Rules};
 use crate::domain::matcher::{Matcher, MatcherText, Op};
+use crate::domain::mute::MuteEffect;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::schedule::Schedule;
 
 /// How long before a rule expires that is told.
 const EXPIRES_WITHIN: Span = Span::hours(14 * 24);
@@ -28,8 +31,22 @@ pub fn lint(policy: &Policy, now: Timestamp) -> Vec<Lint> {
     section(&policy.group, &mut tell);
     section(&policy.promote, &mut tell);
     section(&policy.routes, &mut tell);
-    for rule in &policy.inhibit {
+    twins(policy.mute.all(), |rule| &rule.id, two_mutes, &mut tell);
+    twins(policy.maintenance.all(), |window| &window.id, two_windows, &mut tell);
+    twins(policy.enrich.all(), |rule| &rule.id, two_enrichments, &mut tell);
+    twins(&policy.inhibit, |rule| &rule.id, two_inhibitions, &mut tell);
+    for (number, rule) in policy.inhibit.iter().enumerate() {
         inhibition(rule, &mut tell);
+        let turned = |b: &&InhibitRule| b.source == rule.target && b.target == rule.source && b.equal == rule.equal;
+        if let Some(other) = policy.inhibit[..number].iter().find(turned) {
+            let what = format!("says the opposite of {}: each side mutes the other; keep one", other.id.id);
+            tell(LintKind::Contradictory, &rule.id, what);
+        }
+    }
+    for (name, schedule) in schedules(policy) {
+        if schedule.is_over(now) {
+            tell(LintKind::Over, name, "its time is over, it never holds again; remove it or give it another".into());
+        }
     }
     for rule in &policy.correlate {
         for condition in &rule.conditions {
@@ -54,6 +71,77 @@ fn expiry(rule: ListedRule<'_>, now: Timestamp, tell: &mut Tell<'_>) {
         let what = format!("expires at {at}{whose}; set another `expires` if it is still needed");
         tell(LintKind::Expires, rule.name, what);
     }
+}
+
+/// All schedules, with the rules that have them.
+fn schedules(policy: &Policy) -> impl Iterator<Item = (&RuleName, &Schedule)> {
+    let mute = policy.mute.all().iter().filter_map(|rule| Some((&rule.id, rule.during.as_ref()?)));
+    let routes = policy.routes.all().iter().filter_map(|route| Some((&route.id, route.during.as_ref()?)));
+    mute.chain(policy.maintenance.all().iter().map(|window| (&window.id, &window.schedule)))
+        .chain(policy.key_periods.iter().map(|period| (&period.id, &period.schedule)))
+        .chain(routes)
+}
+
+/// How two rules of a section whose rules all apply stand to each other.
+enum Twins {
+    /// They apply in different cases, or do different things that go together.
+    Apart,
+    Same,
+    /// The condition is the same, the effect is not.
+    Opposed,
+}
+
+impl Twins {
+    /// With one condition only the effects can differ.
+    fn of(is_same_condition: bool, a: MuteEffect, b: MuteEffect) -> Self {
+        match (is_same_condition, a == b) {
+            (false, _) => Self::Apart,
+            (true, true) => Self::Same,
+            (true, false) => Self::Opposed,
+        }
+    }
+}
+
+fn twins<T>(rules: &[T], name: fn(&T) -> &RuleName, compare: fn(&T, &T) -> Twins, tell: &mut Tell<'_>) {
+    for (number, rule) in rules.iter().enumerate() {
+        for before in &rules[..number] {
+            let other = &name(before).id;
+            match compare(before, rule) {
+                Twins::Apart => continue,
+                Twins::Same => tell(LintKind::Duplicate, name(rule), format!("says the same as {other}; remove one")),
+                Twins::Opposed => {
+                    let what = format!("says otherwise than {other} under the same condition; keep one");
+                    tell(LintKind::Contradictory, name(rule), what);
+                }
+            }
+            break;
+        }
+    }
+}
+
+fn two_mutes(a: &MuteRule, b: &MuteRule) -> Twins {
+    Twins::of(a.matches == b.matches && a.when == b.when && a.during == b.during, a.effect, b.effect)
+}
+
+fn two_windows(a: &MaintenanceWindow, b: &MaintenanceWindow) -> Twins {
+    let is_same = a.matches == b.matches && a.when == b.when && a.subtree == b.subtree && a.schedule == b.schedule;
+    Twins::of(is_same, a.effect, b.effect)
+}
+
+fn two_inhibitions(a: &InhibitRule, b: &InhibitRule) -> Twins {
+    let is_same = a.source == b.source && a.target == b.target && a.equal == b.equal && a.recent == b.recent;
+    Twins::of(is_same, a.effect, b.effect)
+}
+
+fn two_enrichments(a: &EnrichRule, b: &EnrichRule) -> Twins {
+    let is_same = a.matches == b.matches
+        && a.when == b.when
+        && a.extract == b.extract
+        && a.compose == b.compose
+        && a.map == b.map
+        && a.delete == b.delete
+        && a.overwrite == b.overwrite;
+    if is_same { Twins::Same } else { Twins::Apart }
 }
 
 type Tell<'a> = dyn FnMut(LintKind, &RuleName, String) + 'a;

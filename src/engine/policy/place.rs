@@ -88,6 +88,8 @@ pub enum LintKind {
     Expired,
     /// It will not hold for long.
     Expires,
+    /// Its only time is over.
+    Over,
 }
 
 /// A rule's id and where it stands.

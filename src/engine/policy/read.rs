@@ -1,7 +1,7 @@
 //! Rule files: text to rules, with every error and its place.
 //!
-//! A typed reader stops at the first error. To find the others, the lines of the faulty item are blanked and the
-//! file is read again, until nothing is wrong.
+//! A typed reader stops at the first error. To find the others, what is faulty is blanked (see `sheet`) and the file
+//! is read again, until nothing is wrong.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ use super::patterns::PatternRule;
 use super::place::{LineColumn, RuleError, RuleFile};
 use super::priorities::Priorities;
 use super::settings::Settings;
+use super::sheet::Sheet;
 use crate::domain::ids::SourceId;
 use crate::engine::calendar::Calendar;
 
@@ -44,6 +45,9 @@ pub struct Sections {
     pub priority: Option<Priorities>,
     pub key_periods: Vec<KeyPeriod>,
     pub routes: Vec<Route>,
+    /// A route could not be read: what routes there are is not known.
+    #[serde(skip)]
+    pub routes_cut: bool,
 }
 
 /// Reads one file; what could be read of it stays.
@@ -55,32 +59,29 @@ pub fn read(file: &RuleFile, errors: &mut Vec<RuleError>) -> Sections {
         error(LineColumn::default(), format!("larger than {FILE_BYTES_MAX} bytes"), "split the file");
         return Sections::default();
     }
-    let mut lines: Vec<&str> = file.text.lines().collect();
-    let mut blanked = false;
+    let mut sheet = Sheet::of(&file.text);
     for _ in 0..ERRORS_MAX {
-        let text = lines.join("\n");
-        let failure = match parse(&text) {
-            Ok(sections) => return sections,
+        let failure = match parse(&sheet.text()) {
+            Ok(sections) => return Sections { routes_cut: sheet.is_cut("routes"), ..sections },
             Err(failure) => failure,
         };
         let at = failure.location().map(LineColumn::from).unwrap_or_default();
         let told = failure.without_snippet().to_string();
-        // Blanking can leave an empty list, a missing field or half a flow collection behind: that is our doing.
-        // Our own messages, which name a remedy, come as the same kind as the parser's.
+        // What was blanked can leave an empty list, a missing field or half a flow collection behind: that is our
+        // doing, and only there. Our own messages, which name a remedy, come as the same kind as the parser's.
         let broken = is_syntax(&failure) && !told.contains("; ");
         let emptied = told.contains("missing field") || told.contains("expected sequence start");
-        let ours = blanked && (emptied || broken);
+        let ours = (emptied || broken) && sheet.is_touched(at);
         if !ours {
             let (what, remedy) = split_remedy(&told);
             error(at, what, &remedy);
         }
-        if !blank(&mut lines, at) {
-            return Sections::default();
+        if !sheet.blank(at) {
+            return Sections { routes_cut: true, ..Sections::default() };
         }
-        blanked = true;
     }
     error(LineColumn::default(), format!("more than {ERRORS_MAX} errors"), "correct the first ones");
-    Sections::default()
+    Sections { routes_cut: true, ..Sections::default() }
 }
 
 fn parse(text: &str) -> Result<Sections, serde_saphyr::Error> {
@@ -106,19 +107,4 @@ fn split_remedy(told: &str) -> (String, String) {
         Some((what, remedy)) => (what.to_owned(), remedy.to_owned()),
         None => (told, "compare with the example in rules/README.md".to_owned()),
     }
-}
-
-/// Blanks the item that begins on the line: it and the deeper lines below it. Says whether there was anything.
-fn blank(lines: &mut [&str], at: LineColumn) -> bool {
-    let Some(first) = (at.line as usize).checked_sub(1).filter(|n| *n < lines.len()) else { return false };
-    if lines[first].trim().is_empty() {
-        return false;
-    }
-    let indent = |line: &str| line.len() - line.trim_start().len();
-    let own = indent(lines[first]);
-    let below = lines[first + 1..].iter().take_while(|line| line.trim().is_empty() || indent(line) > own).count();
-    for line in &mut lines[first..=first + below] {
-        *line = "";
-    }
-    true
 }

@@ -13,14 +13,14 @@ pub struct Settings {
     /// Alert counts of an incident at which a storm warning is written: at most 5 values of 2 to 10,000, growing.
     #[serde(deserialize_with = "storm")]
     pub storm: Vec<u32>,
-    /// How long an incident without firing alerts is watched before it counts as recovered.
-    #[serde(deserialize_with = "spans::span")]
+    /// How long an incident without firing alerts is watched before it counts as recovered, 0s to 24h.
+    #[serde(deserialize_with = "observation")]
     pub observation: Span,
-    /// How long after recovery a new alert reopens an incident; then it closes.
-    #[serde(deserialize_with = "spans::span")]
+    /// How long after recovery a new alert reopens an incident, 0s to 7d; then it closes.
+    #[serde(deserialize_with = "reopen_gap")]
     pub reopen_gap: Span,
-    /// How long a closed incident stays in memory.
-    #[serde(deserialize_with = "spans::span")]
+    /// How long a closed incident stays in memory, 1m to 30d, and not shorter than `reopen_gap`.
+    #[serde(deserialize_with = "retention")]
     pub retention: Span,
     /// An alert that was not heard of for so long is taken as resolved, 1m to 90d.
     #[serde(deserialize_with = "expire_after")]
@@ -161,6 +161,18 @@ fn mute_for<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, S
 
 fn flow_within<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
     bounded(deserializer, Span::secs(1), Span::hours(1))
+}
+
+fn observation<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::secs(0), Span::hours(24))
+}
+
+fn reopen_gap<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::secs(0), Span::hours(7 * 24))
+}
+
+fn retention<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::mins(1), Span::hours(30 * 24))
 }
 
 fn expire_after<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {

@@ -155,3 +155,65 @@ fn rules_that_were_not_meant_are_warned_of() {
     ]);
     headwater(&["check", "--rules", &rules, "--strict"]).refuses(&["2 warnings"]);
 }
+
+#[test]
+fn rules_that_say_the_same_or_the_opposite_or_are_over_are_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"mute:
+  - { id: night, match: { name: Backup }, during: { daily: "22:00-06:00" } }
+  - { id: night-again, match: { name: Backup }, during: { daily: "22:00-06:00" } }
+  - { id: night-drop, match: { name: Backup }, during: { daily: "22:00-06:00" }, effect: drop }
+  - { id: day, match: { name: Backup }, during: { daily: "06:00-22:00" } }
+maintenance:
+  - id: gone
+    match: { site: north }
+    schedule: { once: { from: "2020-03-01 22:00", to: "2020-03-02 06:00" } }
+  - id: to-come
+    match: { site: north }
+    schedule: { once: { from: "2190-03-01 22:00", to: "2190-03-02 06:00" } }
+inhibit:
+  - { id: down, source: { name: A }, target: { name: B }, equal: [site] }
+  - { id: up, source: { name: B }, target: { name: A }, equal: [site] }
+routes:
+  - { id: all, receivers: [x] }
+"#;
+    write(folder.path(), "a.yaml", text);
+    let rules = folder.path().display().to_string();
+    headwater(&["check", "--rules", &rules]).does(&[
+        &format!("warning: {rules}/a.yaml:3:"),
+        "rule night-again: says the same as night; remove one",
+        "rule night-drop: says otherwise than night under the same condition",
+        "rule gone: its time is over",
+        "rule up: says the opposite of down",
+        "0 errors, 4 warnings",
+    ]);
+}
+
+#[test]
+fn errors_of_several_kinds_are_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"settings: { observation: 40d, reopen_gap: 40m, retention: 10m }
+mute:
+  - id: a
+    match: { name: Backup }
+    effect: nothing
+    colour: red
+  - id: b
+    match: { name: Backup }
+    during: { daily: "22:00-06:00", zone: Mars/X }
+  - { id: c, match: { name: Backup }, effect: never, shape: round }
+routes:
+  - { id: fallback, receivers: [x], speed: 3 }
+"#;
+    write(folder.path(), "a.yaml", text);
+    let rules = folder.path().display().to_string();
+    let told = headwater(&["check", "--rules", &rules]);
+    told.refuses(&["Mars/X", "nothing", "colour", "never", "shape", "speed", "out of range", "a.yaml:5:", "a.yaml:6:"]);
+    assert!(!told.out.contains("no fallback route"), "the fallback could not be read, and that is told:\n{}", told.out);
+    write(
+        folder.path(),
+        "a.yaml",
+        "settings: { reopen_gap: 40m, retention: 10m }\nroutes:\n  - { id: all, receivers: [x] }\n",
+    );
+    headwater(&["check", "--rules", &rules]).refuses(&["retention 600s is shorter than reopen_gap 2400s", "1 errors"]);
+}
