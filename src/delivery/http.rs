@@ -80,6 +80,12 @@ impl Call {
     }
 }
 
+/// Host and port as the header `host` has them.
+pub fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
 /// What a receiver answered, bounded.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -99,6 +105,16 @@ impl Answer {
             .collect();
         let quoted = quoted.trim();
         if quoted.is_empty() { self.status.to_string() } else { format!("{}: {quoted}", self.status) }
+    }
+
+    /// Its JSON; nothing when it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// It says yes, but not in the words of the system that was asked: something stands between, or it is down.
+    pub fn strange(&self) -> Attempt {
+        Attempt::TryLater { why: format!("not the answer of such a system: {}", self.why()), wait: None }
     }
 
     /// What the status alone says.

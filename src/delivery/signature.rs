@@ -60,10 +60,15 @@ impl fmt::Debug for Secrets {
 }
 
 fn sign(key: &[u8], id: &str, at_secs: i64, body: &[u8]) -> String {
+    let head = format!("{id}.{at_secs}.");
+    format!("v1,{}", BASE64_STANDARD.encode(hmac_sha256(key, &[head.as_bytes(), body])))
+}
+
+/// HMAC-SHA256 over the parts, one after the other.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(format!("{id}.{at_secs}.").as_bytes());
-    mac.update(body);
-    format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()))
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().to_vec()
 }
 
 #[cfg(test)]

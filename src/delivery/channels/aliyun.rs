@@ -7,16 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use serde::Deserialize;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::fields::{Fields, NAMES};
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
-use crate::delivery::http::{Answer, Call, SetupError};
+use crate::delivery::http::{Answer, Call, SetupError, host};
+use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
@@ -204,10 +203,7 @@ impl Request<'_> {
             self.query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         let query = query.join("&");
         let empty = hex::encode(Sha256::digest(b""));
-        let host = match (self.url.host_str().unwrap_or_default(), self.url.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.to_owned(),
-        };
+        let host = host(&self.url);
         let headers = [
             ("host", host.as_str()),
             ("x-acs-action", self.action),
@@ -222,9 +218,7 @@ impl Request<'_> {
         let canonical = format!("POST\n{path}\n{query}\n{lines}\n{names}\n{empty}");
         let text = format!("ACS3-HMAC-SHA256\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
         let secret = key.access_key_secret.text().as_bytes();
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
-        mac.update(text.as_bytes());
-        let signature = hex::encode(mac.finalize().into_bytes());
+        let signature = hex::encode(hmac_sha256(secret, &[text.as_bytes()]));
         let id = &key.access_key_id;
         let authorization = format!("ACS3-HMAC-SHA256 Credential={id},SignedHeaders={names},Signature={signature}");
         let mut url = self.url.clone();
@@ -277,7 +271,7 @@ impl Robot for Aliyun {
     }
 
     fn judge(&self, answer: &Answer) -> Attempt {
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body = answer.json();
         let why = answer.why();
         match body["Code"].as_str() {
             Some("OK") if answer.status.is_success() => Attempt::Accepted,
@@ -298,9 +292,7 @@ impl Robot for Aliyun {
             }
             Some(_) if answer.status.is_server_error() => answer.judge(),
             Some(_) => Attempt::Refused { why },
-            None if answer.status.is_success() => {
-                Attempt::TryLater { why: format!("not the answer of such a system: {why}"), wait: None }
-            }
+            None if answer.status.is_success() => answer.strange(),
             None => answer.judge(),
         }
     }

@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::json;
-use sha2::Sha256;
 
-use super::{Attempt, Ground, Manner, Robot, Secret, code, fit};
+use super::{Attempt, Ground, Manner, Robot, Secret, code, fit, with_keyword};
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::message::Lines;
+use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
@@ -68,9 +67,8 @@ impl Settings {
 
 /// The signature of a moment, before it is written into a URL.
 fn sign(secret: &str, at_ms: i64) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(format!("{at_ms}\n{secret}").as_bytes());
-    BASE64_STANDARD.encode(mac.finalize().into_bytes())
+    let text = format!("{at_ms}\n{secret}");
+    BASE64_STANDARD.encode(hmac_sha256(secret.as_bytes(), &[text.as_bytes()]))
 }
 
 impl Robot for DingTalk {
@@ -86,8 +84,7 @@ impl Robot for DingTalk {
             url.query_pairs_mut().append_pair("timestamp", &at.0.to_string()).append_pair("sign", &sign);
         }
         let lines = Lines::of(notice, &self.manner.style());
-        let keyword = settings.keyword.as_ref().filter(|keyword| !lines.title.contains(*keyword));
-        let title = keyword.map_or_else(|| lines.title.clone(), |keyword| format!("{keyword} {}", lines.title));
+        let title = with_keyword(&lines.title, settings.keyword.as_deref());
         let mut text = vec![format!("### {}", fit::markdown(&title))];
         // One line break is none in its Markdown.
         text.extend(lines.rest().flat_map(|line| [String::new(), fit::markdown(line)]));

@@ -49,7 +49,6 @@ impl Robot for Discord {
 
     fn call(&self, notice: &Notice, _: Timestamp) -> Result<Call, String> {
         let lines = Lines::of(notice, &self.manner.style());
-        let rest: Vec<String> = lines.rest().map(fit::markdown).collect();
         let colour = match Colour::of(notice) {
             Colour::Red => 0xd9_2d_20,
             Colour::Orange => 0xe0_7b_00,
@@ -59,7 +58,7 @@ impl Robot for Discord {
         };
         let mut embed = json!({
             "title": fit::chars(&fit::markdown(&lines.title), TITLE_CHARS_MAX),
-            "description": fit::lines(&rest, None, DESCRIPTION_BYTES_MAX),
+            "description": fit::lines(lines.rest().map(fit::markdown), None, DESCRIPTION_BYTES_MAX),
             "color": colour,
         });
         if let Some(url) = &lines.url {

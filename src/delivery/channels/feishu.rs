@@ -8,15 +8,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::Sha256;
 
-use super::{Attempt, Colour, Ground, Manner, Robot, Secret, code, fit};
+use super::{Attempt, Colour, Ground, Manner, Robot, Secret, code, fit, with_keyword};
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::message::Lines;
+use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
@@ -64,18 +63,15 @@ impl Settings {
 
 fn sign(secret: &str, at_secs: i64) -> String {
     let key = format!("{at_secs}\n{secret}");
-    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
-    BASE64_STANDARD.encode(mac.finalize().into_bytes())
+    BASE64_STANDARD.encode(hmac_sha256(key.as_bytes(), &[]))
 }
 
 impl Feishu {
     fn card(&self, notice: &Notice) -> Value {
         let lines = Lines::of(notice, &self.manner.style());
-        let keyword = self.settings.keyword.as_ref().filter(|keyword| !lines.title.contains(*keyword));
-        let title = keyword.map_or_else(|| lines.title.clone(), |keyword| format!("{keyword} {}", lines.title));
-        let rest: Vec<String> = lines.rest().map(str::to_owned).collect();
+        let title = with_keyword(&lines.title, self.settings.keyword.as_deref());
         let mut elements = vec![json!({
-            "tag": "div", "text": { "tag": "plain_text", "content": fit::lines(&rest, None, BYTES_MAX) },
+            "tag": "div", "text": { "tag": "plain_text", "content": fit::lines(lines.rest(), None, BYTES_MAX) },
         })];
         let called: String = self.settings.mention.iter().map(|id| format!("<at id={id}></at>")).collect();
         if !called.is_empty() {

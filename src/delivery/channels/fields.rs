@@ -89,6 +89,6 @@ impl Fields {
 
     /// Whether there is a piece of this name.
     pub fn is_known(name: &str) -> bool {
-        NAMES.split(", ").any(|known| known == name)
+        Self::default().get(name, 1).is_some()
     }
 }

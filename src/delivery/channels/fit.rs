@@ -22,16 +22,13 @@ pub fn chars(text: &str, chars_max: usize) -> String {
 
 /// Joins lines within `bytes_max`; `last` (a link) is kept whatever is cut. A line that is begun is cut only when it is
 /// the first one: half a line of markup may mean something else.
-pub fn lines(lines: &[String], last: Option<&str>, bytes_max: usize) -> String {
+pub fn lines<S: AsRef<str>>(lines: impl IntoIterator<Item = S>, last: Option<&str>, bytes_max: usize) -> String {
     let room = bytes_max.saturating_sub(last.map_or(0, |last| last.len() + 1));
-    let mut text = String::new();
-    for (n, line) in lines.iter().enumerate() {
-        if n == 0 {
-            text = bytes(line, room);
-            continue;
-        }
-        let is_last = n + 1 == lines.len();
-        let needed = line.len() + 1 + if is_last { 0 } else { CUT.len() + 1 };
+    let mut lines = lines.into_iter().peekable();
+    let mut text = lines.next().map(|first| bytes(first.as_ref(), room)).unwrap_or_default();
+    while let Some(line) = lines.next() {
+        let line = line.as_ref();
+        let needed = line.len() + 1 + if lines.peek().is_none() { 0 } else { CUT.len() + 1 };
         if text.len() + needed > room {
             if text.len() + CUT.len() < room {
                 text.push('\n');

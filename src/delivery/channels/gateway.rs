@@ -6,7 +6,6 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest as _, Md5};
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
@@ -19,6 +18,7 @@ use sha2::Sha256;
 use super::fields::Fields;
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
 use crate::delivery::http::{Answer, Call, SetupError};
+use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
@@ -118,9 +118,7 @@ fn templates() -> Environment<'static> {
 }
 
 fn hmac(key: &str, text: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
+    hmac_sha256(key.as_bytes(), &[text.as_bytes()])
 }
 
 impl Gateway {
@@ -188,7 +186,7 @@ impl Robot for Gateway {
         let Some(expected) = self.settings.answer.as_ref().filter(|_| answer.status.is_success()) else {
             return answer.judge();
         };
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body = answer.json();
         let why = answer.why();
         match body.pointer(&expected.pointer) {
             Some(found) if expected.accepted.contains(found) => Attempt::Accepted,

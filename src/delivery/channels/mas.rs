@@ -9,7 +9,7 @@ use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::fields::Fields;
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
@@ -108,13 +108,13 @@ impl Robot for CloudMas {
         if !answer.status.is_success() {
             return answer.judge();
         }
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body = answer.json();
         let why = answer.why();
         match (body["rspcod"].as_str(), body["success"].as_bool()) {
             (Some("success"), Some(true)) => Attempt::Accepted,
             (Some("IllegalMac" | "IllegalSignId" | "InvalidUsrOrPwd" | "NoSignId"), _) => Attempt::LockedOut { why },
             (Some(_), _) => Attempt::Refused { why },
-            (None, _) => Attempt::TryLater { why: format!("not the answer of such a system: {why}"), wait: None },
+            (None, _) => answer.strange(),
         }
     }
 }

@@ -262,14 +262,17 @@ fn code(answer: &Answer, key: &str, said: &str) -> Result<(i64, String), Attempt
     if !answer.status.is_success() {
         return Err(answer.judge());
     }
-    let body: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let number = body.as_ref().and_then(|body| body.get(key)).and_then(Value::as_i64);
-    match (number, body) {
-        (Some(number), Some(body)) => {
-            let said = body.get(said).and_then(Value::as_str).unwrap_or_default();
-            Ok((number, format!("{key} {number}: {said}")))
-        }
-        _ => Err(Attempt::TryLater { why: format!("not the answer of such a system: {}", answer.why()), wait: None }),
+    let body = answer.json();
+    let number = body.get(key).and_then(Value::as_i64).ok_or_else(|| answer.strange())?;
+    let said = body.get(said).and_then(Value::as_str).unwrap_or_default();
+    Ok((number, format!("{key} {number}: {said}")))
+}
+
+/// The title with the keyword that a robot's settings ask for.
+fn with_keyword(title: &str, keyword: Option<&str>) -> String {
+    match keyword.filter(|keyword| !title.contains(keyword)) {
+        Some(keyword) => format!("{keyword} {title}"),
+        None => title.to_owned(),
     }
 }
 

@@ -66,11 +66,10 @@ impl Robot for Ntfy {
             Colour::Blue => (2, "information_source"),
             Colour::Green => (3, "white_check_mark"),
         };
-        let rest: Vec<String> = lines.rest().map(str::to_owned).collect();
         let mut body = json!({
             "topic": self.settings.topic.text(),
             "title": fit::bytes(&lines.title, 250),
-            "message": fit::lines(&rest, None, BYTES_MAX),
+            "message": fit::lines(lines.rest(), None, BYTES_MAX),
             "priority": priority,
             "tags": [tag],
         });

@@ -60,7 +60,6 @@ impl Robot for Opsgenie {
             url.query_pairs_mut().append_pair("identifierType", "alias");
             (url, json!({ "source": "Headwater", "note": fit::chars(&lines.title, 1000) }))
         } else {
-            let rest: Vec<String> = lines.rest().map(str::to_owned).collect();
             let priority = match notice.incident.priority {
                 Priority::P1 => "P1",
                 Priority::P2 => "P2",
@@ -70,7 +69,7 @@ impl Robot for Opsgenie {
             let body = json!({
                 "message": fit::chars(&lines.title, 130),
                 "alias": alias,
-                "description": fit::lines(&rest, lines.url.as_deref(), 15_000),
+                "description": fit::lines(lines.rest(), lines.url.as_deref(), 15_000),
                 "priority": priority,
                 "source": "Headwater",
                 "details": { "incident": notice.incident.id.to_string(), "tenant": notice.incident.tenant.as_str() },

@@ -64,8 +64,7 @@ impl Robot for Teams {
         };
         let title = json!({ "weight": "bolder", "size": "medium", "color": colour });
         let mut body = vec![text(&fit::bytes(&lines.title, 2000), &title)];
-        let rest: Vec<String> = lines.rest().map(str::to_owned).collect();
-        let rest = fit::lines(&rest, None, BYTES_MAX);
+        let rest = fit::lines(lines.rest(), None, BYTES_MAX);
         body.extend(rest.lines().map(|line| text(line, &Value::Null)));
         let actions: Vec<Value> = lines
             .url

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Attempt, Ground, Manner, Robot, Secret, fit};
 use crate::delivery::http::{Answer, Call, SetupError};
@@ -77,13 +77,11 @@ impl Robot for Telegram {
     }
 
     fn judge(&self, answer: &Answer) -> Attempt {
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body = answer.json();
         match (answer.status.as_u16(), body["ok"].as_bool()) {
             (200..300, Some(true)) => Attempt::Accepted,
             (200..300, Some(false)) => Attempt::Refused { why: answer.why() },
-            (200..300, None) => {
-                Attempt::TryLater { why: format!("not the answer of such a system: {}", answer.why()), wait: None }
-            }
+            (200..300, None) => answer.strange(),
             (429, _) => {
                 let asked = body["parameters"]["retry_after"].as_u64().map(|secs| Duration::from_secs(secs.min(600)));
                 Attempt::TryLater { why: answer.why(), wait: asked.or(answer.wait) }

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::fields::{Fields, NAMES};
 use super::{Attempt, Ground, Manner, Robot, Secret};
-use crate::delivery::http::{Answer, Call, SetupError};
+use crate::delivery::http::{Answer, Call, SetupError, host};
+use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
@@ -79,12 +79,6 @@ impl Settings {
     }
 }
 
-fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(text.as_bytes());
-    mac.finalize().into_bytes().to_vec()
-}
-
 /// What is signed.
 struct Request<'a> {
     service: &'a str,
@@ -103,9 +97,9 @@ impl Request<'_> {
         let scope = format!("{date}/{service}/tc3_request");
         let canonical = hex::encode(Sha256::digest(canonical.as_bytes()));
         let text = format!("TC3-HMAC-SHA256\n{at_secs}\n{scope}\n{canonical}");
-        let key = hmac(format!("TC3{secret_key}").as_bytes(), &date);
-        let key = hmac(&hmac(&key, service), "tc3_request");
-        let signature = hex::encode(hmac(&key, &text));
+        let key = hmac_sha256(format!("TC3{secret_key}").as_bytes(), &[date.as_bytes()]);
+        let key = hmac_sha256(&hmac_sha256(&key, &[service.as_bytes()]), &[b"tc3_request"]);
+        let signature = hex::encode(hmac_sha256(&key, &[text.as_bytes()]));
         format!(
             "TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders=content-type;host, Signature={signature}"
         )
@@ -130,10 +124,7 @@ impl Robot for TencentSms {
             "TemplateParamSet": filled,
         });
         let body = body.to_string();
-        let host = match (self.url.host_str().unwrap_or_default(), self.url.port()) {
-            (host, Some(port)) => format!("{host}:{port}"),
-            (host, None) => host.to_owned(),
-        };
+        let host = host(&self.url);
         let at_secs = at.0.div_euclid(1000);
         let request = Request { service: "sms", host: &host, at_secs, body: &body };
         let authorization = request.authorization(&settings.secret_id, settings.secret_key.text());
@@ -149,7 +140,7 @@ impl Robot for TencentSms {
         if !answer.status.is_success() {
             return answer.judge();
         }
-        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let body = answer.json();
         let code = body.pointer("/Response/Error/Code").or_else(|| body.pointer("/Response/SendStatusSet/0/Code"));
         let why = answer.why();
         match code.and_then(Value::as_str) {
@@ -162,7 +153,7 @@ impl Robot for TencentSms {
                 Attempt::LockedOut { why }
             }
             Some(_) => Attempt::Refused { why },
-            None => Attempt::TryLater { why: format!("not the answer of such a system: {why}"), wait: None },
+            None => answer.strange(),
         }
     }
 }
