@@ -26,6 +26,7 @@ use crate::domain::topology::Topology;
 use crate::engine::identity::CiLookups;
 use crate::engine::input::{Digest, Input};
 use crate::engine::memory::Memory;
+use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
 use crate::engine::policy::rule::RuleHits;
 use crate::engine::tuning::Tuning;
@@ -142,6 +143,8 @@ pub struct Counted {
     pub lookups: CiLookups,
     /// Messages that receivers got in digests.
     pub held_back: Vec<(ReceiverId, u64)>,
+    /// Overrides of rosters that people made.
+    pub overrides: Vec<Override>,
     pub memory: Memory,
 }
 

@@ -20,6 +20,7 @@ pub mod lang;
 pub mod layout;
 pub mod notices;
 pub mod numbers;
+pub mod oncall;
 pub mod orders;
 pub mod paging;
 pub mod past;

@@ -250,6 +250,8 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Silence { .. }
         | Order::ExpireSilence { .. }
         | Order::Revoke { .. }
+        | Order::Override { .. }
+        | Order::EndOverride { .. }
         | Order::Resend { .. } => (None, Vec::new(), true),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {

@@ -16,8 +16,9 @@ use super::access::{Open, Role, authenticate, guard};
 use super::problem::ApiError;
 use super::state::Api;
 use super::{
-    alerts, audit, dead_letters, doors, export, feed, feedback, graph, health, incidents, notices, numbers, orders,
-    rules, session, shield, silences, stats, suggestions, topology, trial, trials, vocabulary, why, why_not, windows,
+    alerts, audit, dead_letters, doors, export, feed, feedback, graph, health, incidents, notices, numbers, oncall,
+    orders, rules, session, shield, silences, stats, suggestions, topology, trial, trials, vocabulary, why, why_not,
+    windows,
 };
 
 /// Everyone who reads.
@@ -113,6 +114,13 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(stats::csv)),
         entry(READ,    routes!(export::export)),
         entry(ANALYSE, routes!(audit::list)),
+        entry(READ,    routes!(oncall::who)),
+        entry(READ,    routes!(oncall::shifts)),
+        entry(READ,    routes!(oncall::ical)),
+        entry(READ,    routes!(oncall::policies)),
+        entry(READ,    routes!(oncall::overrides)),
+        entry(HANDLE,  routes!(oncall::make)),
+        entry(HANDLE,  routes!(oncall::end)),
         entry(READ,    routes!(notices::receivers)),
         entry(READ,    routes!(notices::undelivered)),
         entry(HANDLE,  routes!(notices::resend)),

@@ -23,6 +23,7 @@ use crate::engine::effect::{Effect, Notice};
 use crate::engine::explain::{Answer, Question};
 use crate::engine::identity::CiLookups;
 use crate::engine::input::{By, Command, DeadLetter};
+use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
@@ -92,6 +93,8 @@ pub trait Rules: Send + Sync {
     fn policy(&self, tenant: &TenantId) -> Arc<Policy>;
     /// How often each of them applied.
     fn hits(&self, tenant: &TenantId) -> RuleHits;
+    /// Overrides of rosters that people made.
+    fn overrides(&self, tenant: &TenantId) -> Vec<Override>;
     /// How events found their CIs.
     fn lookups(&self, tenant: &TenantId) -> CiLookups;
     /// All versions without their files, newest first; the last one is compiled in.

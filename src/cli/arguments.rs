@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::lab_arguments::{BacktestArguments, FeedbackCommand, ShadowCommand, SuggestArguments};
 use super::model_arguments::ModelCommand;
+use super::oncall::OnCallCommand;
 use super::typed::{lang, time};
 use crate::domain::time::Timestamp;
 use crate::wording::lang::Lang;
@@ -80,6 +81,11 @@ pub enum Command {
     Shadow {
         #[command(subcommand)]
         command: ShadowCommand,
+    },
+    /// Who has duty now and later, and where nobody has / 值班
+    Oncall {
+        #[command(subcommand)]
+        command: OnCallCommand,
     },
     /// What people corrected, as labelled data / 反馈
     Feedback {

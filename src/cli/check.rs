@@ -12,14 +12,20 @@ use super::arguments::CheckArguments;
 use crate::clock::machine;
 use crate::config::warnings::warnings;
 use crate::config::{self, Flags};
-use crate::delivery::settings::NOBODY;
-use crate::domain::ids::ReceiverId;
+use crate::delivery::contacts::Contacts;
+use crate::delivery::settings::{NOBODY, ReceiverSettings};
+use crate::domain::ids::{PersonId, ReceiverId};
+use crate::domain::time::Span;
 use crate::domain::topology::quality::Quality;
+use crate::engine::oncall::table;
 use crate::engine::policy::Policy;
 use crate::folders::{formats, rules};
 use crate::lab::built_in::load_topology;
 use crate::lab::rule_tests;
 use crate::reload::UNKNOWN_RECEIVER;
+
+/// How far ahead rosters are looked at.
+const LOOKED_AHEAD: Span = Span::hours(35 * 24);
 
 /// What was found, each in a line.
 #[derive(Default)]
@@ -47,6 +53,8 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
     let (mut rules, mut mappings) = (rules, mappings);
     let (mut topology, mut names) = (topology, topology_mapping);
     let mut receivers = None;
+    let mut ways = Vec::new();
+    let mut contacts = None;
     let has_file = config.is_some();
     match config::load(config.as_deref(), flags) {
         Ok(loaded) => {
@@ -62,6 +70,8 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
                 found.seen.push(NOBODY.to_owned());
             }
             receivers = Some(known);
+            ways = config.receivers.clone();
+            contacts = config.contacts.as_deref().and_then(|path| Contacts::open(path).ok());
             (rules, mappings) = (config.rules, config.mappings);
             (topology, names) = (config.topology, config.topology_mapping);
         }
@@ -70,6 +80,9 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
     if let Some(folder) = &rules {
         // Without a file it is not known who will be configured.
         found.rules(folder, receivers.filter(|known| has_file && !known.is_empty()).as_ref());
+        if has_file {
+            found.addresses(folder, &ways, &contacts.unwrap_or_default());
+        }
     }
     found.formats(rules.as_deref(), mappings.as_deref());
     if let Some(file) = &topology {
@@ -88,6 +101,7 @@ impl Findings {
         match Policy::compile(1, &files) {
             Ok(policy) => {
                 self.warnings.extend(policy.lint(machine()()).iter().map(|lint| format!("{name}/{lint}")));
+                self.gaps(folder, &policy);
                 let is_unknown = |name: &&ReceiverId| receivers.is_some_and(|known| !known.contains(*name));
                 for receiver in policy.receivers().into_iter().filter(is_unknown) {
                     self.warnings.push(format!("{name}: receiver {receiver}: {UNKNOWN_RECEIVER}"));
@@ -102,6 +116,40 @@ impl Findings {
                 self.seen.push(format!("{name}/tests: {} files; run them: headwater test {name}", tests.len()))
             }
             Err(error) => self.errors.extend(lines(&error)),
+        }
+    }
+
+    /// People who cannot be reached by a way of their plan.
+    fn addresses(&mut self, folder: &Path, ways: &[ReceiverSettings], contacts: &Contacts) {
+        let Some(policy) = rules::read(folder).ok().and_then(|files| Policy::compile(1, &files).ok()) else { return };
+        for person in &policy.on_call.people {
+            let id = PersonId::from(person.id.id.as_str());
+            let named: BTreeSet<&ReceiverId> = policy.on_call.steps(person).iter().flat_map(|step| &step.by).collect();
+            for way in ways.iter().filter(|way| named.contains(&way.id)) {
+                let Some(takes) = way.takes() else { continue };
+                if contacts.address(&id, &way.id, takes).is_none() {
+                    let (key, way) = (takes.key().unwrap_or(way.id.as_str()), &way.id);
+                    let what = format!(
+                        "has no address for receiver {way}; write `{id}: {{ {key}: … }}` into the file of `contacts`"
+                    );
+                    self.warnings.push(format!("{}: person {id} {what}", folder.display()));
+                }
+            }
+        }
+    }
+
+    /// Hours of the next weeks in which nobody has duty.
+    fn gaps(&mut self, folder: &Path, policy: &Policy) {
+        let now = machine()();
+        for roster in &policy.on_call.rosters {
+            let gaps = roster.gaps(now, now.plus(LOOKED_AHEAD), &[]);
+            if let Some((from, to)) = gaps.first() {
+                let (from, to) = (table::stamp(roster, *from), table::stamp(roster, *to));
+                let more = if gaps.len() > 1 { format!(", and {} more times", gaps.len() - 1) } else { String::new() };
+                let id = &roster.id.id;
+                let what = format!("nobody has duty {from} .. {to}{more}; fill it, or write gaps_allowed: true");
+                self.warnings.push(format!("{}: roster {id}: {what}", folder.display()));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod feedback;
 mod lab_arguments;
 mod model;
 mod model_arguments;
+mod oncall;
 mod replay;
 mod rule_tests;
 mod shadow;
@@ -80,6 +81,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Why(arguments) => why::run(&arguments, &mut stdout().lock())?,
         Command::WhyNot(arguments) => why_not::run(&arguments, &mut stdout().lock())?,
         Command::Shadow { command } => shadow::run(command, &mut stdout().lock())?,
+        Command::Oncall { command } => return oncall::run(command, &mut stdout().lock()),
         Command::Feedback { command } => feedback::run(command)?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::clock::Clock;
+use crate::delivery::contacts::Contacts;
 use crate::delivery::parent::{Parent, Parents, Upward, circles};
 use crate::delivery::settings::{Common, Ready, ReceiverSettings, names, prepare};
 use crate::delivery::{self, Channel};
@@ -59,6 +60,8 @@ pub struct Config {
     pub vitals: vitals::Settings,
     pub delivery: delivery::settings::Settings,
     pub receivers: Vec<ReceiverSettings>,
+    /// The addresses of people.
+    pub contacts: Option<PathBuf>,
     /// Domains (tenants) and their parents.
     pub parents: Parents,
 }
@@ -160,6 +163,7 @@ impl Config {
             ("topology", &mut self.topology),
             ("topology_mapping", &mut self.topology_mapping),
             ("mappings", &mut self.mappings),
+            ("contacts", &mut self.contacts),
         ];
         for (key, path) in paths {
             if let Some(path) = path {
@@ -248,7 +252,13 @@ impl Config {
         clock: &Clock,
         upward: &Arc<Upward>,
     ) -> Result<BTreeMap<ReceiverId, Ready>, Vec<ConfigError>> {
+        let contacts = self.contacts.as_deref().map_or_else(|| Ok(Contacts::default()), Contacts::open);
+        let contacts = contacts.map_err(|error| {
+            let (place, what) = (layers.place_of("contacts"), error.to_string());
+            vec![ConfigError { place, what, remedy: "correct the file; docs/oncall.md shows an example".into() }]
+        })?;
         let common = Common {
+            contacts,
             settings: self.delivery.clone(),
             base_url: self.base_url.trim_end_matches('/').to_owned(),
             own_ports: vec![own_port],

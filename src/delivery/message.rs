@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use super::aside;
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Priority, Progress};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
-use crate::engine::effect::{Change, DigestLine, Notice, NoticeDigest, NoticeKind};
+use crate::engine::effect::{Addressee, Change, DigestLine, Notice, NoticeDigest, NoticeKind, RunbookLink};
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{evidence, headline};
 use crate::wording::words::{PriorityWord, SeverityWord};
@@ -56,6 +57,14 @@ struct Payload<'a> {
     /// The route that named the receiver.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
+    /// Who is meant, when the receiver is a way to many people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'a Addressee>,
+    /// Who else was told.
+    #[serde(skip_serializing_if = "<[Box<str>]>::is_empty")]
+    told: &'a [Box<str>],
+    #[serde(skip_serializing_if = "<[RunbookLink]>::is_empty")]
+    runbooks: &'a [RunbookLink],
     /// What came too fast and is told here at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<Digest<'a>>,
@@ -156,6 +165,9 @@ impl<'a> Message<'a> {
                 root_cause,
                 changes: &notice.changes,
                 rule: notice.rule.as_ref().map(|rule| rule.as_str()),
+                to: notice.to.as_deref(),
+                told: &notice.told,
+                runbooks: &notice.runbooks,
                 digest: notice.digest.as_ref().map(|digest| Digest {
                     messages: digest.messages,
                     lines: digest.lines.iter().map(Line::of).collect(),
@@ -256,9 +268,10 @@ impl Lines {
         let (incident, lang) = (&notice.incident, style.lang);
         let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
         let (said, name, id) = (news(notice.kind), &incident.title, incident.id);
+        let called = aside::called(notice);
         let title = match lang {
-            Lang::Zh => format!("【{priority} {}】{}：{name}（{id}）", severity.zh, said.zh),
-            Lang::En => format!("[{priority} {}] {}: {name} ({id})", severity.en, said.en),
+            Lang::Zh => format!("{called}【{priority} {}】{}：{name}（{id}）", severity.zh, said.zh),
+            Lang::En => format!("{called}[{priority} {}] {}: {name} ({id})", severity.en, said.en),
         };
         let mut body: Vec<String> = changes_line(&notice.changes, lang).into_iter().collect();
         if let Some(root) = root {
@@ -270,6 +283,7 @@ impl Lines {
         }
         body.push(reach_line(incident, lang));
         body.push(since_line(incident, style));
+        body.extend(aside::lines(notice, lang));
         let others = notice.digest.as_ref().map(|digest| digest_lines(digest, lang)).unwrap_or_default();
         Self { title, body, url: link(incident, style), others }
     }

@@ -21,7 +21,9 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
 
+mod aside;
 pub mod channels;
+pub mod contacts;
 pub mod egress;
 pub mod http;
 pub mod message;
@@ -201,5 +203,6 @@ fn delivered(notice: &Notice, outcome: DeliveryOutcome, attempts: u32) -> Delive
         key: notice.key.clone(),
         outcome,
         attempts,
+        person: notice.to.as_ref().map(|to| to.person.clone()),
     }
 }

@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{IncidentId, ReceiverId, TenantId};
+use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Delivered, DeliveryOutcome};
@@ -30,6 +30,9 @@ pub struct Undelivered {
     pub tenant: TenantId,
     pub incident: IncidentId,
     pub receiver: ReceiverId,
+    /// Who was meant.
+    #[serde(default)]
+    pub person: Option<PersonId>,
     pub why: String,
     pub attempts: u32,
     /// When it was given up.
@@ -69,7 +72,9 @@ impl Pending {
             DeliveryOutcome::Accepted => {
                 // The receiver knows a newer state than what could not be delivered before.
                 let is_old = |old: &Undelivered| {
-                    (old.incident, &old.receiver) == (delivered.incident, &delivered.receiver) && old.place < place
+                    (old.incident, &old.receiver, &old.person)
+                        == (delivered.incident, &delivered.receiver, &delivered.person)
+                        && old.place < place
                 };
                 self.undelivered.retain(|_, old| !is_old(old));
                 return;
@@ -89,6 +94,7 @@ impl Pending {
             tenant: delivered.tenant.clone(),
             incident: delivered.incident,
             receiver: delivered.receiver.clone(),
+            person: delivered.person.clone(),
             why: why.clone(),
             attempts: delivered.attempts,
             at,

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::Attempt;
 use super::schedule::Pauses;
 use super::settings::Settings;
-use crate::domain::ids::IncidentId;
+use crate::domain::ids::{IncidentId, PersonId};
+use crate::domain::incident::Priority;
 use crate::engine::effect::Notice;
 
 /// A notice and what has been tried.
@@ -22,6 +23,22 @@ pub struct Waiting {
     pauses: Pauses,
 }
 
+/// Whose versions go one after the other: an incident's for one person, or for the receiver as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineId {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Who is meant.
+    pub person: Option<PersonId>,
+}
+
+impl LineId {
+    /// The line of a notice.
+    pub fn of(notice: &Notice) -> Self {
+        Self { incident: notice.incident.id, person: notice.to.as_ref().map(|to| to.person.clone()) }
+    }
+}
+
 /// The notices of one incident. The first one is sent next, or is on its way.
 #[derive(Debug, Default)]
 struct Line {
@@ -30,6 +47,15 @@ struct Line {
     /// The last one has ended, but that is not on record yet: after a crash it would be sent again, and must not
     /// come behind a newer version.
     is_held: bool,
+    /// As what it stands among those that may be sent at once.
+    ready_as: Option<(Urgency, Instant)>,
+}
+
+/// What goes first where there is a crowd: the incident's priority, and people before rooms.
+type Urgency = (Priority, bool);
+
+fn urgency(notice: &Notice) -> Urgency {
+    (notice.incident.priority, notice.to.is_none())
 }
 
 /// How a notice left the queue.
@@ -47,9 +73,11 @@ pub enum Left {
 #[derive(Debug)]
 pub struct Queue {
     settings: Settings,
-    lines: BTreeMap<IncidentId, Line>,
+    lines: BTreeMap<LineId, Line>,
     /// When the first notice of a line that is not under way may be sent.
-    due: BTreeSet<(Instant, IncidentId)>,
+    due: BTreeSet<(Instant, LineId)>,
+    /// Lines whose first notice may be sent at once, the most urgent one first.
+    ready: BTreeSet<(Urgency, Instant, LineId)>,
     under_way: usize,
     len: usize,
     /// Nothing is sent before this moment, and then one notice first.
@@ -65,6 +93,7 @@ impl Queue {
             settings,
             lines: BTreeMap::new(),
             due: BTreeSet::new(),
+            ready: BTreeSet::new(),
             under_way: 0,
             len: 0,
             locked_until: None,
@@ -80,9 +109,9 @@ impl Queue {
     /// Adds a notice. Gives back what leaves for it: an older version that need not be sent any more, or the
     /// notice itself when too many wait.
     pub fn push(&mut self, notice: Notice, now: Instant) -> Option<Left> {
-        let id = notice.incident.id;
+        let id = LineId::of(&notice);
         let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses: Pauses::new(&self.settings) };
-        let line = self.lines.entry(id).or_default();
+        let line = self.lines.entry(id.clone()).or_default();
         let newest = line.notices.back().map(|last| last.notice.incident.version);
         if waiting.notice.digest.is_none() && newest.is_some_and(|newest| newest > waiting.notice.incident.version) {
             // Told again on a person's order, while something newer is on its way.
@@ -97,6 +126,14 @@ impl Queue {
             // pauses go on growing: a receiver's trouble is not over because of a change.
             let mut older = std::mem::replace(&mut line.notices[last], waiting);
             std::mem::swap(&mut older.pauses, &mut line.notices[last].pauses);
+            if last == 0
+                && let Some((was, at)) = line.ready_as
+            {
+                let is = urgency(&line.notices[0].notice);
+                line.ready_as = Some((is, at));
+                self.ready.remove(&(was, at, id.clone()));
+                self.ready.insert((is, at, id));
+            }
             return Some(Left::Folded(older));
         }
         if self.len >= self.settings.waiting_max {
@@ -120,15 +157,28 @@ impl Queue {
         if self.under_way >= most || is_early(self.locked_until) || is_early(self.paced_until) {
             return None;
         }
-        let &(at, id) = self.due.first().filter(|(at, _)| *at <= now)?;
-        self.due.remove(&(at, id));
+        self.make_ready(now);
+        let (_, _, id) = self.ready.pop_first()?;
         let line = self.lines.get_mut(&id).expect("an incident that is due has a line");
         let first = line.notices.front_mut().expect("a line has a notice");
-        line.is_under_way = true;
+        (line.is_under_way, line.ready_as) = (true, None);
         first.attempts += 1;
         self.under_way += 1;
         self.paced_until = self.settings.pace.map(|pace| now + pace);
         Some(first.notice.clone())
+    }
+
+    /// Puts lines whose time has come among those that may be sent at once.
+    fn make_ready(&mut self, now: Instant) {
+        while self.due.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((at, id)) = self.due.pop_first()
+        {
+            let line = self.lines.get_mut(&id).expect("an incident that is due has a line");
+            let first = line.notices.front().expect("a line that is due has a notice");
+            let urgency = urgency(&first.notice);
+            line.ready_as = Some((urgency, at));
+            self.ready.insert((urgency, at, id));
+        }
     }
 
     /// When `take_due` may have something next; `None` when only an end or a new notice changes that.
@@ -136,15 +186,16 @@ impl Queue {
         if self.under_way >= self.settings.concurrency_max || (self.locked_until.is_some() && self.under_way > 0) {
             return None;
         }
-        let (at, _) = self.due.first()?;
+        let ready = self.ready.first().map(|(_, at, _)| at);
+        let at = ready.into_iter().chain(self.due.first().map(|(at, _)| at)).min()?;
         [self.locked_until, self.paced_until].into_iter().flatten().chain([*at]).max()
     }
 
     /// Learns how the attempt for an incident ended. `is_old` says that its notice is past its time. When the notice
     /// leaves the queue, the next one of its incident waits for `release`.
-    pub fn settle(&mut self, id: IncidentId, attempt: Attempt, is_old: bool, now: Instant) -> Option<Left> {
+    pub fn settle(&mut self, id: &LineId, attempt: Attempt, is_old: bool, now: Instant) -> Option<Left> {
         self.under_way -= 1;
-        let line = self.lines.get_mut(&id).expect("an incident under way has a line");
+        let line = self.lines.get_mut(id).expect("an incident under way has a line");
         line.is_under_way = false;
         let first = line.notices.front_mut().expect("a line has a notice");
         let locked_out = matches!(attempt, Attempt::LockedOut { .. });
@@ -164,7 +215,7 @@ impl Queue {
         };
         let failure = match again {
             Ok(pause) => {
-                self.wait(id, now + pause);
+                self.wait(id.clone(), now + pause);
                 return self.fold(id);
             }
             Err(failure) => failure,
@@ -179,23 +230,23 @@ impl Queue {
     }
 
     /// How the last notice of an incident ended is on record: the next one may be sent.
-    pub fn release(&mut self, id: IncidentId, now: Instant) {
-        let line = self.lines.get_mut(&id).expect("a line that is held is kept");
+    pub fn release(&mut self, id: &LineId, now: Instant) {
+        let line = self.lines.get_mut(id).expect("a line that is held is kept");
         line.is_held = false;
         if line.notices.is_empty() {
-            self.lines.remove(&id);
+            self.lines.remove(id);
         } else {
-            self.wait(id, now);
+            self.wait(id.clone(), now);
         }
     }
 
-    fn wait(&mut self, id: IncidentId, until: Instant) {
+    fn wait(&mut self, id: LineId, until: Instant) {
         self.due.insert((until, id));
     }
 
     /// After a failure the first notice of a line need not be sent any more when a newer one waits behind it.
-    fn fold(&mut self, id: IncidentId) -> Option<Left> {
-        let line = self.lines.get_mut(&id)?;
+    fn fold(&mut self, id: &LineId) -> Option<Left> {
+        let line = self.lines.get_mut(id)?;
         let first = line.notices.front()?;
         if line.notices.len() < 2 || !first.notice.kind.may_be_folded() {
             return None;
@@ -214,8 +265,8 @@ impl Queue {
     }
 
     /// The notice of an incident that is under way or next.
-    pub fn first(&self, id: IncidentId) -> Option<&Waiting> {
-        self.lines.get(&id)?.notices.front()
+    pub fn first(&self, id: &LineId) -> Option<&Waiting> {
+        self.lines.get(id)?.notices.front()
     }
 }
 
@@ -223,7 +274,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::delivery::tests::notice;
-    use crate::engine::effect::NoticeKind;
+    use crate::engine::effect::{Addressee, NoticeKind};
 
     fn queue() -> (Queue, Instant) {
         (Queue::new(Settings::default()), Instant::now())
@@ -233,10 +284,48 @@ mod tests {
         Attempt::TryLater { why: why.into(), wait: None }
     }
 
+    fn line(incident: u64) -> LineId {
+        LineId { incident: IncidentId(incident), person: None }
+    }
+
+    #[test]
+    fn what_is_urgent_goes_before_what_came_earlier_and_people_before_rooms() {
+        let now = Instant::now();
+        let mut queue = Queue::new(Settings { concurrency_max: 1, ..Settings::default() });
+        let of = |incident, priority, person: Option<&str>| {
+            let mut one = notice(incident, 1, NoticeKind::Updated);
+            one.incident.priority = priority;
+            one.to = person.map(|person| {
+                Box::new(Addressee { person: person.into(), name: person.into(), policy: "".into(), level: 1 })
+            });
+            one
+        };
+        for incident in 1..=3 {
+            queue.push(of(incident, Priority::P4, None), now);
+        }
+        queue.push(of(4, Priority::P1, None), now);
+        queue.push(of(4, Priority::P1, Some("li")), now);
+        // What is on its way is not overtaken; who waits and becomes worse is.
+        let mut order = Vec::new();
+        for round in 0..5 {
+            let next = queue.take_due(now).unwrap();
+            order.push(next.whom().replace("hook", &next.incident.id.0.to_string()));
+            queue.settle(&LineId::of(&next), Attempt::Accepted, false, now);
+            queue.release(&LineId::of(&next), now);
+            if round == 2 {
+                let mut worse = of(3, Priority::P1, None);
+                worse.incident.version = 2;
+                assert!(matches!(queue.push(worse, now), Some(Left::Folded(_))));
+            }
+        }
+        assert_eq!(order, ["4/li", "4", "1", "3", "2"]);
+        assert_eq!((queue.len(), queue.next_due()), (0, None));
+    }
+
     #[test]
     fn versions_go_one_at_a_time_and_those_between_are_folded() {
         let (mut queue, now) = queue();
-        let id = IncidentId(1);
+        let id = line(1);
         assert!(queue.push(notice(1, 1, NoticeKind::Opened), now).is_none());
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(1));
         assert!(queue.push(notice(1, 2, NoticeKind::Updated), now).is_none());
@@ -244,28 +333,28 @@ mod tests {
         let folded = queue.push(notice(1, 3, NoticeKind::Updated), now);
         assert!(matches!(folded, Some(Left::Folded(old)) if old.notice.incident.version == 2));
         // The opening is tried again although something newer waits.
-        assert!(queue.settle(id, later("busy"), false, now).is_none());
+        assert!(queue.settle(&id, later("busy"), false, now).is_none());
         assert!(queue.take_due(now).is_none());
         let now = queue.next_due().unwrap();
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(1));
-        let left = queue.settle(id, Attempt::Accepted, false, now);
+        let left = queue.settle(&id, Attempt::Accepted, false, now);
         assert!(matches!(left, Some(Left::Accepted(opened)) if opened.attempts == 2));
         // The newer version waits until the end of the older one is on record.
         assert!(queue.take_due(now).is_none());
-        queue.release(id, now);
+        queue.release(&id, now);
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(3));
         assert!(queue.push(notice(1, 4, NoticeKind::Recovered), now).is_none());
         // An update that failed gives way to the newer one.
-        let left = queue.settle(id, later("busy"), false, now);
+        let left = queue.settle(&id, later("busy"), false, now);
         assert!(matches!(left, Some(Left::Folded(old)) if old.notice.incident.version == 3));
         let now = queue.next_due().unwrap();
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(4));
-        assert!(matches!(queue.settle(id, Attempt::Accepted, false, now), Some(Left::Accepted(_))));
+        assert!(matches!(queue.settle(&id, Attempt::Accepted, false, now), Some(Left::Accepted(_))));
         assert!(queue.push(notice(1, 5, NoticeKind::Updated), now).is_none() && queue.take_due(now).is_none());
-        queue.release(id, now);
+        queue.release(&id, now);
         assert_eq!(queue.take_due(now).map(|n| n.incident.version), Some(5));
-        queue.settle(id, Attempt::Accepted, false, now);
-        queue.release(id, now);
+        queue.settle(&id, Attempt::Accepted, false, now);
+        queue.release(&id, now);
         assert_eq!((queue.len(), queue.next_due(), queue.lines.len()), (0, None, 0));
     }
 
@@ -277,12 +366,12 @@ mod tests {
         }
         let first = queue.take_due(now).unwrap();
         let locked_out = Attempt::LockedOut { why: "401".into() };
-        assert!(queue.settle(first.incident.id, locked_out, false, now).is_none());
+        assert!(queue.settle(&LineId::of(&first), locked_out, false, now).is_none());
         assert!(queue.is_locked_out() && queue.take_due(now).is_none());
         let now = queue.next_due().unwrap();
         let probe = queue.take_due(now).unwrap();
         assert!(queue.take_due(now).is_none() && queue.next_due().is_none());
-        queue.settle(probe.incident.id, Attempt::Accepted, false, now);
+        queue.settle(&LineId::of(&probe), Attempt::Accepted, false, now);
         assert!(!queue.is_locked_out());
         assert!(queue.take_due(now).is_some() && queue.take_due(now).is_some());
     }
@@ -293,14 +382,14 @@ mod tests {
         queue.push(notice(1, 1, NoticeKind::Opened), now);
         queue.push(notice(2, 1, NoticeKind::Opened), now);
         let refused = || Attempt::Refused { why: "422".into() };
-        let (one, two) = (IncidentId(1), IncidentId(2));
-        assert_eq!(queue.take_due(now).unwrap().incident.id, one);
-        assert_eq!(queue.take_due(now).unwrap().incident.id, two);
-        assert!(queue.settle(one, refused(), false, now).is_none());
-        assert!(matches!(queue.settle(two, later("503"), true, now), Some(Left::GaveUp(_, why)) if why == "503"));
+        let (one, two) = (line(1), line(2));
+        assert_eq!(LineId::of(&queue.take_due(now).unwrap()), one);
+        assert_eq!(LineId::of(&queue.take_due(now).unwrap()), two);
+        assert!(queue.settle(&one, refused(), false, now).is_none());
+        assert!(matches!(queue.settle(&two, later("503"), true, now), Some(Left::GaveUp(_, why)) if why == "503"));
         let now = queue.next_due().unwrap();
-        assert_eq!(queue.take_due(now).unwrap().incident.id, one);
-        assert!(matches!(queue.settle(one, refused(), false, now), Some(Left::GaveUp(_, why)) if why == "422"));
+        assert_eq!(LineId::of(&queue.take_due(now).unwrap()), one);
+        assert!(matches!(queue.settle(&one, refused(), false, now), Some(Left::GaveUp(_, why)) if why == "422"));
     }
 
     #[test]

@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::queue::{Left, Queue};
+use super::queue::{Left, LineId, Queue};
 use super::settings::Settings;
 use super::{Attempt, Channel, Clock, ReceiverState, Report, States, delivered};
-use crate::domain::ids::{IncidentId, ReceiverId};
+use crate::domain::ids::ReceiverId;
 use crate::engine::effect::Notice;
 use crate::engine::input::DeliveryOutcome;
 
@@ -35,15 +35,15 @@ impl Task {
     /// under way, and until their ends are on record.
     pub async fn run(self, mut notices: UnboundedReceiver<Notice>, mut closing: watch::Receiver<bool>) {
         let mut queue = Queue::new(self.settings.clone());
-        let mut attempts: JoinSet<(IncidentId, Attempt)> = JoinSet::new();
-        let mut reports: JoinSet<Option<IncidentId>> = JoinSet::new();
+        let mut attempts: JoinSet<(LineId, Attempt)> = JoinSet::new();
+        let mut reports: JoinSet<Option<LineId>> = JoinSet::new();
         let mut is_open = true;
         while is_open || !attempts.is_empty() || !reports.is_empty() {
             while is_open && let Some(notice) = queue.take_due(Instant::now()) {
                 let channel = Arc::clone(&self.channel);
                 attempts.spawn(async move {
                     let attempt = attempt(&*channel, &notice).await;
-                    (notice.incident.id, attempt)
+                    (LineId::of(&notice), attempt)
                 });
             }
             let due = queue.next_due();
@@ -59,7 +59,7 @@ impl Task {
                 Some(ended) = attempts.join_next() => self.settle(&mut queue, ended, &mut reports),
                 Some(reported) = reports.join_next() => {
                     if let Some(id) = reported.expect("a report does not panic and is not aborted") {
-                        queue.release(id, Instant::now());
+                        queue.release(&id, Instant::now());
                     }
                 }
                 _ = closing.changed(), if is_open => is_open = false,
@@ -71,22 +71,22 @@ impl Task {
     fn settle(
         &self,
         queue: &mut Queue,
-        ended: Result<(IncidentId, Attempt), JoinError>,
-        reports: &mut JoinSet<Option<IncidentId>>,
+        ended: Result<(LineId, Attempt), JoinError>,
+        reports: &mut JoinSet<Option<LineId>>,
     ) {
         let (id, attempt) = ended.expect("an attempt does not panic and is not aborted");
         let failure = match &attempt {
             Attempt::Accepted => None,
             Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => Some(why.clone()),
         };
-        let first = queue.first(id).expect("an incident under way has a notice");
+        let first = queue.first(&id).expect("an incident under way has a notice");
         if let Some(why) = &failure {
             let attempt = first.attempts;
-            tracing::warn!(incident.id = %id, receiver = %self.receiver, attempt, why, "notice not delivered");
+            tracing::warn!(incident.id = %id.incident, receiver = %self.receiver, attempt, why, "notice not delivered");
         }
         let is_old = (self.clock)().since(first.notice.at) > self.settings.give_up_after;
         let was_locked_out = queue.is_locked_out();
-        let left = queue.settle(id, attempt, is_old, Instant::now());
+        let left = queue.settle(&id, attempt, is_old, Instant::now());
         if queue.is_locked_out() && !was_locked_out {
             tracing::error!(receiver = %self.receiver, why = failure, "the receiver locks us out: sending pauses");
         }
@@ -102,7 +102,7 @@ impl Task {
     }
 
     /// Reports a notice that left the queue; `held` is the incident whose next notice waits for that.
-    fn tell(&self, left: Option<Left>, held: Option<IncidentId>, reports: &mut JoinSet<Option<IncidentId>>) {
+    fn tell(&self, left: Option<Left>, held: Option<LineId>, reports: &mut JoinSet<Option<LineId>>) {
         let (waiting, outcome) = match left {
             None => return,
             Some(Left::Accepted(waiting)) => {

@@ -13,7 +13,9 @@ use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::channels::{Ground, Kind, Manner};
+use super::channels::personal::Personal;
+use super::channels::{Ground, Kind, Lines, Manner};
+use super::contacts::{Contacts, Takes};
 use super::egress::{Cidr, Egress};
 use super::http::SetupError;
 use super::parent::Parents;
@@ -230,6 +232,7 @@ pub struct Common {
     /// Ports on which this program or its stores listen.
     pub own_ports: Vec<u16>,
     pub clock: Clock,
+    pub contacts: Contacts,
 }
 
 /// A receiver, ready to be told; `channel` is none while it is switched off.
@@ -294,6 +297,7 @@ impl ReceiverSettings {
             },
             timeout: self.timeout,
             clock: Arc::clone(&common.clock),
+            lines: Lines::default(),
         };
         let is_twice = |key: &&String| key.strip_suffix(FILE).is_some_and(|key| self.own.contains_key(key));
         if let Some(key) = self.own.keys().find(is_twice) {
@@ -302,8 +306,18 @@ impl ReceiverSettings {
         let kind = Kind::read(self.with_files(read)?).map_err(Fault::Kind)?;
         let rate = self.rate.map(NonZeroU32::get).or(kind.rate());
         let pace = rate.map(|rate| Duration::from_secs(60) / rate);
-        let channel = kind.channel(&ground).map_err(Fault::Channel)?;
-        Ok(Ready { channel: self.enabled.then_some(channel), settings: Settings { pace, ..common.settings.clone() } })
+        let channel = Personal::new(&self.id, kind, ground, common.contacts.clone()).map_err(Fault::Channel)?;
+        Ok(Ready {
+            channel: self.enabled.then(|| Arc::new(channel) as Arc<dyn Channel>),
+            settings: Settings { pace, ..common.settings.clone() },
+        })
+    }
+
+    /// What a person's address is for it; none: it tells a room, whoever is meant.
+    pub fn takes(&self) -> Option<Takes> {
+        let stand_in = |key: &str, _: &str| Ok::<_, Infallible>((key.to_owned(), String::new()));
+        let own = self.with_files(stand_in).unwrap_or_else(|never| match never {});
+        Kind::read(own).ok()?.takes()
     }
 
     /// Its kind's settings with what stands in files in their place, as `read` gives it by key and path.

@@ -45,7 +45,19 @@ pub fn notice(incident: u64, version: u32, kind: NoticeKind) -> Notice {
         ..IncidentView::new(IncidentId(incident), TenantId::from("t"), "电源故障", NOW)
     };
     let key = format!("{}-{version}-hook-{}", incident.id, kind.as_str()).into();
-    Notice { key, receiver: "hook".into(), kind, at: NOW, incident, rule: None, changes: Vec::new(), digest: None }
+    Notice {
+        key,
+        receiver: "hook".into(),
+        kind,
+        at: NOW,
+        incident,
+        rule: None,
+        changes: Vec::new(),
+        digest: None,
+        to: None,
+        told: Vec::new(),
+        runbooks: Vec::new(),
+    }
 }
 
 /// What the receiver was sent.
@@ -136,6 +148,7 @@ fn webhook(url: &str, egress: Egress) -> Result<Arc<dyn Channel>, SetupError> {
         },
         timeout: Duration::from_secs(10),
         clock: Arc::new(|| NOW),
+        lines: Arc::default(),
     };
     Kind::read(own.into_iter().collect()).unwrap().channel(&ground)
 }

@@ -67,6 +67,10 @@ text_id!(
     ReceiverId
 );
 text_id!(
+    /// Somebody who may be told, as `people` in the rules name them.
+    PersonId
+);
+text_id!(
     /// An organisation (department) that owns CIs and sees their incidents.
     OrgId
 );

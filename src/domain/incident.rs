@@ -291,5 +291,9 @@ pub enum TimelineKind {
     /// Somebody would have been told, but rules are only being tried out.
     WouldNotify,
     NotifyFailed,
+    /// A level of an escalation policy is told.
+    Escalated,
+    /// Nobody has duty, or nobody has acknowledged in the end: the fallback is told.
+    NobodyAnswered,
     ChangeAttached,
 }

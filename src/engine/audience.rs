@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Change, NoticeKind};
+use super::oncall::page::Escalation;
 use super::route::RouteHit;
 use super::slab::Place;
 use crate::domain::ids::{CiId, ReceiverId, RuleId};
@@ -23,6 +24,9 @@ pub struct Audience {
     pub stormed: u32,
     /// When it was looked at last, every firing alert was muted.
     pub hushed: bool,
+    /// Policies that tell people, one after the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub escalations: Vec<Escalation>,
     /// The earliest timer that is set.
     pub timer: Option<Timestamp>,
 }
@@ -36,6 +40,13 @@ pub struct Asked {
     pub top: Place,
     pub root: Option<CiId>,
     pub services: u32,
+    /// Alerts, CIs and percent of confidence, for routes that ask for them.
+    #[serde(default, skip_serializing_if = "is_unasked")]
+    pub extent: [u32; 3],
+}
+
+fn is_unasked(extent: &[u32; 3]) -> bool {
+    *extent == [0; 3]
 }
 
 /// What a receiver knows of an incident.
@@ -225,6 +236,12 @@ impl Audience {
         }
     }
 
+    /// When time alone tells somebody something.
+    pub fn wakes(&self, awake: Awake, interval: Span) -> impl Iterator<Item = Timestamp> {
+        let listeners = self.listeners.iter().filter_map(move |listener| listener.wakes(awake, interval));
+        listeners.chain(self.escalations.iter().filter_map(move |one| one.wakes(awake)))
+    }
+
     /// The spell is over: who was not told is not told any more, and the next spell is routed afresh.
     pub fn rest(&mut self) {
         (self.asked, self.since) = (None, None);
@@ -254,6 +271,12 @@ impl Audience {
                 Some(known) if told(known) => {}
                 Some(waiting) => *waiting = listener,
                 None => self.listeners.push(listener),
+            }
+        }
+        for one in other.escalations {
+            match self.escalations.iter_mut().find(|mine| mine.policy == one.policy) {
+                Some(mine) => mine.absorb(one),
+                None => self.escalations.push(Escalation { is_over: false, ..one }),
             }
         }
         // The routes are asked again: the survivor is another incident now.

@@ -25,6 +25,7 @@ use super::lookup::Lookup;
 use super::memory;
 use super::newest::Newest;
 use super::obeyed::Obeyed;
+use super::oncall::OnCall;
 use super::pairs::Pairs;
 use super::patterns::Patterns;
 use super::policy::Policy;
@@ -149,6 +150,8 @@ pub struct Cell {
     pub seen_for: BTreeMap<Span, Seen>,
     #[serde(default)]
     pub obeyed: Obeyed,
+    #[serde(default, skip_serializing_if = "OnCall::is_empty")]
+    pub on_call: OnCall,
     pub by_incident: BTreeMap<IncidentId, Place>,
     #[serde(skip)]
     pub by_alert: Ascending<AlertId, Place>,
@@ -236,6 +239,7 @@ impl Cell {
             lookups: CiLookups::default(),
             seen_for: BTreeMap::new(),
             obeyed: Obeyed::default(),
+            on_call: OnCall::default(),
             by_incident: BTreeMap::new(),
             by_alert: Ascending::default(),
             next_alert: 0,

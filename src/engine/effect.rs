@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
 use crate::domain::alert::AlertView;
-use crate::domain::ids::{AlertId, IncidentId, ReceiverId, RuleId, TenantId};
+use crate::domain::ids::{AlertId, IncidentId, PersonId, ReceiverId, RuleId, TenantId};
 use crate::domain::incident::{IncidentView, Priority, TimelineEntry};
 use crate::domain::mute::Silence;
 use crate::domain::severity::Severity;
@@ -49,7 +49,7 @@ pub enum Effect {
 /// One message to one receiver about one version of an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// Stable: `<incident>-<version>-<receiver>-<kind>`.
+    /// Stable: `<incident>-<version>-<receiver>-<kind>`, and `-<person>` where one is meant.
     pub key: Box<str>,
     pub receiver: ReceiverId,
     pub kind: NoticeKind,
@@ -64,6 +64,49 @@ pub struct Notice {
     /// What came too fast for the receiver and is told here at once; `incident` is the worst of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Box<NoticeDigest>>,
+    /// Who is meant, when the receiver is a way to many people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Box<Addressee>>,
+    /// Who else was told by the same escalation policy, as messages call them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<Box<str>>,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runbooks: Vec<RunbookLink>,
+}
+
+impl Notice {
+    /// The receiver, and the person where one is meant: `sms/li`.
+    pub fn whom(&self) -> String {
+        match &self.to {
+            Some(to) => format!("{}/{}", self.receiver, to.person),
+            None => self.receiver.to_string(),
+        }
+    }
+}
+
+/// A person who is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addressee {
+    pub person: PersonId,
+    /// As messages call them.
+    pub name: Box<str>,
+    /// The escalation policy; empty: they were assigned.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub policy: Box<str>,
+    /// Its level, from 1.
+    pub level: u32,
+}
+
+/// Where it is written what to do about such an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunbookLink {
+    pub title: Box<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub url: Box<str>,
+    /// The first steps, in a sentence or two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Box<str>>,
 }
 
 /// The receiver that is the parent domain of the incident's own: it gets every message by itself, as an event.

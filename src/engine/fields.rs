@@ -277,7 +277,9 @@ pub const NAMES: &[&str] = &[
 ];
 
 /// The fields that only an incident has: routes may name them.
-pub const INCIDENT_NAMES: &[&str] = &["priority", "services"];
+pub const INCIDENT_NAMES: &[&str] = &["priority", "services", "confidence", "alert_count", "ci_count", "service_count"];
+/// Those of them that change with every alert.
+pub const EXTENT_NAMES: &[&str] = &["confidence", "alert_count", "ci_count"];
 
 /// What comes before a key of the source's own.
 pub const PREFIXES: &[&str] = &["labels.", "annotations.", "object."];

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{DigestLine, Notice, NoticeDigest, NoticeKind};
-use super::policy::settings::FlowLimit;
+use super::policy::settings::{FlowLimit, FlowLimits};
 use crate::domain::ids::{IncidentId, ReceiverId};
 use crate::domain::time::Timestamp;
 
@@ -38,11 +38,14 @@ impl Flows {
     }
 
     /// Lets a message pass, or holds it back; then says when the digest is due.
-    pub fn pass(&mut self, notice: Box<Notice>, limit: FlowLimit, now: Timestamp) -> Result<Box<Notice>, Timestamp> {
-        if !self.0.contains_key(&notice.receiver) {
-            self.0.insert(notice.receiver.clone(), Flow { from: now, ..Flow::default() });
-        }
-        let flow = self.0.get_mut(&notice.receiver).expect("just made");
+    pub fn pass(&mut self, notice: Box<Notice>, limits: FlowLimits, now: Timestamp) -> Result<Box<Notice>, Timestamp> {
+        let key = match &notice.to {
+            // Whoever is woken ten times in ten minutes reads no eleventh message, by whichever way.
+            Some(to) => ReceiverId::from(format!("{PERSON}{}", to.person).as_str()),
+            None => notice.receiver.clone(),
+        };
+        let limit = limit_of(&key, limits);
+        let flow = self.0.entry(key).or_insert_with(|| Flow { from: now, ..Flow::default() });
         if now.since(flow.from) >= limit.within && flow.held.messages == 0 {
             (flow.from, flow.sent) = (now, 0);
         }
@@ -55,14 +58,16 @@ impl Flows {
     }
 
     /// The digests that are due.
-    pub fn digests(&mut self, limit: FlowLimit, now: Timestamp) -> Vec<Notice> {
-        let due = self.0.values_mut().filter(|f| f.held.messages > 0 && now.since(f.from) >= limit.within);
-        due.filter_map(|flow| flow.digest(now)).collect()
+    pub fn digests(&mut self, limits: FlowLimits, now: Timestamp) -> Vec<Notice> {
+        let within = |key: &ReceiverId| limit_of(key, limits).within;
+        let due = self.0.iter_mut().filter(|(key, f)| f.held.messages > 0 && now.since(f.from) >= within(key));
+        due.filter_map(|(_, flow)| flow.digest(now)).collect()
     }
 
     /// When the next digest is due.
-    pub fn next_due(&self, limit: FlowLimit) -> Option<Timestamp> {
-        self.0.values().filter(|f| f.held.messages > 0).map(|f| f.from.plus(limit.within)).min()
+    pub fn next_due(&self, limits: FlowLimits) -> Option<Timestamp> {
+        let waiting = self.0.iter().filter(|(_, flow)| flow.held.messages > 0);
+        waiting.map(|(key, flow)| flow.from.plus(limit_of(key, limits).within)).min()
     }
 
     /// Messages held back since ever, by receiver.
@@ -72,8 +77,15 @@ impl Flows {
 
     /// Forgets receivers that no route names any more and that wait for nothing.
     pub fn keep(&mut self, known: impl Fn(&ReceiverId) -> bool) {
-        self.0.retain(|receiver, flow| flow.held.messages > 0 || known(receiver));
+        self.0.retain(|key, flow| flow.held.messages > 0 || key.as_str().starts_with(PERSON) || known(key));
     }
+}
+
+/// Stands before the person's id where a flow is a person's: no receiver's name holds it.
+const PERSON: &str = "@";
+
+fn limit_of(key: &ReceiverId, limits: FlowLimits) -> FlowLimit {
+    if key.as_str().starts_with(PERSON) { limits.people } else { limits.receivers }
 }
 
 impl Flow {
@@ -115,8 +127,12 @@ impl Flow {
     }
 }
 
-/// The idempotency key of a message: `<incident>-<version>-<receiver>-<kind>`.
+/// The idempotency key of a message: `<incident>-<version>-<receiver>-<kind>`, and `-<person>` where one is meant.
 pub fn key(notice: &Notice) -> Box<str> {
     let Notice { incident, receiver, kind, .. } = notice;
-    format!("{}-{}-{}-{}", incident.id, incident.version, receiver, kind.as_str()).into()
+    let key = format!("{}-{}-{}-{}", incident.id, incident.version, receiver, kind.as_str());
+    match &notice.to {
+        Some(to) => format!("{key}-{}", to.person).into(),
+        None => key.into(),
+    }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::effect::Notice;
+use super::oncall::Override;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, ReceiverId, SilenceId, TenantId};
+use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, PersonId, ReceiverId, SilenceId, TenantId};
 use crate::domain::mute::Silence;
 pub use crate::domain::reject::DeadLetter;
 use crate::domain::severity::Severity;
@@ -124,6 +125,9 @@ pub struct Delivered {
     pub key: Box<str>,
     pub outcome: DeliveryOutcome,
     pub attempts: u32,
+    /// Who was meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
 }
 
 /// How a notification ended.
@@ -221,6 +225,14 @@ pub enum Order {
     Revoke {
         of: u64,
     },
+    /// Somebody takes a duty for a while.
+    Override {
+        made: Box<Override>,
+    },
+    /// Takes that back.
+    EndOverride {
+        id: u64,
+    },
     /// Tells a receiver again what could not be delivered, with the same key.
     Resend {
         notice: Box<Notice>,
@@ -260,7 +272,12 @@ impl Order {
             | Self::SetRoot { incident, .. }
             | Self::SetSeverity { incident, .. } => Some(*incident),
             Self::Merge { into, .. } | Self::Move { into, .. } => Some(*into),
-            Self::Silence { .. } | Self::ExpireSilence { .. } | Self::Revoke { .. } | Self::Resend { .. } => None,
+            Self::Silence { .. }
+            | Self::ExpireSilence { .. }
+            | Self::Revoke { .. }
+            | Self::Override { .. }
+            | Self::EndOverride { .. }
+            | Self::Resend { .. } => None,
         }
     }
 }
@@ -292,6 +309,8 @@ impl Order {
             | Self::Silence { .. }
             | Self::ExpireSilence { .. }
             | Self::Revoke { .. }
+            | Self::Override { .. }
+            | Self::EndOverride { .. }
             | Self::Resend { .. } => None,
         }
     }

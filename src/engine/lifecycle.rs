@@ -11,6 +11,7 @@ use super::effect::Effect;
 use super::extent::Extent;
 use super::input::{Command, Order};
 use super::obeyed::Known;
+use super::oncall::Override;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
@@ -331,6 +332,11 @@ impl Cell {
             }
             Order::Silence { .. } | Order::ExpireSilence { .. } => self.change_silence(order),
             Order::Revoke { .. } => Ok(()),
+            Order::Override { made } => {
+                let made = Override { by: actor.into(), ..Override::clone(made) };
+                self.on_call.add(made, &self.policy.clone(), self.now).map(drop)
+            }
+            Order::EndOverride { id } => self.on_call.end(*id, self.now).map(drop),
             Order::Resend { notice } => {
                 let said = format!("{} {}", notice.receiver, notice.kind.as_str());
                 self.note(notice.incident.id, actor, TimelineKind::Notified, said);
@@ -401,6 +407,9 @@ impl Cell {
         };
         self.note(id, actor, kind, detail);
         self.moment.groups.insert(place);
+        if let Order::Assign { assignee, .. } = order {
+            self.page_assignee(place, assignee, actor);
+        }
     }
 
     fn judge_root(&mut self, place: Place, ci: CiIx, chosen: bool, actor: &str) {

@@ -8,11 +8,15 @@ use super::audience::{Asked, Audience, Awake, Known, Listener, Urge, root_of};
 use super::cell::Cell;
 use super::checks::obstacle;
 use super::deadlines::Due;
-use super::effect::{Change, Effect, Notice, NoticeKind, PARENT};
+use super::effect::{Change, Effect, Notice, NoticeKind, PARENT, RunbookLink};
 use super::fields::CiFacts;
 use super::flow;
 use super::input::{Delivered, DeliveryOutcome};
+use super::oncall::names::policy_of;
+use super::oncall::page::Escalation;
+use super::oncall::paging::News;
 use super::policy::rule::{Rule, RuleHits};
+use super::policy::runbooks::Runbook;
 use super::route::route;
 use super::slab::Place;
 use super::verdict::Unmet;
@@ -20,6 +24,9 @@ use crate::domain::ids::RuleId;
 use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use crate::domain::matcher::Fields;
 use crate::domain::topology::Topology;
+
+/// Runbooks named in one message.
+const RUNBOOKS_MAX: usize = 3;
 
 /// An incident's fields as routes see them: its own, then those of its root CI, then those of the alert on top.
 struct IncidentFields<'a> {
@@ -36,6 +43,10 @@ impl Fields for IncidentFields<'_> {
             "priority" => return Some(Cow::Borrowed(view.priority.as_str())),
             "title" => return Some(Cow::Borrowed(&view.title)),
             "services" => return Some(Cow::Owned(view.services.join(", "))),
+            "confidence" => return Some(Cow::Owned(confidence(view).to_string())),
+            "alert_count" => return Some(Cow::Owned(view.alert_count.to_string())),
+            "ci_count" => return Some(Cow::Owned(view.ci_count.to_string())),
+            "service_count" => return Some(Cow::Owned(view.services.len().to_string())),
             "status" => return Some(Cow::Borrowed("firing")),
             _ => {}
         }
@@ -44,6 +55,16 @@ impl Fields for IncidentFields<'_> {
         }
         self.top?.own_field(name)
     }
+}
+
+/// How sure the root cause is, in percent: 100 when a person has confirmed it, 0 when none is known.
+fn confidence(view: &IncidentView) -> i32 {
+    if view.root_confirmed { 100 } else { view.candidates.first().map_or(0, |best| best.score / 10) }
+}
+
+/// What of its size routes may ask for.
+fn extent(view: &IncidentView) -> [u32; 3] {
+    [view.alert_count, view.ci_count, confidence(view).unsigned_abs()]
 }
 
 impl Cell {
@@ -116,6 +137,7 @@ impl Cell {
             (asked.severity, asked.priority, asked.top) == (view.severity, view.priority, top)
                 && asked.root.as_ref() == root_of(view)
                 && asked.services as usize == view.services.len()
+                && (!self.policy.routes_by_extent || asked.extent == extent(view))
         });
         if same {
             return;
@@ -134,6 +156,7 @@ impl Cell {
             top,
             root: root_of(view).cloned(),
             services: view.services.len() as u32,
+            extent: if self.policy.routes_by_extent { extent(view) } else { [0; 3] },
         });
     }
 
@@ -144,6 +167,18 @@ impl Cell {
         let (top, members) = (&self.groups[group].root, &self.groups[group].members);
         let alert = std::iter::once(top).chain(members).map(|p| &self.alerts[*p]).find(|a| a.inferred.is_none());
         IncidentFields { view, ci: ci.map(|ci| CiFacts::of(topology, ci)), top: alert }
+    }
+
+    /// What is written about what to do.
+    pub fn runbooks_of(&self, view: &IncidentView) -> Vec<RunbookLink> {
+        if self.policy.runbooks.is_empty() {
+            return Vec::new();
+        }
+        let Some(group) = self.by_incident.get(&view.id).copied() else { return Vec::new() };
+        let fields = self.incident_fields(group, view);
+        let mut hits = RuleHits::default();
+        let fitting = self.policy.runbooks.candidates(&fields).filter(|book| book.applies(&fields, &mut hits));
+        fitting.take(RUNBOOKS_MAX).map(Runbook::link).collect()
     }
 
     /// Routes that do not name their receivers for the incident, and why.
@@ -167,6 +202,7 @@ impl Cell {
 
     fn tell_all(&mut self, audience: &mut Audience, group: Place, view: &IncidentView) {
         let urge = Urge { now: self.now, interval: self.policy.settings.update_interval };
+        let mut escalations = std::mem::take(&mut audience.escalations);
         for listener in &mut audience.listeners {
             let Some((kind, changes)) = listener.next(view, urge) else { continue };
             let ends = matches!(kind, NoticeKind::Recovered | NoticeKind::Closed)
@@ -175,8 +211,16 @@ impl Cell {
                 audience.hushed = true;
                 continue;
             }
-            self.tell_one(listener, kind, changes, view);
+            self.tell_one(listener, kind, changes, view, &mut escalations);
         }
+        if escalations.iter().any(|one| one.wakes(self.awake(group)).is_some_and(|at| at <= self.now))
+            && !self.speaks(group)
+        {
+            audience.hushed = true;
+        } else {
+            self.climb(&mut escalations, view, self.awake(group));
+        }
+        audience.escalations = escalations;
     }
 
     /// Whether an incident may tell people: not when all of its firing alerts are muted.
@@ -185,13 +229,23 @@ impl Cell {
         group.firing() == 0 || group.members.iter().any(|member| self.is_told(*member))
     }
 
-    fn tell_one(&mut self, listener: &mut Listener, kind: NoticeKind, changes: Vec<Change>, view: &IncidentView) {
+    fn tell_one(
+        &mut self,
+        listener: &mut Listener,
+        kind: NoticeKind,
+        changes: Vec<Change>,
+        view: &IncidentView,
+        escalations: &mut Vec<Escalation>,
+    ) {
         let now = self.now;
         listener.told(kind, view, now);
         let said = format!("{} {}", listener.receiver, kind.as_str());
         if listener.observe_only || self.policy.settings.observe_only {
             listener.observe_only |= matches!(kind, NoticeKind::Opened | NoticeKind::Reopened);
             return self.note(view.id, "headwater", TimelineKind::WouldNotify, said);
+        }
+        if let Some(policy) = policy_of(&listener.receiver) {
+            return self.page(escalations, policy, &listener.rule, News { kind, changes }, view);
         }
         let mut notice = Box::new(Notice {
             key: "".into(),
@@ -202,12 +256,15 @@ impl Cell {
             rule: Some(listener.rule.clone()),
             changes,
             digest: None,
+            to: None,
+            told: Vec::new(),
+            runbooks: self.runbooks_of(view),
         });
         notice.key = flow::key(&notice);
         // An event for each version: a digest would be none.
         let passed = match notice.receiver.as_str() {
             PARENT => Ok(notice),
-            _ => self.flows.pass(notice, self.policy.settings.flow, now),
+            _ => self.flows.pass(notice, self.policy.settings.flows(), now),
         };
         match passed {
             Ok(notice) => {
@@ -223,7 +280,7 @@ impl Cell {
 
     /// A timer: a receiver's messages of the last while are told as one.
     pub fn send_digests(&mut self) {
-        let limit = self.policy.settings.flow;
+        let limit = self.policy.settings.flows();
         for notice in self.flows.digests(limit, self.now) {
             self.moment.effects.push(Effect::Notify { notice: Box::new(notice) });
         }
@@ -236,7 +293,7 @@ impl Cell {
     fn set_timer(&mut self, audience: &mut Audience, group: Place) {
         let awake = self.awake(group);
         let interval = self.policy.settings.update_interval;
-        let next = audience.listeners.iter().filter_map(|l| l.wakes(awake, interval)).filter(|at| *at > self.now).min();
+        let next = audience.wakes(awake, interval).filter(|at| *at > self.now).min();
         let Some(next) = next else { return };
         if audience.timer.is_none_or(|timer| timer > next || timer <= self.now) {
             audience.timer = Some(next);
@@ -262,7 +319,7 @@ impl Cell {
         if audience.timer.is_some_and(|timer| timer <= self.now) {
             audience.timer = None;
         }
-        let due = audience.listeners.iter().filter_map(|l| l.wakes(awake, interval)).any(|at| at <= self.now);
+        let due = audience.wakes(awake, interval).any(|at| at <= self.now);
         if due && !audience.hushed {
             self.moment.groups.insert(group);
         } else {
@@ -296,8 +353,12 @@ impl Cell {
     pub fn note_delivery(&mut self, delivered: &Delivered) {
         match &delivered.outcome {
             DeliveryOutcome::GaveUp(why) => {
-                let said = format!("{}: {why}", delivered.receiver);
+                let whose = delivered.person.as_ref().map_or_else(String::new, |person| format!("/{person}"));
+                let said = format!("{}{whose}: {why}", delivered.receiver);
                 self.note(delivered.incident, "headwater", TimelineKind::NotifyFailed, said);
+                if let Some(person) = &delivered.person {
+                    self.page_failed(delivered, person);
+                }
             }
             DeliveryOutcome::Unaddressed => {
                 let said = format!("{}: nobody is told, no receiver is configured", delivered.receiver);

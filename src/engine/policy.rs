@@ -17,6 +17,7 @@ pub mod place;
 pub mod priorities;
 pub mod read;
 pub mod rule;
+pub mod runbooks;
 pub mod settings;
 mod sheet;
 pub mod spans;
@@ -38,8 +39,10 @@ use patterns::PatternRule;
 use place::{Lint, RuleError, RuleFile, RuleName};
 use priorities::Priorities;
 use rule::{Rule, RuleHits, Rules};
+use runbooks::Runbook;
 use settings::Settings;
 
+use super::oncall::names::{OnCallRules, policy_of};
 use super::schedule::Schedule;
 use crate::domain::event::Event;
 use crate::domain::ids::{ReceiverId, RuleId, SourceId};
@@ -70,6 +73,10 @@ pub struct Policy {
     pub group: Rules<GroupRule>,
     pub promote: Rules<PromoteRule>,
     pub routes: Rules<Route>,
+    /// Some route tells incidents apart by what changes with every alert.
+    pub routes_by_extent: bool,
+    pub runbooks: Rules<Runbook>,
+    pub on_call: Arc<OnCallRules>,
     pub inhibit: Vec<InhibitRule>,
     /// Rule 2n is the source side of `inhibit[n]`, rule 2n + 1 its target side.
     pub inhibit_index: Index,
@@ -168,9 +175,11 @@ impl Policy {
         mute.chain(self.maintenance.all().iter().map(|window| (&window.id.id, &window.schedule)))
     }
 
-    /// All receivers that routes name, each once, in order.
+    /// All receivers that routes and on-call name, each once, in order.
     pub fn receivers(&self) -> Vec<&ReceiverId> {
-        let mut receivers: Vec<&ReceiverId> = self.routes.all().iter().flat_map(|route| &route.receivers).collect();
+        let routes = self.routes.all().iter().flat_map(|route| &route.receivers);
+        let routes = routes.filter(|receiver| policy_of(receiver).is_none());
+        let mut receivers: Vec<&ReceiverId> = routes.chain(self.on_call.receivers()).collect();
         receivers.sort();
         receivers.dedup();
         receivers
@@ -192,6 +201,7 @@ impl Policy {
             .chain(of(&self.promote))
             .chain(self.key_periods.iter().map(|one| listed("key_periods", &one.id, &one.owner, one.expires)))
             .chain(of(&self.routes))
+            .chain(of(&self.runbooks))
             .collect()
     }
 

@@ -248,7 +248,12 @@ impl Schedule {
 
     /// The end of the window that is open at `at`; `None` when none is.
     pub fn open_until(&self, at: Timestamp) -> Option<Timestamp> {
-        self.windows(at, LOOK_BACK_DAYS).filter(|(from, to)| *from <= at && at < *to).map(|(_, to)| to).max()
+        self.window_at(at).map(|(_, to)| to)
+    }
+
+    /// The window that is open at `at`; of several the one that ends last.
+    pub fn window_at(&self, at: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        self.windows(at, LOOK_BACK_DAYS).filter(|(from, to)| *from <= at && at < *to).max_by_key(|(_, to)| *to)
     }
 
     /// The next begin or end of a window after `at`, at most 800 days ahead.

@@ -19,8 +19,9 @@ impl Owner {
             let hits = engine.rule_hits(&tenant).cloned().unwrap_or_default();
             let lookups = engine.ci_lookups(&tenant).cloned().unwrap_or_default();
             let held_back = engine.held_back(&tenant);
+            let overrides = engine.overrides(&tenant);
             let memory = engine.memory(&tenant);
-            (tenant, Arc::new(Counted { hits, lookups, held_back, memory }))
+            (tenant, Arc::new(Counted { hits, lookups, held_back, overrides, memory }))
         });
         self.counted.store(Arc::new(counted.collect()));
     }

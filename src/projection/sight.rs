@@ -129,7 +129,9 @@ impl Sight {
             | TimelineKind::Storm
             | TimelineKind::Notified
             | TimelineKind::WouldNotify
-            | TimelineKind::NotifyFailed => false,
+            | TimelineKind::NotifyFailed
+            | TimelineKind::Escalated
+            | TimelineKind::NobodyAnswered => false,
         };
         if !names_ci || self.sees_called(&entry.detail) {
             return Cow::Borrowed(entry);

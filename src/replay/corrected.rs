@@ -186,13 +186,9 @@ impl Corrected {
                     self.label(*incident, ci, true, seq, weight);
                 }
             }
-            Order::SetRoot { incident, ci } => {
+            Order::SetRoot { incident, ci } | Order::RejectRoot { incident, ci } => {
                 about.push(*incident);
-                self.label(*incident, ci.clone(), true, seq, weight);
-            }
-            Order::RejectRoot { incident, ci } => {
-                about.push(*incident);
-                self.label(*incident, ci.clone(), false, seq, weight);
+                self.label(*incident, ci.clone(), matches!(order, Order::SetRoot { .. }), seq, weight);
             }
             Order::Acknowledge { .. }
             | Order::Unacknowledge { .. }
@@ -206,6 +202,8 @@ impl Corrected {
             | Order::Silence { .. }
             | Order::ExpireSilence { .. }
             | Order::Revoke { .. }
+            | Order::Override { .. }
+            | Order::EndOverride { .. }
             | Order::Resend { .. } => return,
         }
         let pairs = self.pair(together, apart, seq, weight);

@@ -18,6 +18,7 @@ use crate::domain::time::Span;
 use crate::engine::effect::Effect;
 use crate::engine::identity::CiLookups;
 use crate::engine::input::{Batch, By, Command, Digest, Input, Order};
+use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
@@ -59,6 +60,10 @@ impl Rules for Judge {
 
     fn hits(&self, tenant: &TenantId) -> RuleHits {
         self.pipeline.counted(tenant).hits.clone()
+    }
+
+    fn overrides(&self, tenant: &TenantId) -> Vec<Override> {
+        self.pipeline.counted(tenant).overrides.clone()
     }
 
     fn lookups(&self, tenant: &TenantId) -> CiLookups {

@@ -152,6 +152,8 @@ words!(
         Notified = "notified", "已通知", "Notified";
         WouldNotify = "would_notify", "仅观察,未通知", "Not notified (observe only)";
         NotifyFailed = "notify_failed", "通知失败", "Notification failed";
+        Escalated = "escalated", "升级通知", "Escalated";
+        NobodyAnswered = "nobody_answered", "无人应答", "Nobody answered";
         ChangeAttached = "change_attached", "关联变更", "Change attached";
     }
 );

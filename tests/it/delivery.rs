@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use headwater::clock::machine;
+use headwater::delivery::contacts::Contacts;
 use headwater::delivery::settings::{Common, ReceiverSettings, Settings, names, prepare};
 use headwater::domain::event::Event;
 use headwater::domain::ids::{IncidentId, TenantId};
@@ -53,7 +54,8 @@ pub fn notice(incident: u64, version: u32, kind: NoticeKind, receiver: &str) -> 
     };
     let key = format!("{}-{version}-{receiver}-{}", incident.id, kind.as_str()).into();
     let (rule, changes, digest) = (None, Vec::new(), None);
-    Notice { key, receiver: receiver.into(), kind, at: now, incident, rule, changes, digest }
+    let (to, told, runbooks) = (None, Vec::new(), Vec::new());
+    Notice { key, receiver: receiver.into(), kind, at: now, incident, rule, changes, digest, to, told, runbooks }
 }
 
 /// Commits notices as an engine would have, each in a record of its own.
@@ -73,7 +75,13 @@ fn commit(folder: &Path, notices: &[Notice]) {
 async fn start(folder: &Path, receivers: &[ReceiverSettings]) -> Arc<Pipeline> {
     let settings =
         Settings { retry_first: Duration::from_millis(5), retry_max: Duration::from_millis(50), ..Settings::default() };
-    let common = Common { settings, base_url: "https://noc.example".into(), own_ports: Vec::new(), clock: machine() };
+    let common = Common {
+        settings,
+        base_url: "https://noc.example".into(),
+        own_ports: Vec::new(),
+        clock: machine(),
+        contacts: Contacts::default(),
+    };
     let since = Instant::now();
     loop {
         let receivers = prepare(receivers, &common).unwrap();
@@ -193,8 +201,13 @@ async fn a_notice_to_nobody_is_kept_as_undelivered() {
 
 #[test]
 fn bad_receivers_are_refused_with_their_place() {
-    let common =
-        Common { settings: Settings::default(), base_url: String::new(), own_ports: vec![8080], clock: machine() };
+    let common = Common {
+        settings: Settings::default(),
+        base_url: String::new(),
+        own_ports: vec![8080],
+        clock: machine(),
+        contacts: Contacts::default(),
+    };
     let check = |receivers: serde_json::Value, found: &str| {
         let receivers: Vec<ReceiverSettings> = serde_json::from_value(receivers).unwrap();
         let errors = prepare(&receivers, &common).err().unwrap();

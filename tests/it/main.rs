@@ -19,6 +19,7 @@ mod golden;
 mod intake;
 mod kill;
 mod nats;
+mod oncall;
 mod orders;
 mod parents;
 mod patterns;

@@ -205,5 +205,6 @@ fn delivered(tenant: &TenantId, incident: IncidentId) -> Input {
         key: "story".into(),
         outcome: DeliveryOutcome::GaveUp("410 Gone".into()),
         attempts: 3,
+        person: None,
     })
 }

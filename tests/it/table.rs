@@ -174,6 +174,7 @@ fn read(at: Timestamp, line: &str) -> Input {
                 key: "".into(),
                 outcome: DeliveryOutcome::GaveUp("answered 500".into()),
                 attempts: 3,
+                person: None,
             });
         }
         ["ack", n] => Order::Acknowledge { incident: incident(n) },
@@ -249,15 +250,16 @@ pub fn told(effects: &[Effect]) -> Vec<String> {
 
 fn message(notice: &Notice) -> String {
     let Notice { receiver, kind, incident, .. } = notice;
+    let person = notice.to.as_ref().map_or_else(String::new, |to| format!("-{}", to.person));
     let changes: Vec<String> = notice.changes.iter().map(|c| format!("{c:?}").to_lowercase()).collect();
     let changes = if changes.is_empty() { String::new() } else { format!(" ({})", changes.join(", ")) };
     let digest = notice.digest.as_ref().map_or_else(String::new, |digest| {
         let lines: Vec<String> = digest.lines.iter().map(|l| format!("{} {}", l.incident.0, l.kind.as_str())).collect();
         format!(" of {}: {}", digest.messages, lines.join(", "))
     });
-    let expected = format!("{}-{}-{receiver}-{}", incident.id, incident.version, kind.as_str());
+    let expected = format!("{}-{}-{receiver}-{}{person}", incident.id, incident.version, kind.as_str());
     assert_eq!(notice.key.as_ref(), expected);
-    format!("{} {receiver} {} {}{changes}{digest}", clock(notice.at), kind.as_str(), incident.id.0)
+    format!("{} {} {} {}{changes}{digest}", clock(notice.at), notice.whom(), kind.as_str(), incident.id.0)
 }
 
 /// Incidents that stand at the end with their alerts, root first: `N ROOT: object/name, …`, and what is held.

@@ -122,6 +122,10 @@ impl Rules for BuiltIn {
         RuleHits::default()
     }
 
+    fn overrides(&self, _: &TenantId) -> Vec<crate::engine::oncall::Override> {
+        Vec::new()
+    }
+
     fn lookups(&self, _: &TenantId) -> CiLookups {
         let stranger = Stranger { source: "prom".into(), cis: vec!["h-1".into()], events: 3, last_seen: T0 };
         let strangers = [("web".into(), stranger)].into();

@@ -36,7 +36,7 @@ pub struct SmsSettings {
     pub access_key_id: String,
     pub access_key_secret: Secret,
     /// Mobile numbers.
-    #[serde(deserialize_with = "one_or_more")]
+    #[serde(default, deserialize_with = "one_or_more")]
     pub to: Vec<String>,
     /// 签名名称.
     pub sign_name: String,
@@ -61,6 +61,7 @@ pub struct VoiceSettings {
     pub access_key_id: String,
     pub access_key_secret: Secret,
     /// The number that is called.
+    #[serde(default)]
     pub to: String,
     /// `TTS_…`.
     pub tts_code: String,

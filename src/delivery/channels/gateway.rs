@@ -53,7 +53,7 @@ pub struct Expected {
 pub struct Settings {
     pub url: Secret,
     /// Numbers; in templates `to`.
-    #[serde(deserialize_with = "one_or_more")]
+    #[serde(default, deserialize_with = "one_or_more")]
     pub to: Vec<String>,
     #[serde(default)]
     pub format: Format,

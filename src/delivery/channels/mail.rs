@@ -52,7 +52,7 @@ pub struct Settings {
     pub password: Option<Secret>,
     /// As in `Headwater <noc@example.org>`.
     pub from: String,
-    #[serde(deserialize_with = "one_or_more")]
+    #[serde(default, deserialize_with = "one_or_more")]
     pub to: Vec<String>,
 }
 

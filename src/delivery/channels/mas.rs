@@ -37,7 +37,7 @@ pub struct Settings {
     #[serde(default)]
     pub add_serial: String,
     /// Mobile numbers.
-    #[serde(deserialize_with = "one_or_more")]
+    #[serde(default, deserialize_with = "one_or_more")]
     pub to: Vec<String>,
     /// Characters of a text; more than 70 are several messages.
     #[serde(default = "chars_max")]

@@ -3,7 +3,8 @@
 //! Most of them take one HTTP request per message ([`Robot`]); what their documents say of formats, signatures, sizes
 //! and rates stands in the file, with its source.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono_tz::Tz;
@@ -12,6 +13,7 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::contacts::Takes;
 use super::egress::Egress;
 use super::http::{Answer, Call, Line, SetupError};
 use super::message::Style;
@@ -34,6 +36,7 @@ pub mod mas;
 pub mod ntfy;
 pub mod opsgenie;
 pub mod pagerduty;
+pub mod personal;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
@@ -57,13 +60,19 @@ impl Manner {
 }
 
 /// What every kind of receiver is set up on.
+#[derive(Clone)]
 pub struct Ground {
     pub egress: Arc<Egress>,
     pub manner: Manner,
     /// One attempt, from the first packet to the last byte of the answer.
     pub timeout: Duration,
     pub clock: Clock,
+    /// Ways that are open already: people behind one receiver share them.
+    pub lines: Lines,
 }
+
+/// Ways by scheme, host and port.
+pub type Lines = Arc<Mutex<BTreeMap<String, Arc<Line>>>>;
 
 impl Ground {
     /// A target that may be sent to.
@@ -72,6 +81,18 @@ impl Ground {
     /// When it is refused.
     pub fn target(&self, text: &str) -> Result<Url, SetupError> {
         Ok(self.egress.target(text)?)
+    }
+
+    /// The way to a target.
+    fn line(&self, url: &Url) -> Result<Arc<Line>, SetupError> {
+        let mut lines = self.lines.lock().expect("nobody panics while holding it");
+        let origin = url.origin().ascii_serialization();
+        if let Some(line) = lines.get(&origin) {
+            return Ok(line.clone());
+        }
+        let line = Arc::new(Line::new(url, self.timeout, &self.egress, Arc::clone(&self.clock))?);
+        lines.insert(origin, line.clone());
+        Ok(line)
     }
 }
 
@@ -95,7 +116,7 @@ pub trait Robot: Send + Sync + 'static {
 /// A robot, and the way to it.
 struct ByHttp<R> {
     robot: R,
-    line: Line,
+    line: Arc<Line>,
     clock: Clock,
 }
 
@@ -119,8 +140,7 @@ impl<R: Robot> Channel for ByHttp<R> {
 }
 
 fn by_http<R: Robot>((url, robot): (Url, R), ground: &Ground) -> Result<Arc<dyn Channel>, SetupError> {
-    let line = Line::new(&url, ground.timeout, &ground.egress, Arc::clone(&ground.clock))?;
-    Ok(Arc::new(ByHttp { robot, line, clock: Arc::clone(&ground.clock) }))
+    Ok(Arc::new(ByHttp { robot, line: ground.line(&url)?, clock: Arc::clone(&ground.clock) }))
 }
 
 /// What a receiver is: `kind` and the settings of its own.
@@ -154,6 +174,87 @@ impl Kind {
     pub fn read(mut own: Map<String, Value>) -> Result<Self, serde_json::Error> {
         own.entry("kind").or_insert_with(|| "webhook".into());
         serde_json::from_value(Value::Object(own))
+    }
+
+    /// What a person's address is for it; none: it tells a room, whoever is meant.
+    pub const fn takes(&self) -> Option<Takes> {
+        match self {
+            Self::Mail(_) => Some(Takes::Mail),
+            Self::Gateway(_)
+            | Self::CloudMas(_)
+            | Self::AliyunSms(_)
+            | Self::AliyunVoice(_)
+            | Self::TencentSms(_)
+            | Self::Dingtalk(_)
+            | Self::Wecom(_) => Some(Takes::Mobile),
+            Self::Feishu(_) | Self::Telegram(_) | Self::Ntfy(_) => Some(Takes::Own),
+            Self::Webhook(_)
+            | Self::Slack(_)
+            | Self::Teams(_)
+            | Self::Discord(_)
+            | Self::Pagerduty(_)
+            | Self::Opsgenie(_) => None,
+        }
+    }
+
+    /// An address of the right form, to try settings with.
+    pub const fn example(&self) -> &'static str {
+        match self.takes() {
+            Some(Takes::Mail) => "somebody@example.org",
+            Some(Takes::Mobile) => "13800000000",
+            Some(Takes::Own) | None => "somebody",
+        }
+    }
+
+    /// Whether its own settings say whom it tells.
+    pub fn is_addressed(&self) -> bool {
+        match self {
+            Self::Mail(settings) => !settings.to.is_empty(),
+            Self::Gateway(settings) => !settings.to.is_empty(),
+            Self::CloudMas(settings) => !settings.to.is_empty(),
+            Self::AliyunSms(settings) => !settings.to.is_empty(),
+            Self::AliyunVoice(settings) => !settings.to.is_empty(),
+            Self::TencentSms(settings) => !settings.to.is_empty(),
+            Self::Telegram(settings) => !settings.chat.is_empty(),
+            Self::Ntfy(settings) => !settings.topic.text().is_empty(),
+            Self::Webhook(_)
+            | Self::Dingtalk(_)
+            | Self::Wecom(_)
+            | Self::Feishu(_)
+            | Self::Slack(_)
+            | Self::Teams(_)
+            | Self::Discord(_)
+            | Self::Pagerduty(_)
+            | Self::Opsgenie(_) => true,
+        }
+    }
+
+    /// The same for one address.
+    #[must_use]
+    pub fn to(mut self, address: &str) -> Self {
+        let number = national(address);
+        let one = || vec![number.clone()];
+        match &mut self {
+            Self::Mail(settings) => settings.to = vec![address.to_owned()],
+            Self::Gateway(settings) => settings.to = one(),
+            Self::CloudMas(settings) => settings.to = one(),
+            Self::AliyunSms(settings) => settings.to = one(),
+            Self::AliyunVoice(settings) => settings.to = number,
+            Self::TencentSms(settings) => settings.to = international(&number),
+            Self::Telegram(settings) => settings.chat = address.to_owned(),
+            Self::Ntfy(settings) => settings.topic = Secret(address.to_owned()),
+            // A robot of a group calls the person by name.
+            Self::Dingtalk(settings) => settings.mention = one(),
+            Self::Wecom(settings) => settings.mention_mobiles = one(),
+            Self::Feishu(settings) => settings.mention = vec![address.to_owned()],
+            Self::Webhook(_)
+            | Self::Slack(_)
+            | Self::Teams(_)
+            | Self::Discord(_)
+            | Self::Pagerduty(_)
+            | Self::Opsgenie(_) => {}
+        }
+        self
     }
 
     /// Sets the channel up.
@@ -228,6 +329,22 @@ impl Colour {
     }
 }
 
+/// A mobile number as systems in China take it: without the country where that is China.
+fn national(address: &str) -> String {
+    let plain: String = address.chars().filter(|letter| !" -()".contains(*letter)).collect();
+    let rest = ["+86", "0086"].iter().find_map(|country| plain.strip_prefix(country));
+    rest.filter(|rest| rest.len() == CHINESE_DIGITS).map_or(plain.clone(), str::to_owned)
+}
+
+/// Digits of a mobile number in China.
+const CHINESE_DIGITS: usize = 11;
+
+/// A number with its country.
+fn international(number: &str) -> String {
+    let is_chinese = number.len() == CHINESE_DIGITS && number.starts_with('1');
+    if is_chinese { format!("+86{number}") } else { number.to_owned() }
+}
+
 /// Whether a notice says that there is nothing to do any more.
 const fn is_over(notice: &Notice) -> bool {
     matches!(notice.kind, NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged)
@@ -239,7 +356,7 @@ fn name_of(notice: &Notice) -> String {
 }
 
 /// A text that is nobody's business: credentials. Prints as `***`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 

@@ -19,6 +19,7 @@ const BYTES_MAX: usize = 4000;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Whoever knows it can read along.
+    #[serde(default)]
     pub topic: Secret,
     /// The server's root.
     #[serde(default = "server")]

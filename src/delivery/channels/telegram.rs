@@ -27,6 +27,7 @@ pub struct Settings {
     /// The bot's token, `123456:ABC…`.
     pub token: Secret,
     /// The number of a chat, or `@name` of a channel.
+    #[serde(default)]
     pub chat: String,
     /// Another server that speaks the same.
     #[serde(default = "server")]

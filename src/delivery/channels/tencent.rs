@@ -27,6 +27,7 @@ pub struct Settings {
     pub secret_id: String,
     pub secret_key: Secret,
     /// A number with its country, as in `+8613800000000`.
+    #[serde(default)]
     pub to: String,
     /// SdkAppId.
     pub app_id: String,

@@ -68,6 +68,7 @@ impl Sections {
         of(&mut self.promote, &mut keep);
         self.key_periods.retain(|period| keep(period.expires));
         of(&mut self.routes, &mut keep);
+        of(&mut self.runbooks, &mut keep);
     }
 }
 
@@ -87,8 +88,8 @@ impl Policy {
         let Some(written) = self.written.as_ref().filter(|_| is_due) else { return self.clone() };
         let mut sections = written.sections.clone();
         sections.retain(|expires| expires.is_none_or(|expiry| expiry.0 > now));
-        let (written, settled) = (Some(written.clone()), now);
-        Arc::new(Self { written, settled, ..assemble(self.version, sections, self.files.clone()) })
+        let (written, settled, on_call) = (Some(written.clone()), now, self.on_call.clone());
+        Arc::new(Self { written, settled, on_call, ..assemble(self.version, sections, self.files.clone()) })
     }
 
     /// When the next rule expires that still holds.

@@ -16,6 +16,8 @@ use crate::domain::ids::RuleId;
 use crate::domain::mute::MuteEffect;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::Calendar;
+use crate::engine::fields;
+use crate::engine::oncall::names::{OnCallRules, Wrong, policy_of};
 use crate::engine::schedule::Schedule;
 
 /// The most files of one set, and rules of one set.
@@ -43,6 +45,7 @@ pub fn join(version: u64, files: &[RuleFile]) -> Result<Policy, Vec<RuleError>> 
     joining.resolve_schedules();
     joining.check_routes();
     joining.check_windows();
+    joining.check_on_call();
     if joining.seen.len() > RULES_MAX {
         joining.error(0, LineColumn::default(), format!("more than {RULES_MAX} rules"), "remove some");
     }
@@ -61,6 +64,7 @@ struct Joining {
     seen: BTreeMap<RuleId, RuleName>,
     calendars: BTreeMap<Box<str>, Arc<Calendar>>,
     all: Sections,
+    on_call: OnCallRules,
 }
 
 impl Joining {
@@ -119,6 +123,34 @@ impl Joining {
         self.all.routes_cut |= sections.routes_cut;
         self.named(file, &mut sections.routes, Rule::name_mut);
         self.all.routes.append(&mut sections.routes);
+        self.named(file, &mut sections.runbooks, Rule::name_mut);
+        self.all.runbooks.append(&mut sections.runbooks);
+        self.add_on_call(file, sections);
+    }
+
+    /// People, teams, plans, rosters and policies: each kind has names of its own.
+    fn add_on_call(&mut self, file: usize, mut sections: Sections) {
+        sections.people.iter_mut().for_each(|one| one.id.file = file);
+        sections.teams.iter_mut().for_each(|one| one.id.file = file);
+        sections.contact_plans.iter_mut().for_each(|one| one.id.file = file);
+        sections.rosters.iter_mut().for_each(|one| one.id.file = file);
+        sections.escalations.iter_mut().for_each(|one| one.id.file = file);
+        let rules = &mut self.on_call;
+        rules.people.append(&mut sections.people);
+        rules.teams.append(&mut sections.teams);
+        rules.plans.append(&mut sections.contact_plans);
+        rules.rosters.append(&mut sections.rosters);
+        rules.escalations.append(&mut sections.escalations);
+    }
+
+    fn check_on_call(&mut self) {
+        let mut wrong = self.on_call.resolve(&self.calendars);
+        let routes = self.all.routes.iter();
+        let named = routes.flat_map(|route| route.receivers.iter().filter_map(|r| Some((&route.id, policy_of(r)?))));
+        wrong.extend(self.on_call.check(named));
+        for Wrong { name, what, remedy } in wrong {
+            self.error(name.file, name.at, what, remedy);
+        }
     }
 
     /// Notes in which file the rules stand, and that no two have one id.
@@ -187,7 +219,8 @@ impl Joining {
 
     fn into_policy(self, version: u64) -> Policy {
         let written = Written::of(&self.all);
-        Policy { written, ..assemble(version, self.all, self.files) }
+        let on_call = Arc::new(self.on_call);
+        Policy { written, on_call, ..assemble(version, self.all, self.files) }
     }
 }
 
@@ -219,7 +252,10 @@ pub(super) fn assemble(version: u64, mut all: Sections, files: Vec<String>) -> P
         maintenance: Rules::of(all.maintenance),
         group: Rules::of(all.group),
         promote: Rules::of(all.promote),
+        routes_by_extent: asks_for_extent(&all.routes),
         routes: Rules::of(all.routes),
+        runbooks: Rules::of(all.runbooks),
+        on_call: Arc::default(),
         inhibit: all.inhibit,
         inhibit_index,
         correlate: all.correlate,
@@ -231,6 +267,16 @@ pub(super) fn assemble(version: u64, mut all: Sections, files: Vec<String>) -> P
         written: None,
         settled: Timestamp(i64::MIN),
     }
+}
+
+/// Whether a route tells incidents apart by what changes with every alert.
+fn asks_for_extent(routes: &[Route]) -> bool {
+    routes.iter().any(|route| {
+        let Match(matchers) = &route.matches;
+        let tests = matchers.0.iter().flatten().any(|matcher| fields::EXTENT_NAMES.contains(&matcher.field()));
+        let word = |name: &&&str| route.when.as_ref().is_some_and(|when| when.text().contains(**name));
+        tests || fields::EXTENT_NAMES.iter().any(|name| word(&name))
+    })
 }
 
 /// When alerts are promoted by a set that says nothing about it.

@@ -14,6 +14,7 @@ use crate::domain::mute::MuteEffect;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 use crate::engine::fields;
+use crate::engine::oncall::names::PREFIX;
 use crate::engine::schedule::Schedule;
 
 /// The longest delay of a route.
@@ -314,6 +315,8 @@ pub struct Route {
     pub matches: Match,
     #[serde(default)]
     pub when: Option<Expression>,
+    /// Receivers of the configuration, and escalation policies as `oncall: name`.
+    #[serde(deserialize_with = "receivers")]
     pub receivers: Vec<ReceiverId>,
     /// Later routes are looked at, too.
     #[serde(default, rename = "continue")]
@@ -349,6 +352,27 @@ pub struct KeyPeriod {
     #[serde(default)]
     pub expires: Option<Expiry>,
     pub schedule: Schedule,
+}
+
+/// Receivers, and escalation policies in their midst.
+fn receivers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReceiverId>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Receiver(ReceiverId),
+        OnCall(OnCall),
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct OnCall {
+        oncall: String,
+    }
+    let written = Vec::<Written>::deserialize(deserializer)?;
+    let named = written.into_iter().map(|one| match one {
+        Written::Receiver(receiver) => receiver,
+        Written::OnCall(OnCall { oncall }) => ReceiverId::from(format!("{PREFIX}{oncall}").as_str()),
+    });
+    Ok(named.collect())
 }
 
 fn known<E: serde::de::Error>(names: Vec<Box<str>>) -> Result<Vec<Box<str>>, E> {

@@ -26,6 +26,7 @@ impl Lasting {
         lasting.section(&all.group);
         lasting.section(&all.promote);
         lasting.section(&all.routes);
+        lasting.section(&all.runbooks);
         for rule in &all.inhibit {
             lasting.condition(&rule.source, None);
             lasting.condition(&rule.target, None);

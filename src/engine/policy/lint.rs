@@ -31,6 +31,7 @@ pub fn lint(policy: &Policy, now: Timestamp) -> Vec<Lint> {
     section(&policy.group, &mut tell);
     section(&policy.promote, &mut tell);
     section(&policy.routes, &mut tell);
+    section(&policy.runbooks, &mut tell);
     twins(policy.mute.all(), |rule| &rule.id, two_mutes, &mut tell);
     twins(policy.maintenance.all(), |window| &window.id, two_windows, &mut tell);
     twins(policy.enrich.all(), |rule| &rule.id, two_enrichments, &mut tell);

@@ -14,10 +14,14 @@ use super::kinds::{
 use super::patterns::PatternRule;
 use super::place::{LineColumn, RuleError, RuleFile};
 use super::priorities::Priorities;
+use super::runbooks::Runbook;
 use super::settings::Settings;
 use super::sheet::Sheet;
 use crate::domain::ids::SourceId;
 use crate::engine::calendar::Calendar;
+use crate::engine::oncall::ladder::EscalationRule;
+use crate::engine::oncall::people::{ContactPlan, Person, Team};
+use crate::engine::oncall::roster::Roster;
 
 /// The largest rule file, in bytes.
 pub const FILE_BYTES_MAX: usize = 1_048_576;
@@ -45,6 +49,12 @@ pub struct Sections {
     pub priority: Option<Priorities>,
     pub key_periods: Vec<KeyPeriod>,
     pub routes: Vec<Route>,
+    pub people: Vec<Person>,
+    pub teams: Vec<Team>,
+    pub contact_plans: Vec<ContactPlan>,
+    pub rosters: Vec<Roster>,
+    pub escalations: Vec<EscalationRule>,
+    pub runbooks: Vec<Runbook>,
     /// A route could not be read: what routes there are is not known.
     #[serde(skip)]
     pub routes_cut: bool,

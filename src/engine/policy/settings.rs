@@ -26,6 +26,8 @@ pub struct Settings {
     #[serde(deserialize_with = "expire_after")]
     pub expire_after: Span,
     pub flow: FlowLimit,
+    /// The same for one person, whatever the ways: 10 messages in 10 minutes, then a digest.
+    pub pages: PageLimit,
     /// How often a receiver is told at most that an open incident has another root cause, or that others were
     /// merged into it, 30s to 24h. More severe, or of a higher priority, is told at once.
     #[serde(deserialize_with = "update_interval")]
@@ -49,6 +51,7 @@ impl Default for Settings {
             retention: Span::hours(25),
             expire_after: Span::hours(24),
             flow: FlowLimit::default(),
+            pages: PageLimit::default(),
             update_interval: Span::mins(2),
             alerts_max: 1_000_000,
             observe_only: false,
@@ -116,6 +119,39 @@ pub struct FlowLimit {
 impl Default for FlowLimit {
     fn default() -> Self {
         Self { messages: 200, within: Span::secs(60) }
+    }
+}
+
+/// How many messages a person gets one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PageLimit {
+    /// 1 to 10,000.
+    #[serde(deserialize_with = "messages")]
+    pub messages: u32,
+    /// 1s to 1h.
+    #[serde(deserialize_with = "flow_within")]
+    pub within: Span,
+}
+
+impl Default for PageLimit {
+    fn default() -> Self {
+        Self { messages: 10, within: Span::mins(10) }
+    }
+}
+
+/// How many messages receivers and people get one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowLimits {
+    pub receivers: FlowLimit,
+    pub people: FlowLimit,
+}
+
+impl Settings {
+    /// Both limits.
+    pub fn flows(&self) -> FlowLimits {
+        let PageLimit { messages, within } = self.pages;
+        FlowLimits { receivers: self.flow, people: FlowLimit { messages, within } }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::fields;
 /// Maps of the source's own keys.
 const MAPS: &[&str] = &["labels", "annotations", "object", "metric", "ci"];
 /// Fields that are numbers in expressions; 0 when missing.
-const NUMBERS: &[&str] = &["criticality", "protection_level"];
+const NUMBERS: &[&str] = &["criticality", "protection_level", "confidence", "alert_count", "ci_count", "service_count"];
 
 /// Whether an expression may use the name.
 pub fn is_known(name: &str) -> bool {

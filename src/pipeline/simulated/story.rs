@@ -248,7 +248,7 @@ impl Story {
         };
         let tenant = notice.incident.tenant.clone();
         let (incident, receiver) = (notice.incident.id, notice.receiver);
-        let delivered = Delivered { tenant, incident, receiver, key, outcome, attempts: 1 };
+        let delivered = Delivered { tenant, incident, receiver, key, outcome, attempts: 1, person: None };
         let mut world = lock(&self.world);
         world.tell("told", &delivered.key);
         let _ = world.append(partition_of(&delivered.tenant), &Input::Delivered(delivered));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use headwater::clock::machine;
 use headwater::delivery::Attempt;
+use headwater::delivery::contacts::Contacts;
 use headwater::delivery::settings::{Common, ReceiverSettings, Settings, prepare};
 use headwater::engine::effect::{Notice, NoticeKind};
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use crate::delivery::notice;
 
 mod fakes;
+mod people;
 mod smtp;
 
 use fakes::{Running, SECRET, TOKEN};
@@ -60,7 +62,14 @@ fn receivers(fakes: &Running) -> Vec<Value> {
 /// Sends through a receiver as it would be configured.
 async fn send(own: &Value, notice: &Notice) -> Attempt {
     let mut own = own.clone();
-    let common_settings = json!({ "id": "hook", "allow_private": true, "timeout": "2s" });
+    own.as_object_mut().unwrap().insert("id".into(), "hook".into());
+    send_to(&own, notice, &Contacts::default()).await
+}
+
+/// The same for people whose addresses stand in a file.
+async fn send_to(own: &Value, notice: &Notice, contacts: &Contacts) -> Attempt {
+    let mut own = own.clone();
+    let common_settings = json!({ "allow_private": true, "timeout": "2s" });
     own.as_object_mut().unwrap().extend(common_settings.as_object().unwrap().clone());
     let settings: ReceiverSettings =
         serde_json::from_value(own.clone()).unwrap_or_else(|error| panic!("{own}: {error}"));
@@ -69,6 +78,7 @@ async fn send(own: &Value, notice: &Notice) -> Attempt {
         base_url: "https://noc.example".into(),
         own_ports: Vec::new(),
         clock: machine(),
+        contacts: contacts.clone(),
     };
     let ready = prepare(&[settings], &common).unwrap_or_else(|errors| panic!("{own}: {errors:?}"));
     ready.into_values().next().unwrap().channel.unwrap().send(notice).await
@@ -246,8 +256,13 @@ fn fault(own: Value) -> String {
         Ok(settings) => settings,
         Err(error) => return error.to_string(),
     };
-    let common =
-        Common { settings: Settings::default(), base_url: String::new(), own_ports: Vec::new(), clock: machine() };
+    let common = Common {
+        settings: Settings::default(),
+        base_url: String::new(),
+        own_ports: Vec::new(),
+        clock: machine(),
+        contacts: Contacts::default(),
+    };
     prepare(&[settings], &common).err().unwrap()[0].to_string()
 }
 
@@ -320,8 +335,13 @@ fn a_secret_can_stand_in_a_file_and_is_never_printed() {
                       "url_file": write("url", "https://oapi.dingtalk.com/robot/send?access_token=x\n") });
     let settings: ReceiverSettings = serde_json::from_value(own).unwrap();
     assert!(!format!("{settings:?}").contains("SECtest"));
-    let common =
-        Common { settings: Settings::default(), base_url: String::new(), own_ports: Vec::new(), clock: machine() };
+    let common = Common {
+        settings: Settings::default(),
+        base_url: String::new(),
+        own_ports: Vec::new(),
+        clock: machine(),
+        contacts: Contacts::default(),
+    };
     let ready = prepare(&[settings], &common).unwrap();
     let pace = ready.into_values().next().unwrap().settings.pace;
     assert_eq!(pace, Some(Duration::from_secs(3)), "20 messages a minute are what DingTalk takes");

@@ -182,6 +182,8 @@ fn word_of(order: &Order) -> &'static str {
         Order::Silence { .. } => "silence",
         Order::ExpireSilence { .. } => "expire_silence",
         Order::Revoke { .. } => "revoke",
+        Order::Override { .. } => "override",
+        Order::EndOverride { .. } => "end_override",
     }
 }
 
@@ -255,7 +257,8 @@ fn notice() -> Notice {
     let view = IncidentView::new(id, TenantId::from(TENANT), "机柜 3 温度过高", BEGIN);
     let (key, kind) = ("i7-1-3-duty-opened".into(), NoticeKind::Opened);
     let (receiver, rule, changes, digest) = ("duty".into(), None, Vec::new(), None);
-    Notice { key, receiver, kind, at: BEGIN, incident: view, rule, changes, digest }
+    let (to, told, runbooks) = (None, Vec::new(), Vec::new());
+    Notice { key, receiver, kind, at: BEGIN, incident: view, rule, changes, digest, to, told, runbooks }
 }
 
 fn incident(n: u64) -> serde_json::Value {
@@ -305,6 +308,7 @@ fn result(outcome: DeliveryOutcome) -> Input {
         key: "i7-1-3-duty-opened".into(),
         outcome,
         attempts: 2,
+        person: None,
     })
 }
 

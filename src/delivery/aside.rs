@@ -1,0 +1,56 @@
+//! What stands beside the fault in a message: who is meant, what to do, who else was told.
+
+use crate::engine::effect::{Notice, NoticeKind, RunbookLink};
+use crate::wording::lang::Lang;
+
+/// Steps of a runbook that a text names.
+const STEPS_MAX: usize = 3;
+/// People that a text names.
+const TOLD_MAX: usize = 6;
+
+/// By what name the person who is meant is called, before the title; empty where nobody in particular is.
+pub fn called(notice: &Notice) -> String {
+    notice.to.as_ref().map_or_else(String::new, |to| format!("@{} ", to.name))
+}
+
+/// What to do, and who else was told.
+pub fn lines(notice: &Notice, lang: Lang) -> Vec<String> {
+    let mut lines = Vec::new();
+    if is_open(notice.kind) {
+        lines.extend(notice.runbooks.iter().map(|book| runbook(book, lang)));
+    }
+    lines.extend(told(&notice.told, lang));
+    lines
+}
+
+const fn is_open(kind: NoticeKind) -> bool {
+    match kind {
+        NoticeKind::Opened | NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Reopened => true,
+        NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged | NoticeKind::Digest => false,
+    }
+}
+
+fn runbook(book: &RunbookLink, lang: Lang) -> String {
+    let steps: Vec<&str> = book.steps.iter().take(STEPS_MAX).map(AsRef::as_ref).collect();
+    let (label, colon, comma) = match lang {
+        Lang::Zh => ("处置", "：", "；"),
+        Lang::En => ("What to do", ": ", "; "),
+    };
+    let mut text = format!("{label}{colon}{}", book.title);
+    if !steps.is_empty() {
+        text = format!("{text}{colon}{}", steps.join(comma));
+    }
+    if book.url.is_empty() { text } else { format!("{text} {}", book.url) }
+}
+
+fn told(names: &[Box<str>], lang: Lang) -> Option<String> {
+    let first: Vec<&str> = names.iter().take(TOLD_MAX).map(AsRef::as_ref).collect();
+    let more = names.len().saturating_sub(TOLD_MAX);
+    match (lang, more) {
+        _ if first.is_empty() => None,
+        (Lang::Zh, 0) => Some(format!("已通知：{}", first.join("、"))),
+        (Lang::Zh, more) => Some(format!("已通知：{} 等另外 {more} 人", first.join("、"))),
+        (Lang::En, 0) => Some(format!("Also told: {}", first.join(", "))),
+        (Lang::En, more) => Some(format!("Also told: {} and {more} more", first.join(", "))),
+    }
+}

@@ -1,0 +1,90 @@
+//! One receiver for many people: each is reached at an address of their own, by a channel that is made for it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+
+use super::{Ground, Kind};
+use crate::delivery::contacts::Contacts;
+use crate::delivery::http::SetupError;
+use crate::delivery::{Attempt, Channel};
+use crate::domain::ids::ReceiverId;
+use crate::engine::effect::Notice;
+
+/// Channels of single people that are kept; the rest are made again.
+const KEPT_MAX: usize = 2_000;
+
+/// A receiver, and the people behind it.
+pub struct Personal {
+    receiver: ReceiverId,
+    kind: Kind,
+    ground: Ground,
+    contacts: Contacts,
+    /// Tells whoever stands in the receiver's own settings; none: it reaches people only.
+    all: Option<Arc<dyn Channel>>,
+    each: Mutex<BTreeMap<String, Arc<dyn Channel>>>,
+    name: &'static str,
+}
+
+impl Personal {
+    /// Sets a receiver up.
+    ///
+    /// # Errors
+    /// Which setting is wrong, and what to write.
+    pub fn new(receiver: &ReceiverId, kind: Kind, ground: Ground, contacts: Contacts) -> Result<Self, SetupError> {
+        // Settings are tried with somebody's address where there is none.
+        let tried = if kind.is_addressed() { kind.clone() } else { kind.clone().to(kind.example()) };
+        let made = tried.channel(&ground)?;
+        let (name, is_addressed) = (made.name(), kind.is_addressed());
+        let all = is_addressed.then_some(made);
+        Ok(Self { receiver: receiver.clone(), kind, ground, contacts, all, each: Mutex::default(), name })
+    }
+
+    /// The channel for a notice.
+    fn channel(&self, notice: &Notice) -> Result<Arc<dyn Channel>, String> {
+        let nobody =
+            || "this receiver reaches single people only: name it in a contact plan, or give it `to`".to_owned();
+        let Some(to) = notice.to.as_ref() else { return self.all.clone().ok_or_else(nobody) };
+        let Some(takes) = self.kind.takes() else {
+            // A room: the message says by name who is meant.
+            return self.all.clone().ok_or_else(nobody);
+        };
+        let address = self.contacts.address(&to.person, &self.receiver, takes);
+        let key = takes.key().unwrap_or(self.receiver.as_str());
+        let missing = || {
+            format!(
+                "{} has no address for this receiver: write `{}: {{ {key}: … }}` into the contacts file",
+                to.person, to.person
+            )
+        };
+        let address = address.ok_or_else(missing)?;
+        let mut each = self.each.lock().expect("nobody panics while holding it");
+        if let Some(known) = each.get(&address) {
+            return Ok(known.clone());
+        }
+        // The reason may quote the address, which nobody is to read.
+        let wrong = |_| format!("the address of {} for this receiver is none", to.person);
+        let made = self.kind.clone().to(&address).channel(&self.ground).map_err(wrong)?;
+        if each.len() >= KEPT_MAX {
+            each.clear();
+        }
+        each.insert(address, made.clone());
+        Ok(made)
+    }
+}
+
+impl Channel for Personal {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            match self.channel(notice) {
+                Ok(channel) => channel.send(notice).await,
+                Err(why) => Attempt::Refused { why },
+            }
+        })
+    }
+}

@@ -1,0 +1,171 @@
+//! How far an escalation has come for one incident: part of the engine's state.
+
+use serde::{Deserialize, Serialize};
+
+use super::ladder::{Ladder, Until};
+use crate::domain::ids::{PersonId, ReceiverId, RuleId};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::audience::Awake;
+use crate::engine::effect::NoticeKind;
+
+/// One way by which one person (or a room) is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// None: a receiver that whoever reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<PersonId>,
+    pub receiver: ReceiverId,
+    /// The level that asked for it, from 1; 0: the fallback.
+    pub level: u32,
+    /// It is to be told then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    /// It was told last then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Timestamp>,
+}
+
+/// A policy at work for an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// The policy's name; empty: somebody was assigned.
+    pub policy: Box<str>,
+    /// The route that named it.
+    pub rule: RuleId,
+    /// The policy as it was at the first page.
+    pub ladder: Ladder,
+    /// What a first page says: opened, or back again.
+    pub news: NoticeKind,
+    /// Rounds that are over, and the level that is told next, from 0.
+    pub round: u32,
+    pub level: usize,
+    pub due: Option<Timestamp>,
+    pub pages: Vec<Page>,
+    /// Acknowledged or snoozed: it begins anew when that ends.
+    pub is_paused: bool,
+    /// The incident's end was told.
+    pub is_over: bool,
+    /// The fallback has been told in this spell that a level had nobody.
+    pub has_fallen_back: bool,
+}
+
+impl Escalation {
+    /// One whose first level is due.
+    pub const fn begin(policy: Box<str>, rule: RuleId, ladder: Ladder, news: NoticeKind, now: Timestamp) -> Self {
+        Self {
+            policy,
+            rule,
+            ladder,
+            news,
+            round: 0,
+            level: 0,
+            due: Some(now),
+            pages: Vec::new(),
+            is_paused: false,
+            is_over: false,
+            has_fallen_back: false,
+        }
+    }
+
+    /// Whether it tells a person whom somebody chose.
+    pub fn is_assignment(&self) -> bool {
+        self.policy.is_empty()
+    }
+
+    /// Whether it goes on although somebody has the incident.
+    pub fn goes_on(&self, awake: Awake) -> bool {
+        match awake {
+            Awake::Unseen => true,
+            Awake::Acknowledged => self.ladder.until == Until::Close,
+            Awake::No => false,
+        }
+    }
+
+    /// Stops until the incident is nobody's again.
+    pub fn pause(&mut self) {
+        self.is_paused = true;
+        self.stop();
+    }
+
+    /// Begins with the first level again.
+    pub fn begin_again(&mut self, now: Timestamp) {
+        (self.round, self.level, self.due, self.is_paused) = (0, 0, Some(now), false);
+        self.has_fallen_back = false;
+    }
+
+    /// Tells nobody any more by itself.
+    pub fn stop(&mut self) {
+        self.due = None;
+        self.pages.iter_mut().for_each(|page| page.due = None);
+    }
+
+    /// When time alone makes it tell somebody.
+    pub fn wakes(&self, awake: Awake) -> Option<Timestamp> {
+        if self.is_over || !self.goes_on(awake) {
+            return None;
+        }
+        self.pages.iter().filter_map(|page| page.due).chain(self.due).min()
+    }
+
+    /// Asks for a page; one that is asked for already is not put off.
+    pub fn ask(&mut self, person: Option<&PersonId>, receiver: &ReceiverId, level: u32, due: Timestamp) {
+        let known = |page: &&mut Page| page.person.as_ref() == person && page.receiver == *receiver;
+        if let Some(page) = self.pages.iter_mut().find(known) {
+            page.due = Some(page.due.map_or(due, |before| before.min(due)));
+            page.level = level;
+            return;
+        }
+        let (person, receiver) = (person.cloned(), receiver.clone());
+        self.pages.push(Page { person, receiver, level, due: Some(due), told_at: None });
+    }
+
+    /// Goes on to the next level, which is due after the wait; `has_told` says whether this one told somebody.
+    pub fn step_up(&mut self, has_told: bool, now: Timestamp) {
+        let wait = self.ladder.levels.get(self.level).map_or(Span(0), |level| level.wait);
+        let wait = if has_told { wait } else { Span(0) };
+        self.level += 1;
+        let mut next = now.plus(wait);
+        if self.level >= self.ladder.levels.len() && self.round < self.ladder.repeat.times {
+            self.round += 1;
+            self.level = 0;
+            next = next.plus(self.ladder.repeat.pause(self.round));
+        }
+        self.due = Some(next);
+    }
+
+    /// The pages by which each person, and each room, was told first: they hear what becomes of it.
+    pub fn told(&self) -> Vec<Page> {
+        let mut told: Vec<Page> = Vec::new();
+        for page in self.pages.iter().filter(|page| page.told_at.is_some()) {
+            let is_same = |other: &Page| {
+                other.person == page.person && (page.person.is_some() || other.receiver == page.receiver)
+            };
+            if !told.iter().any(is_same) {
+                told.push(page.clone());
+            }
+        }
+        told
+    }
+
+    /// A page did not arrive: the person's next way is tried at once, and without one the next level.
+    pub fn hurry(&mut self, person: &PersonId, now: Timestamp) {
+        if self.is_over || self.is_paused {
+            return;
+        }
+        let waiting = self.pages.iter_mut().filter(|page| page.person.as_ref() == Some(person));
+        match waiting.filter(|page| page.due.is_some()).min_by_key(|page| page.due) {
+            Some(page) => page.due = Some(now),
+            None => self.due = self.due.map(|_| now),
+        }
+    }
+
+    /// Takes over whom another one of the same policy has told.
+    pub fn absorb(&mut self, other: Self) {
+        for page in other.pages.into_iter().filter(|page| page.told_at.is_some()) {
+            match self.pages.iter_mut().find(|mine| mine.person == page.person && mine.receiver == page.receiver) {
+                Some(mine) => mine.told_at = mine.told_at.max(page.told_at),
+                None => self.pages.push(Page { due: None, ..page }),
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Paging: runs escalations, inside `step`.
+
+use super::ladder::{Ladder, Level, Repeat, Target, Until};
+use super::page::{Escalation, Page};
+use super::people::Person;
+use crate::domain::ids::{PersonId, ReceiverId, RuleId};
+use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::audience::Awake;
+use crate::engine::cell::Cell;
+use crate::engine::deadlines::Due;
+use crate::engine::effect::{Addressee, Change, Effect, Notice, NoticeKind};
+use crate::engine::flow;
+use crate::engine::input::Delivered;
+use crate::engine::slab::Place;
+
+/// What becomes of an incident, for those who were told of it.
+pub struct News {
+    pub kind: NoticeKind,
+    pub changes: Vec<Change>,
+}
+
+impl Cell {
+    /// A route's word for a policy: begins its escalation, or lets those who were told know what became of it.
+    pub fn page(&mut self, all: &mut Vec<Escalation>, policy: &str, rule: &RuleId, news: News, view: &IncidentView) {
+        let now = self.now;
+        match news.kind {
+            NoticeKind::Opened | NoticeKind::Reopened => {
+                let Some(ladder) = self.policy.on_call.escalation(policy).map(|rule| rule.ladder()) else { return };
+                let fresh = Escalation::begin(policy.into(), rule.clone(), ladder, news.kind, now);
+                match all.iter_mut().find(|one| *one.policy == *policy) {
+                    Some(old) => *old = fresh,
+                    None => all.push(fresh),
+                }
+            }
+            NoticeKind::Updated | NoticeKind::Merged | NoticeKind::Recovered | NoticeKind::Closed => {
+                let Some(at) = all.iter().position(|one| *one.policy == *policy) else { return };
+                let mut one = all.remove(at);
+                self.tell_paged(&mut one, &news, view);
+                all.insert(at, one);
+            }
+            // A policy has pauses of its own.
+            NoticeKind::Reminder | NoticeKind::Digest => {}
+        }
+    }
+
+    /// Tells those who were told before what became of it, each by the way that told them first.
+    fn tell_paged(&mut self, one: &mut Escalation, news: &News, view: &IncidentView) {
+        let is_end = view.state != IncidentState::Abnormal;
+        if one.is_over {
+            return;
+        }
+        for page in one.told() {
+            self.send_page(one, &page, news, view);
+        }
+        if is_end {
+            one.is_over = true;
+            one.stop();
+        } else if news.changes.contains(&Change::Severity) && !one.is_paused {
+            self.widen(one, view);
+        }
+    }
+
+    /// It is more severe: ways that were not taken before are.
+    fn widen(&mut self, one: &mut Escalation, view: &IncidentView) {
+        let told: Vec<(PersonId, u32)> =
+            one.pages.iter().filter_map(|page| Some((page.person.clone()?, page.level))).collect();
+        for (person, level) in told {
+            for (receiver, due) in self.ways(&person, view, Span::hours(24)) {
+                let is_known = |page: &Page| page.person.as_ref() == Some(&person) && page.receiver == receiver;
+                if !one.pages.iter().any(is_known) {
+                    one.ask(Some(&person), &receiver, level, due);
+                }
+            }
+        }
+    }
+
+    /// Tells whoever is due, level by level.
+    pub fn climb(&mut self, all: &mut [Escalation], view: &IncidentView, awake: Awake) {
+        let now = self.now;
+        for one in all.iter_mut().filter(|one| !one.is_over) {
+            if !one.goes_on(awake) {
+                if view.state == IncidentState::Abnormal {
+                    one.pause();
+                }
+                continue;
+            }
+            if one.is_paused {
+                one.begin_again(now);
+            }
+            while one.due.is_some_and(|due| due <= now) {
+                self.tell_level(one, view);
+            }
+            let due: Vec<Page> =
+                one.pages.iter().filter(|page| page.due.is_some_and(|due| due <= now)).cloned().collect();
+            for page in due {
+                let kind = if page.told_at.is_some() { NoticeKind::Reminder } else { one.news };
+                self.send_page(one, &page, &News { kind, changes: Vec::new() }, view);
+            }
+        }
+    }
+
+    /// Asks for the pages of the level that is due; past the last one, for those of the fallback.
+    fn tell_level(&mut self, one: &mut Escalation, view: &IncidentView) {
+        let now = self.now;
+        let Some(level) = one.ladder.levels.get(one.level).cloned() else {
+            one.due = None;
+            self.fall_back(one, view, "nobody has acknowledged");
+            return;
+        };
+        let number = one.level as u32 + 1;
+        let within = if one.is_assignment() { Span(0) } else { Span::hours(24) };
+        let turn = format!("{}/{number}", one.policy);
+        let people = self.people_of(&level, turn.into());
+        let mut told: Vec<Box<str>> = Vec::new();
+        for person in &people {
+            let ways = self.ways(person, view, within);
+            if !ways.is_empty() {
+                told.push(person.as_str().into());
+            }
+            for (receiver, due) in ways {
+                one.ask(Some(person), &receiver, number, due);
+            }
+        }
+        for target in &level.to {
+            if let Target::Receiver(receiver) = target {
+                told.push(receiver.as_str().into());
+                one.ask(None, receiver, number, now);
+            }
+        }
+        if told.is_empty() {
+            if !one.has_fallen_back {
+                one.has_fallen_back = true;
+                self.fall_back(one, view, "nobody is on call");
+            }
+        } else if !one.is_assignment() {
+            let said = format!("{} {number}/{}: {}", one.policy, one.ladder.levels.len(), told.join(", "));
+            self.note(view.id, "headwater", TimelineKind::Escalated, said);
+        }
+        one.step_up(!told.is_empty(), now);
+        if one.is_assignment() {
+            one.due = None;
+        }
+    }
+
+    fn fall_back(&mut self, one: &mut Escalation, view: &IncidentView, why: &str) {
+        if one.is_assignment() {
+            return;
+        }
+        let said = format!("{} {}: {why}", one.policy, one.level + 1);
+        self.note(view.id, "headwater", TimelineKind::NobodyAnswered, said);
+        for receiver in one.ladder.fallback.clone() {
+            one.ask(None, &receiver, 0, self.now);
+        }
+    }
+
+    /// The people of a level; one of them where they take turns.
+    fn people_of(&mut self, level: &Level, turn: Box<str>) -> Vec<PersonId> {
+        let policy = self.policy.clone();
+        let rules = &policy.on_call;
+        let mut people: Vec<PersonId> = Vec::new();
+        for target in &level.to {
+            let more = match target {
+                Target::Person(person) => vec![person.clone()],
+                Target::Team(team) => rules.team(team).map(|team| team.people.clone()).unwrap_or_default(),
+                Target::Roster(roster) => {
+                    rules.roster(roster).map(|r| r.duty(self.now, &self.on_call.overrides).people).unwrap_or_default()
+                }
+                Target::Backup(roster) => {
+                    rules.roster(roster).map(|r| r.duty(self.now, &self.on_call.overrides).backup).unwrap_or_default()
+                }
+                Target::Receiver(_) => Vec::new(),
+            };
+            for person in more {
+                if rules.person(&person).is_some() && !people.contains(&person) {
+                    people.push(person);
+                }
+            }
+        }
+        if !level.round_robin || people.len() < 2 {
+            return people;
+        }
+        let mine = self.on_call.turn(turn, people.len());
+        vec![people.swap_remove(mine)]
+    }
+
+    /// By which ways a person is told of an incident, and when: those of the plan that fit, not before the person's
+    /// quiet hours end.
+    fn ways(&self, person: &PersonId, view: &IncidentView, within: Span) -> Vec<(ReceiverId, Timestamp)> {
+        let rules = &self.policy.on_call;
+        let Some(person): Option<&Person> = rules.person(person) else { return Vec::new() };
+        let wakes = person.sleeps_until(view.severity, self.now).unwrap_or(self.now);
+        let mut ways: Vec<(ReceiverId, Timestamp)> = Vec::new();
+        for step in rules.steps(person) {
+            if step.after > within || !step.fits(view.severity, self.now) {
+                continue;
+            }
+            let due = self.now.plus(step.after).max(wakes);
+            for receiver in &step.by {
+                match ways.iter_mut().find(|(known, _)| known == receiver) {
+                    Some((_, before)) => *before = (*before).min(due),
+                    None => ways.push((receiver.clone(), due)),
+                }
+            }
+        }
+        ways
+    }
+
+    fn send_page(&mut self, one: &mut Escalation, page: &Page, news: &News, view: &IncidentView) {
+        let now = self.now;
+        let told = self.told_of(one, page);
+        let same = |mine: &&mut Page| mine.person == page.person && mine.receiver == page.receiver;
+        if let Some(mine) = one.pages.iter_mut().find(same) {
+            (mine.due, mine.told_at) = (None, Some(now));
+        }
+        let to = page.person.as_ref().map(|person| {
+            let name = self.policy.on_call.called(person).into();
+            Box::new(Addressee { person: person.clone(), name, policy: one.policy.clone(), level: page.level })
+        });
+        let mut notice = Box::new(Notice {
+            key: "".into(),
+            receiver: page.receiver.clone(),
+            kind: news.kind,
+            at: now,
+            incident: view.clone(),
+            rule: Some(one.rule.clone()),
+            changes: news.changes.clone(),
+            digest: None,
+            to,
+            told,
+            runbooks: self.runbooks_of(view),
+        });
+        notice.key = flow::key(&notice);
+        let said = format!("{} {}", notice.whom(), news.kind.as_str());
+        match self.flows.pass(notice, self.policy.settings.flows(), now) {
+            Ok(notice) => {
+                self.note(view.id, "headwater", TimelineKind::Notified, said);
+                self.moment.effects.push(Effect::Notify { notice });
+            }
+            Err(due) => {
+                self.note(view.id, "headwater", TimelineKind::Notified, format!("{said} digest"));
+                self.deadlines.set(due, Due::Digest);
+            }
+        }
+    }
+
+    /// Who else was told by the same policy, as messages call them.
+    fn told_of(&self, one: &Escalation, page: &Page) -> Vec<Box<str>> {
+        let mut told: Vec<Box<str>> = Vec::new();
+        for other in one.told() {
+            let name: Box<str> = match &other.person {
+                Some(person) if page.person.as_ref() == Some(person) => continue,
+                Some(person) => self.policy.on_call.called(person).into(),
+                None if other.receiver == page.receiver => continue,
+                None => other.receiver.as_str().into(),
+            };
+            if !told.contains(&name) {
+                told.push(name);
+            }
+        }
+        told
+    }
+
+    /// Somebody was assigned: if it is one of the people, they are told, unless they did it themselves.
+    pub fn page_assignee(&mut self, place: Place, assignee: &str, actor: &str) {
+        let person = PersonId::from(assignee);
+        if assignee == actor || self.policy.on_call.person(&person).is_none() {
+            return;
+        }
+        let now = self.now;
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        let level = Level { to: vec![Target::Person(person)], wait: Span::mins(10), round_robin: false };
+        let repeat = Repeat { times: 0, ..Repeat::default() };
+        let ladder = Ladder { levels: vec![level], repeat, until: Until::Close, fallback: Vec::new() };
+        let fresh = Escalation::begin("".into(), RuleId::from(""), ladder, NoticeKind::Opened, now);
+        let all = &mut incident.audience.escalations;
+        match all.iter_mut().find(|one| one.is_assignment()) {
+            Some(old) => {
+                let told = std::mem::replace(old, fresh);
+                old.absorb(told);
+            }
+            None => all.push(fresh),
+        }
+        self.moment.groups.insert(place);
+    }
+
+    /// A page did not arrive: the next way, or the next level, is tried at once.
+    pub fn page_failed(&mut self, delivered: &Delivered, person: &PersonId) {
+        let Some(place) = self.by_incident.get(&delivered.incident).copied() else { return };
+        let now = self.now;
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        incident.audience.escalations.iter_mut().for_each(|one| one.hurry(person, now));
+        if !incident.audience.escalations.is_empty() {
+            self.moment.groups.insert(place);
+        }
+    }
+}
