@@ -213,14 +213,11 @@ fn told(begin: Timestamp, effects: &[Effect]) -> Vec<String> {
     lines
 }
 
+/// What happens to the incident at a minute.
+type Due = (i64, fn(IncidentId) -> Input);
+
 /// Plays orders at minutes after the begin of one incident, with a tick every 30 seconds.
-fn play(
-    begin: &str,
-    object: &str,
-    severity: Severity,
-    until_mins: i64,
-    orders: &[(i64, fn(IncidentId) -> Input)],
-) -> Vec<String> {
+fn play(begin: &str, object: &str, severity: Severity, until_mins: i64, orders: &[Due]) -> Vec<String> {
     let begin = at(begin);
     let mut desk = Desk::at(begin.minus(Span::mins(1)));
     let mut effects = desk.event(begin, object, Some(severity));
