@@ -100,6 +100,8 @@ pub struct CandidateItem {
     pub score: i32,
     /// A person rejected it.
     pub rejected: bool,
+    /// Its alert tells of an attack or a violation: that the others come from it is possible, not proven.
+    pub possible: bool,
     pub reason: Text,
     pub evidence: Vec<EvidenceItem>,
 }
@@ -113,6 +115,7 @@ impl CandidateItem {
             inferred: candidate.inferred,
             score: candidate.score,
             rejected: candidate.rejected,
+            possible: candidate.possible,
             reason: sentences::reason(candidate),
             evidence: candidate.evidence.iter().map(|e| EvidenceItem::of(e, &candidate.ci.name)).collect(),
         }
@@ -185,6 +188,8 @@ pub struct RootItem {
     pub ci: Ci,
     pub inferred: bool,
     pub confirmed: bool,
+    /// Its alert tells of an attack or a violation: that the others come from it is possible, not proven.
+    pub possible: bool,
     /// Share of the posterior, per mille.
     pub score: i32,
     /// Why we think so: its strongest terms.
@@ -215,7 +220,13 @@ pub struct IncidentItem {
     pub firing_count: u32,
     pub event_count: u64,
     pub ci_count: u32,
+    /// Business services that are hit.
     pub services: Vec<String>,
+    /// Business services that redundancy still keeps up: at risk, not hit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub at_risk: Vec<String>,
+    /// CIs whose monitor is the cause: their own state is not known.
+    pub unseen_count: u32,
     pub orgs: Vec<String>,
     pub first_alert_at: String,
     pub opened_at: String,
@@ -267,6 +278,7 @@ impl IncidentItem {
                 ci: (&c.ci).into(),
                 inferred: c.inferred,
                 confirmed: view.root_confirmed,
+                possible: c.possible,
                 score: c.score,
                 reason: sentences::reason(c),
             }),
@@ -275,6 +287,8 @@ impl IncidentItem {
             event_count: view.event_count,
             ci_count: view.ci_count,
             services: view.services.iter().map(ToString::to_string).collect(),
+            at_risk: view.at_risk.iter().map(ToString::to_string).collect(),
+            unseen_count: view.unseen_count,
             orgs: view.orgs.iter().map(ToString::to_string).collect(),
             first_alert_at: view.first_alert_at.to_string(),
             opened_at: view.opened_at.to_string(),
@@ -306,6 +320,8 @@ pub struct IncidentDetail {
     pub timeline_cut: u64,
     pub topology_version: u64,
     pub ruleset_version: u64,
+    /// 0: the model that the program brings along.
+    pub model_version: u64,
     /// The feed's newest change when this was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<String>,
@@ -324,6 +340,7 @@ impl IncidentDetail {
             timeline_cut: 0,
             topology_version: view.topology_version,
             ruleset_version: view.ruleset_version,
+            model_version: view.model_version,
             feed: None,
         }
     }

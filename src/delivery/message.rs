@@ -1,7 +1,6 @@
 //! What a receiver reads: the incident's header, its root cause with the evidence, and a text for a phone.
 
 use std::cmp::Reverse;
-use std::fmt::Write as _;
 
 use chrono_tz::Tz;
 use serde::Serialize;
@@ -117,6 +116,8 @@ struct Header<'a> {
     ci_count: u32,
     area: Option<&'static str>,
     services: &'a [Box<str>],
+    at_risk: &'a [Box<str>],
+    unseen_count: u32,
     orgs: Vec<&'a str>,
     first_alert_at: String,
     opened_at: String,
@@ -142,6 +143,8 @@ struct Root<'a> {
     inferred: bool,
     /// A person has confirmed it.
     confirmed: bool,
+    /// Its alert tells of an attack or a violation: that the others come from it is possible, not proven.
+    possible: bool,
     /// How likely it is, in percent.
     percent: i32,
     evidence: Vec<Text>,
@@ -184,6 +187,7 @@ impl<'a> Root<'a> {
             ci: &candidate.ci,
             inferred: candidate.inferred,
             confirmed: incident.root_confirmed,
+            possible: candidate.possible,
             percent: percent(candidate),
             evidence: evidence_of(candidate),
         })
@@ -209,6 +213,8 @@ impl<'a> Header<'a> {
             ci_count: incident.ci_count,
             area: incident.area.map(crate::domain::ci::Area::as_str),
             services: &incident.services,
+            at_risk: &incident.at_risk,
+            unseen_count: incident.unseen_count,
             orgs: incident.orgs.iter().map(|org| org.as_str()).collect(),
             first_alert_at: incident.first_alert_at.to_string(),
             opened_at: incident.opened_at.to_string(),
@@ -405,6 +411,12 @@ fn news(kind: NoticeKind) -> Text {
 
 fn root_line(root: &Root<'_>, lang: Lang) -> String {
     let (name, percent) = (&root.ci.name, root.percent);
+    if root.possible && !root.confirmed {
+        return match lang {
+            Lang::Zh => format!("可能原因（安全事件，{percent}%）：{name}"),
+            Lang::En => format!("Possible cause (a security event, {percent}%): {name}"),
+        };
+    }
     match (lang, root.confirmed, root.inferred) {
         (Lang::Zh, true, _) => format!("根因（已确认）：{name}"),
         (Lang::Zh, false, true) => format!("根因（推断，自身无告警，{percent}%）：{name}"),
@@ -421,16 +433,27 @@ fn reach_line(incident: &IncidentView, lang: Lang) -> String {
         Lang::Zh => format!("影响：{cis} 个配置项，{alerts} 条告警（{firing} 条未恢复）"),
         Lang::En => format!("Hit: CIs {cis}, alerts {alerts} (still firing: {firing})"),
     };
-    let named: Vec<&str> = incident.services.iter().take(TEXT_SERVICES_MAX).map(AsRef::as_ref).collect();
-    if !named.is_empty() {
-        let more = incident.services.len() - named.len();
-        // Writing to a string cannot fail.
-        let _ = match (lang, more) {
-            (Lang::Zh, 0) => write!(line, "；业务：{}", named.join("、")),
-            (Lang::Zh, _) => write!(line, "；业务：{} 等 {} 项", named.join("、"), incident.services.len()),
-            (Lang::En, 0) => write!(line, "; services: {}", named.join(", ")),
-            (Lang::En, more) => write!(line, "; services: {} and {more} more", named.join(", ")),
-        };
+    line += &listed(Text::new("业务", "services"), &incident.services, lang);
+    line += &listed(Text::new("有风险（冗余尚在）的业务", "at risk, held by redundancy"), &incident.at_risk, lang);
+    let orgs: Vec<Box<str>> = incident.orgs.iter().map(|org| org.as_str().into()).collect();
+    line += &listed(Text::new("单位", "organisations"), &orgs, lang);
+    match (incident.unseen_count, lang) {
+        (0, _) => {}
+        (unseen, Lang::Zh) => line += &format!("；{unseen} 个对象失去监测，状态未知"),
+        (unseen, Lang::En) => line += &format!("; not watched, state unknown: {unseen}"),
     }
     line
+}
+
+/// `; what: one, two and 3 more`; nothing when there are none.
+fn listed(what: Text, all: &[Box<str>], lang: Lang) -> String {
+    let named: Vec<&str> = all.iter().take(TEXT_SERVICES_MAX).map(AsRef::as_ref).collect();
+    let (what, more) = (what.of(lang), all.len() - named.len());
+    match (lang, named.len(), more) {
+        (_, 0, _) => String::new(),
+        (Lang::Zh, _, 0) => format!("；{what}：{}", named.join("、")),
+        (Lang::Zh, ..) => format!("；{what}：{} 等 {} 项", named.join("、"), all.len()),
+        (Lang::En, _, 0) => format!("; {what}: {}", named.join(", ")),
+        (Lang::En, ..) => format!("; {what}: {} and {more} more", named.join(", ")),
+    }
 }

@@ -139,6 +139,10 @@ pub struct Candidate {
     /// A person rejected it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rejected: bool,
+    /// Its alert tells of an attack or a violation, not of a failure: that others fail because of it is possible, and
+    /// nothing proves it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub possible: bool,
 }
 
 /// One step of the propagation path: `effect` was hit through `cause`.
@@ -186,6 +190,12 @@ pub struct IncidentView {
     pub area: Option<Area>,
     /// Business services downstream of the members, by name, at most 50.
     pub services: Arc<[Box<str>]>,
+    /// Business services that redundancy still keeps up: at risk, not hit. By name, at most 50.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub at_risk: Arc<[Box<str>]>,
+    /// CIs whose monitor is the cause: nothing is known of their state.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unseen_count: u32,
     /// Organisations of root and members: who may see it.
     pub orgs: Vec<OrgId>,
     pub first_alert_at: Timestamp,
@@ -210,6 +220,9 @@ pub struct IncidentView {
     pub root_confirmed: bool,
     pub topology_version: u64,
     pub ruleset_version: u64,
+    /// The model that correlated it: 0 for the one that the program brings along.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub model_version: u64,
 }
 
 impl IncidentView {
@@ -233,6 +246,8 @@ impl IncidentView {
             ci_count: 0,
             area: None,
             services: Arc::default(),
+            at_risk: Arc::default(),
+            unseen_count: 0,
             orgs: Vec::new(),
             first_alert_at: at,
             opened_at: at,
@@ -247,8 +262,13 @@ impl IncidentView {
             root_confirmed: false,
             topology_version: 1,
             ruleset_version: 1,
+            model_version: 0,
         }
     }
+}
+
+fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+    *n == N::default()
 }
 
 /// One line of an incident's timeline.

@@ -126,6 +126,11 @@ impl Alert {
         self.inferred.is_none() && self.severity >= Severity::Major
     }
 
+    /// Whether it tells of an attack or of what somebody did against the rules, not of a failure (X.736).
+    pub fn tells_of_a_violation(&self) -> bool {
+        self.facts.get("event_type", &self.object).is_some_and(|word| word.ends_with("_VIOLATION"))
+    }
+
     /// Log-odds of its anomaly score, where a detector gave one.
     pub fn anomaly_odds(&self) -> Option<Milli> {
         let score = u64::from(self.anomaly.min(999));

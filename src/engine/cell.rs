@@ -74,6 +74,9 @@ pub struct Cell {
     pub hits: RuleHits,
     #[serde(skip)]
     pub tuning: Arc<Tuning>,
+    /// 0: the engine's own model.
+    #[serde(skip)]
+    pub model_version: u64,
     #[serde(skip)]
     pub upstream: Upstream,
     #[serde(skip)]
@@ -198,6 +201,7 @@ impl Cell {
             now: Timestamp(0),
             partition,
             topology_version: 0,
+            model_version: 0,
             topology: Topology::none(),
             policy: Policy::default_rules(),
             hits: RuleHits::default(),

@@ -241,18 +241,16 @@ impl Cell {
         true
     }
 
-    /// Finds a fresh alert its place: on its best explanation, or as the first or next sign of a silent cause.
-    pub fn correlate(&mut self, place: Place) -> Option<Terms> {
+    /// Finds a fresh alert its place: on its best explanation, or as the first or next sign of a silent cause. Says
+    /// whether its group may open an incident now.
+    pub fn correlate(&mut self, place: Place) -> (Option<Terms>, bool) {
         self.succeed_inferred(place);
         let terms = self.evaluate(place);
         let serious = self.alerts[place].is_serious();
         let suspicion = if serious { self.suspect_silence(place, Inferred::First) } else { Suspicion::None };
-        match suspicion {
-            // Alerts like it would open incidents that are absorbed moments later: it waits for its first revision.
-            Suspicion::Weighed => {}
-            Suspicion::None | Suspicion::Found => self.consider(self.alerts[place].group),
-        }
-        terms
+        // Alerts like it would open incidents that are absorbed moments later: it waits for its first revision.
+        let waits = matches!(suspicion, Suspicion::Weighed);
+        (terms, !waits)
     }
 
     /// Looks for the alert's best parent and links or frees it. A person's or a rule's bond stays.

@@ -31,9 +31,20 @@ pub struct Extent {
     /// CIs that have failed, and those downstream that nothing keeps up.
     hit: Lookup<CiIx, ()>,
     hit_services: BTreeSet<Box<str>>,
+    /// CIs downstream that only redundancy keeps up, and the services among them.
+    #[serde(default, skip_serializing_if = "Lookup::is_empty")]
+    risked: Lookup<CiIx, ()>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    risked_services: BTreeSet<Box<str>>,
+    /// CIs that fell silent because what watches them failed: each hangs on its cause by sight alone.
+    #[serde(default, skip_serializing_if = "Lookup::is_empty")]
+    unseen: Lookup<Spot, ()>,
     /// Members that left since what is hit was found.
     lost: usize,
     pub services: Arc<[Box<str>]>,
+    /// Services that redundancy still keeps up.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub at_risk: Arc<[Box<str>]>,
     /// What its priority is judged by.
     pub reach: Reach,
     pub orgs: Arc<[OrgId]>,
@@ -43,6 +54,15 @@ impl Extent {
     /// Distinct CIs and objects of the members.
     pub fn cis(&self) -> u32 {
         self.spots.len() as u32
+    }
+
+    /// CIs of which nothing is known, because what watches them is the cause.
+    pub fn unseen(&self) -> u32 {
+        self.unseen.len() as u32
+    }
+
+    fn has_hit(&self, ci: CiIx) -> bool {
+        self.hit.get(&ci).is_some()
     }
 
     /// What is hit is found anew at the next count.
@@ -55,6 +75,7 @@ impl Extent {
         *count -= 1;
         if *count == 0 {
             self.spots.remove(&spot);
+            self.unseen.remove(&spot);
         }
     }
 
@@ -86,7 +107,7 @@ impl Extent {
         if self.hit.len() >= SERVICE_WALK_MAX || self.hit.insert(ci, ()).is_some() {
             return;
         }
-        let known = self.hit_services.len();
+        let (known, risked) = (self.hit_services.len(), self.risked_services.len());
         let mut queue = vec![ci];
         while let Some(ci) = queue.pop() {
             if topology.class(ci).is_service {
@@ -94,17 +115,40 @@ impl Extent {
                 self.judge(topology, ci);
             }
             for edge in topology.effects(ci) {
-                let more = self.hit.len() < SERVICE_WALK_MAX && self.hit.get(&edge.ci).is_none();
-                let harms = topology.kind(edge.kind).mode != Mode::Visibility;
-                if more && harms && !self.is_kept_up(topology, *edge) {
+                let more = self.hit.len() < SERVICE_WALK_MAX && !self.has_hit(edge.ci);
+                if !more || !harms(topology, *edge) {
+                    continue;
+                }
+                if self.is_kept_up(topology, *edge) {
+                    self.risk(topology, edge.ci);
+                } else {
                     self.hit.insert(edge.ci, ());
                     queue.push(edge.ci);
                 }
             }
         }
-        if self.hit_services.len() > known {
+        let more_hit = self.hit_services.len() > known;
+        if more_hit {
             self.reach.services = self.hit_services.len() as u32;
             self.services = self.hit_services.iter().take(SERVICES_MAX).cloned().collect();
+        }
+        if more_hit || self.risked_services.len() > risked {
+            self.at_risk = self.risked_services.difference(&self.hit_services).take(SERVICES_MAX).cloned().collect();
+        }
+    }
+
+    /// A CI has lost a part of its redundancy: with the next part it falls, and all that depends on it.
+    fn risk(&mut self, topology: &Topology, ci: CiIx) {
+        let mut queue = vec![ci];
+        while let Some(ci) = queue.pop() {
+            let more = self.risked.len() < SERVICE_WALK_MAX && !self.has_hit(ci);
+            if !more || self.risked.insert(ci, ()).is_some() {
+                continue;
+            }
+            if topology.class(ci).is_service {
+                self.risked_services.insert(topology.name(ci).into());
+            }
+            queue.extend(topology.effects(ci).iter().filter(|edge| harms(topology, **edge)).map(|edge| edge.ci));
         }
     }
 
@@ -112,9 +156,14 @@ impl Extent {
     fn is_kept_up(&self, topology: &Topology, edge: Edge) -> bool {
         let Some(group) = topology.group(edge.ci, edge.group) else { return false };
         let partners = topology.causes(edge.ci).iter().filter(|e| e.group == edge.group);
-        let failed = partners.filter(|e| self.hit.get(&e.ci).is_some()).count() as u32;
+        let failed = partners.filter(|e| self.has_hit(e.ci)).count() as u32;
         !group.falls_at(failed)
     }
+}
+
+/// Whether a failure travels along an edge, not only the sight of it.
+fn harms(topology: &Topology, edge: Edge) -> bool {
+    topology.kind(edge.kind).mode != Mode::Visibility
 }
 
 impl Cell {
@@ -134,6 +183,11 @@ impl Cell {
         }
         // What only warns is at risk, not hit.
         let failed = |alert: &Alert| alert.inferred.is_some() || alert.is_serious();
+        let is_blind = |ci: CiIx, alert: &Alert| {
+            let Some(cause) = alert.parent.and_then(|parent| self.alerts.get(parent)?.spot.ci()) else { return false };
+            let mut between = topology.causes(ci).iter().filter(|edge| edge.ci == cause).peekable();
+            between.peek().is_some() && !between.any(|edge| harms(&topology, *edge))
+        };
         for member in &group.members[extent.counted..] {
             let alert = &self.alerts[*member];
             let known = extent.spots.or_insert_with(alert.spot, || 0);
@@ -143,15 +197,18 @@ impl Cell {
             if fresh {
                 extent.add_org(&topology, ci);
             }
-            if failed(alert) {
+            if is_blind(ci, alert) {
+                extent.unseen.insert(alert.spot, ());
+            } else if failed(alert) {
                 extent.strike(&topology, ci);
             }
         }
-        if extent.root != group.root {
+        let root = &self.alerts[group.root];
+        // What only warns, and nobody else with it, has hit nothing.
+        let hits = failed(root) || group.members.len() > 1;
+        if let Some(ci) = root.spot.ci().filter(|ci| hits && (extent.root != group.root || !extent.has_hit(*ci))) {
             extent.root = group.root;
-            if let Some(ci) = self.alerts[group.root].spot.ci() {
-                extent.strike(&topology, ci);
-            }
+            extent.strike(&topology, ci);
         }
         extent.counted = group.members.len();
         incident.extent = extent;

@@ -58,6 +58,11 @@ impl<K: Hash + Eq, V> Lookup<K, V> {
         self.0.len()
     }
 
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.0.clear();

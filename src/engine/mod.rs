@@ -223,7 +223,7 @@ impl Engine {
         let modelled = Modelled { version, digest: digest.clone(), text, tuning: tuning.clone() };
         self.models.insert(tenant.clone(), modelled);
         let cell = self.cell(tenant);
-        (cell.tuning, cell.upstream) = (tuning, upstream::Upstream::default());
+        (cell.tuning, cell.model_version, cell.upstream) = (tuning, version, upstream::Upstream::default());
     }
 
     /// Whether a topology, rules or a model of this version or a later one hold already: of two that were put at one moment by
@@ -323,8 +323,10 @@ impl Engine {
 
     fn cell(&mut self, tenant: &TenantId) -> &mut Cell {
         if !self.cells.contains_key(tenant) {
-            let tuning = self.models.get(tenant).map_or(&self.tuning, |known| &known.tuning);
+            let model = self.models.get(tenant);
+            let tuning = model.map_or(&self.tuning, |known| &known.tuning);
             let mut cell = Cell::empty(tenant.clone(), self.partition, tuning.clone());
+            cell.model_version = model.map_or(0, |known| known.version);
             if let Some(known) = self.topologies.get(tenant) {
                 (cell.topology_version, cell.topology) = (known.version, known.topology.clone());
             }
@@ -443,13 +445,17 @@ impl Cell {
 
     /// Finds where a fresh alert belongs: by rules first, then by evidence.
     fn join_in(&mut self, place: Place) -> Option<Terms> {
-        let terms = if self.gather(place) {
+        let (terms, may_open) = if self.gather(place) {
             self.succeed_inferred(place);
-            None
+            (None, false)
         } else {
             self.correlate(place)
         };
+        // A pattern may join it to others: else it would open an incident that is absorbed at once.
         self.watch(place, Heard::Begin);
+        if may_open {
+            self.consider(self.alerts[place].group);
+        }
         terms
     }
 

@@ -70,6 +70,8 @@ impl Cell {
             ci_count: incident.extent.cis(),
             area,
             services: incident.extent.services.clone(),
+            at_risk: incident.extent.at_risk.clone(),
+            unseen_count: incident.extent.unseen(),
             orgs: incident.extent.orgs.to_vec(),
             first_alert_at: incident.first_alert_at,
             opened_at: incident.opened_at,
@@ -83,6 +85,7 @@ impl Cell {
             merged_into: incident.merged_into,
             root_confirmed: incident.root_confirmed,
             topology_version,
+            model_version: self.model_version,
             ruleset_version: self.policy.version,
         }
     }
@@ -226,8 +229,16 @@ impl Cell {
                 evidence.push(term(EvidenceTerm::Person, -PERSON_POINTS, -1, 0));
             }
             let own = alert.inferred.is_none().then_some(alert.id);
-            let candidate =
-                Candidate { ci: self.ci_ref(ci), alert: own, inferred: own.is_none(), score: 0, evidence, rejected };
+            let possible = total > 1 && alert.tells_of_a_violation();
+            let candidate = Candidate {
+                ci: self.ci_ref(ci),
+                alert: own,
+                inferred: own.is_none(),
+                score: 0,
+                evidence,
+                rejected,
+                possible,
+            };
             found.push((ci, self.onset(alert), candidate));
         }
         let mut scored: Vec<(Milli, Candidate)> = Vec::with_capacity(found.len());

@@ -121,7 +121,9 @@ impl Engine {
             engine.models.insert(tenant, Modelled { version, digest, text, tuning: Arc::new(tuning) });
         }
         for (tenant, cell) in &mut engine.cells {
-            cell.tuning = engine.models.get(tenant).map_or(&engine.tuning, |known| &known.tuning).clone();
+            let model = engine.models.get(tenant);
+            cell.tuning = model.map_or(&engine.tuning, |known| &known.tuning).clone();
+            cell.model_version = model.map_or(0, |known| known.version);
             if let Some(ruled) = engine.policies.get(tenant) {
                 cell.policy = ruled.policy.as_of(engine.now);
             }

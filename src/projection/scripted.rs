@@ -66,6 +66,7 @@ fn view(n: u64, root: CiRef, count: u32, at: Timestamp) -> IncidentView {
         score: 900,
         evidence: Vec::new(),
         rejected: false,
+        possible: false,
     };
     IncidentView {
         severity: Severity::Major,

@@ -79,6 +79,7 @@ impl Sight {
             path: self.path(&view.path).into(),
             changes: view.changes.iter().filter(|change| self.sees(&change.ci)).cloned().collect(),
             services: view.services.iter().filter(|service| self.sees_called(service)).cloned().collect(),
+            at_risk: view.at_risk.iter().filter(|service| self.sees_called(service)).cloned().collect(),
             ..view.clone()
         };
         seen.orgs.retain(|org| self.scope.sees_one(Some(org)));
@@ -164,5 +165,6 @@ fn anonymous(candidate: &Candidate) -> Candidate {
         score: candidate.score,
         evidence: Vec::new(),
         rejected: false,
+        possible: candidate.possible,
     }
 }

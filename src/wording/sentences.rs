@@ -153,6 +153,15 @@ pub fn headline(incident: &IncidentView) -> Text {
     if services > 0 {
         reach_en += &format!(", {services} {} affected", plural(served, "service", "services"));
     }
+    let (mut reach_zh, risked) = (reach_zh, incident.at_risk.len());
+    if risked > 0 {
+        reach_zh += &format!("；{risked} 项业务有风险（冗余尚在）");
+        reach_en += &format!(", {risked} at risk (held by redundancy)");
+    }
+    if incident.unseen_count > 0 {
+        reach_zh += &format!("；{} 个对象失去监测，状态未知", incident.unseen_count);
+        reach_en += &format!(", {} not watched (state unknown)", incident.unseen_count);
+    }
     match incident.candidates.first() {
         Some(root) if root.ci.is_outside() => Text::new(
             format!("根因不在您可见的组织范围内；{reach_zh}"),
@@ -160,6 +169,7 @@ pub fn headline(incident: &IncidentView) -> Text {
         ),
         Some(root) => {
             let (sure_zh, sure_en) = match (incident.root_confirmed, root.inferred) {
+                (false, _) if root.possible => ("可能原因（安全事件）", "Possible cause (a security event)"),
                 (true, _) => ("根因已确认", "Root cause confirmed"),
                 (false, true) => ("推断根因（自身无告警）", "Inferred root cause (silent)"),
                 (false, false) => ("疑似根因", "Probable root cause"),

@@ -343,6 +343,7 @@ pub fn incident(n: u64, root: &CiRef, members: &[AlertView], at: Timestamp) -> I
         inferred,
         score,
         rejected: false,
+        possible: false,
         evidence: vec![
             evidence(EvidenceTerm::Coverage, score * 3, i64::from(count) - 1, count.into()),
             evidence(EvidenceTerm::TimeOrder, score, 4_200, 0),

@@ -29,6 +29,8 @@ pub struct CauseForm {
     pub alert: Option<String>,
     /// It has no alert of its own: it was inferred from what depends on it.
     pub inferred: bool,
+    /// Its alert tells of an attack or a violation: that the others come from it is possible, not proven.
+    pub possible: bool,
     /// How likely, per mille.
     pub score: i32,
 }
@@ -72,6 +74,10 @@ pub struct IncidentForm {
     pub cis: u32,
     /// Business services that are affected.
     pub services: Vec<String>,
+    /// Business services that redundancy still keeps up.
+    pub at_risk: Vec<String>,
+    /// CIs whose monitor is the cause: their own state is not known.
+    pub unseen: u32,
     pub orgs: Vec<String>,
     /// Alerts that came and went with this version.
     pub joined: Vec<String>,
@@ -93,6 +99,8 @@ pub struct IncidentForm {
     pub merged_into: Option<String>,
     pub topology_version: u64,
     pub ruleset_version: u64,
+    /// 0: the model that the program brings along.
+    pub model_version: u64,
 }
 
 impl IncidentForm {
@@ -125,6 +133,8 @@ impl IncidentForm {
             events: view.event_count,
             cis: view.ci_count,
             services: view.services.iter().map(ToString::to_string).collect(),
+            at_risk: view.at_risk.iter().map(ToString::to_string).collect(),
+            unseen: view.unseen_count,
             orgs: view.orgs.iter().map(ToString::to_string).collect(),
             joined: joined.iter().map(ToString::to_string).collect(),
             left: left.iter().map(ToString::to_string).collect(),
@@ -139,6 +149,7 @@ impl IncidentForm {
             merged_into: view.merged_into.map(|id| id.to_string()),
             topology_version: view.topology_version,
             ruleset_version: view.ruleset_version,
+            model_version: view.model_version,
         }
     }
 }
@@ -249,6 +260,7 @@ fn cause(candidate: &Candidate) -> CauseForm {
         ci: ci(&candidate.ci),
         alert: candidate.alert.map(|id| id.to_string()),
         inferred: candidate.inferred,
+        possible: candidate.possible,
         score: candidate.score,
     }
 }

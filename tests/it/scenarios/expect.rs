@@ -70,6 +70,15 @@ struct ExpectedIncident {
     cis: Option<usize>,
     #[serde(default)]
     services: Option<usize>,
+    /// Services that redundancy still keeps up.
+    #[serde(default)]
+    at_risk: usize,
+    /// CIs whose monitor is the cause.
+    #[serde(default)]
+    unseen: usize,
+    /// The root's alert tells of an attack: a possible cause.
+    #[serde(default)]
+    possible: bool,
     #[serde(default)]
     orgs: Option<usize>,
     #[serde(default)]
@@ -115,6 +124,8 @@ impl ExpectedIncident {
         let about = |what: &str| format!("incident of {:?}: {what}", self.root);
         let inferred = incident.candidates.first().is_some_and(|c| c.inferred);
         differ(&about("inferred"), Some(self.inferred), inferred, wrong);
+        let possible = incident.candidates.first().is_some_and(|c| c.possible);
+        differ(&about("possible"), Some(self.possible), possible, wrong);
         let words = [
             ("state", &self.state, word(&incident.state)),
             ("severity", &self.severity, word(&incident.severity)),
@@ -129,6 +140,8 @@ impl ExpectedIncident {
             ("alerts", self.alerts, incident.alert_count as usize),
             ("CIs", self.cis, incident.ci_count as usize),
             ("services", self.services, incident.services.len()),
+            ("services at risk", Some(self.at_risk), incident.at_risk.len()),
+            ("CIs that nobody watches", Some(self.unseen), incident.unseen_count as usize),
             ("orgs", self.orgs, incident.orgs.len()),
             ("changes", self.changes, incident.changes.len()),
             ("root changes", self.root_changes, root_changes),

@@ -7,6 +7,7 @@ use headwater::domain::alert::{AlertState, AlertView};
 use headwater::domain::ids::{AlertId, IncidentId};
 use headwater::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use headwater::engine::effect::{Effect, Notice};
+use headwater::wording::sentences::headline;
 
 /// Names listed at most.
 const LISTED_MAX: usize = 5;
@@ -20,6 +21,8 @@ pub struct Told {
     pub root_changes: BTreeMap<IncidentId, u32>,
     /// Messages in order: receiver, kind, root cause, and why an update is told.
     pub notices: Vec<String>,
+    /// The language of the story's headlines.
+    pub in_chinese: bool,
 }
 
 fn message(notice: &Notice) -> String {
@@ -112,13 +115,19 @@ impl fmt::Display for Told {
         let verdicts: Vec<String> = self.verdicts.iter().map(|(word, n)| format!("{word} {n}")).collect();
         writeln!(f, "events: {}", verdicts.join(", "))?;
         for incident in self.standing() {
-            write!(f, "incident: {}\n{}", incident.title, self.facts(incident))?;
+            let headline = headline(incident);
+            let headline = if self.in_chinese { headline.zh } else { headline.en };
+            write!(f, "incident: {}\n  {headline}\n{}", incident.title, self.facts(incident))?;
             for change in incident.changes.iter() {
                 writeln!(f, "  change on {}: {}", change.ci.id, change.title)?;
             }
             if !incident.services.is_empty() {
                 let shown = incident.services.len().min(LISTED_MAX);
                 writeln!(f, "  services: {}", incident.services[..shown].join("; "))?;
+            }
+            if !incident.at_risk.is_empty() {
+                let shown = incident.at_risk.len().min(LISTED_MAX);
+                writeln!(f, "  at risk: {}", incident.at_risk[..shown].join("; "))?;
             }
         }
         let merged = self.incidents.len() - self.standing().count();
