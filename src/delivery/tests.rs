@@ -18,12 +18,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::channels::{Ground, Kind, Manner};
 use super::egress::{Cidr, Egress};
 use super::http::SetupError;
+use super::message::{Message, Style};
 use super::pending::{Pending, Place};
 use super::settings::Settings;
 use super::signature::Secrets;
 use super::*;
+use crate::domain::ci::CiRef;
 use crate::domain::ids::{IncidentId, TenantId};
-use crate::domain::incident::{IncidentView, Priority};
+use crate::domain::incident::{Candidate, IncidentView, Priority};
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 use crate::engine::effect::{Effect, NoticeKind};
@@ -431,4 +433,46 @@ fn only_what_was_not_reported_is_pending() {
     assert_eq!(pending.committed(9, &[notify(2)]).len(), 1);
     assert!(pending.undelivered().is_empty());
     assert_eq!(places(&pending), [place(0), Place { outbox_seq: 9, index: 0 }]);
+}
+
+#[test]
+fn a_message_names_services_departments_and_what_is_at_risk() {
+    let mut notice = notice(1, 1, NoticeKind::Opened);
+    let incident = &mut notice.incident;
+    incident.services = ["Licences".into(), "Taxes".into()].into();
+    incident.at_risk = ["Pensions".into()].into();
+    incident.orgs = vec!["civil-affairs".into(), "tax-bureau".into()];
+    incident.unseen_count = 3;
+    let attacked = Candidate {
+        ci: Arc::new(CiRef { id: "waf-1".into(), name: "waf-1".into(), class: "waf".into(), area: None, org: None }),
+        alert: None,
+        inferred: false,
+        score: 900,
+        evidence: Vec::new(),
+        rejected: false,
+        possible: true,
+    };
+    incident.candidates = [attacked].into();
+    let text = |lang| {
+        let style = Style { lang, time_zone: chrono_tz::UTC, base_url: "" };
+        String::from_utf8(serde_json::to_vec(&Message::of(&notice, &style)).unwrap()).unwrap()
+    };
+    let en = text(Lang::En);
+    for said in [
+        "services: Licences, Taxes; at risk, held by redundancy: Pensions; organisations: civil-affairs, tax-bureau; \
+         not watched, state unknown: 3",
+        "Possible cause (a security event, 90%): waf-1",
+    ] {
+        assert!(en.contains(said), "{said}: {en}");
+    }
+    let zh = text(Lang::Zh);
+    for said in [
+        "业务：Licences、Taxes",
+        "有风险（冗余尚在）的业务：Pensions",
+        "单位：civil-affairs、tax-bureau",
+        "3 个对象失去监测，状态未知",
+        "可能原因（安全事件，90%）：waf-1",
+    ] {
+        assert!(zh.contains(said), "{said}: {zh}");
+    }
 }

@@ -401,6 +401,21 @@ async fn a_history_of_another_journal_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_threshold_keeps_its_value_and_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, _) = standing();
+    let service = Service::start(folder.path(), &clock).await;
+    let mut hot = event("t-1", "TooHot", "critical", "host-1", "00:01");
+    let metric =
+        json!({"name": "inlet_temperature", "value": 41.5, "unit": "Cel", "threshold": 35.0, "direction": "up"});
+    hot["metric"] = metric.clone();
+    service.send(Method::POST, "source", "/api/v1/events", json!([hot]), 202).await;
+    let why = service.get("viewer", "/api/v1/events/t-1/why").await;
+    assert_eq!(why["events"][0]["raw"]["metric"], metric, "{why}");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_tells_why_beside_a_running_server() {
     let folder = tempfile::tempdir().unwrap();
     let (clock, hand) = standing();
