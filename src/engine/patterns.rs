@@ -129,7 +129,7 @@ impl Patterns {
 
     /// Whether some alert was raised from others.
     pub fn has_raised(&self) -> bool {
-        self.raises.len() > 0
+        !self.raises.is_empty()
     }
 
     /// Adds an alert to a story; forgets those that are too old for its window. Whether one more had to go.

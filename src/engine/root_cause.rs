@@ -117,7 +117,7 @@ impl Cell {
 
     /// Changes near the start of the incident, on its candidates and on what the likeliest one depends on.
     fn changes_near(&mut self, place: Place) -> Arc<[ChangeView]> {
-        let Some(incident) = self.groups[place].incident.as_ref().filter(|_| self.changes.len() > 0) else {
+        let Some(incident) = self.groups[place].incident.as_ref().filter(|_| !self.changes.is_empty()) else {
             return Arc::default();
         };
         let (from, to) = (incident.first_alert_at.minus(CHANGE_WINDOW), incident.first_alert_at.plus(Span::mins(5)));
@@ -138,7 +138,7 @@ impl Cell {
 
     /// The last change shortly before `onset`, of a CI or of what it depends on: the nearer, the more it says.
     fn recent_change(&mut self, ci: CiIx, onset: Timestamp) -> Option<Evidence> {
-        if self.changes.len() == 0 {
+        if self.changes.is_empty() {
             return None;
         }
         let found = |changes: &[ChangeView]| {

@@ -66,9 +66,13 @@ fn what_is_tried_beside_differs_without_effects_is_activated_and_taken_back() {
     assert!(status == 202 && put["rules"].is_u64(), "{put}");
     let (_, rules) = ask(&served, "GET", "/api/v1/rules", &li, &json!({}));
     assert!(rules["files"].as_object().unwrap().keys().all(|name| name != "a.yaml"), "{rules}");
-    let (_, audit) = ask(&served, "GET", "/api/v1/audit", &li, &json!({}));
-    let did: Vec<&str> = audit["items"].as_array().unwrap().iter().filter_map(|one| one["action"].as_str()).collect();
-    assert_eq!(did, ["rules", "shadow_ended", "rules", "shadow"], "{audit}");
+    // The history is a moment behind the rules.
+    served.wait("everything in the audit", || {
+        let (_, audit) = ask(&served, "GET", "/api/v1/audit", &li, &json!({}));
+        let items = audit["items"].as_array().unwrap();
+        let did: Vec<&str> = items.iter().filter_map(|one| one["action"].as_str()).collect();
+        (did == ["rules", "shadow_ended", "rules", "shadow"]).then_some(())
+    });
     served.stop();
     headwater(&["replay", data.to_str().unwrap()]).does(&["0 differ"]);
 }
