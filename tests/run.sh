@@ -17,6 +17,8 @@ need redis-cli redis-tools
 need openssl openssl
 need chromium chromium
 need chromedriver chromium-driver
+need prometheus prometheus
+need amtool prometheus-alertmanager
 
 step() { echo; echo "== $(date -u +%H:%M:%S) (${SECONDS} s) $*"; }
 

@@ -3,6 +3,9 @@
 //! The id (12 hex digits) finds the record, the secret is 256 random bits, and the check (CRC-32 of all before it)
 //! lets scanners and people recognise a token, and refuses a mistyped one without a look into the file. Only the
 //! SHA-256 of the whole token is ever kept.
+//!
+//! Some senders take no token longer than 32 characters (`routing_key`, `access_token`). For them there are keys: 32 hex digits
+//! of which the first 12 find the record and the other 80 bits are secret.
 
 use std::fmt;
 
@@ -17,6 +20,8 @@ const PREFIX: &str = "hw_";
 const ID_BYTES: usize = 6;
 const SECRET_BYTES: usize = 32;
 const CHECK_CHARS: usize = 8;
+/// The length of every key.
+const KEY_CHARS: usize = 32;
 /// The length of every token.
 const CHARS: usize = PREFIX.len() + 2 * ID_BYTES + 1 + 2 * SECRET_BYTES + CHECK_CHARS;
 
@@ -32,6 +37,13 @@ impl Token {
         let body = format!("{PREFIX}{}_{}", hex::encode(id), hex::encode(secret));
         let check = check(&body);
         Self(body + &check)
+    }
+
+    /// Makes a key for senders that take nothing longer.
+    pub fn random_key() -> Self {
+        let mut bytes = [0; KEY_CHARS / 2];
+        OsRng.fill_bytes(&mut bytes);
+        Self(hex::encode(bytes))
     }
 
     /// The id within it.
@@ -58,12 +70,15 @@ impl fmt::Debug for Token {
 
 /// The id of a well-formed token; `None` for anything else.
 pub fn id(token: &str) -> Option<&str> {
+    let hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if token.len() == KEY_CHARS && hex(token) {
+        return Some(&token[..2 * ID_BYTES]);
+    }
     if token.len() != CHARS || !token.is_ascii() {
         return None;
     }
     let (body, have) = token.split_at(CHARS - CHECK_CHARS);
     let (id, secret) = body.strip_prefix(PREFIX)?.split_once('_')?;
-    let hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let whole = id.len() == 2 * ID_BYTES && hex(id) && hex(secret);
     (whole && check(body) == have).then_some(id)
 }
@@ -126,6 +141,13 @@ mod tests {
         for other in ["", "hw_", &token.reveal()[..CHARS - 1], &format!("{}0", token.reveal()), &"é".repeat(44)] {
             assert_eq!(id(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_key_has_an_id_and_no_more_than_32_characters() {
+        let key = Token::random_key();
+        assert_eq!((key.reveal().len(), id(key.reveal())), (KEY_CHARS, Some(key.id())));
+        assert_eq!(id(&key.reveal().to_uppercase().replace(|c: char| c.is_ascii_digit(), "G")), None);
     }
 
     #[test]

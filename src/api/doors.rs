@@ -38,7 +38,22 @@ fn paths() -> Value {
         "/api/v1/ingest/{mapping}":
             door("Takes any JSON through a mapping file; several as lines or an array.", &["mapping"], &lines),
         "/api/v1/metrics": points(),
+        "/v2/enqueue": foreign("PagerDuty's Events API v2: the token is the routing key.", &[]),
+        "/v2/change/enqueue": foreign("PagerDuty's change events.", &[]),
+        "/v2/alerts": foreign("Opsgenie: creates an alert; the token is the API key.", &[]),
+        "/v2/alerts/{alias}/{action}": foreign("Opsgenie: `close` ends an alert.", &["alias", "action"]),
+        "/services/{a}/{b}/{token}": foreign("Slack's incoming webhook.", &["a", "b", "token"]),
+        "/robot/send": foreign("DingTalk's robot: the token is `access_token` in the query.", &[]),
+        "/cgi-bin/webhook/send": foreign("WeCom's robot: the token is `key` in the query.", &[]),
+        "/open-apis/bot/v2/hook/{token}": foreign("Feishu's robot.", &["token"]),
+        "/event/push/alert/standard": foreign("FlashDuty: the token is `integration_key` in the query.", &[]),
+        "/alert/api/event": foreign("CloudAlert (睿象云): the token is `app` in the body.", &[]),
     })
+}
+
+/// A door that looks like another system's: its bodies and answers are told in that system's documents.
+fn foreign(summary: &str, parameters: &[&str]) -> Value {
+    operation(summary, parameters, &["application/json"], "2XX", json!({"description": "As that system answers."}))
 }
 
 fn door(summary: &str, parameters: &[&str], media: &[&str]) -> Value {

@@ -5,6 +5,7 @@
 //! organisations; one outside the caller's scope is answered like one that does not exist.
 
 pub mod access;
+pub mod alertmanager;
 pub mod alerts;
 pub mod audit;
 pub mod dead_letters;

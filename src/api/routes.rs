@@ -13,6 +13,9 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::access::{Open, Role, authenticate, guard};
+use super::alertmanager::alerts as alertmanager_alerts;
+use super::alertmanager::silences as alertmanager_silences;
+use super::alertmanager::status as alertmanager_status;
 use super::problem::ApiError;
 use super::state::Api;
 use super::{
@@ -125,6 +128,16 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(notices::undelivered)),
         entry(HANDLE,  routes!(notices::resend)),
         entry(READ,    routes!(feed::feed)),
+        entry(READ,    routes!(alertmanager_alerts::alerts)),
+        entry(READ,    routes!(alertmanager_alerts::groups)),
+        entry(READ,    routes!(alertmanager_silences::list)),
+        entry(READ,    routes!(alertmanager_silences::one)),
+        entry(HANDLE,  routes!(alertmanager_silences::make)),
+        entry(HANDLE,  routes!(alertmanager_silences::expire)),
+        entry(READ,    routes!(alertmanager_status::status)),
+        entry(READ,    routes!(alertmanager_status::receivers)),
+        entry(Open::Public, routes!(alertmanager_status::healthy)),
+        entry(Open::Public, routes!(alertmanager_status::ready)),
         entry(Open::Public, routes!(session::sign_in)),
         entry(READ,    routes!(session::me)),
         entry(READ,    routes!(session::sign_out)),

@@ -325,6 +325,9 @@ pub enum TokenCommand {
         /// Only these organisations' records (repeat for several).
         #[arg(long)]
         org: Vec<String>,
+        /// A key of 32 characters, for senders that take nothing longer (role source only).
+        #[arg(long)]
+        short: bool,
     },
     /// List credentials, without their tokens.
     #[command(after_help = "Example:\n  headwater token list --data DIR")]

@@ -24,7 +24,7 @@ use crate::serve::{TOKENS_FILE, tokens};
 pub fn run(command: TokenCommand) -> Result<()> {
     let now = machine()();
     match command {
-        TokenCommand::Create { data, role, name, tenant, org } => {
+        TokenCommand::Create { data, role, name, tenant, org, short } => {
             private::folder(&data).with_context(|| format!("make {}", data.display()))?;
             let Some(role) = Role::parse(&role) else {
                 bail!("role {role:?}: use viewer, operator, analyst, admin or source")
@@ -32,7 +32,8 @@ pub fn run(command: TokenCommand) -> Result<()> {
             let orgs: BTreeSet<OrgId> = org.into_iter().map(OrgId::from).collect();
             let orgs = (!orgs.is_empty()).then_some(orgs);
             let wanted = Wanted { name, role, tenant: TenantId::from(tenant), orgs, expires_at: None };
-            let token = tokens(&data)?.create(wanted, now)?;
+            let tokens = tokens(&data)?;
+            let token = if short { tokens.create_key(wanted, now) } else { tokens.create(wanted, now) }?;
             writeln!(stdout(), "token (shown only now): {}", token.reveal())?;
         }
         TokenCommand::List { data, json } => list(&data, json)?,

@@ -71,6 +71,13 @@ pub(super) struct Posted<'a> {
     ends_at: Option<Str<'a>>,
     #[serde(borrow, rename = "generatorURL")]
     generator_url: Option<Str<'a>>,
+    // What Grafana says beside.
+    #[serde(borrow, rename = "dashboardURL")]
+    dashboard_url: Option<Str<'a>>,
+    #[serde(borrow, rename = "panelURL")]
+    panel_url: Option<Str<'a>>,
+    #[serde(borrow, rename = "valueString")]
+    value_string: Option<Str<'a>>,
     /// Only the webhook has it.
     status: Option<PostedStatus>,
 }
@@ -179,8 +186,12 @@ impl Posted<'_> {
         let replicas = labels.iter().filter(|(key, _)| rules.is_replica(key));
         let annotations_kept = reader.pairs(annotations.iter().chain(replicas));
         event.annotations.extend(&annotations_kept);
+        if let Some(value) = &self.value_string {
+            event.annotations.insert("value", &reader.text::<String>(&value.0, limits.label_value_chars));
+        }
         let links = rules.links.iter().map(|key| annotations.get(key));
-        event.links = reader.links(std::iter::once(plain(&self.generator_url)).chain(links));
+        let own = [&self.generator_url, &self.panel_url, &self.dashboard_url].map(plain);
+        event.links = reader.links(own.into_iter().chain(links));
         reader.done(event)
     }
 

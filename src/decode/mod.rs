@@ -16,6 +16,7 @@ pub mod alertmanager;
 pub mod alertmanager_webhook;
 pub mod cloudevents;
 pub mod formats;
+pub mod form;
 pub mod limits;
 pub mod mapping;
 pub mod native;
@@ -98,13 +99,23 @@ pub struct Counts {
     pub repaired_text: u64,
     /// Alerts that the sender says it left out.
     pub left_out_by_sender: u64,
+    /// What its mapping says is no event: a ping, a build that is not finished. Nothing is kept of it.
+    pub left_out: u64,
 }
 
 impl Counts {
     /// Adds what was remarkable in another body.
     pub fn add(&mut self, other: &Self) {
-        let Self { unmapped_severity, truncated, late, future, other_encoding, repaired_text, left_out_by_sender } =
-            self;
+        let Self {
+            unmapped_severity,
+            truncated,
+            late,
+            future,
+            other_encoding,
+            repaired_text,
+            left_out_by_sender,
+            left_out,
+        } = self;
         *unmapped_severity += other.unmapped_severity;
         *truncated += other.truncated;
         *late += other.late;
@@ -112,6 +123,7 @@ impl Counts {
         *other_encoding += other.other_encoding;
         *repaired_text += other.repaired_text;
         *left_out_by_sender += other.left_out_by_sender;
+        *left_out += other.left_out;
     }
 }
 

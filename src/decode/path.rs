@@ -1,4 +1,4 @@
-//! Paths into a JSON tree: `a.b[0].c`, `labels["k8s.pod"]`, `$.title` (from the top of the body).
+//! Paths into a JSON tree: `a.b[0].c`, `labels["k8s.pod"]`, `tags[key=host].value`, `$.title` (from the top of the body).
 
 use std::fmt;
 
@@ -16,11 +16,13 @@ pub(super) struct Path {
 enum Step {
     Member(Box<str>),
     Item(usize),
+    /// The first item of an array of which this member has this text.
+    Where(Box<str>, Box<str>),
 }
 
 /// Why a text is no path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a path at character {at}: write it like a.b[0].c, labels[\"a.b\"] or $.title")]
+#[error("{text:?} is not a path at character {at}: write it like a.b[0].c, labels[\"a.b\"], tags[key=host].value or $.title")]
 pub(super) struct PathError {
     text: String,
     at: usize,
@@ -71,8 +73,12 @@ impl Path {
                 return rest.strip_prefix(']');
             }
         }
-        let (index, rest) = inside.split_once(']')?;
-        self.steps.push(Step::Item(index.parse().ok()?));
+        let (inside, rest) = inside.split_once(']')?;
+        self.steps.push(match inside.split_once('=') {
+            Some(("", _)) => return None,
+            Some((member, text)) => Step::Where(member.into(), text.into()),
+            None => Step::Item(inside.parse().ok()?),
+        });
         Some(rest)
     }
 
@@ -83,7 +89,10 @@ impl Path {
             node = match (step, node) {
                 (Step::Member(name), _) => node.member(name)?,
                 (Step::Item(index), Node::Array(items)) => items.get(*index)?,
-                (Step::Item(_), _) => return None,
+                (Step::Where(member, text), Node::Array(items)) => items.iter().find(|item| {
+                    item.member(member).and_then(Node::text).is_some_and(|have| *have == **text)
+                })?,
+                (Step::Item(_) | Step::Where(..), _) => return None,
             };
         }
         (*node != Node::Null).then_some(node)
@@ -97,6 +106,7 @@ impl fmt::Display for Path {
         for (i, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Item(index) => write!(f, "[{index}]")?,
+                Step::Where(member, text) => write!(f, "[{member}={text}]")?,
                 Step::Member(name) if name.contains(['.', '[', ' ', '$']) => write!(f, "[\"{name}\"]")?,
                 Step::Member(name) if i == 0 && !self.from_top => f.write_str(name)?,
                 Step::Member(name) => write!(f, ".{name}")?,
@@ -123,6 +133,9 @@ mod tests {
         };
         check("b[1].c", Some("two"));
         check("b[0].c", Some("1"));
+        check("b[c=two].c", Some("two"));
+        check("b[c=1].c", Some("1"));
+        check("b[c=three].c", None);
         check("b[2].c", None);
         check("b.c", None);
         check("", Some(r#"{"b":[{"c":1},{"c":"two"}]}"#));
@@ -137,6 +150,7 @@ mod tests {
         let check = |path: &str, at| assert_eq!(Path::parse(path), Err(PathError { text: path.into(), at }));
         check("a..b", 1);
         check("a[x]", 1);
+        check("a[=x]", 1);
         check("a[1", 1);
         check("a[\"b]", 1);
         check("$a", 1);

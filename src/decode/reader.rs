@@ -71,11 +71,11 @@ impl<'c> Reader<'c> {
     }
 
     /// Reads an array of events. All at once if all are well-formed; else one by one, so that a bad one stands alone.
-    pub fn array<'t, T: Deserialize<'t>>(
+    pub fn array<'t, T: Deserialize<'t>, E: Into<Option<Event>>>(
         &mut self,
         array: &'t str,
         deep: bool,
-        mut read: impl FnMut(&mut Self, T) -> Result<Event, Reject>,
+        mut read: impl FnMut(&mut Self, T) -> Result<E, Reject>,
     ) -> Result<(), BodyError> {
         let events_max = self.context.limits.events;
         let all = if deep { Err(None) } else { capped::<T>(array, events_max).map_err(Some) };
@@ -106,11 +106,11 @@ impl<'c> Reader<'c> {
     }
 
     /// Reads one event on its own.
-    pub fn single<'t, T: Deserialize<'t>>(
+    pub fn single<'t, T: Deserialize<'t>, E: Into<Option<Event>>>(
         &mut self,
         index: usize,
         raw: &'t str,
-        read: &mut impl FnMut(&mut Self, T) -> Result<Event, Reject>,
+        read: &mut impl FnMut(&mut Self, T) -> Result<E, Reject>,
     ) {
         match self.parse(raw).and_then(|item| read(self, item)) {
             Ok(event) => self.take(event),
@@ -118,7 +118,8 @@ impl<'c> Reader<'c> {
         }
     }
 
-    fn parse<'t, T: Deserialize<'t>>(&self, raw: &'t str) -> Result<T, Reject> {
+    /// Parses one event's text, which must not be nested too deeply.
+    pub fn parse<'t, T: Deserialize<'t>>(&self, raw: &'t str) -> Result<T, Reject> {
         let depth_max = self.context.limits.depth;
         if text::scan(raw).depth > depth_max {
             return Err(Reject::TooLarge(format!(
@@ -128,9 +129,12 @@ impl<'c> Reader<'c> {
         serde_json::from_str(raw).map_err(|error| Reject::Malformed(error.to_string()))
     }
 
-    /// Keeps a decoded event.
-    pub fn take(&mut self, event: Event) {
-        self.out.events.push(event);
+    /// Keeps a decoded event, or counts that there was none.
+    pub fn take(&mut self, event: impl Into<Option<Event>>) {
+        match event.into() {
+            Some(event) => self.out.events.push(event),
+            None => self.out.counts.left_out += 1,
+        }
     }
 
     /// Keeps an event that could not be taken.

@@ -1,5 +1,5 @@
 //! Values as mappings describe them: a path, a literal, a template, or the first of several that is not empty;
-//! then, if wanted, a regular expression, a table and a default.
+//! then, if wanted, a regular expression, a table, a text instead of it and a default.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,8 +21,16 @@ const REGEX_BYTES_MAX: usize = 256 * 1024;
 pub(super) struct Value {
     take: Take,
     pattern: Option<Regex>,
-    map: Option<BTreeMap<String, String>>,
+    map: Option<Table>,
+    instead: Option<String>,
     default: Option<String>,
+}
+
+/// What texts become: as they are written, or else without regard to case and surrounding space.
+#[derive(Clone, Debug)]
+struct Table {
+    exact: BTreeMap<String, String>,
+    folded: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,17 +59,36 @@ struct ValueSpec {
     r#match: Option<String>,
     /// What the text becomes; a text that is not here is no text.
     map: Option<BTreeMap<String, String>>,
+    /// What any text becomes that is left by then.
+    r#as: Option<String>,
     default: Option<String>,
+}
+
+impl Table {
+    fn of(exact: BTreeMap<String, String>) -> Self {
+        let folded = exact.iter().map(|(text, becomes)| (text.trim().to_lowercase(), becomes.clone())).collect();
+        Self { exact, folded }
+    }
+
+    fn get(&self, text: &str) -> Option<&str> {
+        let found = self.exact.get(text).or_else(|| self.folded.get(&text.trim().to_lowercase()));
+        found.map(String::as_str)
+    }
 }
 
 impl Value {
     fn of(take: Take) -> Self {
-        Self { take, pattern: None, map: None, default: None }
+        Self { take, pattern: None, map: None, instead: None, default: None }
     }
 
     /// The text; `None` when there is none and no default.
     pub fn text<'n>(&'n self, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
         self.shaped(place).or_else(|| self.default.as_deref().map(Cow::Borrowed)).filter(|text| !text.is_empty())
+    }
+
+    /// The text as it is written there, for messages.
+    pub fn written<'n>(&'n self, place: Place<'n, '_>) -> Cow<'n, str> {
+        self.taken(place).unwrap_or_default()
     }
 
     fn shaped<'n>(&'n self, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
@@ -73,7 +100,8 @@ impl Value {
         if let Some(map) = &self.map {
             text = Cow::Borrowed(map.get(text.as_ref())?);
         }
-        Some(text).filter(|text| !text.is_empty())
+        let text = Some(text).filter(|text| !text.is_empty())?;
+        Some(self.instead.as_deref().map_or(text, Cow::Borrowed))
     }
 
     fn taken<'n>(&'n self, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
@@ -113,11 +141,13 @@ impl TryFrom<ValueSpec> for Value {
             return Err("a value is exactly one of path, value, template and first".into());
         };
         let pattern = spec.r#match.as_deref().map(regex).transpose()?;
-        Ok(Self { take, pattern, map: spec.map, default: spec.default })
+        let map = spec.map.map(Table::of);
+        Ok(Self { take, pattern, map, instead: spec.r#as, default: spec.default })
     }
 }
 
-fn regex(pattern: &str) -> Result<Regex, String> {
+/// A regular expression within bounds.
+pub(super) fn regex(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(pattern).size_limit(REGEX_BYTES_MAX).build().map_err(|error| error.to_string())
 }
 

@@ -39,8 +39,16 @@ const REFUSALS: [&str; 13] = [
 ];
 
 /// What was remarkable about decoded events.
-const MARKS: [&str; 7] =
-    ["unmapped_severity", "truncated", "late", "future", "other_encoding", "repaired_text", "left_out_by_sender"];
+const MARKS: [&str; 8] = [
+    "unmapped_severity",
+    "truncated",
+    "late",
+    "future",
+    "other_encoding",
+    "repaired_text",
+    "left_out_by_sender",
+    "left_out",
+];
 
 /// What became of metric points; `over_limit` would have begun one series too many.
 const POINTS: [&str; 5] = ["scored", "learned", "old", "over_limit", "malformed"];
@@ -81,9 +89,26 @@ impl IntakeCounters {
         for rejected in rejected {
             add(&DEAD_LETTERS, &self.dead_lettered, rejected.letter.why.word(), 1);
         }
-        let Counts { unmapped_severity, truncated, late, future, other_encoding, repaired_text, left_out_by_sender } =
-            *counts;
-        let counts = [unmapped_severity, truncated, late, future, other_encoding, repaired_text, left_out_by_sender];
+        let Counts {
+            unmapped_severity,
+            truncated,
+            late,
+            future,
+            other_encoding,
+            repaired_text,
+            left_out_by_sender,
+            left_out,
+        } = *counts;
+        let counts = [
+            unmapped_severity,
+            truncated,
+            late,
+            future,
+            other_encoding,
+            repaired_text,
+            left_out_by_sender,
+            left_out,
+        ];
         for (counter, count) in self.marks.iter().zip(counts) {
             counter.fetch_add(count, Ordering::Relaxed);
         }

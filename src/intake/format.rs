@@ -36,6 +36,17 @@ pub enum Undecoded {
 }
 
 impl Format {
+    /// The decoder of this name that is no mapping.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "native" => Some(Self::Native),
+            "cloudevents" => Some(Self::CloudEvents),
+            // Grafana's webhook is Alertmanager's with more in it.
+            "alertmanager" | "grafana" => Some(Self::AlertmanagerWebhook),
+            _ => None,
+        }
+    }
+
     /// The decoder's name in dead letters.
     pub fn decoder(&self) -> &str {
         match self {

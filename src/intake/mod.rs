@@ -5,6 +5,7 @@ pub mod again;
 pub mod body;
 pub mod bus;
 pub mod counters;
+pub mod foreign;
 pub mod format;
 pub mod gate;
 pub mod points;

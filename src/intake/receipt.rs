@@ -18,6 +18,13 @@ pub struct Receipt {
     pub rejected: Vec<RejectedEvent>,
     /// The accepted events' references, in the order of the body.
     pub event_refs: Vec<Ref>,
+    /// What its mapping says is no event, such as a ping. Nothing is kept of it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// An event that could not be taken. It is kept as a dead letter.
@@ -53,7 +60,8 @@ impl Receipt {
             detail: rejected.letter.why.detail().to_owned(),
             event_ref: event_ref(events + n),
         });
-        Self { accepted: events, rejected: rejected.collect(), event_refs: (0..events).map(event_ref).collect() }
+        let event_refs = (0..events).map(event_ref).collect();
+        Self { accepted: events, rejected: rejected.collect(), event_refs, left_out: 0 }
     }
 
     /// Our own answer: 202 when something was accepted (or nothing was sent), 422 when all of it was bad.

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::BodyDataStream;
+use axum::body::{Body as HttpBody, BodyDataStream};
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Intake;
 use super::body::{Announced, discard, receive, unpack};
+use super::foreign;
 use super::format::{Format, Sender, Undecoded};
-use super::gate::{admit, source};
+use super::gate::{IN_QUERY, admit, source};
 use super::points::metrics;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
@@ -24,6 +25,9 @@ use crate::engine::input::Batch;
 
 /// Larger bodies are decoded apart from the threads that serve connections.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// The media type of forms.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The paths of all routes below; each takes POST.
 pub const PATHS: [&str; 6] = [
@@ -37,9 +41,10 @@ pub const PATHS: [&str; 6] = [
 
 /// All routes of intake.
 pub fn routes(intake: Arc<Intake>) -> Router {
-    let ways = [post(events), post(cloudevents_), post(alerts), post(webhook), post(ingest), post(metrics)];
+    let ways = [post(events), post(cloudevents_), post(alerts), post(webhook), post(ingest).get(ingest), post(metrics)];
     let routes = PATHS.into_iter().zip(ways);
-    routes.fold(Router::new(), |router, (path, way)| router.route(path, way)).with_state(intake)
+    let routes = routes.fold(Router::new(), |router, (path, way)| router.route(path, way));
+    routes.merge(foreign::routes()).with_state(intake)
 }
 
 /// A request whose sender is known.
@@ -79,18 +84,41 @@ async fn webhook(State(intake): State<Arc<Intake>>, Path(source): Path<String>, 
 }
 
 async fn ingest(State(intake): State<Arc<Intake>>, Path(mapping): Path<String>, request: Request) -> Response {
-    let receipt = deliver(&intake, request, None, |announced, _| {
-        if intake.formats.load().mapping(&mapping).is_none() {
-            return Err(Refusal::NotFound);
-        }
-        let lines = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines"];
-        if lines.contains(&announced.media.as_str()) {
-            return Ok(Format::Mapping(mapping, Shape::Lines));
-        }
-        json_media(announced)?;
-        Ok(Format::Mapping(mapping, Shape::Json))
-    });
+    let request = if request.method() == Method::GET { query_as_form(request) } else { request };
+    let receipt = deliver(&intake, request, None, |announced, _| ingest_format(&intake, mapping, announced));
     answer(&intake, receipt.await.and_then(Receipt::into_answer))
+}
+
+/// By the name in the address: a decoder of its own, or a mapping in the shape that the media type tells.
+fn ingest_format(intake: &Intake, name: String, announced: &Announced) -> Result<Format, Refusal> {
+    if let Some(format) = Format::named(&name) {
+        json_media(announced)?;
+        return Ok(format);
+    }
+    if intake.formats.load().mapping(&name).is_none() {
+        return Err(Refusal::NotFound);
+    }
+    let shape = match announced.media.as_str() {
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/x-jsonlines" => Shape::Lines,
+        FORM => Shape::Form,
+        _ => {
+            json_media(announced)?;
+            Shape::Json
+        }
+    };
+    Ok(Format::Mapping(name, shape))
+}
+
+/// A request that has all it says in its address, as the same request with a form. The token is no part of it.
+fn query_as_form(request: Request) -> Request {
+    let (mut parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or_default();
+    let is_token = |pair: &&str| pair.split_once('=').is_some_and(|(key, _)| IN_QUERY.contains(&key));
+    let form: Vec<&str> = query.split('&').filter(|pair| !is_token(pair)).collect();
+    let form = form.join("&");
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FORM));
+    Request::from_parts(parts, HttpBody::from(form))
 }
 
 pub(super) fn answer(intake: &Intake, outcome: Result<Response, Refusal>) -> Response {
@@ -131,7 +159,7 @@ fn cloudevents_format(announced: &Announced, headers: &HeaderMap) -> Result<Form
 }
 
 /// The one way in. The room that a body takes is given back when its events are durable.
-async fn deliver(
+pub(super) async fn deliver(
     intake: &Arc<Intake>,
     request: Request,
     in_path: Option<&str>,
@@ -152,7 +180,7 @@ pub(super) async fn receive_whole(
     intake.counters.request();
     let (parts, body) = request.into_parts();
     let mut body = body.into_data_stream();
-    let arrived = arrive(intake, &parts.headers, &mut body, in_path, format).await;
+    let arrived = arrive(intake, (&parts.headers, &parts.uri), &mut body, in_path, format).await;
     if let Err(refusal) = &arrived {
         // Whoever waits to be asked for the body has not sent it.
         let is_coming = !parts.headers.contains_key(header::EXPECT);
@@ -166,13 +194,13 @@ pub(super) async fn receive_whole(
 /// Everything that can be refused before a body is looked into, and the body.
 async fn arrive(
     intake: &Intake,
-    headers: &HeaderMap,
+    (headers, uri): (&HeaderMap, &Uri),
     body: &mut BodyDataStream,
     in_path: Option<&str>,
     format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
 ) -> Result<(Delivery, Vec<u8>, OwnedSemaphorePermit), Refusal> {
     let received_at = (intake.now)();
-    let credential = admit(&*intake.gate, headers, received_at)?;
+    let credential = admit(&*intake.gate, headers, uri, received_at)?;
     let source = source(&credential, in_path)?;
     let announced = Announced::read(headers, &intake.settings)?;
     let format = format(&announced, headers)?;
@@ -222,7 +250,8 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     let Decoded { events, rejected, counts } = decoded;
     let count = events.len();
     if count + rejected.len() == 0 {
-        return Ok(Receipt::default());
+        intake.counters.kept(0, &[], &counts);
+        return Ok(Receipt { left_out: counts.left_out, ..Receipt::default() });
     }
     let Sender { tenant, source, .. } = delivery.sender;
     intake.rates.events(&tenant, &source, count).await?;
@@ -238,5 +267,5 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
         }
     })?;
     intake.counters.kept(count, &rejected, &counts);
-    Ok(Receipt::new(count, &rejected, kept))
+    Ok(Receipt { left_out: counts.left_out, ..Receipt::new(count, &rejected, kept) })
 }

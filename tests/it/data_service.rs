@@ -452,6 +452,10 @@ fn documented(document: &Value) -> Vec<(Method, String, String)> {
                 .replace("{source}", "admin")
                 .replace("{seq}", "1")
                 .replace("{version}", "0")
+                .replace("{token}", "none")
+                .replace("{alias}", "x")
+                .replace("{action}", "close")
+                .replace("{a}/{b}", "T0/B0")
                 .replace("{id}", "x-1");
             assert!(!filled.contains('{'), "{path} has a parameter without an example");
             all.push((method.to_uppercase().parse().unwrap(), path.clone(), filled));
@@ -470,7 +474,7 @@ async fn the_document_and_the_program_have_the_same_routes() {
     for (method, path, filled) in &documented {
         let body = (*method != Method::GET).then(|| "[]".to_owned());
         let (status, text) = service.ask(method.clone(), "nobody", filled, body).await;
-        let public = ["/livez", "/readyz", "/metrics"].contains(&path.as_str());
+        let public = ["/livez", "/readyz", "/metrics", "/-/healthy", "/-/ready"].contains(&path.as_str());
         let expected = if public { 200 } else { 401 };
         if path != "/api/v1/session" {
             assert_eq!(status, expected, "{method} {path} without a credential: {text}");
@@ -491,7 +495,7 @@ async fn the_document_and_the_program_have_the_same_routes() {
             }
         }
     }
-    for path in headwater::intake::routes::PATHS {
+    for path in headwater::intake::routes::PATHS.into_iter().chain(headwater::intake::foreign::PATHS) {
         assert!(has(Method::POST, path), "POST {path} is not documented");
     }
     for (method, path) in [(Method::GET, "/api/v1/nothing"), (Method::PATCH, "/api/v1/incidents")] {

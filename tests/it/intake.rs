@@ -45,8 +45,8 @@ impl Gate for PlainGate {
 
 /// Keeps batches in a list, or does what a test wants to see.
 #[derive(Default)]
-struct List {
-    batches: Mutex<Vec<Batch>>,
+pub struct List {
+    pub batches: Mutex<Vec<Batch>>,
     failure: Option<SinkError>,
     stuck: bool,
 }
@@ -65,13 +65,13 @@ impl Sink for List {
     }
 }
 
-struct Door {
-    intake: Arc<Intake>,
-    list: Arc<List>,
+pub struct Door {
+    pub intake: Arc<Intake>,
+    pub list: Arc<List>,
     router: Router,
 }
 
-fn door_with(settings: Settings, list: List) -> Door {
+pub fn door_with(settings: Settings, list: List) -> Door {
     let list = Arc::new(list);
     let now = Arc::new(|| Timestamp::parse("2026-01-05T00:01:00Z").unwrap());
     let sink: Arc<dyn Sink> = list.clone();
@@ -79,18 +79,18 @@ fn door_with(settings: Settings, list: List) -> Door {
     Door { router: routes(Arc::clone(&intake)), intake, list }
 }
 
-fn door() -> Door {
+pub fn door() -> Door {
     door_with(Settings::default(), List::default())
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: axum::http::HeaderMap,
-    text: String,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: axum::http::HeaderMap,
+    pub text: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).expect("a JSON answer")
     }
 
@@ -99,7 +99,7 @@ impl Answer {
     }
 }
 
-fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+pub fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
     let mut request = Request::post(path);
     if !headers.iter().any(|(name, _)| *name == "authorization") {
         request = request.header("authorization", "Bearer source:bms");
@@ -111,26 +111,26 @@ fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<
 }
 
 impl Door {
-    async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
         Answer { status: parts.status, headers: parts.headers, text }
     }
 
-    async fn check(&self, request: Request<Body>, status: u16, code: &str) -> Answer {
+    pub async fn check(&self, request: Request<Body>, status: u16, code: &str) -> Answer {
         let answer = self.send(request).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (status, code.to_owned()), "{}", answer.text);
         assert_eq!(answer.headers["content-type"], "application/problem+json");
         answer
     }
 
-    fn count(&self, noun: &str, label: &str) -> u64 {
+    pub fn count(&self, noun: &str, label: &str) -> u64 {
         let rows = self.intake.counters().rows();
         rows.into_iter().find(|(n, l, _)| *n == noun && *l == label).expect("a counter").2
     }
 
-    fn kept(&self) -> Vec<String> {
+    pub fn kept(&self) -> Vec<String> {
         let batches = self.list.batches.lock().unwrap();
         batches.iter().flat_map(|batch| &batch.events).map(|event| format!("{} {}", event.source, event.name)).collect()
     }
@@ -143,7 +143,7 @@ async fn only_sources_get_in_and_only_as_themselves() {
     let bare = Request::post("/api/v1/events").body(Body::from(EVENT)).unwrap();
     let answer = door.check(bare, 401, "unauthorized").await;
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
-    for token in ["Basic YTpi", "Bearer", "Bearer nobody", "Bearer unknown:bms", "source:bms"] {
+    for token in ["Basic YTpi", "Bearer", "Bearer nobody", "Bearer unknown:bms", "source:bms", "Digest x"] {
         door.check(to("/api/v1/events", token, EVENT), 401, "unauthorized").await;
     }
     for role in ["viewer", "operator", "analyst"] {
@@ -156,7 +156,7 @@ async fn only_sources_get_in_and_only_as_themselves() {
     assert_eq!(door.send(to(path, "bearer admin:li", message)).await.status, 202);
     door.check(to("/api/v1/ingest/nobody", "Bearer source:bms", EVENT), 404, "not_found").await;
     assert_eq!(door.kept(), ["bms A", "bms A"]);
-    assert_eq!(door.count("intake_requests_refused", "unauthorized"), 6);
+    assert_eq!(door.count("intake_requests_refused", "unauthorized"), 7);
 }
 
 #[tokio::test]

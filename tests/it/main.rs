@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod accuracy;
+mod alertmanager;
 mod bad_input;
 mod bounds;
 mod channels;
@@ -14,6 +15,8 @@ mod data_service;
 mod decode;
 mod delivery;
 mod faults;
+mod foreign;
+mod formats;
 mod gaps;
 mod golden;
 mod intake;

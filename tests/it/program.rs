@@ -154,7 +154,7 @@ pub fn token(data: &Path, role: &str, name: &str) -> String {
 }
 
 /// A port that nobody listens on, outside the range that connections are given from.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
     (0..1_000).map(|_| 15_000 + rand::random::<u16>() % 15_000).find(free).expect("one of a thousand ports is free")
 }

@@ -124,6 +124,8 @@ fn readable(document: &Value, ids: &BTreeMap<&'static str, Vec<String>>) -> Vec<
             continue;
         }
         let kind = template.split('/').nth(3).unwrap_or_default();
+        // Alertmanager calls one of them otherwise.
+        let kind = if kind == "silence" { "silences" } else { kind };
         let files = ["incidents", "alerts", "events"].iter().flat_map(|w| [format!("{w}.csv"), format!("{w}.ndjson")]);
         let values: Vec<(&str, Vec<String>)> = vec![
             ("{id}", ids.get(kind).cloned().unwrap_or_default()),

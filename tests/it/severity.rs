@@ -32,6 +32,41 @@ const ROWS: &[(&str, &str)] = &[
         "flashduty",
         "Critical critical, Warning minor, Info warning, Ok cleared, 严重 critical, 警告 minor, 提醒 warning",
     ),
+    ("aliyun-cms", "CRITICAL critical, WARN minor, INFO warning, 紧急 critical, 警告 minor, 普通 warning, 信息 warning"),
+    ("tencent-cloud", "Serious critical, Warning minor, Note warning, 严重 critical, 警告 minor, 提示 warning"),
+    ("datadog", "P1 critical, P2 major, P3 minor, P4 warning, P5 warning, error major, warning minor"),
+    ("datadog", "info warning, success cleared"),
+    ("newrelic", "CRITICAL critical, HIGH major, MEDIUM minor, LOW warning"),
+    ("sentry", "fatal critical, error major, warning minor, info warning, debug indeterminate"),
+    ("sentry", "sample indeterminate"),
+    ("nagios", "OK cleared, UP cleared, WARNING minor, WARN minor, CRITICAL critical, CRIT critical"),
+    ("nagios", "UNKNOWN warning, UNKN warning, DOWN critical, UNREACHABLE minor, UNREACH minor, 0 cleared"),
+    ("nagios", "1 minor, 2 critical, 3 warning"),
+    ("k8s-events", "Warning minor, Normal indeterminate"),
+    ("argocd", "Degraded major, Missing major, Unknown warning, Healthy cleared"),
+    ("gcp-monitoring", "Critical critical, Error major, Warning minor, No severity indeterminate"),
+    ("dynatrace", "AVAILABILITY critical, ERROR major, PERFORMANCE minor, RESOURCE_CONTENTION minor"),
+    ("dynatrace", "MONITORING_UNAVAILABLE minor, CUSTOM_ALERT warning, INFO warning"),
+    ("site24x7", "DOWN critical, CRITICAL critical, TROUBLE minor, UP cleared"),
+    ("graylog", "1 warning, 2 minor, 3 major, 4 critical"),
+    ("skywalking", "critical critical, fatal critical, major major, error major, warning minor, warn minor"),
+    ("skywalking", "info warning"),
+    ("pagerduty", "critical critical, error major, warning minor, info warning"),
+    ("opsgenie", "P1 critical, P2 major, P3 minor, P4 warning, P5 warning"),
+    ("splunk", "critical critical, high major, medium minor, low warning, informational warning"),
+    ("splunk", "info warning, unknown indeterminate"),
+    ("signalfx", "Critical critical, Major major, Minor minor, Warning warning, Info warning"),
+    ("victorops", "CRITICAL critical, WARNING minor, INFO warning, RECOVERY cleared, OK cleared"),
+    ("prtg", "Down critical, Down (Partial) major, Warning minor, Unusual warning, Up cleared"),
+    ("librenms", "critical critical, warning minor, ok cleared"),
+    ("kapacitor", "CRITICAL critical, crit critical, WARNING minor, warn minor, INFO warning, OK cleared"),
+    ("kapacitor", "unknown indeterminate"),
+    ("vcenter", "Red critical, Yellow minor, Green cleared, Gray indeterminate"),
+    ("aria-operations", "ALERT_CRITICALITY_LEVEL_CRITICAL critical, ALERT_CRITICALITY_LEVEL_IMMEDIATE major"),
+    ("aria-operations", "ALERT_CRITICALITY_LEVEL_WARNING minor, ALERT_CRITICALITY_LEVEL_INFO warning"),
+    ("aria-operations", "ALERT_CRITICALITY_LEVEL_AUTO warning"),
+    ("guance", "fatal critical, critical critical, error major, warning minor, info warning, nodata indeterminate, ok cleared"),
+    ("servicenow", "1 critical, 2 major, 3 minor, 4 warning, 5 warning, 0 cleared"),
     ("syslog", "0 critical, 1 critical, 2 major, 3 minor, 4 warning, 5 indeterminate, 6 indeterminate"),
 ];
 
@@ -62,6 +97,7 @@ fn a_source_finds_its_map_by_its_name() {
     check("zabbix-east", Some("zabbix"));
     check("aliyun-sls", Some("aliyun-sls"));
     check("my-zabbix", None);
+    check("icinga-east", Some("nagios"));
 }
 
 #[test]

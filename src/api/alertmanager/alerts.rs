@@ -1,0 +1,209 @@
+//! Alerts and their groups, as Alertmanager lists them. A group is an incident.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::filter::{self, Filter};
+use crate::api::access::Caller;
+use crate::api::problem::{ApiError, Params, Problem};
+use crate::api::state::Api;
+use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::mute::MutedBy;
+use crate::domain::time::Span;
+use crate::projection::alerts::{AlertFilter, AlertRow};
+
+/// How long an alert is said to last from when it was last seen: Alertmanager's own default.
+const RESOLVE_TIMEOUT: Span = Span::mins(5);
+/// Alerts in one answer.
+const ALERTS_MAX: usize = 50_000;
+/// The one receiver that every alert is said to go to: where an incident goes is a matter of its routes.
+pub(super) const RECEIVER: &str = "headwater";
+
+/// What is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default)]
+pub struct AlertmanagerQuery {
+    /// Alerts that nothing mutes.
+    pub active: bool,
+    /// Alerts that are silenced, in maintenance, or flapping.
+    pub silenced: bool,
+    /// Alerts that another alert explains.
+    pub inhibited: bool,
+    /// Matchers such as `alertname="Down"`; all of them must hold.
+    pub filter: Vec<String>,
+}
+
+impl Default for AlertmanagerQuery {
+    fn default() -> Self {
+        Self { active: true, silenced: true, inhibited: true, filter: Vec::new() }
+    }
+}
+
+/// An alert of Alertmanager's.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertmanagerAlert {
+    pub fingerprint: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub receivers: Vec<AlertmanagerReceiver>,
+    pub starts_at: String,
+    pub updated_at: String,
+    pub ends_at: String,
+    pub status: AlertmanagerAlertStatus,
+    /// The incident, where the console's address is configured.
+    #[serde(rename = "generatorURL")]
+    pub generator_url: String,
+}
+
+/// Whether an alert is muted, and by what.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AlertmanagerAlertStatus {
+    /// active or suppressed.
+    pub state: &'static str,
+    pub silenced_by: Vec<String>,
+    pub inhibited_by: Vec<String>,
+}
+
+/// A receiver's name.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AlertmanagerReceiver {
+    pub name: String,
+}
+
+/// Alerts that belong together.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AlertmanagerGroup {
+    pub labels: BTreeMap<String, String>,
+    pub receiver: AlertmanagerReceiver,
+    pub alerts: Vec<AlertmanagerAlert>,
+}
+
+/// Alerts that fire, in Alertmanager's form.
+#[utoipa::path(get, path = "/api/v2/alerts", tag = "alertmanager", params(AlertmanagerQuery),
+    responses((status = 200, body = Vec<AlertmanagerAlert>), (status = "default", body = Problem)))]
+pub async fn alerts(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Params(query): Params<AlertmanagerQuery>,
+) -> Result<Json<Vec<AlertmanagerAlert>>, ApiError> {
+    Ok(Json(found(&api, &caller, &query)?.into_iter().map(|(_, alert)| alert).collect()))
+}
+
+/// Alerts that fire, by incident, in Alertmanager's form.
+#[utoipa::path(get, path = "/api/v2/alerts/groups", tag = "alertmanager", params(AlertmanagerQuery),
+    responses((status = 200, body = Vec<AlertmanagerGroup>), (status = "default", body = Problem)))]
+pub async fn groups(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Params(query): Params<AlertmanagerQuery>,
+) -> Result<Json<Vec<AlertmanagerGroup>>, ApiError> {
+    let mut groups: BTreeMap<Option<String>, Vec<AlertmanagerAlert>> = BTreeMap::new();
+    for (incident, alert) in found(&api, &caller, &query)? {
+        groups.entry(incident).or_default().push(alert);
+    }
+    let group = |(incident, alerts): (Option<String>, Vec<AlertmanagerAlert>)| AlertmanagerGroup {
+        labels: incident.into_iter().map(|id| ("headwater_incident".to_owned(), id)).collect(),
+        receiver: AlertmanagerReceiver { name: RECEIVER.into() },
+        alerts,
+    };
+    Ok(Json(groups.into_iter().map(group).collect()))
+}
+
+/// The alerts that a query asks for, each with its incident.
+fn found(
+    api: &Api,
+    caller: &Caller,
+    query: &AlertmanagerQuery,
+) -> Result<Vec<(Option<String>, AlertmanagerAlert)>, ApiError> {
+    let filters = filter::read(&query.filter)?;
+    let firing = AlertFilter { states: vec![AlertState::Firing], ..AlertFilter::default() };
+    let state = api.live.read();
+    let Some(tenant) = state.tenant(&caller.tenant) else { return Ok(Vec::new()) };
+    let (scope, mut after, mut found) = (caller.scope(), None, Vec::new());
+    loop {
+        let page = tenant.alerts.page(&scope, &firing, after, ALERTS_MAX);
+        found.extend(page.items.into_iter().filter_map(|row| shown(api, row, query, &filters)));
+        after = page.next;
+        if after.is_none() || found.len() >= ALERTS_MAX {
+            return Ok(found);
+        }
+    }
+}
+
+/// The alert as it is shown, when it is asked for.
+fn shown(
+    api: &Api,
+    row: &AlertRow,
+    query: &AlertmanagerQuery,
+    filters: &[Filter],
+) -> Option<(Option<String>, AlertmanagerAlert)> {
+    let view = &*row.view;
+    let status = status(view);
+    let is_inhibited = !status.inhibited_by.is_empty();
+    let is_silenced = status.state != "active" && !is_inhibited;
+    let wanted = match (is_silenced, is_inhibited) {
+        (false, false) => query.active,
+        (true, _) => query.silenced,
+        (false, true) => query.inhibited,
+    };
+    let labels = labels(view);
+    let passes = |filter: &Filter| filter.takes(labels.get(&filter.label).map_or("", String::as_str));
+    if !wanted || !filters.iter().all(passes) {
+        return None;
+    }
+    let incident = view.incident.map(|id| id.to_string());
+    let base = &api.settings.base_url;
+    let link = incident.as_ref().filter(|_| !base.is_empty()).map(|id| format!("{base}/incidents/{id}"));
+    let alert = AlertmanagerAlert {
+        fingerprint: format!("{:016x}", view.id.0),
+        annotations: BTreeMap::from([("summary".to_owned(), view.title.to_string())]),
+        receivers: vec![AlertmanagerReceiver { name: RECEIVER.into() }],
+        starts_at: view.starts_at.to_string(),
+        updated_at: row.last_seen.to_string(),
+        ends_at: row.last_seen.plus(RESOLVE_TIMEOUT).to_string(),
+        status,
+        generator_url: link.unwrap_or_default(),
+        labels,
+    };
+    Some((incident, alert))
+}
+
+fn labels(view: &AlertView) -> BTreeMap<String, String> {
+    let mut labels: BTreeMap<String, String> =
+        view.labels.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    labels.insert("alertname".into(), view.name.to_string());
+    labels.insert("headwater_severity".into(), view.severity.as_str().into());
+    labels.insert("headwater_source".into(), view.source.to_string());
+    labels.insert("headwater_object".into(), view.object.to_string());
+    if let Some(ci) = &view.ci {
+        labels.insert("headwater_ci".into(), ci.id.to_string());
+    }
+    if let Some(incident) = view.incident {
+        labels.insert("headwater_incident".into(), incident.to_string());
+    }
+    labels
+}
+
+fn status(view: &AlertView) -> AlertmanagerAlertStatus {
+    let (mut silenced_by, mut inhibited_by) = (Vec::new(), Vec::new());
+    for muted in view.muted_by.iter() {
+        match muted {
+            MutedBy::Silence { id } => silenced_by.push(id.to_string()),
+            MutedBy::Maintenance { id } => silenced_by.push(id.to_string()),
+            MutedBy::CiState => silenced_by.push("ci-state".into()),
+            MutedBy::Flapping => silenced_by.push("flapping".into()),
+            MutedBy::Rule { rule } => silenced_by.push(rule.to_string()),
+            MutedBy::Inhibition { source, .. } => inhibited_by.push(format!("{:016x}", source.0)),
+        }
+    }
+    let is_active = silenced_by.is_empty() && inhibited_by.is_empty();
+    AlertmanagerAlertStatus { state: if is_active { "active" } else { "suppressed" }, silenced_by, inhibited_by }
+}

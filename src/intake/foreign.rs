@@ -1,0 +1,257 @@
+//! Doors as other systems have them: what can send to PagerDuty, Opsgenie, FlashDuty, CloudAlert or a chat's robot can send
+//! here, with another address and our token where it had theirs. Each door answers as its model does.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::body::Body as HttpBody;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use rand::RngCore;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Intake;
+use super::body::{Announced, receive, unpack};
+use super::format::Format;
+use super::gate::offered;
+use super::receipt::Receipt;
+use super::refusal::Refusal;
+use super::routes::{FORM, answer, deliver};
+use crate::decode::limits::Limits;
+use crate::decode::mapping::Shape;
+use crate::decode::{Body, form};
+
+/// The largest body that is looked at before its sender is known: the token stands in it.
+const UNKNOWN_BYTES_MAX: usize = 512 * 1024;
+
+/// The paths of all routes below; each takes POST.
+pub const PATHS: [&str; 10] = [
+    "/v2/enqueue",
+    "/v2/change/enqueue",
+    "/v2/alerts",
+    "/v2/alerts/{alias}/{action}",
+    "/services/{a}/{b}/{token}",
+    "/robot/send",
+    "/cgi-bin/webhook/send",
+    "/open-apis/bot/v2/hook/{token}",
+    "/event/push/alert/standard",
+    "/alert/api/event",
+];
+
+/// All routes.
+pub fn routes() -> Router<Arc<Intake>> {
+    let ways = [
+        post(enqueue),
+        post(enqueue),
+        post(opsgenie_create),
+        post(opsgenie_change),
+        post(slack),
+        post(dingtalk_or_wecom),
+        post(dingtalk_or_wecom),
+        post(feishu),
+        post(flashduty),
+        post(cloud_alert),
+    ];
+    PATHS.into_iter().zip(ways).fold(Router::new(), |router, (path, way)| router.route(path, way))
+}
+
+/// A body that is an object, and where it came from.
+struct Opened {
+    request: axum::http::request::Parts,
+    members: Map<String, Value>,
+}
+
+/// Reads a body. Its sender is proven before, unless the token stands in the body.
+async fn open(intake: &Intake, request: Request, in_path: Option<&str>) -> Result<Opened, Refusal> {
+    let (parts, body) = request.into_parts();
+    let token = offered(&parts.headers, &parts.uri).or(in_path.map(Cow::Borrowed));
+    if let Some(token) = &token {
+        let known = intake.gate.bearer(token, (intake.now)());
+        known.ok_or(Refusal::Unauthorized)?;
+    }
+    let announced = Announced::read(&parts.headers, &intake.settings)?;
+    let settings = super::settings::Settings {
+        batch_bytes_max: UNKNOWN_BYTES_MAX.min(intake.settings.batch_bytes_max),
+        ..intake.settings.clone()
+    };
+    let _room = intake.room.take(&announced, &settings)?;
+    let bytes = receive(&mut body.into_data_stream(), &announced, &settings).await?;
+    let bytes = unpack(bytes, &announced, &settings)?;
+    let body = Body { bytes: &bytes, charset: announced.charset.as_deref() };
+    let text = if announced.media == FORM {
+        form::to_json(body, &Limits::MODEL).map_err(Refusal::Unreadable)?
+    } else {
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let members = serde_json::from_str(&text).map_err(|error| match token {
+        // Nobody in particular is told how to write it.
+        None => Refusal::Unauthorized,
+        Some(_) => Refusal::Unreadable(format!("the body must be a JSON object: {error}")),
+    })?;
+    Ok(Opened { request: parts, members })
+}
+
+impl Opened {
+    /// The text of a member, which is taken out: tokens are not kept with events.
+    fn take(&mut self, name: &str) -> Option<String> {
+        match self.members.remove(name) {
+            Some(Value::String(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Delivers it through a mapping, with this token where the request has none of its own.
+    async fn deliver(self, intake: &Arc<Intake>, mapping: &str, token: Option<String>) -> Result<Receipt, Refusal> {
+        let Self { request: mut parts, members } = self;
+        let known = offered(&parts.headers, &parts.uri).map(|token| token.into_owned());
+        let token = known.or(token).ok_or(Refusal::Unauthorized)?;
+        let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Refusal::Unauthorized)?;
+        parts.method = Method::POST;
+        parts.headers.insert(header::AUTHORIZATION, bearer);
+        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for gone in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::EXPECT, header::TRANSFER_ENCODING] {
+            parts.headers.remove(gone);
+        }
+        let request = Request::from_parts(parts, HttpBody::from(Value::Object(members).to_string()));
+        let format = Format::Mapping(mapping.to_owned(), Shape::Json);
+        let receipt = deliver(intake, request, None, |_, _| Ok(format)).await?;
+        if receipt.accepted == 0 && !receipt.rejected.is_empty() {
+            return Err(Refusal::AllRejected(receipt.rejected));
+        }
+        Ok(receipt)
+    }
+}
+
+fn random_id() -> String {
+    let mut bytes = [0; 16];
+    rand::rngs::OsRng.fill_bytes(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// PagerDuty's Events API v2: the token is the routing key.
+async fn enqueue(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let outcome = async {
+        let mut opened = open(&intake, request, None).await?;
+        let routing_key = opened.take("routing_key").or_else(|| opened.take("service_key"));
+        // A trigger without a key is an alert of its own, and its sender is told the key to end it by.
+        let dedup_key = opened.text("dedup_key").map_or_else(random_id, str::to_owned);
+        if opened.text("event_action").is_some() {
+            opened.members.insert("dedup_key".into(), dedup_key.clone().into());
+        }
+        opened.deliver(&intake, "pagerduty", routing_key).await?;
+        Ok((StatusCode::ACCEPTED, dedup_key))
+    };
+    match outcome.await {
+        Ok((status, dedup_key)) => {
+            (status, Json(json!({"status": "success", "message": "Event processed", "dedup_key": dedup_key})))
+                .into_response()
+        }
+        Err(Refusal::AllRejected(rejected)) => {
+            intake.counters.refused(&Refusal::AllRejected(rejected.clone()));
+            let errors: Vec<&str> = rejected.iter().map(|rejected| rejected.detail.as_str()).collect();
+            let told = json!({"status": "invalid event", "message": "Event object is invalid", "errors": errors});
+            (StatusCode::BAD_REQUEST, Json(told)).into_response()
+        }
+        Err(refusal) => answer(&intake, Err(refusal)),
+    }
+}
+
+/// Opsgenie: an alert is created. The token is the API key.
+async fn opsgenie_create(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    opsgenie(&intake, request, "create", None).await
+}
+
+/// How the alert is named in the address.
+#[derive(Default, Deserialize)]
+struct IdentifierType {
+    #[serde(rename = "identifierType")]
+    kind: Option<String>,
+}
+
+/// Opsgenie: something is done to an alert. Only its end changes anything here.
+async fn opsgenie_change(
+    State(intake): State<Arc<Intake>>,
+    Path((alias, action)): Path<(String, String)>,
+    Query(identifier): Query<IdentifierType>,
+    request: Request,
+) -> Response {
+    let is_alias = identifier.kind.as_deref() == Some("alias") || action != "close";
+    opsgenie(&intake, request, &action, Some(Named { alias, is_alias })).await
+}
+
+/// The alert that an address names.
+struct Named {
+    alias: String,
+    is_alias: bool,
+}
+
+async fn opsgenie(intake: &Arc<Intake>, request: Request, action: &str, named: Option<Named>) -> Response {
+    let (id, began) = (random_id(), std::time::Instant::now());
+    let outcome = async {
+        let mut opened = open(intake, request, None).await?;
+        if named.as_ref().is_some_and(|named| !named.is_alias) {
+            return Err(Refusal::Unreadable("alerts are known by alias here: add ?identifierType=alias".into()));
+        }
+        let alias = named.map(|named| named.alias).or_else(|| opened.text("alias").map(str::to_owned)).unwrap_or_else(|| id.clone());
+        opened.members.insert("alias".into(), alias.into());
+        opened.members.insert("action".into(), action.into());
+        opened.deliver(intake, "opsgenie", None).await
+    };
+    let told = outcome.await.map(|_| {
+        let took = began.elapsed().as_secs_f64();
+        let told = json!({"result": "Request will be processed", "took": took, "requestId": id});
+        (StatusCode::ACCEPTED, Json(told)).into_response()
+    });
+    answer(intake, told)
+}
+
+/// Slack's incoming webhook: the token is the last part of the address.
+async fn slack(
+    State(intake): State<Arc<Intake>>,
+    Path((_, _, token)): Path<(String, String, String)>,
+    request: Request,
+) -> Response {
+    let outcome = async { open(&intake, request, Some(&token)).await?.deliver(&intake, "slack", Some(token)).await };
+    answer(&intake, outcome.await.map(|_| "ok".into_response()))
+}
+
+/// The robots of DingTalk and WeCom: the token is in the query.
+async fn dingtalk_or_wecom(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let outcome = async { open(&intake, request, None).await?.deliver(&intake, "robot", None).await };
+    let good = |_| Json(json!({"errcode": 0, "errmsg": "ok"})).into_response();
+    answer(&intake, outcome.await.map(good))
+}
+
+/// Feishu's robot: the token is the last part of the address.
+async fn feishu(State(intake): State<Arc<Intake>>, Path(token): Path<String>, request: Request) -> Response {
+    let outcome = async { open(&intake, request, Some(&token)).await?.deliver(&intake, "robot", Some(token)).await };
+    let good = |_| Json(json!({"code": 0, "msg": "success", "StatusCode": 0})).into_response();
+    answer(&intake, outcome.await.map(good))
+}
+
+/// FlashDuty's standard alert events: the token is the integration key in the query.
+async fn flashduty(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let id = random_id();
+    let outcome = async { open(&intake, request, None).await?.deliver(&intake, "flashduty", None).await };
+    let good = |_| Json(json!({"request_id": id, "data": {}})).into_response();
+    answer(&intake, outcome.await.map(good))
+}
+
+/// CloudAlert's REST API: the token is the app key in the body.
+async fn cloud_alert(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let outcome = async {
+        let mut opened = open(&intake, request, None).await?;
+        let app = opened.take("app");
+        opened.deliver(&intake, "ruixiangyun", app).await
+    };
+    let good = |_| Json(json!({"result": "success", "message": "event processed"})).into_response();
+    answer(&intake, outcome.await.map(good))
+}

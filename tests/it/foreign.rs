@@ -1,0 +1,144 @@
+//! The doors that look like other systems', with requests as those systems' clients send them.
+
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the message")]
+
+use axum::body::Body;
+use axum::http::Request;
+use headwater::domain::event::Status;
+use serde_json::{Value, json};
+
+use crate::intake::{Door, door, post};
+
+/// A request without `Authorization`.
+fn bare(method: &str, uri: &str, media: &str, body: impl Into<Body>) -> Request<Body> {
+    let request = Request::builder().method(method).uri(uri).header("content-type", media);
+    request.body(body.into()).unwrap()
+}
+
+fn json_to(uri: &str, body: &Value) -> Request<Body> {
+    bare("POST", uri, "application/json", body.to_string())
+}
+
+/// Status and dedup key of every event that was kept.
+fn told(door: &Door) -> Vec<(Status, String)> {
+    let batches = door.list.batches.lock().unwrap();
+    let events = batches.iter().flat_map(|batch| &batch.events);
+    events.map(|event| (event.status, event.dedup_key.as_deref().unwrap_or(&event.name).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn what_sends_to_pagerduty_sends_here_with_its_routing_key() {
+    let door = door();
+    let event = |action: &str, key: Value| {
+        let payload = json!({"summary": "Disk full", "source": "db-1", "severity": "critical"});
+        json!({"routing_key": "source:bms", "event_action": action, "dedup_key": key, "payload": payload})
+    };
+    let answer = door.send(json_to("/v2/enqueue", &event("trigger", json!("d1")))).await;
+    let good = json!({"status": "success", "message": "Event processed", "dedup_key": "d1"});
+    assert_eq!((answer.status.as_u16(), answer.json()), (202, good));
+    let answer = door.send(json_to("/v2/enqueue", &event("trigger", Value::Null))).await;
+    let own = answer.json()["dedup_key"].as_str().unwrap().to_owned();
+    assert_eq!(own.len(), 32);
+    assert_eq!(door.send(json_to("/v2/enqueue", &event("acknowledge", json!("d1")))).await.status, 202);
+    assert_eq!(door.send(json_to("/v2/enqueue", &json!({"routing_key": "source:bms", "event_action": "resolve", "dedup_key": "d1"}))).await.status, 202);
+    let change = json!({"routing_key": "source:bms", "payload": {"summary": "Build 4.2", "source": "portal"}});
+    assert_eq!(door.send(json_to("/v2/change/enqueue", &change)).await.status, 202);
+    let want = [(Status::Firing, "d1"), (Status::Firing, own.as_str()), (Status::Resolved, "d1"), (Status::Change, "change portal")];
+    assert_eq!(told(&door), want.map(|(status, key)| (status, key.to_owned())));
+    assert_eq!(door.count("intake_events_marked", "left_out"), 1, "the acknowledgement");
+
+    let mut strange = event("trigger", json!("d1"));
+    strange["routing_key"] = "nobody".into();
+    door.check(json_to("/v2/enqueue", &strange), 401, "unauthorized").await;
+    let answer = door.send(json_to("/v2/enqueue", &event("explode", json!("d1")))).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["status"].as_str()), (400, Some("invalid event")), "{}", answer.text);
+    let batches = door.list.batches.lock().unwrap();
+    let letter = batches.iter().flat_map(|batch| &batch.rejected).next().expect("a dead letter");
+    assert!(!letter.raw.contains("source:bms"), "a key is not kept: {}", letter.raw);
+}
+
+#[tokio::test]
+async fn what_sends_to_opsgenie_sends_here_with_its_key() {
+    let door = door();
+    let of = |uri: &str, body: Value| post(uri, &[("authorization", "GenieKey source:bms")], body.to_string());
+    let answer = door.send(of("/v2/alerts", json!({"message": "Disk full", "alias": "a/1", "entity": "db-1", "priority": "P1"}))).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["result"].as_str()), (202, Some("Request will be processed")));
+    assert_eq!(door.send(of("/v2/alerts/a%2F1/acknowledge?identifierType=alias", json!({"user": "li"}))).await.status, 202);
+    assert_eq!(door.send(of("/v2/alerts/a%2F1/close?identifierType=alias", json!({"user": "li"}))).await.status, 202);
+    assert_eq!(told(&door), [(Status::Firing, "a/1".to_owned()), (Status::Resolved, "a/1".to_owned())]);
+    let answer = door.check(of("/v2/alerts/77/close", json!({})), 400, "unreadable").await;
+    assert!(answer.text.contains("identifierType=alias"), "{}", answer.text);
+    door.check(of("/v2/alerts", json!({"alias": 1})), 422, "all_rejected").await;
+}
+
+#[tokio::test]
+async fn what_can_only_send_to_a_robot_sends_here() {
+    let door = door();
+    let text = |words: &str| json!({"msgtype": "text", "text": {"content": words}});
+    let firing = "[告警] 磁盘满\n主机: db-1";
+    let answer = door.send(json_to("/robot/send?access_token=source:bms", &text(firing))).await;
+    assert_eq!(answer.json(), json!({"errcode": 0, "errmsg": "ok"}));
+    let answer = door.send(json_to("/cgi-bin/webhook/send?key=source:bms", &text("[恢复] 磁盘满\n主机: db-1"))).await;
+    assert_eq!(answer.json(), json!({"errcode": 0, "errmsg": "ok"}));
+    let feishu = json!({"msg_type": "text", "content": {"text": "[紧急] 门户不可用\n主机: web-1"}});
+    let answer = door.send(json_to("/open-apis/bot/v2/hook/source:bms", &feishu)).await;
+    assert_eq!(answer.json()["code"], 0, "{}", answer.text);
+    let slack = json!({"text": "[RESOLVED] Disk full, host=db-1", "username": "monitor"});
+    let answer = door.send(json_to("/services/T0/B0/source:bms", &slack)).await;
+    assert_eq!(answer.text, "ok");
+    let form = "payload=%7B%22text%22%3A%22Disk+full%2C+host%3Ddb-1%22%7D";
+    let answer = door.send(bare("POST", "/services/T0/B0/source:bms", "application/x-www-form-urlencoded", form)).await;
+    assert_eq!(answer.text, "ok");
+    let want = [
+        (Status::Firing, "磁盘满"),
+        (Status::Resolved, "磁盘满"),
+        (Status::Firing, "门户不可用"),
+        (Status::Resolved, "Disk full, host=db-1"),
+        (Status::Firing, "Disk full, host=db-1"),
+    ];
+    assert_eq!(told(&door), want.map(|(status, key)| (status, key.to_owned())));
+    door.check(json_to("/robot/send", &text(firing)), 401, "unauthorized").await;
+    door.check(json_to("/services/T0/B0/nobody", &slack), 401, "unauthorized").await;
+    door.check(json_to("/robot/send?access_token=viewer:li", &text(firing)), 403, "forbidden").await;
+}
+
+#[tokio::test]
+async fn flashduty_and_cloud_alert_have_their_doors() {
+    let door = door();
+    let event = json!({"event_status": "Critical", "title_rule": "CPU", "alert_key": "k1", "labels": {"host": "web-1"}});
+    let answer = door.send(json_to("/event/push/alert/standard?integration_key=source:bms", &event)).await;
+    assert!(answer.status == 200 && answer.json()["request_id"].is_string(), "{}", answer.text);
+    let event = json!({"app": "source:bms", "eventId": "e1", "eventType": "trigger", "alarmName": "CPU", "entityName": "web-1", "priority": 5});
+    let answer = door.send(json_to("/alert/api/event", &event)).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["result"].as_str()), (200, Some("success")), "{}", answer.text);
+    assert_eq!(told(&door), [(Status::Firing, "k1".to_owned()), (Status::Firing, "e1".to_owned())]);
+}
+
+#[tokio::test]
+async fn forms_and_addresses_are_read_like_json() {
+    let door = door();
+    let fields = "endpoint=web-1&metric=cpu.idle&status=PROBLEM&priority=1&time=2026-01-05+08%3A00%3A03&tags=core%3A0";
+    let by_address = bare("GET", &format!("/api/v1/ingest/open-falcon?{fields}&token=source:falcon"), "text/plain", "");
+    assert_eq!(door.send(by_address).await.json()["accepted"], 1);
+    let form = bare("POST", "/api/v1/ingest/open-falcon?token=source:falcon", "application/x-www-form-urlencoded", fields);
+    assert_eq!(door.send(form).await.json()["accepted"], 1);
+    assert_eq!(door.kept(), ["falcon cpu.idle", "falcon cpu.idle"]);
+    let batches = door.list.batches.lock().unwrap();
+    assert_eq!(batches[0].events, batches[1].events, "the same event both ways, and the token is no part of it");
+    assert_eq!(batches[0].events[0].labels.get("core"), Some("0"));
+}
+
+#[tokio::test]
+async fn decoders_have_the_same_address_as_mappings() {
+    let door = door();
+    let message = json!({"version": "1", "state": "alerting", "alerts": [{"status": "firing", "labels": {"alertname": "A", "host": "x"},
+        "dashboardURL": "https://grafana.example/d/1", "panelURL": "https://grafana.example/d/1?viewPanel=2", "valueString": "[ var='A' value=97 ]"}]});
+    assert_eq!(door.send(post("/api/v1/ingest/grafana", &[], message.to_string())).await.json()["accepted"], 1);
+    let zen = json!({"zen": "Anything added dilutes everything else.", "repository": {"name": "portal"}});
+    let answer = door.send(post("/api/v1/ingest/github", &[], zen.to_string())).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["left_out"].as_u64()), (202, Some(1)), "{}", answer.text);
+    let batches = door.list.batches.lock().unwrap();
+    let event = &batches[0].events[0];
+    assert!(event.links.iter().any(|link| link.contains("viewPanel")), "{:?}", event.links);
+    assert_eq!(event.annotations.get("value"), Some("[ var='A' value=97 ]"));
+}
