@@ -37,7 +37,8 @@ pub fn to_json(body: Body<'_>, limits: &Limits) -> Result<String, String> {
 
 /// Percent signs and plus signs decoded; a percent sign that begins no byte stays as it is.
 fn decoded(part: &[u8], charset: Option<&str>) -> String {
-    let bytes: Cow<'_, [u8]> = if part.contains(&b'%') || part.contains(&b'+') { unescaped(part).into() } else { part.into() };
+    let bytes: Cow<'_, [u8]> =
+        if part.contains(&b'%') || part.contains(&b'+') { unescaped(part).into() } else { part.into() };
     text::read(&bytes, charset).text.into_owned()
 }
 

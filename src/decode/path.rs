@@ -22,7 +22,9 @@ enum Step {
 
 /// Why a text is no path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a path at character {at}: write it like a.b[0].c, labels[\"a.b\"], tags[key=host].value or $.title")]
+#[error(
+    "{text:?} is not a path at character {at}: write it like a.b[0].c, labels[\"a.b\"], tags[key=host].value or $.title"
+)]
 pub(super) struct PathError {
     text: String,
     at: usize,
@@ -89,9 +91,9 @@ impl Path {
             node = match (step, node) {
                 (Step::Member(name), _) => node.member(name)?,
                 (Step::Item(index), Node::Array(items)) => items.get(*index)?,
-                (Step::Where(member, text), Node::Array(items)) => items.iter().find(|item| {
-                    item.member(member).and_then(Node::text).is_some_and(|have| *have == **text)
-                })?,
+                (Step::Where(member, text), Node::Array(items)) => items
+                    .iter()
+                    .find(|item| item.member(member).and_then(Node::text).is_some_and(|have| *have == **text))?,
                 (Step::Item(_) | Step::Where(..), _) => return None,
             };
         }

@@ -99,16 +99,8 @@ impl IntakeCounters {
             left_out_by_sender,
             left_out,
         } = *counts;
-        let counts = [
-            unmapped_severity,
-            truncated,
-            late,
-            future,
-            other_encoding,
-            repaired_text,
-            left_out_by_sender,
-            left_out,
-        ];
+        let counts =
+            [unmapped_severity, truncated, late, future, other_encoding, repaired_text, left_out_by_sender, left_out];
         for (counter, count) in self.marks.iter().zip(counts) {
             counter.fetch_add(count, Ordering::Relaxed);
         }

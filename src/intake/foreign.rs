@@ -200,7 +200,10 @@ async fn opsgenie(intake: &Arc<Intake>, request: Request, action: &str, named: O
         if named.as_ref().is_some_and(|named| !named.is_alias) {
             return Err(Refusal::Unreadable("alerts are known by alias here: add ?identifierType=alias".into()));
         }
-        let alias = named.map(|named| named.alias).or_else(|| opened.text("alias").map(str::to_owned)).unwrap_or_else(|| id.clone());
+        let alias = named
+            .map(|named| named.alias)
+            .or_else(|| opened.text("alias").map(str::to_owned))
+            .unwrap_or_else(|| id.clone());
         opened.members.insert("alias".into(), alias.into());
         opened.members.insert("action".into(), action.into());
         opened.deliver(intake, "opsgenie", None).await

@@ -121,7 +121,10 @@ async fn prometheus_and_amtool_find_their_alertmanager() {
     let fires = |told: &Value| told["items"][0]["state"] == "firing";
     let told = setup.until(&client, "/api/v1/alerts", "Prometheus' alert", fires).await;
     let alert = &told["items"][0];
-    assert_eq!((&alert["name"], &alert["severity"], &alert["object"]), (&json!("HighLoad"), &json!("critical"), &json!("web-1")));
+    assert_eq!(
+        (&alert["name"], &alert["severity"], &alert["object"]),
+        (&json!("HighLoad"), &json!("critical"), &json!("web-1"))
+    );
 
     let amtool = Amtool::new(folder.path(), &setup, &person).unwrap();
     let listed = amtool.json(&["alert", "query", "alertname=HighLoad", "team=~inf.*"]);
@@ -130,10 +133,21 @@ async fn prometheus_and_amtool_find_their_alertmanager() {
     assert_eq!(listed[0]["annotations"]["summary"], "Load of web-1 is high");
     assert!(amtool.json(&["alert", "query", "team=web"]).is_empty());
 
-    let silence = ["silence", "add", "alertname=HighLoad", "instance=~web-.*", "--duration=1h", "--author=li", "--comment=load test"];
+    let silence = [
+        "silence",
+        "add",
+        "alertname=HighLoad",
+        "instance=~web-.*",
+        "--duration=1h",
+        "--author=li",
+        "--comment=load test",
+    ];
     let id = amtool.run(&silence).unwrap().trim().to_owned();
     let silences = amtool.json(&["silence", "query"]);
-    assert_eq!((silences.len(), silences[0]["id"].as_str(), silences[0]["comment"].as_str()), (1, Some(id.as_str()), Some("load test")));
+    assert_eq!(
+        (silences.len(), silences[0]["id"].as_str(), silences[0]["comment"].as_str()),
+        (1, Some(id.as_str()), Some("load test"))
+    );
     let muted = |told: &Value| told["items"][0]["muted_by"].as_array().is_some_and(|by| !by.is_empty());
     setup.until(&client, "/api/v1/alerts", "the silence mutes", muted).await;
     assert!(amtool.json(&["alert", "query"]).is_empty(), "amtool shows no silenced alerts unless asked");
@@ -151,7 +165,8 @@ async fn prometheus_and_amtool_find_their_alertmanager() {
 
     prometheus.rule("vector(1) > 2");
     prometheus.reload();
-    let ended = |told: &Value| told["items"].as_array().is_some_and(|items| items.iter().all(|one| one["state"] == "resolved"));
+    let ended =
+        |told: &Value| told["items"].as_array().is_some_and(|items| items.iter().all(|one| one["state"] == "resolved"));
     setup.until(&client, "/api/v1/alerts", "Prometheus says that it is over", ended).await;
     program.stop();
 }
@@ -166,7 +181,8 @@ async fn the_api_is_alertmanagers_for_those_who_may() {
     let mut program = setup.start(&[]);
     program.answers(&client).await;
     let alert = |host: &str| json!({"labels": {"alertname": "Down", "instance": host, "severity": "critical"}, "annotations": {"summary": host}});
-    let (status, _) = setup.post(&client, "/api/v2/alerts", &json!([alert("db-1"), alert("db-2"), {"labels": {}}])).await;
+    let (status, _) =
+        setup.post(&client, "/api/v2/alerts", &json!([alert("db-1"), alert("db-2"), {"labels": {}}])).await;
     assert_eq!(status, 400, "the good ones are kept, as in Alertmanager");
     setup.all_decided(&client, 3).await;
     let ask = async |path: &str| {
@@ -190,7 +206,13 @@ async fn the_api_is_alertmanagers_for_those_who_may() {
     assert_eq!(client.get(setup.url("/api/v2/alerts")).send().await.unwrap().status(), 401);
     let silence = json!({"matchers": [{"name": "instance", "value": "db-1", "isRegex": false}], "startsAt": "2026-01-05T00:00:00Z",
         "endsAt": "2099-01-05T00:00:00Z", "createdBy": "lou", "comment": "x"});
-    let refused = client.post(setup.url("/api/v2/silences")).basic_auth("lou", Some(&viewer)).json(&silence).send().await.unwrap();
+    let refused = client
+        .post(setup.url("/api/v2/silences"))
+        .basic_auth("lou", Some(&viewer))
+        .json(&silence)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(refused.status(), 403, "who only reads makes no silences");
     program.stop();
 }

@@ -40,10 +40,23 @@ async fn what_sends_to_pagerduty_sends_here_with_its_routing_key() {
     let own = answer.json()["dedup_key"].as_str().unwrap().to_owned();
     assert_eq!(own.len(), 32);
     assert_eq!(door.send(json_to("/v2/enqueue", &event("acknowledge", json!("d1")))).await.status, 202);
-    assert_eq!(door.send(json_to("/v2/enqueue", &json!({"routing_key": "source:bms", "event_action": "resolve", "dedup_key": "d1"}))).await.status, 202);
+    assert_eq!(
+        door.send(json_to(
+            "/v2/enqueue",
+            &json!({"routing_key": "source:bms", "event_action": "resolve", "dedup_key": "d1"})
+        ))
+        .await
+        .status,
+        202
+    );
     let change = json!({"routing_key": "source:bms", "payload": {"summary": "Build 4.2", "source": "portal"}});
     assert_eq!(door.send(json_to("/v2/change/enqueue", &change)).await.status, 202);
-    let want = [(Status::Firing, "d1"), (Status::Firing, own.as_str()), (Status::Resolved, "d1"), (Status::Change, "change portal")];
+    let want = [
+        (Status::Firing, "d1"),
+        (Status::Firing, own.as_str()),
+        (Status::Resolved, "d1"),
+        (Status::Change, "change portal"),
+    ];
     assert_eq!(told(&door), want.map(|(status, key)| (status, key.to_owned())));
     assert_eq!(door.count("intake_events_marked", "left_out"), 1, "the acknowledgement");
 
@@ -51,7 +64,12 @@ async fn what_sends_to_pagerduty_sends_here_with_its_routing_key() {
     strange["routing_key"] = "nobody".into();
     door.check(json_to("/v2/enqueue", &strange), 401, "unauthorized").await;
     let answer = door.send(json_to("/v2/enqueue", &event("explode", json!("d1")))).await;
-    assert_eq!((answer.status.as_u16(), answer.json()["status"].as_str()), (400, Some("invalid event")), "{}", answer.text);
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()["status"].as_str()),
+        (400, Some("invalid event")),
+        "{}",
+        answer.text
+    );
     let batches = door.list.batches.lock().unwrap();
     let letter = batches.iter().flat_map(|batch| &batch.rejected).next().expect("a dead letter");
     assert!(!letter.raw.contains("source:bms"), "a key is not kept: {}", letter.raw);
@@ -61,9 +79,14 @@ async fn what_sends_to_pagerduty_sends_here_with_its_routing_key() {
 async fn what_sends_to_opsgenie_sends_here_with_its_key() {
     let door = door();
     let of = |uri: &str, body: Value| post(uri, &[("authorization", "GenieKey source:bms")], body.to_string());
-    let answer = door.send(of("/v2/alerts", json!({"message": "Disk full", "alias": "a/1", "entity": "db-1", "priority": "P1"}))).await;
+    let answer = door
+        .send(of("/v2/alerts", json!({"message": "Disk full", "alias": "a/1", "entity": "db-1", "priority": "P1"})))
+        .await;
     assert_eq!((answer.status.as_u16(), answer.json()["result"].as_str()), (202, Some("Request will be processed")));
-    assert_eq!(door.send(of("/v2/alerts/a%2F1/acknowledge?identifierType=alias", json!({"user": "li"}))).await.status, 202);
+    assert_eq!(
+        door.send(of("/v2/alerts/a%2F1/acknowledge?identifierType=alias", json!({"user": "li"}))).await.status,
+        202
+    );
     assert_eq!(door.send(of("/v2/alerts/a%2F1/close?identifierType=alias", json!({"user": "li"}))).await.status, 202);
     assert_eq!(told(&door), [(Status::Firing, "a/1".to_owned()), (Status::Resolved, "a/1".to_owned())]);
     let answer = door.check(of("/v2/alerts/77/close", json!({})), 400, "unreadable").await;
@@ -105,7 +128,8 @@ async fn what_can_only_send_to_a_robot_sends_here() {
 #[tokio::test]
 async fn flashduty_and_cloud_alert_have_their_doors() {
     let door = door();
-    let event = json!({"event_status": "Critical", "title_rule": "CPU", "alert_key": "k1", "labels": {"host": "web-1"}});
+    let event =
+        json!({"event_status": "Critical", "title_rule": "CPU", "alert_key": "k1", "labels": {"host": "web-1"}});
     let answer = door.send(json_to("/event/push/alert/standard?integration_key=source:bms", &event)).await;
     assert!(answer.status == 200 && answer.json()["request_id"].is_string(), "{}", answer.text);
     let event = json!({"app": "source:bms", "eventId": "e1", "eventType": "trigger", "alarmName": "CPU", "entityName": "web-1", "priority": 5});
@@ -120,7 +144,8 @@ async fn forms_and_addresses_are_read_like_json() {
     let fields = "endpoint=web-1&metric=cpu.idle&status=PROBLEM&priority=1&time=2026-01-05+08%3A00%3A03&tags=core%3A0";
     let by_address = bare("GET", &format!("/api/v1/ingest/open-falcon?{fields}&token=source:falcon"), "text/plain", "");
     assert_eq!(door.send(by_address).await.json()["accepted"], 1);
-    let form = bare("POST", "/api/v1/ingest/open-falcon?token=source:falcon", "application/x-www-form-urlencoded", fields);
+    let form =
+        bare("POST", "/api/v1/ingest/open-falcon?token=source:falcon", "application/x-www-form-urlencoded", fields);
     assert_eq!(door.send(form).await.json()["accepted"], 1);
     assert_eq!(door.kept(), ["falcon cpu.idle", "falcon cpu.idle"]);
     let batches = door.list.batches.lock().unwrap();

@@ -73,7 +73,9 @@ fn what_fires_is_ended_by_what_resolves() {
             continue;
         };
         match resolved.events.first() {
-            Some(end) if end.status != Status::Resolved => wrong.push(format!("{format}: resolved is {:?}", end.status)),
+            Some(end) if end.status != Status::Resolved => {
+                wrong.push(format!("{format}: resolved is {:?}", end.status))
+            }
             Some(end) if identity(end) != identity(first) => {
                 wrong.push(format!("{format}: {} is not ended by {}", identity(first), identity(end)));
             }

@@ -32,7 +32,10 @@ const ROWS: &[(&str, &str)] = &[
         "flashduty",
         "Critical critical, Warning minor, Info warning, Ok cleared, 严重 critical, 警告 minor, 提醒 warning",
     ),
-    ("aliyun-cms", "CRITICAL critical, WARN minor, INFO warning, 紧急 critical, 警告 minor, 普通 warning, 信息 warning"),
+    (
+        "aliyun-cms",
+        "CRITICAL critical, WARN minor, INFO warning, 紧急 critical, 警告 minor, 普通 warning, 信息 warning",
+    ),
     ("tencent-cloud", "Serious critical, Warning minor, Note warning, 严重 critical, 警告 minor, 提示 warning"),
     ("datadog", "P1 critical, P2 major, P3 minor, P4 warning, P5 warning, error major, warning minor"),
     ("datadog", "info warning, success cleared"),
@@ -65,7 +68,10 @@ const ROWS: &[(&str, &str)] = &[
     ("aria-operations", "ALERT_CRITICALITY_LEVEL_CRITICAL critical, ALERT_CRITICALITY_LEVEL_IMMEDIATE major"),
     ("aria-operations", "ALERT_CRITICALITY_LEVEL_WARNING minor, ALERT_CRITICALITY_LEVEL_INFO warning"),
     ("aria-operations", "ALERT_CRITICALITY_LEVEL_AUTO warning"),
-    ("guance", "fatal critical, critical critical, error major, warning minor, info warning, nodata indeterminate, ok cleared"),
+    (
+        "guance",
+        "fatal critical, critical critical, error major, warning minor, info warning, nodata indeterminate, ok cleared",
+    ),
     ("servicenow", "1 critical, 2 major, 3 minor, 4 warning, 5 warning, 0 cleared"),
     ("syslog", "0 critical, 1 critical, 2 major, 3 minor, 4 warning, 5 indeterminate, 6 indeterminate"),
 ];

@@ -29,8 +29,7 @@ impl Filter {
         let text = text.trim().trim_start_matches('{').trim_end_matches('}').trim();
         let at = text.find(['=', '!']).ok_or_else(|| bad("there is no =, !=, =~ or !~"))?;
         let (label, rest) = text.split_at(at);
-        let signs =
-            [("=~", Sign::Like), ("!~", Sign::Unlike), ("!=", Sign::NotEqual), ("=", Sign::Equal)];
+        let signs = [("=~", Sign::Like), ("!~", Sign::Unlike), ("!=", Sign::NotEqual), ("=", Sign::Equal)];
         let found = signs.into_iter().find_map(|(sign, kind)| Some((kind, rest.strip_prefix(sign)?)));
         let (sign, value) = found.ok_or_else(|| bad("there is no =, !=, =~ or !~"))?;
         let value = value.trim();
