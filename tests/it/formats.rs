@@ -101,7 +101,7 @@ fn what_is_malformed_is_told_and_kept() {
         let (_, decoded) = cases.get("malformed").unwrap_or_else(|| panic!("{format}: no readable file `malformed`"));
         assert!(decoded.events.is_empty() && !decoded.rejected.is_empty(), "{format}: {decoded:?}");
         let letter = &decoded.rejected[0].letter;
-        assert!(letter.why.detail().len() > 10 && letter.raw.len() > 10 && &*letter.decoder == format, "{format}");
+        assert!(letter.why.detail().len() > 10 && letter.raw.len() > 10 && *letter.decoder == *format, "{format}");
     }
 }
 
