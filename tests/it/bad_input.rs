@@ -315,7 +315,9 @@ fn other_paths_and_methods_do_not_lead_in() {
             request.method = method;
             // Events are listed under the same path, for those who read.
             let status = served.send(&request).status;
-            assert!([403, 405].contains(&status), "{status} to {method} {}", route.path);
+            // What a mapping reads may stand in the address; here nothing does.
+            let empty = method == "GET" && route.path.starts_with("/api/v1/ingest/");
+            assert!([403, 405].contains(&status) || (empty && status == 400), "{status} to {method} {}", route.path);
         }
     }
     assert_eq!(served.conservation(&admin, 0)["accepted"], 0);
