@@ -8,12 +8,18 @@
 //! cargo run --release --example accuracy -- telecom DIR --out edges.csv
 //! cargo run --release --example accuracy -- petshop DIR --out pred.jsonl
 //! cargo run --release --example accuracy -- nezha   DIR --out pred.jsonl
+//! cargo run --release --example accuracy -- nab     DIR --out scores.csv
+//! cargo run --release --example accuracy -- skab    DIR --out rows.csv
+//! cargo run --release --example accuracy -- loghub  DIR --out templates.csv     (and the folder templates/)
 //! ```
 
 mod ait;
+mod loghub;
+mod nab;
 mod nezha;
 mod petshop;
 mod run;
+mod skab;
 mod storm;
 mod table;
 mod telecom;
@@ -32,6 +38,9 @@ const SETS: &[Set] = &[
     ("telecom", telecom::predict, "directed pairs of alarm types"),
     ("petshop", petshop::predict, "ranked root causes per case"),
     ("nezha", nezha::predict, "ranked root causes per case"),
+    ("nab", nab::predict, "the anomaly score of every row"),
+    ("skab", skab::predict, "whether a row is unusual, row by row"),
+    ("loghub", loghub::predict, "templates per system, and in the folder FILE without its ending one file per system"),
 ];
 
 fn main() -> ExitCode {

@@ -5,7 +5,16 @@
 //! Nothing here keeps a clock: whoever reads the series says what belongs to the past and what is looked at.
 
 pub mod anomaly;
+pub mod bar;
 pub mod baseline;
 pub mod fan_out;
+pub mod joint;
+pub mod log;
+pub mod pattern;
+pub mod season;
 pub mod series;
+pub mod shape;
+pub mod state;
+pub mod stream;
+pub mod tail;
 pub mod watch;
