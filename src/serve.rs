@@ -274,6 +274,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
     let api = Api {
         live: pipeline.live.clone(),
         history: pipeline.history.clone(),
+        credentials: Arc::new(Bearers { tokens: tokens.clone(), clock: clock.clone() }),
         auth: Arc::new(Bearers { tokens, clock: clock.clone() }),
         writes: Arc::new(Pen { pipeline: pipeline.clone(), intake: intake.clone() }),
         rules: Arc::new(Judge { pipeline: pipeline.clone(), intake: intake.clone(), clock: clock.clone() }),

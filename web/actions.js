@@ -18,28 +18,35 @@ export async function act(incident, word, given = undefined, name = `act.${word}
   await told(t(name), () => order(incident.id, word, body));
 }
 
-/** Other open incidents, to merge into or to move to. @param {string} self @returns {Promise<[string, string][]>} */
-async function others(self) {
+/** Open incidents, to merge into or to move to: the nearest in time first. @param {import("./types.js").Incident} self
+ * @param {string[]} but @returns {Promise<[string, string][]>} */
+async function others(self, but) {
   const page = await call("/api/v1/incidents?state=abnormal&state=recovering&state=recovered&limit=500");
-  return page.items.filter((one) => one.id !== self).map((one) => [one.id, `${one.id} · ${one.priority} · ${one.title}`]);
+  const apart = (one) => Math.abs(Date.parse(one.first_alert_at) - Date.parse(self.first_alert_at));
+  return page.items.filter((one) => !but.includes(one.id)).sort((a, b) => apart(a) - apart(b))
+    .map((one) => [one.id, `${one.id} · ${one.priority} · ${one.title}${one.root ? ` · ${one.root.ci.name}` : ""}`]);
+}
+
+/** Who has handled incidents: to choose from. */
+async function people() {
+  const page = await call("/api/v1/incidents?limit=500").catch(() => ({ items: [] }));
+  return [...new Set(page.items.flatMap((other) => [other.assignee, other.acknowledged_by]).filter(Boolean))];
 }
 
 const one = (name, kind, more = {}) => ({ name, kind, label: t(`ask.${name}`), ...more });
 
-/** @param {import("./types.js").Incident} incident @param {string} word */
-async function details(incident, word) {
-  const title = t(`act.${word}`);
+/** Asks what an order needs: its body, or null when it was thought better of. `about` are the incidents that it is about.
+ * @param {import("./types.js").Incident} incident @param {string} word @param {string[]} [about] @param {string} [title] */
+export async function details(incident, word, about = [incident.id], title = t(`act.${word}`)) {
   switch (word) {
     case "assign": {
-      const page = await call("/api/v1/incidents?limit=500").catch(() => ({ items: [] }));
-      const people = page.items.flatMap((other) => [other.assignee, other.acknowledged_by]).filter(Boolean);
-      return ask({ title, fields: [one("assignee", "line", { value: incident.assignee ?? "", suggestions: [...new Set(people)] })] });
+      return ask({ title, fields: [one("assignee", "line", { value: incident.assignee ?? "", suggestions: await people() })] });
     }
     case "comment": return ask({ title, fields: [one("text", "text")] });
     case "close": return ask({ title, danger: true, ok: title, fields: [
       one("warn", "note", { label: "", value: incident.firing_count ? t("ask.firing", { n: incident.firing_count }) : t("ask.quiet") }),
       { ...one("text", "text", { optional: true }), label: t("ask.note") }] }).then((given) => given && { text: given.text });
-    case "merge": return ask({ title, fields: [one("into", "pick", { choices: await others(incident.id) })] });
+    case "merge": return ask({ title, fields: [one("into", "pick", { choices: about.length > 1 ? await among(about) : await others(incident, about) })] });
     case "severity": return ask({ title, fields: [
       one("severity", "choice", { value: incident.severity, choices: SEVERITIES.map((word) => [word, t(`sev.${word}`)]) })] });
     case "snooze": {
@@ -50,14 +57,29 @@ async function details(incident, word) {
   }
 }
 
-/** Moves one alert elsewhere. @param {import("./types.js").Incident} incident @param {string} alert */
-export async function moveAlert(incident, alert) {
-  const given = await ask({ title: t("act.move"), fields: [one("into", "pick", { choices: await others(incident.id) })] });
-  if (given) await act(incident, "move", { into: given.into, alerts: [alert] });
+/** Which of several takes the others: the largest is offered first. @param {string[]} about @returns {Promise<[string, string][]>} */
+async function among(about) {
+  const page = await call("/api/v1/incidents?state=abnormal&state=recovering&state=recovered&limit=500");
+  return page.items.filter((other) => about.includes(other.id)).sort((a, b) => b.alert_count - a.alert_count)
+    .map((other) => [other.id, `${other.id} · ${other.priority} · ${other.title}`]);
+}
+
+/** Moves alerts elsewhere. @param {import("./types.js").Incident} incident @param {string[]} alerts */
+export async function moveAlerts(incident, alerts) {
+  const given = await ask({ title: t("act.move"), fields: [one("into", "pick", { choices: await others(incident, [incident.id]) })] });
+  if (!given) return;
+  // One after the other: the engine moves one alert at a time.
+  await told(t("act.move"), async () => {
+    for (const alert of alerts) {
+      const refused = await order(incident.id, "move", { into: given.into, alerts: [alert] });
+      if (refused !== "") return refused;
+    }
+    return "";
+  });
 }
 
 /** The row of buttons. */
-export const Actions = ({ incident, me }) => {
+export const Actions = ({ incident, me, onPostMortem }) => {
   const [busy, setBusy] = useState("");
   if (me.role === "viewer") return html`<span class="dim">${t("role.read_only")}</span>`;
   if (incident.state === "merged") return null;
@@ -67,12 +89,13 @@ export const Actions = ({ incident, me }) => {
   };
   const button = (word, kind = "") => html`<button class=${kind} disabled=${busy === word} aria-busy=${busy === word}
     data-act=${word} onClick=${() => run(word)}>${t(`act.${word}`)}</button>`;
-  if (incident.state === "closed") return html`<div class="actions">${button("reopen", "main")} ${button("comment")}</div>`;
+  const post = html`<button data-act="postmortem" onClick=${onPostMortem}>${t("act.postmortem")}</button>`;
+  if (incident.state === "closed") return html`<div class="actions">${button("reopen", "main")} ${button("comment")} ${post}</div>`;
   return html`<div class="actions">
     ${incident.progress === "triggered" ? button("acknowledge", "main") : button("unacknowledge")}
     ${button("assign")} ${button("comment")}
     ${incident.snoozed_until ? button("wake") : button("snooze")}
-    ${button("severity")} ${button("merge")} ${button("silence")}
+    ${button("severity")} ${button("merge")} ${button("silence")} ${post}
     ${button("close", "warn")}
   </div>`;
 };

@@ -49,6 +49,14 @@ export async function call(path, options = {}) {
   return body;
 }
 
+/** Reads a page that is no JSON. @param {string} path @returns {Promise<string>} */
+export async function text(path) {
+  const response = await fetch(path, { headers: { "x-headwater-background": "1" } }).catch(() => { throw new Failure(0, t("error.network")); });
+  if (response.status === 401) onSignedOut();
+  if (!response.ok) throw new Failure(response.status, response.statusText);
+  return response.text();
+}
+
 /** Sends JSON. @param {string} method @param {string} path @param {unknown} [body] */
 export const send = (method, path, body) =>
   call(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body ?? {}) });

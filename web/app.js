@@ -5,41 +5,65 @@ import { call, whenSignedOut } from "./api.js";
 import { Asker } from "./ask.js";
 import * as feed from "./feed.js";
 import { lang, t, use } from "./i18n.js";
+import { Announcer } from "./news.js";
 import { Empty, Toasts, visit } from "./parts.js";
-import { Alerts } from "./pages/alerts.js";
-import { Board } from "./pages/board.js";
-import { Dead } from "./pages/dead.js";
-import { Incident } from "./pages/incident.js";
 import { Login } from "./pages/login.js";
-import { Numbers } from "./pages/numbers.js";
-import { Silences } from "./pages/silences.js";
-import { CiPage, Topology } from "./pages/topology.js";
-import { Tuning } from "./pages/tuning.js";
-import { Why } from "./pages/why.js";
-import { Announcer, FeedBar, Top } from "./top.js";
+import { Shortcuts } from "./shortcuts.js";
+import { FeedBar, Top } from "./top.js";
 import { loadVocabulary } from "./vocabulary.js";
 
-/** @type {[RegExp, (me: import("./types.js").Me, id: string) => unknown][]} */
+/** Address, how its page is loaded, and the page's name in its module. A page is loaded when it is first looked at.
+ * @type {[RegExp, () => Promise<any>, string][]} */
 const PAGES = [
-  [/^\/$/, (me) => html`<${Board} me=${me} />`],
-  [/^\/incidents\/([^/]+)$/, (me, id) => html`<${Incident} key=${id} id=${id} me=${me} />`],
-  [/^\/alerts$/, () => html`<${Alerts} />`],
-  [/^\/silences$/, (me) => html`<${Silences} me=${me} />`],
-  [/^\/topology$/, () => html`<${Topology} />`],
-  [/^\/topology\/([^/]+)$/, (_, id) => html`<${CiPage} key=${id} id=${id} />`],
-  [/^\/dead-letters$/, (me) => html`<${Dead} me=${me} />`],
-  [/^\/tuning$/, (me) => html`<${Tuning} me=${me} />`],
-  [/^\/numbers$/, () => html`<${Numbers} />`],
-  [/^\/why\/([^/]+)$/, (_, id) => html`<${Why} key=${id} id=${id} />`],
+  [/^\/$/, () => import("./pages/board.js"), "Board"],
+  [/^\/incidents\/([^/]+)$/, () => import("./pages/incident.js"), "Incident"],
+  [/^\/alerts$/, () => import("./pages/alerts.js"), "Alerts"],
+  [/^\/wall$/, () => import("./pages/wall.js"), "Wall"],
+  [/^\/silences$/, () => import("./pages/silences.js"), "Silences"],
+  [/^\/windows$/, () => import("./pages/windows.js"), "Windows"],
+  [/^\/deliveries$/, () => import("./pages/deliveries.js"), "Deliveries"],
+  [/^\/topology$/, () => import("./pages/topology.js"), "Topology"],
+  [/^\/topology\/([^/]+)$/, () => import("./pages/ci.js"), "CiPage"],
+  [/^\/rules$/, () => import("./pages/rules.js"), "RulesPage"],
+  [/^\/suggestions$/, () => import("./pages/suggestions.js"), "Suggestions"],
+  [/^\/tuning$/, () => import("./pages/tuning.js"), "Tuning"],
+  [/^\/reports$/, () => import("./pages/reports.js"), "Reports"],
+  [/^\/numbers$/, () => import("./pages/numbers.js"), "Numbers"],
+  [/^\/system$/, () => import("./pages/system.js"), "System"],
+  [/^\/dead-letters$/, () => import("./pages/dead.js"), "Dead"],
+  [/^\/audit$/, () => import("./pages/audit.js"), "Audit"],
+  [/^\/tokens$/, () => import("./pages/tokens.js"), "TokensPage"],
+  [/^\/why\/([^/]+)$/, () => import("./pages/why.js"), "Why"],
 ];
 
-function page(path, me) {
-  for (const [pattern, show] of PAGES) {
+/** Modules that are there, by the page's name. */
+const loaded = new Map();
+
+function find(path) {
+  for (const [pattern, load, name] of PAGES) {
     const match = path.match(pattern);
-    if (match) return show(me, match[1] && decodeURIComponent(match[1]));
+    if (match) return { load, name, id: match[1] && decodeURIComponent(match[1]) };
   }
-  return html`<${Empty} text=${t("not_found")} />`;
+  return null;
 }
+
+/** Loads a page's module once. @param {{load: () => Promise<any>, name: string}|null} found */
+async function fetchPage(found) {
+  if (found && !loaded.has(found.name)) loaded.set(found.name, (await found.load())[found.name]);
+}
+
+/** The page of an address; the one before stays until the next one is there. */
+const Page = ({ path, me }) => {
+  const found = find(path);
+  const [, again] = useState(0);
+  const [failed, setFailed] = useState("");
+  const get = () => fetchPage(found).then(() => { setFailed(""); again((n) => n + 1); }, () => setFailed(t("error.network")));
+  useEffect(() => { if (found && !loaded.has(found.name)) get(); }, [path]);
+  if (!found) return html`<${Empty} text=${t("not_found")} />`;
+  const Shown = loaded.get(found.name);
+  if (failed) return html`<${Empty} text=${failed} onRetry=${get} />`;
+  return Shown ? html`<${Shown} key=${found.name + (found.id ?? "")} me=${me} id=${found.id} />` : html`<div class="coming" role="status"><span class="unseen">${t("loading")}</span></div>`;
+};
 
 const App = () => {
   const [me, setMe] = useState(/** @type {any} */ (undefined));
@@ -50,7 +74,7 @@ const App = () => {
     const move = () => setPath(location.pathname);
     addEventListener("popstate", move);
     whenSignedOut(() => { feed.stop(); setMe((old) => { setEnded(Boolean(old)); return null; }); });
-    call("/api/v1/session").then(enter, () => setMe(null));
+    Promise.all([call("/api/v1/session"), fetchPage(find(location.pathname))]).then(([who]) => enter(who), () => setMe(null));
     return () => removeEventListener("popstate", move);
   }, []);
   async function enter(who) {
@@ -65,12 +89,14 @@ const App = () => {
   const switchLang = async () => { await use(lang() === "zh" ? "en" : "zh"); if (me) feed.start(); again(); };
   if (!me) return html`<${Login} ended=${ended} onSignedIn=${enter} onLang=${switchLang} />`;
   const signOut = async () => { await call("/api/v1/session", { method: "DELETE" }).catch(() => {}); feed.stop(); setMe(null); };
+  const page = html`<${Page} path=${path} me=${me} />`;
+  if (path === "/wall") return html`<main id="main" class="wall-main" key=${`${lang()}${shown}`}>${page}</main><${Announcer} quiet />`;
   return html`
     <a class="skip" href="#main">${t("skip")}</a>
     <${Top} me=${me} path=${path} onLang=${switchLang} onZone=${again} onSignOut=${signOut} />
     <${FeedBar} />
-    <main id="main" key=${`${lang()}${shown}`}>${page(path, me)}</main>
-    <${Asker} /><${Toasts} /><${Announcer} />`;
+    <main id="main" tabindex="-1" key=${`${lang()}${shown}`}>${page}</main>
+    <${Shortcuts} /><${Asker} /><${Toasts} /><${Announcer} />`;
 };
 
 await use();

@@ -15,7 +15,7 @@ export const spans = () =>
 export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOString();
 
 /**
- * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note", value?: string, optional?: boolean,
+ * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note"|"moment", value?: string, optional?: boolean,
  *   choices?: [string, string][], suggestions?: string[]}} Field
  * @typedef {{title: string, ok?: string, danger?: boolean, fields: Field[]}} Question
  */
@@ -44,6 +44,7 @@ const Input = ({ field, value, onValue, focus }) => {
     case "text": return html`<textarea name=${field.name} autofocus=${focus} rows="4" value=${value} onInput=${type} maxlength="4000"></textarea>`;
     case "choice": return html`<select name=${field.name} autofocus=${focus} value=${value} onChange=${type}>
       ${field.choices.map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}</select>`;
+    case "moment": return html`<input type="datetime-local" name=${field.name} autofocus=${focus} value=${value} onInput=${type} />`;
     case "pick": return html`<${Pick} field=${field} value=${value} onValue=${onValue} focus=${focus} />`;
     default: return html`<input name=${field.name} autofocus=${focus} value=${value} onInput=${type} maxlength="200" list=${list} />
       ${list && html`<datalist id=${list}>${field.suggestions.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`}`;

@@ -52,6 +52,12 @@ export function zoneLabel() {
   return (parts.find((part) => part.type === "timeZoneName")?.value ?? "").replace("GMT", "UTC");
 }
 
+/** Minutes that the zone of the times shown is ahead of UTC now. */
+export function zoneMinutes() {
+  const [hours, minutes] = zoneLabel().replace("UTC", "").split(":").map(Number);
+  return hours ? hours * 60 + Math.sign(hours) * (minutes || 0) : 0;
+}
+
 const UNITS = { zh: ["秒", "分", "时", "天"], en: ["s", "m", "h", "d"] };
 
 /** A span in at most two units: `3m 12s`. @param {number} ms */

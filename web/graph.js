@@ -1,7 +1,7 @@
 // The topology of an incident in layers. Positions come from the server; the library is loaded when first needed.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
-import { call } from "./api.js";
+import { call, query } from "./api.js";
 import { likelihood } from "./format.js";
 import { say, t } from "./i18n.js";
 import { Empty, Go, Panel, Severity } from "./parts.js";
@@ -9,7 +9,9 @@ import { className, relationName } from "./vocabulary.js";
 
 /** CIs drawn one by one until the viewer wants all. */
 const FEW = 36;
-const ALL = 300;
+const ALL = 2000;
+/** Larger pictures are drawn plainer, so that they stay quick. */
+const LARGE = 350;
 /** Room around the outermost nodes, in drawing units. */
 const MARGIN = { x: 110, y: 48 };
 const SHAPES = { critical: "triangle", major: "diamond", minor: "rectangle", warning: "ellipse", indeterminate: "ellipse" };
@@ -30,7 +32,8 @@ function styles() {
     state("quiet", { width: 20, height: 20, shape: "ellipse", color: color("dim") }),
     state("resolved", { "background-color": color("panel"), "border-width": 3, "border-color": color("good"), shape: "ellipse", color: color("dim") }),
     state("redundant", { width: 24, height: 24, "background-color": color("panel"), "border-width": 3, "border-style": "dashed", "border-color": color("minor"), shape: "ellipse", color: color("dim") }),
-    { selector: "node[count > 1]", style: { width: 46, height: 46, "border-style": "double", "border-width": 6, "border-color": color("panel"), "text-max-width": 200 } },
+    { selector: "node[count > 1]", style: { width: 46, height: 46, "border-style": "double", "border-width": 7, "border-color": color("line-strong"), "text-max-width": 200 } },
+    { selector: "node[count > 1][state='resolved']", style: { "border-color": color("good") } },
     { selector: "node[?is_root]", style: { width: 46, height: 46, "border-width": 6, "border-color": color("accent"), "font-weight": 700, "font-size": 21, "text-max-width": 320, color: color("text"), "z-index": 9 } },
     { selector: "node[state='inferred']", style: { "background-color": color("panel"), "border-style": "dashed", shape: "ellipse" } },
     { selector: "node:selected", style: { "overlay-color": color("accent"), "overlay-opacity": 0.2, "overlay-padding": 8 } },
@@ -39,6 +42,8 @@ function styles() {
     { selector: 'edge[kind="spread"]', style: { width: 3, "line-color": color("critical"), "target-arrow-color": color("critical"), opacity: 0.85 } },
     // Between neighbours of one row a straight line would run through those in between.
     { selector: "edge.flat", style: { "curve-style": "unbundled-bezier", "control-point-distances": [-44], "control-point-weights": [0.5] } },
+    { selector: "edge.plain", style: { "curve-style": "haystack", "target-arrow-shape": "none", opacity: 0.25 } },
+    { selector: 'edge.plain[kind="spread"]', style: { opacity: 0.9 } },
     { selector: "node.band", style: { width: "data(w)", height: "data(h)", shape: "rectangle", "background-color": color("raised"), "background-opacity": 0.75,
       "border-width": 0, "z-compound-depth": "bottom", color: color("dim"), "font-size": 17, "text-valign": "top", "text-halign": "right", "text-margin-x": "data(shift)",
       "text-margin-y": 22, "text-max-width": 300, "text-outline-width": 0, "font-weight": 600, events: "no" } },
@@ -59,20 +64,22 @@ function bands(graph) {
 
 const label = (node) => (node.outside ? t("ci.outside") : node.count > 1 || !node.name ? `${className(node.class)} × ${node.count}` : node.name);
 
-/** Whether an edge joins two nodes of one row. */
-function isFlat(graph, edge) {
-  const y = (id) => graph.nodes.find((node) => node.id === id)?.y;
-  return y(edge.source) === y(edge.target);
+function elements(graph) {
+  const rows = new Map(graph.nodes.map((node) => [node.id, node.y]));
+  const large = graph.nodes.length > LARGE;
+  const kind = (edge) => (large ? "plain" : rows.get(edge.source) === rows.get(edge.target) ? "flat" : "");
+  return [
+    ...bands(graph),
+    ...graph.nodes.map(({ x, y, ...node }) => ({ data: { ...node, label: label(node) }, position: { x, y }, group: "nodes" })),
+    ...graph.edges.map((edge) => ({ data: { id: `${edge.source}→${edge.target}`, ...edge }, group: "edges", classes: kind(edge) })),
+  ];
 }
 
-const elements = (graph) => [
-  ...bands(graph),
-  ...graph.nodes.map(({ x, y, ...node }) => ({ data: { ...node, label: label(node) }, position: { x, y }, group: "nodes" })),
-  ...graph.edges.map((edge) => ({ data: { id: `${edge.source}→${edge.target}`, ...edge }, group: "edges", classes: isFlat(graph, edge) ? "flat" : "" })),
-];
+/** What a picture consists of: the same consists only changes its colours. */
+const shape = (graph) => graph.nodes.map((node) => `${node.id}@${node.x},${node.y}`).join(" ") + graph.edges.length;
 
 /** What the picked node is, in words. */
-const Picked = ({ node, graph, onMembers, onClose }) => {
+const Picked = ({ node, graph, onMembers, onExpand, onClose }) => {
   const name = (id) => { const other = graph.nodes.find((one) => one.id === id); return other ? label(other) : id; };
   const from = graph.edges.filter((edge) => edge.target === node.id && edge.kind === "spread");
   return html`<div class="picked" role="status">
@@ -81,7 +88,8 @@ const Picked = ({ node, graph, onMembers, onClose }) => {
     ${node.on_alert > 0 && html`<p>${t("graph.firing", { n: node.on_alert })}</p>`}
     ${node.score > 0 && html`<p>${t("graph.score", { p: likelihood(node.score) })}</p>`}
     ${from.map((edge) => html`<p key=${edge.source} class="dim">← ${name(edge.source)} · ${relationName(edge.relation)}</p>`)}
-    ${node.count === 1 && !node.outside && html`<p class="links"><button onClick=${() => onMembers(node)}>${t("graph.members")}</button>
+    ${node.count === 1 && !node.outside && html`<p class="links">${onMembers && html`<button onClick=${() => onMembers(node)}>${t("graph.members")}</button>`}
+      ${onExpand && html`<button data-expand onClick=${() => onExpand(node)}>${t("graph.expand")}</button>`}
       <${Go} to=${`/topology/${encodeURIComponent(node.id)}`}>${t("graph.ci")}<//></p>`}
   </div>`;
 };
@@ -89,9 +97,10 @@ const Picked = ({ node, graph, onMembers, onClose }) => {
 /** Draws into `box`; returns the drawing. */
 async function draw(box, graph, onPick) {
   const cytoscape = await library();
+  const large = graph.nodes.length > LARGE;
   const coarse = matchMedia("(pointer: coarse)").matches;
   const drawing = cytoscape({ container: box, elements: elements(graph), style: styles(), layout: { name: "preset" },
-    minZoom: 0.12, maxZoom: 2.5, autoungrabify: true, boxSelectionEnabled: false,
+    minZoom: 0.04, maxZoom: 2.5, autoungrabify: true, boxSelectionEnabled: false, hideEdgesOnViewport: large, textureOnViewport: large, ...(large ? { pixelRatio: 1 } : {}),
     // The wheel and a finger scroll the page; buttons and two fingers work the picture.
     userZoomingEnabled: coarse, userPanningEnabled: !coarse });
   drawing.on("tap", (event) => onPick(event.target === drawing || event.target.isEdge?.() ? null : event.target.data()));
@@ -105,48 +114,82 @@ function fit(drawing) {
   if (drawing.zoom() > 1) { drawing.zoom(1); drawing.center(); }
 }
 
-const Legend = () => html`<span class="legend">
-  ${["root", "alerting", "inferred", "resolved", "redundant", "quiet", "spread"].map((word) => html`
-    <span key=${word}><i class=${`l-${word}`}></i>${t(`graph.legend.${word}`)}</span>`)}</span>`;
+const Legend = ({ centre }) => html`<span class="legend">
+  ${(centre ? ["self", "alerting", "redundant", "quiet"] : ["root", "alerting", "inferred", "resolved", "redundant", "quiet", "spread"]).map((word) => html`
+    <span key=${word}><i class=${`l-${word === "self" ? "root" : word}`}></i>${t(`graph.legend.${word}`)}</span>`)}</span>`;
 
-export const Graph = ({ id, version, onMembers }) => {
-  const [graph, set] = useState(/** @type {any} */ (null));
-  const [wide, setWide] = useState(false);
-  const [whole, setWhole] = useState(false);
-  const [picked, setPicked] = useState(null);
-  const [failed, setFailed] = useState("");
+/** A drawing in a box, drawn again when the picture has other parts, else only coloured anew.
+ * @param {any} graph @param {(node: any) => void} onPick */
+function useDrawing(graph, onPick) {
   const box = useRef(null);
   const drawn = useRef(/** @type {any} */ (null));
-  const path = `/api/v1/incidents/${encodeURIComponent(id)}/graph?nodes=${wide ? ALL : FEW}`;
-  const load = () => call(path).then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
-  useEffect(() => { load(); }, [path, version]);
+  const known = useRef("");
   useEffect(() => {
     if (!graph?.nodes.length) return undefined;
+    const now = shape(graph);
     let alive = true;
-    draw(box.current, graph, (node) => alive && setPicked(node)).then((drawing) => {
-      if (!alive) { drawing.destroy(); return; }
-      drawn.current?.destroy();
-      drawn.current = drawing;
-    });
+    if (drawn.current && known.current === now) {
+      drawn.current.batch(() => graph.nodes.forEach(({ x, y, ...node }) => drawn.current.getElementById(node.id).data({ ...node, label: label(node) })));
+    } else {
+      draw(box.current, graph, onPick).then((drawing) => {
+        if (!alive) { drawing.destroy(); return; }
+        drawn.current?.destroy();
+        drawn.current = drawing;
+        known.current = now;
+        if (box.current) /** @type {any} */ (box.current).dataset.drawn = String(graph.nodes.length);
+      });
+    }
     const repaint = () => drawn.current?.style(styles());
     addEventListener("theme", repaint);
     return () => { alive = false; removeEventListener("theme", repaint); };
   }, [graph]);
   useEffect(() => () => drawn.current?.destroy(), []);
+  return { box, drawn };
+}
+
+/** A graph that the API has given positions to. `load` reads it again; further `tools` stand before the zoom.
+ * @param {{title: string, graph: any, failed: string, load: () => void, tools?: any, note?: any, onMembers?: (node: any) => void, onExpand?: (node: any) => void, centre?: boolean}} props */
+export const Drawn = ({ title, graph, failed, load, tools = null, note = null, onMembers = undefined, onExpand = undefined, centre = false }) => {
+  const [whole, setWhole] = useState(false);
+  const [picked, setPicked] = useState(/** @type {any} */ (null));
+  const { box, drawn } = useDrawing(graph, setPicked);
   useEffect(() => { if (drawn.current) { drawn.current.resize(); fit(drawn.current); } }, [whole]);
+  useEffect(() => {
+    if (!whole) return undefined;
+    const leave = (event) => { if (event.key === "Escape") { event.stopPropagation(); setWhole(false); } };
+    addEventListener("keydown", leave, true);
+    return () => removeEventListener("keydown", leave, true);
+  }, [whole]);
   const zoom = (by) => () => {
     const drawing = drawn.current;
     drawing?.zoom({ level: drawing.zoom() * by, renderedPosition: { x: drawing.width() / 2, y: drawing.height() / 2 } });
   };
-  const tools = graph?.nodes.length > 0 && html`
-    ${(graph.aggregated || wide) && html`<button aria-pressed=${wide} onClick=${() => setWide(!wide)}>${t(wide ? "graph.few" : "graph.all", { n: graph.total })}</button>`}
+  const aside = graph?.nodes.length > 0 && html`${tools}
     <button class="icon" onClick=${zoom(1.35)} aria-label=${t("graph.in")} title=${t("graph.in")}>＋</button>
     <button class="icon" onClick=${zoom(0.74)} aria-label=${t("graph.out")} title=${t("graph.out")}>－</button>
     <button onClick=${() => drawn.current && fit(drawn.current)}>${t("graph.fit")}</button>
     <button aria-pressed=${whole} onClick=${() => setWhole(!whole)}>${t(whole ? "graph.small" : "graph.large")}</button>`;
-  return html`<${Panel} title=${t("inc.graph")} aside=${tools} kind=${`graph ${whole ? "whole" : ""}`}>
+  const close = () => { drawn.current?.elements().unselect(); setPicked(null); };
+  return html`<${Panel} title=${title} aside=${aside} kind=${`graph ${whole ? "whole" : ""}`}>
     ${failed ? html`<${Empty} text=${failed} onRetry=${load} />` : graph && !graph.nodes.length && html`<${Empty} text=${t("graph.none")} />`}
     <div class="canvas" ref=${box} role="img" aria-label=${graph ? t("graph.label", { n: graph.total }) : t("loading")} data-nodes=${graph?.nodes.length ?? ""}></div>
-    ${picked && graph && html`<${Picked} node=${picked} graph=${graph} onMembers=${onMembers} onClose=${() => { drawn.current?.elements().unselect(); setPicked(null); }} />`}
-    <footer><${Legend} />${graph?.aggregated && html`<span class="dim">${t("graph.aggregated", { n: graph.total })}</span>`}</footer><//>`;
+    ${picked && graph && html`<${Picked} node=${picked} graph=${graph} onMembers=${onMembers} onExpand=${onExpand && ((node) => { onExpand(node); close(); })} onClose=${close} />`}
+    <footer><${Legend} centre=${centre} />${note}</footer><//>`;
+};
+
+/** The graph of an incident. */
+export const Graph = ({ id, version, onMembers }) => {
+  const [graph, set] = useState(/** @type {any} */ (null));
+  const [wide, setWide] = useState(false);
+  const [expanded, setExpanded] = useState(/** @type {string[]} */ ([]));
+  const [failed, setFailed] = useState("");
+  const fields = query({ nodes: String(wide ? ALL : FEW + expanded.length * 20), expand: expanded });
+  const load = () => call(`/api/v1/incidents/${encodeURIComponent(id)}/graph?${fields}`).then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
+  useEffect(() => { load(); }, [id, fields, version]);
+  const tools = html`
+    ${expanded.length > 0 && html`<button onClick=${() => setExpanded([])}>${t("graph.collapse")}</button>`}
+    ${(graph?.aggregated || wide) && html`<button aria-pressed=${wide} onClick=${() => setWide(!wide)}>${t(wide ? "graph.few" : "graph.all", { n: graph?.total ?? 0 })}</button>`}`;
+  return html`<${Drawn} title=${t("inc.graph")} graph=${graph} failed=${failed} load=${load} tools=${tools} onMembers=${onMembers}
+    onExpand=${(node) => setExpanded((old) => (old.includes(node.id) ? old : [...old, node.id].slice(-20)))}
+    note=${graph?.aggregated && html`<span class="dim">${t("graph.aggregated", { n: graph.total })}</span>`} />`;
 };

@@ -1,7 +1,7 @@
 // Tables of alerts: an incident's members, held alerts, all alerts.
 
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
-import { act, moveAlert } from "./actions.js";
+import { act, moveAlerts } from "./actions.js";
 import { call } from "./api.js";
 import { briefly, count, moment } from "./format.js";
 import { t } from "./i18n.js";
@@ -47,8 +47,8 @@ export const AlertTable = ({ alerts, picked = [], onPick = null, incident = fals
   </table>`;
 };
 
-/** An incident's members, read page by page. */
-function useMembers(id, version) {
+/** An incident's members, read page by page. @param {string} id @param {number} version another one reads again */
+export function useMembers(id, version) {
   const [found, set] = useState(/** @type {any} */ (null));
   const [failed, setFailed] = useState("");
   const round = useRef(0);
@@ -71,8 +71,8 @@ function useMembers(id, version) {
 const shown = (alert, state, text) => (!state || alert.state === state)
   && (!text || [alert.title, alert.name, alert.object, alert.source, alert.ci?.name, alert.ci?.id].some((part) => part?.toLowerCase().includes(text)));
 
-export const Members = ({ incident, version, me, text, onText }) => {
-  const { found, failed, load } = useMembers(incident.id, version);
+export const Members = ({ incident, members, me, text, onText }) => {
+  const { found, failed, load } = members;
   const [state, setState] = useState("");
   const [picked, setPicked] = useState(/** @type {string[]} */ ([]));
   const may = me.role !== "viewer" && incident.state !== "merged";
@@ -80,10 +80,10 @@ export const Members = ({ incident, version, me, text, onText }) => {
   const pick = (id) => setPicked((old) => (old.includes(id) ? old.filter((other) => other !== id) : [...old, id]));
   const chosen = picked.filter((id) => found?.items.some((alert) => alert.id === id));
   const split = () => act(incident, "split", { alerts: chosen }).then(() => setPicked([]));
-  const move = () => moveAlert(incident, chosen[0]).then(() => setPicked([]));
+  const move = () => moveAlerts(incident, chosen).then(() => setPicked([]));
   const tools = html`
     ${may && chosen.length > 0 && html`<button data-act="split" onClick=${split}>${t("act.split")} (${chosen.length})</button>`}
-    ${may && chosen.length === 1 && html`<button data-act="move" onClick=${move}>${t("act.move")}</button>`}
+    ${may && chosen.length > 0 && html`<button data-act="move" onClick=${move}>${t("act.move")}</button>`}
     <input type="search" value=${text} placeholder=${t("inc.members.search")} aria-label=${t("inc.members.search")} onInput=${(e) => onText(e.target.value)} />
     <${Switch} label=${t("col.state")} value=${state} onChange=${setState}
       choices=${[["", t("board.state.all")], ["firing", t("alert.firing")], ["resolved", t("alert.resolved")]]} />`;

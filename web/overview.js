@@ -68,7 +68,7 @@ const Nobody = () => html`<p class="notice nobody" role="status">${t("ov.nobody"
   <a href=${RECEIVERS} target="_blank">${t("ov.nobody.how")}</a></p>`;
 
 /** What is degraded and concerns who looks at the board. */
-const DEGRADED = { "Redis is away": "ov.redis", "events over NATS wait": "ov.nats" };
+export const DEGRADED = { "Redis is away": "ov.redis", "events over NATS wait": "ov.nats" };
 
 const Degraded = ({ kinds }) => html`<p class="notice nobody" role="status">${kinds.map((kind) => t(DEGRADED[kind])).join(" ")}</p>`;
 
@@ -89,8 +89,7 @@ export const Overview = ({ filter, onFilter }) => {
       note=${overview.recovering ? `${overview.recovering} ${t("ov.recovering")}` : ""}
       onClick=${() => onFilter({ progress: waits ? "" : "triggered" })} />
     <${ByArea} ...${{ overview, filter, onFilter }} />
-    <${Tile} label=${t("ov.mtta")} value=${mean(overview.mtta_seconds)} note=${window} />
-    <${Tile} label=${t("ov.mttr")} value=${mean(overview.mttr_seconds)} note=${window} />
+    <div class="tile times"><span><i>${t("ov.mtta")}</i><b>${mean(overview.mtta_seconds)}</b></span><span><i>${t("ov.mttr")}</i><b>${mean(overview.mttr_seconds)}</b></span><span class="note">${window}</span></div>
     <${Funnel} funnel=${overview.funnel} />
     <${Tile} label=${t("ov.held")} value=${overview.alerts_held} note=${t("ov.held.note")} onClick=${() => visit("/alerts?show=held")} />
   </div>`;

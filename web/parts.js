@@ -1,6 +1,6 @@
 // Small pieces that every page uses.
 
-import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { count, span } from "./format.js";
 import { t } from "./i18n.js";
 import { now } from "./now.js";
@@ -103,24 +103,26 @@ export const Switch = ({ label, choices, value, onChange }) => html`
   <div class="switch" role="group" aria-label=${label}>${choices.map(([word, text]) => html`
     <button key=${word} aria-pressed=${value === word} onClick=${() => onChange(word)}>${text}</button>`)}</div>`;
 
-/** A key pressed outside a field calls `act`; it returns true when it took the key.
- * @param {(key: string) => boolean} act @param {unknown[]} deps */
-export function useKeys(act, deps) {
+/** A key pressed outside a field calls the `act` of the newest rendering; it returns true when it took the key.
+ * @param {(key: string) => boolean} act */
+export function useKeys(act) {
+  const newest = useRef(act);
+  newest.current = act;
   useEffect(() => {
     const press = (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (document.querySelector("dialog[open]")) return;
-      if (event.target.closest?.("input, textarea, select")) {
+      if (event.target.closest?.("input:not([type=checkbox]), textarea, select")) {
         if (event.key === "Escape") event.target.blur();
         return;
       }
       // Enter and the space bar belong to the button or link that has the focus.
-      if ((event.key === "Enter" || event.key === " ") && event.target.closest?.("button, a, summary")) return;
-      if (act(event.key)) event.preventDefault();
+      if ((event.key === "Enter" || event.key === " ") && event.target.closest?.("button, a, summary, input")) return;
+      if (newest.current(event.key)) event.preventDefault();
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, deps);
+  }, []);
 }
 
 const toasts = new Set();

@@ -1,23 +1,34 @@
-// The bar on top: pages, how fresh the screen is, language, time zone, light or dark; and what is read aloud.
+// The bar on top: sections and their pages, how fresh the screen is, notices, language, time zone, light or dark.
 
-import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { html, useState } from "./vendor/htm-preact.js";
 import * as feed from "./feed.js";
 import { ZONES, chooseZone, span, zoneChoice, zoneLabel } from "./format.js";
 import { t } from "./i18n.js";
-import { now } from "./now.js";
-import { Go, toast, useTick } from "./parts.js";
+import { NOTICES, chooseNotice, noticeChoice } from "./news.js";
+import { Go, useTick } from "./parts.js";
 
-const PAGES = [["/", "nav.board"], ["/alerts", "nav.alerts"], ["/silences", "nav.silences"], ["/topology", "nav.topology"],
-  ["/dead-letters", "nav.dead"], ["/numbers", "nav.numbers"], ["/tuning", "nav.tuning"]];
+const ANALYSTS = ["analyst", "admin"];
+
+/** Sections with their pages: address, word, and the roles it is for when not for all.
+ * @type {[string, [string, string, string[]?][]][]} */
+const SECTIONS = [
+  ["nav.board", [["/", "nav.board"]]],
+  ["nav.alerts", [["/alerts", "nav.alerts"]]],
+  ["nav.topology", [["/topology", "nav.topology"]]],
+  ["nav.duty", [["/silences", "nav.silences"], ["/windows", "nav.windows"], ["/deliveries", "nav.deliveries"]]],
+  ["nav.analysis", [["/rules", "nav.rules"], ["/suggestions", "nav.suggestions", ANALYSTS], ["/tuning", "nav.tuning"]]],
+  ["nav.reports", [["/reports", "nav.reports"], ["/numbers", "nav.numbers"]]],
+  ["nav.admin", [["/system", "nav.system"], ["/dead-letters", "nav.dead"], ["/audit", "nav.audit", ANALYSTS], ["/tokens", "nav.tokens", ["admin"]]]],
+];
 
 /** A feed that was heard within this time is not called lost. */
 const PATIENCE_MS = 3000;
 
 /** Whether a page belongs to an entry of the bar. */
-const here = (path, to) => path === to || (to !== "/" && path.startsWith(`${to}/`));
+const here = (path, to) => path === to || (to !== "/" && path.startsWith(`${to}/`)) || (to === "/" && path.startsWith("/incidents/"));
 
 /** Whether the screen shows what is. */
-function useFreshness() {
+export function useFreshness() {
   useTick();
   const status = feed.feedStatus();
   const age = Date.now() - status.heardAt;
@@ -49,35 +60,33 @@ const Zone = ({ onZone }) => html`<select class="zone" value=${zoneChoice()} ari
   onChange=${(event) => { chooseZone(event.target.value); onZone(); }}>
   ${ZONES.map((zone) => html`<option key=${zone} value=${zone}>${t(`zone.${zone}`)}</option>`)}</select>`;
 
-export const Top = ({ me, path, onLang, onZone, onSignOut }) => html`<header class="top">
-  <${Go} to="/" class="brand"><img src="/assets/icon.svg" alt="" width="24" height="24" /><span>${t("app")}</span><//>
-  <nav aria-label=${t("nav")}>${PAGES.map(([to, key]) => html`
-    <${Go} key=${to} to=${to} class=${here(path, to) ? "here" : ""} aria-current=${here(path, to) ? "page" : undefined}>${t(key)}<//>`)}</nav>
-  <${Live} />
-  <${Zone} onZone=${onZone} />
-  <button class="icon" onClick=${switchTheme} title=${t("theme")} aria-label=${t("theme")}>◐</button>
-  <button class="icon lang" onClick=${onLang}>${t("lang")}</button>
-  <span class="me" title=${(me.orgs ?? []).join(", ")}>${me.name} · ${t(`role.${me.role}`)}</span>
-  <button class="icon" onClick=${onSignOut}>${t("sign_out")}</button>
-</header>`;
+/** Whether new critical incidents make a sound or a notice of the desktop. */
+const Bell = () => {
+  const [choice, set] = useState(noticeChoice());
+  const next = async () => set(await chooseNotice(NOTICES[(NOTICES.indexOf(choice) + 1) % NOTICES.length]));
+  const label = t(`notice.${choice}`);
+  return html`<button class=${`icon bell bell-${choice}`} onClick=${next} title=${label} aria-label=${label}>
+    <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="M8 1a4 4 0 0 0-4 4v3.2L2.6 11h10.8L12 8.2V5a4 4 0 0 0-4-4Zm-1.8 11a1.8 1.8 0 0 0 3.6 0Z" />
+      ${choice === "off" && html`<path class="strike" d="M2 2 14 14" />`}</svg></button>`;
+};
 
-/** Reads new critical incidents aloud, and shows them on whatever page is open. */
-export const Announcer = () => {
-  const [said, say] = useState("");
-  useEffect(() => {
-    const since = now() - 5000;
-    const known = new Set();
-    return feed.hear((changes) => {
-      for (const { kind, data } of changes) {
-        const incident = kind === "incident" ? data.incident : null;
-        const news = incident && incident.severity === "critical" && incident.state === "abnormal" && incident.progress === "triggered";
-        if (!news || known.has(incident.id) || Date.parse(incident.opened_at) < since) continue;
-        known.add(incident.id);
-        const text = t("announce", { id: incident.id, title: incident.title });
-        say(text);
-        if (location.pathname !== "/") toast(text, "bad", { to: `/incidents/${incident.id}`, text: t("open") });
-      }
-    });
-  }, []);
-  return html`<div class="unseen" aria-live="assertive" role="alert" id="announcer">${said}</div>`;
+export const Top = ({ me, path, onLang, onZone, onSignOut }) => {
+  const may = (page) => !page[2] || page[2].includes(me.role);
+  const section = SECTIONS.find(([, pages]) => pages.some(([to]) => here(path, to)));
+  const pages = section ? section[1].filter(may) : [];
+  return html`<header class="top">
+    <${Go} to="/" class="brand"><img src="/assets/icon.svg" alt="" width="24" height="24" /><span>${t("app")}</span><//>
+    <nav aria-label=${t("nav")}>${SECTIONS.map(([word, all]) => html`
+      <${Go} key=${word} to=${all[0][0]} class=${section?.[0] === word ? "here" : ""} aria-current=${section?.[0] === word ? "page" : undefined}>${t(word)}<//>`)}</nav>
+    <${Live} />
+    <a class="icon walllink" href="/wall" target="_blank" title=${t("nav.wall.help")}>${t("nav.wall")}</a>
+    <${Bell} />
+    <${Zone} onZone=${onZone} />
+    <button class="icon" onClick=${switchTheme} title=${t("theme")} aria-label=${t("theme")}>◐</button>
+    <button class="icon lang" onClick=${onLang}>${t("lang")}</button>
+    <span class="me" title=${(me.orgs ?? []).join(", ")}>${me.name} · ${t(`role.${me.role}`)}</span>
+    <button class="icon" onClick=${onSignOut}>${t("sign_out")}</button>
+  </header>
+  ${pages.length > 1 && html`<nav class="subnav" aria-label=${t(section[0])}>${pages.map(([to, word]) => html`
+    <${Go} key=${to} to=${to} class=${here(path, to) ? "here" : ""} aria-current=${here(path, to) ? "page" : undefined}>${t(word)}<//>`)}</nav>`}`;
 };

@@ -27,7 +27,12 @@ use crate::projection::tenant::TenantView;
 use crate::wording::words::{AreaWord, SeverityWord};
 
 /// The most CIs that are drawn one by one; further ones are drawn together per class.
-pub const NODES_MAX: usize = 300;
+pub const NODES_MAX: usize = 2_000;
+/// CIs drawn one by one when nobody says how many.
+const NODES_USUAL: usize = 300;
+/// Neighbours of one CI that are drawn on request, and CIs whose neighbours may be.
+const NEIGHBOURS_MAX: usize = 60;
+const EXPANDED_MAX: usize = 20;
 /// Silent CIs that are drawn because they link what alerts.
 const LINKS_MAX: usize = 40;
 /// CIs next to the root that are drawn because redundancy keeps them up.
@@ -56,8 +61,10 @@ pub enum NodeState {
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct GraphQuery {
-    /// CIs drawn one by one, 1 to 300 (default 300); further ones are drawn together per class.
+    /// CIs drawn one by one, 1 to 2000 (default 300); further ones are drawn together per class.
     pub nodes: Option<usize>,
+    /// Ids of CIs whose neighbours are drawn, too: repeat the key, at most 20.
+    pub expand: Vec<String>,
 }
 
 /// A CI in the picture, or several of one class.
@@ -130,15 +137,19 @@ pub async fn graph(
     Id(id): Id<IncidentId>,
     Params(query): Params<GraphQuery>,
 ) -> Result<Json<Graph>, ApiError> {
-    let alone_max = query.nodes.unwrap_or(NODES_MAX);
+    let alone_max = query.nodes.unwrap_or(NODES_USUAL);
     if !(1..=NODES_MAX).contains(&alone_max) {
         return Err(ApiError::Bad(format!("nodes: 1 to {NODES_MAX}")));
+    }
+    if query.expand.len() > EXPANDED_MAX {
+        return Err(ApiError::Bad(format!("expand: at most {EXPANDED_MAX} CIs")));
     }
     let topology = (api.topology)(&caller.tenant);
     let sight = Sight::new(caller.scope(), topology.clone());
     let found = with_incident(&api, &caller, id, |incident, tenant| facts(incident, tenant, &sight));
     let (view, alerting) = found.ok_or(ApiError::NotFound("incident"))?;
-    let facts = Facts { view: &sight.incident(&view), alerting: &alerting, topology: &topology, sight: &sight };
+    let view = &sight.incident(&view);
+    let facts = Facts { view, alerting: &alerting, topology: &topology, sight: &sight, expanded: &query.expand };
     Ok(Json(draw(&facts, alone_max)))
 }
 
@@ -201,6 +212,8 @@ struct Facts<'a> {
     alerting: &'a BTreeMap<CiId, Alerting>,
     topology: &'a Topology,
     sight: &'a Sight,
+    /// CIs whose neighbours are wanted.
+    expanded: &'a [String],
 }
 
 struct Picture<'a> {
@@ -208,6 +221,7 @@ struct Picture<'a> {
     alerting: &'a BTreeMap<CiId, Alerting>,
     topology: &'a Topology,
     sight: &'a Sight,
+    expanded: &'a [String],
     /// What becomes of CIs when the root cause fails.
     reach: BTreeMap<CiIx, ReachState>,
     nodes: BTreeMap<CiId, Node>,
@@ -217,11 +231,11 @@ struct Picture<'a> {
 
 impl<'a> Picture<'a> {
     fn of(facts: &Facts<'a>) -> Self {
-        let Facts { view, alerting, topology, sight } = *facts;
+        let Facts { view, alerting, topology, sight, expanded } = *facts;
         let root = view.candidates.first().and_then(|root| topology.find(root.ci.id.as_str()));
         let reached = root.map(|root| topology.impact(root, &Limits::default()).reached).unwrap_or_default();
         let reach = reached.into_iter().map(|reached| (reached.ci, reached.state)).collect();
-        Self { view, alerting, topology, sight, reach, nodes: BTreeMap::new(), drawn: BTreeMap::new() }
+        Self { view, alerting, topology, sight, expanded, reach, nodes: BTreeMap::new(), drawn: BTreeMap::new() }
     }
 
     /// All CIs, the ones that matter most first: candidates, path, then by severity.
@@ -231,8 +245,19 @@ impl<'a> Picture<'a> {
         let mut members: Vec<&Alerting> = self.alerting.values().collect();
         members.sort_by_key(|a| (std::cmp::Reverse(a.severity), a.ci.id.clone()));
         let mut seen = BTreeSet::new();
-        let all = candidates.chain(path).chain(members.into_iter().map(|a| &a.ci));
-        all.filter(|ci| seen.insert(ci.id.clone())).cloned().collect()
+        let first = candidates.chain(path).cloned().chain(self.neighbours());
+        let all = first.chain(members.into_iter().map(|a| a.ci.clone()));
+        all.filter(|ci| seen.insert(ci.id.clone())).collect()
+    }
+
+    /// What is next to the CIs that were asked for.
+    fn neighbours(&self) -> Vec<Arc<CiRef>> {
+        let known = self.expanded.iter().filter_map(|id| self.topology.find(id)).filter(|ci| self.sight.sees_at(*ci));
+        let next = known.flat_map(|ci| {
+            let edges = self.topology.causes(ci).iter().chain(self.topology.effects(ci));
+            edges.map(|edge| edge.ci).filter(|ci| self.sight.sees_at(*ci)).take(NEIGHBOURS_MAX)
+        });
+        next.map(|ci| self.topology.ci(ci)).collect()
     }
 
     fn layer(&self, ci: &CiRef) -> u8 {
@@ -370,7 +395,7 @@ impl<'a> Picture<'a> {
     }
 }
 
-fn link(source: &CiId, target: &CiId, kind: &'static str, relation: &str, is_anomaly: bool) -> Link {
+pub(super) fn link(source: &CiId, target: &CiId, kind: &'static str, relation: &str, is_anomaly: bool) -> Link {
     let (source, target, relation) = (source.to_string(), target.to_string(), relation.to_owned());
     Link { source, target, kind, direction: "forward", relation, is_anomaly, count: 0 }
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::domain::alert::AlertView;
 use crate::domain::ci::CiRef;
-use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry};
+use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry, TimelineKind};
 use crate::domain::mute::MutedBy;
 use crate::projection::alerts::AlertRow;
 use crate::projection::counts::mute_word;
@@ -228,6 +228,9 @@ pub struct IncidentItem {
     /// CIs whose monitor is the cause: their own state is not known.
     pub unseen_count: u32,
     pub orgs: Vec<String>,
+    /// Receivers that were told of it; only where its timeline is at hand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<String>,
     pub first_alert_at: String,
     pub opened_at: String,
     pub updated_at: String,
@@ -248,6 +251,11 @@ pub struct IncidentItem {
 }
 
 impl IncidentItem {
+    /// The row of an incident, with who was told of it.
+    pub fn told<'a>(view: &IncidentView, timeline: impl Iterator<Item = &'a TimelineEntry>, to: &Onlooker) -> Self {
+        Self { told: told(timeline), ..Self::of(view, to) }
+    }
+
     /// The row of an incident.
     pub fn of(view: &IncidentView, to: &Onlooker) -> Self {
         Self::seen(&to.sight.incident(view), to)
@@ -290,6 +298,7 @@ impl IncidentItem {
             at_risk: view.at_risk.iter().map(ToString::to_string).collect(),
             unseen_count: view.unseen_count,
             orgs: view.orgs.iter().map(ToString::to_string).collect(),
+            told: Vec::new(),
             first_alert_at: view.first_alert_at.to_string(),
             opened_at: view.opened_at.to_string(),
             updated_at: view.updated_at.to_string(),
@@ -302,6 +311,20 @@ impl IncidentItem {
             merged_into: view.merged_into.map(|id| id.to_string()),
         }
     }
+}
+
+/// Receivers of notices, without those that the last notice did not reach: the first word of the line.
+fn told<'a>(timeline: impl Iterator<Item = &'a TimelineEntry>) -> Vec<String> {
+    let mut told: Vec<String> = Vec::new();
+    for line in timeline {
+        let receiver = line.detail.split([' ', ':']).next().unwrap_or_default();
+        if line.kind == TimelineKind::NotifyFailed {
+            told.retain(|known| known != receiver);
+        } else if line.kind == TimelineKind::Notified && !receiver.is_empty() && !told.iter().any(|t| t == receiver) {
+            told.push(receiver.to_owned());
+        }
+    }
+    told
 }
 
 /// An incident with everything but its members, which are paged.
@@ -329,10 +352,14 @@ pub struct IncidentDetail {
 
 impl IncidentDetail {
     /// The page of an incident.
-    pub fn of<'a>(view: &IncidentView, timeline: impl Iterator<Item = &'a TimelineEntry>, to: &Onlooker) -> Self {
+    pub fn of<'a>(
+        view: &IncidentView,
+        timeline: impl Iterator<Item = &'a TimelineEntry> + Clone,
+        to: &Onlooker,
+    ) -> Self {
         let view = &*to.sight.incident(view);
         Self {
-            incident: IncidentItem::seen(view, to),
+            incident: IncidentItem { told: told(timeline.clone()), ..IncidentItem::seen(view, to) },
             candidates: view.candidates.iter().enumerate().map(|(i, c)| CandidateItem::of(i + 1, c)).collect(),
             path: view.path.iter().map(Into::into).collect(),
             changes: view.changes.iter().map(Into::into).collect(),

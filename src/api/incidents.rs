@@ -95,7 +95,8 @@ pub async fn list(
         return Ok(Json(Listed { items: Vec::new(), next: None, feed }));
     };
     let page = tenant.board.page(&to.sight, &filter, after, limit);
-    let items = page.items.iter().map(|incident| IncidentItem::of(&incident.view, &to)).collect();
+    let row = |incident: &&Incident| IncidentItem::told(&incident.view, incident.timeline.iter(), &to);
+    let items = page.items.iter().map(row).collect();
     Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed }))
 }
 

@@ -14,8 +14,8 @@ const STEP_X: i32 = 150;
 const STEP_Y: i32 = 92;
 /// Extra distance between two layers.
 const GAP_Y: i32 = 34;
-/// The most nodes of one row; a fuller layer gets several rows.
-const ROW_MAX: usize = 9;
+/// Nodes of one row of a small picture; a fuller layer gets several rows. Large pictures grow as wide as they grow high.
+const ROW_MIN: usize = 9;
 /// Times that rows are put in order from above and from below.
 const SWEEPS: usize = 4;
 
@@ -31,7 +31,7 @@ pub struct Band {
 }
 
 /// What a layer is called.
-fn label(layer: u8) -> Text {
+pub fn label(layer: u8) -> Text {
     match layer {
         0 => Text::new("机房设施", "Facility"),
         1 => Text::new("硬件与网络", "Hardware, network"),
@@ -101,12 +101,13 @@ fn spread(layer: &[usize], x: &mut [i64]) {
 }
 
 fn write(nodes: &mut [Node], layers: &[Vec<usize>]) -> (i32, i32, Vec<Band>) {
-    let widest = layers.iter().map(|layer| layer.len().min(ROW_MAX)).max().unwrap_or(0) as i32;
+    let row_max = nodes.len().isqrt().max(ROW_MIN);
+    let widest = layers.iter().map(|layer| layer.len().min(row_max)).max().unwrap_or(0) as i32;
     let (mut y, mut bands) = (0, Vec::new());
     for layer in layers {
         let top = y;
         // Full rows share a layer evenly, so that the last one is not a lone node.
-        let rows = layer.len().div_ceil(ROW_MAX);
+        let rows = layer.len().div_ceil(row_max);
         let per_row = layer.len().div_ceil(rows.max(1));
         for row in layer.chunks(per_row.max(1)) {
             let left = (widest - row.len() as i32) * STEP_X / 2;

@@ -19,9 +19,9 @@ use super::alertmanager::status as alertmanager_status;
 use super::problem::ApiError;
 use super::state::Api;
 use super::{
-    alerts, audit, dead_letters, doors, export, feed, feedback, graph, health, incidents, notices, numbers, oncall,
-    orders, rules, session, shield, silences, stats, suggestions, topology, trial, trials, vocabulary, why, why_not,
-    windows,
+    alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
+    numbers, oncall, orders, reports, rules, session, shield, silences, similar, stats, suggestions, tokens, topology,
+    trial, trials, vocabulary, why, why_not, windows,
 };
 
 /// Everyone who reads.
@@ -31,6 +31,9 @@ const HANDLE: Open = Open::To(&[Role::Operator, Role::Analyst, Role::Admin]);
 
 /// Those who decide how incidents are made.
 const ANALYSE: Open = Open::To(&[Role::Analyst, Role::Admin]);
+
+/// Those who say who may what.
+const ADMINISTER: Open = Open::To(&[Role::Admin]);
 
 /// Answered by every instance, whatever its roles.
 const VITALS: [&str; 3] = ["/livez", "/readyz", METRICS];
@@ -64,6 +67,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(incidents::members)),
         entry(READ,    routes!(incidents::timeline)),
         entry(READ,    routes!(graph::graph)),
+        entry(READ,    routes!(similar::similar)),
         entry(READ,    routes!(vocabulary::vocabulary)),
         entry(READ,    routes!(why::incident)),
         entry(HANDLE,  routes!(orders::order)),
@@ -103,7 +107,9 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(topology::summary)),
         large(ANALYSE, topology::TEXT_BYTES_MAX, routes!(topology::replace)),
         entry(READ,    routes!(topology::quality)),
+        entry(READ,    routes!(estate::health)),
         entry(READ,    routes!(topology::cis)),
+        entry(READ,    routes!(ci_graph::graph)),
         entry(READ,    routes!(topology::one)),
         entry(READ,    routes!(topology::impact)),
         entry(READ,    routes!(topology::causes)),
@@ -115,6 +121,8 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(numbers::conservation)),
         entry(READ,    routes!(stats::stats)),
         entry(READ,    routes!(stats::csv)),
+        entry(READ,    routes!(reports::report)),
+        entry(READ,    routes!(reports::csv)),
         entry(READ,    routes!(export::export)),
         entry(ANALYSE, routes!(audit::list)),
         entry(READ,    routes!(oncall::who)),
@@ -124,6 +132,9 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(oncall::overrides)),
         entry(HANDLE,  routes!(oncall::make)),
         entry(HANDLE,  routes!(oncall::end)),
+        entry(ADMINISTER, routes!(tokens::list)),
+        entry(ADMINISTER, routes!(tokens::make)),
+        entry(ADMINISTER, routes!(tokens::revoke)),
         entry(READ,    routes!(notices::receivers)),
         entry(READ,    routes!(notices::undelivered)),
         entry(HANDLE,  routes!(notices::resend)),

@@ -13,6 +13,7 @@ use super::access::{Authenticate, Caller};
 use super::incident_types::Onlooker;
 use super::session::Sessions;
 use super::suggestions::Suggested;
+use super::tokens::Credentials;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, SourceId, TenantId};
@@ -321,6 +322,7 @@ pub struct Api {
     pub notices: Arc<dyn Notices>,
     pub explains: Arc<dyn Explains>,
     pub trials: Arc<dyn Trials>,
+    pub credentials: Arc<dyn Credentials>,
 }
 
 impl Api {

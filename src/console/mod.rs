@@ -17,17 +17,26 @@ struct Web;
 const MANUAL: &str = include_str!("../../docs/operations.md");
 
 /// Pages of the console; each is the same document, the address says what it shows.
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 20] = [
     "/",
     "/login",
+    "/wall",
     "/incidents/{id}",
     "/alerts",
     "/silences",
+    "/windows",
+    "/deliveries",
     "/topology",
     "/topology/{id}",
-    "/dead-letters",
-    "/numbers",
+    "/rules",
+    "/suggestions",
     "/tuning",
+    "/reports",
+    "/numbers",
+    "/system",
+    "/dead-letters",
+    "/audit",
+    "/tokens",
     "/why/{id}",
 ];
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use crate::access::store::Tokens;
+use crate::access::file::{AccessError, Record};
+use crate::access::store::{Tokens, Wanted};
 use crate::api::access::{Authenticate, Caller};
 use crate::api::state::{WriteError, Writes};
+use crate::api::tokens::Credentials;
 use crate::clock::Clock;
 use crate::domain::access::Credential;
 use crate::domain::ids::{EventRef, TenantId};
@@ -37,6 +39,25 @@ impl Authenticate for Bearers {
     fn seal(&self, credential: &str, text: &str) -> Option<String> {
         self.tokens.seal(credential, text, (self.clock)())
     }
+}
+
+impl Credentials for Bearers {
+    fn list(&self) -> Vec<Record> {
+        self.tokens.list()
+    }
+
+    fn create(&self, wanted: Wanted) -> Result<(String, String), WriteError> {
+        let token = self.tokens.create(wanted, (self.clock)()).map_err(|error| unkept(&error))?;
+        Ok((token.id().to_owned(), token.reveal().to_owned()))
+    }
+
+    fn revoke(&self, id: &str) -> Result<(), WriteError> {
+        self.tokens.revoke(id, (self.clock)()).map_err(|error| unkept(&error))
+    }
+}
+
+fn unkept(error: &AccessError) -> WriteError {
+    WriteError::Refused { errors: vec![error.to_string()] }
 }
 
 fn caller(credential: &Credential) -> Caller {

@@ -1,91 +1,28 @@
-// The incident board: live, filtered, sorted by urgency, worked with keys (j k Enter a /).
+// The incident board: live, filtered, sorted by urgency, worked with keys; many incidents at once.
 
-import { html, useCallback, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
+import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact.js";
 import { act } from "../actions.js";
-import { call, query } from "../api.js";
-import { hear } from "../feed.js";
+import { query } from "../api.js";
+import { BulkBar, actMany } from "../bulk.js";
+import { Filters, offered } from "../filters.js";
 import { likelihood, moment } from "../format.js";
 import { say, t } from "../i18n.js";
-import { AREAS, Overview, SEVERITIES } from "../overview.js";
-import { Age, Ci, Empty, Go, Severity, State, Switch, useKeys, visit } from "../parts.js";
-import { readAll, useRows } from "../rows.js";
+import { FIELDS, KEPT_MAX, keepOrder, useIncidents, useShown, useSteady } from "../incidents.js";
+import { Overview } from "../overview.js";
+import { Age, Ci, Empty, Go, Severity, State, useKeys, visit } from "../parts.js";
+import { useRows } from "../rows.js";
+import { Views } from "../views.js";
 
-const OPEN = ["abnormal", "recovering", "recovered"];
-const STATES = { open: OPEN, done: ["closed", "merged"], all: [] };
-const FIELDS = ["state", "severity", "area", "progress", "q", "sort"];
-const PAGE = 500;
-/** Incidents kept in the page. */
-const KEPT_MAX = 5000;
 const ROW = 58;
+const BLANK = Object.fromEntries(FIELDS.map((key) => [key, ""]));
+/** Keys that order something about the marked incidents, or the one that is chosen. */
+const ORDERS = { a: "acknowledge", s: "assign", z: "snooze", c: "comment", m: "merge" };
+/** Farther down than this, what is new is out of sight. */
+const FAR_PX = 400;
 
 function readFilter() {
   const asked = new URLSearchParams(location.search);
   return Object.fromEntries(FIELDS.map((key) => [key, asked.get(key) ?? ""]));
-}
-
-function wanted(incident, filter) {
-  const states = STATES[filter.state || "open"] ?? [];
-  return (!states.length || states.includes(incident.state))
-    && (!filter.severity || filter.severity === incident.severity)
-    && (!filter.area || filter.area === incident.area)
-    && (!filter.progress || filter.progress === incident.progress);
-}
-
-const newest = (a, b) => (a.opened_at < b.opened_at ? 1 : a.opened_at > b.opened_at ? -1 : a.id < b.id ? 1 : -1);
-const rank = (incident) => [OPEN.includes(incident.state) ? 0 : 1, incident.snoozed_until ? 1 : 0, incident.state === "abnormal" ? 0 : 1,
-  Number(incident.priority.slice(1)), SEVERITIES.indexOf(incident.severity)];
-
-/** Open before ended, awake before snoozed, firing before recovering, then priority, severity, and the newest first. */
-function urgency(a, b) {
-  const [left, right] = [rank(a), rank(b)];
-  const at = left.findIndex((value, i) => value !== right[i]);
-  return at < 0 ? newest(a, b) : left[at] - right[at];
-}
-
-const SORTS = { "": urgency, newest, reach: (a, b) => b.alert_count - a.alert_count || newest(a, b) };
-
-/** The list with what the feed changes in it. */
-function useIncidents(filter) {
-  const [list, set] = useState(/** @type {any[]|null} */ (null));
-  const [failed, setFailed] = useState("");
-  const known = useRef(new Map());
-  const round = useRef(0);
-  const key = JSON.stringify({ ...filter, sort: "" });
-  const take = useCallback((incident, fresh) => {
-    const old = known.current.get(incident.id);
-    if (old && old.version > incident.version) return;
-    known.current.set(incident.id, { ...incident, fresh: fresh && !old ? "fresh" : "" });
-  }, []);
-  const load = useCallback(async () => {
-    const mine = ++round.current;
-    known.current = new Map();
-    const read = (after) => call(`/api/v1/incidents?${query({ limit: String(PAGE), after, state: STATES[filter.state || "open"],
-      severity: filter.severity, area: filter.area, progress: filter.progress, q: filter.q })}`);
-    const tell = (items) => {
-      if (mine !== round.current) return false;
-      items.slice(-PAGE).forEach((incident) => take(incident, false));
-      set([...known.current.values()]);
-      return true;
-    };
-    try {
-      await readAll(read, tell, KEPT_MAX);
-      setFailed("");
-    } catch (failure) {
-      if (mine === round.current && failure.status !== 401) setFailed(failure.message);
-    }
-  }, [key]);
-  useEffect(() => { load(); return () => { round.current++; }; }, [load]);
-  useEffect(() => hear((changes) => {
-    if (changes.some((change) => change.kind === "resync")) { load(); return; }
-    const news = changes.filter((change) => change.kind === "incident").map((change) => change.data);
-    for (const { id, gone, incident } of news) {
-      // With a text filter only the server knows whether a new one matches.
-      if (gone || !wanted(incident, filter)) known.current.delete(id);
-      else if (known.current.has(id) || !filter.q) take(incident, true);
-    }
-    if (news.length) set((old) => old && [...known.current.values()]);
-  }), [load]);
-  return { list, failed, load };
 }
 
 const Reach = ({ incident }) => {
@@ -111,90 +48,141 @@ const Hit = ({ incident }) => {
     <small>${incident.orgs.slice(0, 3).join(t("and"))}</small>`;
 };
 
-const Row = ({ incident, chosen, onChoose }) => html`
-  <tr class=${`sev-${incident.severity} ${chosen ? "chosen" : ""} ${incident.fresh}`} data-id=${incident.id}
-    onClick=${() => visit(`/incidents/${incident.id}`)} onMouseMove=${chosen ? null : onChoose} aria-selected=${chosen}>
+const Owner = ({ incident }) => {
+  const owner = incident.assignee ?? incident.acknowledged_by;
+  const told = incident.told.length ? html`<span class="told" title=${`${t("board.told")} ${incident.told.join(t("and"))}`}>✉ ${incident.told.length > 1 ? `${incident.told[0]} +${incident.told.length - 1}` : incident.told[0]}</span>` : null;
+  return html`<small>${owner && html`<b>${owner}</b> `}${incident.snoozed_until ? t("snoozed") : ""} ${told}</small>`;
+};
+
+const Row = ({ incident, chosen, marked, may, onChoose, onMark }) => html`
+  <tr class=${`sev-${incident.severity} ${chosen ? "chosen" : ""} ${marked ? "marked" : ""} ${incident.fresh}`} data-id=${incident.id}
+    onClick=${() => visit(`/incidents/${incident.id}`)} onMouseMove=${chosen ? null : onChoose} aria-selected=${marked}>
+    ${may && html`<td class="pickone" onClick=${(event) => { event.stopPropagation(); if (event.target.tagName !== "INPUT") onMark(event.shiftKey); }}>
+      <input type="checkbox" checked=${marked} aria-label=${t("pick", { what: incident.title })} onClick=${(event) => onMark(event.shiftKey)} /></td>`}
     <td class="mark"><${Severity} of=${incident.severity} /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></td>
     <td class="what"><${Go} to=${`/incidents/${incident.id}`} title=${incident.title}>${incident.title}<//>
       <small>${incident.id}${incident.area ? ` · ${t(`area.${incident.area}`)}` : ""}</small></td>
     <td class="why"><${Root} root=${incident.root} /></td>
     <td class="hit" title=${incident.services.join("\n")}><${Hit} incident=${incident} /></td>
     <td class="far"><${Reach} incident=${incident} /></td>
-    <td class="how"><${State} incident=${incident} />
-      <small>${incident.assignee ?? incident.acknowledged_by ?? ""}${incident.snoozed_until ? ` ${t("snoozed")}` : ""}</small></td>
+    <td class="how"><${State} incident=${incident} /><${Owner} incident=${incident} /></td>
     <td class="age"><${Age} from=${incident.first_alert_at} to=${incident.recovered_at ?? incident.closed_at} />
       <small>${moment(incident.first_alert_at)}</small></td>
   </tr>`;
 
-const Filters = ({ filter, onFilter, count }) => {
-  const choice = (key, words, label, any) => html`<select value=${filter[key]} aria-label=${any} onChange=${(e) => onFilter({ [key]: e.target.value })}>
-    <option value="">${any}</option>${words.map((word) => html`<option key=${word} value=${word}>${label(word)}</option>`)}</select>`;
-  return html`<div class="filters">
-    <${Switch} label=${t("col.state")} value=${filter.state || "open"} onChange=${(word) => onFilter({ state: word === "open" ? "" : word })}
-      choices=${["open", "done", "all"].map((word) => [word, t(`board.state.${word}`)])} />
-    ${choice("severity", SEVERITIES, (w) => t(`sev.${w}`), t("board.any_sev"))}
-    ${choice("area", AREAS, (w) => t(`area.${w}`), t("board.any_area"))}
-    <input id="search" type="search" placeholder=${`${t("board.search")}  /`} aria-label=${t("board.search")} value=${filter.q}
-      onInput=${(e) => onFilter({ q: e.target.value })} />
-    <span class="dim count" role="status">${count === null ? "" : t("board.count", { n: count })}</span>
-    <label class="sort">${t("board.sort")} <select value=${filter.sort} onChange=${(e) => onFilter({ sort: e.target.value })}>
-      ${Object.keys(SORTS).map((word) => html`<option key=${word} value=${word}>${t(`board.sort.${word || "urgency"}`)}</option>`)}</select></label>
-  </div>`;
-};
+/** Columns, and how a click on the head sorts. */
+const COLUMNS = [["incident", "severity"], ["root", ""], ["hit", ""], ["reach", "reach"], ["state", ""], ["since", "newest"]];
 
-const COLUMNS = ["incident", "root", "hit", "reach", "state", "since"];
-
-const Table = ({ list, at, onAt }) => {
+const Table = ({ list, at, marked, may, sort, onAt, onMark, onMarkAll, onSort, onMove }) => {
   const rows = useRows(list.length, ROW);
-  const space = (height) => height > 0 && html`<tr class="space"><td colspan="7" style=${{ height: `${height}px` }}></td></tr>`;
-  return html`<table class="board" aria-rowcount=${list.length}>
-    <thead><tr><th class="c-mark"></th>${COLUMNS.map((c) => html`<th key=${c} class=${`c-${c}`}>${t(`col.${c}`)}</th>`)}</tr></thead>
+  const space = (height) => height > 0 && html`<tr class="space"><td colspan="8" style=${{ height: `${height}px` }}></td></tr>`;
+  const head = ([word, by]) => html`<th key=${word} class=${`c-${word}`} aria-sort=${by && sort === by ? "descending" : undefined}>
+    ${by ? html`<button class="by" aria-pressed=${sort === by} onClick=${() => onSort(sort === by ? "" : by)}>${t(`col.${word}`)}${sort === by ? " ↓" : ""}</button>` : t(`col.${word}`)}</th>`;
+  const all = list.length > 0 && marked.size >= list.length;
+  return html`<table class="board" aria-rowcount=${list.length} onMouseMove=${onMove}>
+    <thead><tr>${may && html`<th class="c-pick"><input type="checkbox" checked=${all} indeterminate=${marked.size > 0 && !all} aria-label=${t("pick.all")} onClick=${() => onMarkAll(all)} /></th>`}
+      <th class="c-mark"></th>${COLUMNS.map(head)}</tr></thead>
     <tbody ref=${rows.body}>${space(rows.above)}
-      ${list.slice(rows.first, rows.last).map((incident, i) => html`<${Row} key=${incident.id} incident=${incident}
-        chosen=${incident.id === at} onChoose=${() => onAt(incident.id)} />`)}
+      ${list.slice(rows.first, rows.last).map((incident) => html`<${Row} key=${incident.id} incident=${incident} may=${may} marked=${marked.has(incident.id)}
+        chosen=${incident.id === at} onChoose=${() => onAt(incident.id)} onMark=${(range) => onMark(incident.id, range)} />`)}
       ${space(rows.below)}</tbody>
   </table>`;
 };
 
-/** Brings a row into sight. */
-const reveal = (id) => document.querySelector(`tr[data-id="${id}"]`)?.scrollIntoView({ block: "nearest" });
+/** Brings a row into sight; one that is not in the page is scrolled to first. */
+function reveal(id, place) {
+  const row = document.querySelector(`tr[data-id="${id}"]`);
+  if (row) { row.scrollIntoView({ block: "nearest" }); return; }
+  const body = document.querySelector("table.board tbody");
+  if (body) scrollTo(0, scrollY + body.getBoundingClientRect().top + place * ROW - innerHeight / 2);
+}
+
+/** What is marked, by id. */
+function useMarks(list) {
+  const [marked, set] = useState(/** @type {Set<string>} */ (new Set()));
+  const last = useRef("");
+  const mark = (id, range) => {
+    const next = new Set(marked);
+    const [from, to] = [list.findIndex((one) => one.id === last.current), list.findIndex((one) => one.id === id)];
+    if (range && from >= 0 && to >= 0) list.slice(Math.min(from, to), Math.max(from, to) + 1).forEach((one) => next.add(one.id));
+    else if (!next.delete(id)) next.add(id);
+    last.current = id;
+    set(next);
+  };
+  const all = (none) => set(none ? new Set() : new Set(list.map((one) => one.id)));
+  // What has left the list is not acted on unseen.
+  const there = useMemo(() => list.filter((one) => marked.has(one.id)), [list, marked]);
+  return { marked, there, mark, all, clear: () => set(new Set()) };
+}
+
+/** Says that something new is above, out of sight. */
+const Above = ({ list }) => {
+  const [far, setFar] = useState(false);
+  const seen = useRef(new Set());
+  useEffect(() => {
+    const look = () => setFar(scrollY > FAR_PX);
+    look();
+    addEventListener("scroll", look, { passive: true });
+    return () => removeEventListener("scroll", look);
+  }, []);
+  if (!far) { seen.current = new Set(list.map((one) => one.id)); return null; }
+  const fresh = list.filter((one) => one.fresh && !seen.current.has(one.id)).length;
+  if (!fresh) return null;
+  return html`<button class="above main" onClick=${() => scrollTo({ top: 0, behavior: "smooth" })}>↑ ${t("board.above", { n: fresh })}</button>`;
+};
 
 export const Board = ({ me }) => {
   const [filter, setFilter] = useState(readFilter);
   const [asked, setAsked] = useState(filter);
   const [at, setAt] = useState("");
   const timer = useRef(0);
+  const may = me.role !== "viewer";
   const onFilter = (change) => {
     const next = { ...filter, ...change };
     setFilter(next);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => setAsked(next), "q" in change ? 250 : 0);
+    // Only the history is searched by the server.
+    timer.current = setTimeout(() => setAsked(next), next.state === "history" && "q" in change ? 250 : 0);
     const written = query(next);
     history.replaceState(null, "", written ? `/?${written}` : "/");
   };
-  const { list, failed, load } = useIncidents(asked);
-  const sorted = useMemo(() => list && [...list].sort(SORTS[filter.sort] ?? urgency), [list, filter.sort]);
+  const { list: all, ready, failed, cut, load } = useIncidents(asked);
+  const shown = useShown(all, asked, me.name);
+  const { list, onMove } = useSteady(shown, JSON.stringify(asked));
+  const { marked, there, mark, all: markAll, clear } = useMarks(list);
+  useEffect(() => keepOrder(list), [list]);
   useKeys((key) => {
-    const rows = sorted ?? [];
-    const here = rows.findIndex((incident) => incident.id === at);
-    const step = (to) => { const next = rows[Math.max(0, Math.min(rows.length - 1, to))]; if (next) { setAt(next.id); reveal(next.id); } };
+    const here = list.findIndex((incident) => incident.id === at);
+    const step = (to) => { const place = Math.max(0, Math.min(list.length - 1, to)); const next = list[place]; if (next) { setAt(next.id); reveal(next.id, place); } };
     if (key === "j" || key === "ArrowDown") step(here + 1);
     else if (key === "k" || key === "ArrowUp") step(here - 1);
-    else if (key === "Enter" && rows[here]) visit(`/incidents/${rows[here].id}`);
-    else if (key === "a" && rows[here] && me.role !== "viewer") act(rows[here], "acknowledge");
+    else if (key === "Home") step(0);
+    else if (key === "End") step(list.length - 1);
+    else if (key === "Enter" && list[here]) visit(`/incidents/${list[here].id}`);
     else if (key === "/") document.getElementById("search")?.focus();
+    else if (key === "Escape" && marked.size) clear();
+    else if (!may) return false;
+    else if ((key === "x" || key === "X") && list[here]) mark(list[here].id, key === "X");
+    else if (key === "*") markAll(marked.size >= list.length);
+    else if (ORDERS[key] && there.length) actMany(there, ORDERS[key]).then(clear);
+    else if (ORDERS[key] && list[here]) act(list[here], ORDERS[key]);
     else return false;
     return true;
-  }, [sorted, at]);
+  });
   const filtered = FIELDS.some((field) => field !== "sort" && asked[field]);
+  const [orgs, services] = useMemo(() => [offered(all, "orgs"), offered(all, "services")], [all]);
   return html`
     <h1 class="unseen">${t("nav.board")}</h1>
     <${Overview} filter=${filter} onFilter=${onFilter} />
-    <${Filters} filter=${filter} onFilter=${onFilter} count=${sorted?.length ?? null} />
+    <${Views} filter=${filter} blank=${BLANK} onView=${onFilter} />
+    <${Filters} filter=${filter} onFilter=${onFilter} orgs=${orgs} services=${services} count=${ready ? list.length : null} total=${all.length} />
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
-    ${sorted === null && !failed && html`<${Empty} text=${t("loading")} />`}
-    ${sorted?.length > 0 && html`<${Table} list=${sorted} at=${at} onAt=${setAt} />`}
-    ${sorted?.length === 0 && html`<${Empty} text=${t(filtered ? "board.empty" : "board.calm")} calm=${!filtered} />`}
-    ${sorted?.length >= KEPT_MAX && html`<p class="dim note">${t("board.cut", { n: KEPT_MAX })}</p>`}
+    ${!ready && !all.length && !failed && html`<${Empty} text=${t("loading")} />`}
+    ${list.length > 0 && html`<${Table} list=${list} at=${at} marked=${marked} may=${may} sort=${filter.sort} onAt=${setAt} onMark=${mark} onMarkAll=${markAll}
+      onSort=${(sort) => onFilter({ sort })} onMove=${onMove} />`}
+    ${ready && list.length === 0 && html`<${Empty} text=${t(filtered ? "board.empty" : "board.calm")} calm=${!filtered} />`}
+    ${cut && html`<p class="dim note">${t("board.cut", { n: filter.state === "history" ? 500 : KEPT_MAX })}</p>`}
+    <${Above} list=${list} />
+    <${BulkBar} incidents=${there} onClear=${clear} />
     <p class="keys dim">${t("board.keys")}</p>`;
 };

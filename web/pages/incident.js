@@ -8,7 +8,11 @@ import { hear } from "../feed.js";
 import { count, likelihood, moment, span } from "../format.js";
 import { Graph } from "../graph.js";
 import { say, t } from "../i18n.js";
-import { Members } from "../members.js";
+import { neighbours } from "../incidents.js";
+import { Members, useMembers } from "../members.js";
+import { PostMortem } from "../postmortem.js";
+import { silenceIncident } from "../silencing.js";
+import { Similar } from "../similar.js";
 import { Age, Ci, Empty, Go, Panel, Severity, State, useKeys, visit } from "../parts.js";
 import { Timeline } from "../timeline.js";
 import { relationName } from "../vocabulary.js";
@@ -19,6 +23,8 @@ const RELOAD_MS = 700;
 const MEMBERS_MS = 3000;
 const PATH_SHOWN = 8;
 const SERVICES_SHOWN = 12;
+/** @type {any[]} */
+const NOTHING = [];
 
 /** The incident, read again when the feed speaks of it. */
 function useIncident(id) {
@@ -115,34 +121,58 @@ const Changes = ({ incident }) => html`<${Panel} title=${t("inc.changes")} kind=
       <span><${Ci} ci=${change.ci} /> ${change.title} <i>${change.source}</i></span></li>`;
   })}</ul>` : html`<p class="dim">${t("inc.changes.none")}</p>`}<//>`;
 
-const Head = ({ incident, me }) => html`<header class="head">
+/** The way back, and to the incidents beside this one on the board. */
+const Crumbs = ({ id }) => {
+  const [before, after] = neighbours(id);
+  const step = (to, word, sign) => html`<${Go} to=${`/incidents/${to}`} title=${`${t(word)} ${to}`}>${sign} ${to}<//>`;
+  return html`<nav class="crumbs"><${Go} to="/">← ${t("nav.board")}<//>
+    <span>${before && step(before, "inc.before", "↑")} ${after && step(after, "inc.after", "↓")}</span></nav>`;
+};
+
+const Head = ({ incident, me, onPostMortem }) => {
+  const owner = incident.assignee ?? incident.acknowledged_by;
+  return html`<header class="head">
   <span class="mark"><${Severity} of=${incident.severity} label /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></span>
   <div class="title"><h1>${incident.title}</h1>
+    <p class="headline">${say(incident.headline)}</p>
     <p>${incident.id} · <${State} incident=${incident} />
-      ${(incident.assignee ?? incident.acknowledged_by) && html` · ${t("col.owner")} <b>${incident.assignee ?? incident.acknowledged_by}</b>`}
+      ${owner && html` · ${t("col.owner")} <b>${owner}</b>`}
       ${incident.acknowledged_at && html` · ${t("glance.acked", { t: moment(incident.acknowledged_at) })}`}
-      ${incident.snoozed_until && html` · ${t("glance.snoozed", { t: moment(incident.snoozed_until) })}`}</p></div>
-  <${Actions} incident=${incident} me=${me} />
+      ${incident.snoozed_until && html` · ${t("glance.snoozed", { t: moment(incident.snoozed_until) })}`}
+      ${incident.told?.length > 0 && html` · ${t("board.told")} ${incident.told.join(t("and"))}`}</p></div>
+  <${Actions} incident=${incident} me=${me} onPostMortem=${onPostMortem} />
 </header>`;
+};
+
+const KEYS = { a: "acknowledge", s: "assign", z: "snooze", c: "comment", m: "merge" };
 
 export const Incident = ({ id, me }) => {
   const { incident, members, failed, load } = useIncident(id);
+  const list = useMembers(id, members);
   const [text, setText] = useState("");
+  const [writing, setWriting] = useState(false);
+  const may = me.role !== "viewer";
+  const alerts = list.found?.items ?? NOTHING;
   useEffect(() => { if (incident) document.title = `${incident.id} ${incident.title}`; }, [incident]);
   useKeys((key) => {
+    const [before, after] = neighbours(id);
     if (key === "Escape" || key === "u") visit("/");
-    else if (key === "a" && incident?.progress === "triggered" && me.role !== "viewer") act(incident, "acknowledge");
-    else if (key === "c" && incident && me.role !== "viewer") act(incident, "comment");
+    else if (key === "[" && before) visit(`/incidents/${before}`);
+    else if (key === "]" && after) visit(`/incidents/${after}`);
+    else if (!incident || !may || incident.state === "merged") return false;
+    else if (key === "a" && incident.progress !== "triggered") return false;
+    else if (key === "l") silenceIncident(incident);
+    else if (KEYS[key]) act(incident, KEYS[key]);
     else return false;
     return true;
-  }, [incident]);
+  });
   if (failed && !incident) return html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`;
   if (incident === undefined) return html`<${Empty} text=${t("loading")} />`;
   if (incident === null) return html`<${Empty} text=${t("inc.gone")} />`;
   const onMembers = (node) => { setText(node.name); document.getElementById("members")?.scrollIntoView({ behavior: "smooth" }); };
   return html`<article class=${`incident sev-${incident.severity}`}>
-    <nav class="crumbs"><${Go} to="/">← ${t("nav.board")}<//></nav>
-    <${Head} incident=${incident} me=${me} />
+    <${Crumbs} id=${id} />
+    <${Head} incident=${incident} me=${me} onPostMortem=${() => setWriting(true)} />
     ${incident.merged_into && html`<p class="notice">${t("inc.merged")} <${Go} to=${`/incidents/${incident.merged_into}`}>${incident.merged_into}<//></p>`}
     <section class="glance" aria-label=${say(incident.headline)}>
       <${What} incident=${incident} /><${Since} incident=${incident} /><${Why} incident=${incident} /><${Who} incident=${incident} /></section>
@@ -151,15 +181,17 @@ export const Incident = ({ id, me }) => {
         <${Panel} title=${t("inc.root")} kind="rootcause"><${Candidates} incident=${incident} me=${me} /><//>
         <${Panel} title=${t("inc.path")}><${Path} path=${incident.path} /><//>
         <${Changes} incident=${incident} />
+        <${Similar} id=${id} />
         <${WhyNot} incident=${incident} />
       </div>
       <div>
         <${Graph} id=${id} version=${members} onMembers=${onMembers} />
         <${Panel} title=${t("inc.timeline")} aside=${incident.timeline_cut > 0 && t("inc.cut", { n: incident.timeline_cut })}>
-          <${Timeline} incident=${incident} /><//>
+          <${Timeline} incident=${incident} alerts=${alerts} may=${may && incident.state !== "merged"} /><//>
       </div>
     </div>
-    <${Members} incident=${incident} version=${members} me=${me} text=${text} onText=${setText} />
+    <${Members} incident=${incident} members=${list} me=${me} text=${text} onText=${setText} />
     <p class="keys dim">${t("inc.keys")} · ${t("inc.versions", { topology: incident.topology_version, rules: incident.ruleset_version })}</p>
+    ${writing && html`<${PostMortem} incident=${incident} alerts=${alerts} onClose=${() => setWriting(false)} />`}
   </article>`;
 };

@@ -4,6 +4,7 @@ import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, query } from "../api.js";
 import { count, moment, percent, span } from "../format.js";
 import { labelOr, t } from "../i18n.js";
+import { Law } from "../law.js";
 import { now } from "../now.js";
 import { SEVERITIES, AREAS, useOverview } from "../overview.js";
 import { Empty, Panel, Switch, Tile } from "../parts.js";
@@ -26,25 +27,6 @@ const Sources = ({ items }) => html`<${Panel} title=${t("num.sources")}>${items.
     <th>${t("num.source")}</th><th>${t("ov.events")}</th><th>${t("ov.incidents")}</th><th>${t("ov.compression")}</th></tr></thead>
   <tbody>${items.map((item) => html`<tr key=${item.source}><td>${item.source}</td><td>${count(item.events)}</td><td>${count(item.incidents)}</td><td>${percent(item.compression)}</td></tr>`)}</tbody></table>`
   : html`<p class="dim">${t("num.none")}</p>`}<//>`;
-
-/** accepted = applied + duplicate + muted + dead-lettered + pending */
-const Law = () => {
-  const [law, set] = useState(/** @type {any} */ (null));
-  const [failed, setFailed] = useState("");
-  const load = () => call("/api/v1/conservation").then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
-  useEffect(() => { load(); const timer = setInterval(load, 5000); return () => clearInterval(timer); }, []);
-  if (failed) return html`<${Panel} title=${t("num.law")}><${Empty} text=${failed} onRetry=${load} /><//>`;
-  if (!law) return null;
-  const part = (label, n, strong = false) => html`<div key=${label} class=${strong ? "strong" : ""}><dt>${label}</dt><dd>${count(n)}</dd></div>`;
-  const parts = (prefix, map) => Object.entries(map).map(([word, n]) => part(labelOr(`${prefix}.${word}`, word), n));
-  const aside = html`<em class=${`tag ${law.balanced ? "good" : "bad"}`}>${t(law.balanced ? "num.balanced" : "num.unbalanced")}</em>`;
-  return html`<${Panel} title=${t("num.law")} aside=${aside}>
-    <p class="dim">${t("num.law.help")}</p>
-    <dl class="facts">${part(t("num.accepted"), law.accepted, true)}
-      ${["joined", "opened", "held", "resolved"].map((word) => part(t(`num.${word}`), law.applied[word]))}
-      ${part(t("num.duplicate"), law.duplicate)}${parts("mute", law.muted)}${parts("dead.reason", law.dead_lettered)}${part(t("num.pending"), law.pending)}
-      ${part(t("num.accounted"), law.accounted, true)}</dl><//>`;
-};
 
 /** Bars over time, stacked by key. */
 const Chart = ({ stats, step }) => {

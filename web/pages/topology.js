@@ -1,13 +1,14 @@
-// The CMDB as it is valid now: finding a CI, what it needs, what needs it, and how far its failure reaches.
+// The estate: its health by layer and site, finding a CI, and how good the CMDB is.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { call, query } from "../api.js";
-import { count, moment, percent, span } from "../format.js";
-import { t } from "../i18n.js";
+import { hear } from "../feed.js";
+import { count, moment, percent } from "../format.js";
+import { say, t } from "../i18n.js";
 import { AREAS } from "../overview.js";
-import { Ci, Empty, Go, Panel, Switch } from "../parts.js";
+import { Ci, Empty, Go, Panel, Severity } from "../parts.js";
 import { useRows } from "../rows.js";
-import { className, classes, relationName } from "../vocabulary.js";
+import { className, classes } from "../vocabulary.js";
 
 const ROW = 36;
 /** Objects that are no CI, shown at once. */
@@ -44,6 +45,28 @@ const Coverage = ({ lookups }) => html`<${Panel} title=${t("topo.lookups")}>
     <tbody>${lookups.strangers.slice(0, STRANGERS_SHOWN).map((one) => html`<tr key=${one.object}><td>${one.object}</td><td>${one.source}</td><td>${count(one.events)}</td>
       <td>${one.cis.length ? one.cis.join(", ") : t("topo.lookups.nothing")}</td><td>${moment(one.last_seen)}</td></tr>`)}</tbody></table>`}<//>`;
 
+const EVERY_MS = 3000;
+
+/** Health by layer and site, and the CIs in the most trouble; read again while incidents change. */
+const Health = () => {
+  const [estate, set] = useState(/** @type {any} */ (null));
+  const timer = useRef(0);
+  useEffect(() => {
+    const load = () => call("/api/v1/topology/health").then(set, () => {});
+    load();
+    const stop = hear((changes) => { if (changes.some((change) => change.kind === "incident" || change.kind === "resync")) timer.current ||= setTimeout(() => { timer.current = 0; load(); }, EVERY_MS); });
+    return () => { stop(); clearTimeout(timer.current); timer.current = 0; };
+  }, []);
+  if (!estate?.cis) return null;
+  const line = (key, label, part) => html`<li key=${key} class=${`s-${part.alerting ? part.worst : "cleared"}`}><strong>${label}</strong>
+    <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="6" /><rect class=${`k-${part.worst ?? "well"}`} width=${part.alerting ? Math.max(2, (part.alerting / part.cis) * 100) : 0} height="6" /></svg>
+    <span>${t("topo.alerting", { n: count(part.alerting), of: count(part.cis) })}</span></li>`;
+  return html`<div class="thirds estate"><${Panel} title=${t("topo.layers")}><ul class="levels">${estate.layers.map((layer) => line(layer.layer, say(layer.label), layer))}</ul><//>
+    <${Panel} title=${estate.sites.length ? t("topo.sites") : t("topo.areas")}><ul class="levels">${estate.sites.length ? estate.sites.map((site) => line(site.site, site.site, site)) : estate.areas.map((area) => line(area.area, t(`area.${area.area}`), area))}</ul><//>
+    <${Panel} title=${t("wall.hot")}>${estate.hot.length === 0 && html`<p class="dim">${t("topo.calm")}</p>`}<ul class="levels hot">${estate.hot.slice(0, 10).map((one) => html`<li key=${one.ci.id}><${Severity} of=${one.severity} /><${Ci} ci=${one.ci} link />
+      <span>${t("graph.firing", { n: one.firing })}${one.incident && html` · <${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//>`}</span></li>`)}</ul><//></div>`;
+};
+
 export const Topology = () => {
   const asked = new URLSearchParams(location.search);
   const [filter, setFilter] = useState({ q: asked.get("q") ?? "", class: asked.get("class") ?? "", area: asked.get("area") ?? "" });
@@ -63,6 +86,7 @@ export const Topology = () => {
   };
   return html`<div class="page-head"><h1>${t("nav.topology")}</h1>
       ${summary && html`<p class="dim">${summary.version ? t("topo.summary", { v: summary.version, cis: count(summary.cis), edges: count(summary.edges) }) : t("topo.empty")}</p>`}</div>
+    <${Health} />
     <div class="filters"><input id="search" type="search" placeholder=${t("topo.search")} aria-label=${t("topo.search")} value=${filter.q} onInput=${(e) => onFilter({ q: e.target.value })} />
       <select value=${filter.area} aria-label=${t("board.any_area")} onChange=${(e) => onFilter({ area: e.target.value })}><option value="">${t("board.any_area")}</option>
         ${AREAS.map((area) => html`<option key=${area} value=${area}>${t(`area.${area}`)}</option>`)}</select>
@@ -74,57 +98,4 @@ export const Topology = () => {
       ${page?.items.length === 0 && html`<${Empty} text=${t("topo.none")} />`}
       ${page?.next && html`<button class="more" onClick=${() => load(filter, page.next)}>${t("more")}</button>`}</div>
       <${Quality} /></div>`;
-};
-
-const Relations = ({ title, items }) => html`<${Panel} title=${`${title} (${count(items.length)})`}>
-  ${items.length ? html`<ul class="relations">${items.slice(0, 200).map((item) => html`<li key=${item.ci.id + item.relation}>
-    <span class="dim">${relationName(item.relation)}</span> <${Ci} ci=${item.ci} link />${item.group > 0 && html` <em class="tag">${t("topo.group", { n: item.group })}</em>`}</li>`)}</ul>
-    ${items.length > 200 && html`<p class="dim">${t("topo.rest", { n: items.length - 200 })}</p>`}`
-  : html`<p class="dim">${t("topo.no_relation")}</p>`}<//>`;
-
-/** Everything that a failure reaches, or that may have caused one. */
-const Reach = ({ id }) => {
-  const [way, setWay] = useState("impact");
-  const [found, set] = useState(/** @type {any} */ (null));
-  useEffect(() => {
-    set(null);
-    const ci = encodeURIComponent(id);
-    (way === "impact" ? call(`/api/v1/topology/cis/${ci}/impact`) : call(`/api/v1/topology/cis/${ci}/causes`)).then(set, () => set({ items: [], cut: false }));
-  }, [id, way]);
-  const choices = [["impact", t("topo.impact")], ["causes", t("topo.causes")]];
-  const title = `${t(`topo.${way}`)}${found ? ` (${count(found.items.length)})` : ""}`;
-  return html`<${Panel} title=${title} aside=${html`<${Switch} label=${t("topo.reach")} value=${way} onChange=${setWay} choices=${choices} />`} kind="members">
-    ${found?.items.length > 0 && html`<div class="scroll short"><table class="plain"><thead><tr>${["ci", "state", "chance", "hops", "delay"].map((c) => html`<th key=${c}>${t(`topo.${c}`)}</th>`)}</tr></thead>
-      <tbody>${found.items.slice(0, 500).map((item) => html`<tr key=${item.ci.id}><td><${Ci} ci=${item.ci} link /></td>
-        <td><span class=${`reach-${item.state}`}>${t(`topo.state.${item.state}`)}</span></td><td>${percent(item.chance_per_mille / 1000)}</td><td>${item.hops}</td><td>${span(item.delay_usual_seconds * 1000)}</td></tr>`)}</tbody></table></div>`}
-    ${found?.items.length === 0 && html`<p class="dim note">${t("topo.no_reach")}</p>`}
-    ${found?.cut && html`<p class="dim note">${t("topo.cut")}</p>`}<//>`;
-};
-
-/** Alerts of a CI that fire now. */
-const Firing = ({ id }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
-  useEffect(() => { call(`/api/v1/alerts?${query({ ci: id, limit: "50" })}`).then(set, () => {}); }, [id]);
-  return html`<${Panel} title=${t("topo.alerts")}>${found?.items.length ? html`<ul class="relations">${found.items.map((alert) => html`<li key=${alert.id}>
-      <span class=${`state state-${alert.state}`}>${t(`alert.${alert.state}`)}</span> ${alert.title || alert.name}
-      ${alert.incident && html` <${Go} to=${`/incidents/${alert.incident}`}>${alert.incident}<//>`}</li>`)}</ul>` : html`<p class="dim">${t("alerts.empty.firing")}</p>`}<//>`;
-};
-
-export const CiPage = ({ id }) => {
-  const [ci, set] = useState(/** @type {any} */ (undefined));
-  const [failed, setFailed] = useState("");
-  const load = () => call(`/api/v1/topology/cis/${encodeURIComponent(id)}`)
-    .then((found) => { set(found); setFailed(""); }, (failure) => (failure.status === 404 ? set(null) : setFailed(failure.message)));
-  useEffect(() => { load(); }, [id]);
-  if (failed) return html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`;
-  if (ci === undefined) return html`<${Empty} text=${t("loading")} />`;
-  if (ci === null) return html`<${Empty} text=${t("topo.gone")} />`;
-  const fact = (label, value) => value && html`<div key=${label}><dt>${label}</dt><dd>${value}</dd></div>`;
-  return html`<nav class="crumbs"><${Go} to="/topology">← ${t("nav.topology")}<//></nav>
-    <div class="page-head"><h1>${ci.name} <small class="dim">${className(ci.class)}</small></h1></div>
-    <dl class="facts">${fact(t("topo.id"), ci.id)}${fact(t("topo.area"), ci.area && t(`area.${ci.area}`))}${fact(t("topo.org"), ci.org)}${fact(t("topo.team"), ci.owner_team)}
-      ${fact(t("topo.site"), ci.site)}${fact(t("topo.criticality"), ci.criticality && String(ci.criticality))}${fact(t("topo.ci_state"), t(`topo.ci_state.${ci.state}`))}
-      ${fact(t("topo.monitored"), t(ci.monitored ? "yes" : "no"))}${fact(t("topo.keys"), ci.keys.slice(0, 6).join(", "))}</dl>
-    <div class="columns even"><div><${Firing} id=${id} /><${Relations} title=${t("topo.needs")} items=${ci.causes} /><${Relations} title=${t("topo.carries")} items=${ci.effects} /></div>
-      <div><${Reach} id=${id} /></div></div>`;
 };

@@ -250,6 +250,7 @@ impl Bench {
             notices: Arc::new(Calm),
             explains: Arc::new(Silent),
             trials: Arc::new(Silent),
+            credentials: Arc::new(Silent),
         });
         let router = routes::router(api.clone(), Router::new());
         Self { _folder: folder, writer: Mutex::new(writer), router, hand, api, written }

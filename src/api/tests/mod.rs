@@ -4,5 +4,6 @@ pub mod fixture;
 pub mod silent;
 
 mod access;
+mod estate;
 mod reading;
 mod resuming;

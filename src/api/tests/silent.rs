@@ -3,7 +3,12 @@
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use super::fixture::T0;
+use crate::access::file::Record;
+use crate::access::store::Wanted;
+use crate::api::access::Role;
 use crate::api::state::{Explains, ModelSet, PutInForce, ShadowState, Trials, WriteError};
+use crate::api::tokens::Credentials;
 use crate::domain::ids::TenantId;
 use crate::engine::explain::{Answer as Explanation, Question};
 use crate::engine::input::By;
@@ -59,5 +64,31 @@ impl Trials for Silent {
 
     fn cost(&self, _: TenantId, _: Vec<RuleFile>, _: u32) -> BoxFuture<'static, Result<Value, WriteError>> {
         Box::pin(async { Ok(Value::Null) })
+    }
+}
+
+impl Credentials for Silent {
+    fn list(&self) -> Vec<Record> {
+        let record = |id: &str, tenant: &str| Record {
+            id: id.into(),
+            name: "li.na".into(),
+            role: Role::Operator,
+            tenant: tenant.into(),
+            orgs: None,
+            sha256: "00".into(),
+            created_at: T0,
+            expires_at: None,
+            revoked_at: None,
+            last_used_at: None,
+        };
+        vec![record("one", "a"), record("two", "b")]
+    }
+
+    fn create(&self, wanted: Wanted) -> Result<(String, String), WriteError> {
+        Ok(("three".into(), format!("hw_three_{}", wanted.name)))
+    }
+
+    fn revoke(&self, _: &str) -> Result<(), WriteError> {
+        Ok(())
     }
 }

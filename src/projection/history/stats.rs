@@ -50,3 +50,34 @@ pub fn buckets(
     })?;
     rows.collect()
 }
+
+/// By what alerts are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noisy {
+    Names,
+    Cis,
+}
+
+/// The names or CIs with the most alerts that began in `[since, until)`, most first.
+pub fn noisiest(
+    from: &Connection,
+    scope: &Scope,
+    by: Noisy,
+    span: (Timestamp, Timestamp),
+    limit: usize,
+) -> rusqlite::Result<Vec<(String, u64)>> {
+    let column = match by {
+        Noisy::Names => "name",
+        Noisy::Cis => "ci",
+    };
+    let sql = format!(
+        "SELECT {column}, count(*) AS n FROM alerts
+         WHERE tenant = ?1 AND first_seen >= ?2 AND first_seen < ?3 AND {column} IS NOT NULL
+         GROUP BY {column} ORDER BY n DESC, {column} LIMIT ?4"
+    );
+    let mut query = from.prepare_cached(&sql)?;
+    let rows = query.query_map((scope.tenant.as_str(), span.0.0, span.1.0, limit as i64), |row| {
+        Ok((row.get(0)?, row.get::<_, i64>(1)? as u64))
+    })?;
+    rows.collect()
+}

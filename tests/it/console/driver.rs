@@ -90,6 +90,27 @@ impl Browser {
         self.command("/url", json!({ "url": url })).await;
     }
 
+    /// Runs statements that call `done` with what they found, their last argument.
+    pub async fn timed(&self, statements: &str) -> Value {
+        self.command("/execute/async", json!({ "script": statements, "args": [] })).await
+    }
+
+    /// Opens a further tab and goes on in it.
+    pub async fn tab(&self) {
+        let made = self.command("/window/new", json!({ "type": "tab" })).await;
+        self.command("/window", json!({ "handle": made["handle"] })).await;
+    }
+
+    /// Empties the browser's cache.
+    pub async fn forget(&self) {
+        self.command("/goog/cdp/execute", json!({ "cmd": "Network.clearBrowserCache", "params": {} })).await;
+    }
+
+    /// Runs statements in the page.
+    pub async fn run(&self, statements: &str) {
+        self.command("/execute/sync", json!({ "script": statements, "args": [] })).await;
+    }
+
     /// The value of an expression in the page.
     pub async fn read(&self, expression: &str) -> Value {
         self.command("/execute/sync", json!({ "script": format!("return ({expression})"), "args": [] })).await
@@ -138,6 +159,20 @@ impl Browser {
             .flat_map(|key| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })])
             .collect();
         self.command("/actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] })).await;
+    }
+
+    /// Gives the page a screen of this size.
+    pub async fn screen(&self, width: u32, height: u32) {
+        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.command("/goog/cdp/execute", json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics }))
+            .await;
+    }
+
+    /// Presses a key together with another that is held.
+    pub async fn press_with(&self, held: &str, key: &str) {
+        let actions = json!([{ "type": "keyDown", "value": held }, { "type": "keyDown", "value": key },
+            { "type": "keyUp", "value": key }, { "type": "keyUp", "value": held }]);
+        self.command("/actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] })).await;
     }
 
     /// Warnings and errors since the last look.

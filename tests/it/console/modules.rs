@@ -78,6 +78,24 @@ fn what_a_module_imports_is_there() {
 }
 
 #[test]
+fn every_page_that_is_loaded_later_is_there() {
+    let modules = modules();
+    let app = &modules["app.js"];
+    let pages: Vec<(&str, &str)> = app
+        .split("import(\"./")
+        .skip(1)
+        .filter_map(|rest| Some((rest.split('"').next()?, rest.split('"').nth(2)?)))
+        .collect();
+    assert!(pages.len() > 15, "{pages:?}");
+    for (path, name) in pages {
+        assert!(modules.get(path).is_some_and(|text| exports(text).contains(name)), "{path} gives no page {name}");
+    }
+    let later: Vec<&String> =
+        modules.keys().filter(|name| name.starts_with("pages/") && !app.contains(&***name)).collect();
+    assert!(later.is_empty(), "pages that nobody loads: {later:?}");
+}
+
+#[test]
 fn every_word_is_in_both_languages_and_used() {
     let (zh, en) = (words("zh"), words("en"));
     assert!(zh.keys().eq(en.keys()), "the languages have different keys");

@@ -113,9 +113,29 @@ impl Served {
         assert_eq!(status, 202, "{path}: {}", answer.text().await.unwrap());
     }
 
+    /// Sends something as somebody; the answer.
+    pub async fn send(&self, method: reqwest::Method, token: &str, path: &str, body: &Value) -> Value {
+        let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token);
+        let answer = request.json(body).send().await.unwrap();
+        let status = answer.status();
+        assert!(status.is_success(), "{path}: {status} {}", answer.text().await.unwrap());
+        answer.json().await.unwrap_or_default()
+    }
+
+    /// The port that it serves on.
+    pub fn port(&self) -> u16 {
+        self.base.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
     /// Reads a page without a credential.
     pub async fn text(&self, path: &str) -> String {
         self.http.get(format!("{}{path}", self.base)).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Reads text from the API as somebody.
+    pub async fn text_as(&self, token: &str, path: &str) -> String {
+        let request = self.http.get(format!("{}{path}", self.base)).bearer_auth(token);
+        request.send().await.unwrap().text().await.unwrap()
     }
 
     /// Reads from the API as somebody.

@@ -1,0 +1,70 @@
+//! The estate's health, what is alike, reports and credentials.
+
+use super::fixture::Bench;
+
+#[tokio::test]
+async fn the_estate_counts_what_alerts_where() {
+    let bench = Bench::stocked();
+    let estate = bench.get("viewer", "/api/v1/topology/health").await.json();
+    assert_eq!((estate["cis"].as_u64(), estate["alerting"].as_u64()), (Some(3), Some(3)), "{estate}");
+    assert_eq!(estate["by_severity"]["critical"], 1);
+    assert_eq!(estate["hot"][0]["ci"]["id"], "sw-1");
+    assert_eq!(estate["hot"][0]["incident"], "i0-1");
+    // Who sees one organisation counts that one.
+    let own = bench.get("viewer-tax", "/api/v1/topology/health").await.json();
+    assert_eq!((own["cis"].as_u64(), own["alerting"].as_u64()), (Some(2), Some(2)), "{own}");
+    let none = bench.get("other", "/api/v1/topology/health").await.json();
+    assert_eq!((none["cis"].as_u64(), none["hot"].as_array().map(Vec::len)), (Some(0), Some(0)));
+}
+
+#[tokio::test]
+async fn a_ci_is_drawn_with_what_is_around_it() {
+    let bench = Bench::stocked();
+    let graph = bench.get("viewer", "/api/v1/topology/cis/sw-1/graph?way=both&hops=3").await.json();
+    assert_eq!(graph["nodes"][0]["id"], "sw-1");
+    assert_eq!(graph["nodes"][0]["state"], "alerting");
+    assert_eq!(bench.get("viewer", "/api/v1/topology/cis/sw-1/graph?hops=0").await.status.as_u16(), 400);
+    assert_eq!(bench.get("viewer-civil", "/api/v1/topology/cis/sw-1/graph").await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn what_is_foreign_is_not_alike() {
+    let bench = Bench::stocked();
+    let alike = bench.get("viewer", "/api/v1/incidents/i0-1/similar").await.json();
+    assert_eq!(
+        alike["items"].as_array().map(Vec::len),
+        Some(0),
+        "a switch and a database have nothing in common: {alike}"
+    );
+    assert_eq!(bench.get("viewer-civil", "/api/v1/incidents/i0-1/similar").await.status.as_u16(), 404);
+}
+
+#[tokio::test]
+async fn a_report_counts_the_week_and_says_the_same_as_its_csv() {
+    let bench = Bench::stocked();
+    let report = bench.get("viewer", "/api/v1/reports").await.json();
+    assert_eq!(report["reaction"]["incidents"], 2, "{report}");
+    assert_eq!(report["by_area"].as_array().map(Vec::len), Some(2));
+    assert_eq!(report["noisy_cis"][0]["alerts"], 2, "{report}");
+    let csv = bench.get("viewer", "/api/v1/reports.csv").await.text;
+    assert!(csv.contains("all,,incidents,2"), "{csv}");
+    assert_eq!(bench.get("viewer", "/api/v1/reports?since=2026-01-06T00:00:00Z").await.status.as_u16(), 400);
+    assert_eq!(bench.get("viewer-tax", "/api/v1/reports").await.status.as_u16(), 403);
+}
+
+#[tokio::test]
+async fn credentials_are_shown_without_their_tokens_and_only_of_the_tenant() {
+    let bench = Bench::stocked();
+    let list = bench.get("admin", "/api/v1/tokens").await;
+    let json = list.json();
+    assert_eq!(json["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(json["items"][0]["id"], "one");
+    assert!(!list.text.contains("sha256"), "{}", list.text);
+    let made = bench.post("admin", "/api/v1/tokens", r#"{"name":"wang","role":"operator"}"#).await;
+    assert_eq!((made.status.as_u16(), made.json()["token"].as_str()), (201, Some("hw_three_wang")));
+    let past = r#"{"name":"wang","role":"operator","expires_at":"2020-01-01T00:00:00Z"}"#;
+    assert_eq!(bench.post("admin", "/api/v1/tokens", past).await.status.as_u16(), 400);
+    let end = |id: &str| super::fixture::request("DELETE", "admin", &format!("/api/v1/tokens/{id}"), None);
+    assert_eq!(bench.ask(end("two")).await.status.as_u16(), 404, "another tenant's");
+    assert_eq!(bench.ask(end("one")).await.status.as_u16(), 204);
+}

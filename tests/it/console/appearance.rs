@@ -1,0 +1,174 @@
+//! Every page in both languages, light and dark, on a notebook and on a phone: nothing is complained about, every word is
+//! translated, nothing runs out of the screen, and text stands out from what is behind it as WCAG AA asks.
+
+use serde_json::{Value, json};
+
+use super::driver::Browser;
+use super::served::Served;
+use super::{check_quiet, largest, sign_in};
+
+/// Finds text whose contrast to its background is below WCAG AA, in the page itself. What is disabled, hidden or drawn over
+/// a picture is left out.
+const FAINT: &str = r#"(() => {
+  const parse = (text) => { const m = text.match(/[\d.]+/g)?.map(Number) ?? [0, 0, 0, 0]; return text.startsWith("color(srgb") ? [m[0] * 255, m[1] * 255, m[2] * 255, m[3] ?? 1] : [m[0], m[1], m[2], m[3] ?? 1]; };
+  const light = ([r, g, b]) => [r, g, b].map((v) => { const s = v / 255; return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; }).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const over = (top, under) => top.slice(0, 3).map((v, i) => v * top[3] + under[i] * (1 - top[3]));
+  const behind = (element) => {
+    const layers = [];
+    for (let one = element; one; one = one.parentElement) {
+      const style = getComputedStyle(one);
+      if (style.backgroundImage !== "none") return null;
+      const color = parse(style.backgroundColor);
+      if (color[3] > 0) layers.push(color);
+      if (color[3] === 1) break;
+    }
+    return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
+  };
+  const bad = [];
+  const walk = document.createTreeWalker(document.getElementById("app"), NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    const element = node.parentElement;
+    if (!node.textContent.trim() || element.closest(".unseen, :disabled, .canvas, option, title, .skip")) continue;
+    const box = element.getBoundingClientRect();
+    if (!box.width || !box.height || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const style = getComputedStyle(element);
+    let faded = false;
+    for (let one = element; one; one = one.parentElement) faded ||= Number(getComputedStyle(one).opacity) < 1;
+    const under = behind(element);
+    if (!under || faded) continue;
+    const front = over(parse(style.color), under);
+    const [a, b] = [light(front), light(under)].sort((x, y) => y - x);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < (large ? 3 : 4.5)) bad.push(`${contrast.toFixed(2)} ${element.className || element.tagName}: ${node.textContent.trim().slice(0, 40)}`);
+  }
+  return [...new Set(bad)];
+})()"#;
+
+/// Finds controls that a screen reader has no name for.
+const NAMELESS: &str = r#"[...document.querySelectorAll('#app button, #app a[href], #app input, #app select, #app textarea')]
+  .filter((one) => !one.closest('.unseen') && one.type !== 'hidden' && !one.getAttribute('aria-hidden'))
+  .filter((one) => !(one.textContent.trim() || one.getAttribute('aria-label') || one.title || one.labels?.length || one.placeholder))
+  .map((one) => one.outerHTML.slice(0, 120))"#;
+
+/// Keys that are shown instead of words.
+fn untranslated(language: &str) -> String {
+    let file = crate::storms::project().join(format!("web/i18n/{language}.json"));
+    let words: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let starts: std::collections::BTreeSet<&str> =
+        words.as_object().unwrap().keys().filter_map(|key| Some(key.split_once('.')?.0)).collect();
+    let starts: Vec<&str> = starts.into_iter().filter(|start| start.len() > 2).collect();
+    format!("(document.body.innerText.match(/(?<![\\w.\\/-])(?:{})\\.[a-z_]+(?![\\w.-])/g) ?? [])", starts.join("|"))
+}
+
+fn list(found: &Value) -> Vec<String> {
+    found.as_array().unwrap().iter().map(|one| one.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Pages with what tells that they are there.
+fn pages(incident: &str, alert: &str) -> Vec<(String, &'static str)> {
+    let fixed = [
+        ("/", "table.board tr[data-id]"),
+        ("/alerts", "table.alerts tbody tr"),
+        ("/wall", ".w-list li"),
+        ("/silences", ".page-head"),
+        ("/windows", ".calendar"),
+        ("/deliveries", ".panel"),
+        ("/topology", "table.cis tbody tr"),
+        ("/topology/host-00007", ".canvas[data-drawn]"),
+        ("/rules", "table.rules tbody tr"),
+        ("/suggestions", ".note"),
+        ("/tuning", ".panel"),
+        ("/reports", ".figure b"),
+        ("/numbers", ".chart rect"),
+        ("/system", ".metrics tr"),
+        ("/dead-letters", ".letters li"),
+        ("/audit", ".page-head"),
+        ("/tokens", "table.plain tbody tr"),
+    ];
+    let mut all: Vec<(String, &str)> = fixed.into_iter().map(|(path, there)| (path.to_owned(), there)).collect();
+    all.push((format!("/incidents/{incident}"), ".canvas[data-drawn]"));
+    all.push((format!("/why/{alert}"), ".checks li"));
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_well_made_in_both_languages_light_and_dark() {
+    let served = Served::start();
+    let token = served.token("admin", "chen");
+    served.storm(0..600).await;
+    let event = |at: &str| json!({ "name": "x", "severity": "major", "object": { "name": "a" }, "starts_at": at });
+    served.events(&[event("2026-01-05T00:00:00Z"), event("no time")]).await;
+    let incident = largest(&served, &token).await;
+    let id = incident["id"].as_str().unwrap();
+    let members = served.get(&token, &format!("/api/v1/incidents/{id}/members?limit=1")).await;
+    let alert = members["items"][0]["id"].as_str().unwrap();
+    let browser = Browser::open("en-US").await;
+    browser.screen(1366, 768).await;
+    sign_in(&browser, &served.base, &token).await;
+    let mut wrong = Vec::new();
+    for (language, theme) in [("zh", "dark"), ("en", "light"), ("zh", "light"), ("en", "dark")] {
+        browser
+            .run(&format!("localStorage.setItem('lang', '{language}'); localStorage.setItem('theme', '{theme}')"))
+            .await;
+        let keys = untranslated(language);
+        for (path, there) in pages(id, alert) {
+            browser.go(&format!("{}{path}", served.base)).await;
+            browser.wait(&format!("document.querySelector({})", json!(there))).await;
+            let place = format!("{path} {language} {theme}");
+            for (what, expression) in [("faint", FAINT), ("nameless", NAMELESS), ("untranslated", &keys)] {
+                wrong.extend(
+                    list(&browser.read(expression).await).into_iter().map(|one| format!("{place}: {what}: {one}")),
+                );
+            }
+            let over = browser.read("document.documentElement.scrollWidth - innerWidth").await.as_i64().unwrap();
+            if over > 0 {
+                wrong.push(format!("{place}: {over} px wider than the screen"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_phone_an_incident_is_read_and_acknowledged() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..400).await;
+    let browser = Browser::open("zh-CN").await;
+    browser.screen(390, 844).await;
+    sign_in(&browser, &served.base, &token).await;
+    let incident = largest(&served, &token).await;
+    browser.go(&format!("{}/incidents/{}", served.base, incident["id"].as_str().unwrap())).await;
+    browser.wait("document.querySelector('.glance .what .big')").await;
+    assert_eq!(browser.read("document.documentElement.scrollWidth > innerWidth").await, false, "wider than a phone");
+    let button = "document.querySelector('[data-act=acknowledge]').getBoundingClientRect()";
+    assert!(
+        browser.read(&format!("{button}.bottom < innerHeight && {button}.height >= 32")).await == true,
+        "the button is in reach"
+    );
+    browser.click("[data-act=acknowledge]").await;
+    browser.wait("document.querySelector('.head .state-processing')").await;
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_moves_once_the_board_is_shown() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..400).await;
+    let browser = Browser::open("en-US").await;
+    browser.screen(1366, 768).await;
+    sign_in(&browser, &served.base, &token).await;
+    // Layout shifts are counted from the document's first moment.
+    browser.go(&served.base).await;
+    browser.wait("document.querySelectorAll('table.board tr[data-id]').length > 3").await;
+    browser
+        .run("window.shifted = 0; new PerformanceObserver((list) => { for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value; }).observe({ type: 'layout-shift', buffered: true });")
+        .await;
+    browser.wait("document.querySelector('.live')").await;
+    let shifted = browser.read("window.shifted").await.as_f64().unwrap();
+    assert!(shifted < 0.1, "the page moved by {shifted} while it came");
+}

@@ -1,0 +1,179 @@
+//! The desks of analysts and administrators: rules tried and put in force, windows made, credentials made and ended,
+//! reports that say what the API says.
+
+use serde_json::{Value, json};
+
+use super::driver::Browser;
+use super::served::Served;
+use super::{check_quiet, largest, sign_in};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_analyst_writes_tries_and_puts_rules_in_force() {
+    let served = Served::start();
+    let token = served.token("analyst", "chen");
+    served.storm(0..400).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/rules", served.base)).await;
+    // Each rule with its hits, as the API has them.
+    let rules = served.get(&token, "/api/v1/rules").await;
+    let first = &rules["rules"][0];
+    browser.wait(&format!("document.querySelector('table.rules tbody tr b').textContent === {}", first["id"])).await;
+    browser
+        .wait("[...document.querySelectorAll('table.rules .hits b')].some((one) => Number(one.textContent) > 0)")
+        .await;
+    browser.click("table.rules tbody tr .linkish").await;
+    browser.wait("document.querySelector('.editor textarea').value.length > 20").await;
+
+    // What is wrong is said while one writes, with its place.
+    let write = |text: &str| {
+        let text = json!(text);
+        format!(
+            "const area = document.querySelector('.editor textarea'); area.value = {text}; area.dispatchEvent(new Event('input', {{ bubbles: true }}));"
+        )
+    };
+    browser.run(&write("promote:\n  - { id: x, afterr: now }\n")).await;
+    browser.wait("document.querySelector('.checked .tag.bad') && document.querySelector('.checked li.bad').innerText.includes('afterr')").await;
+    browser
+        .run(&write("promote:\n  - { id: at-once, after: now }\nmute:\n  - { id: quiet, match: { name: Noise } }\n"))
+        .await;
+    browser.wait("document.querySelector('.checked .tag.good')").await;
+
+    // One event on what is written: muted by the rule that is not in force yet.
+    let event = json!(r#"{"name":"Noise","severity":"critical","object":{"name":"a"}}"#);
+    browser.run(&format!("const area = document.querySelector('textarea.code'); area.value = {event}; area.dispatchEvent(new Event('input', {{ bubbles: true }}));")).await;
+    browser.click("[data-act=dryrun]").await;
+    browser
+        .wait("[...document.querySelectorAll('.outcome tr.matched b')].some((one) => one.textContent === 'quiet')")
+        .await;
+
+    browser.click("[data-act=put]").await;
+    browser.fill("dialog input[name=reason]", "noise from the lab").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.toast.good')").await;
+    browser
+        .wait("[...document.querySelectorAll('table.rules tbody b')].some((one) => one.textContent === 'quiet')")
+        .await;
+    let rules = served.get(&token, "/api/v1/rules").await;
+    assert_eq!((rules["author"].as_str(), rules["reason"].as_str()), (Some("chen"), Some("noise from the lab")));
+    browser.click(".page-head .switch button:nth-child(3)").await;
+    browser.sees("noise from the lab").await;
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_makes_and_ends_a_credential() {
+    let served = Served::start();
+    let token = served.token("admin", "chen");
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/tokens", served.base)).await;
+    browser.click("[data-act=token]").await;
+    browser.fill("dialog input[name=name]", "night.shift").await;
+    browser.click("dialog button[type=submit]").await;
+    let made = browser.wait("document.querySelector('.secret')?.textContent").await;
+    let made = made.as_str().unwrap();
+    assert_eq!(served.get(made, "/api/v1/session").await["name"], "night.shift", "the token opens the door at once");
+    browser.sees("night.shift").await;
+    browser.click(".made button:last-child").await;
+    browser.wait("!document.querySelector('.secret')").await;
+    let row =
+        "[...document.querySelectorAll('table.plain tbody tr')].find((row) => row.innerText.includes('night.shift'))";
+    browser.run(&format!("{row}.querySelector('button.warn').click()")).await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait(&format!("!({row})")).await;
+    assert_eq!(served.get(made, "/api/v1/session").await["status"], 401, "it opens nothing any more");
+    check_quiet(&browser, &served.base).await;
+    // Others do not see the page's door, and the API keeps it shut.
+    let analyst = served.token("analyst", "li.na");
+    assert_eq!(served.get(&analyst, "/api/v1/tokens").await["status"], 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_is_made_and_stands_in_the_calendar() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/windows", served.base)).await;
+    browser.click("[data-act=window]").await;
+    browser.fill("dialog input[name=value]", "host-00007").await;
+    browser.fill("dialog input[name=note]", "replace the power supply").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.toast.good')").await;
+    browser.wait("document.querySelector('.cal-row')?.innerText.includes('replace the power supply')").await;
+    let windows = served.get(&token, "/api/v1/windows").await;
+    assert_eq!(windows["items"][0]["note"], "replace the power supply", "{windows}");
+    browser.click("table.plain button.warn").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("!document.querySelector('.cal-row')").await;
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_and_similar_incidents_say_what_the_api_says() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..1200).await;
+    let incident = largest(&served, &token).await;
+    let id = incident["id"].as_str().unwrap();
+    served
+        .send(reqwest::Method::POST, &token, &format!("/api/v1/incidents/{id}/root"), &json!({ "verdict": "confirm" }))
+        .await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/reports", served.base)).await;
+    browser.wait("document.querySelectorAll('.figure b').length === 6").await;
+    let report = served.get(&token, "/api/v1/reports").await;
+    assert_eq!(report["root_hits"]["right"], 1, "{report}");
+    let shown = browser.read("[...document.querySelectorAll('.figure b')].slice(0, 3).map((one) => Number(one.textContent.replaceAll(',', '')))").await;
+    assert_eq!(shown, json!([report["noise"]["events"], report["noise"]["alerts"], report["noise"]["incidents"]]));
+    browser.sees("right at first in 1 of 1 that people judged").await;
+    let csv = browser.read("document.querySelector('a[download]').getAttribute('href')").await;
+    let csv = served.text_as(&token, csv.as_str().unwrap()).await;
+    assert!(csv.contains(&format!("noise,,events,{}", report["noise"]["events"])), "{csv}");
+
+    // An incident like others shows them; its neighbours come into the picture when asked for.
+    let list = served.get(&token, "/api/v1/incidents?limit=500").await;
+    let mut with_like = None;
+    for one in list["items"].as_array().unwrap() {
+        let found = served.get(&token, &format!("/api/v1/incidents/{}/similar", one["id"].as_str().unwrap())).await;
+        if found["items"].as_array().is_some_and(|items| !items.is_empty()) {
+            with_like = Some((one["id"].as_str().unwrap().to_owned(), found["items"][0]["id"].clone()));
+            break;
+        }
+    }
+    let (own, like) = with_like.expect("two of the storm's incidents are alike");
+    browser.go(&format!("{}/incidents/{own}", served.base)).await;
+    browser.wait(&format!("document.querySelector('.similar li a')?.pathname === '/incidents/' + {like}")).await;
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_grows_by_the_neighbours_of_what_is_picked() {
+    let served = Served::start();
+    let token = served.token("viewer", "li.na");
+    served.storm(0..800).await;
+    let incident = largest(&served, &token).await;
+    let id = incident["id"].as_str().unwrap();
+    let graph = served.get(&token, &format!("/api/v1/incidents/{id}/graph?nodes=36")).await;
+    let alone = |graph: &Value| -> Vec<String> {
+        let nodes = graph["nodes"].as_array().unwrap().iter().filter(|node| node["count"] == 1);
+        nodes.map(|node| node["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let root = incident["root"]["ci"]["id"].as_str().unwrap();
+    let wide = served.get(&token, &format!("/api/v1/incidents/{id}/graph?nodes=300&expand={root}")).await;
+    assert!(alone(&wide).len() > alone(&graph).len(), "{} and {}", alone(&wide).len(), alone(&graph).len());
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/topology/{root}", served.base)).await;
+    browser.wait("Number(document.querySelector('.canvas').dataset.drawn) > 1").await;
+    // Up to two thousand at once.
+    browser.run("const field = document.querySelectorAll('.graph .aside select')[1]; field.value = '2000'; field.dispatchEvent(new Event('change', { bubbles: true }));").await;
+    browser.run("const field = document.querySelectorAll('.graph .aside select')[0]; field.value = '12'; field.dispatchEvent(new Event('change', { bubbles: true }));").await;
+    let around = served.get(&token, &format!("/api/v1/topology/cis/{root}/graph?hops=12&nodes=2000")).await;
+    let all = around["nodes"].as_array().unwrap().len();
+    assert!(all > 60, "{all} nodes");
+    browser.wait(&format!("document.querySelector('.canvas').dataset.drawn === '{all}'")).await;
+    check_quiet(&browser, &served.base).await;
+}

@@ -1,0 +1,85 @@
+// Maintenance windows and silences on a calendar of the coming days, and making windows.
+
+import { html, useEffect, useState } from "../vendor/htm-preact.js";
+import { call, send } from "../api.js";
+import { ask } from "../ask.js";
+import { day, hourMinute, moment } from "../format.js";
+import { t } from "../i18n.js";
+import { now } from "../now.js";
+import { told } from "../orders.js";
+import { Empty, Panel, Switch } from "../parts.js";
+
+const DAYS = ["1", "7", "30"];
+const HOUR_MS = 3_600_000;
+const FIELDS = ["ci", "site", "class", "area", "org", "name", "source"];
+
+/** The local time of a field `datetime-local`, as rule files write it. @param {string} value */
+const written = (value) => value.replace("T", " ").slice(0, 16);
+
+/** @param {number} at a moment as `datetime-local` wants it, in this computer's zone */
+const local = (at) => new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+
+/** Asks for a window that happens once. @param {() => void} onMade */
+async function askWindow(onMade) {
+  const given = await ask({ title: t("win.make"), ok: t("win.make"), fields: [
+    { name: "id", kind: "line", label: t("win.id"), value: `mw-${local(now()).slice(0, 10)}` },
+    { name: "field", kind: "choice", label: t("silence.field"), choices: FIELDS.map((word) => [word, t(`silence.field.${word}`)]) },
+    { name: "value", kind: "line", label: t("win.value") },
+    { name: "subtree", kind: "choice", label: t("win.reach"), value: "no", choices: [["no", t("win.reach.own")], ["yes", t("win.reach.below")]] },
+    { name: "from", kind: "moment", label: t("win.from"), value: local(now() + HOUR_MS) },
+    { name: "to", kind: "moment", label: t("win.to"), value: local(now() + 3 * HOUR_MS) },
+    { name: "effect", kind: "choice", label: t("win.effect"), choices: ["keep", "notice", "drop"].map((word) => [word, t(`win.effect.${word}`)]) },
+    { name: "note", kind: "line", label: t("silence.comment") }] });
+  if (!given) return;
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const below = given.subtree === "yes" && given.field === "ci";
+  await told(t("win.make"), async () => {
+    await send("POST", "/api/v1/windows", { id: given.id, note: given.note, ...(below ? { subtree: [given.value] } : { match: { [given.field]: given.value } }),
+      schedule: { once: { from: written(given.from), to: written(given.to) }, zone }, effect: given.effect, reason: given.note });
+    return "";
+  });
+  onMade();
+}
+
+/** When something holds within the days shown: from and to, in milliseconds. */
+function reach(one) {
+  if (one.starts_at && one.ends_at) return [Date.parse(one.starts_at), Date.parse(one.ends_at)];
+  if (one.active) return [now(), one.ends_at ? Date.parse(one.ends_at) : Infinity];
+  return one.starts_at ? [Date.parse(one.starts_at), Date.parse(one.starts_at) + HOUR_MS] : [Infinity, Infinity];
+}
+
+/** Bars over the coming days. */
+const Calendar = ({ rows, days }) => {
+  const from = Math.floor(now() / HOUR_MS) * HOUR_MS;
+  const span = Number(days) * 24 * HOUR_MS;
+  const x = (at) => Math.max(0, Math.min(1000, ((at - from) / span) * 1000));
+  const ticks = Array.from({ length: days === "1" ? 9 : Number(days) > 7 ? 7 : 8 }, (_, i, all) => from + (span / (days === "1" ? 8 : Number(days) > 7 ? 6 : 7)) * i);
+  const shown = rows.filter(({ at }) => at[0] < from + span && at[1] > from);
+  return html`<div class="calendar"><div class="cal-ticks">${ticks.map((at) => html`<span key=${at}>${days === "1" ? hourMinute(at) : day(at)}</span>`)}</div>
+    ${shown.length === 0 && html`<p class="dim">${t("win.calm")}</p>`}
+    ${shown.map((row) => html`<div key=${row.key} class="cal-row"><span title=${row.label}>${row.label}</span>
+      <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="1000" height="10" /><rect class=${row.kind} x=${x(row.at[0])} width=${Math.max(4, x(row.at[1]) - x(row.at[0]))} height="10" /></svg></div>`)}</div>`;
+};
+
+export const Windows = ({ me }) => {
+  const [found, set] = useState(/** @type {any} */ (null));
+  const [failed, setFailed] = useState("");
+  const [days, setDays] = useState("7");
+  const load = () => Promise.all([call("/api/v1/windows"), call("/api/v1/silences")])
+    .then(([windows, silences]) => { set({ windows: windows.items, silences: silences.items }); setFailed(""); }, (failure) => setFailed(failure.message));
+  useEffect(() => { load(); }, []);
+  const may = me.role !== "viewer";
+  const end = async (one) => {
+    const given = await ask({ title: t("win.end", { id: one.id }), ok: t("win.end.ok"), danger: true, fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
+    if (given) await told(t("win.end.ok"), async () => { await call(`/api/v1/windows/${encodeURIComponent(one.id)}?${new URLSearchParams({ reason: given.reason ?? "" })}`, { method: "DELETE" }); return ""; }).then(load);
+  };
+  const rows = found ? [...found.windows.map((one) => ({ key: `w${one.id}`, label: one.note || one.id, kind: "window", at: reach(one) })),
+    ...found.silences.map((one) => ({ key: `s${one.id}`, label: `${t("silence.title")} · ${one.comment || one.matchers.flat().map((matcher) => matcher.value).join(t("and"))}`, kind: "silenced", at: reach(one) }))] : [];
+  return html`<div class="page-head with-action"><div><h1>${t("nav.windows")}</h1><p class="dim">${t("win.help")}</p></div>${may && html`<button class="main" data-act="window" onClick=${() => askWindow(load)}>${t("win.make")}</button>`}</div>
+    ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
+    ${found && html`<div class="stack"><${Panel} title=${t("win.calendar")} aside=${html`<${Switch} label=${t("sug.span")} value=${days} onChange=${setDays} choices=${DAYS.map((n) => [n, t("sug.days", { n })])} />`}><${Calendar} rows=${rows} days=${days} /><//>
+      <${Panel} title=${`${t("nav.windows")} (${found.windows.length})`}>${found.windows.length === 0 ? html`<p class="dim">${t("win.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["id", "note", "state", "when", "below", "place"].map((word) => html`<th key=${word}>${t(`win.${word}`)}</th>`)}<th></th></tr></thead>
+        <tbody>${found.windows.map((one) => html`<tr key=${one.id}><td><b>${one.id}</b></td><td class="comment">${one.note}</td><td><em class=${`tag ${one.active ? "good" : ""}`}>${t(one.active ? "silence.active" : "win.waits")}</em></td>
+          <td>${one.active && one.ends_at ? t("win.until", { t: moment(one.ends_at) }) : one.starts_at ? t("silence.from", { t: moment(one.starts_at) }) : t("win.over")}</td><td>${one.subtree.join(t("and"))}</td><td>${one.file}:${one.line}</td>
+          <td>${may && one.removable && html`<button class="warn" onClick=${() => end(one)}>${t("win.end.ok")}</button>`}</td></tr>`)}</tbody></table></div>`}<//></div>`}`;
+};

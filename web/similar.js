@@ -1,0 +1,20 @@
+// Incidents that were like this one, and how they were solved.
+
+import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { call } from "./api.js";
+import { moment, span } from "./format.js";
+import { t } from "./i18n.js";
+import { Ci, Go, Panel, Severity } from "./parts.js";
+
+export const Similar = ({ id }) => {
+  const [items, set] = useState(/** @type {any[]|null} */ (null));
+  useEffect(() => { call(`/api/v1/incidents/${encodeURIComponent(id)}/similar`).then((found) => set(found.items), () => set([])); }, [id]);
+  return html`<${Panel} title=${t("similar")} kind="similar">
+    ${items?.length === 0 && html`<p class="dim">${t("similar.none")}</p>`}
+    ${items?.length > 0 && html`<ul>${items.map((one) => html`<li key=${one.id}>
+      <p><${Severity} of=${one.severity} /> <${Go} to=${`/incidents/${one.id}`}>${one.title}<//></p>
+      <p class="dim">${one.id} · ${moment(one.opened_at)}${one.closed_at ? ` · ${t("similar.took", { t: span(Date.parse(one.closed_at) - Date.parse(one.opened_at)) })}` : ` · ${t(`state.${one.state}`)}`}
+        ${one.root && html` · <${Ci} ci=${one.root} />`}</p>
+      <p class="chips">${one.because.map((word) => html`<span key=${word}>${t(`similar.${word}`)}</span>`)}</p>
+      ${one.note && html`<blockquote>${one.by && html`<b>${one.by}</b> `}${one.note}</blockquote>`}</li>`)}</ul>`}<//>`;
+};
