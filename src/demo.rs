@@ -178,7 +178,7 @@ impl Stage<'_> {
         writeln!(stdout(), "{}", self.script.greeting(&link).of(self.lang))?;
         let intake = serve::intake(pipeline, &tokens, Settings::default(), Formats::built_in(), clock);
         let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
-        let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None };
+        let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None, back: Router::new() };
         let app = serve::app(pipeline, tokens, front, clock.clone());
         let door = Door { app: app.clone(), tokens: doors };
         let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));

@@ -6,6 +6,7 @@
 //! delivered (`delivery`) and shown (`projection`, `api`, `console`). Analysts run the same engine in `lab`.
 
 pub mod access;
+pub mod acting;
 pub mod api;
 pub mod cli;
 pub mod clock;

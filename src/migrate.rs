@@ -56,7 +56,8 @@ pub async fn run(loaded: Loaded) -> Result<Brought> {
     let mut opening = sqlite::OpenOptions::new(clock.clone());
     opening.durability = Durability::Power;
     ensure!(config.data.join("headwater.db").exists(), "{}: there is no journal of its own", config.data.display());
-    let receivers = config.receivers(&layers, config.listen.port(), &clock, &Arc::default()).map_err(config::joined)?;
+    let receivers =
+        config.receivers(&layers, config.listen.port(), &clock, &Arc::default(), None).map_err(config::joined)?;
     let options = Options {
         durability: Durability::Power,
         clock,

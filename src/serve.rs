@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::access::store::Tokens;
+use crate::acting;
 use crate::api::routes::router;
 use crate::api::session::Sessions;
 use crate::api::state::{Api, Settings, Trouble};
@@ -36,6 +37,7 @@ use crate::vitals::heartbeat::Heartbeat;
 
 mod advise;
 mod again;
+mod back;
 mod behind;
 mod bus;
 mod cluster;
@@ -49,6 +51,7 @@ mod redis;
 mod trials;
 pub mod view;
 
+use back::Back;
 use behind::{Bearers, Door, Pen};
 use bus::OnNats;
 use ending::{Ending, told};
@@ -85,8 +88,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     refuse_when_nobody_could_sign_in(&config, &tokens, clock())?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
     let to_parents = Arc::<Upward>::default();
-    let receivers =
-        config.receivers(&layers, listener.local_addr()?.port(), &clock, &to_parents).map_err(config::joined)?;
+    let seal = config.acting.seal(&config.data)?;
+    let receivers = config
+        .receivers(&layers, listener.local_addr()?.port(), &clock, &to_parents, Some(&seal))
+        .map_err(config::joined)?;
     let formats = Sources::of(&config).formats()?;
     let opening = Options {
         durability: config.durability,
@@ -130,7 +135,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         asides.spawn(sessions.clone().compare_always(auth, move || now()));
     }
     let takes_events = config.cluster.has(Role::Intake);
-    let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis };
+    let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
+    let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
     if config.nats.is_on() {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
@@ -263,11 +269,13 @@ pub struct Front {
     pub redis: Option<OnRedis>,
     /// Whether events come in over HTTP.
     pub takes_events: bool,
+    /// Where people act from messages.
+    pub back: Router,
 }
 
 /// Everything that is served: intake, API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
-    let Front { sessions, intake, settings, takes_events, redis } = front;
+    let Front { sessions, intake, settings, takes_events, redis, back } = front;
     let vitals_only = settings.vitals_only;
     let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
@@ -305,5 +313,5 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };
-    router(Arc::new(api), pages.merge(doors))
+    router(Arc::new(api), pages.merge(doors).merge(back))
 }

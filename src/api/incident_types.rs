@@ -162,6 +162,9 @@ pub struct TimelineItem {
     pub at: String,
     /// A user's name, or `headwater`.
     pub actor: String,
+    /// The receiver by whose message a person acted; absent: the API or the console.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub via: Box<str>,
     pub kind: TimelineWord,
     pub label: &'static str,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -175,6 +178,7 @@ impl TimelineItem {
         Self {
             at: entry.at.to_string(),
             actor: entry.actor.to_string(),
+            via: entry.via.clone(),
             kind,
             label: kind.label(to.lang),
             detail: mask(&entry.detail).into_owned(),

@@ -136,7 +136,8 @@ pub async fn submit(api: &Api, caller: &Caller, id: &str, order: Order) -> Resul
     if id.len() > 128 {
         return Err(ApiError::Bad("command_id: at most 128 bytes".into()));
     }
-    let command = Command { tenant: caller.tenant.clone(), actor: caller.name.clone(), id: id.into(), order };
+    let command =
+        Command { tenant: caller.tenant.clone(), actor: caller.name.clone(), id: id.into(), via: "".into(), order };
     let seq = api.writes.command(command).await.map_err(refused)?;
     Ok((StatusCode::ACCEPTED, Json(Taken { seq })))
 }

@@ -62,7 +62,9 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
             let name = config.map_or_else(|| "configuration".into(), |path| path.display().to_string());
             found.seen.push(name);
             let config = loaded.config;
-            if let Err(errors) = config.receivers(&loaded.layers, config.listen.port(), &machine(), &Arc::default()) {
+            if let Err(errors) =
+                config.receivers(&loaded.layers, config.listen.port(), &machine(), &Arc::default(), None)
+            {
                 found.errors.extend(errors.iter().map(ToString::to_string));
             }
             let known = config.receiver_names();

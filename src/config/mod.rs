@@ -12,12 +12,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::acting;
 use crate::clock::Clock;
 use crate::delivery::contacts::Contacts;
 use crate::delivery::parent::{Parent, Parents, Upward, circles};
 use crate::delivery::settings::{Common, Ready, ReceiverSettings, names, prepare};
 use crate::delivery::{self, Channel};
 use crate::domain::ids::{ReceiverId, TenantId};
+use crate::domain::pass::Seal;
 use crate::domain::time::Span;
 use crate::engine::effect::PARENT;
 use crate::engine::policy::spans;
@@ -62,6 +64,8 @@ pub struct Config {
     pub receivers: Vec<ReceiverSettings>,
     /// The addresses of people.
     pub contacts: Option<PathBuf>,
+    /// How people act from messages.
+    pub acting: acting::settings::Settings,
     /// Domains (tenants) and their parents.
     pub parents: Parents,
 }
@@ -170,6 +174,9 @@ impl Config {
                 start(key, path);
             }
         }
+        if let Some(path) = &mut self.acting.key_file {
+            start("acting.key_file", path);
+        }
         for (key, path) in self.nats.paths().into_iter().chain(self.redis.paths()) {
             start(key, path);
         }
@@ -251,6 +258,7 @@ impl Config {
         own_port: u16,
         clock: &Clock,
         upward: &Arc<Upward>,
+        seal: Option<&Seal>,
     ) -> Result<BTreeMap<ReceiverId, Ready>, Vec<ConfigError>> {
         let contacts = self.contacts.as_deref().map_or_else(|| Ok(Contacts::default()), Contacts::open);
         let contacts = contacts.map_err(|error| {
@@ -259,6 +267,8 @@ impl Config {
         })?;
         let common = Common {
             contacts,
+            seal: seal.filter(|_| self.acting.links).cloned(),
+            pass_valid_for: self.acting.valid_for,
             settings: self.delivery.clone(),
             base_url: self.base_url.trim_end_matches('/').to_owned(),
             own_ports: vec![own_port],

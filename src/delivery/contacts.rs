@@ -13,6 +13,9 @@ use crate::domain::ids::{PersonId, ReceiverId};
 /// The largest file, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// Digits of the shortest number that is compared as one.
+const NUMBER_DIGITS_MIN: usize = 5;
+
 /// One person's addresses: by the name of a receiver, or by what a receiver's kind takes (`mobile`, `mail`).
 type Addresses = BTreeMap<Box<str>, String>;
 
@@ -120,15 +123,17 @@ impl Contacts {
         own.or_else(|| addresses.get(takes.key()?)).map(|address| address.trim().to_owned()).filter(|a| !a.is_empty())
     }
 
-    /// Whose mobile number this is: whoever answers from it.
-    pub fn owner_of(&self, number: &str) -> Option<PersonId> {
-        let wanted = digits(number);
+    /// Who is reached at this address by a receiver, or from which number somebody answers. An address that two people share
+    /// is nobody's.
+    pub fn owner_of(&self, receiver: &ReceiverId, address: &str) -> Option<PersonId> {
+        let wanted = digits(address);
         let people = self.people();
-        let has =
-            |addresses: &Addresses| addresses.values().any(|address| wanted.len() >= 5 && digits(address) == wanted);
+        let has = |addresses: &Addresses| {
+            let own = addresses.get(receiver.as_str()).is_some_and(|own| own.trim() == address);
+            own || (wanted.len() >= NUMBER_DIGITS_MIN && addresses.values().any(|known| digits(known) == wanted))
+        };
         let mut found = people.iter().filter(|(_, addresses)| has(addresses)).map(|(person, _)| person.clone());
         let first = found.next()?;
-        // A number that two people share is nobody's.
         found.next().is_none().then_some(first)
     }
 }
@@ -178,9 +183,9 @@ mod tests {
         assert_eq!(find("li", "sms", Takes::Mobile).as_deref(), Some("+86 138 0000 0000"));
         assert_eq!(find("li", "room", Takes::Mobile).as_deref(), Some("ou_1"));
         assert_eq!(find("han", "room", Takes::Own), None);
-        assert_eq!(contacts.owner_of("8613800000000"), Some("li".into()));
-        assert_eq!(contacts.owner_of("13900000000"), Some("han".into()));
-        assert_eq!(contacts.owner_of("li@example.org"), None);
+        assert_eq!(contacts.owner_of(&"sms".into(), "8613800000000"), Some("li".into()));
+        assert_eq!(contacts.owner_of(&"sms".into(), "13900000000"), Some("han".into()));
+        assert_eq!(contacts.owner_of(&"sms".into(), "li@example.org"), None);
         std::fs::write(&path, "han: { mobile: \"13800000001\" }").unwrap();
         let later = SystemTime::now() + std::time::Duration::from_secs(5);
         std::fs::File::open(&path).unwrap().set_modified(later).unwrap();

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use super::acts::Acts;
 use super::aside;
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Priority, Progress};
@@ -30,6 +31,8 @@ pub struct Style<'a> {
     pub time_zone: Tz,
     /// Where the console shows incidents, without a slash at its end; empty: no link.
     pub base_url: &'a str,
+    /// How its reader acts.
+    pub acts: &'a Acts,
 }
 
 /// The message as it is sent.
@@ -47,6 +50,9 @@ struct Payload<'a> {
     headline: Text,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+    /// Where the person who is meant acts without signing in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act_url: Option<String>,
     incident: Header<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     root_cause: Option<Root<'a>>,
@@ -164,6 +170,7 @@ impl<'a> Message<'a> {
                 text,
                 headline: headline(incident),
                 url,
+                act_url: style.acts.link(notice),
                 incident: Header::of(incident),
                 root_cause,
                 changes: &notice.changes,
@@ -291,7 +298,8 @@ impl Lines {
         body.push(since_line(incident, style));
         body.extend(aside::lines(notice, lang));
         let others = notice.digest.as_ref().map(|digest| digest_lines(digest, lang)).unwrap_or_default();
-        Self { title, body, url: link(incident, style), others }
+        let url = style.acts.link(notice).or_else(|| link(incident, style));
+        Self { title, body, url, others }
     }
 
     /// All of it, one below the other.
@@ -316,7 +324,7 @@ pub fn short(notice: &Notice, style: &Style<'_>) -> String {
         Lang::Zh => ("；", format!("{} 条告警", incident.alert_count)),
         Lang::En => ("; ", format!("alerts: {}", incident.alert_count)),
     };
-    let parts = [Some(lines.title), cause, Some(reach), lines.url];
+    let parts = [Some(lines.title), cause, Some(reach), style.acts.answer(notice, lang), lines.url];
     parts.into_iter().flatten().collect::<Vec<_>>().join(separator)
 }
 
@@ -325,10 +333,15 @@ pub fn nameless(notice: &Notice, style: &Style<'_>) -> String {
     let incident = &notice.incident;
     let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
     let (said, id, count) = (news(notice.kind), incident.id, incident.alert_count);
+    let answer = style.acts.answer(notice, style.lang);
     match style.lang {
-        Lang::Zh => format!("【{priority} {}】{}：故障 {id}，{count} 条告警，详情请登录平台查看", severity.zh, said.zh),
+        Lang::Zh => {
+            let answer = answer.map_or_else(String::new, |answer| format!("，{answer}"));
+            format!("【{priority} {}】{}：故障 {id}，{count} 条告警，详情请登录平台查看{answer}", severity.zh, said.zh)
+        }
         Lang::En => {
-            format!("[{priority} {}] {}: incident {id}, alerts: {count}; see the console", severity.en, said.en)
+            let answer = answer.map_or_else(String::new, |answer| format!("; {answer}"));
+            format!("[{priority} {}] {}: incident {id}, alerts: {count}; see the console{answer}", severity.en, said.en)
         }
     }
 }

@@ -17,13 +17,16 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::domain::ids::ReceiverId;
+use crate::domain::incident::TicketRef;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
 
+pub mod acts;
 mod aside;
 pub mod channels;
 pub mod contacts;
+pub mod ears;
 pub mod egress;
 pub mod http;
 pub mod message;
@@ -34,6 +37,7 @@ mod receiver;
 pub mod schedule;
 pub mod settings;
 pub mod signature;
+pub mod tickets;
 pub mod webhook;
 
 #[cfg(test)]
@@ -63,6 +67,11 @@ pub trait Channel: Send + Sync {
 pub enum Attempt {
     /// The receiver has it.
     Accepted,
+    /// The ticket system has it, and this is where.
+    Filed {
+        /// The ticket.
+        ticket: Box<TicketRef>,
+    },
     /// Try again, after `wait` when the receiver named a time.
     TryLater {
         /// What went wrong.
@@ -204,5 +213,6 @@ fn delivered(notice: &Notice, outcome: DeliveryOutcome, attempts: u32) -> Delive
         outcome,
         attempts,
         person: notice.to.as_ref().map(|to| to.person.clone()),
+        ticket: None,
     }
 }

@@ -9,7 +9,7 @@ use super::Attempt;
 use super::schedule::Pauses;
 use super::settings::Settings;
 use crate::domain::ids::{IncidentId, PersonId};
-use crate::domain::incident::Priority;
+use crate::domain::incident::{Priority, TicketRef};
 use crate::engine::effect::Notice;
 
 /// A notice and what has been tried.
@@ -21,6 +21,8 @@ pub struct Waiting {
     pub attempts: u32,
     refusals: u32,
     pauses: Pauses,
+    /// Where it is, in a ticket system.
+    pub ticket: Option<TicketRef>,
 }
 
 /// Whose versions go one after the other: an incident's for one person, or for the receiver as a whole.
@@ -110,7 +112,8 @@ impl Queue {
     /// notice itself when too many wait.
     pub fn push(&mut self, notice: Notice, now: Instant) -> Option<Left> {
         let id = LineId::of(&notice);
-        let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses: Pauses::new(&self.settings) };
+        let pauses = Pauses::new(&self.settings);
+        let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses, ticket: None };
         let line = self.lines.entry(id.clone()).or_default();
         let newest = line.notices.back().map(|last| last.notice.incident.version);
         if waiting.notice.digest.is_none() && newest.is_some_and(|newest| newest > waiting.notice.incident.version) {
@@ -202,6 +205,10 @@ impl Queue {
         self.locked_until = locked_out.then(|| now + self.settings.locked_out_pause);
         let again = match attempt {
             Attempt::Accepted => Err(None),
+            Attempt::Filed { ticket } => {
+                first.ticket = Some(*ticket);
+                Err(None)
+            }
             Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } if is_old => {
                 Err(Some(why))
             }

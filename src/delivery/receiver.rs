@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::{Attempt, Channel, Clock, ReceiverState, Report, States, delivered};
 use crate::domain::ids::ReceiverId;
 use crate::engine::effect::Notice;
-use crate::engine::input::DeliveryOutcome;
+use crate::engine::input::{Delivered, DeliveryOutcome};
 
 /// What the task of one receiver needs.
 pub struct Task {
@@ -76,7 +76,7 @@ impl Task {
     ) {
         let (id, attempt) = ended.expect("an attempt does not panic and is not aborted");
         let failure = match &attempt {
-            Attempt::Accepted => None,
+            Attempt::Accepted | Attempt::Filed { .. } => None,
             Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => Some(why.clone()),
         };
         let first = queue.first(&id).expect("an incident under way has a notice");
@@ -121,7 +121,8 @@ impl Task {
             }
         };
         let held = held.filter(|_| outcome != DeliveryOutcome::Folded);
-        let report = (self.report)(delivered(&waiting.notice, outcome, waiting.attempts));
+        let ended = delivered(&waiting.notice, outcome, waiting.attempts);
+        let report = (self.report)(Delivered { ticket: waiting.ticket.clone(), ..ended });
         reports.spawn(async move {
             report.await;
             held

@@ -13,14 +13,17 @@ use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::acts::Acts;
 use super::channels::personal::Personal;
 use super::channels::{Ground, Kind, Lines, Manner};
 use super::contacts::{Contacts, Takes};
+use super::ears::{Ear, Tongue};
 use super::egress::{Cidr, Egress};
 use super::http::SetupError;
 use super::parent::Parents;
 use super::{Channel, Clock};
 use crate::domain::ids::ReceiverId;
+use crate::domain::pass::Seal;
 use crate::domain::time::Span;
 use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::effect::PARENT;
@@ -233,6 +236,10 @@ pub struct Common {
     pub own_ports: Vec<u16>,
     pub clock: Clock,
     pub contacts: Contacts,
+    /// What signs links and marks; none: nobody acts from messages.
+    pub seal: Option<Seal>,
+    /// How long a link can be used.
+    pub pass_valid_for: Span,
 }
 
 /// A receiver, ready to be told; `channel` is none while it is switched off.
@@ -284,6 +291,11 @@ impl ReceiverSettings {
         if !(Duration::from_secs(1)..=Duration::from_secs(60)).contains(&self.timeout) {
             return Err(Fault::Timeout);
         }
+        let is_twice = |key: &&String| key.strip_suffix(FILE).is_some_and(|key| self.own.contains_key(key));
+        if let Some(key) = self.own.keys().find(is_twice) {
+            return Err(Fault::Both { key: key.trim_end_matches(FILE).to_owned() });
+        }
+        let kind = Kind::read(self.with_files(read)?).map_err(Fault::Kind)?;
         let mut allowed = common.settings.allowed_networks.clone();
         if self.allow_private {
             allowed.extend(Cidr::private());
@@ -294,16 +306,12 @@ impl ReceiverSettings {
                 lang: self.language,
                 time_zone: self.time_zone,
                 base_url: common.base_url.trim_end_matches('/').to_owned(),
+                acts: self.acts(common, &kind),
             },
             timeout: self.timeout,
             clock: Arc::clone(&common.clock),
             lines: Lines::default(),
         };
-        let is_twice = |key: &&String| key.strip_suffix(FILE).is_some_and(|key| self.own.contains_key(key));
-        if let Some(key) = self.own.keys().find(is_twice) {
-            return Err(Fault::Both { key: key.trim_end_matches(FILE).to_owned() });
-        }
-        let kind = Kind::read(self.with_files(read)?).map_err(Fault::Kind)?;
         let rate = self.rate.map(NonZeroU32::get).or(kind.rate());
         let pace = rate.map(|rate| Duration::from_secs(60) / rate);
         let channel = Personal::new(&self.id, kind, ground, common.contacts.clone()).map_err(Fault::Channel)?;
@@ -311,6 +319,25 @@ impl ReceiverSettings {
             channel: self.enabled.then(|| Arc::new(channel) as Arc<dyn Channel>),
             settings: Settings { pace, ..common.settings.clone() },
         })
+    }
+
+    fn acts(&self, common: &Common, kind: &Kind) -> Acts {
+        Acts {
+            seal: common.seal.clone(),
+            valid_for: common.pass_valid_for,
+            receiver: self.id.as_str().into(),
+            base_url: common.base_url.trim_end_matches('/').to_owned(),
+            is_answered: matches!(kind.tongue(), Some(Tongue::Phone(_))),
+        }
+    }
+
+    /// How what its system sends back is believed; none: nothing comes back.
+    ///
+    /// # Errors
+    /// When a file of its settings cannot be read.
+    pub fn ear(&self) -> Result<Option<Ear>, Fault> {
+        let kind = Kind::read(self.with_files(read)?).map_err(Fault::Kind)?;
+        Ok(kind.tongue().map(|tongue| Ear { tongue, lang: self.language }))
     }
 
     /// What a person's address is for it; none: it tells a room, whoever is meant.

@@ -15,6 +15,7 @@ use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::acts::Acts;
 use super::channels::{Ground, Kind, Manner};
 use super::egress::{Cidr, Egress};
 use super::http::SetupError;
@@ -147,6 +148,7 @@ fn webhook(url: &str, egress: Egress) -> Result<Arc<dyn Channel>, SetupError> {
             lang: Lang::Zh,
             time_zone: chrono_tz::Asia::Shanghai,
             base_url: "https://noc.example".to_owned(),
+            acts: Acts::default(),
         },
         timeout: Duration::from_secs(10),
         clock: Arc::new(|| NOW),

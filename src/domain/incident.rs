@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ci::{Area, CiRef};
-use super::ids::{AlertId, IncidentId, OrgId, TenantId};
+use super::ids::{AlertId, IncidentId, OrgId, ReceiverId, TenantId};
 use super::severity::Severity;
 use super::time::Timestamp;
 
@@ -215,6 +215,9 @@ pub struct IncidentView {
     pub closed_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<IncidentId>,
+    /// Tickets, one of each system.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub tickets: Arc<[TicketRef]>,
     /// A person confirmed the root cause.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub root_confirmed: bool,
@@ -259,6 +262,7 @@ impl IncidentView {
             recovered_at: None,
             closed_at: None,
             merged_into: None,
+            tickets: Arc::default(),
             root_confirmed: false,
             topology_version: 1,
             ruleset_version: 1,
@@ -271,6 +275,21 @@ fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
     *n == N::default()
 }
 
+/// A ticket in a system of others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TicketRef {
+    /// The receiver that opened it.
+    pub receiver: ReceiverId,
+    /// The kind of system.
+    pub system: Box<str>,
+    /// As the system's API names it.
+    pub id: Box<str>,
+    /// As people name it.
+    pub number: Box<str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub url: Box<str>,
+}
+
 /// One line of an incident's timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineEntry {
@@ -278,6 +297,9 @@ pub struct TimelineEntry {
     /// A user's name, or `headwater`.
     pub actor: Box<str>,
     pub kind: TimelineKind,
+    /// The receiver by whose message a person acted; empty: the API or the console.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub via: Box<str>,
     /// A name, a comment, a state: what the kind speaks of.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub detail: Box<str>,
@@ -315,5 +337,7 @@ pub enum TimelineKind {
     Escalated,
     /// Nobody has duty, or nobody has acknowledged in the end: the fallback is told.
     NobodyAnswered,
+    /// A ticket was opened, or found.
+    TicketFiled,
     ChangeAttached,
 }

@@ -13,6 +13,7 @@ pub mod matcher;
 pub mod mute;
 pub mod pairs;
 pub mod partition;
+pub mod pass;
 pub mod point;
 pub mod reject;
 pub mod severity;

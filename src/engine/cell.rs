@@ -184,6 +184,8 @@ pub struct Moment {
     pub checks: Checks,
     /// The incident that a person merges another one into.
     pub survivor: Option<IncidentId>,
+    /// By which way the person acts whose order is carried out.
+    pub via: Box<str>,
 }
 
 /// Who came to an incident and who left it.
@@ -397,7 +399,8 @@ impl Cell {
 
     /// Writes a line into an incident's timeline.
     pub fn note(&mut self, incident: IncidentId, actor: &str, kind: TimelineKind, detail: impl Into<Box<str>>) {
-        let entry = TimelineEntry { at: self.now, actor: actor.into(), kind, detail: detail.into() };
+        let via = if actor == "headwater" { "".into() } else { self.moment.via.clone() };
+        let entry = TimelineEntry { at: self.now, actor: actor.into(), kind, via, detail: detail.into() };
         self.moment.effects.push(Effect::Timeline { tenant: self.tenant.clone(), incident, entry });
     }
 

@@ -8,6 +8,7 @@ use super::effect::Notice;
 use super::oncall::Override;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, PersonId, ReceiverId, SilenceId, TenantId};
+use crate::domain::incident::TicketRef;
 use crate::domain::mute::Silence;
 pub use crate::domain::reject::DeadLetter;
 use crate::domain::severity::Severity;
@@ -128,6 +129,9 @@ pub struct Delivered {
     /// Who was meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<PersonId>,
+    /// Where it is, in a ticket system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<TicketRef>,
 }
 
 /// How a notification ended.
@@ -150,6 +154,9 @@ pub struct Command {
     /// Chosen by the caller; the same id twice is done once. Empty: always done.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub id: Box<str>,
+    /// The receiver by whose message the actor acted; empty: the API or the console.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub via: Box<str>,
     pub order: Order,
 }
 

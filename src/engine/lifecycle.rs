@@ -15,7 +15,7 @@ use super::oncall::Override;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
-use crate::domain::incident::{Candidate, ChangeView, IncidentState, PathStep, Progress, TimelineKind};
+use crate::domain::incident::{Candidate, ChangeView, IncidentState, PathStep, Progress, TicketRef, TimelineKind};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::domain::topology::CiIx;
@@ -54,6 +54,9 @@ pub struct Incident {
     pub changes: Arc<[ChangeView]>,
     pub changes_for: u64,
     pub extent: Extent,
+    /// Tickets, one of each receiver.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<TicketRef>,
     /// Who was told what.
     #[serde(default)]
     pub audience: Audience,
@@ -89,6 +92,7 @@ impl Incident {
             changes: Arc::default(),
             changes_for: 0,
             extent: Extent::default(),
+            tickets: Vec::new(),
             audience: Audience::default(),
         }
     }
@@ -267,6 +271,7 @@ impl Cell {
     /// Carries out an order, or says why not. One that its actor has sent before under the same id is not carried
     /// out again: it ends as it did then.
     pub fn obey(&mut self, command: &Command) {
+        self.moment.via = command.via.clone();
         let (refused, again) = match self.obeyed.look(command) {
             Known::Fresh => {
                 let refused: Option<Box<str>> = self.carry_out(&command.order, &command.actor).err().map(Into::into);

@@ -80,7 +80,7 @@ mod tests {
 
     fn command(actor: &str, id: &str, incident: u64) -> Command {
         let order = Order::Acknowledge { incident: IncidentId(incident) };
-        Command { tenant: "t".into(), actor: actor.into(), id: id.into(), order }
+        Command { tenant: "t".into(), actor: actor.into(), id: id.into(), via: "".into(), order }
     }
 
     #[test]

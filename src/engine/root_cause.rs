@@ -62,6 +62,7 @@ impl Cell {
             severity,
             priority: self.policy.priorities.of(severity, incident.extent.reach, times),
             candidates: incident.candidates.clone(),
+            tickets: incident.tickets.as_slice().into(),
             path: incident.path.clone(),
             changes: incident.changes.clone(),
             alert_count: alerts,

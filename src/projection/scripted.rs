@@ -100,7 +100,8 @@ pub fn opened(n: u64, org: &str, count: u64) -> Committed {
     }
     let incident = Arc::new(view(n, root, count as u32, at));
     effects.push(Effect::Incident { incident, joined, left: Vec::new() });
-    let entry = TimelineEntry { at, actor: "headwater".into(), kind: TimelineKind::Opened, detail: "".into() };
+    let entry =
+        TimelineEntry { at, actor: "headwater".into(), kind: TimelineKind::Opened, via: "".into(), detail: "".into() };
     effects.push(Effect::Timeline { tenant: "a".into(), incident: IncidentId(n), entry });
     let events = (0..count).map(|_| Event::new("a".into(), "prom".into(), "HostDown", at)).collect();
     let batch = Batch { tenant: "a".into(), events, rejected: Vec::new(), replay_of: None };

@@ -132,7 +132,8 @@ impl Sight {
             | TimelineKind::WouldNotify
             | TimelineKind::NotifyFailed
             | TimelineKind::Escalated
-            | TimelineKind::NobodyAnswered => false,
+            | TimelineKind::NobodyAnswered
+            | TimelineKind::TicketFiled => false,
         };
         if !names_ci || self.sees_called(&entry.detail) {
             return Cow::Borrowed(entry);

@@ -192,7 +192,7 @@ impl Judge {
         engine.step(now, &input, Loaded::Policy(policy.clone()));
         for silence in silences {
             let (actor, order) = ("".into(), Order::Silence { silence });
-            let command = Command { tenant: tenant.clone(), actor, id: "".into(), order };
+            let command = Command { tenant: tenant.clone(), actor, id: "".into(), via: "".into(), order };
             engine.step(now, &Input::Command(command), Loaded::Nothing);
         }
         let batch =

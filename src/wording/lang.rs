@@ -22,6 +22,14 @@ impl Lang {
         }
     }
 
+    /// Buttons under a message: the word that comes back, and what stands on it.
+    pub const fn buttons(self) -> [(&'static str, &'static str); 3] {
+        match self {
+            Self::Zh => [("ack", "认领"), ("snooze", "暂缓 1 小时"), ("resolve", "已解决")],
+            Self::En => [("ack", "Acknowledge"), ("snooze", "Snooze 1 h"), ("resolve", "Resolved")],
+        }
+    }
+
     /// What a link to the incident is called.
     pub const fn open(self) -> &'static str {
         match self {

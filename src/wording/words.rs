@@ -154,6 +154,7 @@ words!(
         NotifyFailed = "notify_failed", "通知失败", "Notification failed";
         Escalated = "escalated", "升级通知", "Escalated";
         NobodyAnswered = "nobody_answered", "无人应答", "Nobody answered";
+        TicketFiled = "ticket_filed", "工单已建", "Ticket";
         ChangeAttached = "change_attached", "关联变更", "Change attached";
     }
 );

@@ -81,7 +81,14 @@ impl Service {
         let address = listener.local_addr().unwrap();
         let intake = serve::intake(&pipeline, &tokens, Default::default(), Formats::built_in(), clock);
         let settings = Settings { open_metrics: true, ..Settings::default() };
-        let front = serve::Front { sessions: Default::default(), intake, settings, takes_events: true, redis: None };
+        let front = serve::Front {
+            sessions: Default::default(),
+            intake,
+            settings,
+            takes_events: true,
+            redis: None,
+            back: axum::Router::new(),
+        };
         let app = serve::app(&pipeline, tokens, front, clock.clone());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {

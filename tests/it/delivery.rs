@@ -16,6 +16,7 @@ use headwater::domain::ids::{IncidentId, TenantId};
 use headwater::domain::incident::{IncidentView, Priority};
 use headwater::domain::partition::partition_of;
 use headwater::domain::severity::Severity;
+use headwater::domain::time::Span;
 use headwater::engine::effect::{Effect, Notice, NoticeKind};
 use headwater::engine::input::{Batch, Delivered, DeliveryOutcome, Input};
 use headwater::journal::Durability;
@@ -81,6 +82,8 @@ async fn start(folder: &Path, receivers: &[ReceiverSettings]) -> Arc<Pipeline> {
         own_ports: Vec::new(),
         clock: machine(),
         contacts: Contacts::default(),
+        seal: None,
+        pass_valid_for: Span::hours(24),
     };
     let since = Instant::now();
     loop {
@@ -207,6 +210,8 @@ fn bad_receivers_are_refused_with_their_place() {
         own_ports: vec![8080],
         clock: machine(),
         contacts: Contacts::default(),
+        seal: None,
+        pass_valid_for: Span::hours(24),
     };
     let check = |receivers: serde_json::Value, found: &str| {
         let receivers: Vec<ReceiverSettings> = serde_json::from_value(receivers).unwrap();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod accuracy;
+mod acting;
 mod alertmanager;
 mod bad_input;
 mod bounds;

@@ -147,7 +147,10 @@ impl Desk {
     }
 
     fn order(&mut self, at: Timestamp, order: Order) -> Vec<Effect> {
-        self.step(at, &Input::Command(Command { tenant: tenant(), actor: "li".into(), id: "".into(), order }))
+        self.step(
+            at,
+            &Input::Command(Command { tenant: tenant(), actor: "li".into(), id: "".into(), via: "".into(), order }),
+        )
     }
 
     fn last(&self) -> IncidentId {
@@ -241,7 +244,7 @@ fn play(begin: &str, object: &str, severity: Severity, until_mins: i64, orders: 
 }
 
 fn command(order: Order) -> Input {
-    Input::Command(Command { tenant: tenant(), actor: "li".into(), id: "".into(), order })
+    Input::Command(Command { tenant: tenant(), actor: "li".into(), id: "".into(), via: "".into(), order })
 }
 
 fn ack(incident: IncidentId) -> Input {
@@ -269,6 +272,7 @@ fn sms_fails(incident: IncidentId) -> Input {
         outcome: DeliveryOutcome::GaveUp("no such user".into()),
         attempts: 1,
         person: Some("han".into()),
+        ticket: None,
     })
 }
 

@@ -147,7 +147,9 @@ impl World {
             self.day = words.remove(0).into();
         }
         let at = moment(&self.day, words.remove(0));
-        let command = |order| Input::Command(Command { tenant: tenant(), actor: "li.na".into(), id: "".into(), order });
+        let command = |order| {
+            Input::Command(Command { tenant: tenant(), actor: "li.na".into(), id: "".into(), via: "".into(), order })
+        };
         let effects = match words[..] {
             ["tick"] => self.engine.step(at, &Input::Tick, Loaded::Nothing),
             ["silence", id, ..] => {

@@ -139,7 +139,7 @@ fn silence(at: Timestamp, line: &Value) -> Input {
     }))
     .expect("a silence");
     let order = Order::Silence { silence };
-    Input::Command(Command { tenant: tenant(), actor: "wang.li".into(), id: "".into(), order })
+    Input::Command(Command { tenant: tenant(), actor: "wang.li".into(), id: "".into(), via: "".into(), order })
 }
 
 /// An event as its source would send it in our own format, through the decoder. The object goes by its name in the

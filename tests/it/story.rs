@@ -183,7 +183,13 @@ impl Teller {
             12 => return Some(delivered(tenant, incident)),
             _ => return Some(Input::Tick),
         };
-        Some(Input::Command(Command { tenant: tenant.clone(), actor: "wang.li".into(), id: "".into(), order }))
+        Some(Input::Command(Command {
+            tenant: tenant.clone(),
+            actor: "wang.li".into(),
+            id: "".into(),
+            via: "".into(),
+            order,
+        }))
     }
 }
 
@@ -206,5 +212,6 @@ fn delivered(tenant: &TenantId, incident: IncidentId) -> Input {
         outcome: DeliveryOutcome::GaveUp("410 Gone".into()),
         attempts: 3,
         person: None,
+        ticket: None,
     })
 }

@@ -175,6 +175,7 @@ fn read(at: Timestamp, line: &str) -> Input {
                 outcome: DeliveryOutcome::GaveUp("answered 500".into()),
                 attempts: 3,
                 person: None,
+                ticket: None,
             });
         }
         ["ack", n] => Order::Acknowledge { incident: incident(n) },
@@ -195,7 +196,7 @@ fn read(at: Timestamp, line: &str) -> Input {
         [object, name, severity, ..] => return event(at, object, name, severity, &words[3..]),
         _ => panic!("{line:?} is no line of a story"),
     };
-    Input::Command(Command { tenant: tenant(), actor: "wang.li".into(), id: "".into(), order })
+    Input::Command(Command { tenant: tenant(), actor: "wang.li".into(), id: "".into(), via: "".into(), order })
 }
 
 fn silence(object: &str, from: Timestamp, to: Timestamp) -> Silence {

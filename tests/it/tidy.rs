@@ -23,6 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("access", &["domain"]),
     // Sessions are the one thing of its own that several instances have together.
     ("api", &["domain", "engine", "projection", "access", "wording", "shared"]),
+    // A signed link leads here from a message; what a system sends back is read where what it is sent is written.
+    ("acting", &["domain", "engine", "wording", "delivery"]),
     ("console", &["domain", "access"]),
     // Its reports are read by people: they say in both languages what muted an alert.
     ("lab", &["domain", "decode", "engine", "wording"]),

@@ -399,8 +399,13 @@ pub fn opening(seq: u64, incident: IncidentView, mut members: Vec<AlertView>) ->
         effects.push(Effect::Alert { alert: Arc::new(alert.clone()) });
     }
     let tenant = incident.tenant.clone();
-    let entry =
-        TimelineEntry { at, actor: "headwater".into(), kind: TimelineKind::Opened, detail: incident.title.clone() };
+    let entry = TimelineEntry {
+        at,
+        actor: "headwater".into(),
+        kind: TimelineKind::Opened,
+        via: "".into(),
+        detail: incident.title.clone(),
+    };
     let id = incident.id;
     effects.push(Effect::Incident { incident: Arc::new(incident), joined, left: Vec::new() });
     effects.push(Effect::Timeline { tenant: tenant.clone(), incident: id, entry });

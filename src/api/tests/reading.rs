@@ -350,7 +350,8 @@ async fn the_topology_is_searched_and_a_refused_one_names_every_fault() {
 async fn orders_are_audited_with_their_outcome() {
     let bench = Bench::stocked();
     let order = crate::engine::input::Order::Acknowledge { incident: crate::domain::ids::IncidentId(1) };
-    let command = crate::engine::input::Command { tenant: "a".into(), actor: "li".into(), id: "".into(), order };
+    let command =
+        crate::engine::input::Command { tenant: "a".into(), actor: "li".into(), id: "".into(), via: "".into(), order };
     bench.put(crate::projection::Committed {
         partition: crate::domain::partition::partition_of(&"a".into()),
         journal_seq: 9,

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::fields::{Fields, NAMES};
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
+use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError, host};
 use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
@@ -50,6 +51,9 @@ pub struct SmsSettings {
     /// No names of machines, addresses or services.
     #[serde(default)]
     pub nameless: bool,
+    /// How answers to a message come back.
+    #[serde(default)]
+    pub answers: Option<Answers>,
     #[serde(default = "sms_url")]
     pub url: String,
 }
@@ -77,6 +81,9 @@ pub struct VoiceSettings {
     pub chars_max: usize,
     #[serde(default)]
     pub nameless: bool,
+    /// How keys that are pressed during a call come back.
+    #[serde(default)]
+    pub answers: Option<Answers>,
     #[serde(default = "voice_url")]
     pub url: String,
 }

@@ -36,6 +36,9 @@ pub struct Settings {
     /// Of the security setting 加签, begins with `SEC`.
     #[serde(default)]
     pub secret: Option<Secret>,
+    /// Of the app whose robot is in the group: what people write to it (认领 i0-12) comes to `/api/v1/callbacks/<id>`.
+    #[serde(default)]
+    pub app_secret: Option<Secret>,
     /// Of the security setting 自定义关键词: stands in every message.
     #[serde(default)]
     pub keyword: Option<String>,

@@ -17,6 +17,7 @@ use sha2::Sha256;
 
 use super::fields::Fields;
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
+use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
@@ -71,6 +72,9 @@ pub struct Settings {
     /// No names of machines, addresses or services.
     #[serde(default)]
     pub nameless: bool,
+    /// How answers to a message come back.
+    #[serde(default)]
+    pub answers: Option<Answers>,
 }
 
 const fn chars_max() -> usize {

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::fields::Fields;
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
+use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
@@ -45,6 +46,9 @@ pub struct Settings {
     /// No names of machines, addresses or services.
     #[serde(default)]
     pub nameless: bool,
+    /// How answers to a message come back.
+    #[serde(default)]
+    pub answers: Option<Answers>,
 }
 
 const fn chars_max() -> usize {

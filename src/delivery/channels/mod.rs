@@ -13,10 +13,13 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::acts::Acts;
 use super::contacts::Takes;
+use super::ears::Tongue;
 use super::egress::Egress;
 use super::http::{Answer, Call, Line, SetupError};
 use super::message::Style;
+use super::tickets;
 use super::webhook;
 use super::{Attempt, Channel, Clock};
 use crate::domain::severity::Severity;
@@ -50,12 +53,14 @@ pub struct Manner {
     pub time_zone: Tz,
     /// Where the console shows incidents, without a slash at its end; empty: no link.
     pub base_url: String,
+    /// How its reader acts.
+    pub acts: Acts,
 }
 
 impl Manner {
     /// The same, borrowed.
     pub fn style(&self) -> Style<'_> {
-        Style { lang: self.lang, time_zone: self.time_zone, base_url: &self.base_url }
+        Style { lang: self.lang, time_zone: self.time_zone, base_url: &self.base_url, acts: &self.acts }
     }
 }
 
@@ -84,7 +89,10 @@ impl Ground {
     }
 
     /// The way to a target.
-    fn line(&self, url: &Url) -> Result<Arc<Line>, SetupError> {
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn line(&self, url: &Url) -> Result<Arc<Line>, SetupError> {
         let mut lines = self.lines.lock().expect("nobody panics while holding it");
         let origin = url.origin().ascii_serialization();
         if let Some(line) = lines.get(&origin) {
@@ -164,6 +172,12 @@ pub enum Kind {
     TencentSms(tencent::Settings),
     Pagerduty(pagerduty::Settings),
     Opsgenie(opsgenie::Settings),
+    Jira(tickets::jira::Settings),
+    Servicenow(tickets::servicenow::Settings),
+    Github(tickets::github::Settings),
+    Gitlab(tickets::gitlab::Settings),
+    BkItsm(tickets::itsm::Settings),
+    RestTicket(tickets::rest::Settings),
 }
 
 impl Kind {
@@ -193,7 +207,42 @@ impl Kind {
             | Self::Teams(_)
             | Self::Discord(_)
             | Self::Pagerduty(_)
-            | Self::Opsgenie(_) => None,
+            | Self::Opsgenie(_)
+            | Self::Jira(_)
+            | Self::Servicenow(_)
+            | Self::Github(_)
+            | Self::Gitlab(_)
+            | Self::BkItsm(_)
+            | Self::RestTicket(_) => None,
+        }
+    }
+
+    /// How what the system sends back is believed; none: nothing comes back.
+    pub fn tongue(&self) -> Option<Tongue> {
+        match self {
+            Self::Slack(settings) => settings.signing_secret.clone().map(Tongue::Slack),
+            Self::Telegram(settings) => settings.callback_secret.clone().map(Tongue::Telegram),
+            Self::Dingtalk(settings) => settings.app_secret.clone().map(Tongue::Dingtalk),
+            Self::Gateway(settings) => settings.answers.clone().map(Tongue::Phone),
+            Self::CloudMas(settings) => settings.answers.clone().map(Tongue::Phone),
+            Self::AliyunSms(settings) => settings.answers.clone().map(Tongue::Phone),
+            Self::AliyunVoice(settings) => settings.answers.clone().map(Tongue::Phone),
+            Self::TencentSms(settings) => settings.answers.clone().map(Tongue::Phone),
+            Self::Webhook(_)
+            | Self::Wecom(_)
+            | Self::Feishu(_)
+            | Self::Teams(_)
+            | Self::Discord(_)
+            | Self::Ntfy(_)
+            | Self::Mail(_)
+            | Self::Pagerduty(_)
+            | Self::Opsgenie(_)
+            | Self::Jira(_)
+            | Self::Servicenow(_)
+            | Self::Github(_)
+            | Self::Gitlab(_)
+            | Self::BkItsm(_)
+            | Self::RestTicket(_) => None,
         }
     }
 
@@ -225,7 +274,13 @@ impl Kind {
             | Self::Teams(_)
             | Self::Discord(_)
             | Self::Pagerduty(_)
-            | Self::Opsgenie(_) => true,
+            | Self::Opsgenie(_)
+            | Self::Jira(_)
+            | Self::Servicenow(_)
+            | Self::Github(_)
+            | Self::Gitlab(_)
+            | Self::BkItsm(_)
+            | Self::RestTicket(_) => true,
         }
     }
 
@@ -252,7 +307,13 @@ impl Kind {
             | Self::Teams(_)
             | Self::Discord(_)
             | Self::Pagerduty(_)
-            | Self::Opsgenie(_) => {}
+            | Self::Opsgenie(_)
+            | Self::Jira(_)
+            | Self::Servicenow(_)
+            | Self::Github(_)
+            | Self::Gitlab(_)
+            | Self::BkItsm(_)
+            | Self::RestTicket(_) => {}
         }
         self
     }
@@ -280,6 +341,12 @@ impl Kind {
             Self::TencentSms(settings) => by_http(settings.ready(ground)?, ground),
             Self::Pagerduty(settings) => by_http(settings.ready(ground)?, ground),
             Self::Opsgenie(settings) => by_http(settings.ready(ground)?, ground),
+            Self::Jira(settings) => settings.ready(ground),
+            Self::Servicenow(settings) => settings.ready(ground),
+            Self::Github(settings) => settings.ready(ground),
+            Self::Gitlab(settings) => settings.ready(ground),
+            Self::BkItsm(settings) => settings.ready(ground),
+            Self::RestTicket(settings) => settings.ready(ground),
         }
     }
 
@@ -302,7 +369,13 @@ impl Kind {
             | Self::AliyunVoice(_)
             | Self::TencentSms(_)
             | Self::Pagerduty(_)
-            | Self::Opsgenie(_) => None,
+            | Self::Opsgenie(_)
+            | Self::Jira(_)
+            | Self::Servicenow(_)
+            | Self::Github(_)
+            | Self::Gitlab(_)
+            | Self::BkItsm(_)
+            | Self::RestTicket(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Attempt, Ground, Manner, Robot, Secret, fit};
 use crate::delivery::http::{Answer, Call, SetupError};
@@ -18,6 +18,7 @@ pub const PER_MINUTE: u32 = 60;
 
 const HEADER_CHARS_MAX: usize = 150;
 const SECTION_CHARS_MAX: usize = 3000;
+const BUTTON_CHARS_MAX: usize = 75;
 
 /// A webhook of a channel.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,10 +26,14 @@ const SECTION_CHARS_MAX: usize = 3000;
 pub struct Settings {
     /// As the app's settings show it: `https://hooks.slack.com/services/…`.
     pub url: Secret,
+    /// Of the app: with it messages have buttons, whose presses come to `/api/v1/callbacks/<id>`.
+    #[serde(default)]
+    pub signing_secret: Option<Secret>,
 }
 
 pub struct Slack {
     url: Url,
+    has_buttons: bool,
     manner: Manner,
 }
 
@@ -37,7 +42,7 @@ impl Settings {
     /// When the address is refused.
     pub fn ready(self, ground: &Ground) -> Result<(Url, Slack), SetupError> {
         let url = ground.target(self.url.text())?;
-        Ok((url.clone(), Slack { url, manner: ground.manner.clone() }))
+        Ok((url.clone(), Slack { url, has_buttons: self.signing_secret.is_some(), manner: ground.manner.clone() }))
     }
 }
 
@@ -64,6 +69,11 @@ impl Robot for Slack {
         if let Some(link) = link {
             text = format!("{text}\n{link}");
             blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": link } }));
+        }
+        if let Some(mark) = self.manner.acts.mark(notice).filter(|_| self.has_buttons) {
+            let button = |(word, name): (&str, &str)| json!({ "type": "button", "action_id": word, "value": mark, "text": plain(name, BUTTON_CHARS_MAX) });
+            let buttons: Vec<Value> = self.manner.lang.buttons().into_iter().map(button).collect();
+            blocks.push(json!({ "type": "actions", "elements": buttons }));
         }
         Ok(Call::json(self.url.clone(), &json!({ "text": text, "blocks": blocks })))
     }

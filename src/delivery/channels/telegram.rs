@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Attempt, Ground, Manner, Robot, Secret, fit};
 use crate::delivery::http::{Answer, Call, SetupError};
@@ -18,6 +18,8 @@ use crate::engine::effect::Notice;
 /// Messages that a bot may send to one group in a minute.
 pub const PER_MINUTE: u32 = 20;
 
+/// What a button may say back.
+const DATA_BYTES_MAX: usize = 64;
 const CHARS_MAX: usize = 4096;
 
 /// A bot, and where it writes.
@@ -29,6 +31,9 @@ pub struct Settings {
     /// The number of a chat, or `@name` of a channel.
     #[serde(default)]
     pub chat: String,
+    /// The `secret_token` of `setWebhook`: with it messages have buttons, whose presses come to `/api/v1/callbacks/<id>`.
+    #[serde(default)]
+    pub callback_secret: Option<Secret>,
     /// Another server that speaks the same.
     #[serde(default = "server")]
     pub server: String,
@@ -41,6 +46,7 @@ fn server() -> String {
 pub struct Telegram {
     url: Url,
     chat: String,
+    has_buttons: bool,
     manner: Manner,
 }
 
@@ -54,7 +60,15 @@ impl Settings {
             return Err(SetupError::setting("token", "write what @BotFather gave, as in 123456:ABC-def"));
         }
         let url = ground.target(&format!("{}/bot{token}/sendMessage", self.server.trim_end_matches('/')))?;
-        Ok((url.clone(), Telegram { url, chat: self.chat, manner: ground.manner.clone() }))
+        Ok((
+            url.clone(),
+            Telegram {
+                url,
+                chat: self.chat,
+                has_buttons: self.callback_secret.is_some(),
+                manner: ground.manner.clone(),
+            },
+        ))
     }
 }
 
@@ -71,8 +85,18 @@ impl Robot for Telegram {
             "text": fit::chars(&text, CHARS_MAX),
             "link_preview_options": { "is_disabled": true },
         });
+        let mut rows = Vec::new();
         if let Some(url) = &lines.url {
-            body["reply_markup"] = json!({ "inline_keyboard": [[{ "text": self.manner.lang.open(), "url": url }]] });
+            rows.push(json!([{ "text": self.manner.lang.open(), "url": url }]));
+        }
+        if let Some(mark) = self.manner.acts.mark(notice).filter(|_| self.has_buttons) {
+            let button = |(word, name)| json!({ "text": name, "callback_data": format!("{word}:{mark}") });
+            let fits =
+                |button: &Value| button["callback_data"].as_str().is_some_and(|data| data.len() <= DATA_BYTES_MAX);
+            rows.push(self.manner.lang.buttons().into_iter().map(button).filter(fits).collect());
+        }
+        if !rows.is_empty() {
+            body["reply_markup"] = json!({ "inline_keyboard": rows });
         }
         Ok(Call::json(self.url.clone(), &body))
     }

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::fields::{Fields, NAMES};
 use super::{Attempt, Ground, Manner, Robot, Secret};
+use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError, host};
 use crate::delivery::signature::hmac_sha256;
 use crate::domain::time::Timestamp;
@@ -40,6 +41,9 @@ pub struct Settings {
     /// No names of machines, addresses or services.
     #[serde(default)]
     pub nameless: bool,
+    /// How answers to a message come back.
+    #[serde(default)]
+    pub answers: Option<Answers>,
     #[serde(default = "region")]
     pub region: String,
     #[serde(default = "url")]

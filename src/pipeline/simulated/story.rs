@@ -222,7 +222,7 @@ impl Story {
             _ => Order::ConfirmRoot { incident },
         };
         world.tell("order", format_args!("{order:?}"));
-        let command = Command { tenant: tenant.clone(), actor: "wang.li".into(), id: "".into(), order };
+        let command = Command { tenant: tenant.clone(), actor: "wang.li".into(), id: "".into(), via: "".into(), order };
         // A person sees that it did not work, and leaves it.
         let _ = world.append(partition_of(tenant), &Input::Command(command));
     }
@@ -248,7 +248,7 @@ impl Story {
         };
         let tenant = notice.incident.tenant.clone();
         let (incident, receiver) = (notice.incident.id, notice.receiver);
-        let delivered = Delivered { tenant, incident, receiver, key, outcome, attempts: 1, person: None };
+        let delivered = Delivered { tenant, incident, receiver, key, outcome, attempts: 1, person: None, ticket: None };
         let mut world = lock(&self.world);
         world.tell("told", &delivered.key);
         let _ = world.append(partition_of(&delivered.tenant), &Input::Delivered(delivered));

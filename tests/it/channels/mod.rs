@@ -8,6 +8,7 @@ use headwater::clock::machine;
 use headwater::delivery::Attempt;
 use headwater::delivery::contacts::Contacts;
 use headwater::delivery::settings::{Common, ReceiverSettings, Settings, prepare};
+use headwater::domain::time::Span;
 use headwater::engine::effect::{Notice, NoticeKind};
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ use crate::delivery::notice;
 mod fakes;
 mod people;
 mod smtp;
+mod tickets;
 
 use fakes::{Running, SECRET, TOKEN};
 
@@ -79,6 +81,8 @@ async fn send_to(own: &Value, notice: &Notice, contacts: &Contacts) -> Attempt {
         own_ports: Vec::new(),
         clock: machine(),
         contacts: contacts.clone(),
+        seal: None,
+        pass_valid_for: Span::hours(24),
     };
     let ready = prepare(&[settings], &common).unwrap_or_else(|errors| panic!("{own}: {errors:?}"));
     ready.into_values().next().unwrap().channel.unwrap().send(notice).await
@@ -195,6 +199,7 @@ async fn a_no_inside_a_yes_is_a_no() {
         fakes.answer(Some((status, answer.clone())));
         let attempt = send(&of(kind), &hostile(NoticeKind::Opened, 1)).await;
         let got = match &attempt {
+            Attempt::Filed { .. } => panic!("a channel files no ticket"),
             Attempt::Accepted => (9, None),
             Attempt::TryLater { wait, .. } => (0, wait.as_ref().map(Duration::as_secs)),
             Attempt::Refused { .. } => (1, None),
@@ -262,6 +267,8 @@ fn fault(own: Value) -> String {
         own_ports: Vec::new(),
         clock: machine(),
         contacts: Contacts::default(),
+        seal: None,
+        pass_valid_for: Span::hours(24),
     };
     prepare(&[settings], &common).err().unwrap()[0].to_string()
 }
@@ -341,6 +348,8 @@ fn a_secret_can_stand_in_a_file_and_is_never_printed() {
         own_ports: Vec::new(),
         clock: machine(),
         contacts: Contacts::default(),
+        seal: None,
+        pass_valid_for: Span::hours(24),
     };
     let ready = prepare(&[settings], &common).unwrap();
     let pace = ready.into_values().next().unwrap().settings.pace;

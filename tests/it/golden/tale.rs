@@ -297,7 +297,7 @@ fn orders() -> Vec<(i64, Order)> {
 
 fn command(order: Order) -> Input {
     let id = format!("c-{}", word_of(&order)).into();
-    Input::Command(Command { tenant: TenantId::from(TENANT), actor: "wang.li".into(), id, order })
+    Input::Command(Command { tenant: TenantId::from(TENANT), actor: "wang.li".into(), id, via: "".into(), order })
 }
 
 fn result(outcome: DeliveryOutcome) -> Input {
@@ -309,6 +309,7 @@ fn result(outcome: DeliveryOutcome) -> Input {
         outcome,
         attempts: 2,
         person: None,
+        ticket: None,
     })
 }
 

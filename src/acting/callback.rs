@@ -1,0 +1,207 @@
+//! Callbacks: buttons that were pressed in a chat, texts that were answered, keys of a phone. The system's signature is
+//! checked first; a code is believed from its own person only, and few wrong ones are listened to.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::body::Bytes;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::deed::Deed;
+use super::words::{help, outcome};
+use super::{Acting, Outcome};
+use crate::delivery::ears::{Call, Deaf, Ear, Heard, Reply, Tongue, Who};
+use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::input::Command;
+
+/// Wrong codes of one person in `WITHIN`; further ones are not looked at.
+const GUESSES_MAX: usize = 5;
+const WITHIN: Span = Span::mins(10);
+/// Digits of a code.
+const CODE_DIGITS: usize = 4;
+
+/// Wrong codes lately.
+#[derive(Default)]
+pub struct Guesses(Mutex<BTreeMap<PersonId, Vec<Timestamp>>>);
+
+impl Guesses {
+    fn are_too_many(&self, person: &PersonId, now: Timestamp) -> bool {
+        let mut all = self.0.lock().expect("nobody panics while holding it");
+        all.retain(|_, at| at.last().is_some_and(|last| now.since(*last) < WITHIN));
+        all.get(person).is_some_and(|at| at.iter().filter(|at| now.since(**at) < WITHIN).count() >= GUESSES_MAX)
+    }
+
+    fn note(&self, person: &PersonId, now: Timestamp) {
+        self.0.lock().expect("nobody panics while holding it").entry(person.clone()).or_default().push(now);
+    }
+}
+
+/// Takes a request.
+pub async fn take(
+    State(acting): State<Arc<Acting>>,
+    Path(receiver): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let receiver = ReceiverId::from(receiver.as_str());
+    let Some(ear) = acting.desk.ear(&receiver) else { return StatusCode::NOT_FOUND.into_response() };
+    let query = pairs(&query.unwrap_or_default());
+    let call = Call { headers: &headers, query: &query, body: &body, now: acting.desk.now() };
+    match ear.hear(&call) {
+        Ok(Heard::Greeting(reply)) => told(reply),
+        Ok(Heard::Nothing) => StatusCode::OK.into_response(),
+        Ok(Heard::Pressed { by, word, mark }) => {
+            let said = pressed(&acting, &receiver, &ear, &by, &word, &mark).await;
+            ear.answer(said)
+        }
+        Ok(Heard::Said { by, text }) => {
+            let said = said(&acting, &receiver, &ear, &by, &text).await;
+            ear.answer(said)
+        }
+        Err(error) => {
+            tracing::warn!(receiver = %receiver, %error, "a callback is not believed");
+            let status = match error {
+                Deaf::Unsigned | Deaf::Old => StatusCode::UNAUTHORIZED,
+                Deaf::Strange(_) => StatusCode::BAD_REQUEST,
+            };
+            (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], error.to_string()).into_response()
+        }
+    }
+}
+
+fn pairs(query: &str) -> Vec<(String, String)> {
+    let url = reqwest::Url::parse(&format!("form:?{query}"));
+    let read = |url: reqwest::Url| url.query_pairs().map(|(k, v)| (k.into_owned(), v.into_owned())).collect();
+    url.map(read).unwrap_or_default()
+}
+
+fn told(reply: Reply) -> Response {
+    let (kind, text) = match reply {
+        Reply::Json(text) => ("application/json", text),
+        Reply::Plain(text) => ("text/plain; charset=utf-8", text),
+    };
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}
+
+/// Who acts: the person whom our contacts know by this address, else the system's name of them.
+fn actor(acting: &Acting, receiver: &ReceiverId, by: &Who) -> Box<str> {
+    match acting.desk.person_at(receiver, &by.id) {
+        Some(person) => person.as_str().into(),
+        None if by.name.is_empty() => format!("{receiver}:{}", by.id).into(),
+        None => format!("{receiver}:{}", by.name).into(),
+    }
+}
+
+async fn pressed(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, word: &str, mark: &str) -> String {
+    let (seal, lang) = (acting.desk.seal(), ear.lang);
+    if let Tongue::Phone(_) = ear.tongue {
+        // A call: the key names the message that was read out.
+        return answered_call(acting, receiver, ear, by, word, mark).await;
+    }
+    let Some((tenant, incident)) = seal.read_mark(mark, receiver.as_str()) else {
+        return help().of(lang).to_owned();
+    };
+    let Some(deed) = Deed::of_word(word) else { return help().of(lang).to_owned() };
+    let (actor, via) = (actor(acting, receiver, by), receiver.as_str().into());
+    // One button, pressed twice by one person within its message, is one deed.
+    let id = format!("{}-{}", seal.name(mark), deed.word()).into();
+    let ended = carry_out(
+        acting,
+        &tenant,
+        incident,
+        &deed,
+        Command { tenant: tenant.clone(), actor, id, via, order: none(incident) },
+    )
+    .await;
+    outcome(&deed, &ended).of(lang).to_owned()
+}
+
+/// A placeholder until the order is known; never sent.
+const fn none(incident: IncidentId) -> crate::engine::input::Order {
+    crate::engine::input::Order::Wake { incident }
+}
+
+async fn carry_out(acting: &Acting, tenant: &TenantId, incident: IncidentId, deed: &Deed, command: Command) -> Outcome {
+    let view = acting.desk.incident(tenant, incident);
+    match deed.order(incident, view.as_ref(), acting.desk.now()) {
+        Some(order) => acting.desk.order(Command { order, ..command }).await,
+        None => Outcome::Refused("no root cause is known".into()),
+    }
+}
+
+/// Keys during a call: which message was read out is in the key that we sent along, `<incident>-<version>-…`.
+async fn answered_call(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, digits: &str, key: &str) -> String {
+    let (tenant, lang) = (acting.desk.tenant(), ear.lang);
+    let (Some(person), Some(deed)) = (acting.desk.person_at(receiver, &by.id), Deed::of_saying(digits.trim())) else {
+        return help().of(lang).to_owned();
+    };
+    let open = acting.desk.open(&tenant);
+    let meant = open.into_iter().find(|incident| key.starts_with(&format!("{incident}-")));
+    let Some(incident) = meant else { return help().of(lang).to_owned() };
+    let (actor, via, id) = (person.as_str().into(), receiver.as_str().into(), format!("{key}-{}", deed.word()).into());
+    let command = Command { tenant: tenant.clone(), actor, id, via, order: none(incident) };
+    let ended = carry_out(acting, &tenant, incident, &deed, command).await;
+    outcome(&deed, &ended).of(lang).to_owned()
+}
+
+/// A text: a word and an incident (in a chat), or a code (from a phone); or the question who has duty.
+async fn said(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, text: &str) -> String {
+    let (tenant, lang, now) = (acting.desk.tenant(), ear.lang, acting.desk.now());
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.iter().any(|word| ["谁值班", "值班", "who", "oncall"].contains(&word.to_lowercase().as_str())) {
+        return acting.desk.on_duty(&tenant);
+    }
+    let person = acting.desk.person_at(receiver, &by.id);
+    let deed = words.iter().find_map(|word| Deed::of_saying(word));
+    let is_code = |word: &&&str| word.len() == CODE_DIGITS && word.bytes().all(|byte| byte.is_ascii_digit());
+    let incident = if let Tongue::Phone(_) = ear.tongue {
+        // A number that nobody of ours has is not answered: whoever guesses learns nothing.
+        let Some(person) = &person else { return String::new() };
+        if acting.guesses.are_too_many(person, now) {
+            tracing::warn!(person = %person, "too many wrong codes: not listened to for a while");
+            return String::new();
+        }
+        let code = words.iter().find(is_code);
+        let seal = acting.desk.seal();
+        let means = |id: &IncidentId| code.is_some_and(|code| seal.code(&tenant, *id, person.as_str()) == **code);
+        let found = acting.desk.open(&tenant).into_iter().find(means);
+        if found.is_none() {
+            acting.guesses.note(person, now);
+        }
+        found
+    } else {
+        words.iter().find_map(|word| IncidentId::parse(word)).filter(|id| acting.desk.incident(&tenant, *id).is_some())
+    };
+    let is_phone = matches!(ear.tongue, Tongue::Phone(_));
+    // A code alone says: I have it.
+    let deed = deed.or_else(|| is_phone.then_some(Deed::Acknowledge));
+    let (Some(incident), Some(deed)) = (incident, deed) else { return help().of(lang).to_owned() };
+    let (actor, via) = (actor(acting, receiver, by), receiver.as_str().into());
+    // Gateways repeat what they were not thanked for in time.
+    let id = format!("{}-{}", acting.desk.seal().name(&format!("{incident}{}{}", by.id, now.0 / 600_000)), deed.word())
+        .into();
+    let command = Command { tenant: tenant.clone(), actor, id, via, order: none(incident) };
+    let ended = carry_out(acting, &tenant, incident, &deed, command).await;
+    format!("{incident} {}", outcome(&deed, &ended).of(lang))
+}
+
+impl Ear {
+    /// What the system shows to who has pressed or written.
+    fn answer(&self, said: String) -> Response {
+        match self.tongue {
+            Tongue::Slack(_) | Tongue::Wecom { .. } | Tongue::Telegram(_) => StatusCode::OK.into_response(),
+            Tongue::Dingtalk(_) => {
+                told(Reply::Json(json!({ "msgtype": "text", "text": { "content": said } }).to_string()))
+            }
+            Tongue::Feishu { .. } => {
+                told(Reply::Json(json!({ "toast": { "type": "info", "content": said } }).to_string()))
+            }
+            Tongue::Phone(_) => told(Reply::Json(json!({ "code": 0, "message": said }).to_string())),
+        }
+    }
+}

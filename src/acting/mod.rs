@@ -1,0 +1,84 @@
+//! The door back: people act on an incident from the message that told them of it.
+//!
+//! [`page`] is where a signed link leads: what is open shows, and nothing is done before a button is pressed, so a scanner that
+//! follows links does nothing. [`callback`] takes what chat systems and gateways send when somebody presses a button or answers.
+//! Both end in a command of the journal with who acted and by which way; each deed of a pass is done once.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use futures::future::BoxFuture;
+
+use crate::delivery::ears::Ear;
+use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
+use crate::domain::incident::IncidentView;
+use crate::domain::pass::Seal;
+use crate::domain::time::Timestamp;
+use crate::engine::input::Command;
+
+mod callback;
+mod deed;
+mod page;
+pub mod settings;
+mod words;
+
+/// The largest body that is read, in bytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// It was done before by the same pass.
+    Again,
+    Refused(String),
+    /// It is in the journal; what became of it is not known yet.
+    Waits,
+    /// It is not in the journal: try again.
+    Later,
+}
+
+/// What acting stands on.
+pub trait Desk: Send + Sync {
+    /// The machine's clock.
+    fn now(&self) -> Timestamp;
+    /// An incident that is in memory.
+    fn incident(&self, tenant: &TenantId, id: IncidentId) -> Option<IncidentView>;
+    /// Incidents that are not closed.
+    fn open(&self, tenant: &TenantId) -> Vec<IncidentId>;
+    /// Whom one may hand over to, by id and name.
+    fn people(&self, tenant: &TenantId) -> Vec<(PersonId, String)>;
+    /// Who has duty, a roster a line.
+    fn on_duty(&self, tenant: &TenantId) -> String;
+    /// The tenant of requests that name none.
+    fn tenant(&self) -> TenantId;
+    /// Appends a command and waits a moment for its end.
+    fn order(&self, command: Command) -> BoxFuture<'static, Outcome>;
+    /// Who is reached at this address by a receiver.
+    fn person_at(&self, receiver: &ReceiverId, address: &str) -> Option<PersonId>;
+    /// How a receiver's system is believed; none when it has no way back.
+    fn ear(&self, receiver: &ReceiverId) -> Option<Ear>;
+    /// What signs passes.
+    fn seal(&self) -> &Seal;
+    /// Where the console shows incidents, without a slash at its end.
+    fn base_url(&self) -> &str;
+}
+
+/// What the routes share.
+pub struct Acting {
+    desk: Arc<dyn Desk>,
+    guesses: callback::Guesses,
+}
+
+/// The pages and the callbacks.
+pub fn routes(desk: Arc<dyn Desk>) -> Router {
+    let acting = Arc::new(Acting { desk, guesses: callback::Guesses::default() });
+    Router::new()
+        .route("/a/style.css", get(page::style))
+        .route("/a/{pass}", get(page::show).post(page::act))
+        .route("/api/v1/callbacks/{receiver}", get(callback::take).post(callback::take))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(acting)
+}

@@ -1,0 +1,64 @@
+//! What a message brings along to act with: a signed link, a mark for buttons, a code to answer with.
+
+use crate::domain::pass::{Pass, Seal};
+use crate::domain::time::Span;
+use crate::engine::effect::{Notice, NoticeKind};
+use crate::wording::lang::Lang;
+
+/// How the readers of one receiver's messages act.
+#[derive(Clone, Debug, Default)]
+pub struct Acts {
+    /// What signs; none: nobody acts from messages.
+    pub seal: Option<Seal>,
+    /// How long a link can be used.
+    pub valid_for: Span,
+    /// The receiver.
+    pub receiver: Box<str>,
+    /// The console's address, without a slash at its end; empty: no links.
+    pub base_url: String,
+    /// Its gateway brings answers back.
+    pub is_answered: bool,
+}
+
+impl Acts {
+    /// The seal, for messages about which something can be done.
+    fn seal(&self, notice: &Notice) -> Option<&Seal> {
+        let is_open = match notice.kind {
+            NoticeKind::Opened | NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Reopened => true,
+            NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged | NoticeKind::Digest => false,
+        };
+        self.seal.as_ref().filter(|_| is_open)
+    }
+
+    /// The address with which the person who is told acts; rooms get none, since whoever reads there could use it.
+    pub fn link(&self, notice: &Notice) -> Option<String> {
+        let (seal, to) = (self.seal(notice)?, notice.to.as_ref()?);
+        if self.base_url.is_empty() {
+            return None;
+        }
+        let pass = Pass {
+            tenant: notice.incident.tenant.clone(),
+            incident: notice.incident.id,
+            actor: to.person.as_str().into(),
+            via: self.receiver.clone(),
+            ends: notice.at.plus(self.valid_for),
+        };
+        Some(format!("{}/a/{}", self.base_url, seal.text(&pass)))
+    }
+
+    /// What a button of a system says back: which incident, for this receiver only.
+    pub fn mark(&self, notice: &Notice) -> Option<String> {
+        let incident = &notice.incident;
+        Some(self.seal(notice)?.mark(&incident.tenant, incident.id, &self.receiver))
+    }
+
+    /// Few digits with which the person answers, in a sentence.
+    pub fn answer(&self, notice: &Notice, lang: Lang) -> Option<String> {
+        let (seal, to) = (self.seal(notice).filter(|_| self.is_answered)?, notice.to.as_ref()?);
+        let code = seal.code(&notice.incident.tenant, notice.incident.id, to.person.as_str());
+        Some(match lang {
+            Lang::Zh => format!("回复 {code} 认领"),
+            Lang::En => format!("reply {code} to acknowledge"),
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! What systems send back when somebody presses a button or answers a message: who it is, and what they want. Each request
+//! is believed only when the system has signed it as its documents say.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
+
+use super::channels::Secret;
+use crate::domain::time::Timestamp;
+use crate::wording::lang::Lang;
+
+pub mod dingtalk;
+pub mod feishu;
+pub mod phone;
+pub mod slack;
+pub mod telegram;
+pub mod wecom;
+
+/// How old a signed request may be, and how far in the future.
+pub const AGE_MAX: Duration = Duration::from_secs(300);
+
+/// How a receiver's system is believed, and in which language it is answered.
+#[derive(Clone, Debug)]
+pub struct Ear {
+    pub tongue: Tongue,
+    pub lang: Lang,
+}
+
+/// What a system speaks, with what proves it.
+#[derive(Clone, Debug)]
+pub enum Tongue {
+    Slack(Secret),
+    Telegram(Secret),
+    Dingtalk(Secret),
+    Feishu { verification_token: Secret, encrypt_key: Option<Secret> },
+    Wecom { token: Secret, aes_key: Secret, corp_id: String },
+    Phone(phone::Answers),
+}
+
+impl Ear {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// When it is not believed or not understood.
+    pub fn hear(&self, call: &Call<'_>) -> Result<Heard, Deaf> {
+        match &self.tongue {
+            Tongue::Slack(secret) => slack::hear(secret.text(), call),
+            Tongue::Telegram(secret) => telegram::hear(secret.text(), call),
+            Tongue::Dingtalk(secret) => dingtalk::hear(secret.text(), call),
+            Tongue::Feishu { verification_token, encrypt_key } => {
+                let encrypt_key = encrypt_key.as_ref().map(Secret::text);
+                feishu::hear(feishu::Keys { verification_token: verification_token.text(), encrypt_key }, call)
+            }
+            Tongue::Wecom { token, aes_key, corp_id } => {
+                wecom::hear(wecom::Keys { token: token.text(), aes_key: aes_key.text(), corp_id }, call)
+            }
+            Tongue::Phone(answers) => phone::hear(answers, call),
+        }
+    }
+}
+
+/// One request of a system.
+pub struct Call<'a> {
+    pub headers: &'a HeaderMap,
+    pub query: &'a [(String, String)],
+    pub body: &'a [u8],
+    pub now: Timestamp,
+}
+
+/// Somebody in a system, as it calls them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Who {
+    /// The system's own id.
+    pub id: String,
+    /// For people.
+    pub name: String,
+}
+
+/// What was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Only the system itself: it wants this answer.
+    Greeting(Reply),
+    /// A button with a mark of ours: which word, on which mark.
+    Pressed { by: Who, word: String, mark: String },
+    /// A text, from somebody in a chat or at a number.
+    Said { by: Who, text: String },
+    /// Nothing that means something.
+    Nothing,
+}
+
+/// An answer to the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Json(String),
+    Plain(String),
+}
+
+/// Why a request is not believed, or not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Deaf {
+    #[error("the signature does not fit: compare the secret in the receiver's settings with that of the system")]
+    Unsigned,
+    #[error("the request is older than five minutes, or of the future: compare the clocks")]
+    Old,
+    #[error("the body is not what this system sends: {0}")]
+    Strange(String),
+}
+
+impl Call<'_> {
+    fn header(&self, name: &str) -> Result<&str, Deaf> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).ok_or(Deaf::Unsigned)
+    }
+
+    fn param(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a time in seconds is near enough.
+    fn is_fresh(&self, secs: i64) -> Result<(), Deaf> {
+        let away = self.now.0.div_euclid(1000).saturating_sub(secs).unsigned_abs();
+        if away <= AGE_MAX.as_secs() { Ok(()) } else { Err(Deaf::Old) }
+    }
+}
+
+/// Whether two texts are the same, in a time that tells nothing.
+fn same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && bool::from(one.as_bytes().ct_eq(other.as_bytes()))
+}
+
+fn strange(error: impl std::fmt::Display) -> Deaf {
+    Deaf::Strange(error.to_string())
+}
+
+/// Reads JSON.
+fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Deaf> {
+    serde_json::from_slice(body).map_err(strange)
+}

@@ -1,0 +1,69 @@
+//! What a gateway for SMS or voice sends when somebody answers: from which number, which text or which keys.
+//!
+//! Gateways differ: where number and text stand is written in the receiver's settings. A secret in the address (`?token=`) or in
+//! a header proves the gateway; that the number is the person's is the gateway's word.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Call, Deaf, Heard, Who, json, same};
+use crate::delivery::channels::Secret;
+
+/// Where what stands in a gateway's callback.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// Comes as `?token=…`, or in the header `x-token`.
+    pub token: Secret,
+    /// Where the number stands, as in `/mobile`; in a list of several answers, within each.
+    #[serde(default = "number")]
+    pub number: String,
+    /// Where the text of an SMS, or the keys that were pressed, stand.
+    #[serde(default = "text")]
+    pub text: String,
+    /// Where the message that is answered is named, as it was sent in `{{ key }}`; a call whose keys are one digit needs it.
+    #[serde(default)]
+    pub key: Option<String>,
+}
+
+fn number() -> String {
+    "/mobile".into()
+}
+
+fn text() -> String {
+    "/content".into()
+}
+
+/// Reads a request; the first answer of several.
+///
+/// # Errors
+/// When it is not believed or not understood.
+pub fn hear(answers: &Answers, call: &Call<'_>) -> Result<Heard, Deaf> {
+    let token = call.param("token").map_or_else(|| call.header("x-token"), Ok)?;
+    if !same(token, answers.token.text()) {
+        return Err(Deaf::Unsigned);
+    }
+    let body: Value = match json(call.body) {
+        Ok(body) => body,
+        Err(_) => form(call.body)?,
+    };
+    let one = body.as_array().and_then(|all| all.first()).unwrap_or(&body);
+    let find = |place: &str| match one.pointer(place) {
+        Some(Value::String(text)) => Some(text.trim().to_owned()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        Some(_) | None => None,
+    };
+    let (Some(number), Some(text)) = (find(&answers.number), find(&answers.text)) else {
+        return Err(super::strange(format!("nothing stands at {} or {}", answers.number, answers.text)));
+    };
+    let by = Who { id: number, name: String::new() };
+    match answers.key.as_deref().and_then(find) {
+        Some(key) => Ok(Heard::Pressed { by, word: text, mark: key }),
+        None => Ok(Heard::Said { by, text }),
+    }
+}
+
+fn form(body: &[u8]) -> Result<Value, Deaf> {
+    let url = reqwest::Url::parse(&format!("form:?{}", String::from_utf8_lossy(body))).map_err(super::strange)?;
+    Ok(url.query_pairs().map(|(key, value)| (key.into_owned(), Value::String(value.into_owned()))).collect())
+}

@@ -1,0 +1,143 @@
+//! GitHub issues, also of an enterprise server.
+//!
+//! Documents: docs.github.com/rest/issues (API version 2022-11-28). Titles have at most 256 characters, bodies 65,536; a label at
+//! most 50. The list of a repository's issues by label is read from the same store that the issue is written to, unlike its
+//! search, which lags. Too fast is 403 or 429 with `retry-after`, or with `x-ratelimit-remaining: 0`.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Asked, Found, State, System, Tickets, Wire, Words, authorization, strange, text};
+use crate::delivery::channels::{Ground, Secret, fit};
+use crate::delivery::http::SetupError;
+use crate::delivery::{Attempt, Channel};
+use crate::engine::effect::Notice;
+
+const TITLE_CHARS_MAX: usize = 256;
+const BODY_BYTES_MAX: usize = 65_000;
+
+/// A repository.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `owner/name`.
+    pub repository: String,
+    /// A token that may write issues.
+    pub token: Secret,
+    #[serde(default = "server")]
+    pub server: String,
+    /// Labels of every issue.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// Of the repository's webhook: what people do to an issue comes to `/api/v1/callbacks/<id>`.
+    #[serde(default)]
+    pub webhook_secret: Option<Secret>,
+}
+
+fn server() -> String {
+    "https://api.github.com".into()
+}
+
+pub struct GitHub {
+    repository: String,
+    labels: Vec<String>,
+}
+
+impl Settings {
+    /// # Errors
+    /// When the address is refused, or the repository is none.
+    pub fn ready(self, ground: &Ground) -> Result<Arc<dyn Channel>, SetupError> {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let parts: Vec<&str> = self.repository.split('/').collect();
+        if parts.len() != 2 || parts.iter().any(|part| part.is_empty() || !part.chars().all(is_plain)) {
+            return Err(SetupError::setting("repository", "write owner/name"));
+        }
+        let wire = Wire::new(&self.server, authorization(format!("Bearer {}", self.token.text().trim())), ground)?;
+        Ok(Tickets::channel(GitHub { repository: self.repository, labels: self.labels }, wire, ground))
+    }
+}
+
+impl GitHub {
+    fn path(&self, rest: &str) -> String {
+        format!("repos/{}/issues{rest}", self.repository)
+    }
+}
+
+fn found(issue: &Value) -> Option<Found> {
+    let number = text(issue, "/number")?;
+    Some(Found { number: format!("#{number}"), id: number, url: text(issue, "/html_url")? })
+}
+
+/// A 403 that says too fast is no lock-out.
+async fn ask(
+    wire: &Wire,
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+    body: Option<&Value>,
+) -> Result<Value, Attempt> {
+    let answer = wire.answer(method, path, query, body).await?;
+    if answer.status.is_success() {
+        return serde_json::from_slice(&answer.body).map_err(|_| answer.strange());
+    }
+    let is_limited =
+        answer.status.as_u16() == 403 && (answer.wait.is_some() || answer.why().to_lowercase().contains("rate limit"));
+    if is_limited {
+        return Err(Attempt::TryLater { why: answer.why(), wait: answer.wait });
+    }
+    Err(answer.judge())
+}
+
+impl System for GitHub {
+    fn name(&self) -> &'static str {
+        "github"
+    }
+
+    fn find<'a>(&'a self, wire: &'a Wire, name: &'a str, _: &'a Notice) -> Asked<'a, Option<Found>> {
+        Box::pin(async move {
+            let query = [("labels", name), ("state", "all"), ("per_page", "1")];
+            let issues = ask(wire, Method::GET, &self.path(""), &query, None).await?;
+            let issues = issues.as_array().ok_or_else(|| strange("the list", &issues))?;
+            Ok(issues.first().and_then(found))
+        })
+    }
+
+    fn open<'a>(&'a self, wire: &'a Wire, name: &'a str, _: &'a Notice, words: &'a Words) -> Asked<'a, Found> {
+        Box::pin(async move {
+            let labels: Vec<&str> = std::iter::once(name).chain(self.labels.iter().map(String::as_str)).collect();
+            let (title, body) = (fit::chars(&words.title, TITLE_CHARS_MAX), fit::bytes(&words.body, BODY_BYTES_MAX));
+            let issue = json!({ "title": title, "body": fenced(&body), "labels": labels });
+            let made = ask(wire, Method::POST, &self.path(""), &[], Some(&issue)).await?;
+            found(&made).ok_or_else(|| strange("number", &made))
+        })
+    }
+
+    fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
+        Box::pin(async move {
+            let text = fit::bytes(&format!("{}\n{}", words.title, words.body), BODY_BYTES_MAX);
+            let body = json!({ "body": fenced(&text) });
+            ask(wire, Method::POST, &self.path(&format!("/{}/comments", ticket.id)), &[], Some(&body)).await.map(drop)
+        })
+    }
+
+    fn set<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, to: State, words: &'a Words) -> Asked<'a, ()> {
+        Box::pin(async move {
+            self.note(wire, ticket, words).await?;
+            let body = match to {
+                State::Open => json!({ "state": "open" }),
+                State::Closed => json!({ "state": "closed", "state_reason": "completed" }),
+            };
+            ask(wire, Method::PATCH, &self.path(&format!("/{}", ticket.id)), &[], Some(&body)).await.map(drop)
+        })
+    }
+}
+
+/// What an alert says is no markup and calls nobody: a block of plain text whose fence is longer than any in it.
+pub fn fenced(text: &str) -> String {
+    let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}text\n{text}\n{fence}")
+}

@@ -1,0 +1,167 @@
+//! BlueKing ITSM (蓝鲸流程服务).
+//!
+//! Documents: docs/itsm_bkapi/apidocs of the product: `create_ticket` (service_id, creator, fields of key and value; `title` is one),
+//! `get_tickets` (creator, create_at__gte; answers title, sn, ticket_url), `comment_ticket`, `operate_ticket` (TERMINATE needs a message). A no
+//! is 200 with `result: false` and a `code`. The search is by creator and time; our name stands in the title. Credentials go in the header
+//! `X-Bkapi-Authorization`. A ticket whose flow has ended is not opened again: what comes back is added as a comment.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Asked, Found, State, System, Tickets, Wire, Words, strange, text};
+use crate::delivery::channels::{Ground, Secret, fit};
+use crate::delivery::http::SetupError;
+use crate::delivery::{Attempt, Channel};
+use crate::domain::time::Span;
+use crate::engine::calendar::{ZONE_DEFAULT, local};
+use crate::engine::effect::Notice;
+
+const TITLE_CHARS_MAX: usize = 120;
+const TEXT_CHARS_MAX: usize = 4000;
+/// Tickets of one search.
+const PAGE: u32 = 1000;
+
+/// A service of the product.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The gateway's address up to the stage, as in `https://bkapi.example/api/bk-itsm/prod`.
+    pub server: String,
+    pub app_code: String,
+    pub app_secret: Secret,
+    pub service_id: u64,
+    /// Who opens and handles tickets.
+    pub creator: String,
+    /// The key of the field that takes the text.
+    #[serde(default = "content_key")]
+    pub content_key: String,
+    /// More fields of every ticket, by key.
+    #[serde(default)]
+    pub fields: Map<String, Value>,
+    /// Where the product tells that a ticket has ended: the address of `/api/v1/callbacks/<id>?token=…`.
+    #[serde(default)]
+    pub callback_url: Option<Secret>,
+    /// What stands there as `token`.
+    #[serde(default)]
+    pub webhook_secret: Option<Secret>,
+}
+
+fn content_key() -> String {
+    "content".into()
+}
+
+pub struct Itsm {
+    settings: Settings,
+}
+
+impl Settings {
+    /// # Errors
+    /// When the address is refused.
+    pub fn ready(self, ground: &Ground) -> Result<Arc<dyn Channel>, SetupError> {
+        let who = json!({ "bk_app_code": self.app_code, "bk_app_secret": self.app_secret.text().trim(), "bk_username": self.creator });
+        let wire = Wire::new(&self.server, Some(("x-bkapi-authorization", who.to_string())), ground)?;
+        Ok(Tickets::channel(Itsm { settings: self }, wire, ground))
+    }
+}
+
+/// A yes of the product: what stands under `data`.
+async fn ask(wire: &Wire, path: &str, body: &Value) -> Result<Value, Attempt> {
+    let mut told = wire.ask(Method::POST, path, &[], Some(body)).await?;
+    if told["result"] == true {
+        return Ok(told["data"].take());
+    }
+    let (code, message) = (text(&told, "/code").unwrap_or_default(), text(&told, "/message").unwrap_or_default());
+    let why = format!("code {code}: {message}");
+    match told.get("result") {
+        None => Err(strange("result", &told)),
+        // The gateway's own codes: 1640xxx, credentials, rights, rate.
+        Some(_) if code.starts_with("164") && message.contains("limit") => Err(Attempt::TryLater { why, wait: None }),
+        Some(_) if code.starts_with("16403") || code.starts_with("16401") => Err(Attempt::LockedOut { why }),
+        Some(_) => Err(Attempt::Refused { why }),
+    }
+}
+
+fn found(ticket: &Value) -> Option<Found> {
+    let sn = text(ticket, "/sn")?;
+    Some(Found { id: sn.clone(), number: sn, url: text(ticket, "/ticket_url").unwrap_or_default() })
+}
+
+impl Itsm {
+    async fn operate(&self, wire: &Wire, ticket: &Found, action: &str, words: &Words) -> Result<(), Attempt> {
+        let message = fit::chars(&words.title, TEXT_CHARS_MAX);
+        let body = json!({ "sn": ticket.id, "operator": self.settings.creator, "action_type": action, "action_message": message });
+        ask(wire, "operate_ticket/", &body).await.map(drop)
+    }
+}
+
+impl System for Itsm {
+    fn name(&self) -> &'static str {
+        "bk_itsm"
+    }
+
+    fn find<'a>(&'a self, wire: &'a Wire, name: &'a str, notice: &'a Notice) -> Asked<'a, Option<Found>> {
+        Box::pin(async move {
+            let since = local(ZONE_DEFAULT, notice.incident.opened_at.minus(Span::hours(24)));
+            let since = since.format("%Y-%m-%d %H:%M:%S").to_string();
+            for page in 1.. {
+                let body = json!({ "creator": self.settings.creator, "create_at__gte": since, "page": page, "page_size": PAGE });
+                let told = ask(wire, "get_tickets/", &body).await?;
+                let items = told["items"].as_array().ok_or_else(|| strange("items", &told))?;
+                let is_ours =
+                    |ticket: &&Value| text(ticket, "/title").is_some_and(|title| title.contains(&format!("[{name}]")));
+                if let Some(ticket) = items.iter().find(is_ours) {
+                    return Ok(found(ticket));
+                }
+                if items.is_empty() || told["total_page"].as_u64().is_none_or(|pages| pages <= page) {
+                    break;
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    fn open<'a>(&'a self, wire: &'a Wire, name: &'a str, _: &'a Notice, words: &'a Words) -> Asked<'a, Found> {
+        Box::pin(async move {
+            let settings = &self.settings;
+            let title = fit::chars(&words.title, TITLE_CHARS_MAX - name.len().min(60) - 3);
+            let own = [
+                ("title", format!("{title} [{name}]")),
+                (settings.content_key.as_str(), fit::chars(&words.body, TEXT_CHARS_MAX)),
+            ];
+            let own = own.map(|(key, value)| json!({ "key": key, "value": value }));
+            let more = settings.fields.iter().map(|(key, value)| json!({ "key": key, "value": value }));
+            let fields: Vec<Value> = own.into_iter().chain(more).collect();
+            let mut body = json!({ "service_id": settings.service_id, "creator": settings.creator, "fields": fields });
+            if let Some(url) = &settings.callback_url {
+                body["meta"] = json!({ "callback_url": url.text().trim() });
+            }
+            let made = ask(wire, "create_ticket/", &body).await?;
+            found(&made).ok_or_else(|| strange("sn", &made))
+        })
+    }
+
+    fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
+        Box::pin(async move {
+            let text = fit::chars(&format!("{}\n{}", words.title, words.body), TEXT_CHARS_MAX);
+            let body = json!({ "sn": ticket.id, "operator": self.settings.creator, "comment": text });
+            ask(wire, "comment_ticket/", &body).await.map(drop)
+        })
+    }
+
+    fn set<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, to: State, words: &'a Words) -> Asked<'a, ()> {
+        Box::pin(async move {
+            self.note(wire, ticket, words).await?;
+            match to {
+                State::Open => Ok(()),
+                State::Closed => match self.operate(wire, ticket, "TERMINATE", words).await {
+                    // People may have ended its flow before.
+                    Err(Attempt::Refused { .. }) => Ok(()),
+                    ended => ended,
+                },
+            }
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Tickets: one per incident in each system, updated and closed with it.
+//!
+//! Nothing is opened before the system was asked for a ticket with our name on it, so an answer that was lost, or a crash
+//! between the system's yes and our record of it, makes no second one. What each system's search is worth stands in its file.
+//! Where the ticket is comes back with the result and stays with the incident: later notices need no search.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Url};
+use serde_json::Value;
+
+use super::channels::{Ground, Manner};
+use super::http::{Answer, Call, Line, SetupError};
+use super::message::Lines;
+use super::{Attempt, Channel};
+use crate::domain::ids::ReceiverId;
+use crate::domain::incident::TicketRef;
+use crate::engine::effect::{Notice, NoticeKind};
+
+pub mod github;
+pub mod gitlab;
+pub mod itsm;
+pub mod jira;
+pub mod rest;
+pub mod servicenow;
+
+/// What a system is asked to do, in its own words.
+pub trait System: Send + Sync + 'static {
+    /// The kind of receiver, for logs and the console.
+    fn name(&self) -> &'static str;
+
+    /// The ticket with our name on it.
+    fn find<'a>(&'a self, wire: &'a Wire, name: &'a str, notice: &'a Notice) -> Asked<'a, Option<Found>>;
+
+    /// Opens one.
+    fn open<'a>(&'a self, wire: &'a Wire, name: &'a str, notice: &'a Notice, text: &'a Words) -> Asked<'a, Found>;
+
+    /// Adds a text to one.
+    fn note<'a>(&'a self, wire: &'a Wire, found: &'a Found, text: &'a Words) -> Asked<'a, ()>;
+
+    /// Sets it to open, or closes it. One that is so already is left alone.
+    fn set<'a>(&'a self, wire: &'a Wire, found: &'a Found, to: State, text: &'a Words) -> Asked<'a, ()>;
+}
+
+/// An answer, or what to do without one.
+pub type Asked<'a, T> = BoxFuture<'a, Result<T, Attempt>>;
+
+/// What a ticket is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Open,
+    Closed,
+}
+
+/// A ticket in its system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// As the system's API names it.
+    pub id: String,
+    /// As people name it.
+    pub number: String,
+    pub url: String,
+}
+
+/// What is written into a ticket.
+pub struct Words {
+    pub title: String,
+    /// What changed, why, who is hit, since when, what to do, and a link.
+    pub body: String,
+}
+
+/// The way to a system, and how it is told who asks.
+pub struct Wire {
+    line: Arc<Line>,
+    base: Url,
+    /// Header and value with the credential.
+    credential: Option<(&'static str, HeaderValue)>,
+}
+
+/// What an answer of a system must be.
+const ERRORS_SHOWN: usize = 300;
+
+impl Wire {
+    /// A way to a system's address; `credential` is a header and its value.
+    ///
+    /// # Errors
+    /// When the address is refused, or the credential has letters that no header may have.
+    pub fn new(base: &str, credential: Option<(&'static str, String)>, ground: &Ground) -> Result<Self, SetupError> {
+        let base = ground.target(&format!("{}/", base.trim_end_matches('/')))?;
+        let credential = credential
+            .map(|(name, value)| {
+                let wrong = |_| SetupError::setting("token", "it holds letters that no header may have");
+                let mut value = HeaderValue::from_str(&value).map_err(wrong)?;
+                value.set_sensitive(true);
+                Ok::<_, SetupError>((name, value))
+            })
+            .transpose()?;
+        Ok(Self { line: ground.line(&base)?, base, credential })
+    }
+
+    /// Asks; a yes is JSON.
+    ///
+    /// # Errors
+    /// What to do next.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, Attempt> {
+        let answer = self.answer(method, path, query, body).await?;
+        if !answer.status.is_success() {
+            return Err(answer.judge());
+        }
+        if answer.body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&answer.body).map_err(|_| answer.strange())
+    }
+
+    /// Asks; whatever is answered.
+    ///
+    /// # Errors
+    /// When nothing is.
+    pub async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Answer, Attempt> {
+        let mut url = self.base.join(path.trim_start_matches('/')).expect("a path of ours joins any base");
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut call = match body {
+            Some(body) => Call::json(url, body),
+            None => Call::post(url, "application/json", Vec::new()),
+        };
+        call.method = method;
+        if let Some((name, value)) = &self.credential {
+            call.headers.insert(*name, value.clone());
+        }
+        call.headers.insert("accept", HeaderValue::from_static("application/json"));
+        self.line.send(call).await
+    }
+
+    /// The address of the system, for links, without a slash at its end.
+    pub fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+}
+
+/// A `Basic` or `Bearer` credential.
+pub fn authorization(text: String) -> Option<(&'static str, String)> {
+    Some((AUTHORIZATION.as_str(), text))
+}
+
+/// Tickets of one system.
+pub struct Tickets<S> {
+    receiver: ReceiverId,
+    system: S,
+    wire: Wire,
+    manner: Manner,
+}
+
+impl<S: System> Tickets<S> {
+    /// Sets it up.
+    pub fn channel(system: S, wire: Wire, ground: &Ground) -> Arc<dyn Channel> {
+        let receiver = ReceiverId::from(&*ground.manner.acts.receiver);
+        Arc::new(Self { receiver, system, wire, manner: ground.manner.clone() })
+    }
+
+    async fn tell(&self, notice: &Notice) -> Result<TicketRef, Attempt> {
+        let name = name_of(notice);
+        let words = self.words(notice);
+        let known = notice.incident.tickets.iter().find(|ticket| ticket.receiver == self.receiver);
+        let known = known.map(|ticket| Found {
+            id: ticket.id.to_string(),
+            number: ticket.number.to_string(),
+            url: ticket.url.to_string(),
+        });
+        let (found, is_fresh) = match known {
+            Some(found) => (found, false),
+            None => match self.system.find(&self.wire, &name, notice).await? {
+                Some(found) => (found, false),
+                None => (self.system.open(&self.wire, &name, notice, &words).await?, true),
+            },
+        };
+        match notice.kind {
+            // It was opened before, and the answer was lost: it says all that there is to say.
+            NoticeKind::Opened => {}
+            NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Digest if is_fresh => {}
+            NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Digest | NoticeKind::Recovered => {
+                self.system.note(&self.wire, &found, &words).await?;
+            }
+            NoticeKind::Reopened => self.system.set(&self.wire, &found, State::Open, &words).await?,
+            NoticeKind::Merged if notice.incident.merged_into.is_none() => {
+                self.system.note(&self.wire, &found, &words).await?;
+            }
+            NoticeKind::Closed | NoticeKind::Merged => {
+                self.system.set(&self.wire, &found, State::Closed, &words).await?;
+            }
+        }
+        Ok(TicketRef {
+            receiver: self.receiver.clone(),
+            system: self.system.name().into(),
+            id: found.id.into(),
+            number: found.number.into(),
+            url: found.url.into(),
+        })
+    }
+
+    fn words(&self, notice: &Notice) -> Words {
+        let lines = Lines::of(notice, &self.manner.style());
+        let body: Vec<&str> = lines.rest().chain(lines.url.as_deref()).collect();
+        Words { title: one_line(&lines.title), body: body.join("\n") }
+    }
+}
+
+impl<S: System> Channel for Tickets<S> {
+    fn name(&self) -> &'static str {
+        self.system.name()
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            match self.tell(notice).await {
+                Ok(ticket) => Attempt::Filed { ticket: Box::new(ticket) },
+                Err(attempt) => attempt,
+            }
+        })
+    }
+}
+
+/// Our name on a ticket: letters, digits and `-` only, at most 50 of them where a system has labels.
+pub fn name_of(notice: &Notice) -> String {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '-' };
+    let tenant: String = notice.incident.tenant.as_str().chars().take(24).map(plain).collect();
+    format!("headwater-{tenant}-{}", notice.incident.id)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A text of an answer.
+pub fn text(value: &Value, pointer: &str) -> Option<String> {
+    match value.pointer(pointer)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A yes that says otherwise than such a system would.
+pub fn strange(what: &str, answer: &Value) -> Attempt {
+    let shown: String = answer.to_string().chars().take(ERRORS_SHOWN).collect();
+    Attempt::TryLater { why: format!("{what} is missing in the answer: {shown}"), wait: None }
+}

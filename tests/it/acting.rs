@@ -1,0 +1,289 @@
+//! People act from the message that told them: the real program, a receiver, a phone gateway and chat systems that sign.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::Uri;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::program::{Program, Setup};
+
+/// What receivers are sent, by path.
+#[derive(Clone, Default)]
+struct Ends(Arc<Mutex<Vec<(String, Value)>>>);
+
+impl Ends {
+    async fn listen() -> (Self, std::net::SocketAddr) {
+        let ends = Self::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let take = |State(ends): State<Self>, uri: Uri, body: Bytes| async move {
+            ends.0.lock().unwrap().push((uri.path().to_owned(), serde_json::from_slice(&body).unwrap_or_default()));
+            axum::Json(json!({ "ok": true, "code": 0, "errcode": 0 }))
+        };
+        let app = Router::new().fallback(take).with_state(ends.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (ends, address)
+    }
+
+    async fn first(&self, path: &str) -> Value {
+        for _ in 0..3000 {
+            if let Some((_, body)) = self.0.lock().unwrap().iter().find(|(at, _)| at.starts_with(path)) {
+                return body.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nothing was sent to {path}: {:?}", self.0.lock().unwrap());
+    }
+}
+
+const RULES: &str = r#"
+people:
+  - { id: li, name: 李雷, contact: [{ by: [hook, phone, slack, bot] }] }
+  - { id: han, name: 韩梅, contact: [{ by: [hook] }] }
+rosters: [{ id: core, layers: [{ people: [li], starts: "2026-01-05 09:00" }] }]
+escalations: [{ id: core, levels: [{ to: [{ roster: core }] }], fallback: [hook] }]
+promote: [{ id: at-once, after: now }]
+routes: [{ id: all, receivers: [{ oncall: core }] }]
+"#;
+
+/// A program whose person has a webhook, a phone, Slack and Telegram.
+struct Scene {
+    setup: Setup,
+    program: Program,
+    client: Client,
+    ends: Ends,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let (ends, at) = Ends::listen().await;
+        let folder = tempfile::tempdir().unwrap();
+        let rules = folder.path().join("rules");
+        std::fs::create_dir(&rules).unwrap();
+        std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
+        std::fs::write(folder.path().join("contacts.yaml"), "li: { mobile: \"13811112222\", bot: \"777\" }\n").unwrap();
+        let config = format!(
+            r#"
+rules: rules
+contacts: contacts.yaml
+base_url: http://noc.example
+durability: process
+receivers:
+  - {{ id: hook, url: "http://{at}/hook", secret: {secret}, allow_private: true }}
+  - id: phone
+    kind: gateway
+    url: http://{at}/phone
+    body: {{ to: "{{{{ to[0] }}}}", text: "{{{{ text }}}}", key: "{{{{ key }}}}" }}
+    answers: {{ token: phone-token }}
+    allow_private: true
+  - {{ id: slack, kind: slack, url: "http://{at}/slack", signing_secret: slack-secret, allow_private: true }}
+  - {{ id: bot, kind: telegram, server: "http://{at}/telegram", token: "1:a", callback_secret: bot-secret, allow_private: true }}
+"#,
+            secret = crate::receiver::SECRET
+        );
+        let setup = Setup::new(folder.path(), &config);
+        let mut program = setup.start(&[]);
+        // Whoever came first has installed the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::new();
+        program.answers(&client).await;
+        Self { setup, program, client, ends, _folder: folder }
+    }
+
+    /// Opens an incident; its id.
+    async fn incident(&self, object: &str) -> String {
+        let event = json!({ "id": object, "name": format!("Down {object}"), "severity": "critical", "title": "<b>掉电</b>",
+            "object": { "name": object }, "starts_at": "2026-06-01T00:00:00Z" });
+        let (status, told) = self.setup.post(&self.client, "/api/v1/events", &event).await;
+        assert!(status == 202 || status == 200, "{status} {told}");
+        let q = format!("/api/v1/incidents?q={object}");
+        let found = self.setup.until(&self.client, &q, "an incident", |told| told["items"][0]["id"].is_string()).await;
+        found["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Timeline entries of a kind: actor and way.
+    async fn entries(&self, incident: &str, kind: &str) -> Vec<(String, String)> {
+        let told = self.setup.get(&self.client, &format!("/api/v1/incidents/{incident}/timeline")).await.unwrap();
+        let items = told["items"].as_array().unwrap().iter().filter(|entry| entry["kind"] == kind);
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        items.map(|entry| (text(&entry["actor"]), text(&entry["via"]))).collect()
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.client.get(self.setup.url(path)).send().await.unwrap();
+        let status = answer.status();
+        assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+        (status, answer.text().await.unwrap())
+    }
+
+    async fn press(&self, path: &str, form: &str) -> (StatusCode, String) {
+        let request = self.client.post(self.setup.url(path)).body(form.to_owned());
+        let answer = request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    }
+
+    /// A callback with headers.
+    async fn call(&self, path: &str, headers: &[(&str, String)], body: &str) -> (StatusCode, Value) {
+        let mut request = self.client.post(self.setup.url(&format!("/api/v1/callbacks/{path}"))).body(body.to_owned());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or_default())
+    }
+}
+
+fn hmac_hex(key: &str, text: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
+    mac.update(text.as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn now_secs() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signed_link_acts_once_and_only_when_a_button_is_pressed() {
+    let scene = Scene::set().await;
+    let incident = scene.incident("db-1").await;
+    let told = scene.ends.first("/hook").await;
+    let link = told["data"]["act_url"].as_str().unwrap().strip_prefix("http://noc.example").unwrap().to_owned();
+    assert_eq!(told["data"]["to"]["person"], "li");
+    // Scanners look at links, again and again: nothing is done, and nothing of the alert is markup.
+    for _ in 0..3 {
+        let (status, page) = scene.get(&link).await;
+        assert_eq!(status, 200);
+        assert!(
+            page.contains("&lt;b&gt;掉电&lt;/b&gt;") && !page.contains("<b>掉电") && page.contains("认领"),
+            "{page}"
+        );
+        let head = scene.client.head(scene.setup.url(&link)).send().await.unwrap();
+        assert!(head.status().is_success());
+    }
+    assert!(scene.entries(&incident, "acknowledged").await.is_empty());
+    // A forged one, and one for another incident, are nothing.
+    let other = scene.incident("db-2").await;
+    for forged in [
+        link.replace("/a/", "/a/A"),
+        format!("{link}A"),
+        "/a/".to_owned() + &"A".repeat(80),
+        format!("{}x", &link[..link.len() - 1]),
+    ] {
+        let (status, _) = scene.press(&forged, "do=ack").await;
+        assert_eq!(status, 404, "{forged}");
+    }
+    let (status, page) = scene.press(&link, "do=ack").await;
+    assert_eq!((status, page.contains("已完成")), (StatusCode::OK, true), "{page}");
+    assert_eq!(scene.entries(&incident, "acknowledged").await, [("li".to_owned(), "hook".to_owned())]);
+    // Replayed: refused, also by two at once, and after a kill -9.
+    let both = tokio::join!(scene.press(&link, "do=ack"), scene.press(&link, "do=ack"));
+    assert_eq!((both.0.0, both.1.0), (StatusCode::CONFLICT, StatusCode::CONFLICT));
+    scene.program.kill();
+    let mut program = scene.setup.start(&[]);
+    program.answers(&scene.client).await;
+    let scene = Scene { program, ..scene };
+    assert_eq!(scene.press(&link, "do=ack").await.0, StatusCode::CONFLICT);
+    assert_eq!(scene.entries(&incident, "acknowledged").await.len(), 1);
+    // Another deed of the same link; people of the rules only; nonsense.
+    assert_eq!(scene.press(&link, "do=snooze-60").await.0, StatusCode::OK);
+    assert_eq!(scene.press(&link, "do=assign&to=nobody").await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(scene.press(&link, "do=assign&to=han").await.0, StatusCode::OK);
+    assert_eq!(scene.entries(&incident, "assigned").await, [("li".to_owned(), "hook".to_owned())]);
+    for wrong in ["do=", "do=drop", "do=snooze-99999", "do=assign", "do=snooze-0"] {
+        assert_eq!(scene.press(&link, wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(scene.press(&link, "do=resolve").await.0, StatusCode::OK);
+    assert_eq!(scene.entries(&incident, "closed").await, [("li".to_owned(), "hook".to_owned())]);
+    // What makes no sense any more is refused with the engine's reason, and the other incident is as it was.
+    let (status, page) = scene.press(&link, "do=snooze-30").await;
+    assert_eq!((status, page.contains("closed")), (StatusCode::UNPROCESSABLE_ENTITY, true), "{page}");
+    assert!(scene.entries(&other, "acknowledged").await.is_empty());
+    assert_eq!(scene.get("/a/style.css").await.0, StatusCode::OK);
+    scene.program.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_answers_with_a_code_or_a_key() {
+    let scene = Scene::set().await;
+    let incident = scene.incident("db-1").await;
+    let sent = scene.ends.first("/phone").await;
+    assert_eq!(sent["to"], "13811112222");
+    let text = sent["text"].as_str().unwrap();
+    let code: String = text.split_once("回复 ").unwrap().1.chars().take(4).collect();
+    let answer = |mobile: &str, content: &str| json!({ "mobile": mobile, "content": content }).to_string();
+    let right = "phone?token=phone-token";
+    assert_eq!(scene.call("phone", &[], &answer("13811112222", &code)).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.call("phone?token=guess", &[], &answer("13811112222", &code)).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.call("nowhere?token=phone-token", &[], "{}").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(scene.call(right, &[], "[1]").await.0, StatusCode::BAD_REQUEST);
+    // The right code from somebody else's number does nothing.
+    scene.call(right, &[], &answer("13999999999", &code)).await;
+    assert!(scene.entries(&incident, "acknowledged").await.is_empty());
+    scene.call(right, &[], &answer("+86 138 1111 2222", &code)).await;
+    assert_eq!(scene.entries(&incident, "acknowledged").await, [("li".to_owned(), "phone".to_owned())]);
+    let (_, said) = scene.call(right, &[], &answer("13811112222", &format!("暂缓 {code}"))).await;
+    assert!(said["message"].as_str().unwrap().contains("已完成"), "{said}");
+    assert_eq!(scene.entries(&incident, "snoozed").await, [("li".to_owned(), "phone".to_owned())]);
+    // Whoever guesses is not listened to any more, not even with the right code.
+    let wrong = if code == "0000" { "0001" } else { "0000" };
+    for _ in 0..5 {
+        scene.call(right, &[], &answer("13811112222", wrong)).await;
+    }
+    scene.call(right, &[], &answer("13811112222", &format!("解决 {code}"))).await;
+    assert!(scene.entries(&incident, "closed").await.is_empty());
+    scene.program.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn buttons_of_chats_are_believed_with_their_signature_only() {
+    let scene = Scene::set().await;
+    let incident = scene.incident("db-1").await;
+    // Slack.
+    let sent = scene.ends.first("/slack").await;
+    let buttons = sent["blocks"].as_array().unwrap().iter().find(|block| block["type"] == "actions").unwrap();
+    let mark = buttons["elements"][0]["value"].as_str().unwrap().to_owned();
+    assert_eq!(buttons["elements"][0]["action_id"], "ack");
+    let payload = |mark: &str| {
+        let payload = json!({ "type": "block_actions", "user": { "id": "U1", "username": "lilei" },
+            "actions": [{ "action_id": "ack", "value": mark }] });
+        let mut form = reqwest::Url::parse("form:").unwrap();
+        form.query_pairs_mut().append_pair("payload", &payload.to_string());
+        form.query().unwrap().to_owned()
+    };
+    let signed = |body: &str, secret: &str, at: u64| {
+        let sign = format!("v0={}", hmac_hex(secret, &format!("v0:{at}:{body}")));
+        vec![("x-slack-request-timestamp", at.to_string()), ("x-slack-signature", sign)]
+    };
+    let (body, now) = (payload(&mark), now_secs());
+    assert_eq!(scene.call("slack", &signed(&body, "guess", now), &body).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.call("slack", &signed(&body, "slack-secret", now - 400), &body).await.0, StatusCode::UNAUTHORIZED);
+    let forged = mark.replace(&incident, "i0-77");
+    assert_ne!(forged, mark);
+    let forged = payload(&forged);
+    assert_eq!(scene.call("slack", &signed(&forged, "slack-secret", now), &forged).await.0, StatusCode::OK);
+    assert!(scene.entries(&incident, "acknowledged").await.is_empty(), "a mark of another incident is none");
+    assert_eq!(scene.call("slack", &signed(&body, "slack-secret", now), &body).await.0, StatusCode::OK);
+    assert_eq!(scene.entries(&incident, "acknowledged").await, [("slack:lilei".to_owned(), "slack".to_owned())]);
+    // Telegram: the person whom our contacts know by that id.
+    let sent = scene.ends.first("/telegram").await;
+    assert_eq!(sent["chat_id"], "777");
+    let keyboard = sent["reply_markup"]["inline_keyboard"].as_array().unwrap();
+    let data = keyboard.last().unwrap()[2]["callback_data"].as_str().unwrap();
+    assert!(data.starts_with("resolve:") && data.len() <= 64, "{data}");
+    let update = json!({ "update_id": 1, "callback_query": { "id": "1", "from": { "id": 777, "username": "x" }, "data": data } }).to_string();
+    let secret = |text: &str| [("x-telegram-bot-api-secret-token", text.to_owned())];
+    assert_eq!(scene.call("bot", &secret("guess"), &update).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.call("bot", &[], &update).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(scene.call("bot", &secret("bot-secret"), &update).await.0, StatusCode::OK);
+    assert_eq!(scene.entries(&incident, "closed").await, [("li".to_owned(), "bot".to_owned())]);
+    scene.program.stop();
+}
