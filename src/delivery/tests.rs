@@ -456,7 +456,8 @@ fn a_message_names_services_departments_and_what_is_at_risk() {
     };
     incident.candidates = [attacked].into();
     let text = |lang| {
-        let style = Style { lang, time_zone: chrono_tz::UTC, base_url: "" };
+        let acts = Acts::default();
+        let style = Style { lang, time_zone: chrono_tz::UTC, base_url: "", acts: &acts };
         String::from_utf8(serde_json::to_vec(&Message::of(&notice, &style)).unwrap()).unwrap()
     };
     let en = text(Lang::En);

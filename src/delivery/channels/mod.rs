@@ -177,7 +177,7 @@ pub enum Kind {
     Github(tickets::github::Settings),
     Gitlab(tickets::gitlab::Settings),
     BkItsm(tickets::itsm::Settings),
-    RestTicket(tickets::rest::Settings),
+    RestTicket(Box<tickets::rest::Settings>),
 }
 
 impl Kind {
