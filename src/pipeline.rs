@@ -426,6 +426,7 @@ impl Owner {
             };
             let ticks = ticked.elapsed() >= PATIENCE;
             self.go_on(arrival, ticks)?;
+            readers.progress.decided(self.partitions.values().map(Partition::unshown).sum());
             if ticks {
                 ticked = Instant::now();
             }

@@ -19,6 +19,32 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How soon it is looked again whether the journal was read far enough.
 const SOON: Duration = Duration::from_micros(500);
 
+/// Events and records that may be decided before those decisions are read back and shown: what is decided waits in memory.
+const DECIDED_MAX: u64 = 10_000;
+
+/// How far each is, for the others: the readers and the engine's thread.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// The last journal record that was handed on, and the one up to which the outbox's reader needs it.
+    read: AtomicU64,
+    wanted: AtomicU64,
+    /// Events and records that are decided and not shown.
+    decided: AtomicU64,
+}
+
+impl Progress {
+    /// The engine's thread tells what it has decided and not shown.
+    pub fn decided(&self, weight: u64) {
+        self.decided.store(weight, Ordering::SeqCst);
+    }
+
+    /// Whether the journal's reader waits until more is shown; never while a decision needs a record that it holds back.
+    fn is_full(&self) -> bool {
+        self.decided.load(Ordering::SeqCst) > DECIDED_MAX
+            && self.wanted.load(Ordering::SeqCst) <= self.read.load(Ordering::SeqCst)
+    }
+}
+
 /// What was read, in the order of its log. A decision comes behind the record that it is about.
 pub enum Arrival {
     Records(Vec<Arc<Record>>),
@@ -30,6 +56,7 @@ pub enum Arrival {
 /// The threads that read.
 pub struct Readers {
     pub arrivals: Receiver<Arrival>,
+    pub progress: Arc<Progress>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -40,25 +67,29 @@ impl Readers {
     /// When no thread can be started.
     pub fn start(log: &AnyLog, health: &Arc<Health>, record: u64, decision: u64) -> std::io::Result<Self> {
         let (sender, arrivals) = sync_channel(AHEAD_MAX);
-        let read = Arc::new(AtomicU64::new(record));
+        let progress = Arc::new(Progress { read: record.into(), ..Progress::default() });
         let mut threads = Vec::new();
         let journal = Reader { health: health.clone(), sender: sender.clone(), is_shared: log.is_shared() };
-        let (tail, end) = (log.follow(record), read.clone());
+        let (tail, shared) = (log.follow(record), progress.clone());
         threads.push(std::thread::Builder::new().name("journal-read".into()).spawn(move || {
             journal.run(tail, "journal", |records| {
                 let last = records.last().map_or(0, |last| last.seq);
+                while shared.is_full() && !journal.is_over() {
+                    std::thread::sleep(SOON);
+                }
                 let sent = journal.sender.send(Arrival::Records(records)).is_ok();
-                end.store(last, Ordering::SeqCst);
+                shared.read.store(last, Ordering::SeqCst);
                 sent
             });
         })?);
         if log.is_shared() {
             let outbox = Reader { health: health.clone(), sender, is_shared: true };
-            let tail = log.follow_decisions(decision);
+            let (tail, shared) = (log.follow_decisions(decision), progress.clone());
             threads.push(std::thread::Builder::new().name("outbox-read".into()).spawn(move || {
                 outbox.run(tail, "outbox", |decisions| {
                     let about = decisions.iter().map(|decision| decision.journal_seq).max().unwrap_or(0);
-                    while read.load(Ordering::SeqCst) < about {
+                    shared.wanted.fetch_max(about, Ordering::SeqCst);
+                    while shared.read.load(Ordering::SeqCst) < about {
                         if outbox.is_over() {
                             return false;
                         }
@@ -68,7 +99,7 @@ impl Readers {
                 });
             })?);
         }
-        Ok(Self { arrivals, threads })
+        Ok(Self { arrivals, progress, threads })
     }
 
     /// Waits for the threads, which end with the program.

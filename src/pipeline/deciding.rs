@@ -85,20 +85,19 @@ impl Owner {
         self.claim(number)?;
         let Turn::Ours(before) = self.partition(number).turn else { return Ok(()) };
         let mut decided = Vec::new();
-        for place in 0..self.partition(number).waiting.len() {
+        let waiting = &self.partition(number).waiting;
+        let first = waiting.partition_point(|waiting| waiting.record.seq <= before.journal_seq);
+        for place in first..waiting.len() {
             let waiting = &self.partition(number).waiting[place];
             let record = waiting.record.clone();
             if record.seq > up_to {
                 break;
             }
-            if record.seq <= before.journal_seq {
-                continue;
-            }
             let effects = match waiting.effects.clone() {
                 Some(effects) => effects,
                 None => {
                     let effects = Arc::new(self.step(&record)?);
-                    self.partition(number).waiting[place].effects = Some(effects.clone());
+                    self.partition(number).keep(place, effects.clone());
                     effects
                 }
             };
@@ -120,12 +119,8 @@ impl Owner {
     /// Shows what was committed just now, from its first outbox record on.
     fn show_committed(&mut self, number: u16, head: OutboxHead, first: u64) {
         let mut outbox_seq = first;
-        while let Some(waiting) = self.partition(number).waiting.pop_front() {
-            let Waiting { record, effects } = waiting;
-            let Some(effects) = effects else {
-                self.partition(number).waiting.push_front(Waiting { record, effects });
-                break;
-            };
+        while let Some(waiting) = self.partition(number).take_first(|waiting| waiting.effects.is_some()) {
+            let Waiting { record, effects: Some(effects) } = waiting else { break };
             self.show(&record, OutboxHead { seq: outbox_seq, journal_seq: record.seq, hash: head.hash }, effects);
             outbox_seq += 1;
         }
@@ -238,10 +233,9 @@ impl Owner {
         if decision.journal_seq <= partition.done() {
             return Ok(());
         }
-        let Waiting { record, effects } =
-            partition.waiting.pop_front().filter(|first| first.record.seq == decision.journal_seq).with_context(
-                || format!("journal record {} is decided, but is not the next one", decision.journal_seq),
-            )?;
+        let Waiting { record, effects } = partition
+            .take_first(|first| first.record.seq == decision.journal_seq)
+            .with_context(|| format!("journal record {} is decided, but is not the next one", decision.journal_seq))?;
         let (is_stepped, is_shown) = (record.seq <= partition.seq, record.seq <= partition.shown.journal_seq);
         let is_checked = !is_stepped || matches!(partition.turn, Turn::Others | Turn::Soon(_));
         let is_view_behind = is_stepped && effects.is_none();

@@ -27,6 +27,8 @@ pub struct Partition {
     pub shown: OutboxHead,
     /// Records that were read and that engine or views lack, oldest first.
     pub waiting: VecDeque<Waiting>,
+    /// What of them was decided here and is not shown: it weighs in memory.
+    pub ahead: u64,
     pub turn: Turn,
     /// Not to be claimed before.
     pub claim_at: Option<Instant>,
@@ -65,6 +67,7 @@ impl Partition {
             seq: 0,
             shown: OutboxHead::start(number),
             waiting: VecDeque::new(),
+            ahead: 0,
             turn: Turn::Others,
             claim_at: None,
             ticked: 0,
@@ -84,6 +87,31 @@ impl Partition {
         let last = self.waiting.back().map_or(self.done(), |last| last.record.seq);
         if record.seq > last {
             self.waiting.push_back(Waiting { record: record.clone(), effects: None });
+        }
+    }
+
+    /// The effects of a waiting record, kept until they are shown.
+    pub fn keep(&mut self, place: usize, effects: Arc<Vec<Effect>>) {
+        let waiting = &mut self.waiting[place];
+        if waiting.effects.replace(effects).is_none() {
+            self.ahead += weight(&waiting.record.input);
+        }
+    }
+
+    /// Takes the oldest waiting record, if it is this one.
+    pub fn take_first(&mut self, is_it: impl Fn(&Waiting) -> bool) -> Option<Waiting> {
+        let first = self.waiting.pop_front_if(|first| is_it(first))?;
+        if first.effects.is_some() {
+            self.ahead -= weight(&first.record.input);
+        }
+        Some(first)
+    }
+
+    /// Events and records that were decided and committed here and are not shown yet.
+    pub const fn unshown(&self) -> u64 {
+        match self.turn {
+            Turn::Ours(_) => self.ahead,
+            Turn::Soon(_) | Turn::Others => 0,
         }
     }
 

@@ -130,12 +130,12 @@ impl JetStreamStore {
     /// Writes the pieces one behind the other and waits for all of them.
     pub(super) async fn write_pieces(&self, subject: &str, body: &[u8]) -> Result<(), AppendError> {
         let (stream, piece_bytes) = (self.stream("snapshots"), PIECE_BYTES.min(self.nats().client.max_payload() / 2));
-        let mut pieces: Vec<Bytes> = body.chunks(piece_bytes).map(Bytes::copy_from_slice).collect();
-        if pieces.is_empty() {
-            pieces.push(Bytes::new());
-        }
-        // The client keeps the order in which they are handed in, and there is nobody else under this subject.
-        let sends = futures::stream::iter(pieces).map(|body| {
+        let pieces = body.len().div_ceil(piece_bytes).max(1);
+        // The client keeps the order in which they are handed in, and there is nobody else under this subject. A large
+        // state is copied piece by piece, not once more as a whole.
+        let sends = futures::stream::iter(0..pieces).map(|n| {
+            let (from, to) = (n * piece_bytes, ((n + 1) * piece_bytes).min(body.len()));
+            let body = Bytes::copy_from_slice(&body[from..to]);
             let message = Outgoing { subject: subject.to_owned(), headers: HeaderMap::new(), body, behind: None };
             publish(self.nats(), &stream, message)
         });
