@@ -19,6 +19,7 @@ const PAGES = [
   [/^\/incidents\/([^/]+)$/, () => import("./pages/incident.js"), "Incident"],
   [/^\/alerts$/, () => import("./pages/alerts.js"), "Alerts"],
   [/^\/wall$/, () => import("./pages/wall.js"), "Wall"],
+  [/^\/oncall$/, () => import("./pages/oncall.js"), "OnCall"],
   [/^\/silences$/, () => import("./pages/silences.js"), "Silences"],
   [/^\/windows$/, () => import("./pages/windows.js"), "Windows"],
   [/^\/deliveries$/, () => import("./pages/deliveries.js"), "Deliveries"],

@@ -11,6 +11,8 @@ const SEVERITIES = ["critical", "major", "minor", "warning", "indeterminate"];
 /** Lines of a timeline that tell who was told, and who not after all. */
 const TOLD = ["notified", "notify_failed"];
 const PAGE = 500;
+/** The first page is small, so that the first look is. */
+const FIRST = 60;
 /** Incidents kept in the page; of the history fewer, it is searched by the server. */
 export const KEPT_MAX = 20000;
 const HISTORY_MAX = 500;
@@ -86,12 +88,12 @@ export function useIncidents(filter) {
     const before = known.current;
     known.current = new Map();
     const most = filter.state === "history" ? HISTORY_MAX : KEPT_MAX;
-    const read = (after) => call(`/api/v1/incidents?${query({ limit: String(PAGE), after, ...asked(filter) })}`);
+    const read = (after) => call(`/api/v1/incidents?${query({ limit: String(after ? PAGE : FIRST), after, ...asked(filter) })}`);
     const tell = (items, next) => {
       if (mine !== round.current) return false;
       items.slice(-PAGE).forEach((incident) => take(incident, false));
       // The first page shows at once; further ones come in a few steps.
-      if (!next || items.length <= PAGE || items.length % (PAGE * 6) === 0) bump((n) => n + 1);
+      if (!next || items.length <= FIRST || (items.length - FIRST) % (PAGE * 6) === 0) bump((n) => n + 1);
       setState({ ready: true, failed: "", cut: Boolean(next) && items.length >= most });
       return true;
     };

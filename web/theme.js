@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const asked = localStorage.getItem("theme");
-  const dark = asked ? asked === "dark" : !matchMedia("(prefers-color-scheme: light)").matches;
+  // A wall is dark unless somebody has chosen otherwise: it hangs in dim rooms.
+  const dark = asked ? asked === "dark" : location.pathname === "/wall" || !matchMedia("(prefers-color-scheme: light)").matches;
   document.documentElement.dataset.theme = dark ? "dark" : "light";
 })();

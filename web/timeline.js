@@ -104,6 +104,6 @@ export const Timeline = ({ incident, alerts, may }) => {
       ${may && html`<${Write} incident=${incident} />`}</div>
     <ol class="timeline">${shown.map((entry, i) => html`<li key=${`${entry.at}${entry.kind}${i}`} class=${`tl-${entry.kind} ${entry.actor === SYSTEM ? "" : "person"}`}>
       <time datetime=${entry.at} title=${moment(entry.at)}>${time(entry.at)}</time><b>${entry.label}</b>
-      <span>${entry.actor !== SYSTEM && html`<i>${entry.actor}</i> `}<${Detail} entry=${entry} /></span></li>`)}</ol>
+      <span>${entry.actor !== SYSTEM && html`<i>${entry.actor}</i> `}${entry.via && html`<em class="tag">${t("inc.via", { way: entry.via })}</em> `}<${Detail} entry=${entry} /></span></li>`)}</ol>
     ${entries.length > shown.length && html`<button class="more" onClick=${() => setAll(true)}>${t("show_all")} (${entries.length})</button>`}`;
 };

@@ -8,13 +8,13 @@
  *   severity: string, priority: string, area?: string, root?: Root, alert_count: number, firing_count: number,
  *   event_count: number, ci_count: number, services: string[], orgs: string[], first_alert_at: string,
  *   opened_at: string, updated_at: string, acknowledged_at?: string, acknowledged_by?: string, assignee?: string,
- *   snoozed_until?: string, recovered_at?: string, closed_at?: string, merged_into?: string}} Incident
+ *   snoozed_until?: string, told?: string[], tickets?: {receiver: string, system: string, number: string, url?: string}[], recovered_at?: string, closed_at?: string, merged_into?: string}} Incident
  * @typedef {{term: string, points: number, n: number, of: number, text: Text}} Evidence
  * @typedef {{rank: number, ci: Ci, alert?: string, inferred: boolean, score: number, rejected: boolean,
  *   reason: Text, evidence: Evidence[]}} Candidate
  * @typedef {{cause: Ci, effect: Ci, relation: string}} PathStep
  * @typedef {{ci: Ci, at: string, title: string, source: string}} Change
- * @typedef {{at: string, actor: string, kind: string, label: string, detail?: string}} TimelineEntry
+ * @typedef {{at: string, actor: string, kind: string, label: string, detail?: string, via?: string}} TimelineEntry
  * @typedef {Incident & {candidates: Candidate[], path: PathStep[], changes: Change[], timeline: TimelineEntry[],
  *   timeline_cut: number, topology_version: number, ruleset_version: number}} IncidentDetail
  * @typedef {{kind: string, id?: string, alert?: string}} Mute

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use crate::domain::alert::AlertView;
 use crate::domain::ci::CiRef;
-use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry, TimelineKind};
+use crate::domain::incident::{
+    Candidate, ChangeView, Evidence, IncidentView, PathStep, TicketRef, TimelineEntry, TimelineKind,
+};
 use crate::domain::mute::MutedBy;
 use crate::projection::alerts::AlertRow;
 use crate::projection::counts::mute_word;
@@ -186,6 +188,29 @@ impl TimelineItem {
     }
 }
 
+/// A ticket in another system.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TicketItem {
+    /// The receiver that opened it, and the kind of its system.
+    pub receiver: String,
+    pub system: String,
+    /// As people name it.
+    pub number: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub url: String,
+}
+
+impl From<&TicketRef> for TicketItem {
+    fn from(ticket: &TicketRef) -> Self {
+        Self {
+            receiver: ticket.receiver.to_string(),
+            system: ticket.system.to_string(),
+            number: ticket.number.to_string(),
+            url: ticket.url.to_string(),
+        }
+    }
+}
+
 /// The root cause in a list row.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RootItem {
@@ -232,6 +257,9 @@ pub struct IncidentItem {
     /// CIs whose monitor is the cause: their own state is not known.
     pub unseen_count: u32,
     pub orgs: Vec<String>,
+    /// Its tickets in other systems.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tickets: Vec<TicketItem>,
     /// Receivers that were told of it; only where its timeline is at hand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
@@ -302,6 +330,7 @@ impl IncidentItem {
             at_risk: view.at_risk.iter().map(ToString::to_string).collect(),
             unseen_count: view.unseen_count,
             orgs: view.orgs.iter().map(ToString::to_string).collect(),
+            tickets: view.tickets.iter().map(TicketItem::from).collect(),
             told: Vec::new(),
             first_alert_at: view.first_alert_at.to_string(),
             opened_at: view.opened_at.to_string(),

@@ -42,6 +42,7 @@ pub mod stats;
 pub mod suggestions;
 pub mod tokens;
 pub mod topology;
+pub mod topology_versions;
 pub mod trial;
 pub mod trials;
 pub mod vocabulary;

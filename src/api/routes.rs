@@ -21,7 +21,7 @@ use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
     numbers, oncall, orders, reports, rules, session, shield, silences, similar, stats, suggestions, tokens, topology,
-    trial, trials, vocabulary, why, why_not, windows,
+    topology_versions, trial, trials, vocabulary, why, why_not, windows,
 };
 
 /// Everyone who reads.
@@ -108,6 +108,8 @@ pub fn table() -> Vec<Entry> {
         large(ANALYSE, topology::TEXT_BYTES_MAX, routes!(topology::replace)),
         entry(READ,    routes!(topology::quality)),
         entry(READ,    routes!(estate::health)),
+        entry(READ,    routes!(topology_versions::versions)),
+        entry(READ,    routes!(topology_versions::diff)),
         entry(READ,    routes!(topology::cis)),
         entry(READ,    routes!(ci_graph::graph)),
         entry(READ,    routes!(topology::one)),

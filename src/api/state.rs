@@ -23,7 +23,7 @@ use crate::domain::topology::quality::Quality;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::explain::{Answer, Question};
 use crate::engine::identity::CiLookups;
-use crate::engine::input::{By, Command, DeadLetter};
+use crate::engine::input::{By, Command, DeadLetter, Digest};
 use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
@@ -57,6 +57,11 @@ pub trait Writes: Send + Sync {
         author: Box<str>,
         text: Vec<u8>,
     ) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>>;
+    /// A topology as it was, by its kept text; none when the text is not kept any more. Blocks.
+    ///
+    /// # Errors
+    /// When the text cannot be read.
+    fn kept_topology(&self, version: u64, digest: &Digest) -> Result<Option<Arc<Topology>>, String>;
     /// Decodes a dead letter again and appends what comes of it; nothing is appended when it still cannot be taken.
     fn replay(&self, tenant: TenantId, of: EventRef, letter: DeadLetter)
     -> BoxFuture<'static, Result<u64, WriteError>>;

@@ -17,7 +17,7 @@ struct Web;
 const MANUAL: &str = include_str!("../../docs/operations.md");
 
 /// Pages of the console; each is the same document, the address says what it shows.
-const PAGES: [&str; 20] = [
+const PAGES: [&str; 21] = [
     "/",
     "/login",
     "/wall",
@@ -25,6 +25,7 @@ const PAGES: [&str; 20] = [
     "/alerts",
     "/silences",
     "/windows",
+    "/oncall",
     "/deliveries",
     "/topology",
     "/topology/{id}",

@@ -13,13 +13,14 @@ use crate::clock::Clock;
 use crate::domain::access::Credential;
 use crate::domain::ids::{EventRef, TenantId};
 use crate::domain::partition::partition_of;
+use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
-use crate::engine::input::{Batch, Command, DeadLetter, Input};
+use crate::engine::input::{Batch, Command, DeadLetter, Digest, Input};
 use crate::intake::Intake;
 use crate::intake::again::AgainError;
 use crate::intake::sink::{Accepted, Sink, SinkError};
 use crate::journal::AppendError;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, cmdb_text};
 
 /// Knows who bears a token.
 pub struct Bearers {
@@ -133,6 +134,12 @@ impl Writes for Pen {
             let (put, quality) = pipeline.put_topology(&tenant, text, &author).await.map_err(|error| lines(&error))?;
             Ok((put.seq, Quality { version: put.version, ..quality }))
         })
+    }
+
+    fn kept_topology(&self, version: u64, digest: &Digest) -> Result<Option<Arc<Topology>>, String> {
+        let text = self.pipeline.log.text(digest).map_err(|error| error.to_string())?;
+        let compile = |text: Vec<u8>| cmdb_text::compile(&text, version).map_err(|error| format!("{error:#}"));
+        text.map(compile).transpose()
     }
 
     fn replay(

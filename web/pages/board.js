@@ -35,6 +35,7 @@ const Reach = ({ incident }) => {
 
 const Root = ({ root }) => root
   ? html`<span class="root"><span><${Ci} ci=${root.ci} />
+      ${root.possible && !root.confirmed && html`<em class="tag" title=${t("root.possible.help")}>${t("root.possible")}</em>`}
       ${root.confirmed ? html`<em class="tag good">${t("root.confirmed")}</em>`
         : root.inferred ? html`<em class="tag" title=${t("root.inferred.help")}>${t("root.inferred")}</em>` : null}
       <i>${likelihood(root.score)}</i></span>

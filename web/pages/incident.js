@@ -62,7 +62,7 @@ const What = ({ incident }) => {
   return html`<div class="what"><h2>${t("glance.what")}</h2>
     ${root ? html`<p class="big"><${Ci} ci=${root.ci} link /></p>
       <p>${root.confirmed ? html`<em class="tag good">${t("root.confirmed")}</em>` : html`<em class="tag strong">${t("glance.likely", { p: likelihood(root.score) })}</em>`}
-        ${root.inferred && html` <em class="tag" title=${t("root.inferred.help")}>${t("root.inferred")}</em>`}</p>
+        ${root.inferred && html` <em class="tag" title=${t("root.inferred.help")}>${t("root.inferred")}</em>`}${root.possible && html` <em class="tag" title=${t("root.possible.help")}>${t("root.possible")}</em>`}</p>
       ${best?.inferred && html`<p class="dim">${t("root.inferred.help")}</p>`}`
     : html`<p class="big">${t("root.none")}</p><p class="dim">${t("root.none.help")}</p>`}</div>`;
 };
@@ -139,6 +139,7 @@ const Head = ({ incident, me, onPostMortem }) => {
       ${owner && html` · ${t("col.owner")} <b>${owner}</b>`}
       ${incident.acknowledged_at && html` · ${t("glance.acked", { t: moment(incident.acknowledged_at) })}`}
       ${incident.snoozed_until && html` · ${t("glance.snoozed", { t: moment(incident.snoozed_until) })}`}
+      ${(incident.tickets ?? []).map((ticket) => html` · ${t("inc.ticket")} ${/^https?:\/\//.test(ticket.url ?? "") ? html`<a class="ticket" href=${ticket.url} target="_blank" rel="noreferrer">${ticket.number}</a>` : html`<b>${ticket.number}</b>`}`)}
       ${incident.told?.length > 0 && html` · ${t("board.told")} ${incident.told.join(t("and"))}`}</p></div>
   <${Actions} incident=${incident} me=${me} onPostMortem=${onPostMortem} />
 </header>`;

@@ -8,6 +8,7 @@ import { say, t } from "../i18n.js";
 import { AREAS } from "../overview.js";
 import { Ci, Empty, Go, Panel, Severity } from "../parts.js";
 import { useRows } from "../rows.js";
+import { Versions } from "../versions.js";
 import { className, classes } from "../vocabulary.js";
 
 const ROW = 36;
@@ -97,5 +98,5 @@ export const Topology = () => {
       ${page?.items.length > 0 && html`<${CiTable} items=${page.items} />`}
       ${page?.items.length === 0 && html`<${Empty} text=${t("topo.none")} />`}
       ${page?.next && html`<button class="more" onClick=${() => load(filter, page.next)}>${t("more")}</button>`}</div>
-      <${Quality} /></div>`;
+      <div class="stack"><${Quality} /><${Versions} /></div></div>`;
 };

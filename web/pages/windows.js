@@ -53,7 +53,7 @@ const Calendar = ({ rows, days }) => {
   const from = Math.floor(now() / HOUR_MS) * HOUR_MS;
   const span = Number(days) * 24 * HOUR_MS;
   const x = (at) => Math.max(0, Math.min(1000, ((at - from) / span) * 1000));
-  const ticks = Array.from({ length: days === "1" ? 9 : Number(days) > 7 ? 7 : 8 }, (_, i, all) => from + (span / (days === "1" ? 8 : Number(days) > 7 ? 6 : 7)) * i);
+  const ticks = Array.from({ length: days === "1" ? 9 : Number(days) > 7 ? 7 : 8 }, (_, i) => from + (span / (days === "1" ? 8 : Number(days) > 7 ? 6 : 7)) * i);
   const shown = rows.filter(({ at }) => at[0] < from + span && at[1] > from);
   return html`<div class="calendar"><div class="cal-ticks">${ticks.map((at) => html`<span key=${at}>${days === "1" ? hourMinute(at) : day(at)}</span>`)}</div>
     ${shown.length === 0 && html`<p class="dim">${t("win.calm")}</p>`}

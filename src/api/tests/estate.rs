@@ -68,3 +68,35 @@ async fn credentials_are_shown_without_their_tokens_and_only_of_the_tenant() {
     assert_eq!(bench.ask(end("two")).await.status.as_u16(), 404, "another tenant's");
     assert_eq!(bench.ask(end("one")).await.status.as_u16(), 204);
 }
+
+#[tokio::test]
+async fn what_changed_since_an_earlier_topology_is_told() {
+    let bench = Bench::stocked();
+    assert_eq!(bench.get("viewer", "/api/v1/topology/diff").await.status.as_u16(), 404, "the history knows none");
+    let put = |seq: u64, version: u64| crate::projection::Committed {
+        partition: crate::domain::partition::partition_of(&"a".into()),
+        journal_seq: seq,
+        outbox_seq: seq,
+        stamp: super::fixture::T0,
+        input: Some(std::sync::Arc::new(crate::engine::input::Input::Topology {
+            tenant: "a".into(),
+            version,
+            digest: crate::engine::input::Digest("ab".into()),
+            author: "chen".into(),
+        })),
+        effects: std::sync::Arc::default(),
+    };
+    bench.remember(put(20, 1));
+    bench.remember(put(21, 2));
+    let versions = bench.get("viewer", "/api/v1/topology/versions").await.json();
+    let newest = &versions["items"][0];
+    assert_eq!((newest["version"].as_u64(), newest["current"].as_bool()), (Some(2), Some(true)), "{versions}");
+    let diff = bench.get("viewer", "/api/v1/topology/diff").await.json();
+    assert_eq!((diff["from"].as_u64(), diff["to"].as_u64()), (Some(1), Some(2)));
+    let removed = diff["removed"]["items"][0]["id"].as_str();
+    assert_eq!((diff["added"]["count"].as_u64(), removed), (Some(2), Some("old")), "{diff}");
+    let field = &diff["changed"]["items"][0]["fields"][0];
+    let (before, after) = (field["before"].as_str(), field["after"].as_str());
+    assert_eq!((field["field"].as_str(), before, after), (Some("name"), Some("core-sw-0"), Some("core-sw-1")));
+    assert_eq!(bench.get("viewer-tax", "/api/v1/topology/diff").await.status.as_u16(), 403);
+}

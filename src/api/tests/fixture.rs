@@ -34,7 +34,7 @@ use crate::domain::topology::schema::Schema;
 use crate::domain::topology::{Attributes, Topology};
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::identity::{CiLookups, Stranger};
-use crate::engine::input::{Batch, By, Command, DeadLetter, Input};
+use crate::engine::input::{Batch, By, Command, DeadLetter, Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
@@ -102,6 +102,10 @@ impl Writes for Written {
         _: Vec<u8>,
     ) -> BoxFuture<'static, Result<(Option<u64>, Quality), WriteError>> {
         Box::pin(async { Err(WriteError::Refused { errors: vec!["topology:1: no CIs".into()] }) })
+    }
+
+    fn kept_topology(&self, version: u64, _: &Digest) -> Result<Option<Arc<Topology>>, String> {
+        Ok(Some(topology_of(version, &[("sw-1", "core-sw-0", "switch", "tax"), ("old", "gone", "server", "tax")])))
     }
 
     fn replay(&self, _: TenantId, of: EventRef, _: DeadLetter) -> BoxFuture<'static, Result<u64, WriteError>> {
@@ -416,16 +420,21 @@ pub fn opening(seq: u64, incident: IncidentView, mut members: Vec<AlertView>) ->
 
 /// The CIs of both organisations, without relations.
 fn topology() -> Arc<Topology> {
-    let mut draft = Draft::start(Arc::new(Schema::of(Vec::new(), Vec::new())));
-    for (id, name, class, org) in [
+    let cis = [
         ("sw-1", "core-sw-1", "switch", "tax"),
         ("h-1", "host-1", "server", "tax"),
         ("db-1", "civil-db", "database", "civil"),
-    ] {
+    ];
+    topology_of(2, &cis)
+}
+
+fn topology_of(version: u64, cis: &[(&str, &str, &str, &str)]) -> Arc<Topology> {
+    let mut draft = Draft::start(Arc::new(Schema::of(Vec::new(), Vec::new())));
+    for &(id, name, class, org) in cis {
         let attributes = Attributes { org: Some(org.into()), ..Attributes::default() };
         draft.ci(CiDraft { id, name, class, attributes, ..CiDraft::default() }, Place::default()).unwrap();
     }
-    Arc::new(draft.finish(1))
+    Arc::new(draft.finish(version))
 }
 
 /// Incident i1 (org `tax`, switch), i2 (org `civil`, database), a held alert of each.

@@ -74,6 +74,7 @@ fn pages(incident: &str, alert: &str) -> Vec<(String, &'static str)> {
         ("/wall", ".w-list li"),
         ("/silences", ".page-head"),
         ("/windows", ".calendar"),
+        ("/oncall", ".panel"),
         ("/deliveries", ".panel"),
         ("/topology", "table.cis tbody tr"),
         ("/topology/host-00007", ".canvas[data-drawn]"),

@@ -177,3 +177,35 @@ async fn a_picture_grows_by_the_neighbours_of_what_is_picked() {
     browser.wait(&format!("document.querySelector('.canvas').dataset.drawn === '{all}'")).await;
     check_quiet(&browser, &served.base).await;
 }
+
+const ON_CALL: &str = "contact_plans:\n  - { id: default, steps: [{ by: [sms] }] }\n\
+    people:\n  - { id: li, name: 李雷 }\n  - { id: han, name: 韩梅 }\n\
+    rosters:\n  - id: core\n    zone: UTC\n    layers:\n      - { name: always, people: [li, han], starts: \"2026-01-05 00:00\", every: 1d }\n\
+    escalations:\n  - { id: core, levels: [{ to: [{ roster: core }], wait: 10m }], fallback: [room] }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_on_call_is_seen_and_a_duty_is_taken_over() {
+    let served = Served::start();
+    let token = served.token("analyst", "chen");
+    let mut files = served.get(&token, "/api/v1/rules").await["files"].clone();
+    files["oncall.yaml"] = json!(ON_CALL);
+    served.send(reqwest::Method::PUT, &token, "/api/v1/rules", &json!({ "files": files, "reason": "on call" })).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/oncall", served.base)).await;
+    let duty = served.get(&token, "/api/v1/oncall").await;
+    let on_duty = duty["items"][0]["people"][0]["name"].clone();
+    browser.wait(&format!("document.querySelector('.duty .big b').textContent === {on_duty}")).await;
+    browser.wait("document.querySelectorAll('.shifts rect').length > 7").await;
+    browser.wait(&format!("document.querySelector('.levels-of span').textContent === {on_duty}")).await;
+    let other = if duty["items"][0]["people"][0]["id"] == "li" { "han" } else { "li" };
+    browser.click(".duty button").await;
+    browser.fill("dialog input[name=person]", other).await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.toast.good')").await;
+    browser.wait(&format!("document.querySelector('.duty .big b').textContent !== {on_duty}")).await;
+    browser.sees("override").await;
+    browser.click("table.plain button.warn").await;
+    browser.wait(&format!("document.querySelector('.duty .big b').textContent === {on_duty}")).await;
+    check_quiet(&browser, &served.base).await;
+}

@@ -110,6 +110,7 @@ async fn two_hundred_hostile_texts_in_every_field_run_nowhere() {
         "/wall",
         "/silences",
         "/windows",
+        "/oncall",
         "/deliveries",
         "/topology",
         &some_ci,
