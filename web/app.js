@@ -1,7 +1,7 @@
 // The console: who is signed in, which page, the bar on top, the feed.
 
 import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
-import { call, whenSignedOut } from "./api.js";
+import { call, send, whenSignedOut } from "./api.js";
 import { Asker } from "./ask.js";
 import * as feed from "./feed.js";
 import { lang, t, use } from "./i18n.js";
@@ -36,6 +36,24 @@ const PAGES = [
   [/^\/tokens$/, () => import("./pages/tokens.js"), "TokensPage"],
   [/^\/why\/([^/]+)$/, () => import("./pages/why.js"), "Why"],
 ];
+
+/** A wall whose session has ended tries again so often while the server cannot be asked. */
+const AGAIN_MS = 5000;
+
+/** The token of a wall: nobody stands there to sign in again when the session ends. Only a viewer's is kept, here only. */
+let standing = "";
+
+/** Signs a wall in again; null when it cannot be. */
+async function signInAgain() {
+  for (;;) {
+    try {
+      return await send("POST", "/api/v1/session", { token: standing });
+    } catch (failure) {
+      if (failure.status === 401 || failure.status === 403) { standing = ""; return null; }
+      await new Promise((resolve) => { setTimeout(resolve, AGAIN_MS); });
+    }
+  }
+}
 
 /** Modules that are there, by the page's name. */
 const loaded = new Map();
@@ -74,11 +92,22 @@ const App = () => {
   useEffect(() => {
     const move = () => setPath(location.pathname);
     addEventListener("popstate", move);
-    whenSignedOut(() => { feed.stop(); setMe((old) => { setEnded(Boolean(old)); return null; }); });
+    let again = null;
+    whenSignedOut(async () => {
+      if (standing) {
+        // Whatever finds no session meanwhile waits for the same answer.
+        again ??= signInAgain().finally(() => { again = null; });
+        const who = await again;
+        if (who) { feed.start(); return; }
+      }
+      feed.stop();
+      setMe((old) => { setEnded(Boolean(old)); return null; });
+    });
     Promise.all([call("/api/v1/session"), fetchPage(find(location.pathname))]).then(([who]) => enter(who), () => setMe(null));
     return () => removeEventListener("popstate", move);
   }, []);
-  async function enter(who) {
+  async function enter(who, token = "") {
+    if (location.pathname === "/wall" && who.role === "viewer") standing = token;
     await loadVocabulary();
     feed.start();
     setEnded(false);

@@ -20,7 +20,7 @@ export const Login = ({ ended, onSignedIn, onLang }) => {
     event.preventDefault();
     setBusy(true);
     try {
-      await onSignedIn(await send("POST", "/api/v1/session", { token: token.trim() }));
+      await onSignedIn(await send("POST", "/api/v1/session", { token: token.trim() }), token.trim());
     } catch (failure) {
       setWrong(failure.status === 401 ? t("login.bad") : failure.status === 403 ? t("login.source") : failure.message);
       setBusy(false);

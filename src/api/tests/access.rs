@@ -73,7 +73,7 @@ async fn the_matrix_is_what_was_agreed() {
     for (method, path, open) in every_route() {
         let agreed = match (method, path.as_str()) {
             (_, path) if path.starts_with("/api/v1/tokens") => "admin",
-            ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz") => "public",
+            ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz" | "/-/healthy" | "/-/ready") => "public",
             ("PUT", "/api/v1/topology" | "/api/v1/rules" | "/api/v1/models")
             | ("POST", "/api/v1/feedback/7/revoke")
             | ("GET", "/api/v1/audit" | "/api/v1/suggestions") => "analyst admin",

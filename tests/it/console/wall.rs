@@ -63,3 +63,23 @@ async fn the_wall_fits_is_live_and_says_when_it_is_old() {
     browser.wait(&format!("document.querySelector('.w-total b').textContent === '{open}'")).await;
     check_quiet(&browser, &base).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wall_signs_in_again_until_its_token_ends() {
+    let served = Served::start();
+    let token = served.token("viewer", "wall");
+    let browser = Browser::open("en-US").await;
+    browser.go(&format!("{}/wall", served.base)).await;
+    browser.fill(".login input[name=token]", &token).await;
+    browser.click(".login button[type=submit]").await;
+    browser.wait("document.querySelector('.w-total')").await;
+    browser.run("window.sameDocument = true").await;
+    // The session ends, as it does after half an hour in which nobody touches the wall.
+    browser.timed("const done = arguments[arguments.length - 1]; fetch('/api/v1/session', { method: 'DELETE' }).then(() => done(true))").await;
+    browser.timed("const done = arguments[arguments.length - 1]; const look = () => fetch('/api/v1/session').then((answer) => (answer.ok ? done(true) : setTimeout(look, 200))); look()").await;
+    served.storm(0..200).await;
+    browser.wait("document.querySelectorAll('.w-list li').length > 0").await;
+    assert_eq!(browser.read("window.sameDocument").await, true, "the page was loaded again");
+    served.revoke("wall");
+    browser.wait("document.querySelector('.login')").await;
+}
