@@ -33,6 +33,22 @@ fn line(n: usize) -> String {
     )
 }
 
+/// Formats that are measured with their golden files.
+const BY_GOLDEN: [&str; 12] = [
+    "zabbix",
+    "nightingale",
+    "flashduty",
+    "blueking",
+    "tencent-cloud",
+    "aliyun-sls",
+    "datadog",
+    "pagerduty",
+    "k8s-events",
+    "syslog",
+    "snmp-trap",
+    "otlp-logs",
+];
+
 fn batch(one: impl Fn(usize) -> String) -> String {
     format!("[{}]", (0..EVENTS).map(one).collect::<Vec<_>>().join(","))
 }
@@ -70,6 +86,15 @@ fn decoders(criterion: &mut Criterion) {
     run("cloudevents", &clouds, &|text| cloudevents::decode(body(text), &context).expect("readable"));
     run("mapping_json", &array, &|text| mapping.decode(body(text), Shape::Json, &context).expect("readable"));
     run("mapping_lines", &lines, &|text| mapping.decode(body(text), Shape::Lines, &context).expect("readable"));
+    // Each format that comes as an array of its own bodies, with the golden file that fires.
+    for name in BY_GOLDEN {
+        let golden = std::fs::read_to_string(format!("tests/golden/decode/{name}/firing.json")).expect("a golden file");
+        let one: serde_json::Value = serde_json::from_str(&golden).expect("JSON");
+        let one = one.as_array().map_or(one.clone(), |items| items[0].clone()).to_string();
+        let array = batch(|_| one.clone());
+        let mapping = formats.mapping(name).expect("built in");
+        run(name, &array, &|text| mapping.decode(body(text), Shape::Json, &context).expect("readable"));
+    }
     group.finish();
 }
 

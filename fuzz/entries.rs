@@ -9,8 +9,10 @@ use headwater::decode::formats::Formats;
 use headwater::decode::limits::Limits;
 use headwater::decode::mapping::{Mapping, Shape};
 use headwater::decode::severity::SeverityMap;
+use headwater::decode::snmp::usm;
 use headwater::decode::{
-    Body, BodyError, Context, Decoded, again, alertmanager, alertmanager_webhook, cloudevents, native,
+    Body, BodyError, Context, Decoded, again, alertmanager, alertmanager_webhook, cloudevents, mail, native, otlp,
+    sketch, snmp, syslog,
 };
 use headwater::domain::ids::{SourceId, TenantId};
 use headwater::domain::matcher::Matchers;
@@ -34,6 +36,12 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("decode_cloudevents", decode_cloudevents),
     ("decode_alertmanager", decode_alertmanager),
     ("decode_mapping", decode_mapping),
+    ("decode_form", decode_form),
+    ("decode_syslog", decode_syslog),
+    ("decode_snmp", decode_snmp),
+    ("decode_otlp", decode_otlp),
+    ("decode_mail", decode_mail),
+    ("sketch_mapping", sketch_mapping),
     ("parse_formats", parse_formats),
     ("parse_rules", parse_rules),
     ("parse_matchers", parse_matchers),
@@ -73,6 +81,64 @@ fn decode_mapping(bytes: &[u8]) {
         for shape in [Shape::Json, Shape::Lines] {
             decoder(bytes, |body, context, _| mapping.decode(body, shape, context));
         }
+    }
+}
+
+/// Forms and query strings, and every mapping that may come as one.
+fn decode_form(bytes: &[u8]) {
+    for mapping in formats().mappings() {
+        decoder(bytes, |body, context, _| mapping.decode(body, Shape::Form, context));
+    }
+}
+
+/// What a protocol's reader made is read by its mapping; whatever came, it is JSON.
+fn protocol(mapping: &str, json: &str, shape: Shape) {
+    assert!(!json.contains('\n'), "one line");
+    serde_json::from_str::<serde_json::Value>(json).expect("a protocol's reader writes JSON");
+    let mapping = formats().mapping(mapping).expect("it is built in");
+    decoder(json.as_bytes(), |body, context, _| mapping.decode(body, shape, context));
+}
+
+/// Syslog in both formats.
+fn decode_syslog(bytes: &[u8]) {
+    let received_at = Timestamp(1_767_571_260_000);
+    let arrival = syslog::Arrival { peer: "10.0.0.9", received_at, zone: chrono_tz::Tz::Asia__Shanghai };
+    protocol("syslog", &syslog::to_json(bytes, &arrival), Shape::Lines);
+}
+
+/// SNMP traps of all versions.
+fn decode_snmp(bytes: &[u8]) {
+    static SENDERS: OnceLock<snmp::Senders> = OnceLock::new();
+    let senders = SENDERS.get_or_init(|| {
+        let plain = usm::Passwords { proof: None, privacy: None };
+        let user = usm::User::new("noc", &plain).expect("a user without passwords");
+        snmp::Senders { communities: vec!["public".into()], users: usm::Users::of(vec![user]) }
+    });
+    if let Ok(trap) = snmp::read(bytes, "10.0.0.9", senders) {
+        protocol("snmp-trap", &trap.json, Shape::Lines);
+    }
+}
+
+/// OpenTelemetry's logs in protobuf and JSON.
+fn decode_otlp(bytes: &[u8]) {
+    for json in [otlp::from_protobuf(bytes), otlp::from_json(bytes, Limits::MODEL.depth)].into_iter().flatten() {
+        protocol("otlp-logs", &json, Shape::Json);
+    }
+}
+
+/// Mail.
+fn decode_mail(bytes: &[u8]) {
+    if let Some(json) = mail::to_json(bytes, "a@b", "c@d") {
+        protocol("mail", &json, Shape::Lines);
+    }
+}
+
+/// A sketch of anything that is JSON is a mapping that can be read.
+fn sketch_mapping(bytes: &[u8]) {
+    let Ok(sample) = std::str::from_utf8(bytes) else { return };
+    if let Ok(yaml) = sketch::sketch("fuzz", sample) {
+        let mapping = Mapping::parse("fuzz", &yaml);
+        assert!(mapping.is_ok(), "{mapping:?}\n{yaml}");
     }
 }
 

@@ -13,7 +13,7 @@ targets=("$@"); ((${#targets[@]})) || mapfile -t targets < <(ls fuzz_targets | s
 # The places whose files are the first inputs of a target.
 seeds() {
   case $1 in
-    decode_*) find ../tests/corpus ../tests/golden/decode -type f ! -name '*.expected' ;;
+    decode_* | sketch_mapping) find ../tests/corpus ../tests/golden/decode -type f ! -name '*.expected' ;;
     parse_formats) find ../rules/mappings ../rules/severity ../rules/alertmanager.yaml -type f ;;
     parse_rules) find ../rules -maxdepth 1 -name '*.yaml' ;;
     load_topology) find ../topology ../tests/scenarios -name '*.yaml' -size -64k ;;

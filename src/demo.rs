@@ -33,6 +33,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
+use crate::intake::registry::Registry;
 use crate::intake::settings::Settings;
 use crate::journal::Durability;
 use crate::lab::built_in;
@@ -176,7 +177,8 @@ impl Stage<'_> {
             TcpListener::bind(address).await.with_context(|| format!("listen on {address} (try --listen)"))?;
         let link = format!("http://{}/login#{invitation}", listener.local_addr()?);
         writeln!(stdout(), "{}", self.script.greeting(&link).of(self.lang))?;
-        let intake = serve::intake(pipeline, &tokens, Settings::default(), Formats::built_in(), clock);
+        let intake =
+            serve::intake(pipeline, &tokens, Settings::default(), Formats::built_in(), clock, Registry::in_memory());
         let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
         let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None, back: Router::new() };
         let app = serve::app(pipeline, tokens, front, clock.clone());

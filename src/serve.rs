@@ -24,6 +24,8 @@ use crate::delivery::parent::Upward;
 use crate::delivery::settings::NOBODY;
 use crate::domain::alert::AlertState;
 use crate::domain::time::Timestamp;
+use crate::intake::listen::Listeners;
+use crate::intake::registry::Registry;
 use crate::intake::{self, Intake};
 use crate::journal::sqlite::lock::Lock;
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
@@ -44,10 +46,12 @@ mod cluster;
 mod cmdb;
 mod desk;
 pub mod ending;
+pub mod feeds;
 mod judge;
 mod numbers;
 mod oracle;
 mod redis;
+mod sources;
 mod trials;
 pub mod view;
 
@@ -55,9 +59,11 @@ use back::Back;
 use behind::{Bearers, Door, Pen};
 use bus::OnNats;
 use ending::{Ending, told};
+use feeds::Feed;
 use judge::Judge;
 use oracle::Oracle;
 use redis::OnRedis;
+use sources::{Desk, SilenceWatch};
 use trials::Bench;
 
 /// The file with the tokens' hashes, in the data folder.
@@ -107,9 +113,11 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         tracing::info!("{NOBODY}");
     }
     reload::warn_of_unknown(&known, &pipeline.named_receivers);
-    let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock);
+    let registry = Registry::open(&config.data)?;
+    let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, registry);
     if shared.is_some() {
         intake.senses().share();
+        intake.registry().share();
     }
     remember_anomalies(&pipeline, &intake);
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
@@ -138,6 +146,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
     let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
+    let watch = SilenceWatch { pipeline: pipeline.clone(), intake: intake.clone() };
+    open_doors(&config, &intake, watch, &mut asides).await?;
     if config.nats.is_on() {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
     }
@@ -145,6 +155,23 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     serve_until(stop, listener, app, &pipeline, drain).await;
     asides.abort_all();
     close(pipeline, shared, drain).await
+}
+
+/// Listens for devices, where this instance takes events, asks the CMDB, and watches who falls silent.
+async fn open_doors(
+    config: &Config,
+    intake: &Arc<Intake>,
+    watch: SilenceWatch,
+    asides: &mut JoinSet<()>,
+) -> Result<()> {
+    if let Some(feed) = Feed::new(&config.cmdb, &config.tenant, &watch.pipeline)? {
+        asides.spawn(feed.run());
+    }
+    asides.spawn(watch.run());
+    if config.cluster.has(Role::Intake) {
+        asides.spawn(Listeners::open(&config.listeners, &config.tenant, intake).await?.run());
+    }
+    Ok(())
 }
 
 /// A place among the instances of a cluster, and the folder's lock.
@@ -245,9 +272,10 @@ pub fn intake(
     settings: intake::settings::Settings,
     formats: Formats,
     clock: &Clock,
+    registry: Registry,
 ) -> Arc<Intake> {
     let sink = Arc::new(Door { pipeline: pipeline.clone() });
-    Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()))
+    Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()).with_registry(registry))
 }
 
 /// Anomalies that stand from before the start: what began them is not known any more.
@@ -279,13 +307,15 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
     let vitals_only = settings.vitals_only;
     let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
+    let judge = Arc::new(Judge { pipeline: pipeline.clone(), intake: intake.clone(), clock: clock.clone() });
     let api = Api {
         live: pipeline.live.clone(),
         history: pipeline.history.clone(),
         credentials: Arc::new(Bearers { tokens: tokens.clone(), clock: clock.clone() }),
         auth: Arc::new(Bearers { tokens, clock: clock.clone() }),
         writes: Arc::new(Pen { pipeline: pipeline.clone(), intake: intake.clone() }),
-        rules: Arc::new(Judge { pipeline: pipeline.clone(), intake: intake.clone(), clock: clock.clone() }),
+        rules: judge.clone(),
+        sources: Arc::new(Desk { intake: intake.clone(), judge, clock: clock.clone() }),
         topology: Arc::new(move |tenant| of_topology.topology(tenant)),
         sessions,
         settings,

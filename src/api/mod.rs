@@ -37,6 +37,7 @@ pub mod session_file;
 pub mod shield;
 pub mod silences;
 pub mod similar;
+pub mod sources;
 pub mod state;
 pub mod stats;
 pub mod suggestions;

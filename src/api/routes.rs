@@ -20,8 +20,8 @@ use super::problem::ApiError;
 use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
-    numbers, oncall, orders, reports, rules, session, shield, silences, similar, stats, suggestions, tokens, topology,
-    topology_versions, trial, trials, vocabulary, why, why_not, windows,
+    numbers, oncall, orders, reports, rules, session, shield, silences, similar, sources, stats, suggestions, tokens,
+    topology, topology_versions, trial, trials, vocabulary, why, why_not, windows,
 };
 
 /// Everyone who reads.
@@ -151,6 +151,12 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(alertmanager_status::receivers)),
         entry(Open::Public, routes!(alertmanager_status::healthy)),
         entry(Open::Public, routes!(alertmanager_status::ready)),
+        entry(READ,    routes!(sources::list)),
+        entry(ADMINISTER, routes!(sources::put)),
+        entry(ADMINISTER, routes!(sources::remove)),
+        entry(ANALYSE, routes!(sources::payloads)),
+        entry(ANALYSE, routes!(sources::preview)),
+        entry(ANALYSE, routes!(sources::sketch)),
         entry(Open::Public, routes!(session::sign_in)),
         entry(READ,    routes!(session::me)),
         entry(READ,    routes!(session::sign_out)),

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::access::{Authenticate, Caller};
 use super::incident_types::Onlooker;
 use super::session::Sessions;
+use super::sources::Sources;
 use super::suggestions::Suggested;
 use super::tokens::Credentials;
 use crate::domain::alert::AlertView;
@@ -328,6 +329,7 @@ pub struct Api {
     pub explains: Arc<dyn Explains>,
     pub trials: Arc<dyn Trials>,
     pub credentials: Arc<dyn Credentials>,
+    pub sources: Arc<dyn Sources>,
 }
 
 impl Api {

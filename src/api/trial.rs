@@ -108,7 +108,8 @@ pub async fn dry_run(
     told(&trial, &to).map(Json)
 }
 
-fn told(trial: &Trial, to: &Onlooker) -> Result<DryRun, ApiError> {
+/// A trial as it is shown.
+pub(super) fn told(trial: &Trial, to: &Onlooker) -> Result<DryRun, ApiError> {
     let verdict = trial.effects.iter().find_map(|effect| {
         let Effect::Verdict { verdict, .. } = effect else { return None };
         Some(verdict)

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::lab_arguments::{BacktestArguments, FeedbackCommand, ShadowCommand, SuggestArguments};
 use super::model_arguments::ModelCommand;
 use super::oncall::OnCallCommand;
+use super::source_arguments::SourceCommand;
 use super::typed::{lang, time};
 use crate::domain::time::Timestamp;
 use crate::wording::lang::Lang;
@@ -91,6 +92,11 @@ pub enum Command {
     Feedback {
         #[command(subcommand)]
         command: FeedbackCommand,
+    },
+    /// Sources: what sends, a mapping to start from a sample, trials that tell nobody / 来源
+    Source {
+        #[command(subcommand)]
+        command: SourceCommand,
     },
     /// Credentials for people and sources / 令牌
     Token {

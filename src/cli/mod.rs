@@ -13,6 +13,8 @@ mod oncall;
 mod replay;
 mod rule_tests;
 mod shadow;
+mod source;
+mod source_arguments;
 mod suggest;
 mod token;
 mod topology;
@@ -80,6 +82,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Migrate(arguments) => migrate(arguments)?,
         Command::Why(arguments) => why::run(&arguments, &mut stdout().lock())?,
         Command::WhyNot(arguments) => why_not::run(&arguments, &mut stdout().lock())?,
+        Command::Source { command } => return source::run(command, &mut stdout().lock()),
         Command::Shadow { command } => shadow::run(command, &mut stdout().lock())?,
         Command::Oncall { command } => return oncall::run(command, &mut stdout().lock()),
         Command::Feedback { command } => feedback::run(command)?,

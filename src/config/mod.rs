@@ -28,6 +28,7 @@ use crate::journal::Durability;
 use crate::nats;
 use crate::pipeline::membership;
 use crate::projection::history::retention::Retention;
+use crate::serve;
 use crate::shared;
 use crate::vitals;
 use layers::{ConfigError, Layers};
@@ -47,6 +48,8 @@ pub struct Config {
     pub rules: Option<PathBuf>,
     pub topology: Option<PathBuf>,
     pub topology_mapping: Option<PathBuf>,
+    /// A CMDB that is asked over HTTP.
+    pub cmdb: serve::feeds::Settings,
     pub mappings: Option<PathBuf>,
     #[serde(deserialize_with = "spans::span")]
     pub drain: Span,
@@ -54,6 +57,8 @@ pub struct Config {
     pub log: Log,
     pub console: Console,
     pub intake: intake::settings::Settings,
+    /// Doors for devices that speak no HTTP.
+    pub listeners: Vec<intake::listen::settings::ListenerSettings>,
     pub nats: nats::settings::Settings,
     pub redis: shared::settings::Settings,
     pub cluster: membership::Settings,

@@ -18,10 +18,15 @@ pub mod cloudevents;
 pub mod form;
 pub mod formats;
 pub mod limits;
+pub mod mail;
 pub mod mapping;
 pub mod native;
+pub mod otlp;
 pub mod points;
 pub mod severity;
+pub mod sketch;
+pub mod snmp;
+pub mod syslog;
 pub mod text;
 pub mod topology;
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::listen::Heard;
 use super::refusal::Refusal;
 use crate::decode::{Counts, Rejected};
 use crate::detect::watch::Taken;
@@ -16,16 +17,19 @@ pub struct IntakeCounters {
     refused: [AtomicU64; REFUSALS.len()],
     marks: [AtomicU64; MARKS.len()],
     points: [AtomicU64; POINTS.len()],
+    heard: [AtomicU64; HEARD.len()],
 }
 
 /// The reasons of dead letters, as their words go.
 const DEAD_LETTERS: [&str; 4] = ["malformed", "too_large", "bad_time", "over_limit"];
 
 /// The reasons of refused requests, as their words go.
-const REFUSALS: [&str; 13] = [
+const REFUSALS: [&str; 15] = [
     "unauthorized",
     "forbidden",
     "not_found",
+    "switched_off",
+    "bad_signature",
     "headers_too_large",
     "media_type",
     "too_large",
@@ -53,6 +57,9 @@ const MARKS: [&str; 8] = [
 /// What became of metric points; `over_limit` would have begun one series too many.
 const POINTS: [&str; 5] = ["scored", "learned", "old", "over_limit", "malformed"];
 
+/// What became of messages to listeners; what was dropped came faster than it could be kept.
+const HEARD: [&str; 4] = ["taken", "dropped", "refused", "malformed"];
+
 impl IntakeCounters {
     pub(super) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +85,10 @@ impl IntakeCounters {
             Taken::Refused => "over_limit",
         };
         add(&POINTS, &self.points, word, 1);
+    }
+
+    pub(super) fn heard(&self, heard: Heard) {
+        add(&HEARD, &self.heard, heard.as_str(), 1);
     }
 
     pub(super) fn points_malformed(&self, count: usize) {
@@ -119,6 +130,7 @@ impl IntakeCounters {
             ("intake_requests_refused", &REFUSALS[..], &self.refused[..]),
             ("intake_events_marked", &MARKS[..], &self.marks[..]),
             ("intake_points", &POINTS[..], &self.points[..]),
+            ("intake_listener_messages", &HEARD[..], &self.heard[..]),
         ];
         for (noun, labels, counters) in labelled {
             rows.extend(labels.iter().zip(counters).map(|(label, counter)| (noun, *label, get(counter))));

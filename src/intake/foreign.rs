@@ -23,13 +23,14 @@ use super::refusal::Refusal;
 use super::routes::{FORM, answer, deliver};
 use crate::decode::limits::Limits;
 use crate::decode::mapping::Shape;
-use crate::decode::{Body, form};
+use crate::decode::{Body, form, otlp};
 
 /// The largest body that is looked at before its sender is known: the token stands in it.
 const UNKNOWN_BYTES_MAX: usize = 512 * 1024;
 
 /// The paths of all routes below; each takes POST.
-pub const PATHS: [&str; 10] = [
+pub const PATHS: [&str; 11] = [
+    "/v1/logs",
     "/v2/enqueue",
     "/v2/change/enqueue",
     "/v2/alerts",
@@ -45,6 +46,7 @@ pub const PATHS: [&str; 10] = [
 /// All routes.
 pub fn routes() -> Router<Arc<Intake>> {
     let ways = [
+        post(otlp_logs),
         post(enqueue),
         post(enqueue),
         post(opsgenie_create),
@@ -59,6 +61,16 @@ pub fn routes() -> Router<Arc<Intake>> {
     PATHS.into_iter().zip(ways).fold(Router::new(), |router, (path, way)| router.route(path, way))
 }
 
+/// A body, and where it came from.
+struct Read {
+    request: axum::http::request::Parts,
+    bytes: Vec<u8>,
+    charset: Option<String>,
+    media: String,
+    /// Its sender was proven.
+    is_known: bool,
+}
+
 /// A body that is an object, and where it came from.
 struct Opened {
     request: axum::http::request::Parts,
@@ -66,7 +78,7 @@ struct Opened {
 }
 
 /// Reads a body. Its sender is proven before, unless the token stands in the body.
-async fn open(intake: &Intake, request: Request, in_path: Option<&str>) -> Result<Opened, Refusal> {
+async fn read(intake: &Intake, request: Request, in_path: Option<&str>) -> Result<Read, Refusal> {
     let (parts, body) = request.into_parts();
     let token = offered(&parts.headers, &parts.uri).or(in_path.map(Cow::Borrowed));
     if let Some(token) = &token {
@@ -74,25 +86,32 @@ async fn open(intake: &Intake, request: Request, in_path: Option<&str>) -> Resul
         known.ok_or(Refusal::Unauthorized)?;
     }
     let announced = Announced::read(&parts.headers, &intake.settings)?;
-    let settings = super::settings::Settings {
-        batch_bytes_max: UNKNOWN_BYTES_MAX.min(intake.settings.batch_bytes_max),
-        ..intake.settings.clone()
-    };
+    let mut settings = intake.settings.clone();
+    if token.is_none() {
+        settings.batch_bytes_max = UNKNOWN_BYTES_MAX.min(settings.batch_bytes_max);
+    }
+    let is_known = token.is_some();
     let _room = intake.room.take(&announced, &settings)?;
     let bytes = receive(&mut body.into_data_stream(), &announced, &settings).await?;
     let bytes = unpack(bytes, &announced, &settings)?;
-    let body = Body { bytes: &bytes, charset: announced.charset.as_deref() };
-    let text = if announced.media == FORM {
+    Ok(Read { request: parts, bytes, charset: announced.charset, media: announced.media, is_known })
+}
+
+/// Reads a body that is a JSON object, or a form.
+async fn open(intake: &Intake, request: Request, in_path: Option<&str>) -> Result<Opened, Refusal> {
+    let Read { request, bytes, charset, media, is_known } = read(intake, request, in_path).await?;
+    let body = Body { bytes: &bytes, charset: charset.as_deref() };
+    let text = if media == FORM {
         form::to_json(body, &Limits::MODEL).map_err(Refusal::Unreadable)?
     } else {
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    let members = serde_json::from_str(&text).map_err(|error| match token {
+    let members = serde_json::from_str(&text).map_err(|error| match is_known {
         // Nobody in particular is told how to write it.
-        None => Refusal::Unauthorized,
-        Some(_) => Refusal::Unreadable(format!("the body must be a JSON object: {error}")),
+        false => Refusal::Unauthorized,
+        true => Refusal::Unreadable(format!("the body must be a JSON object: {error}")),
     })?;
-    Ok(Opened { request: parts, members })
+    Ok(Opened { request, members })
 }
 
 impl Opened {
@@ -110,24 +129,35 @@ impl Opened {
 
     /// Delivers it through a mapping, with this token where the request has none of its own.
     async fn deliver(self, intake: &Arc<Intake>, mapping: &str, token: Option<String>) -> Result<Receipt, Refusal> {
-        let Self { request: mut parts, members } = self;
-        let known = offered(&parts.headers, &parts.uri).map(|token| token.into_owned());
-        let token = known.or(token).ok_or(Refusal::Unauthorized)?;
-        let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Refusal::Unauthorized)?;
-        parts.method = Method::POST;
-        parts.headers.insert(header::AUTHORIZATION, bearer);
-        parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for gone in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::EXPECT, header::TRANSFER_ENCODING] {
-            parts.headers.remove(gone);
-        }
-        let request = Request::from_parts(parts, HttpBody::from(Value::Object(members).to_string()));
-        let format = Format::Mapping(mapping.to_owned(), Shape::Json);
-        let receipt = deliver(intake, request, None, |_, _| Ok(format)).await?;
-        if receipt.accepted == 0 && !receipt.rejected.is_empty() {
-            return Err(Refusal::AllRejected(receipt.rejected));
-        }
-        Ok(receipt)
+        let Self { request, members } = self;
+        deliver_as(intake, request, mapping, token, Value::Object(members).to_string()).await
     }
+}
+
+/// Delivers JSON through a mapping in a request's name.
+async fn deliver_as(
+    intake: &Arc<Intake>,
+    mut parts: axum::http::request::Parts,
+    mapping: &str,
+    token: Option<String>,
+    body: String,
+) -> Result<Receipt, Refusal> {
+    let known = offered(&parts.headers, &parts.uri).map(Cow::into_owned);
+    let token = known.or(token).ok_or(Refusal::Unauthorized)?;
+    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Refusal::Unauthorized)?;
+    parts.method = Method::POST;
+    parts.headers.insert(header::AUTHORIZATION, bearer);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for gone in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::EXPECT, header::TRANSFER_ENCODING] {
+        parts.headers.remove(gone);
+    }
+    let request = Request::from_parts(parts, HttpBody::from(body));
+    let format = Format::Mapping(mapping.to_owned(), Shape::Json);
+    let receipt = deliver(intake, request, None, |_, _| Ok(format)).await?;
+    if receipt.accepted == 0 && !receipt.rejected.is_empty() {
+        return Err(Refusal::AllRejected(receipt.rejected));
+    }
+    Ok(receipt)
 }
 
 fn random_id() -> String {
@@ -246,6 +276,37 @@ async fn flashduty(State(intake): State<Arc<Intake>>, request: Request) -> Respo
     let outcome = async { open(&intake, request, None).await?.deliver(&intake, "flashduty", None).await };
     let good = |_| Json(json!({"request_id": id, "data": {}})).into_response();
     answer(&intake, outcome.await.map(good))
+}
+
+/// OpenTelemetry's logs over HTTP, protobuf or JSON.
+async fn otlp_logs(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    let is_json = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media| media.as_bytes().starts_with(b"application/json"));
+    let outcome = async {
+        let Read { request: parts, bytes, is_known, .. } = read(&intake, request, None).await?;
+        if !is_known {
+            return Err(Refusal::Unauthorized);
+        }
+        let written = if is_json { otlp::from_json(&bytes, Limits::MODEL.depth) } else { otlp::from_protobuf(&bytes) };
+        let records = written.map_err(Refusal::Unreadable)?;
+        deliver_as(&intake, parts, "otlp-logs", None, records).await
+    };
+    let told = outcome.await.map(|receipt| {
+        // What could not be taken is kept as dead letters: the exporter need not send it again.
+        let rejected = receipt.rejected.len();
+        if is_json {
+            let told = if rejected == 0 {
+                json!({})
+            } else {
+                json!({"partialSuccess": {"rejectedLogRecords": rejected.to_string()}})
+            };
+            return Json(told).into_response();
+        }
+        ([(header::CONTENT_TYPE, "application/x-protobuf")], Vec::<u8>::new()).into_response()
+    });
+    answer(&intake, told)
 }
 
 /// CloudAlert's REST API: the token is the app key in the body.

@@ -64,7 +64,7 @@ impl Intake {
     ///
     /// # Errors
     /// When nothing of it can be read.
-    pub(super) fn decode(&self, format: &Format, sender: &Sender, body: Body<'_>) -> Result<Decoded, Undecoded> {
+    pub fn decode(&self, format: &Format, sender: &Sender, body: Body<'_>) -> Result<Decoded, Undecoded> {
         let formats = self.formats.load();
         let context = Context {
             tenant: &sender.tenant,

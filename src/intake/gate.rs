@@ -25,6 +25,10 @@ impl Gate for Tokens {
     }
 }
 
+/// A credential that was proven before the request went on: its body was signed.
+#[derive(Clone)]
+pub struct Proven(pub Arc<Credential>);
+
 /// Headers in which senders have their token when it cannot be `Authorization`.
 const HEADERS: [&str; 3] = ["x-api-key", "x-gitlab-token", "x-routing-key"];
 

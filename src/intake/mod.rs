@@ -8,13 +8,17 @@ pub mod counters;
 pub mod foreign;
 pub mod format;
 pub mod gate;
+pub mod heartbeats;
+pub mod listen;
 pub mod points;
 pub mod rates;
 pub mod receipt;
 pub mod refusal;
+pub mod registry;
 pub mod routes;
 pub mod senses;
 pub mod settings;
+pub mod signed;
 pub mod sink;
 
 use std::sync::Arc;
@@ -23,12 +27,15 @@ use arc_swap::ArcSwap;
 
 use crate::decode::formats::Formats;
 use crate::decode::limits::Limits;
+use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::shared::Shared;
 use body::Room;
 use counters::IntakeCounters;
 use gate::Gate;
 use rates::Rates;
+use refusal::Refusal;
+use registry::Registry;
 use senses::Senses;
 use settings::Settings;
 use sink::Sink;
@@ -48,6 +55,8 @@ pub struct Intake {
     room: Room,
     counters: Arc<IntakeCounters>,
     senses: Senses,
+    registry: Arc<Registry>,
+    once: signed::Once,
 }
 
 impl Intake {
@@ -71,7 +80,24 @@ impl Intake {
             gate,
             sink,
             now,
+            registry: Arc::new(Registry::in_memory()),
+            once: signed::Once::default(),
         }
+    }
+
+    /// With the registry of a data folder.
+    pub fn with_registry(self, registry: Registry) -> Self {
+        Self { registry: Arc::new(registry), ..self }
+    }
+
+    /// Who sends, and what is expected of them.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Refuses what a source sends that is switched off.
+    fn enabled(&self, tenant: &TenantId, source: &SourceId, now: Timestamp) -> Result<(), Refusal> {
+        if self.registry.is_enabled(tenant, source, now) { Ok(()) } else { Err(Refusal::SwitchedOff) }
     }
 
     /// From now on the rates of sources are those of all instances together.

@@ -55,8 +55,10 @@ impl Rates {
     }
 
     /// Counts one request; an error says how long to wait.
-    pub async fn request(&self, tenant: &TenantId, source: &SourceId) -> Result<(), Refusal> {
-        let Some(limits) = self.of(tenant, source) else { return Ok(()) };
+    ///
+    /// `own` is the rate that people gave the source in the registry.
+    pub async fn request(&self, tenant: &TenantId, source: &SourceId, own: Option<Rate>) -> Result<(), Refusal> {
+        let Some(limits) = self.of(tenant, source, own) else { return Ok(()) };
         limits.whole.request()?;
         let of = |name, period, most: Option<NonZeroU32>| {
             most.map(|most| Limit { name, period, most: most.get(), count: 1 })
@@ -68,8 +70,13 @@ impl Rates {
     }
 
     /// Counts a body's events, all or none.
-    pub async fn events(&self, tenant: &TenantId, source: &SourceId, events: usize) -> Result<(), Refusal> {
-        let Some(limits) = self.of(tenant, source) else { return Ok(()) };
+    pub async fn events(
+        &self,
+        (tenant, source): (&TenantId, &SourceId),
+        own: Option<Rate>,
+        events: usize,
+    ) -> Result<(), Refusal> {
+        let Some(limits) = self.of(tenant, source, own) else { return Ok(()) };
         let count = u32::try_from(events).ok().and_then(NonZeroU32::new);
         let (Some(most), Some(count)) = (limits.rate.events_per_second, count) else { return Ok(()) };
         limits.whole.events(count)?;
@@ -93,15 +100,20 @@ impl Rates {
         }
     }
 
-    fn of(&self, tenant: &TenantId, source: &SourceId) -> Option<Arc<Limits>> {
-        let rate = self.by_source.get(source.as_str()).copied().unwrap_or(self.rate);
+    fn of(&self, tenant: &TenantId, source: &SourceId, own: Option<Rate>) -> Option<Arc<Limits>> {
+        let rate = own.or_else(|| self.by_source.get(source.as_str()).copied()).unwrap_or(self.rate);
         if rate == Rate::default() {
             return None;
         }
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (tenant.clone(), source.clone());
         let made = || Arc::new(Limits { rate, whole: Limiters::new(rate, 1), part: Mutex::default() });
-        Some(Arc::clone(limits.entry(key).or_insert_with(made)))
+        let known = limits.entry(key).or_insert_with(made);
+        if known.rate != rate {
+            // People have given it another one.
+            *known = made();
+        }
+        Some(Arc::clone(known))
     }
 
     /// This instance's part, by how many there were when that was last known.

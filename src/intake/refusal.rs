@@ -15,6 +15,11 @@ pub enum Refusal {
     Forbidden,
     #[error("there is no such source or mapping, or it is not yours")]
     NotFound,
+    /// People have switched the source off.
+    #[error("this source is switched off: ask who runs Headwater to switch it on")]
+    SwitchedOff,
+    #[error("the signature is refused: {0}")]
+    BadSignature(&'static str),
     #[error("the headers are larger than {0} bytes")]
     HeadersTooLarge(usize),
     #[error("{0}")]
@@ -62,6 +67,8 @@ impl Refusal {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::SwitchedOff => (StatusCode::FORBIDDEN, "switched_off"),
+            Self::BadSignature(_) => (StatusCode::UNAUTHORIZED, "bad_signature"),
             Self::HeadersTooLarge(_) => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large"),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type"),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),

@@ -10,15 +10,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Intake;
 use super::body::{Announced, discard, receive, unpack};
-use super::foreign;
 use super::format::{Format, Sender, Undecoded};
-use super::gate::{IN_QUERY, admit, source};
+use super::gate::{IN_QUERY, Proven, admit, source};
 use super::points::metrics;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
+use super::registry::Delivered;
 use super::sink::{Accepted, SinkError};
+use super::{Intake, foreign, heartbeats, signed};
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, BodyError, Decoded};
 use crate::engine::input::Batch;
@@ -44,7 +44,8 @@ pub fn routes(intake: Arc<Intake>) -> Router {
     let ways = [post(events), post(cloudevents_), post(alerts), post(webhook), post(ingest).get(ingest), post(metrics)];
     let routes = PATHS.into_iter().zip(ways);
     let routes = routes.fold(Router::new(), |router, (path, way)| router.route(path, way));
-    routes.merge(foreign::routes()).with_state(intake)
+    let routes = routes.route(signed::PATH, post(signed::ingest));
+    routes.merge(foreign::routes()).merge(heartbeats::routes()).with_state(intake)
 }
 
 /// A request whose sender is known.
@@ -90,7 +91,7 @@ async fn ingest(State(intake): State<Arc<Intake>>, Path(mapping): Path<String>, 
 }
 
 /// By the name in the address: a decoder of its own, or a mapping in the shape that the media type tells.
-fn ingest_format(intake: &Intake, name: String, announced: &Announced) -> Result<Format, Refusal> {
+pub(super) fn ingest_format(intake: &Intake, name: String, announced: &Announced) -> Result<Format, Refusal> {
     if let Some(format) = Format::named(&name) {
         json_media(announced)?;
         return Ok(format);
@@ -180,7 +181,8 @@ pub(super) async fn receive_whole(
     intake.counters.request();
     let (parts, body) = request.into_parts();
     let mut body = body.into_data_stream();
-    let arrived = arrive(intake, (&parts.headers, &parts.uri), &mut body, in_path, format).await;
+    let head = Head { headers: &parts.headers, uri: &parts.uri, proven: parts.extensions.get::<Proven>().cloned() };
+    let arrived = arrive(intake, head, &mut body, in_path, format).await;
     if let Err(refusal) = &arrived {
         // Whoever waits to be asked for the body has not sent it.
         let is_coming = !parts.headers.contains_key(header::EXPECT);
@@ -191,20 +193,33 @@ pub(super) async fn receive_whole(
     arrived
 }
 
+/// What a request says before its body.
+struct Head<'r> {
+    headers: &'r HeaderMap,
+    uri: &'r Uri,
+    /// The credential, when its sender was proven before.
+    proven: Option<Proven>,
+}
+
 /// Everything that can be refused before a body is looked into, and the body.
 async fn arrive(
     intake: &Intake,
-    (headers, uri): (&HeaderMap, &Uri),
+    Head { headers, uri, proven }: Head<'_>,
     body: &mut BodyDataStream,
     in_path: Option<&str>,
     format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
 ) -> Result<(Delivery, Vec<u8>, OwnedSemaphorePermit), Refusal> {
     let received_at = (intake.now)();
-    let credential = admit(&*intake.gate, headers, uri, received_at)?;
+    let credential = match proven {
+        Some(Proven(credential)) => credential,
+        None => admit(&*intake.gate, headers, uri, received_at)?,
+    };
     let source = source(&credential, in_path)?;
+    intake.enabled(&credential.tenant, &source, received_at)?;
     let announced = Announced::read(headers, &intake.settings)?;
     let format = format(&announced, headers)?;
-    intake.rates.request(&credential.tenant, &source).await?;
+    let own = intake.registry.rate(&credential.tenant, &source);
+    intake.rates.request(&credential.tenant, &source, own).await?;
     let room = intake.room.take(&announced, &intake.settings)?;
     let bytes = receive(body, &announced, &intake.settings).await?;
     intake.counters.body(bytes.len());
@@ -239,6 +254,9 @@ fn decode(intake: &Intake, delivery: &Delivery, bytes: Vec<u8>) -> Result<Decode
         Undecoded::Body(BodyError::Unreadable(detail)) => Refusal::Unreadable(detail),
         Undecoded::Body(error @ BodyError::TooManyEvents { .. }) => Refusal::TooLarge(error.to_string()),
     })?;
+    let Sender { tenant, source, received_at } = &delivery.sender;
+    let seen = Delivered { at: *received_at, format: delivery.format.decoder(), body: &bytes, decoded: &decoded };
+    intake.registry.saw(tenant, source, &seen);
     if bytes.len() > settings.single_bytes_max && decoded.events.len() + decoded.rejected.len() <= 1 {
         return Err(Refusal::TooLarge(format!("one event is larger than {} bytes", settings.single_bytes_max)));
     }
@@ -254,7 +272,8 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
         return Ok(Receipt { left_out: counts.left_out, ..Receipt::default() });
     }
     let Sender { tenant, source, .. } = delivery.sender;
-    intake.rates.events(&tenant, &source, count).await?;
+    let own = intake.registry.rate(&tenant, &source);
+    intake.rates.events((&tenant, &source), own, count).await?;
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| match error {

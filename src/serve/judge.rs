@@ -147,6 +147,14 @@ impl Rules for Judge {
 }
 
 impl Judge {
+    /// Tries an event on the rules that are valid now.
+    pub fn try_event(&self, tenant: &TenantId, event: Event) -> Result<Trial, WriteError> {
+        let state = self.pipeline.live.read();
+        let silences = state.tenant(tenant).map(|t| t.silences.values().cloned().collect()).unwrap_or_default();
+        drop(state);
+        self.run(tenant, event, self.pipeline.policy(tenant), silences).map_err(|error| lines(&error))
+    }
+
     /// Reads a sample as intake would.
     fn read(&self, tenant: &TenantId, source: &SourceId, sample: &str) -> Result<Event, WriteError> {
         let formats = self.intake.formats();

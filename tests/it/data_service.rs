@@ -16,6 +16,7 @@ use headwater::clock::Clock;
 use headwater::decode::formats::Formats;
 use headwater::domain::access::Role;
 use headwater::domain::time::Timestamp;
+use headwater::intake::registry::Registry;
 use headwater::journal::Durability;
 use headwater::pipeline::{Options, Pace, Pipeline};
 use headwater::projection::history::retention::Retention;
@@ -79,7 +80,8 @@ impl Service {
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let intake = serve::intake(&pipeline, &tokens, Default::default(), Formats::built_in(), clock);
+        let intake =
+            serve::intake(&pipeline, &tokens, Default::default(), Formats::built_in(), clock, Registry::in_memory());
         let settings = Settings { open_metrics: true, ..Settings::default() };
         let front = serve::Front {
             sessions: Default::default(),

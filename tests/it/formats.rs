@@ -19,7 +19,7 @@ use crate::decode::{decode, inputs, shape_of};
 use crate::storms::project;
 
 /// Formats in which nothing says when an alert is over, and those that tell changes only.
-const NO_END: &[&str] = &["graylog", "splunk", "k8s-events", "github", "gitlab", "jenkins"];
+const NO_END: &[&str] = &["graylog", "splunk", "k8s-events", "github", "gitlab", "jenkins", "otlp-logs"];
 /// Mappings of recorded streams, which are no source of anybody.
 const NO_SOURCE: &[&str] = &["stormgen"];
 
@@ -75,6 +75,9 @@ fn what_fires_is_ended_by_what_resolves() {
         match resolved.events.first() {
             Some(end) if end.status != Status::Resolved => {
                 wrong.push(format!("{format}: resolved is {:?}", end.status))
+            }
+            Some(end) if !end.id.is_empty() && end.id == first.id => {
+                wrong.push(format!("{format}: {} and its end have one id: the end is a duplicate", end.id));
             }
             Some(end) if identity(end) != identity(first) => {
                 wrong.push(format!("{format}: {} is not ended by {}", identity(first), identity(end)));

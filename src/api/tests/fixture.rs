@@ -255,6 +255,7 @@ impl Bench {
             explains: Arc::new(Silent),
             trials: Arc::new(Silent),
             credentials: Arc::new(Silent),
+            sources: Arc::new(Silent),
         });
         let router = routes::router(api.clone(), Router::new());
         Self { _folder: folder, writer: Mutex::new(writer), router, hand, api, written }

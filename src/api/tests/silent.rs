@@ -7,9 +7,10 @@ use super::fixture::T0;
 use crate::access::file::Record;
 use crate::access::store::Wanted;
 use crate::api::access::Role;
+use crate::api::sources::{NewSource, PayloadItem, PreviewBody, SketchBody, SourceItem, Sources, Tried};
 use crate::api::state::{Explains, ModelSet, PutInForce, ShadowState, Trials, WriteError};
 use crate::api::tokens::Credentials;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{SourceId, TenantId};
 use crate::engine::explain::{Answer as Explanation, Question};
 use crate::engine::input::By;
 use crate::engine::policy::place::RuleFile;
@@ -90,5 +91,31 @@ impl Credentials for Silent {
 
     fn revoke(&self, _: &str) -> Result<(), WriteError> {
         Ok(())
+    }
+}
+
+impl Sources for Silent {
+    fn list(&self, _: &TenantId) -> Vec<SourceItem> {
+        Vec::new()
+    }
+
+    fn payloads(&self, _: &TenantId, _: &SourceId) -> Vec<PayloadItem> {
+        Vec::new()
+    }
+
+    fn put(&self, _: &TenantId, _: &SourceId, _: NewSource) -> Result<(), WriteError> {
+        Ok(())
+    }
+
+    fn remove(&self, _: &TenantId, _: &SourceId) -> Result<bool, WriteError> {
+        Ok(false)
+    }
+
+    fn preview(&self, _: &TenantId, _: &SourceId, _: &PreviewBody) -> Result<Tried, WriteError> {
+        Err(WriteError::Refused { errors: vec!["nothing is tried here".into()] })
+    }
+
+    fn sketch(&self, _: &SketchBody) -> Result<String, WriteError> {
+        Err(WriteError::Refused { errors: vec!["nothing is sketched here".into()] })
     }
 }

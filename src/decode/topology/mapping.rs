@@ -10,8 +10,8 @@ use super::schema::{self, ClassText};
 use crate::decode::json::Node;
 use crate::domain::topology::schema::Class;
 
-/// One or several ways to find a text in an element. A way is a field's name, or a template such as
-/// `{object}/{id}`, which counts only when all its fields are there.
+/// One or several ways to find a text in an element. A way is a field's name, a path such as `site.name` or
+/// `cables.0.id`, or a template such as `{object}/{id}`, which counts only when all its fields are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "WaysText")]
 pub(super) struct Ways(Vec<Box<str>>);
@@ -54,30 +54,58 @@ impl Ways {
     pub(super) fn text<'n>(&self, element: &'n Node<'_>) -> Option<std::borrow::Cow<'n, str>> {
         self.0.iter().find_map(|way| {
             if way.contains('{') {
-                return fill(way, element).map(Into::into);
+                return fill(way, &[element]).map(Into::into);
             }
-            element.member(way)?.text().filter(|text| !text.is_empty())
+            find(element, way)?.text().filter(|text| !text.is_empty())
         })
     }
 
     /// Every value that is there, with its field's name.
     pub(super) fn named<'n>(&'n self, element: &'n Node<'n>) -> impl Iterator<Item = (&'n str, &'n Node<'n>)> {
-        self.0.iter().filter_map(|way| Some((way.as_ref(), element.member(way)?)))
+        self.0.iter().filter_map(|way| Some((way.as_ref(), find(element, way)?)))
+    }
+
+    /// The first text that can be made of an item, or else of the element around it.
+    pub(super) fn text_of(&self, item: &Node<'_>, element: &Node<'_>) -> Option<String> {
+        self.0.iter().find_map(|way| {
+            if way.contains('{') {
+                return fill(way, &[item, element]);
+            }
+            let found = find(item, way).or_else(|| find(element, way))?;
+            found.text().filter(|text| !text.is_empty()).map(std::borrow::Cow::into_owned)
+        })
+    }
+
+    /// The texts of all templates that can be filled.
+    pub(super) fn filled(&self, element: &Node<'_>) -> impl Iterator<Item = String> {
+        self.0.iter().filter(|way| way.contains('{')).filter_map(|way| fill(way, &[element]))
     }
 
     /// Every value that is there, in order of the ways.
     pub(super) fn all<'n>(&self, element: &'n Node<'n>) -> impl Iterator<Item = &'n Node<'n>> {
-        self.0.iter().filter_map(|way| element.member(way))
+        self.0.iter().filter_map(|way| find(element, way))
     }
 }
 
-fn fill(template: &str, element: &Node<'_>) -> Option<String> {
+/// The member of this name, or what stands at this path.
+fn find<'n, 'a>(element: &'n Node<'a>, way: &str) -> Option<&'n Node<'a>> {
+    element.member(way).or_else(|| {
+        way.split('.').try_fold(element, |node, step| match node {
+            Node::Array(items) => items.get(step.parse::<usize>().ok()?),
+            _ => node.member(step),
+        })
+    })
+}
+
+/// A template with the texts of the first of these in which each field is.
+fn fill(template: &str, elements: &[&Node<'_>]) -> Option<String> {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         let (field, behind) = after.split_once('}')?;
         text.push_str(before);
-        text.push_str(&element.member(field)?.text().filter(|t| !t.is_empty())?);
+        let found = elements.iter().find_map(|element| find(element, field)?.text().filter(|text| !text.is_empty()));
+        text.push_str(&found?);
         rest = behind;
     }
     text.push_str(rest);
@@ -107,8 +135,35 @@ pub(super) struct CiList {
     /// Objects whose members become labels, or fields that become labels of the same name.
     pub(super) labels: Ways,
     pub(super) redundancy: Ways,
+    /// Relations that its elements name themselves, as foreign keys.
+    pub(super) relations: Vec<OwnRelation>,
     #[serde(skip)]
     used: Vec<Box<str>>,
+}
+
+/// A relation that a CI names itself.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OwnRelation {
+    /// The other CI's id.
+    pub(super) to: Ways,
+    #[serde(rename = "type")]
+    pub(super) kind: Box<str>,
+    /// The other one is meant first: "rack contains server", said by the server.
+    #[serde(default)]
+    pub(super) inverse: bool,
+    /// The array of which each item names one.
+    #[serde(default)]
+    pub(super) each: Option<Box<str>>,
+}
+
+impl OwnRelation {
+    /// The ids that an element names.
+    pub(super) fn targets(&self, element: &Node<'_>) -> Vec<String> {
+        let Some(each) = &self.each else { return self.to.text_of(element, element).into_iter().collect() };
+        let Some(Node::Array(items)) = find(element, each) else { return Vec::new() };
+        items.iter().filter_map(|item| self.to.text_of(item, element)).collect()
+    }
 }
 
 /// A list of relations, and the fields of its elements.
@@ -116,6 +171,8 @@ pub(super) struct CiList {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RelationList {
     list: Box<str>,
+    /// The type of all elements, when they do not say it themselves.
+    pub(super) all_are: Box<str>,
     pub(super) from: Ways,
     pub(super) to: Ways,
     #[serde(rename = "type")]
@@ -270,13 +327,21 @@ impl CiList {
         ];
         for (ways, names) in own {
             ways.or(names);
-            self.used.extend(ways.fields().map(Box::from));
+            self.used.extend(ways.fields().flat_map(both));
+        }
+        for own in &self.relations {
+            self.used.extend(own.to.fields().chain(own.each.as_deref()).flat_map(both));
         }
     }
 
     pub(super) fn uses(&self, field: &str) -> bool {
         self.used.iter().any(|name| **name == *field)
     }
+}
+
+/// A field as it is written, and the member that its path begins with.
+fn both(field: &str) -> [Box<str>; 2] {
+    [field.into(), field.split('.').next().unwrap_or_default().into()]
 }
 
 impl RelationList {
@@ -290,7 +355,7 @@ impl RelationList {
         ];
         for (ways, names) in own {
             ways.or(names);
-            self.used.extend(ways.fields().map(Box::from));
+            self.used.extend(ways.fields().flat_map(both));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::Errors;
 use super::elements::Held;
@@ -64,6 +65,13 @@ impl<'m> Reading<'m> {
         for value in list.keys.all(element) {
             gather(value, &mut keys);
         }
+        keys.extend(list.keys.filled(element).map(Cow::Owned));
+        // An address with a mask is also known without.
+        let bare = |key: &Cow<'_, str>| {
+            key.split_once('/').filter(|(ip, _)| ip.parse::<IpAddr>().is_ok()).map(|(ip, _)| ip.to_owned())
+        };
+        let bare: Vec<String> = keys.iter().filter_map(bare).collect();
+        keys.extend(bare.into_iter().map(Cow::Owned));
         let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).filter(|key| !key.is_empty()).collect();
         let long = [id.as_ref(), name.as_ref(), theirs.as_ref()].into_iter().chain(keys.iter().copied());
         if long.into_iter().any(|text| text.len() > TEXT_MAX) || keys.len() > KEYS_MAX {
@@ -79,12 +87,29 @@ impl<'m> Reading<'m> {
         let class = mapping.class(&theirs);
         let ci = CiDraft { id: &id, name: &name, class, keys: &keys, attributes, needs: &needs };
         match self.draft.ci(ci, place) {
-            Ok(()) => {}
+            Ok(()) => self.own_relations(list, &id, element, place),
             Err(defect @ Defect::Twice(_, first)) => {
                 let first = format!("{}:{}", self.errors.file(first), first.line);
                 self.refuse(place, format!("{defect}; the other one is at {first}"));
             }
             Err(defect) => self.refuse(place, defect.to_string()),
+        }
+    }
+
+    /// Takes the relations that a CI names itself.
+    fn own_relations(&mut self, list: &CiList, id: &str, element: &Node<'_>, place: Place) {
+        for own in &list.relations {
+            let Some((kind, inverse)) = self.draft.schema().relation(&own.kind) else {
+                let why = format!("unknown relation type {:?}; use one of topology/relations.yaml", own.kind);
+                return self.refuse(place, why);
+            };
+            for other in own.targets(element).iter().filter(|other| *other != id) {
+                let (from, to) = if own.inverse == inverse { (id, other.as_str()) } else { (other.as_str(), id) };
+                let relation = RelationDraft { from, to, kind, group: "", strength: Strength::AsTyped };
+                if let Err(defect) = self.draft.relation(&relation, place) {
+                    self.refuse(place, defect.to_string());
+                }
+            }
         }
     }
 
@@ -98,8 +123,9 @@ impl<'m> Reading<'m> {
         for (field, _) in members.iter().filter(|(field, _)| !list.uses(field)) {
             self.unused(field, place);
         }
+        let constant = Some(Cow::Borrowed(list.all_are.as_ref())).filter(|kind| !kind.is_empty());
         let (Some(from), Some(to), Some(theirs)) =
-            (list.from.text(element), list.to.text(element), list.kind.text(element))
+            (list.from.text(element), list.to.text(element), list.kind.text(element).or(constant))
         else {
             return self.refuse(place, "a relation needs `from`, `to` and `type`".into());
         };

@@ -14,6 +14,7 @@ use crate::domain::reject::{DeadLetter, Reject};
 use crate::domain::time::Timestamp;
 use crate::intake::Intake;
 use crate::intake::format::{Format, Sender};
+use crate::intake::registry::Delivered;
 
 /// The last words of the subjects that are taken: events, and changes that somebody made.
 pub const KINDS: [&str; 2] = ["event", "change"];
@@ -34,6 +35,9 @@ pub fn open(intake: &Intake, tenant: &TenantId, message: &Message) -> Decoded {
     let envelope = Envelope::read(tenant, message, (intake.now)());
     let format = format(message.headers.as_ref(), &message.payload);
     let mut decoded = decode(intake, &format, &envelope, &message.payload);
+    let Sender { tenant, source, received_at } = &envelope.sender;
+    let seen = Delivered { at: *received_at, format: format.decoder(), body: &message.payload, decoded: &decoded };
+    intake.registry.saw(tenant, source, &seen);
     let is_alone = decoded.events.len() == 1;
     for (index, event) in decoded.events.iter_mut().enumerate() {
         if envelope.is_change {
@@ -52,6 +56,11 @@ fn decode(intake: &Intake, format: &Format, envelope: &Envelope, bytes: &[u8]) -
     if bytes.len() > bytes_max {
         let why = format!("{} bytes are more than {bytes_max}: send fewer events at once", bytes.len());
         return dead(intake, format, envelope, bytes, Reject::TooLarge(why));
+    }
+    let Sender { tenant, source, received_at } = &envelope.sender;
+    if !intake.registry.is_enabled(tenant, source, *received_at) {
+        let why = "this source is switched off: switch it on and try the dead letter again";
+        return dead(intake, format, envelope, bytes, Reject::OverLimit(why.to_owned()));
     }
     let decode = || intake.decode(format, &envelope.sender, Body { bytes, charset: None });
     // A decoder that panics would meet the same message again and again.

@@ -1,0 +1,214 @@
+//! Users of SNMP version 3 (RFC 3414, RFC 3826, RFC 7860): who has sent a trap is proven by a key that only they know, and what is
+//! encrypted is opened. Traps are sent under the sender's own engine, so its clock is its own.
+
+use aes::Aes128;
+use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
+use hmac::{Hmac, Mac as _};
+use md5::Md5;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::SnmpError;
+use super::ber::Ber;
+
+/// How messages are proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    Md5,
+    Sha1,
+    Sha256,
+}
+
+/// A user with the keys that are made of their passwords.
+pub struct User {
+    name: String,
+    proof: Option<(Proof, Vec<u8>)>,
+    privacy: Option<Vec<u8>>,
+}
+
+/// All users.
+#[derive(Default)]
+pub struct Users(Vec<User>);
+
+/// A message that was opened.
+pub struct Sealed {
+    pub user: String,
+    pub scoped: Vec<u8>,
+}
+
+/// The passwords of a user, as somebody configured them.
+pub struct Passwords<'p> {
+    pub proof: Option<(Proof, &'p str)>,
+    /// AES-128; needs a proof.
+    pub privacy: Option<&'p str>,
+}
+
+impl User {
+    /// Makes the keys. This takes a few milliseconds: passwords are hashed at length on purpose.
+    ///
+    /// # Errors
+    /// When a password is shorter than eight characters, or privacy stands alone.
+    pub fn new(name: &str, passwords: &Passwords<'_>) -> Result<Self, &'static str> {
+        let long_enough = |password: &str| password.len() >= 8;
+        let (proof, privacy) = (passwords.proof, passwords.privacy);
+        if !proof.is_none_or(|(_, password)| long_enough(password)) || !privacy.is_none_or(long_enough) {
+            return Err("passwords have at least eight characters");
+        }
+        if privacy.is_some() && proof.is_none() {
+            return Err("privacy needs a password for authentication, too");
+        }
+        let key = |kind: Proof, password: &str| kind.stretched(password.as_bytes());
+        Ok(Self {
+            name: name.to_owned(),
+            proof: proof.map(|(kind, password)| (kind, key(kind, password))),
+            privacy: proof.zip(privacy).map(|((kind, _), password)| key(kind, password)),
+        })
+    }
+}
+
+impl Proof {
+    fn hash(self, parts: &[&[u8]]) -> Vec<u8> {
+        fn of<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
+            parts.iter().fold(D::new(), |hash, part| hash.chain_update(part)).finalize().to_vec()
+        }
+        match self {
+            Self::Md5 => of::<Md5>(parts),
+            Self::Sha1 => of::<Sha1>(parts),
+            Self::Sha256 => of::<Sha256>(parts),
+        }
+    }
+
+    /// A megabyte of the password, repeated, hashed.
+    fn stretched(self, password: &[u8]) -> Vec<u8> {
+        let megabyte: Vec<u8> = password.iter().copied().cycle().take(1024 * 1024).collect();
+        self.hash(&[&megabyte])
+    }
+
+    fn localized(self, key: &[u8], engine: &[u8]) -> Vec<u8> {
+        self.hash(&[key, engine, key])
+    }
+
+    fn seal(self, key: &[u8], message: &[u8]) -> Vec<u8> {
+        macro_rules! sealed {
+            ($hash:ty) => {{
+                let mut mac = <Hmac<$hash> as hmac::KeyInit>::new_from_slice(key).expect("a key of any length will do");
+                mac.update(message);
+                mac.finalize().into_bytes().to_vec()
+            }};
+        }
+        match self {
+            Self::Md5 => sealed!(Md5),
+            Self::Sha1 => sealed!(Sha1),
+            Self::Sha256 => sealed!(Sha256),
+        }
+    }
+
+    /// How much of the seal is sent.
+    const fn sent_bytes(self) -> usize {
+        match self {
+            Self::Md5 | Self::Sha1 => 12,
+            Self::Sha256 => 24,
+        }
+    }
+}
+
+impl Users {
+    /// Collects users.
+    pub fn of(users: Vec<User>) -> Self {
+        Self(users)
+    }
+
+    /// Proves and opens a message of which the version has been read.
+    pub(super) fn open(&self, packet: &[u8], mut message: Ber<'_>) -> Result<Sealed, SnmpError> {
+        let mut header = message.sequence()?;
+        header.integer()?;
+        header.integer()?;
+        let flags = header.octets()?.first().copied().unwrap_or_default();
+        if header.integer()? != 3 {
+            return Err(SnmpError::Malformed("the security model is not that of users".into()));
+        }
+        let mut security = Ber::new(message.octets()?).sequence()?;
+        let engine = security.octets()?;
+        let (boots, time) = (security.integer()?, security.integer()?);
+        let name = String::from_utf8_lossy(security.octets()?).into_owned();
+        let (seal, salt) = (security.octets()?, security.octets()?);
+        let refused = |why| SnmpError::User { user: name.clone(), why };
+        let user = self.0.iter().find(|user| user.name == name).ok_or_else(|| refused("is not configured"))?;
+        match (&user.proof, flags & 1 != 0) {
+            (Some((kind, key)), true) => {
+                if !proves(*kind, &kind.localized(key, engine), packet, seal) {
+                    return Err(refused("the authentication password is another one"));
+                }
+            }
+            (Some(_), false) => return Err(refused("must send with authentication")),
+            (None, true) => return Err(refused("has no authentication password here")),
+            (None, false) => {}
+        }
+        let scoped = match (&user.privacy, flags & 2 != 0) {
+            (Some(key), true) => {
+                let (kind, _) = user.proof.as_ref().ok_or_else(|| refused("has no authentication password here"))?;
+                let key = kind.localized(key, engine);
+                opened(&key, (boots, time), salt, message.octets()?).ok_or_else(|| refused("it cannot be decrypted"))?
+            }
+            (Some(_), false) => return Err(refused("must send with privacy")),
+            (None, true) => return Err(refused("has no privacy password here")),
+            (None, false) => {
+                let mut scoped = Vec::new();
+                super::ber::write(&mut scoped, 0x30, message.tagged(0x30)?);
+                scoped
+            }
+        };
+        Ok(Sealed { user: name, scoped })
+    }
+}
+
+/// Whether the seal is that of the packet, in which it stands as zeros.
+fn proves(kind: Proof, key: &[u8], packet: &[u8], seal: &[u8]) -> bool {
+    let at = (seal.as_ptr() as usize).wrapping_sub(packet.as_ptr() as usize);
+    if seal.len() != kind.sent_bytes() || at.checked_add(seal.len()).is_none_or(|end| end > packet.len()) {
+        return false;
+    }
+    let mut blank = packet.to_vec();
+    blank[at..at + seal.len()].fill(0);
+    kind.seal(key, &blank)[..seal.len()].ct_eq(seal).into()
+}
+
+/// AES-128 in CFB mode.
+fn opened(key: &[u8], (boots, time): (i64, i64), salt: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let cipher = Aes128::new_from_slice(key.get(..16)?).ok()?;
+    let mut before = [0u8; 16];
+    before[..4].copy_from_slice(&u32::try_from(boots).ok()?.to_be_bytes());
+    before[4..8].copy_from_slice(&u32::try_from(time).ok()?.to_be_bytes());
+    before[8..].copy_from_slice(salt.get(..8)?);
+    let mut plain = Vec::with_capacity(sealed.len());
+    for chunk in sealed.chunks(16) {
+        let mut block = before.into();
+        cipher.encrypt_block(&mut block);
+        plain.extend(chunk.iter().zip(block.iter()).map(|(byte, mask)| byte ^ mask));
+        before[..chunk.len()].copy_from_slice(chunk);
+    }
+    Some(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of RFC 3414, A.3.
+    #[test]
+    fn keys_are_those_of_the_standard() {
+        let engine = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+        let key = |kind: Proof| hex::encode(kind.localized(&kind.stretched(b"maplesyrup"), &engine));
+        assert_eq!(key(Proof::Md5), "526f5eed9fcce26f8964c2930787d82b");
+        assert_eq!(key(Proof::Sha1), "6695febc9288e36282235fc7151f128497b38f3f");
+    }
+
+    #[test]
+    fn passwords_are_looked_at() {
+        let user = |proof, privacy| User::new("u", &Passwords { proof, privacy }).map(drop);
+        assert_eq!(user(Some((Proof::Sha1, "short")), None), Err("passwords have at least eight characters"));
+        assert!(user(None, Some("long enough")).is_err());
+        assert_eq!(user(Some((Proof::Sha1, "long enough")), Some("long enough")), Ok(()));
+    }
+}
