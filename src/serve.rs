@@ -108,16 +108,11 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     };
     let (pipeline, shared) = open(&config, opening).await?;
     to_parents.lead_to(upward::sink(&pipeline.log));
-    let known = config.receiver_names();
-    if known.is_empty() {
-        tracing::info!("{NOBODY}");
-    }
-    reload::warn_of_unknown(&known, &pipeline.named_receivers);
+    warn_of_receivers(&config, &pipeline);
     let registry = Registry::open(&config.data)?;
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, registry);
     if shared.is_some() {
-        intake.senses().share();
-        intake.registry().share();
+        intake.share();
     }
     remember_anomalies(&pipeline, &intake);
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
@@ -146,8 +141,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
     let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
-    let watch = SilenceWatch { pipeline: pipeline.clone(), intake: intake.clone() };
-    open_doors(&config, &intake, watch, &mut asides).await?;
+    open_doors(&config, &pipeline, &intake, &mut asides).await?;
     if config.nats.is_on() {
         asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
     }
@@ -157,17 +151,26 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     close(pipeline, shared, drain).await
 }
 
+/// Says that nobody is told, or who is named and not configured.
+fn warn_of_receivers(config: &Config, pipeline: &Pipeline) {
+    let known = config.receiver_names();
+    if known.is_empty() {
+        tracing::info!("{NOBODY}");
+    }
+    reload::warn_of_unknown(&known, &pipeline.named_receivers);
+}
+
 /// Listens for devices, where this instance takes events, asks the CMDB, and watches who falls silent.
 async fn open_doors(
     config: &Config,
+    pipeline: &Arc<Pipeline>,
     intake: &Arc<Intake>,
-    watch: SilenceWatch,
     asides: &mut JoinSet<()>,
 ) -> Result<()> {
-    if let Some(feed) = Feed::new(&config.cmdb, &config.tenant, &watch.pipeline)? {
+    if let Some(feed) = Feed::new(&config.cmdb, &config.tenant, pipeline)? {
         asides.spawn(feed.run());
     }
-    asides.spawn(watch.run());
+    asides.spawn(SilenceWatch { pipeline: pipeline.clone(), intake: intake.clone() }.run());
     if config.cluster.has(Role::Intake) {
         asides.spawn(Listeners::open(&config.listeners, &config.tenant, intake).await?.run());
     }

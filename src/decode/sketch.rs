@@ -334,7 +334,17 @@ fn format_of(value: &str) -> Option<String> {
 
 /// As YAML: in quotes, whatever it holds.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let json = serde_json::Value::from(text).to_string();
+    // JSON may hold them as they are, YAML may not.
+    let strange =
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
+        match strange(c) {
+            true => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            false => out.push(c),
+        }
+        out
+    })
 }
 
 /// A value for a comment: short, on one line.

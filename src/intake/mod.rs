@@ -90,6 +90,12 @@ impl Intake {
         Self { registry: Arc::new(registry), ..self }
     }
 
+    /// From now on other instances are there: points go to whoever watches their source, heartbeats into the journal.
+    pub fn share(&self) {
+        self.senses.share();
+        self.registry.share();
+    }
+
     /// Who sends, and what is expected of them.
     pub fn registry(&self) -> &Registry {
         &self.registry

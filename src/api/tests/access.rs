@@ -74,6 +74,9 @@ async fn the_matrix_is_what_was_agreed() {
         let agreed = match (method, path.as_str()) {
             (_, path) if path.starts_with("/api/v1/tokens") => "admin",
             ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz" | "/-/healthy" | "/-/ready") => "public",
+            ("PUT" | "DELETE", path) if path.starts_with("/api/v1/sources/") => "admin",
+            ("POST", "/api/v1/sources/preview" | "/api/v1/sources/sketch") => "analyst admin",
+            ("GET", path) if path.ends_with("/payloads") => "analyst admin",
             ("PUT", "/api/v1/topology" | "/api/v1/rules" | "/api/v1/models")
             | ("POST", "/api/v1/feedback/7/revoke")
             | ("GET", "/api/v1/audit" | "/api/v1/suggestions") => "analyst admin",
