@@ -13,10 +13,11 @@ use serde_json::json;
 use super::deed::Deed;
 use super::words::{help, outcome};
 use super::{Acting, Outcome};
-use crate::delivery::ears::{Call, Deaf, Ear, Heard, Reply, Tongue, Who};
+use crate::delivery::ears::{Call, Deaf, Ear, Heard, Moved, Reply, Tongue, Who};
+use crate::delivery::tickets;
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::input::Command;
+use crate::engine::input::{Command, Order};
 
 /// Wrong codes of one person in `WITHIN`; further ones are not looked at.
 const GUESSES_MAX: usize = 5;
@@ -63,6 +64,7 @@ pub async fn take(
             let said = said(&acting, &receiver, &ear, &by, &text).await;
             ear.answer(said)
         }
+        Ok(Heard::Ticket { by, name, moved }) => ticket(&acting, &receiver, &by, &name, moved).await,
         Err(error) => {
             tracing::warn!(receiver = %receiver, %error, "a callback is not believed");
             let status = match error {
@@ -122,8 +124,8 @@ async fn pressed(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, wo
 }
 
 /// A placeholder until the order is known; never sent.
-const fn none(incident: IncidentId) -> crate::engine::input::Order {
-    crate::engine::input::Order::Wake { incident }
+const fn none(incident: IncidentId) -> Order {
+    Order::Wake { incident }
 }
 
 async fn carry_out(acting: &Acting, tenant: &TenantId, incident: IncidentId, deed: &Deed, command: Command) -> Outcome {
@@ -147,6 +149,35 @@ async fn answered_call(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &W
     let command = Command { tenant: tenant.clone(), actor, id, via, order: none(incident) };
     let ended = carry_out(acting, &tenant, incident, &deed, command).await;
     outcome(&deed, &ended).of(lang).to_owned()
+}
+
+/// A ticket was changed by people: whoever works on it has the incident; one that is done closes it, unless alerts still fire:
+/// then it is noted that the two disagree.
+async fn ticket(acting: &Acting, receiver: &ReceiverId, by: &Who, name: &str, moved: Moved) -> Response {
+    let all = acting.desk.open_everywhere();
+    let Some((tenant, incident)) = all.into_iter().find(|(tenant, id)| tickets::name(tenant, *id) == name) else {
+        return StatusCode::OK.into_response();
+    };
+    let Some(view) = acting.desk.incident(&tenant, incident) else { return StatusCode::OK.into_response() };
+    let order = match moved {
+        Moved::Begun if view.acknowledged_at.is_some() => return StatusCode::OK.into_response(),
+        Moved::Begun => Order::Acknowledge { incident },
+        Moved::Done if view.firing_count == 0 => Order::Close { incident, note: "".into() },
+        Moved::Done => {
+            let text = format!(
+                "工单已关闭,但仍有 {n} 条告警 / the ticket is closed, but {n} alerts still fire",
+                n = view.firing_count
+            );
+            Order::Comment { incident, text: text.into() }
+        }
+    };
+    let (actor, via) = (actor(acting, receiver, by), receiver.as_str().into());
+    // Systems repeat what they were not thanked for in time.
+    let id = format!("{name}-{moved:?}-{}", view.firing_count).into();
+    match acting.desk.order(Command { tenant, actor, id, via, order }).await {
+        Outcome::Later => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Outcome::Done | Outcome::Again | Outcome::Refused(_) | Outcome::Waits => StatusCode::OK.into_response(),
+    }
 }
 
 /// A text: a word and an incident (in a chat), or a code (from a phone); or the question who has duty.
@@ -201,6 +232,7 @@ impl Ear {
             Tongue::Feishu { .. } => {
                 told(Reply::Json(json!({ "toast": { "type": "info", "content": said } }).to_string()))
             }
+            Tongue::Ticket(..) => StatusCode::OK.into_response(),
             Tongue::Phone(_) => told(Reply::Json(json!({ "code": 0, "message": said }).to_string())),
         }
     }

@@ -48,6 +48,8 @@ pub trait Desk: Send + Sync {
     fn incident(&self, tenant: &TenantId, id: IncidentId) -> Option<IncidentView>;
     /// Incidents that are not closed.
     fn open(&self, tenant: &TenantId) -> Vec<IncidentId>;
+    /// The same of all tenants.
+    fn open_everywhere(&self) -> Vec<(TenantId, IncidentId)>;
     /// Whom one may hand over to, by id and name.
     fn people(&self, tenant: &TenantId) -> Vec<(PersonId, String)>;
     /// Who has duty, a roster a line.

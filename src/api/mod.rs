@@ -35,6 +35,7 @@ pub mod rules;
 pub mod session;
 pub mod session_file;
 pub mod shield;
+pub mod shift_reports;
 pub mod silences;
 pub mod similar;
 pub mod sources;

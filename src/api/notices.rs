@@ -10,9 +10,15 @@ use utoipa::ToSchema;
 
 use super::access::Caller;
 use super::orders::{IdempotencyKey, Taken, submit};
+use super::paging::Listed;
+use super::past::past;
 use super::problem::{ApiError, Id, Problem};
 use super::state::{Api, ReceiverList, UndeliveredNotice};
+use crate::domain::ids::IncidentId;
 use crate::engine::input::Order;
+use crate::projection::history::find;
+use crate::projection::history::notices::{self as told, Told};
+use crate::wording::mask::mask;
 
 /// Undelivered notices in one answer.
 const LISTED_MAX: usize = 1_000;
@@ -37,6 +43,76 @@ pub async fn receivers(State(api): State<Arc<Api>>, caller: Caller) -> Result<Js
 pub async fn undelivered(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<UndeliveredList>, ApiError> {
     caller.whole_tenant()?;
     Ok(Json(UndeliveredList { items: api.notices.undelivered(&caller.tenant, LISTED_MAX) }))
+}
+
+/// One message about an incident, to one receiver or to one person by it. Addresses are never told.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct NoticeItem {
+    pub key: String,
+    pub receiver: String,
+    /// Who was meant, and the level of which escalation policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<u32>,
+    /// opened, updated, reminder, recovered, reopened, closed, merged or digest.
+    pub kind: String,
+    /// The incident's version that it told of.
+    pub version: u32,
+    /// The route.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    pub at: String,
+    /// accepted, gave_up, folded, unaddressed or pending.
+    pub outcome: String,
+    /// What the receiver said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    pub attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+}
+
+impl From<Told> for NoticeItem {
+    fn from(told: Told) -> Self {
+        Self {
+            key: told.key,
+            receiver: told.receiver,
+            person: told.person,
+            policy: told.policy.filter(|policy| !policy.is_empty()),
+            level: told.level,
+            kind: told.kind,
+            version: told.version,
+            rule: told.rule,
+            at: told.at.to_string(),
+            outcome: told.outcome.unwrap_or_else(|| "pending".to_owned()),
+            why: told.why.map(|why| mask(&why).into_owned()),
+            attempts: told.attempts,
+            ended_at: told.ended_at.map(|at| at.to_string()),
+            ticket: told.ticket,
+        }
+    }
+}
+
+/// Who was told what of an incident, oldest first, at most 1,000: by which route, after how many attempts, with what answer.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/notices", tag = "notices", params(("id" = String, Path)),
+    responses((status = 200, body = Listed<NoticeItem>), (status = "default", body = Problem)))]
+pub async fn of_incident(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<IncidentId>,
+) -> Result<Json<Listed<NoticeItem>>, ApiError> {
+    let scope = caller.scope();
+    let found = past(&api, move |history| match find::incident(history, &scope, id)? {
+        Some(_) => told::of(history, id, LISTED_MAX).map(Some),
+        None => Ok(None),
+    });
+    let all = found.await?.ok_or(ApiError::NotFound("incident"))?;
+    Ok(Json(Listed { items: all.into_iter().map(NoticeItem::from).collect(), next: None, feed: None }))
 }
 
 /// Sends one of them again, with the same key.

@@ -17,6 +17,7 @@ use super::alertmanager::alerts as alertmanager_alerts;
 use super::alertmanager::silences as alertmanager_silences;
 use super::alertmanager::status as alertmanager_status;
 use super::problem::ApiError;
+use super::shift_reports;
 use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
@@ -137,6 +138,9 @@ pub fn table() -> Vec<Entry> {
         entry(ADMINISTER, routes!(tokens::list)),
         entry(ADMINISTER, routes!(tokens::make)),
         entry(ADMINISTER, routes!(tokens::revoke)),
+        entry(READ,    routes!(shift_reports::post_mortem)),
+        entry(READ,    routes!(shift_reports::handover)),
+        entry(READ,    routes!(notices::of_incident)),
         entry(READ,    routes!(notices::receivers)),
         entry(READ,    routes!(notices::undelivered)),
         entry(HANDLE,  routes!(notices::resend)),

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::lab_arguments::{BacktestArguments, FeedbackCommand, ShadowCommand, SuggestArguments};
 use super::model_arguments::ModelCommand;
+use super::notify::NotifyCommand;
 use super::oncall::OnCallCommand;
 use super::source_arguments::SourceCommand;
 use super::typed::{lang, time};
@@ -82,6 +83,11 @@ pub enum Command {
     Shadow {
         #[command(subcommand)]
         command: ShadowCommand,
+    },
+    /// What a receiver would be sent, and whether it can be reached / 消息预览与测试
+    Notify {
+        #[command(subcommand)]
+        command: NotifyCommand,
     },
     /// Who has duty now and later, and where nobody has / 值班
     Oncall {

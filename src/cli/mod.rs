@@ -9,6 +9,7 @@ mod feedback;
 mod lab_arguments;
 mod model;
 mod model_arguments;
+mod notify;
 mod oncall;
 mod replay;
 mod rule_tests;
@@ -84,6 +85,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::WhyNot(arguments) => why_not::run(&arguments, &mut stdout().lock())?,
         Command::Source { command } => return source::run(command, &mut stdout().lock()),
         Command::Shadow { command } => shadow::run(command, &mut stdout().lock())?,
+        Command::Notify { command } => notify::run(command, &mut stdout().lock())?,
         Command::Oncall { command } => return oncall::run(command, &mut stdout().lock()),
         Command::Feedback { command } => feedback::run(command)?,
         Command::Token { command } => token::run(command)?,

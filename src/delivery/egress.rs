@@ -286,6 +286,173 @@ mod tests {
         }
     }
 
+    /// Ways to write an address of this machine, of a private network or of a machine's own credentials, in all the forms
+    /// that one or another URL parser takes.
+    #[test]
+    fn no_spelling_of_an_address_gets_through() {
+        let private = [
+            "127.0.0.1",
+            "127.0.0.2",
+            "127.255.255.254",
+            "127.1",
+            "127.0.1",
+            "0177.1",
+            "0177.0.0.1",
+            "0x7f000001",
+            "0x7f.0.0.1",
+            "0x7F.0x0.0x0.0x1",
+            "017700000001",
+            "2130706433",
+            "127.0.0.1.",
+            "0",
+            "0.0.0.0",
+            "00000000",
+            "0x0",
+            "１２７.0.0.1",
+            "127。0。0。1",
+            "127．0．0．1",
+            "①②⑦.0.0.1",
+            "10.0.0.1",
+            "10.255.255.255",
+            "167772161",
+            "0xa000001",
+            "012.0.0.1",
+            "172.16.0.1",
+            "172.20.10.2",
+            "0xac.0x10.0.1",
+            "192.168.0.1",
+            "192.168.1.254",
+            "3232235777",
+            "0xc0a80101",
+            "0300.0250.1.1",
+            "192.168.257",
+            "100.64.0.1",
+            "100.127.255.254",
+            "198.18.0.1",
+            "198.19.255.254",
+            "192.0.0.8",
+            "192.0.2.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.255.255.250",
+            "240.0.0.1",
+            "255.255.255.255",
+            "4294967295",
+            "0xffffffff",
+            "[::1]",
+            "[0:0:0:0:0:0:0:1]",
+            "[0000:0000:0000:0000:0000:0000:0000:0001]",
+            "[::]",
+            "[::0]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:7f00:1]",
+            "[0:0:0:0:0:ffff:127.0.0.1]",
+            "[::ffff:10.0.0.1]",
+            "[::ffff:192.168.1.1]",
+            "[::ffff:0:127.0.0.1]",
+            "[::127.0.0.1]",
+            "[::10.0.0.1]",
+            "[2002:7f00:1::]",
+            "[2002:a00:1::1]",
+            "[2002:c0a8:101::]",
+            "[64:ff9b::7f00:1]",
+            "[64:ff9b::10.0.0.1]",
+            "[64:ff9b::c0a8:101]",
+            "[64:ff9b:1::7f00:1]",
+            "[2001:0:7f00:1::]",
+            "[2001:db8::1]",
+            "[2001:10::1]",
+            "[100::1]",
+            "[fc00::1]",
+            "[fd12:3456:789a::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "[ff0e::1]",
+            "[5f00::1]",
+            "[3fff::1]",
+        ];
+        let egress = Egress::default();
+        for host in private {
+            for url in [format!("http://{host}/hook"), format!("https://{host}:8443/")] {
+                assert!(egress.target(&url).is_err(), "{url}");
+            }
+        }
+        // An operator who allows everything still never reaches what gives out credentials.
+        let all = ["0.0.0.0/0", "::/0"].map(|text| Cidr::parse(text).unwrap()).to_vec();
+        let lenient = Egress { allowed: all, ..egress.clone() };
+        let metadata = [
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.0.1",
+            "2852039166",
+            "0xa9fea9fe",
+            "0xA9.0xFE.0xA9.0xFE",
+            "025177524776",
+            "0251.0376.0251.0376",
+            "169.254.43518",
+            "169.16689662",
+            "169.254.169.254.",
+            "１６９.254.169.254",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:a9fe:a9fe]",
+            "[64:ff9b::169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[fe80::1]",
+            "[fe80::a9fe:a9fe]",
+            "[fd00:ec2::254]",
+            "100.100.100.200",
+            "1684301000",
+            "192.0.0.192",
+        ];
+        for host in metadata {
+            let url = format!("http://{host}/latest/meta-data/");
+            assert!(matches!(lenient.target(&url), Err(EgressError::Metadata { .. })), "{url}");
+        }
+        let no_targets = [
+            "gopher://example.com/",
+            "file:///etc/passwd",
+            "ftp://example.com/",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "dict://example.com/",
+            "ldap://example.com/",
+            "jar:http://example.com!/",
+            "ws://example.com/",
+            "unix:/var/run/docker.sock",
+            "//example.com/",
+            "http://user@example.com/",
+            "http://user:secret@example.com/",
+            "http://127.0.0.1@example.com/",
+            "http://example.com@127.0.0.1/",
+            "http://[fe80::1%25eth0]/",
+            "http://[::1%25lo]/",
+            "http://[127.0.0.1]/",
+            "http://[::1/",
+            "http:///",
+            "http://",
+            "https://",
+            "",
+            " ",
+            "example.com/hook",
+            "http://exa mple.com/",
+            "http://256.256.256.256/",
+            "http://1.2.3.4.5/",
+            "http://0x100000000/",
+            "http://example.com:99999/",
+            "http://example.com:port/",
+            "http://%00.example/",
+        ];
+        for url in no_targets {
+            assert!(egress.target(url).is_err(), "{url:?}");
+        }
+        assert!(
+            private.len() + metadata.len() + no_targets.len() >= 120,
+            "{}",
+            private.len() + metadata.len() + no_targets.len()
+        );
+    }
+
     #[test]
     fn an_operator_allows_ranges_but_never_ourselves() {
         let allowed = ["10.2.0.0/16", "fd00::/8", "127.0.0.1"].map(|text| Cidr::parse(text).unwrap()).to_vec();

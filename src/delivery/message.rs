@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::acts::Acts;
 use super::aside;
+use super::template::Templates;
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Priority, Progress};
 use crate::domain::severity::Severity;
@@ -33,6 +34,8 @@ pub struct Style<'a> {
     pub base_url: &'a str,
     /// How its reader acts.
     pub acts: &'a Acts,
+    /// Texts of one's own.
+    pub templates: &'a Templates,
 }
 
 /// The message as it is sent.
@@ -299,7 +302,9 @@ impl Lines {
         body.extend(aside::lines(notice, lang));
         let others = notice.digest.as_ref().map(|digest| digest_lines(digest, lang)).unwrap_or_default();
         let url = style.acts.link(notice).or_else(|| link(incident, style));
-        Self { title, body, url, others }
+        let mut lines = Self { title, body, url, others };
+        style.templates.apply(notice, style, &mut lines);
+        lines
     }
 
     /// All of it, one below the other.

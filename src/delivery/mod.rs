@@ -37,6 +37,7 @@ mod receiver;
 pub mod schedule;
 pub mod settings;
 pub mod signature;
+pub mod template;
 pub mod tickets;
 pub mod webhook;
 
@@ -60,6 +61,14 @@ pub trait Channel: Send + Sync {
 
     /// Tries once to hand over a notice. Has to end by itself within a time-out of its own.
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt>;
+
+    /// What would be sent, for people to look at.
+    ///
+    /// # Errors
+    /// Why there is nothing to see.
+    fn preview(&self, _: &Notice) -> Result<String, String> {
+        Err(format!("a receiver of the kind {} shows nothing beforehand", self.name()))
+    }
 }
 
 /// How one attempt ended: what is done next.

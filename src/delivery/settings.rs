@@ -21,6 +21,7 @@ use super::ears::{Ear, Tongue};
 use super::egress::{Cidr, Egress};
 use super::http::SetupError;
 use super::parent::Parents;
+use super::template::Templates;
 use super::{Channel, Clock};
 use crate::domain::ids::ReceiverId;
 use crate::domain::pass::Seal;
@@ -95,6 +96,9 @@ pub struct ReceiverSettings {
     pub enabled: bool,
     /// It may be on this machine or in a private network. Addresses that give out a machine's credentials never.
     pub allow_private: bool,
+    /// Templates of title and text in place of the default ones.
+    pub title: Option<String>,
+    pub text: Option<String>,
     /// `kind` and what is its own; files are read when the receiver is made ready.
     own: Map<String, Value>,
 }
@@ -134,6 +138,8 @@ impl<'de> Visitor<'de> for Entry {
             time_zone: ZONE_DEFAULT,
             enabled: true,
             allow_private: false,
+            title: None,
+            text: None,
             own: Map::new(),
         };
         let mut is_named = false;
@@ -149,6 +155,8 @@ impl<'de> Visitor<'de> for Entry {
                 "time_zone" => settings.time_zone = map.next_value()?,
                 "enabled" => settings.enabled = map.next_value()?,
                 "allow_private" => settings.allow_private = map.next_value()?,
+                "title" => settings.title = map.next_value()?,
+                "text" => settings.text = map.next_value()?,
                 _ => {
                     let value = map.next_value()?;
                     settings.own.insert(key, value);
@@ -300,14 +308,18 @@ impl ReceiverSettings {
         if self.allow_private {
             allowed.extend(Cidr::private());
         }
+        let mut manner = Manner {
+            lang: self.language,
+            time_zone: self.time_zone,
+            base_url: common.base_url.trim_end_matches('/').to_owned(),
+            acts: self.acts(common, &kind),
+            templates: Templates::default(),
+        };
+        let templates = Templates::new(self.title.as_deref(), self.text.as_deref(), &manner.style());
+        manner.templates = templates.map_err(Fault::Channel)?;
         let ground = Ground {
             egress: Arc::new(Egress { allowed, own_ports: common.own_ports.clone() }),
-            manner: Manner {
-                lang: self.language,
-                time_zone: self.time_zone,
-                base_url: common.base_url.trim_end_matches('/').to_owned(),
-                acts: self.acts(common, &kind),
-            },
+            manner,
             timeout: self.timeout,
             clock: Arc::clone(&common.clock),
             lines: Lines::default(),

@@ -23,6 +23,7 @@ use super::message::{Message, Style};
 use super::pending::{Pending, Place};
 use super::settings::Settings;
 use super::signature::Secrets;
+use super::template::Templates;
 use super::*;
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{IncidentId, TenantId};
@@ -149,6 +150,7 @@ fn webhook(url: &str, egress: Egress) -> Result<Arc<dyn Channel>, SetupError> {
             time_zone: chrono_tz::Asia::Shanghai,
             base_url: "https://noc.example".to_owned(),
             acts: Acts::default(),
+            templates: Templates::default(),
         },
         timeout: Duration::from_secs(10),
         clock: Arc::new(|| NOW),
@@ -456,8 +458,8 @@ fn a_message_names_services_departments_and_what_is_at_risk() {
     };
     incident.candidates = [attacked].into();
     let text = |lang| {
-        let acts = Acts::default();
-        let style = Style { lang, time_zone: chrono_tz::UTC, base_url: "", acts: &acts };
+        let (acts, templates) = (Acts::default(), Templates::default());
+        let style = Style { lang, time_zone: chrono_tz::UTC, base_url: "", acts: &acts, templates: &templates };
         String::from_utf8(serde_json::to_vec(&Message::of(&notice, &style)).unwrap()).unwrap()
     };
     let en = text(Lang::En);

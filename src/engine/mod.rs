@@ -86,7 +86,6 @@ use dedup::Found;
 use effect::Effect;
 use identity::CiLookups;
 use input::{Batch, Digest, Input};
-use oncall::Override;
 use policy::Policy;
 use policy::rule::RuleHits;
 use slab::Place;
@@ -282,11 +281,6 @@ impl Engine {
     pub fn held_back(&self, tenant: &TenantId) -> Vec<(ReceiverId, u64)> {
         let cell = self.cells.get(tenant);
         cell.into_iter().flat_map(|c| c.flows.held_back()).map(|(r, n)| (r.clone(), n)).collect()
-    }
-
-    /// Overrides of rosters that people made.
-    pub fn overrides(&self, tenant: &TenantId) -> Vec<Override> {
-        self.cells.get(tenant).map(|cell| cell.on_call.overrides.clone()).unwrap_or_default()
     }
 
     /// How often each rule of a tenant has applied.

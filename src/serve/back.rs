@@ -72,6 +72,13 @@ impl Desk for Back {
         tenant.board.incidents().filter(|found| is_open(&found.view)).map(|found| found.view.id).collect()
     }
 
+    fn open_everywhere(&self) -> Vec<(TenantId, IncidentId)> {
+        let tenants: Vec<TenantId> = self.pipeline.live.read().tenants().map(|(tenant, _)| tenant.clone()).collect();
+        let of =
+            |tenant: TenantId| self.open(&tenant).into_iter().map(move |id| (tenant.clone(), id)).collect::<Vec<_>>();
+        tenants.into_iter().flat_map(of).collect()
+    }
+
     fn people(&self, tenant: &TenantId) -> Vec<(PersonId, String)> {
         let policy = self.pipeline.policy(tenant);
         let people = policy.on_call.people.iter();

@@ -5,6 +5,7 @@ pub mod lang;
 mod learned;
 pub mod mask;
 pub mod reasons;
+pub mod report;
 pub mod sentences;
 pub mod verdicts;
 pub mod words;

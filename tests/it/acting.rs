@@ -111,7 +111,16 @@ receivers:
 
     /// Timeline entries of a kind: actor and way.
     async fn entries(&self, incident: &str, kind: &str) -> Vec<(String, String)> {
-        let told = self.setup.get(&self.client, &format!("/api/v1/incidents/{incident}/timeline")).await.unwrap();
+        // After a start the history may be a moment behind.
+        let path = format!("/api/v1/incidents/{incident}/timeline");
+        let since = std::time::Instant::now();
+        let told = loop {
+            if let Some(told) = self.setup.get(&self.client, &path).await {
+                break told;
+            }
+            assert!(since.elapsed() < Duration::from_secs(30), "no timeline");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let items = told["items"].as_array().unwrap().iter().filter(|entry| entry["kind"] == kind);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         items.map(|entry| (text(&entry["actor"]), text(&entry["via"]))).collect()
@@ -208,6 +217,28 @@ async fn a_signed_link_acts_once_and_only_when_a_button_is_pressed() {
     assert_eq!((status, page.contains("closed")), (StatusCode::UNPROCESSABLE_ENTITY, true), "{page}");
     assert!(scene.entries(&other, "acknowledged").await.is_empty());
     assert_eq!(scene.get("/a/style.css").await.0, StatusCode::OK);
+    // Who was told what is on record, and what a post-mortem and the next shift begin from.
+    let path = format!("/api/v1/incidents/{incident}/notices");
+    let accepted = |told: &Value| {
+        let of_li = |one: &&Value| one["person"] == "li" && one["receiver"] == "hook" && one["kind"] == "opened";
+        told["items"].as_array().unwrap().iter().find(of_li).is_some_and(|one| one["outcome"] == "accepted")
+    };
+    let told = scene.setup.until(&scene.client, &path, "the message is on record", accepted).await;
+    assert!(!told.to_string().contains("13811112222"), "{told}");
+    assert_eq!((&told["items"][0]["policy"], &told["items"][0]["rule"]), (&json!("core"), &json!("all")));
+    let text = |path: String| {
+        let request = scene.client.get(scene.setup.url(&path)).bearer_auth(&scene.setup.token);
+        async move { request.send().await.unwrap().text().await.unwrap() }
+    };
+    let draft = text(format!("/api/v1/incidents/{incident}/post-mortem?lang=zh")).await;
+    for piece in ["# 复盘", "掉电", "li 认领 (hook)", "(待填写)"] {
+        assert!(draft.contains(piece), "{piece} is missing: {draft}");
+    }
+    assert!(!draft.contains("<b>掉电"), "{draft}");
+    let handover = text("/api/v1/oncall/handover?lang=en".to_owned()).await;
+    for piece in ["# Shift handover", "core: 李雷", "Open incidents (1)", &incident] {
+        assert!(handover.contains(piece), "{piece} is missing: {handover}");
+    }
     scene.program.stop();
 }
 

@@ -23,6 +23,7 @@ mod gaps;
 mod golden;
 mod intake;
 mod kill;
+mod kill_delivery;
 mod nats;
 mod oncall;
 mod orders;

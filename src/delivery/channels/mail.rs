@@ -232,6 +232,18 @@ fn fit_id(key: &str) -> String {
 }
 
 impl Channel for Mail {
+    fn preview(&self, notice: &Notice) -> Result<String, String> {
+        let lines = Lines::of(notice, &self.manner.style());
+        let to: Vec<String> = self.to.iter().map(|to| to.to_string()).collect();
+        Ok(format!(
+            "From: {}\nTo: {}\nSubject: {}\n\n{}",
+            self.from,
+            to.join(", "),
+            subject(&lines.title),
+            lines.text()
+        ))
+    }
+
     fn name(&self) -> &'static str {
         "mail"
     }

@@ -16,9 +16,11 @@ use serde_json::{Map, Value};
 use super::acts::Acts;
 use super::contacts::Takes;
 use super::ears::Tongue;
+use super::ears::ticket::Desk;
 use super::egress::Egress;
 use super::http::{Answer, Call, Line, SetupError};
 use super::message::Style;
+use super::template::Templates;
 use super::tickets;
 use super::webhook;
 use super::{Attempt, Channel, Clock};
@@ -37,6 +39,7 @@ pub mod gateway;
 pub mod mail;
 pub mod mas;
 pub mod ntfy;
+mod numbers;
 pub mod opsgenie;
 pub mod pagerduty;
 pub mod personal;
@@ -55,12 +58,15 @@ pub struct Manner {
     pub base_url: String,
     /// How its reader acts.
     pub acts: Acts,
+    /// Texts of one's own.
+    pub templates: Templates,
 }
 
 impl Manner {
     /// The same, borrowed.
     pub fn style(&self) -> Style<'_> {
-        Style { lang: self.lang, time_zone: self.time_zone, base_url: &self.base_url, acts: &self.acts }
+        let Self { lang, time_zone, base_url, acts, templates } = self;
+        Style { lang: *lang, time_zone: *time_zone, base_url, acts, templates }
     }
 }
 
@@ -143,6 +149,18 @@ impl<R: Robot> Channel for ByHttp<R> {
                 Ok(answer) => self.robot.judge(&answer),
                 Err(attempt) => attempt,
             }
+        })
+    }
+
+    fn preview(&self, notice: &Notice) -> Result<String, String> {
+        let call = self.robot.call(notice, (self.clock)())?;
+        let text = String::from_utf8_lossy(&call.body).into_owned();
+        Ok(match serde_json::from_str::<Value>(&text) {
+            Ok(body) => serde_json::to_string_pretty(&body).unwrap_or(text),
+            Err(_) if text.is_empty() => {
+                call.url.query_pairs().map(|(key, value)| format!("{key}={value}\n")).collect()
+            }
+            Err(_) => text,
         })
     }
 }
@@ -228,6 +246,12 @@ impl Kind {
             Self::AliyunSms(settings) => settings.answers.clone().map(Tongue::Phone),
             Self::AliyunVoice(settings) => settings.answers.clone().map(Tongue::Phone),
             Self::TencentSms(settings) => settings.answers.clone().map(Tongue::Phone),
+            Self::Jira(settings) => filed(Desk::Jira, settings.webhook_secret.as_ref()),
+            Self::Servicenow(settings) => filed(Desk::ServiceNow, settings.webhook_secret.as_ref()),
+            Self::Github(settings) => filed(Desk::GitHub, settings.webhook_secret.as_ref()),
+            Self::Gitlab(settings) => filed(Desk::GitLab, settings.webhook_secret.as_ref()),
+            Self::BkItsm(settings) => filed(Desk::BkItsm, settings.webhook_secret.as_ref()),
+            Self::RestTicket(settings) => filed(Desk::Own, settings.webhook_secret.as_ref()),
             Self::Webhook(_)
             | Self::Wecom(_)
             | Self::Feishu(_)
@@ -236,13 +260,7 @@ impl Kind {
             | Self::Ntfy(_)
             | Self::Mail(_)
             | Self::Pagerduty(_)
-            | Self::Opsgenie(_)
-            | Self::Jira(_)
-            | Self::Servicenow(_)
-            | Self::Github(_)
-            | Self::Gitlab(_)
-            | Self::BkItsm(_)
-            | Self::RestTicket(_) => None,
+            | Self::Opsgenie(_) => None,
         }
     }
 
@@ -287,7 +305,7 @@ impl Kind {
     /// The same for one address.
     #[must_use]
     pub fn to(mut self, address: &str) -> Self {
-        let number = national(address);
+        let number = numbers::national(address);
         let one = || vec![number.clone()];
         match &mut self {
             Self::Mail(settings) => settings.to = vec![address.to_owned()],
@@ -295,7 +313,7 @@ impl Kind {
             Self::CloudMas(settings) => settings.to = one(),
             Self::AliyunSms(settings) => settings.to = one(),
             Self::AliyunVoice(settings) => settings.to = number,
-            Self::TencentSms(settings) => settings.to = international(&number),
+            Self::TencentSms(settings) => settings.to = numbers::international(&number),
             Self::Telegram(settings) => settings.chat = address.to_owned(),
             Self::Ntfy(settings) => settings.topic = Secret(address.to_owned()),
             // A robot of a group calls the person by name.
@@ -402,20 +420,8 @@ impl Colour {
     }
 }
 
-/// A mobile number as systems in China take it: without the country where that is China.
-fn national(address: &str) -> String {
-    let plain: String = address.chars().filter(|letter| !" -()".contains(*letter)).collect();
-    let rest = ["+86", "0086"].iter().find_map(|country| plain.strip_prefix(country));
-    rest.filter(|rest| rest.len() == CHINESE_DIGITS).map_or(plain.clone(), str::to_owned)
-}
-
-/// Digits of a mobile number in China.
-const CHINESE_DIGITS: usize = 11;
-
-/// A number with its country.
-fn international(number: &str) -> String {
-    let is_chinese = number.len() == CHINESE_DIGITS && number.starts_with('1');
-    if is_chinese { format!("+86{number}") } else { number.to_owned() }
+fn filed(desk: Desk, secret: Option<&Secret>) -> Option<Tongue> {
+    secret.map(|secret| Tongue::Ticket(desk, secret.clone()))
 }
 
 /// Whether a notice says that there is nothing to do any more.

@@ -79,6 +79,10 @@ impl Channel for Personal {
         self.name
     }
 
+    fn preview(&self, notice: &Notice) -> Result<String, String> {
+        self.channel(notice)?.preview(notice)
+    }
+
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
         Box::pin(async move {
             match self.channel(notice) {

@@ -16,6 +16,7 @@ pub mod feishu;
 pub mod phone;
 pub mod slack;
 pub mod telegram;
+pub mod ticket;
 pub mod wecom;
 
 /// How old a signed request may be, and how far in the future.
@@ -37,6 +38,7 @@ pub enum Tongue {
     Feishu { verification_token: Secret, encrypt_key: Option<Secret> },
     Wecom { token: Secret, aes_key: Secret, corp_id: String },
     Phone(phone::Answers),
+    Ticket(ticket::Desk, Secret),
 }
 
 impl Ear {
@@ -57,6 +59,7 @@ impl Ear {
                 wecom::hear(wecom::Keys { token: token.text(), aes_key: aes_key.text(), corp_id }, call)
             }
             Tongue::Phone(answers) => phone::hear(answers, call),
+            Tongue::Ticket(desk, secret) => ticket::hear(*desk, secret.text(), call),
         }
     }
 }
@@ -87,8 +90,18 @@ pub enum Heard {
     Pressed { by: Who, word: String, mark: String },
     /// A text, from somebody in a chat or at a number.
     Said { by: Who, text: String },
+    /// People have changed a ticket with our name on it.
+    Ticket { by: Who, name: String, moved: Moved },
     /// Nothing that means something.
     Nothing,
+}
+
+/// How far people are with a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Somebody works on it.
+    Begun,
+    Done,
 }
 
 /// An answer to the system.

@@ -15,7 +15,7 @@ use super::channels::{Ground, Manner};
 use super::http::{Answer, Call, Line, SetupError};
 use super::message::Lines;
 use super::{Attempt, Channel};
-use crate::domain::ids::ReceiverId;
+use crate::domain::ids::{IncidentId, ReceiverId, TenantId};
 use crate::domain::incident::TicketRef;
 use crate::engine::effect::{Notice, NoticeKind};
 
@@ -222,6 +222,11 @@ impl<S: System> Tickets<S> {
 }
 
 impl<S: System> Channel for Tickets<S> {
+    fn preview(&self, notice: &Notice) -> Result<String, String> {
+        let words = self.words(notice);
+        Ok(format!("{}\n{}\n\n{}", name_of(notice), words.title, words.body))
+    }
+
     fn name(&self) -> &'static str {
         self.system.name()
     }
@@ -238,9 +243,14 @@ impl<S: System> Channel for Tickets<S> {
 
 /// Our name on a ticket: letters, digits and `-` only, at most 50 of them where a system has labels.
 pub fn name_of(notice: &Notice) -> String {
+    name(&notice.incident.tenant, notice.incident.id)
+}
+
+/// The same by tenant and incident.
+pub fn name(tenant: &TenantId, incident: IncidentId) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '-' };
-    let tenant: String = notice.incident.tenant.as_str().chars().take(24).map(plain).collect();
-    format!("headwater-{tenant}-{}", notice.incident.id)
+    let tenant: String = tenant.as_str().chars().take(24).map(plain).collect();
+    format!("headwater-{tenant}-{incident}")
 }
 
 fn one_line(text: &str) -> String {

@@ -17,8 +17,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
 use super::policy::Policy;
-use crate::domain::ids::PersonId;
+use crate::domain::ids::{PersonId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 
 /// Overrides that a tenant may have at a time.
@@ -107,5 +108,12 @@ impl OnCall {
         let mine = *turn as usize % of.max(1);
         *turn = turn.wrapping_add(1);
         mine
+    }
+}
+
+impl Engine {
+    /// Overrides of rosters that people made.
+    pub fn overrides(&self, tenant: &TenantId) -> Vec<Override> {
+        self.cells.get(tenant).map(|cell| cell.on_call.overrides.clone()).unwrap_or_default()
     }
 }

@@ -20,6 +20,7 @@ pub mod find;
 mod heads;
 mod ids;
 mod letters;
+pub mod notices;
 mod records;
 pub mod retention;
 mod schema;

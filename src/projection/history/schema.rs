@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::Progress;
 
 /// The version of the tables; a file of another version is emptied and filled again.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Pages: the row of an alert has to fit into a quarter of one, or it takes pages of its own.
 const PAGE_BYTES: u32 = 16_384;
@@ -52,6 +52,10 @@ CREATE TABLE audit (seq INTEGER PRIMARY KEY, tenant TEXT NOT NULL, stamp INTEGER
   action TEXT NOT NULL, about TEXT NOT NULL, detail TEXT NOT NULL, refused TEXT);
 CREATE INDEX audit_tenant ON audit (tenant, seq);
 CREATE INDEX audit_stamp ON audit (stamp);
+CREATE TABLE notices (key TEXT PRIMARY KEY, incident INTEGER NOT NULL, receiver TEXT NOT NULL, person TEXT, policy TEXT,
+  level INTEGER, kind TEXT NOT NULL, version INTEGER NOT NULL, rule TEXT, at INTEGER NOT NULL, outcome TEXT, why TEXT,
+  attempts INTEGER NOT NULL, ended_at INTEGER, ticket TEXT);
+CREATE INDEX notices_incident ON notices (incident, at);
 CREATE TABLE buckets (
   tenant TEXT NOT NULL, record TEXT NOT NULL, minute INTEGER NOT NULL, severity INTEGER NOT NULL, area TEXT NOT NULL,
   source TEXT NOT NULL, n INTEGER NOT NULL,

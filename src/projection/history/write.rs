@@ -12,7 +12,7 @@ use super::super::tenant::{counts, verdicts};
 use super::heads::Heads;
 use super::ids::{self, Named};
 use super::writer::Stored;
-use super::{audit, letters, records};
+use super::{audit, letters, notices, records};
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::Area;
 use crate::domain::ids::{AlertId, EventRef, IncidentId, SourceId, TenantId};
@@ -136,6 +136,9 @@ impl<'a> Gathered<'a> {
         for (place, effect) in step.effects.iter().enumerate() {
             self.effect(to, step, place, effect)?;
         }
+        if let Some(Input::Delivered(delivered)) = step.input.as_deref() {
+            notices::ended(to, delivered, step.stamp)?;
+        }
         match step.input.as_deref() {
             Some(input) => audit::write(to, step, input),
             None => Ok(()),
@@ -178,6 +181,7 @@ impl<'a> Gathered<'a> {
             }
             Effect::Notify { notice } => {
                 let view = &notice.incident;
+                notices::owed(to, notice)?;
                 self.count(bucket(&view.tenant, "notification", notice.at, view.severity, view.area, ""), 1);
             }
             Effect::Verdict { verdict: Verdict::Duplicate { alert: Some(alert), why }, .. } if counts(*why) => {

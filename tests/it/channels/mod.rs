@@ -16,6 +16,7 @@ use crate::delivery::notice;
 
 mod fakes;
 mod people;
+mod previews;
 mod smtp;
 mod tickets;
 

@@ -1,0 +1,123 @@
+//! Reports for people in Markdown: the draft of a post-mortem, the handover of a shift.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::access::Caller;
+use super::past::past;
+use super::problem::{ApiError, Id, Params, Problem};
+use super::state::Api;
+use crate::domain::ids::IncidentId;
+use crate::domain::incident::IncidentView;
+use crate::domain::mute::Silence;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::calendar::ZONE_DEFAULT;
+use crate::engine::oncall::table;
+use crate::projection::history::find;
+use crate::wording::lang::Lang;
+use crate::wording::report::{self, Handed, Handover, Reported};
+
+/// Lines of a timeline in a report, and how long a shift is when nobody says.
+const TIMELINE_MAX: usize = 1_000;
+const SHIFT: Span = Span::hours(12);
+const SHIFT_MAX: Span = Span::hours(7 * 24);
+
+/// Since when.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct Since {
+    /// When the shift began (RFC 3339); absent: 12 hours ago; at most 7 days.
+    pub since: Option<String>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
+}
+
+/// In which language.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct InLanguage {
+    /// `zh` or `en`.
+    pub lang: Option<String>,
+}
+
+fn markdown(text: String) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text)
+}
+
+/// The draft of a post-mortem in Markdown: what is known, with room for what people must say.
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/post-mortem", tag = "incidents", params(("id" = String, Path), InLanguage),
+    responses((status = 200, body = String, content_type = "text/markdown"), (status = "default", body = Problem)))]
+pub async fn post_mortem(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Id(id): Id<IncidentId>,
+    Params(_asked): Params<InLanguage>,
+) -> Result<impl IntoResponse, ApiError> {
+    // What a caller of some organisations may see of it is not all that a post-mortem tells.
+    caller.whole_tenant()?;
+    let scope = caller.scope();
+    let found = past(&api, move |history| match find::incident(history, &scope, id)? {
+        Some(view) => Ok(Some((view, find::timeline(history, id, TIMELINE_MAX)?.0))),
+        None => Ok(None),
+    });
+    let (view, timeline) = found.await?.ok_or(ApiError::NotFound("incident"))?;
+    Ok(markdown(report::post_mortem(&view, &timeline, Reported { lang, zone: ZONE_DEFAULT })))
+}
+
+/// What a shift hands to the next one, in Markdown: who has duty, what is open with notes, what ended, what is held and muted.
+#[utoipa::path(get, path = "/api/v1/oncall/handover", tag = "oncall", params(Since),
+    responses((status = 200, body = String, content_type = "text/markdown"), (status = "default", body = Problem)))]
+pub async fn handover(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    lang: Lang,
+    Params(asked): Params<Since>,
+) -> Result<impl IntoResponse, ApiError> {
+    caller.whole_tenant()?;
+    let now = (api.now)();
+    let since = match asked.since.as_deref() {
+        Some(text) => Timestamp::parse(text).ok_or_else(|| ApiError::Bad("since: write RFC 3339".into()))?,
+        None => now.minus(SHIFT),
+    };
+    if since > now || now.since(since) > SHIFT_MAX {
+        return Err(ApiError::Bad("since: before now, and at most 7 days ago".into()));
+    }
+    let (policy, made) = (api.rules.policy(&caller.tenant), api.rules.overrides(&caller.tenant));
+    let duty = policy.on_call.rosters.iter().map(|roster| {
+        let people = roster.duty(now, &made).people;
+        format!("{}: {}", roster.id.id, table::names(&people, &|person| policy.on_call.called(person)))
+    });
+    let duty = duty.collect::<Vec<_>>().join("\n");
+    let state = api.live.read();
+    let Some(tenant) = state.tenant(&caller.tenant) else { return Err(ApiError::NotFound("tenant")) };
+    let mut open: Vec<Handed<'_>> = (tenant.board.incidents())
+        .filter(|incident| report::is_open(incident.view.state))
+        .map(|incident| {
+            let said = incident.timeline.iter().filter(|entry| entry.at >= since && report::is_said(entry)).collect();
+            Handed { view: &incident.view, said }
+        })
+        .collect();
+    open.sort_by_key(|one| (one.view.priority, one.view.opened_at));
+    let has_ended =
+        |view: &IncidentView| [view.recovered_at, view.closed_at].into_iter().flatten().any(|at| at >= since);
+    let mut ended: Vec<&IncidentView> = (tenant.board.incidents())
+        .map(|incident| &*incident.view)
+        .filter(|view| !report::is_open(view.state) && has_ended(view))
+        .collect();
+    ended.sort_by_key(|view| view.opened_at);
+    let held = tenant.alerts.held(&caller.scope());
+    let holds = |silence: &&Silence| silence.starts_at <= now && now < silence.ends_at;
+    let silences = tenant.silences.values().filter(holds);
+    let silences =
+        silences.map(|one| (format!("{} {}", one.id, one.comment), one.ends_at, one.created_by.to_string())).collect();
+    let handover = Handover { since, now, duty, open, ended, held, silences };
+    Ok(markdown(report::handover(&handover, Reported { lang, zone: ZONE_DEFAULT })))
+}

@@ -1,0 +1,213 @@
+//! Reports in Markdown: what a post-mortem begins from, and what one shift hands to the next.
+
+use std::fmt::Write as _;
+
+use chrono_tz::Tz;
+
+use super::lang::Lang;
+use super::mask::mask;
+use super::sentences::evidence;
+use super::words::{IncidentStateWord, PriorityWord, SeverityWord, TimelineWord};
+use crate::domain::incident::{IncidentState, IncidentView, TimelineEntry, TimelineKind};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::calendar::local;
+
+/// Lines of a timeline in a report.
+const LINES_MAX: usize = 300;
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Reported {
+    pub lang: Lang,
+    pub zone: Tz,
+}
+
+impl Reported {
+    fn say(self, zh: &'static str, en: &'static str) -> &'static str {
+        match self.lang {
+            Lang::Zh => zh,
+            Lang::En => en,
+        }
+    }
+
+    fn time(self, at: Timestamp) -> String {
+        local(self.zone, at).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    fn lasted(self, span: Span) -> String {
+        let minutes = span.as_secs().max(0) / 60;
+        match self.lang {
+            Lang::Zh => format!("{} 小时 {} 分", minutes / 60, minutes % 60),
+            Lang::En => format!("{} h {} min", minutes / 60, minutes % 60),
+        }
+    }
+
+    fn head(self, view: &IncidentView) -> String {
+        let (severity, state) =
+            (SeverityWord::from(view.severity).label(self.lang), IncidentStateWord::from(view.state).label(self.lang));
+        let priority = PriorityWord::from(view.priority).word();
+        format!("{} · {priority} {severity} · {state} · {}", view.id, plain(&view.title))
+    }
+}
+
+/// What an alert says is no markup.
+fn plain(text: &str) -> String {
+    let text = mask(text);
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' => safe.extend(['\\', letter]),
+            letter if letter.is_control() => safe.push(' '),
+            letter => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// The draft of a post-mortem: what is known, with room for what people must say.
+pub fn post_mortem(view: &IncidentView, timeline: &[TimelineEntry], by: Reported) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "# {}: {}\n", by.say("复盘(草稿)", "Post-mortem (draft)"), plain(&view.title));
+    let _ = writeln!(text, "## {}\n", by.say("摘要", "Summary"));
+    let ended = view.recovered_at.or(view.closed_at);
+    let line = |name: &str, value: String, text: &mut String| {
+        let _ = writeln!(text, "* {name}: {value}");
+    };
+    line(by.say("故障", "Incident"), by.head(view), &mut text);
+    line(by.say("开始", "Began"), by.time(view.first_alert_at), &mut text);
+    line(by.say("发现", "Detected"), by.time(view.opened_at), &mut text);
+    if let Some(at) = view.acknowledged_at {
+        let who = view.acknowledged_by.as_deref().unwrap_or_default();
+        let after = by.lasted(at.since(view.opened_at));
+        line(by.say("认领", "Acknowledged"), format!("{} ({after}) {}", by.time(at), plain(who)), &mut text);
+    }
+    if let Some(at) = ended {
+        let lasted = by.lasted(at.since(view.first_alert_at));
+        line(by.say("恢复", "Recovered"), format!("{} ({lasted})", by.time(at)), &mut text);
+    }
+    line(by.say("告警 / 对象", "Alerts / CIs"), format!("{} / {}", view.alert_count, view.ci_count), &mut text);
+    let services: Vec<String> = view.services.iter().map(|service| plain(service)).collect();
+    let nothing = by.say("未知", "not known").to_owned();
+    line(by.say("受影响业务", "Services"), if services.is_empty() { nothing } else { services.join(", ") }, &mut text);
+    for ticket in view.tickets.iter() {
+        line(by.say("工单", "Ticket"), format!("{} {}", plain(&ticket.number), ticket.url), &mut text);
+    }
+    let _ = writeln!(text, "\n## {}\n", by.say("根因", "Root cause"));
+    match view.candidates.first() {
+        Some(best) => {
+            let confirmed = if view.root_confirmed { by.say("(已确认)", " (confirmed)") } else { "" };
+            let _ = writeln!(text, "**{}** ({}%){confirmed}\n", plain(&best.ci.name), best.score / 10);
+            for one in &best.evidence {
+                let _ = writeln!(text, "* {}", plain(evidence(one, &best.ci.name).of(by.lang)));
+            }
+        }
+        None => drop(writeln!(text, "{}", by.say("未知。", "Not known."))),
+    }
+    for change in view.changes.iter() {
+        let _ = writeln!(
+            text,
+            "* {}: {} {} ({})",
+            by.say("变更", "Change"),
+            by.time(change.at),
+            plain(&change.title),
+            plain(&change.ci.name)
+        );
+    }
+    for (zh, en) in [
+        ("影响", "Impact"),
+        ("处置", "Resolution"),
+        ("为什么会发生", "Why it happened"),
+        ("改进措施(负责人、期限)", "Actions (owner, due)"),
+    ] {
+        let _ = writeln!(text, "\n## {}\n\n{}", by.say(zh, en), by.say("(待填写)", "(to be written)"));
+    }
+    let _ = writeln!(text, "\n## {}\n", by.say("时间线", "Timeline"));
+    for entry in timeline.iter().take(LINES_MAX) {
+        text += &entry_line(entry, by);
+    }
+    text
+}
+
+fn entry_line(entry: &TimelineEntry, by: Reported) -> String {
+    let label = TimelineWord::from(entry.kind).label(by.lang);
+    let via = if entry.via.is_empty() { String::new() } else { format!(" ({})", plain(&entry.via)) };
+    let detail = if entry.detail.is_empty() { String::new() } else { format!(": {}", plain(&entry.detail)) };
+    format!("* {} {} {label}{via}{detail}\n", by.time(entry.at), plain(&entry.actor))
+}
+
+/// An incident of a shift, with what people wrote since it began.
+pub struct Handed<'a> {
+    pub view: &'a IncidentView,
+    pub said: Vec<&'a TimelineEntry>,
+}
+
+/// What one shift hands to the next.
+pub struct Handover<'a> {
+    pub since: Timestamp,
+    pub now: Timestamp,
+    pub duty: String,
+    pub open: Vec<Handed<'a>>,
+    /// Ended within the shift.
+    pub ended: Vec<&'a IncidentView>,
+    pub held: u64,
+    /// Silences that hold: what they are for, until when, who made them.
+    pub silences: Vec<(String, Timestamp, String)>,
+}
+
+/// Writes the handover.
+pub fn handover(of: &Handover<'_>, by: Reported) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "# {}\n", by.say("交接班报告", "Shift handover"));
+    let _ = writeln!(text, "{} — {}\n", by.time(of.since), by.time(of.now));
+    let _ = writeln!(text, "## {}\n\n{}\n", by.say("当前值班", "On duty now"), plain(&of.duty).replace('\n', "  \n"));
+    let _ = writeln!(text, "## {} ({})\n", by.say("未关闭的故障", "Open incidents"), of.open.len());
+    for one in &of.open {
+        let view = one.view;
+        let mut more = Vec::new();
+        more.push(format!("{} {}", by.say("已持续", "for"), by.lasted(of.now.since(view.opened_at))));
+        match (&view.acknowledged_by, &view.assignee) {
+            (_, Some(assignee)) => more.push(format!("{} {}", by.say("负责人", "assigned to"), plain(assignee))),
+            (Some(who), None) => more.push(format!("{} {}", by.say("认领人", "acknowledged by"), plain(who))),
+            (None, None) => more.push(by.say("无人认领", "nobody has it").to_owned()),
+        }
+        if let Some(until) = view.snoozed_until {
+            more.push(format!("{} {}", by.say("暂缓至", "snoozed until"), by.time(until)));
+        }
+        let _ = writeln!(text, "* {} ({})", by.head(view), more.join(by.say(",", ", ")));
+        for entry in &one.said {
+            let _ = write!(text, "  {}", entry_line(entry, by));
+        }
+    }
+    let _ = writeln!(text, "\n## {} ({})\n", by.say("本班结束的故障", "Ended in this shift"), of.ended.len());
+    for view in &of.ended {
+        let _ = writeln!(text, "* {}", by.head(view));
+    }
+    let _ = writeln!(text, "\n## {}\n", by.say("暂挂与静默", "Held and muted"));
+    let _ = writeln!(text, "* {}: {}", by.say("暂挂告警", "Held alerts"), of.held);
+    for (what, until, who) in &of.silences {
+        let _ = writeln!(
+            text,
+            "* {}: {} ({} {}, {})",
+            by.say("静默", "Silence"),
+            plain(what),
+            by.say("至", "until"),
+            by.time(*until),
+            plain(who)
+        );
+    }
+    text
+}
+
+/// Whether a person wrote it.
+pub fn is_said(entry: &TimelineEntry) -> bool {
+    entry.kind == TimelineKind::Commented && !entry.detail.is_empty()
+}
+
+/// Whether an incident is to be handed over.
+pub const fn is_open(state: IncidentState) -> bool {
+    match state {
+        IncidentState::Abnormal | IncidentState::Recovering => true,
+        IncidentState::Recovered | IncidentState::Closed | IncidentState::Merged => false,
+    }
+}
