@@ -6,7 +6,7 @@ set -eu
 url=${NOTIFY_PARAMETER_1:?the first parameter of the notification rule is the address, such as https://headwater.example}
 token=${NOTIFY_PARAMETER_2:?the second parameter of the notification rule is the token of a source}
 
-set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-all-errors
+set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-connrefused
 for name in NOTIFICATIONTYPE WHAT HOSTNAME HOSTADDRESS HOSTSTATE HOSTOUTPUT HOSTTAGS SERVICEDESC SERVICESTATE SERVICEOUTPUT \
     SERVICECONTACTGROUPNAMES MICROTIME OMD_SITE; do
     eval "value=\${NOTIFY_$name:-}"

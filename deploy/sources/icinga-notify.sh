@@ -22,7 +22,7 @@ conf=${HEADWATER_CONF:-$(dirname "$0")/headwater.conf}
 if [ -r "$conf" ]; then . "$conf"; fi
 : "${HEADWATER_URL:?set it in $conf}" "${HEADWATER_TOKEN:?set it in $conf}"
 
-set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-all-errors
+set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-connrefused
 for name in notification_type host_name host_address host_state host_output service_name service_display_name service_state \
     service_output last_state_change notes_url groups; do
     eval "value=\${$name:-}"

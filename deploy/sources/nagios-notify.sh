@@ -14,7 +14,7 @@ conf=${HEADWATER_CONF:-$(dirname "$0")/headwater.conf}
 if [ -r "$conf" ]; then . "$conf"; fi
 : "${HEADWATER_URL:?set it in $conf}" "${HEADWATER_TOKEN:?set it in $conf}"
 
-set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-all-errors
+set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-connrefused
 for name in NOTIFICATIONTYPE HOSTNAME HOSTADDRESS HOSTSTATE HOSTOUTPUT LASTHOSTSTATECHANGE HOSTGROUPNAMES HOSTPROBLEMID \
     SERVICEDESC SERVICESTATE SERVICEOUTPUT LASTSERVICESTATECHANGE SERVICEPROBLEMID SERVICENOTESURL SERVICEACTIONURL; do
     eval "value=\${NAGIOS_$name:-}"

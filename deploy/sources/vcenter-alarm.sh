@@ -10,7 +10,7 @@ conf=${HEADWATER_CONF:-$(dirname "$0")/headwater.conf}
 if [ -r "$conf" ]; then . "$conf"; fi
 : "${HEADWATER_URL:?set it in $conf}" "${HEADWATER_TOKEN:?set it in $conf}"
 
-set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-all-errors
+set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-connrefused
 for name in NAME ID TARGET_NAME TARGET_ID OLDSTATUS NEWSTATUS TRIGGERINGSUMMARY DECLARINGSUMMARY EVENTDESCRIPTION \
     EVENT_DATACENTER EVENT_COMPUTERESOURCE EVENT_HOST EVENT_VM; do
     eval "value=\${VMWARE_ALARM_$name:-}"

@@ -69,11 +69,8 @@ fn list(server: &ServerArguments, json: bool, out: &mut impl Write) -> Result<()
             () => "new",
         };
         let (source, format, seen, owner) = (word("id"), word("format"), word("last_seen"), word("owner"));
-        writeln!(
-            out,
-            "{source:<24}  {format:<16}  {state:<8}  {seen:<24}  {:>10}  {:>8}  {owner}",
-            item["events"], item["rejected"]
-        )?;
+        let (events, rejected) = (item["events"].to_string(), item["rejected"].to_string());
+        writeln!(out, "{source:<24}  {format:<16}  {state:<8}  {seen:<24}  {events:>10}  {rejected:>8}  {owner}")?;
     }
     Ok(())
 }
