@@ -30,6 +30,7 @@ const PAGES = [
   [/^\/tuning$/, () => import("./pages/tuning.js"), "Tuning"],
   [/^\/reports$/, () => import("./pages/reports.js"), "Reports"],
   [/^\/numbers$/, () => import("./pages/numbers.js"), "Numbers"],
+  [/^\/sources$/, () => import("./pages/sources.js"), "SourcesPage"],
   [/^\/system$/, () => import("./pages/system.js"), "System"],
   [/^\/dead-letters$/, () => import("./pages/dead.js"), "Dead"],
   [/^\/audit$/, () => import("./pages/audit.js"), "Audit"],

@@ -18,7 +18,7 @@ const SECTIONS = [
   ["nav.duty", [["/silences", "nav.silences"], ["/windows", "nav.windows"], ["/oncall", "nav.oncall"], ["/deliveries", "nav.deliveries"]]],
   ["nav.analysis", [["/rules", "nav.rules"], ["/suggestions", "nav.suggestions", ANALYSTS], ["/tuning", "nav.tuning"]]],
   ["nav.reports", [["/reports", "nav.reports"], ["/numbers", "nav.numbers"]]],
-  ["nav.admin", [["/system", "nav.system"], ["/dead-letters", "nav.dead"], ["/audit", "nav.audit", ANALYSTS], ["/tokens", "nav.tokens", ["admin"]]]],
+  ["nav.admin", [["/system", "nav.system"], ["/sources", "nav.sources"], ["/dead-letters", "nav.dead"], ["/audit", "nav.audit", ANALYSTS], ["/tokens", "nav.tokens", ["admin"]]]],
 ];
 
 /** A feed that was heard within this time is not called lost. */

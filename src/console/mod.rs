@@ -17,7 +17,7 @@ struct Web;
 const MANUAL: &str = include_str!("../../docs/operations.md");
 
 /// Pages of the console; each is the same document, the address says what it shows.
-const PAGES: [&str; 21] = [
+const PAGES: [&str; 22] = [
     "/",
     "/login",
     "/wall",
@@ -35,6 +35,7 @@ const PAGES: [&str; 21] = [
     "/reports",
     "/numbers",
     "/system",
+    "/sources",
     "/dead-letters",
     "/audit",
     "/tokens",

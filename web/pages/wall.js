@@ -49,6 +49,9 @@ const trend = () => call(`/api/v1/stats?record=event&step=minute&since=${new Dat
   return values;
 });
 
+/** The sources: those in trouble first, then the busiest. */
+const feeds = () => call("/api/v1/sources").then((page) => page.items.sort((a, b) => Number(b.silent) - Number(a.silent) || b.events - a.events));
+
 /** The open incidents that matter most, kept up by the feed. */
 function useWorst() {
   const [list, set] = useState(/** @type {any[]} */ ([]));
@@ -168,7 +171,8 @@ const Sites = ({ estate }) => {
 
 /** What the program itself has to say: the sources, and what is degraded. */
 const Health = ({ overview, feeds }) => html`<section class="w-health" aria-label=${t("wall.sources")}><h2>${t("wall.sources")}</h2>
-  <ol>${feeds.slice(0, SOURCES_SHOWN).map((one) => html`<li key=${one.source}><i class="w-dot"></i><strong>${one.source}</strong><b>${count(one.events)}</b></li>`)}</ol>
+  <ol>${feeds.slice(0, SOURCES_SHOWN).map((one) => html`<li key=${one.id} class=${one.silent ? "late" : ""}><i class=${`w-dot ${one.silent ? "late" : one.enabled && one.last_seen ? "" : "off"}`}></i><strong>${one.id}</strong>${one.last_seen && html`<${Age} from=${one.last_seen} />`}</li>`)}</ol>
+  ${feeds.some((one) => one.silent) && html`<p class="w-bad" role="alert">⚠ ${t("wall.silent", { who: feeds.filter((one) => one.silent).map((one) => one.id).slice(0, 3).join(t("and")) })}</p>`}
   ${overview.tells_nobody && html`<p class="w-bad">⚠ ${t("ov.nobody")}</p>`}
   ${overview.degraded.filter((kind) => DEGRADED[kind]).map((kind) => html`<p key=${kind} class="w-bad">⚠ ${t(DEGRADED[kind])}</p>`)}</section>`;
 
@@ -185,6 +189,7 @@ export const Wall = () => {
   const overview = useOverview();
   const estate = useEvery(() => call("/api/v1/topology/health"), ESTATE_MS);
   const rate = useEvery(trend, TREND_MS);
+  const sources = useEvery(feeds, ESTATE_MS);
   const list = useWorst();
   const [pulse, setPulse] = useState(/** @type {any} */ (null));
   const { lost } = useFreshness();
@@ -200,6 +205,6 @@ export const Wall = () => {
     <${Incidents} list=${list} />
     <div class="w-middle">${estate && html`<${Sites} estate=${estate} /><${Hot} hot=${estate.hot} />`}</div>
     <div class="w-side">${overview.funnel && html`<${Funnel} funnel=${overview.funnel} pulse=${pulse} rate=${rate} />`}<${Times} overview=${overview} /></div>
-    <${Health} overview=${overview} feeds=${overview.funnel?.by_source ?? []} />
+    <${Health} overview=${overview} feeds=${sources ?? []} />
   </div>`;
 };

@@ -84,6 +84,7 @@ fn pages(incident: &str, alert: &str) -> Vec<(String, &'static str)> {
         ("/reports", ".figure b"),
         ("/numbers", ".chart rect"),
         ("/system", ".metrics tr"),
+        ("/sources", "table.sources tbody tr"),
         ("/dead-letters", ".letters li"),
         ("/audit", ".page-head"),
         ("/tokens", "table.plain tbody tr"),

@@ -209,3 +209,37 @@ async fn who_is_on_call_is_seen_and_a_duty_is_taken_over() {
     browser.wait(&format!("document.querySelector('.duty .big b').textContent === {on_duty}")).await;
     check_quiet(&browser, &served.base).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_show_how_they_are_and_what_a_payload_would_become() {
+    let served = Served::start();
+    let token = served.token("admin", "chen");
+    served.storm(0..200).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/sources", served.base)).await;
+    let sources = served.get(&token, "/api/v1/sources").await;
+    assert_eq!(sources["items"][0]["events"], 200, "{sources}");
+    browser.wait("document.querySelector('table.sources tbody tr').innerText.includes('200')").await;
+    browser.click("[data-act=register]").await;
+    browser.fill("dialog input[name=id]", "zabbix-dc").await;
+    browser.fill("dialog input[name=owner]", "li.na").await;
+    browser.click("dialog button[type=submit]").await;
+    browser
+        .wait("[...document.querySelectorAll('table.sources tbody tr')].some((row) => row.innerText.includes('li.na'))")
+        .await;
+
+    // What came is tried again: the same event, and what would become of it; nothing is changed by that.
+    browser.click("[data-act=payloads]").await;
+    browser.wait("document.querySelector('.stack details pre')?.textContent.length > 20").await;
+    let payload = json!(
+        r#"{"name":"Link down","title":"tried only","severity":"critical","object":{"name":"host-00007"},"starts_at":"2026-01-05T00:00:00Z"}"#
+    );
+    let area = "document.querySelector('textarea.code')";
+    browser.run(&format!("const area = {area}; area.value = {payload}; area.dispatchEvent(new Event('input', {{ bubbles: true }})); const format = document.querySelector('input[list=formats]'); format.value = 'native'; format.dispatchEvent(new Event('input', {{ bubbles: true }}));")).await;
+    browser.click("[data-act=preview]").await;
+    browser.wait("document.querySelector('.letters li b')?.textContent === 'tried only'").await;
+    browser.wait("document.querySelector('.letters .tag.strong')?.textContent.length > 0").await;
+    assert_eq!(served.get(&token, "/api/v1/sources").await["items"][0]["events"], 200);
+    check_quiet(&browser, &served.base).await;
+}
