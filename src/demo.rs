@@ -4,6 +4,7 @@
 //! hurried clock. The terminal speaks Chinese where the locale does.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{Write, stdout};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ use crate::intake::settings::Settings;
 use crate::journal::Durability;
 use crate::lab::built_in;
 use crate::lab::estate::{Scale, sample_estate};
+use crate::lab::readings::{Readings, readings};
 use crate::lab::storm::{Size, Storm, storm};
 use crate::pipeline::{Options, Pace, Pipeline};
 use crate::private;
@@ -47,8 +49,9 @@ use crate::serve::ending::{self, Ending, told};
 use crate::wording::lang::{Lang, Text};
 
 mod board;
+mod metrics;
 
-use board::Board;
+use board::{Board, Came};
 
 /// Whose alerts they are.
 const TENANT: &str = "demo";
@@ -62,12 +65,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long it waits for the last decisions.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 
+/// What is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Play {
+    /// Alerts of many monitors.
+    Storm,
+    /// Metrics, and no alert of any monitor.
+    Metrics,
+}
+
 /// What the demo is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Demo {
     pub listen: SocketAddr,
     /// Keep the console open after the summary, until Ctrl-C.
     pub stays: bool,
+    pub play: Play,
 }
 
 /// Runs the demo through intake, journal, engine, outbox and console, in a folder that is removed afterwards, however
@@ -78,7 +91,7 @@ pub struct Demo {
 pub async fn run(demo: Demo) -> Result<()> {
     let ending = ending::listen()?;
     let folder = Folder::make()?;
-    let (script, lang) = (Script::write()?, language());
+    let (script, lang) = (Script::write(demo.play)?, language());
     let clock = hurried(script.start, script.times);
     let opening = Options {
         durability: Durability::Process,
@@ -120,24 +133,41 @@ struct Script {
     text: String,
     estate: Arc<Topology>,
     made: Storm,
+    /// What is measured, where that is the play.
+    readings: Option<Readings>,
     start: Timestamp,
     times: u32,
 }
 
 impl Script {
-    fn write() -> Result<Self> {
+    fn write(play: Play) -> Result<Self> {
         let text = sample_estate(Scale::default());
         let estate = built_in::read_topology("sample estate", text.as_bytes(), None, 1)?;
         let start = Timestamp::from(Utc::now());
+        if play == Play::Metrics {
+            let readings = readings(&estate, start, SEED).context("the sample estate has a fault to measure")?;
+            let made = Storm { events: Vec::new(), roots: vec![readings.root] };
+            return Ok(Self { text, estate, made, readings: Some(readings), start, times: metrics::TIMES });
+        }
         let made = storm(&estate, &TenantId::from(TENANT), start, SIZE, SEED);
         let span = made.events.last().map_or(1, |e| e.observed_at.since(start).0.max(1));
         let times = (span / i64::try_from(LASTS.as_millis())?).max(1);
-        Ok(Self { text, estate, made, start, times: u32::try_from(times)? })
+        Ok(Self { text, estate, made, readings: None, start, times: u32::try_from(times)? })
     }
 
     fn greeting(&self, link: &str) -> Text {
         let Self { estate, made, times, .. } = self;
         let (cis, edges, faults, events) = (estate.len(), estate.edges(), made.roots.len(), made.events.len());
+        if self.readings.is_some() {
+            return Text::new(
+                format!(
+                    "示例环境：{cis} 个配置项，{edges} 条关系；只有指标，没有告警；这里的 1 秒是 {times} 秒。\n控制台  {link}\n"
+                ),
+                format!(
+                    "Sample estate: {cis} CIs, {edges} relations; metrics and no alerts; one second here is {times}.\nconsole  {link}\n"
+                ),
+            );
+        }
         Text::new(
             format!(
                 "示例环境：{cis} 个配置项，{edges} 条关系。将发生 {faults} 起故障并夹杂噪声，共 {events} 条事件；\
@@ -171,7 +201,7 @@ impl Stage<'_> {
         let tokens = Arc::new(serve::tokens(self.folder)?);
         let sessions = Arc::new(Sessions::default());
         let invitation = sessions.invite(token(&tokens, &tenant, Role::Operator, "demo", clock())?.id());
-        let doors = doors(&tokens, &tenant, &self.script.made, clock())?;
+        let doors = doors(&tokens, &tenant, self.script, clock())?;
         let address = self.demo.listen;
         let listener =
             TcpListener::bind(address).await.with_context(|| format!("listen on {address} (try --listen)"))?;
@@ -180,9 +210,12 @@ impl Stage<'_> {
         let intake =
             serve::intake(pipeline, &tokens, Settings::default(), Formats::built_in(), clock, Registry::in_memory());
         let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
+        let of_points = intake.clone();
         let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None, back: Router::new() };
         let app = serve::app(pipeline, tokens, front, clock.clone());
         let door = Door { app: app.clone(), tokens: doors };
+        // The rates of a hurried storm are no news to anybody.
+        let senses = self.script.readings.is_some().then(|| tokio::spawn(of_points.tell_anomalies()));
         let server = tokio::spawn(connections::serve(listener, app, std::future::pending()));
         let played = tokio::select! {
             played = self.storm(&door) => played,
@@ -192,6 +225,7 @@ impl Stage<'_> {
             }
         };
         server.abort();
+        senses.inspect(tokio::task::JoinHandle::abort);
         played
     }
 
@@ -199,8 +233,15 @@ impl Stage<'_> {
     async fn storm(&self, door: &Door) -> Result<()> {
         let (script, mut out) = (self.script, stdout());
         let mut board = Board::empty(self.lang, script.start);
-        send(&self.pipeline, door, &script.made, &self.clock, &mut board, &mut out).await?;
-        board.summary(&script.made, &script.estate, &mut out)?;
+        let (n, what) = if let Some(readings) = &script.readings {
+            let stage = (self.lang, &self.clock);
+            metrics::measure(&self.pipeline, door, readings, stage, &mut board, &mut out).await?;
+            (readings.quiet.len() + readings.played.len(), ("个指标点", "readings"))
+        } else {
+            send(&self.pipeline, door, &script.made, &self.clock, &mut board, &mut out).await?;
+            (script.made.events.len(), ("条事件", "events"))
+        };
+        board.summary(&Came { n, what, roots: &script.made.roots }, &script.estate, &mut out)?;
         if self.demo.stays {
             let stays = Text::new("控制台保持打开；按 Ctrl-C 结束。", "The console stays open; Ctrl-C ends.");
             writeln!(out, "{}", stays.of(self.lang))?;
@@ -222,13 +263,14 @@ fn token(tokens: &Tokens, tenant: &TenantId, role: Role, name: &str, now: Timest
     Ok(tokens.create(wanted, now)?)
 }
 
-/// A token for each source of the storm.
-fn doors(tokens: &Tokens, tenant: &TenantId, made: &Storm, now: Timestamp) -> Result<BTreeMap<SourceId, String>> {
+/// A token for each source of the play.
+fn doors(tokens: &Tokens, tenant: &TenantId, script: &Script, now: Timestamp) -> Result<BTreeMap<SourceId, String>> {
     let mut doors = BTreeMap::new();
-    for event in &made.events {
-        if !doors.contains_key(&event.source) {
-            let token = token(tokens, tenant, Role::Source, event.source.as_str(), now)?;
-            doors.insert(event.source.clone(), token.reveal().to_owned());
+    let probe = script.readings.iter().map(|_| SourceId::from(metrics::PROBE));
+    for source in script.made.events.iter().map(|event| event.source.clone()).chain(probe) {
+        if let Entry::Vacant(place) = doors.entry(source) {
+            let token = token(tokens, tenant, Role::Source, place.key().as_str(), now)?;
+            place.insert(token.reveal().to_owned());
         }
     }
     Ok(doors)

@@ -51,6 +51,7 @@ mod judge;
 mod numbers;
 mod oracle;
 mod redis;
+mod series;
 mod sources;
 mod trials;
 pub mod view;
@@ -63,11 +64,14 @@ use feeds::Feed;
 use judge::Judge;
 use oracle::Oracle;
 use redis::OnRedis;
+use series::Shown;
 use sources::{Desk, SilenceWatch};
 use trials::Bench;
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
+/// The file with what was learned of metric series, in the data folder.
+pub const SERIES_FILE: &str = "series.bin";
 /// The file with the console's sessions, in the data folder.
 pub const SESSIONS_FILE: &str = "sessions.json";
 
@@ -111,10 +115,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     warn_of_receivers(&config, &pipeline);
     let registry = Registry::open(&config.data)?;
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, registry);
-    if shared.is_some() {
-        intake.share();
-    }
-    remember_anomalies(&pipeline, &intake);
+    teach(&config, (&pipeline, &intake), shared.as_ref(), clock());
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
     let watch = Watch::new(&config, pipeline.clone(), reload.refused());
@@ -137,7 +138,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         let now = clock.clone();
         asides.spawn(sessions.clone().compare_always(auth, move || now()));
     }
-    let takes_events = config.cluster.has(Role::Intake);
+    let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
     let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
@@ -148,6 +149,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
     serve_until(stop, listener, app, &pipeline, drain).await;
     asides.abort_all();
+    tokio::task::spawn_blocking(move || keep_series(&of_series)).await?;
     close(pipeline, shared, drain).await
 }
 
@@ -175,6 +177,13 @@ async fn open_doors(
         asides.spawn(Listeners::open(&config.listeners, &config.tenant, intake).await?.run());
     }
     Ok(())
+}
+
+/// Keeps what was learned of metric series for the next start.
+fn keep_series(intake: &Intake) {
+    if let Err(error) = intake.senses().keep() {
+        tracing::warn!(%error, "what was learned of series is not kept; it is learned anew");
+    }
 }
 
 /// A place among the instances of a cluster, and the folder's lock.
@@ -281,6 +290,17 @@ pub fn intake(
     Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()).with_registry(registry))
 }
 
+/// What the senses must know before the first point: what was learned (in a cluster the stream teaches it), what stands, and
+/// the model.
+fn teach(config: &Config, (pipeline, intake): (&Pipeline, &Intake), place: Option<&Place>, now: Timestamp) {
+    match place {
+        Some(_) => intake.share(),
+        None => intake.senses().remember(&config.data.join(SERIES_FILE), now),
+    }
+    remember_anomalies(pipeline, intake);
+    series::take_model(config.intake.anomalies.models.as_deref(), intake);
+}
+
 /// Anomalies that stand from before the start: what began them is not known any more.
 fn remember_anomalies(pipeline: &Pipeline, intake: &Intake) {
     let state = pipeline.live.read();
@@ -343,6 +363,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         notices: pipeline.clone(),
         explains: Arc::new(Oracle::new(pipeline.clone())),
         trials: Arc::new(Bench { pipeline: pipeline.clone() }),
+        series: Arc::new(Shown { intake: intake.clone() }),
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };

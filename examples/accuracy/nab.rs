@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use headwater::detect::bar::per_mille;
 use headwater::detect::pattern::View;
-use headwater::detect::stream::{Stream, Trigger};
+use headwater::detect::stream::{Ear, Stream};
 use headwater::domain::time::Timestamp;
 
 use crate::table::Table;
@@ -31,7 +31,7 @@ pub fn predict(folder: &Path, _out: &Path) -> Result<Vec<String>> {
                 let at = Timestamp::parse(&format!("{}Z", row[time].replace(' ', "T")))
                     .with_context(|| format!("time {:?} in {name}", row[time]))?;
                 let value = row[value].trim().parse().with_context(|| format!("value {:?} in {name}", row[value]))?;
-                let said = stream.take_without(at, value, Trigger::EACH, |_| true, &left_out);
+                let said = stream.take_without(at, value, Ear::each(), |_| true, &left_out);
                 lines.push(format!("{name},{:.3}", per_mille(said.height) as f64 / 1000.0));
             }
         }

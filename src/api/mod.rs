@@ -32,6 +32,7 @@ pub mod problem;
 pub mod reports;
 pub mod routes;
 pub mod rules;
+pub mod series;
 pub mod session;
 pub mod session_file;
 pub mod shield;

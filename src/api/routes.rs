@@ -21,8 +21,8 @@ use super::shift_reports;
 use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
-    numbers, oncall, orders, reports, rules, session, shield, silences, similar, sources, stats, suggestions, tokens,
-    topology, topology_versions, trial, trials, vocabulary, why, why_not, windows,
+    numbers, oncall, orders, reports, rules, series, session, shield, silences, similar, sources, stats, suggestions,
+    tokens, topology, topology_versions, trial, trials, vocabulary, why, why_not, windows,
 };
 
 /// Everyone who reads.
@@ -127,6 +127,8 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(reports::report)),
         entry(READ,    routes!(reports::csv)),
         entry(READ,    routes!(export::export)),
+        entry(READ,    routes!(series::list)),
+        entry(READ,    routes!(series::one)),
         entry(ANALYSE, routes!(audit::list)),
         entry(READ,    routes!(oncall::who)),
         entry(READ,    routes!(oncall::shifts)),

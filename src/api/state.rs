@@ -18,6 +18,7 @@ use super::tokens::Credentials;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, SourceId, TenantId};
+use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
@@ -292,6 +293,14 @@ pub struct UndeliveredNotice {
     pub at: String,
 }
 
+/// The series of metric points that this instance watches.
+pub trait Watched: Send + Sync {
+    /// Those that are asked for, and how many there are.
+    fn shown(&self, tenant: &TenantId, query: &SeriesQuery) -> (Vec<SeriesView>, usize);
+    /// One of them with its last readings.
+    fn chart(&self, tenant: &TenantId, id: &str) -> Option<SeriesChart>;
+}
+
 /// Fixed settings of the API.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
@@ -330,6 +339,7 @@ pub struct Api {
     pub trials: Arc<dyn Trials>,
     pub credentials: Arc<dyn Credentials>,
     pub sources: Arc<dyn Sources>,
+    pub series: Arc<dyn Watched>,
 }
 
 impl Api {

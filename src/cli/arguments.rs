@@ -53,6 +53,9 @@ pub enum Command {
         /// Keep the console open after the summary, until Ctrl-C.
         #[arg(long)]
         stay: bool,
+        /// Play metrics of two days and a fault that no monitor tells, instead of alerts / 只有指标,没有告警
+        #[arg(long)]
+        metrics: bool,
     },
     /// Take alerts, tell incidents: journal, engine, API and console in one program / 运行
     Serve(ServeArguments),

@@ -9,6 +9,7 @@ mod feedback;
 mod lab_arguments;
 mod model;
 mod model_arguments;
+mod model_series;
 mod notify;
 mod oncall;
 mod replay;
@@ -68,8 +69,9 @@ fn run(command: Command) -> Result<ExitCode> {
         telemetry::start(&config::Log::default());
     }
     match command {
-        Command::Demo { listen, stay } => {
-            tokio::runtime::Runtime::new()?.block_on(demo::run(demo::Demo { listen, stays: stay }))?;
+        Command::Demo { listen, stay, metrics } => {
+            let play = if metrics { demo::Play::Metrics } else { demo::Play::Storm };
+            tokio::runtime::Runtime::new()?.block_on(demo::run(demo::Demo { listen, stays: stay, play }))?;
         }
         Command::Serve(arguments) => serve(arguments)?,
         Command::Check(arguments) => return check::run(arguments),

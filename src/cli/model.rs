@@ -7,9 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 
 use super::model_arguments::{Histories, ModelCommand, ModelKind, TrainArguments};
+use super::model_series::{self, Json};
 use crate::engine::logit::Question;
 use crate::engine::tuning::Tuning;
-use crate::folders::models::{Model, versions};
+use crate::folders::metric::{METRIC, MetricModel};
+use crate::folders::models::{Model, versions, versions_of};
 use crate::lab::evaluate::{Evaluation, Fate, evaluate};
 use crate::lab::history::History;
 use crate::lab::train;
@@ -21,6 +23,9 @@ use crate::lab::train;
 pub fn run(command: ModelCommand) -> Result<()> {
     match command {
         ModelCommand::Train { kind: ModelKind::Correlation, arguments } => train(arguments),
+        ModelCommand::Train { kind: ModelKind::Metric, arguments } => {
+            model_series::train(&arguments.series, arguments.false_alarms, &arguments.out)
+        }
         ModelCommand::List { models } => list(&models),
         ModelCommand::Card { models } => {
             let model = Model::newest(&models)?;
@@ -32,7 +37,11 @@ pub fn run(command: ModelCommand) -> Result<()> {
             )?;
             Ok(())
         }
-        ModelCommand::Evaluate { models, histories, without, json } => {
+        ModelCommand::Evaluate { models, series, plot, json, .. } if series.are_meant() => {
+            let json = if json { Json::Yes } else { Json::No };
+            model_series::judge(models.as_deref(), &series, plot.as_deref(), json)
+        }
+        ModelCommand::Evaluate { models, histories, without, json, .. } => {
             let model = leave_out(read(models.as_deref())?, &without)?;
             let evaluations = evaluate_all(&model, &histories)?;
             if json {
@@ -43,7 +52,13 @@ pub fn run(command: ModelCommand) -> Result<()> {
             }
             Ok(())
         }
-        ModelCommand::Compare { models, against, histories } => {
+        ModelCommand::Compare { models, against, series, .. } if series.are_meant() => {
+            for folder in [models, against] {
+                model_series::judge(folder.as_deref(), &series, None, Json::No)?;
+            }
+            Ok(())
+        }
+        ModelCommand::Compare { models, against, histories, .. } => {
             for folder in [models, against] {
                 let model = read(folder.as_deref())?;
                 let evaluations = evaluate_all(&model, &histories)?;
@@ -53,6 +68,9 @@ pub fn run(command: ModelCommand) -> Result<()> {
         }
     }
 }
+
+/// What an event line looks like must be said.
+const NO_MAPPING: &str = "name how event lines are read with --mapping";
 
 fn read(models: Option<&Path>) -> Result<Model> {
     models.map_or_else(|| Ok(Model::built_in()), Model::newest)
@@ -73,10 +91,10 @@ fn leave_out(mut model: Model, words: &[String]) -> Result<Model> {
 }
 
 fn train(arguments: TrainArguments) -> Result<()> {
-    let TrainArguments { histories, models, out, rounds, seed, samples } = arguments;
+    let TrainArguments { histories, models, out, rounds, seed, samples, .. } = arguments;
     let plan = train::Plan {
         histories: histories.history,
-        mapping: histories.mapping,
+        mapping: histories.mapping.context(NO_MAPPING)?,
         topology_names: histories.topology_mapping,
         models,
         out,
@@ -106,11 +124,18 @@ fn list(models: &Path) -> Result<()> {
             Err(error) => writeln!(stdout(), "{} {version} refused: {error:#}", folder.display())?,
         }
     }
+    for (version, folder) in versions_of(models, METRIC).unwrap_or_default() {
+        match MetricModel::read(&folder, version) {
+            Ok(model) => writeln!(stdout(), "{METRIC} {version} {} {}", &model.digest[..12], folder.display())?,
+            Err(error) => writeln!(stdout(), "{} {version} refused: {error:#}", folder.display())?,
+        }
+    }
     Ok(())
 }
 
 fn evaluate_all(model: &Model, histories: &Histories) -> Result<Vec<Evaluation>> {
     let Histories { history, mapping, topology_mapping } = histories;
+    let mapping = mapping.as_deref().context(NO_MAPPING)?;
     let open = |folder: &PathBuf| History::open(folder, mapping, topology_mapping.as_deref());
     history.iter().map(|folder| evaluate(&open(folder)?, model.tuning.clone())).collect()
 }

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::model_series::SeriesArguments;
+
 /// What can be trained.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum ModelKind {
     /// The learned questions of correlation and root cause.
     Correlation,
+    /// The detector of single metric series.
+    Metric,
 }
 
 /// The model commands.
@@ -40,7 +44,9 @@ pub enum ModelCommand {
     },
     /// Tell labelled histories by a model; print scores and what went wrong, by kind of fault / 评估
     #[command(
-        after_help = "Example:\n  headwater model evaluate --history storms/s9 --mapping rules/mappings/stormgen.yaml"
+        after_help = "Examples:\n  headwater model evaluate --history storms/s9 --mapping rules/mappings/stormgen.yaml\n  \
+        headwater model evaluate --synthetic 1000\n  \
+        headwater model evaluate --series cpu.csv --plot cpu.svg"
     )]
     Evaluate {
         /// Folder with models, the newest version counts; without it the built-in one.
@@ -48,6 +54,11 @@ pub enum ModelCommand {
         models: Option<PathBuf>,
         #[command(flatten)]
         histories: Histories,
+        #[command(flatten)]
+        series: SeriesArguments,
+        /// Draw the first series with baseline, band, labels, alarms and scores into this SVG file.
+        #[arg(long)]
+        plot: Option<PathBuf>,
         /// Leave a learned question out: link, kin, tell or lone (repeat for several).
         #[arg(long)]
         without: Vec<String>,
@@ -66,6 +77,8 @@ pub enum ModelCommand {
         against: Option<PathBuf>,
         #[command(flatten)]
         histories: Histories,
+        #[command(flatten)]
+        series: SeriesArguments,
     },
 }
 
@@ -74,6 +87,11 @@ pub enum ModelCommand {
 pub struct TrainArguments {
     #[command(flatten)]
     pub histories: Histories,
+    #[command(flatten)]
+    pub series: SeriesArguments,
+    /// False alarms per series and day that a metric model may tell on quiet series.
+    #[arg(long, default_value_t = 0.02)]
+    pub false_alarms: f64,
     /// Folder with models to start from, the newest version counts; without it the built-in one.
     #[arg(long)]
     pub models: Option<PathBuf>,
@@ -95,11 +113,11 @@ pub struct TrainArguments {
 #[derive(Args)]
 pub struct Histories {
     /// Folder of a labelled history (repeat for several).
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present_any = ["series", "synthetic"])]
     pub history: Vec<PathBuf>,
     /// How to read an event line (see rules/mappings/).
-    #[arg(long)]
-    pub mapping: PathBuf,
+    #[arg(long, required_unless_present_any = ["series", "synthetic"])]
+    pub mapping: Option<PathBuf>,
     /// Names of a foreign CMDB export (see topology/mappings/).
     #[arg(long)]
     pub topology_mapping: Option<PathBuf>,

@@ -13,7 +13,6 @@ use crate::domain::incident::{Candidate, IncidentState, IncidentView};
 use crate::domain::time::Timestamp;
 use crate::domain::topology::{CiIx, Topology};
 use crate::engine::effect::Effect;
-use crate::lab::storm::Storm;
 use crate::pipeline::Pipeline;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences;
@@ -29,6 +28,15 @@ pub struct Board {
     told: u64,
     incidents: BTreeMap<IncidentId, Shown>,
     alerts: BTreeMap<AlertId, Arc<AlertView>>,
+}
+
+/// What was sent, and what it was about.
+pub struct Came<'a> {
+    pub n: usize,
+    /// In Chinese and English.
+    pub what: (&'a str, &'a str),
+    /// CIs that broke by themselves.
+    pub roots: &'a [CiIx],
 }
 
 /// An incident as it is, and as bad as it ever was.
@@ -112,7 +120,7 @@ impl Board {
     }
 
     /// All incidents with the evidence for their root causes, and the figures.
-    pub fn summary(&self, made: &Storm, estate: &Topology, out: &mut impl Write) -> Result<()> {
+    pub fn summary(&self, came: &Came<'_>, estate: &Topology, out: &mut impl Write) -> Result<()> {
         let standing: Vec<&Shown> = self.incidents.values().filter(|s| s.now.state != IncidentState::Merged).collect();
         writeln!(
             out,
@@ -129,16 +137,17 @@ impl Board {
             }
         }
         let is_found = |ci: &CiIx| standing.iter().any(|s| root(&s.now).is_some_and(|c| c.id == *estate.id(*ci)));
-        let (found, missed): (Vec<CiIx>, Vec<CiIx>) = made.roots.iter().copied().partition(is_found);
-        let (events, alerts, incidents) = (made.events.len().max(1), self.alerts.len(), standing.len());
+        let (found, missed): (Vec<CiIx>, Vec<CiIx>) = came.roots.iter().copied().partition(is_found);
+        let (events, alerts, incidents) = (came.n.max(1), self.alerts.len(), standing.len());
         let compression = 100.0 * (1.0 - incidents as f64 / events as f64);
-        let (found, faults) = (found.len(), made.roots.len());
+        let (found, faults) = (found.len(), came.roots.len());
+        let (zh, en) = came.what;
         let figures = Text::new(
             format!(
-                "{events} 条事件 → {alerts} 条告警 → {incidents} 起故障（压缩率 {compression:.1} %）；{faults} 起真实故障中 {found} 起的根因正确"
+                "{events} {zh} → {alerts} 条告警 → {incidents} 起故障（压缩率 {compression:.1} %）；{faults} 起真实故障中 {found} 起的根因正确"
             ),
             format!(
-                "{events} events -> {alerts} alerts -> {incidents} incidents (compression {compression:.1} %); root cause right for {found} of {faults} faults"
+                "{events} {en} -> {alerts} alerts -> {incidents} incidents (compression {compression:.1} %); root cause right for {found} of {faults} faults"
             ),
         );
         writeln!(out, "\n{}", figures.of(self.lang))?;

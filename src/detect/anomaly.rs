@@ -28,6 +28,61 @@ pub const fn name(aspect: Aspect) -> &'static str {
     }
 }
 
+/// What is the matter with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A series of this aspect is unusual.
+    Unusual(Aspect),
+    /// Its series do not go together as usual.
+    Together,
+    /// A series stands still that always moved.
+    Flat,
+    /// Nothing is heard of it any more.
+    Silent,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::Unusual(Aspect::Traffic),
+        Self::Unusual(Aspect::Latency),
+        Self::Unusual(Aspect::Errors),
+        Self::Unusual(Aspect::Saturation),
+        Self::Together,
+        Self::Flat,
+        Self::Silent,
+    ];
+
+    /// The alert's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unusual(aspect) => name(aspect),
+            Self::Together => "together-unusual",
+            Self::Flat => "flatline",
+            Self::Silent => "no-data",
+        }
+    }
+
+    const fn event_type(self) -> EventType {
+        match self {
+            Self::Unusual(aspect) => event_type(aspect),
+            Self::Together => EventType::QualityOfService,
+            Self::Flat => EventType::ProcessingError,
+            Self::Silent => EventType::Communications,
+        }
+    }
+
+    /// The title in Chinese and English.
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Unusual(aspect) => title(aspect),
+            Self::Together => "多指标关系异常 metrics do not go together as usual",
+            Self::Flat => "数据停滞 a metric stands still",
+            Self::Silent => "无数据 no data",
+        }
+    }
+}
+
 /// Its type in X.733: what is full is the CI's own, slowness is what others feel.
 const fn event_type(aspect: Aspect) -> EventType {
     match aspect {
@@ -153,28 +208,35 @@ impl Findings {
 
 fn event(ci: &str, anomaly: &Anomaly, tenant: &TenantId, source: &SourceId, at: Timestamp) -> Event {
     let object = ObjectRef { ci_id: Some(ci.to_owned()), ..ObjectRef::default() };
-    let mut event = event_of(object, anomaly, Event::new(tenant.clone(), source.clone(), "", at));
+    let bare = Event::new(tenant.clone(), source.clone(), "", at);
+    let mut event = event_of(object, anomaly, Kind::Unusual(anomaly.aspect), bare);
     event.annotations.insert(ANOMALY, &anomaly.score().to_string());
     event
 }
 
 /// Writes an anomaly of an object into a bare event.
-pub(super) fn event_of(object: ObjectRef, anomaly: &Anomaly, bare: Event) -> Event {
-    let metric = MetricRef {
+pub(super) fn event_of(object: ObjectRef, anomaly: &Anomaly, kind: Kind, bare: Event) -> Event {
+    // Of what is not heard of there is no reading.
+    let metric = (kind != Kind::Silent).then(|| MetricRef {
         name: anomaly.series.to_string(),
         value: Some(anomaly.reading),
         threshold: Some(anomaly.usual),
         direction: Some(if anomaly.reading >= anomaly.usual { "up" } else { "down" }.to_owned()),
         ..MetricRef::default()
+    });
+    let severity = match kind {
+        Kind::Unusual(_) | Kind::Together => anomaly.severity(),
+        Kind::Flat => Severity::Warning,
+        Kind::Silent => Severity::Minor,
     };
     Event {
-        name: name(anomaly.aspect).into(),
-        severity: anomaly.severity(),
-        title: format!("{} {}", object.label(), title(anomaly.aspect)).into(),
+        name: kind.name().into(),
+        severity,
+        title: format!("{} {}", object.label(), kind.title()).into(),
         object,
         signal: Some(anomaly.signal),
-        event_type: Some(event_type(anomaly.aspect)),
-        metric: Some(metric),
+        event_type: Some(kind.event_type()),
+        metric,
         ..bare
     }
 }

@@ -3,16 +3,48 @@
 //! A series that alarms often has to show more to alarm again; that keeps the number of false alarms per series alike,
 //! however it moves.
 
-/// Digits of rarity that are told.
-pub const TOLD_FROM: f32 = 1.75;
-/// How much each alarm raises the bar, and readings after which a third of that is left.
-const RISE: f32 = 0.4;
-const SINKS_IN: f32 = 2000.0;
-/// Readings after an alarm in which only what is twice as rare is told again.
-const PAUSE: u16 = 100;
-const AGAIN: f32 = 2.0;
+use serde::{Deserialize, Serialize};
+
 /// The height of what is not told.
 pub(super) const ECHO: f32 = 0.99;
+
+/// The numbers of a bar: what a model of metrics is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Numbers {
+    /// Digits of rarity that are told.
+    pub told_from: f32,
+    /// How much each alarm raises the bar.
+    pub rise: f32,
+    /// Readings after which a third of that is left.
+    pub sinks_in: f32,
+    /// Readings after an alarm in which only what is so many times as rare is told again.
+    pub pause: u16,
+    pub again: f32,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        Self { told_from: 1.75, rise: 0.4, sinks_in: 2000.0, pause: 100, again: 2.0 }
+    }
+}
+
+impl Numbers {
+    /// What is wrong with them; empty when they can be used.
+    pub fn wrong(&self) -> Vec<String> {
+        let Self { told_from, rise, sinks_in, pause, again } = *self;
+        let ranges = [
+            ("told_from", told_from, 0.5, 10.0),
+            ("rise", rise, 0.0, 10.0),
+            ("sinks_in", sinks_in, 10.0, 1e6),
+            ("pause", f32::from(pause), 0.0, 10_000.0),
+            ("again", again, 1.0, 100.0),
+        ];
+        let is_wrong = |(_, value, low, high): &(&str, f32, f32, f32)| !(*low..=*high).contains(value);
+        let say = |(name, value, low, high)| format!("bar.{name}: {value} is not between {low} and {high}");
+        ranges.into_iter().filter(is_wrong).map(say).collect()
+    }
+}
 
 /// The bar of one series.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,22 +62,22 @@ impl Default for Bar {
 
 impl Bar {
     /// A reading passes: the bar sinks a little.
-    pub fn pass(&mut self) {
-        self.raised -= self.raised / SINKS_IN;
+    pub fn pass(&mut self, numbers: &Numbers) {
+        self.raised -= self.raised / numbers.sinks_in;
         self.since = self.since.saturating_add(1);
     }
 
     /// How far above the bar this is, 1 being just as high; below 1 it is not told, nor is what follows an alarm without
     /// being much rarer.
-    pub fn height(&self, rarity: f32) -> f32 {
-        let height = rarity / (TOLD_FROM + RISE * self.raised);
-        let is_echo = self.since < PAUSE && rarity < self.peak * AGAIN;
+    pub fn height(&self, rarity: f32, numbers: &Numbers) -> f32 {
+        let height = rarity / (numbers.told_from + numbers.rise * self.raised);
+        let is_echo = self.since < numbers.pause && rarity < self.peak * numbers.again;
         if is_echo { height.min(ECHO) } else { height }
     }
 
     /// It was told.
-    pub fn told(&mut self, rarity: f32) {
-        if self.since >= PAUSE {
+    pub fn told(&mut self, rarity: f32, numbers: &Numbers) {
+        if self.since >= numbers.pause {
             self.raised += 1.0;
         }
         (self.peak, self.since) = (rarity, 0);
@@ -76,15 +108,18 @@ mod tests {
 
     #[test]
     fn each_alarm_raises_the_bar_and_an_echo_is_not_told() {
-        let mut bar = Bar::default();
-        assert!(bar.height(1.8) >= 1.0 && bar.height(1.7) < 1.0);
-        bar.told(1.8);
-        bar.pass();
-        assert!(bar.height(3.0) < 1.0 && bar.height(4.0) >= 1.0);
-        (0..100).for_each(|_| bar.pass());
-        assert!(bar.height(1.8) < 1.0 && bar.height(2.2) >= 1.0);
-        (0..20_000).for_each(|_| bar.pass());
-        assert!(bar.height(1.8) >= 1.0);
+        let (mut bar, numbers) = (Bar::default(), Numbers::default());
+        let told = |bar: &Bar, rarity: f32| bar.height(rarity, &numbers) >= 1.0;
+        assert!(told(&bar, 1.8) && !told(&bar, 1.7));
+        bar.told(1.8, &numbers);
+        bar.pass(&numbers);
+        assert!(!told(&bar, 3.0) && told(&bar, 4.0));
+        (0..100).for_each(|_| bar.pass(&numbers));
+        assert!(!told(&bar, 1.8) && told(&bar, 2.2));
+        (0..20_000).for_each(|_| bar.pass(&numbers));
+        assert!(told(&bar, 1.8));
+        let odd = Numbers { told_from: f32::NAN, sinks_in: 0.0, ..numbers };
+        assert_eq!((numbers.wrong().len(), odd.wrong().len()), (0, 2));
         assert_eq!([0.0, 1.0, 3.0].map(per_mille), [0, 500, 750]);
     }
 }

@@ -65,6 +65,16 @@ impl Baseline {
         self.spread
     }
 
+    /// The least distance from the centre that matters at all.
+    pub fn least(&self) -> f64 {
+        match self.measure {
+            Measure::Amount => AMOUNT_LEAST * self.centre.abs(),
+            Measure::Share => SHARE_LEAST,
+            Measure::Usage => USAGE_LEAST,
+            Measure::Count => (self.centre.abs() + 1.0).sqrt(),
+        }
+    }
+
     /// How many spreads a reading lies above the centre (negative: below).
     pub fn deviation(&self, reading: f64) -> f64 {
         (reading - self.centre) / self.spread

@@ -1,20 +1,28 @@
 //! The senses: series of readings (metrics, counts of log lines, latencies of traces) become anomaly events, ahead of the
 //! journal.
 //!
-//! [`baseline`] knows what is usual for a series, [`anomaly`] says how unusual a window of it is and writes the event.
+//! [`baseline`] knows what was usual for a series in the last hours, [`pattern`] what is rare for it at all, [`together`]
+//! how the series of one object go with each other; [`watch`] keeps them all and [`anomaly`] writes the events. [`log`]
+//! finds the templates of log lines.
 //! Nothing here keeps a clock: whoever reads the series says what belongs to the past and what is looked at.
 
 pub mod anomaly;
 pub mod bar;
 pub mod baseline;
 pub mod fan_out;
+pub mod flat;
 pub mod joint;
 pub mod log;
+pub mod memory;
 pub mod pattern;
+pub mod rates;
 pub mod season;
 pub mod series;
 pub mod shape;
+pub mod shown;
 pub mod state;
 pub mod stream;
 pub mod tail;
+pub mod together;
+pub mod unusual;
 pub mod watch;

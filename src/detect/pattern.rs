@@ -9,7 +9,7 @@ use super::season::Season;
 use super::shape::{self, Shape};
 use super::state::{Reader, Writer};
 use super::tail::Tail;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 
 /// Readings before which nothing is said: twenty of them are known then to every view.
 pub const MATURE: u32 = 100;
@@ -24,6 +24,8 @@ const CLIP_FROM: f32 = 20.0;
 const LEVEL: usize = 24;
 const BEFORE: usize = 72;
 const RING: usize = LEVEL + BEFORE;
+/// How long a series is watched before its day is known.
+const DAYS_KNOWN: Span = Span::hours(48);
 /// The power of the mean that joins the views: nearly the largest, a little more when several agree.
 const POWER: i32 = 6;
 
@@ -93,6 +95,8 @@ pub struct Glance {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pattern {
     readings: u32,
+    first: Timestamp,
+    last: Timestamp,
     ring: [f32; RING],
     level: Mean,
     spread: Mean,
@@ -110,6 +114,8 @@ impl Default for Pattern {
     fn default() -> Self {
         Self {
             readings: 0,
+            first: Timestamp::default(),
+            last: Timestamp::default(),
             ring: [0.0; RING],
             level: Mean::default(),
             spread: Mean::default(),
@@ -141,9 +147,9 @@ impl Pattern {
         self.season.expected(at).unwrap_or(self.level.value)
     }
 
-    /// Whether a usual day is known at this time.
+    /// Whether a usual day is known at this time: two days have been seen, and this half hour in them.
     pub fn knows_day(&self, at: Timestamp) -> bool {
-        self.season.expected(at).is_some()
+        at.since(self.first) >= DAYS_KNOWN && self.season.expected(at).is_some()
     }
 
     /// Looks at a reading and learns it; views that are left out see nothing.
@@ -203,7 +209,12 @@ impl Pattern {
     }
 
     fn learn(&mut self, at: Timestamp, value: f32) {
-        self.season.add(at, value);
+        let gap = if self.readings == 0 { Span::mins(5) } else { at.since(self.last) };
+        self.season.add(at, gap, value);
+        if self.readings == 0 {
+            self.first = at;
+        }
+        self.last = at;
         self.level.add(value, SLOW);
         (self.low, self.high) = (self.low.min(value), self.high.max(value));
         self.ring[self.readings as usize % RING] = value;
@@ -217,6 +228,8 @@ impl Pattern {
     /// Writes it for [`Pattern::read`].
     pub fn write(&self, out: &mut Writer<'_>) {
         out.u32(self.readings);
+        out.i64(self.first.0);
+        out.i64(self.last.0);
         self.ring.iter().for_each(|value| out.f32(*value));
         for mean in [self.level, self.spread, self.off, self.now, self.long] {
             out.f32(mean.value);
@@ -231,7 +244,8 @@ impl Pattern {
 
     /// Reads what [`Pattern::write`] wrote.
     pub fn read(from: &mut Reader<'_>) -> Option<Self> {
-        let mut pattern = Self { readings: from.u32()?, ..Self::default() };
+        let (readings, first, last) = (from.u32()?, Timestamp(from.i64()?), Timestamp(from.i64()?));
+        let mut pattern = Self { readings, first, last, ..Self::default() };
         for value in &mut pattern.ring {
             *value = from.finite()?;
         }

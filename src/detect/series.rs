@@ -1,15 +1,23 @@
 //! One series as it goes on: what was usual, its last readings, and whether they are unusual.
 //!
-//! A reading becomes part of what is usual when it has left the window that is judged, and not while the series is
+//! Two opinions are joined. The *baseline* (the last two hours, ADR 0029) knows soon, and knows how much matters; once a
+//! usual day is known, what every day has at this time is not unusual to it. The *pattern* (ADR 0036) knows how rare a
+//! reading is. A reading becomes part of the baseline when it has left the window that is judged, and not while the series is
 //! unusual. A level that stays is the new usual one after a while, so that nothing is unusual for ever. Readings must come
 //! in the order of time; what is not newer than the last one changes nothing, so a repeat does no harm.
 
 use std::collections::VecDeque;
 
 use super::anomaly::{ASKED_FROM, TOLD_FROM};
+use super::bar::per_mille;
 use super::baseline::Baseline;
+use super::flat::Flat;
+use super::pattern::{Glance, View};
+use super::state::{Reader, Writer};
+use super::stream::{Ear, Said, Stream};
 use crate::domain::point::{Aspect, Measure, Worse};
-use crate::domain::time::Timestamp;
+use crate::domain::series::Sample;
+use crate::domain::time::{Span, Timestamp};
 
 /// Past readings that say what is usual.
 const HISTORY: usize = 120;
@@ -19,6 +27,15 @@ const LEARNED_FROM: usize = 20;
 const FITTED_EVERY: usize = 10;
 /// Readings that are judged together.
 const WINDOW: usize = 3;
+/// Readings that a chart shows.
+const CHART: usize = 120;
+/// Rarity above which a series that the pattern told goes on being unusual.
+const STILL_RARE: f32 = 1.2;
+/// Gaps between readings without which silence says nothing, and the weight of one.
+const GAPS_MIN: u16 = 30;
+const GAP_WEIGHT: f32 = 0.05;
+/// A reading on the worse side matters from this many times the least distance that does.
+const MATTERS: f64 = 2.0;
 
 /// What is known of one series.
 #[derive(Debug)]
@@ -29,13 +46,53 @@ pub struct Series {
     past: VecDeque<f32>,
     /// While it is unusual: what has left the window since.
     since: VecDeque<f32>,
-    window: VecDeque<(Timestamp, f64)>,
+    window: VecDeque<Seen>,
     baseline: Option<Baseline>,
     unfitted: usize,
-    is_unusual: bool,
+    /// Who told that it is unusual.
+    told_by: Option<ToldBy>,
     last: Timestamp,
+    stream: Box<Stream>,
+    flat: Flat,
+    is_flat: bool,
+    gap_ms: f32,
+    gaps: u16,
+    chart: VecDeque<Dot>,
     /// When a reading came last, by our clock.
     pub heard: Timestamp,
+}
+
+/// A reading of the window.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Timestamp,
+    value: f64,
+    expected: f32,
+    rarity: f32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ToldBy {
+    Baseline,
+    Pattern,
+}
+
+/// A reading as a chart keeps it.
+#[derive(Clone, Copy, Debug)]
+struct Dot {
+    /// Seconds since 1970, good until 2106.
+    at_secs: u32,
+    value: f32,
+    expected: f32,
+    spread: f32,
+    score: u16,
+    is_unusual: bool,
+}
+
+impl Dot {
+    const fn at(&self) -> Timestamp {
+        Timestamp(self.at_secs as i64 * 1000)
+    }
 }
 
 /// What a window says.
@@ -51,6 +108,8 @@ pub struct Look {
     pub learned: usize,
     pub from: Timestamp,
     pub until: Timestamp,
+    /// Digits of rarity, and what is rare about it, where the pattern says so.
+    pub rare: Option<(f32, View)>,
 }
 
 /// What a reading changed.
@@ -78,8 +137,14 @@ impl Series {
             window: VecDeque::with_capacity(WINDOW + 1),
             baseline: None,
             unfitted: 0,
-            is_unusual: false,
+            told_by: None,
             last: Timestamp(i64::MIN),
+            stream: Box::default(),
+            flat: Flat::default(),
+            is_flat: false,
+            gap_ms: 0.0,
+            gaps: 0,
+            chart: VecDeque::new(),
             heard: now,
         }
     }
@@ -89,28 +154,97 @@ impl Series {
         self.aspect
     }
 
+    /// What it was begun with.
+    pub const fn kind(&self) -> (Aspect, Option<Measure>, Worse) {
+        (self.aspect, self.measure, self.worse)
+    }
+
+    /// Whether it stands still though it always moved.
+    pub const fn is_flat(&self) -> bool {
+        self.is_flat
+    }
+
+    /// How many readings are known.
+    pub fn readings(&self) -> u32 {
+        self.stream.pattern().readings()
+    }
+
+    /// How long its sender usually waits between two readings, once that is known.
+    pub fn gap(&self) -> Option<Span> {
+        (self.gaps >= GAPS_MIN).then_some(Span(self.gap_ms as i64))
+    }
+
+    /// How far the last reading is from what was expected, in spreads; `None` before a usual day is known.
+    pub fn away(&self) -> Option<f64> {
+        let dot = self.chart.back().filter(|dot| self.stream.pattern().knows_day(dot.at()) && dot.spread > 0.0)?;
+        Some(f64::from((dot.value - dot.expected) / dot.spread))
+    }
+
+    /// Its last readings, oldest first.
+    pub fn samples(&self) -> impl Iterator<Item = Sample> {
+        self.chart.iter().map(|dot| Sample {
+            at: dot.at(),
+            value: f64::from(dot.value),
+            expected: f64::from(dot.expected),
+            spread: f64::from(dot.spread),
+            score: dot.score,
+            is_unusual: dot.is_unusual,
+        })
+    }
+
     /// Takes a reading.
-    pub fn take(&mut self, at: Timestamp, value: f64, now: Timestamp) -> Turn {
+    pub fn take(&mut self, at: Timestamp, value: f64, now: Timestamp, ear: Ear) -> Turn {
         self.heard = now;
         if at <= self.last {
             return Turn::Old;
         }
-        self.last = at;
-        self.window.push_back((at, value));
+        self.mind_gap(at);
+        self.is_flat = self.flat.take(value);
+        let said = self.listen(at, value, ear);
+        self.window.push_back(Seen { at, value, expected: said.glance.expected, rarity: said.glance.rarity });
         if self.window.len() > WINDOW
-            && let Some((_, left)) = self.window.pop_front()
+            && let Some(left) = self.window.pop_front()
         {
-            self.pass(left as f32);
+            self.pass(left.value as f32);
         }
-        if self.past.len() < LEARNED_FROM || self.window.len() < WINDOW {
-            return Turn::Learning;
+        let turn = if self.past.len() < LEARNED_FROM || self.window.len() < WINDOW {
+            Turn::Learning
+        } else {
+            self.judge(said)
+        };
+        self.draw(at, value, &said);
+        turn
+    }
+
+    fn mind_gap(&mut self, at: Timestamp) {
+        if self.last.0 > i64::MIN {
+            let gap = at.since(self.last).0 as f32;
+            self.gaps = self.gaps.saturating_add(1);
+            // A long silence is not how long it usually waits.
+            let gap = if self.gaps > GAPS_MIN { gap.min(3.0 * self.gap_ms) } else { gap };
+            self.gap_ms += (gap - self.gap_ms) * GAP_WEIGHT.max(1.0 / f32::from(self.gaps));
         }
-        self.judge()
+        self.last = at;
+    }
+
+    /// The pattern's opinion: rare, to the worse side, and by more than nobody minds.
+    fn listen(&mut self, at: Timestamp, value: f64, ear: Ear) -> Said {
+        let (worse, baseline) = (self.worse, self.baseline);
+        let counts = |glance: &Glance| {
+            let off = value - f64::from(glance.expected);
+            let to_worse = match worse {
+                Worse::Up => off,
+                Worse::Down => -off,
+                Worse::Either => off.abs(),
+            };
+            baseline.is_some_and(|baseline| to_worse >= MATTERS * baseline.least())
+        };
+        self.stream.take(at, value, ear, counts)
     }
 
     /// A reading has left the window.
     fn pass(&mut self, value: f32) {
-        if !self.is_unusual {
+        if self.told_by.is_none() {
             push(&mut self.past, value);
             self.unfitted += 1;
             return;
@@ -123,7 +257,7 @@ impl Series {
         }
     }
 
-    fn judge(&mut self) -> Turn {
+    fn judge(&mut self, said: Said) -> Turn {
         if self.baseline.is_none() || self.unfitted >= FITTED_EVERY {
             let readings: Vec<f64> = self.past.iter().copied().map(f64::from).collect();
             let measure = self.measure.unwrap_or_else(|| measure_of(self.aspect, &readings));
@@ -131,29 +265,90 @@ impl Series {
             self.unfitted = 0;
         }
         let Some(baseline) = self.baseline else { return Turn::Usual };
-        let window: Vec<f64> = self.window.iter().map(|(_, value)| *value).collect();
-        let Some((deviation, reading)) = baseline.sustained(&window, self.worse) else { return Turn::Usual };
-        let at = |pair: Option<&(Timestamp, f64)>| pair.map_or(self.last, |(at, _)| *at);
+        let Some((deviation, reading)) = self.deviation(&baseline) else { return Turn::Usual };
+        let at = |pair: Option<&Seen>| pair.map_or(self.last, |seen| seen.at);
+        let by_pattern = TOLD_FROM * f64::from(said.height);
+        let rare = said.tells || self.told_by == Some(ToldBy::Pattern);
         let look = Look {
-            deviation,
+            deviation: if rare { deviation.max(by_pattern) } else { deviation },
             reading,
-            usual: baseline.centre(),
-            spread: baseline.spread(),
+            usual: if rare { f64::from(said.glance.expected) } else { baseline.centre() },
+            spread: if rare { f64::from(said.glance.spread) } else { baseline.spread() },
             learned: self.past.len(),
             from: at(self.window.front()),
             until: at(self.window.back()),
+            rare: rare.then_some((said.glance.rarity, said.glance.view)),
         };
-        let was_unusual = self.is_unusual;
-        self.is_unusual = deviation >= if was_unusual { ASKED_FROM } else { TOLD_FROM };
-        match (was_unusual, self.is_unusual) {
-            (false, false) => Turn::Usual,
-            (false, true) => Turn::Begun(look),
-            (true, true) => Turn::GoesOn(look),
-            (true, false) => {
+        let still_rare = self.window.iter().filter(|seen| seen.rarity >= STILL_RARE).count() >= 2;
+        let was = self.told_by;
+        self.told_by = match was {
+            None if deviation >= TOLD_FROM => Some(ToldBy::Baseline),
+            None => said.tells.then_some(ToldBy::Pattern),
+            Some(_) if deviation >= ASKED_FROM => was,
+            Some(ToldBy::Pattern) if still_rare => was,
+            Some(_) => None,
+        };
+        match (was, self.told_by) {
+            (None, None) => Turn::Usual,
+            (None, Some(_)) => Turn::Begun(look),
+            (Some(_), Some(_)) => Turn::GoesOn(look),
+            (Some(_), None) => {
                 self.since.clear();
                 Turn::Ended(look)
             }
         }
+    }
+
+    /// Spreads of the window to the worse side, and the reading that says so: from the last hours, and from the usual day
+    /// where there is one, whichever is less.
+    fn deviation(&self, baseline: &Baseline) -> Option<(f64, f64)> {
+        let window: Vec<f64> = self.window.iter().map(|seen| seen.value).collect();
+        let of_hours = baseline.sustained(&window, self.worse)?;
+        let knows_day = self.stream.pattern().is_mature() && self.stream.pattern().knows_day(self.last);
+        if !knows_day {
+            return Some(of_hours);
+        }
+        let around = |seen: &Seen| seen.value - f64::from(seen.expected) + baseline.centre();
+        let off_day: Vec<f64> = self.window.iter().map(around).collect();
+        let of_day = baseline.sustained(&off_day, self.worse)?;
+        Some((of_hours.0.min(of_day.0), of_hours.1))
+    }
+
+    fn draw(&mut self, at: Timestamp, value: f64, said: &Said) {
+        if self.chart.len() == CHART {
+            self.chart.pop_front();
+        }
+        let of_baseline = self.baseline.map_or(0.0, |baseline| baseline.spread() as f32);
+        let spread = said.glance.spread.max(of_baseline);
+        let expected = if self.readings() == 1 { value as f32 } else { said.glance.expected };
+        let (score, is_unusual) = (per_mille(said.height) as u16, self.told_by.is_some());
+        let at_secs = u32::try_from(at.0 / 1000).unwrap_or(u32::MAX);
+        self.chart.push_back(Dot { at_secs, value: value as f32, expected, spread, score, is_unusual });
+    }
+
+    /// Writes what was learned, for [`Series::read`]. Whether it is unusual is not kept: its next readings say so.
+    pub fn write(&self, out: &mut Writer<'_>) {
+        out.i64(self.last.0);
+        out.f32(self.gap_ms);
+        out.u16(self.gaps);
+        let past: Vec<f32> =
+            self.past.iter().copied().chain(self.window.iter().map(|seen| seen.value as f32)).collect();
+        out.u8(past.len() as u8);
+        past.iter().for_each(|value| out.f32(*value));
+        self.flat.write(out);
+        self.stream.write(out);
+    }
+
+    /// Puts in what [`Series::write`] wrote; `None` when it is no such thing.
+    pub fn read(mut self, from: &mut Reader<'_>) -> Option<Self> {
+        self.last = Timestamp(from.i64()?);
+        (self.gap_ms, self.gaps) = (from.finite()?, from.u16()?);
+        for _ in 0..from.u8()? {
+            push(&mut self.past, from.finite()?);
+        }
+        self.flat = Flat::read(from)?;
+        *self.stream = Stream::read(from)?;
+        Some(self)
     }
 }
 
@@ -191,7 +386,7 @@ mod tests {
         let mut told = Vec::new();
         for (n, value) in readings.into_iter().enumerate() {
             let at = Timestamp(60_000 * (n as i64 + 1));
-            match series.take(at, value, at) {
+            match series.take(at, value, at, Ear::default()) {
                 Turn::Begun(_) => told.push((n, "begun")),
                 Turn::Ended(_) => told.push((n, "ended")),
                 Turn::Old => told.push((n, "old")),
@@ -220,8 +415,8 @@ mod tests {
     #[test]
     fn what_is_not_newer_changes_nothing() {
         let mut series = Series::new(Aspect::Errors, None, Worse::Up, Timestamp(0));
-        assert_eq!(series.take(Timestamp(5), 1.0, Timestamp(5)), Turn::Learning);
-        assert_eq!(series.take(Timestamp(5), 9.0, Timestamp(6)), Turn::Old);
+        assert_eq!(series.take(Timestamp(5), 1.0, Timestamp(5), Ear::default()), Turn::Learning);
+        assert_eq!(series.take(Timestamp(5), 9.0, Timestamp(6), Ear::default()), Turn::Old);
         assert_eq!((series.window.len(), series.heard), (1, Timestamp(6)));
     }
 
@@ -231,5 +426,48 @@ mod tests {
         assert_eq!(measure_of(Aspect::Errors, &[0.0, 0.02]), Measure::Share);
         assert_eq!(measure_of(Aspect::Saturation, &[0.4, 0.6]), Measure::Usage);
         assert_eq!(measure_of(Aspect::Saturation, &[40.0]), Measure::Amount);
+    }
+
+    /// Five-minute readings of busy days and quiet nights.
+    fn of_day(n: usize) -> f64 {
+        let busy = (96..216).contains(&(n % 288));
+        (if busy { 80.0 } else { 20.0 }) + (n * 7919 % 101) as f64 / 20.0
+    }
+
+    #[test]
+    fn a_busy_morning_is_told_on_the_first_day_and_not_any_more_and_a_busy_night_is() {
+        let night = 288 * 6 + 20..288 * 6 + 40;
+        let mut series = Series::new(Aspect::Saturation, None, Worse::Up, Timestamp(0));
+        let mut begun = Vec::new();
+        for n in 0..288 * 7 {
+            let at = Timestamp(1_704_067_200_000 + n as i64 * 300_000);
+            let value = if night.contains(&n) { 80.0 } else { of_day(n) };
+            if let Turn::Begun(_) = series.take(at, value, at, Ear::default()) {
+                begun.push(n);
+            }
+        }
+        let later: Vec<usize> = begun.iter().copied().filter(|n| *n >= 288 * 3).collect();
+        assert!(later.len() == 1 && night.contains(&later[0]), "{begun:?}");
+        let last: Vec<Sample> = series.samples().collect();
+        assert!(last.len() == CHART && last.iter().all(|sample| (sample.expected - 20.0).abs() < 70.0));
+    }
+
+    #[test]
+    fn what_was_learned_survives() {
+        let mut series = Series::new(Aspect::Saturation, None, Worse::Up, Timestamp(0));
+        let at = |n: usize| Timestamp(1_704_067_200_000 + n as i64 * 300_000);
+        (0..900).for_each(|n| {
+            series.take(at(n), of_day(n), at(n), Ear::default());
+        });
+        let mut bytes = Vec::new();
+        series.write(&mut Writer(&mut bytes));
+        let fresh = || Series::new(Aspect::Saturation, None, Worse::Up, at(900));
+        let mut again = fresh().read(&mut Reader(&bytes)).unwrap();
+        assert_eq!((again.readings(), again.gap()), (900, Some(Span::mins(5))));
+        assert_eq!(again.take(at(899), 1.0, at(900), Ear::default()), Turn::Old);
+        let begun =
+            (900..905).filter(|n| matches!(again.take(at(*n), 900.0, at(*n), Ear::default()), Turn::Begun(_))).count();
+        assert_eq!(begun, 1, "a fault is told at once");
+        assert!(fresh().read(&mut Reader(&bytes[..bytes.len() - 1])).is_none());
     }
 }

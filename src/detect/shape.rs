@@ -56,7 +56,7 @@ impl Shape {
         let near = |(at, prototype): (usize, &Prototype)| (distance(&prototype.window, &window), at);
         let nearest = self.prototypes.iter().enumerate().map(near).min_by(|a, b| a.0.total_cmp(&b.0));
         let Some((far, at)) = nearest else {
-            self.prototypes.push(Prototype { window, met: 1.0 });
+            self.keep(window);
             return 0.0;
         };
         let told = far / self.usual.max(1e-9);
@@ -64,7 +64,7 @@ impl Shape {
         let counted = if self.seen > 20.0 { far.min(CLIP * self.usual) } else { far };
         self.usual += (counted - self.usual) * (1.0 / self.seen).max(WEIGHT);
         if self.prototypes.len() < PROTOTYPES && far > FAR * self.usual {
-            self.prototypes.push(Prototype { window, met: 1.0 });
+            self.keep(window);
         } else if far > ALIEN * self.usual {
             let least = self.prototypes.iter_mut().min_by(|a, b| a.met.total_cmp(&b.met));
             least.expect("there is a nearest one").clone_from(&Prototype { window, met: 1.0 });
@@ -75,6 +75,14 @@ impl Shape {
         }
         self.prototypes.iter_mut().for_each(|prototype| prototype.met *= FADE);
         if self.seen > 20.0 { told } else { 0.0 }
+    }
+
+    fn keep(&mut self, window: [f32; LENGTH]) {
+        // Grown by halves it would hold up to twice as many as are ever used.
+        if self.prototypes.len() == self.prototypes.capacity() {
+            self.prototypes.reserve_exact(PROTOTYPES / 5);
+        }
+        self.prototypes.push(Prototype { window, met: 1.0 });
     }
 
     /// Writes it for [`Shape::read`].

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bar::{Bar, ECHO};
+use super::bar::{Bar, ECHO, Numbers};
 use super::pattern::{Glance, Pattern, View};
 use super::state::{Reader, Writer};
 use crate::domain::time::Timestamp;
@@ -23,10 +23,29 @@ impl Default for Trigger {
     }
 }
 
-impl Trigger {
-    /// Every reading above the bar is told.
-    pub const EACH: Self = Self { of: 1, last: 1 };
+/// What is told, and how soon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ear {
+    pub trigger: Trigger,
+    /// The height from which on a rare reading is told, in bars that no alarm has raised.
+    pub height_from: f32,
+    pub numbers: Numbers,
+}
 
+impl Default for Ear {
+    fn default() -> Self {
+        Self { trigger: Trigger::default(), height_from: 1.5, numbers: Numbers::default() }
+    }
+}
+
+impl Ear {
+    /// Each reading above the bar is told at once.
+    pub fn each() -> Self {
+        Self { trigger: Trigger { of: 1, last: 1 }, height_from: 1.0, numbers: Numbers::default() }
+    }
+}
+
+impl Trigger {
     /// Whether so many bits of the newest readings are set.
     pub fn is_met(self, hits: u8) -> bool {
         let last = hits & (u8::MAX >> (8 - self.last.clamp(1, 8)));
@@ -59,8 +78,8 @@ impl Stream {
     }
 
     /// Takes a reading. `counts` says whether what is rare about it matters to anybody.
-    pub fn take(&mut self, at: Timestamp, value: f64, trigger: Trigger, counts: impl Fn(&Glance) -> bool) -> Said {
-        self.take_without(at, value, trigger, counts, &[])
+    pub fn take(&mut self, at: Timestamp, value: f64, ear: Ear, counts: impl Fn(&Glance) -> bool) -> Said {
+        self.take_without(at, value, ear, counts, &[])
     }
 
     /// Takes a reading, with some views left out.
@@ -68,19 +87,21 @@ impl Stream {
         &mut self,
         at: Timestamp,
         value: f64,
-        trigger: Trigger,
+        ear: Ear,
         counts: impl Fn(&Glance) -> bool,
         left_out: &[View],
     ) -> Said {
         let is_mature = self.pattern.is_mature();
         let glance = self.pattern.take_without(at, value, left_out);
-        self.bar.pass();
-        let height = self.bar.height(glance.rarity);
-        let hits = is_mature && height >= 1.0 && counts(&glance);
+        let Ear { trigger, height_from, numbers } = ear;
+        self.bar.pass(&numbers);
+        let height = self.bar.height(glance.rarity, &numbers);
+        let is_high = height >= 1.0 && glance.rarity >= height_from * numbers.told_from;
+        let hits = is_mature && is_high && counts(&glance);
         self.hits = self.hits << 1 | u8::from(hits);
         let tells = hits && trigger.is_met(self.hits);
         if tells {
-            self.bar.told(glance.rarity);
+            self.bar.told(glance.rarity, &numbers);
             self.hits = 0;
         }
         Said { glance, height: if hits { height } else { height.min(ECHO) }, tells }
@@ -109,7 +130,8 @@ mod tests {
         for (hits, told) in [(0b001, false), (0b011, true), (0b101, true), (0b1001, false), (0b111, true)] {
             assert_eq!(two_of_three.is_met(hits), told, "{hits:b}");
         }
-        assert!(Trigger::EACH.is_met(1) && !Trigger::EACH.is_met(0b10));
+        let each = Ear::each().trigger;
+        assert!(each.is_met(1) && !each.is_met(0b10));
         assert!(!Trigger { of: 0, last: 0 }.is_met(0), "nothing is told of nothing");
     }
 }

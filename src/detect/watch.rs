@@ -1,29 +1,35 @@
 //! All series that are watched, and the anomaly events that come of their readings: one when something on an object becomes
 //! unusual, one when it becomes worse, one when it has ended.
 //!
-//! What is kept of a series has one size whatever its names are like, and there are at most so many of them.
+//! What is kept of a series has one size, names aside, and there are at most so many of them.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::anomaly::{Anomaly, event_of, name};
+use super::anomaly::{Anomaly, Kind};
+use super::bar::Numbers;
 use super::series::{Look, Series, Turn};
-use crate::domain::event::{ANOMALY, Event, ObjectRef, Signal, Status};
+use super::stream::{Ear, Trigger};
+use super::together::{self, Together};
+use super::unusual::{Unusual, Whose};
+use crate::domain::event::{Event, ObjectRef, Signal};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::label::Labels;
 use crate::domain::point::{Aspect, Point};
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 
-/// The detector's name and version, as they stand in its events.
-const MODEL: (&str, u32) = ("robust-baseline", 1);
+/// Silence that is no silence yet, however often readings come.
+const SILENT_FROM: Span = Span::mins(3);
 
 /// Which series: a digest of its names.
-type Key = [u8; 16];
+pub(super) type Key = [u8; 16];
 
-/// An object and what of it is unusual.
-type Subject = (Box<str>, Aspect);
+/// An object and what is the matter with it.
+pub(super) type Subject = (Box<str>, Kind);
 
 /// What became of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,48 +43,74 @@ pub enum Taken {
     Refused,
 }
 
+/// What is watched, and what of it is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    pub series_max: usize,
+    pub trigger: Trigger,
+    /// The anomaly score per mille from which on a pattern is told; 500 is the bar.
+    pub told_from: u16,
+    /// Usual gaps between readings after which an object that is not heard of is told; 0 for never.
+    pub silent_gaps: u16,
+    /// The model.
+    pub numbers: Numbers,
+}
+
+impl Limits {
+    /// So many series, all else as it is by default.
+    pub fn of(series_max: usize) -> Self {
+        Self { series_max, trigger: Trigger::default(), told_from: 600, silent_gaps: 10, numbers: Numbers::default() }
+    }
+
+    fn ear(&self) -> Ear {
+        let score = f32::from(self.told_from.clamp(500, 999));
+        Ear { trigger: self.trigger, height_from: score / (1000.0 - score), numbers: self.numbers }
+    }
+}
+
 /// The series of all sources.
 #[derive(Debug)]
 pub struct Watch {
-    series_max: usize,
-    series: usize,
-    sources: BTreeMap<(TenantId, SourceId), Source>,
+    limits: Limits,
+    pub(super) series: usize,
+    pub(super) sources: BTreeMap<(TenantId, SourceId), Source>,
     /// Alerts that stood before we began, and of which nobody would tell the end.
     before: BTreeSet<(TenantId, SourceId, Subject)>,
     told: Vec<Event>,
 }
 
 #[derive(Debug, Default)]
-struct Source {
-    series: BTreeMap<Key, Series>,
-    unusual: BTreeMap<Subject, Unusual>,
+pub(super) struct Source {
+    pub series: BTreeMap<Key, Kept>,
+    pub unusual: BTreeMap<Subject, Unusual>,
+    together: BTreeMap<Box<str>, Together<Key>>,
 }
 
-/// What is unusual now.
+/// A series and its names.
 #[derive(Debug)]
-struct Unusual {
-    object: ObjectRef,
-    labels: Labels,
-    /// The series that show it.
-    shown_by: BTreeSet<Key>,
-    worst: Anomaly,
-    look: Look,
-    told: Severity,
-    began: Timestamp,
+pub(super) struct Kept {
+    pub series: Series,
+    pub names: Arc<Names>,
 }
 
-/// Whose series it is.
-#[derive(Clone, Copy)]
-struct Whose<'a> {
-    tenant: &'a TenantId,
-    source: &'a SourceId,
+/// What a series is called.
+#[derive(Debug)]
+pub(super) struct Names {
+    pub object: ObjectRef,
+    pub name: Box<str>,
+    pub labels: Labels,
 }
 
 impl Watch {
-    /// Watches at most so many series.
-    pub fn new(series_max: usize) -> Self {
+    /// Watches within these limits.
+    pub fn new(limits: Limits) -> Self {
         let (sources, before, told) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Self { series_max, series: 0, sources, before, told }
+        Self { limits, series: 0, sources, before, told }
+    }
+
+    /// Takes another model from the next reading on.
+    pub fn judge_by(&mut self, numbers: Numbers) {
+        self.limits.numbers = numbers;
     }
 
     /// How many series are watched.
@@ -86,11 +118,15 @@ impl Watch {
         self.series
     }
 
+    /// Whether one more series can be watched.
+    pub(super) const fn has_room(&self) -> bool {
+        self.series < self.limits.series_max
+    }
+
     /// An alert of ours that stands from before: its end is told when its series are usual.
     pub fn stood_before(&mut self, tenant: TenantId, source: SourceId, alert: &str, object: &str) {
-        let aspects = [Aspect::Traffic, Aspect::Latency, Aspect::Errors, Aspect::Saturation];
-        if let Some(aspect) = aspects.into_iter().find(|aspect| name(*aspect) == alert) {
-            self.before.insert((tenant, source, (object.into(), aspect)));
+        if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == alert) {
+            self.before.insert((tenant, source, (object.into(), kind)));
         }
     }
 
@@ -101,55 +137,72 @@ impl Watch {
 
     /// Takes a reading that came at `now`.
     pub fn take(&mut self, tenant: &TenantId, source: &SourceId, point: &Point, now: Timestamp) -> Taken {
+        let has_room = self.has_room();
         let of = self.sources.entry((tenant.clone(), source.clone())).or_default();
         let key = key(point);
-        if !of.series.contains_key(&key) {
-            if self.series >= self.series_max {
-                return Taken::Refused;
+        let kept = match of.series.entry(key) {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(_) if !has_room => return Taken::Refused,
+            Entry::Vacant(place) => {
+                self.series += 1;
+                place.insert(Kept::of(point, now))
             }
-            self.series += 1;
-        }
-        let begin = || {
-            let aspect = point.aspect.unwrap_or_else(|| Aspect::of_name(&point.name));
-            Series::new(aspect, point.measure, point.worse.unwrap_or_else(|| aspect.worse()), now)
         };
-        let series = of.series.entry(key).or_insert_with(begin);
-        let turn = series.take(point.at, point.value, now);
-        let subject = (point.object.label().into(), series.aspect());
+        let (names, ear) = (kept.names.clone(), self.limits.ear());
+        let turn = kept.series.take(point.at, point.value, now, ear);
+        let (aspect, is_flat, away) = (kept.series.aspect(), kept.series.is_flat(), kept.series.away());
+        if turn == Turn::Old {
+            return Taken::Old;
+        }
         let whose = Whose { tenant, source };
+        let one = One { whose, names: &names, key, point };
+        let told = &mut self.told;
+        told.extend(of.is_heard(&one));
+        told.extend(of.is_flat(&one, is_flat));
+        if let Some(away) = away {
+            told.extend(of.goes_together(&one, away));
+        }
+        let subject: Subject = (names.object.label().into(), Kind::Unusual(aspect));
         match turn {
-            Turn::Old => return Taken::Old,
-            Turn::Learning => return Taken::Learned,
+            Turn::Old | Turn::Learning => return Taken::Learned,
             Turn::Usual => {
-                if of.unusual.contains_key(&subject) || self.before.is_empty() {
-                    return Taken::Scored;
-                }
-                if self.before.remove(&(tenant.clone(), source.clone(), subject.clone())) {
-                    let gone = Unusual::of_before(point, subject.1);
-                    self.told.push(gone.ended(whose, point.at, "it is usual after a restart"));
+                let silent = (source.as_str().into(), Kind::Silent);
+                let kinds = [subject.1, Kind::Flat, Kind::Silent, Kind::Together];
+                for subject in kinds.map(|kind| (subject.0.clone(), kind)).into_iter().chain([silent]) {
+                    if of.unusual.contains_key(&subject) || self.before.is_empty() {
+                        continue;
+                    }
+                    if self.before.remove(&(tenant.clone(), source.clone(), subject.clone())) {
+                        let object = names.object.clone();
+                        let object = if *subject.0 == *names.object.label() { object } else { named(source) };
+                        let gone = Unusual::plain(subject.1, object, &names.name, point.value, point.at);
+                        told.push(gone.ended(whose, point.at, "it is usual after a restart"));
+                    }
                 }
             }
-            Turn::Begun(look) | Turn::GoesOn(look) => self.told.extend(of.is_unusual(whose, subject, point, key, look)),
-            Turn::Ended(_) => self.told.extend(of.is_usual(whose, &subject, key, point.at, "it is usual again")),
+            Turn::Begun(look) | Turn::GoesOn(look) => told.extend(of.is_unusual(&one, subject, aspect, look)),
+            Turn::Ended(_) => told.extend(of.is_usual(whose, &subject, key, point.at, "it is usual again")),
         }
         Taken::Scored
     }
 
-    /// Forgets series of which nothing was heard for `idle`, and with them what they showed.
+    /// Forgets series of which nothing was heard for `idle`, and with them what they showed; tells which objects are not
+    /// heard of any more.
     pub fn sweep(&mut self, now: Timestamp, idle: Span) {
         for ((tenant, source), of) in &mut self.sources {
-            let silent = |series: &Series| now.since(series.heard) > idle;
+            let whose = Whose { tenant, source };
+            let silent = |kept: &Kept| now.since(kept.series.heard) > idle;
             let gone: Vec<Key> = of.series.iter().filter(|(_, one)| silent(one)).map(|(key, _)| *key).collect();
             self.series -= gone.len();
             for key in gone {
                 of.series.remove(&key);
-                let whose = Whose { tenant, source };
                 let shown: Vec<Subject> = of.unusual.keys().cloned().collect();
                 for subject in shown {
                     let why = "its series is not heard of any more";
                     self.told.extend(of.is_usual(whose, &subject, key, now, why));
                 }
             }
+            self.told.extend(of.is_silent(whose, now, self.limits.silent_gaps));
         }
         self.sources.retain(|_, of| !of.series.is_empty());
     }
@@ -165,40 +218,54 @@ impl Watch {
     }
 }
 
+/// A reading, and whose it is.
+struct One<'a> {
+    whose: Whose<'a>,
+    names: &'a Names,
+    key: Key,
+    point: &'a Point,
+}
+
+impl Kept {
+    fn of(point: &Point, now: Timestamp) -> Self {
+        let aspect = point.aspect.unwrap_or_else(|| Aspect::of_name(&point.name));
+        let series = Series::new(aspect, point.measure, point.worse.unwrap_or_else(|| aspect.worse()), now);
+        let names = Names { object: point.object.clone(), name: point.name.clone(), labels: point.labels.clone() };
+        Self { series, names: Arc::new(names) }
+    }
+}
+
 impl Source {
-    fn is_unusual(&mut self, whose: Whose<'_>, subject: Subject, point: &Point, key: Key, look: Look) -> Option<Event> {
-        let anomaly = Anomaly {
-            aspect: subject.1,
-            series: point.name.clone(),
-            signal: Signal::Metric,
-            deviation: look.deviation,
-            reading: look.reading,
-            usual: look.usual,
-        };
+    fn is_unusual(&mut self, one: &One<'_>, subject: Subject, aspect: Aspect, look: Look) -> Option<Event> {
+        let Look { deviation, reading, usual, .. } = look;
+        let series = one.names.name.clone();
+        let anomaly = Anomaly { aspect, series, signal: Signal::Metric, deviation, reading, usual };
         let severity = anomaly.severity();
         let Some(known) = self.unusual.get_mut(&subject) else {
             let fresh = Unusual {
-                object: point.object.clone(),
-                labels: point.labels.clone(),
-                shown_by: BTreeSet::from([key]),
+                kind: subject.1,
+                object: one.point.object.clone(),
+                labels: one.point.labels.clone(),
+                shown_by: BTreeSet::from([one.key]),
                 worst: anomaly,
                 look,
                 told: severity,
                 began: look.from,
+                why: String::new(),
             };
-            let event = fresh.firing(whose);
+            let event = fresh.firing(one.whose);
             self.unusual.insert(subject, fresh);
             return Some(event);
         };
-        known.shown_by.insert(key);
+        known.shown_by.insert(one.key);
         if look.deviation > known.worst.deviation {
-            (known.worst, known.look, known.labels) = (anomaly, look, point.labels.clone());
+            (known.worst, known.look, known.labels) = (anomaly, look, one.point.labels.clone());
         }
         if severity <= known.told {
             return None;
         }
         known.told = severity;
-        Some(known.firing(whose))
+        Some(known.firing(one.whose))
     }
 
     fn is_usual(&mut self, whose: Whose<'_>, subject: &Subject, key: Key, at: Timestamp, why: &str) -> Option<Event> {
@@ -211,54 +278,118 @@ impl Source {
         self.unusual.remove(subject);
         Some(event)
     }
-}
 
-impl Unusual {
-    /// Of what an alert from before was made is not known any more.
-    fn of_before(point: &Point, aspect: Aspect) -> Self {
-        let (reading, usual) = (point.value, point.value);
-        let worst =
-            Anomaly { aspect, series: point.name.clone(), signal: Signal::Metric, deviation: 0.0, reading, usual };
-        let (from, until) = (point.at, point.at);
-        let look = Look { deviation: 0.0, reading, usual, spread: 0.0, learned: 0, from, until };
-        Self {
-            object: point.object.clone(),
-            labels: point.labels.clone(),
-            shown_by: BTreeSet::new(),
-            told: worst.severity(),
-            worst,
-            look,
-            began: point.at,
+    /// A reading came: neither its object nor the source is silent.
+    fn is_heard(&mut self, one: &One<'_>) -> Vec<Event> {
+        let names = [one.names.object.label(), one.whose.source.as_str()];
+        let gone = names.into_iter().filter_map(|name| self.unusual.remove(&(name.into(), Kind::Silent)));
+        gone.map(|silent| silent.ended(one.whose, one.point.at, "it is heard of again")).collect()
+    }
+
+    fn is_flat(&mut self, one: &One<'_>, is_flat: bool) -> Option<Event> {
+        let subject: Subject = (one.names.object.label().into(), Kind::Flat);
+        let Some(known) = self.unusual.get_mut(&subject) else {
+            if !is_flat {
+                return None;
+            }
+            let (point, name) = (one.point, &one.names.name);
+            let mut fresh = Unusual::plain(Kind::Flat, point.object.clone(), name, point.value, point.at);
+            fresh.why =
+                format!("{name} 一直在变，现已停在 {0} / {name} always moved and stands at {0} now", point.value);
+            fresh.labels = point.labels.clone();
+            fresh.shown_by.insert(one.key);
+            let event = fresh.firing(one.whose);
+            self.unusual.insert(subject, fresh);
+            return Some(event);
+        };
+        if is_flat {
+            known.shown_by.insert(one.key);
+            return None;
+        }
+        self.is_usual(one.whose, &subject, one.key, one.point.at, "it moves again")
+    }
+
+    fn goes_together(&mut self, one: &One<'_>, away: f64) -> Option<Event> {
+        let object = one.names.object.label();
+        if !self.together.contains_key(object) {
+            self.together.insert(object.into(), Together::default());
+        }
+        let together = self.together.get_mut(object)?;
+        let turn = together.take(one.key, away);
+        let subject: Subject = (object.into(), Kind::Together);
+        match turn {
+            together::Turn::Usual | together::Turn::GoesOn(_) => None,
+            together::Turn::Ended => {
+                let known = self.unusual.remove(&subject)?;
+                Some(known.ended(one.whose, one.point.at, "its metrics go together again"))
+            }
+            together::Turn::Begun(how) => {
+                let key = together.column(how.column).unwrap_or(one.key);
+                let name = self.series.get(&key).map_or(&one.names.name, |kept| &kept.names.name).clone();
+                let (object, at) = (one.point.object.clone(), one.point.at);
+                let mut fresh = Unusual::plain(Kind::Together, object, &name, how.deviations, at);
+                fresh.worst.deviation = super::anomaly::TOLD_FROM * how.height();
+                (fresh.worst.usual, fresh.look.deviation) = (0.0, fresh.worst.deviation);
+                fresh.told = fresh.worst.severity();
+                fresh.why = format!(
+                    "{name} 偏离最大，{0:.1} 个标准差 / {name} is off most, by {0:.1} deviations",
+                    how.deviations
+                );
+                fresh.shown_by.insert(key);
+                let event = fresh.firing(one.whose);
+                self.unusual.insert(subject, fresh);
+                Some(event)
+            }
         }
     }
 
-    fn firing(&self, whose: Whose<'_>) -> Event {
-        let mut event = self.event(whose, self.began, self.told.as_str());
-        let Look { spread, learned, from, until, .. } = self.look;
-        let told = serde_json::json!({
-            "score": self.worst.score(), "model": MODEL.0, "version": MODEL.1, "baseline": self.worst.usual,
-            "spread": spread, "learned_from": learned, "from": from.to_string(), "until": until.to_string(),
-        });
-        event.annotations.insert(ANOMALY, &told.to_string());
-        event
+    /// Objects all of whose series are silent; when that is every object of several, it is the source that is silent.
+    fn is_silent(&mut self, whose: Whose<'_>, now: Timestamp, gaps: u16) -> Vec<Event> {
+        if gaps == 0 {
+            return Vec::new();
+        }
+        let mut objects: BTreeMap<&str, (bool, &Kept, BTreeSet<Key>)> = BTreeMap::new();
+        for (key, kept) in &self.series {
+            let Some(gap) = kept.series.gap() else { continue };
+            let allowed = Span(gap.0.saturating_mul(i64::from(gaps))).max(SILENT_FROM);
+            let is_silent = now.since(kept.series.heard) > allowed;
+            let entry = objects.entry(kept.names.object.label()).or_insert((true, kept, BTreeSet::new()));
+            entry.0 &= is_silent;
+            entry.2.insert(*key);
+        }
+        let all = objects.len();
+        let silent: Vec<(&Kept, BTreeSet<Key>)> =
+            objects.into_values().filter(|(silent, ..)| *silent).map(|(_, kept, keys)| (kept, keys)).collect();
+        let whole = silent.len() > 1 && silent.len() == all;
+        let fresh = |object: ObjectRef, heard: Timestamp, shown_by: BTreeSet<Key>| {
+            let mut silent = Unusual::plain(Kind::Silent, object, "", 0.0, heard);
+            (silent.told, silent.shown_by) = (Severity::Minor, shown_by);
+            silent.why = format!("最后数据 {heard} / last heard of at {heard}");
+            silent
+        };
+        let all: Vec<Unusual> = if whole {
+            let heard = silent.iter().map(|(kept, _)| kept.series.heard).max().unwrap_or(now);
+            let keys = silent.into_iter().flat_map(|(_, keys)| keys).collect();
+            vec![fresh(named(whose.source), heard, keys)]
+        } else {
+            silent.into_iter().map(|(kept, keys)| fresh(kept.names.object.clone(), kept.series.heard, keys)).collect()
+        };
+        let source: Subject = (whose.source.as_str().into(), Kind::Silent);
+        let mut told = Vec::new();
+        for one in all {
+            let subject: Subject = (one.object.label().into(), Kind::Silent);
+            if !self.unusual.contains_key(&subject) && !self.unusual.contains_key(&source) {
+                told.push(one.firing(whose));
+                self.unusual.insert(subject, one);
+            }
+        }
+        told
     }
+}
 
-    fn ended(&self, whose: Whose<'_>, at: Timestamp, why: &str) -> Event {
-        let mut event = self.event(whose, at, "ended");
-        event.status = Status::Resolved;
-        event.description = why.into();
-        event
-    }
-
-    /// The same readings always give the same id.
-    fn event(&self, whose: Whose<'_>, at: Timestamp, word: &str) -> Event {
-        let bare = Event::new(whose.tenant.clone(), whose.source.clone(), "", at);
-        let mut event = event_of(self.object.clone(), &self.worst, bare);
-        event.labels = self.labels.clone();
-        let object = hex::encode(&Sha256::digest(self.object.label().as_bytes())[..8]);
-        event.id = format!("{object}-{}-{}-{word}", event.name, at.0).into();
-        event
-    }
+/// The source itself as an object.
+fn named(source: &SourceId) -> ObjectRef {
+    ObjectRef { name: Some(source.as_str().to_owned()), ..ObjectRef::default() }
 }
 
 /// Two series are one when object, name and labels are.
@@ -288,96 +419,4 @@ fn key(point: &Point) -> Key {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn point(object: &str, name: &str, minute: i64, value: f64) -> Point {
-        Point {
-            name: name.into(),
-            object: ObjectRef { name: Some(object.into()), ..ObjectRef::default() },
-            labels: Labels::of([("zone", "a")]),
-            value,
-            at: Timestamp(1_700_000_000_000 + minute * 60_000),
-            unit: None,
-            aspect: None,
-            measure: None,
-            worse: None,
-        }
-    }
-
-    fn told(watch: &mut Watch) -> Vec<String> {
-        let of = |event: Event| {
-            format!("{:?} {} {} {}", event.status, event.name, event.object.label(), event.severity.as_str())
-        };
-        watch.told().into_iter().map(of).collect()
-    }
-
-    /// Minutes of two latencies of `web`, as they are from minute to minute.
-    fn feed(watch: &mut Watch, minutes: std::ops::Range<i64>, p50: f64, p99: f64) {
-        let (tenant, source) = ("t".into(), "s".into());
-        for minute in minutes {
-            let wave = (minute % 5) as f64 / 50.0;
-            for (name, level) in [("latency_p50", p50), ("latency_p99", p99)] {
-                let point = point("web", name, minute, level * (1.0 + wave));
-                assert_ne!(watch.take(&tenant, &source, &point, point.at), Taken::Refused);
-            }
-        }
-    }
-
-    #[test]
-    fn an_anomaly_is_told_when_it_begins_grows_and_ends() {
-        let mut watch = Watch::new(10);
-        feed(&mut watch, 0..60, 10.0, 30.0);
-        assert_eq!(told(&mut watch), Vec::<String>::new());
-        feed(&mut watch, 60..70, 10.0, 60.0);
-        let begun = watch.told();
-        assert_eq!((begun.len(), begun[0].status, begun[0].starts_at), (1, Status::Firing, point("", "", 59, 0.0).at));
-        assert!(
-            begun[0].anomaly_score() > Some(300) && begun[0].annotations.get(ANOMALY).unwrap().contains("baseline")
-        );
-        feed(&mut watch, 70..80, 500.0, 900.0);
-        let grown = told(&mut watch);
-        assert!(grown.len() == 1 && grown[0].ends_with("web critical"), "both series are one alert: {grown:?}");
-        feed(&mut watch, 80..90, 10.0, 30.0);
-        assert_eq!(told(&mut watch), ["Resolved latency-unusual web critical"]);
-    }
-
-    #[test]
-    fn the_same_readings_have_the_same_ids() {
-        let ids = || {
-            let mut watch = Watch::new(10);
-            feed(&mut watch, 0..60, 10.0, 30.0);
-            feed(&mut watch, 60..70, 100.0, 300.0);
-            feed(&mut watch, 70..80, 10.0, 30.0);
-            watch.told().into_iter().map(|event| event.id).collect::<BTreeSet<_>>()
-        };
-        assert!(ids().len() >= 2);
-        assert_eq!(ids(), ids());
-    }
-
-    #[test]
-    fn too_many_series_are_refused_and_silent_ones_make_room() {
-        let mut watch = Watch::new(2);
-        feed(&mut watch, 0..60, 10.0, 30.0);
-        feed(&mut watch, 60..70, 10.0, 300.0);
-        assert!(told(&mut watch).len() == 1);
-        let more = point("db", "latency_p99", 70, 1.0);
-        let (tenant, source) = ("t".into(), "s".into());
-        assert_eq!((watch.take(&tenant, &source, &more, more.at), watch.series()), (Taken::Refused, 2));
-        let later = point("db", "latency_p99", 1000, 1.0);
-        watch.sweep(later.at, Span::hours(6));
-        assert_eq!(told(&mut watch), ["Resolved latency-unusual web critical"], "nobody else would tell its end");
-        assert_eq!((watch.take(&tenant, &source, &later, later.at), watch.series()), (Taken::Learned, 1));
-    }
-
-    #[test]
-    fn the_end_of_an_alert_from_before_is_told_once() {
-        let mut watch = Watch::new(10);
-        watch.stood_before("t".into(), "s".into(), "latency-unusual", "web");
-        watch.stood_before("t".into(), "s".into(), "LinkDown", "web");
-        feed(&mut watch, 0..60, 10.0, 30.0);
-        assert_eq!(told(&mut watch), ["Resolved latency-unusual web minor"]);
-        watch.forget(&"t".into());
-        assert_eq!(watch.series(), 0);
-    }
-}
+mod tests;

@@ -16,6 +16,7 @@ pub mod partition;
 pub mod pass;
 pub mod point;
 pub mod reject;
+pub mod series;
 pub mod severity;
 pub mod stream;
 pub mod text;

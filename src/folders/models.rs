@@ -62,15 +62,13 @@ impl Model {
     /// # Errors
     /// When a file is missing, its digest is another, or a number is out of range; says what to do.
     pub fn read(folder: &Path, version: u32) -> Result<Self> {
-        verify(folder)?;
-        let path = folder.join(FILES[0]);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let tuning = Tuning::parse(&path.display().to_string(), &text).map_err(|errors| {
+        let (path, text) = verified(folder)?;
+        let tuning = Tuning::parse(&path, &text).map_err(|errors| {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
             anyhow::anyhow!(lines.join("\n"))
         })?;
         if tuning.version != version {
-            bail!("{}: says version {}, its folder {version}; make them the same", path.display(), tuning.version);
+            bail!("{path}: says version {}, its folder {version}; make them the same", tuning.version);
         }
         Ok(Self::of(tuning, &text))
     }
@@ -81,7 +79,15 @@ impl Model {
 /// # Errors
 /// When the folder cannot be read, or one in it is no version.
 pub fn versions(folder: &Path) -> Result<Vec<(u32, PathBuf)>> {
-    let models = folder.join(MODEL);
+    versions_of(folder, MODEL)
+}
+
+/// The versions of a model of this name below `folder`, oldest first.
+///
+/// # Errors
+/// When the folder cannot be read, or one in it is no version.
+pub fn versions_of(folder: &Path, name: &str) -> Result<Vec<(u32, PathBuf)>> {
+    let models = folder.join(name);
     let entries = std::fs::read_dir(&models).with_context(|| format!("read the models in {}", models.display()))?;
     let mut versions = Vec::new();
     for entry in entries {
@@ -94,6 +100,17 @@ pub fn versions(folder: &Path) -> Result<Vec<(u32, PathBuf)>> {
     }
     versions.sort();
     Ok(versions)
+}
+
+/// The path and the text of a model's file, whose digests fit.
+///
+/// # Errors
+/// When a file is missing or its digest is another; says what to do.
+pub fn verified(folder: &Path) -> Result<(String, String)> {
+    verify(folder)?;
+    let path = folder.join(FILES[0]);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok((path.display().to_string(), text))
 }
 
 /// Compares the files of a model with its digests.

@@ -18,6 +18,15 @@ pub struct IntakeCounters {
     marks: [AtomicU64; MARKS.len()],
     points: [AtomicU64; POINTS.len()],
     heard: [AtomicU64; HEARD.len()],
+    /// The metric model that series are judged by (0: the one that is compiled in), and how many were refused.
+    model: [AtomicU64; 2],
+}
+
+/// What became of a metric model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taught {
+    Taken(u32),
+    Refused,
 }
 
 /// The reasons of dead letters, as their words go.
@@ -91,6 +100,14 @@ impl IntakeCounters {
         add(&HEARD, &self.heard, heard.as_str(), 1);
     }
 
+    /// A metric model was taken or refused.
+    pub fn model(&self, taught: Taught) {
+        match taught {
+            Taught::Taken(version) => self.model[0].store(u64::from(version), Ordering::Relaxed),
+            Taught::Refused => _ = self.model[1].fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
     pub(super) fn points_malformed(&self, count: usize) {
         add(&POINTS, &self.points, "malformed", count as u64);
     }
@@ -124,6 +141,8 @@ impl IntakeCounters {
             ("intake_requests", "", get(&self.requests)),
             ("intake_body_bytes", "", get(&self.body_bytes)),
             ("intake_events_accepted", "", get(&self.accepted)),
+            ("intake_metric_model_version", "", get(&self.model[0])),
+            ("intake_metric_models_refused", "", get(&self.model[1])),
         ];
         let labelled = [
             ("intake_events_dead_lettered", &DEAD_LETTERS[..], &self.dead_lettered[..]),

@@ -54,7 +54,7 @@ pub struct Intake {
     rates: Rates,
     room: Room,
     counters: Arc<IntakeCounters>,
-    senses: Senses,
+    senses: Arc<Senses>,
     registry: Arc<Registry>,
     once: signed::Once,
 }
@@ -73,7 +73,7 @@ impl Intake {
             limits: Limits { events: settings.events_max, ..Limits::MODEL },
             rates: Rates::new(&settings),
             room: Room::new(&settings),
-            senses: Senses::new(&settings, sink.clone(), counters.clone()),
+            senses: Arc::new(Senses::new(&settings, sink.clone(), counters.clone())),
             counters,
             formats: ArcSwap::new(formats),
             settings,
@@ -127,7 +127,7 @@ impl Intake {
     }
 
     /// What watches metric points.
-    pub fn senses(&self) -> &Senses {
+    pub fn senses(&self) -> &Arc<Senses> {
         &self.senses
     }
 

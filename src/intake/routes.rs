@@ -276,6 +276,7 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     intake.rates.events((&tenant, &source), own, count).await?;
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };
+    let counted = intake.senses.counted(&batch.events);
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| match error {
         SinkError::TryLater { wait } => {
             Refusal::Busy { wait_secs: wait.as_secs().max(intake.settings.retry_after_secs) }
@@ -286,5 +287,6 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
         }
     })?;
     intake.counters.kept(count, &rejected, &counts);
+    intake.senses.count_events(counted, (intake.now)());
     Ok(Receipt { left_out: counts.left_out, ..Receipt::new(count, &rejected, kept) })
 }

@@ -3,23 +3,29 @@
 //! source over, it is learned anew, from the points that the stream still has.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::counters::IntakeCounters;
-use super::settings::Settings;
+use super::settings::{Anomalies, Settings};
 use super::sink::{Sink, SinkError};
 use crate::decode::{Counts, Rejected};
-use crate::detect::watch::{Taken, Watch};
+use crate::detect::bar::Numbers;
+use crate::detect::rates::{Counted, Rates};
+use crate::detect::watch::{Limits, Taken, Watch};
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::point::Point;
 use crate::domain::reject::DeadLetter;
+use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::Batch;
+use crate::private;
 
 /// Events in one journal record.
 const RECORD_EVENTS: usize = 500;
@@ -29,6 +35,8 @@ const WAITING_MAX: usize = 10_000;
 const LETTERS_MAX: usize = 100;
 /// How often silent series are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often what was learned is written.
+const KEEP_EVERY: Duration = Duration::from_secs(300);
 /// The pause when the journal has failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -52,6 +60,10 @@ pub struct Senses {
     wake: Notify,
     /// Set once, where several instances share the work.
     road: OnceLock<OnceLock<Arc<dyn Road>>>,
+    /// The file with what was learned; none where the points are kept for whoever watches them.
+    memory: OnceLock<PathBuf>,
+    watches_rates: bool,
+    kept_at: Mutex<Instant>,
 }
 
 struct State {
@@ -59,6 +71,7 @@ struct State {
     waiting: BTreeMap<TenantId, Waiting>,
     /// Tenants whose kept points are being read again: of them, nothing is told before that is done.
     learning: BTreeSet<TenantId>,
+    rates: Rates,
 }
 
 #[derive(Default)]
@@ -79,10 +92,27 @@ pub enum Way<'a> {
 impl Senses {
     /// Watches as many series as the settings allow.
     pub fn new(settings: &Settings, sink: Arc<dyn Sink>, counters: Arc<IntakeCounters>) -> Self {
-        let state =
-            State { watch: Watch::new(settings.series_max), waiting: BTreeMap::new(), learning: BTreeSet::new() };
+        let Anomalies { trigger, told_from, silent_gaps, alert_rates, .. } = settings.anomalies;
+        let numbers = Numbers::default();
+        let limits = Limits { series_max: settings.series_max, trigger, told_from, silent_gaps, numbers };
+        let state = State {
+            watch: Watch::new(limits),
+            waiting: BTreeMap::new(),
+            learning: BTreeSet::new(),
+            rates: Rates::default(),
+        };
         let idle = Span::secs(i64::from(settings.series_idle_secs));
-        Self { state: Mutex::new(state), sink, counters, idle, wake: Notify::new(), road: OnceLock::new() }
+        Self {
+            state: Mutex::new(state),
+            sink,
+            counters,
+            idle,
+            wake: Notify::new(),
+            road: OnceLock::new(),
+            memory: OnceLock::new(),
+            watches_rates: alert_rates,
+            kept_at: Mutex::new(Instant::now()),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,6 +150,84 @@ impl Senses {
     /// An alert of ours that stands at the start: its end is told when it is over.
     pub fn stood_before(&self, tenant: &TenantId, source: &SourceId, alert: &str, object: &str) {
         self.state().watch.stood_before(tenant.clone(), source.clone(), alert, object);
+    }
+
+    /// Takes up what was learned before the last stop, and keeps it in this file from now on. A file that cannot be read is
+    /// left aside: series are learned anew.
+    pub fn remember(&self, file: &Path, now: Timestamp) {
+        // Only the first call counts: there is one folder.
+        let _ = self.memory.set(file.to_owned());
+        let bytes = match std::fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(error) => {
+                tracing::warn!(file = %file.display(), %error, "what was learned of series is not read");
+                return;
+            }
+        };
+        match self.state().watch.recall(&bytes, now) {
+            Ok(series) => tracing::info!(series, "what was learned of series is known again"),
+            Err(error) => {
+                let aside = file.with_extension("refused");
+                tracing::warn!(file = %file.display(), %error, "series are learned anew; the file is moved to *.refused");
+                if let Err(error) = std::fs::rename(file, &aside) {
+                    tracing::warn!(file = %aside.display(), %error, "the file could not be moved");
+                }
+            }
+        }
+    }
+
+    /// Writes what was learned, where that is kept. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the one before stays.
+    pub fn keep(&self) -> std::io::Result<()> {
+        let Some(file) = self.memory.get() else { return Ok(()) };
+        let bytes = self.state().watch.keep();
+        let beside = file.with_extension("part");
+        let mut out = private::file(&beside)?;
+        out.write_all(&bytes)?;
+        out.sync_all()?;
+        std::fs::rename(beside, file)
+    }
+
+    /// Judges by another model from the next reading on.
+    pub fn judge_by(&self, numbers: Numbers) {
+        self.state().watch.judge_by(numbers);
+    }
+
+    /// A tenant's series that are asked for, and how many there are.
+    pub fn shown(&self, tenant: &TenantId, query: &SeriesQuery) -> (Vec<SeriesView>, usize) {
+        self.state().watch.shown(tenant, query)
+    }
+
+    /// A series and its last readings.
+    pub fn chart(&self, tenant: &TenantId, id: &str) -> Option<SeriesChart> {
+        self.state().watch.chart(tenant, id)
+    }
+
+    /// What of these events is counted once they are kept: an instance among several sees a part of a source's only, so it
+    /// counts none.
+    pub fn counted(&self, events: &[Event]) -> Counted {
+        if self.watches_rates && self.road.get().is_none() { Counted::of(events) } else { Counted::default() }
+    }
+
+    /// Events of others were kept: how many, per source and alert name, becomes a series of its own.
+    pub fn count_events(&self, counted: Counted, now: Timestamp) {
+        if counted.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        state.rates.count(counted);
+        self.score_rates(&mut state, now);
+    }
+
+    fn score_rates(&self, state: &mut State, now: Timestamp) {
+        for (tenant, source, point) in state.rates.due(now) {
+            state.watch.take(&tenant, &source, &point, now);
+        }
+        let told = state.watch.told();
+        self.wait(state, told);
     }
 
     /// Scores points that came at `now`; returns the places of those that would begin one series too many.
@@ -186,17 +294,41 @@ impl Senses {
     }
 
     /// Tells what is unusual until the future is dropped.
-    pub async fn run(&self, now: impl Fn() -> Timestamp) {
+    pub async fn run(self: &Arc<Self>, now: impl Fn() -> Timestamp) {
         loop {
             if tokio::time::timeout(SWEEP_EVERY, self.wake.notified()).await.is_err() {
                 let mut state = self.state();
+                self.score_rates(&mut state, now());
                 state.watch.sweep(now(), self.idle);
                 let told = state.watch.told();
                 self.wait(&mut state, told);
             }
+            if self.is_due() {
+                self.keep_apart().await;
+            }
             while let Err(wait) = self.tell().await {
                 tokio::time::sleep(wait).await;
             }
+        }
+    }
+
+    /// Whether what was learned is to be written now.
+    fn is_due(&self) -> bool {
+        let mut last = self.kept_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = self.memory.get().is_some() && last.elapsed() >= KEEP_EVERY;
+        if is_due {
+            *last = Instant::now();
+        }
+        is_due
+    }
+
+    /// Writes what was learned, beside the runtime's threads.
+    async fn keep_apart(self: &Arc<Self>) {
+        let own = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || own.keep()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "what was learned of series is not kept"),
+            Err(error) => tracing::error!(%error, "what was learned of series is not kept"),
         }
     }
 

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::detect::stream::Trigger;
+use crate::detect::watch::Limits;
 
 /// How much is taken at once. Texts within an event have limits of their own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,8 @@ pub struct Settings {
     pub series_max: usize,
     /// A series that is silent for so long is forgotten.
     pub series_idle_secs: u32,
+    /// What of metric points is told.
+    pub anomalies: Anomalies,
     /// Limits of every source that has none of its own; by default none, so that a storm through one source is taken.
     pub rate: Rate,
     /// Limits by source.
@@ -51,9 +57,33 @@ impl Default for Settings {
             retry_after_secs: 1,
             series_max: 100_000,
             series_idle_secs: 6 * 3600,
+            anomalies: Anomalies::default(),
             rate: Rate::default(),
             rates: BTreeMap::new(),
         }
+    }
+}
+
+/// What of metric points is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Anomalies {
+    /// So many of the last so many readings must be unusual.
+    pub trigger: Trigger,
+    /// The anomaly score per mille from which on a rare reading is told; 500 is the bar of the detector, 999 the most.
+    pub told_from: u16,
+    /// Usual gaps between readings after which an object that is not heard of is told; 0 for never.
+    pub silent_gaps: u16,
+    /// Folder with metric models, the newest version counts; null: the one that is compiled in.
+    pub models: Option<PathBuf>,
+    /// Whether the rates of alerts per source are watched, too.
+    pub alert_rates: bool,
+}
+
+impl Default for Anomalies {
+    fn default() -> Self {
+        let Limits { trigger, told_from, silent_gaps, .. } = Limits::of(0);
+        Self { trigger, told_from, silent_gaps, models: None, alert_rates: true }
     }
 }
 

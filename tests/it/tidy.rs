@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("acting", &["domain", "engine", "wording", "delivery"]),
     ("console", &["domain", "access"]),
     // Its reports are read by people: they say in both languages what muted an alert.
-    ("lab", &["domain", "decode", "engine", "wording"]),
+    ("lab", &["domain", "decode", "detect", "engine", "wording"]),
 ];
 
 /// Words that say nothing, as parts of names.

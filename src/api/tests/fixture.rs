@@ -256,6 +256,7 @@ impl Bench {
             trials: Arc::new(Silent),
             credentials: Arc::new(Silent),
             sources: Arc::new(Silent),
+            series: Arc::new(Silent),
         });
         let router = routes::router(api.clone(), Router::new());
         Self { _folder: folder, writer: Mutex::new(writer), router, hand, api, written }

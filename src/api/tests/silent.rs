@@ -8,9 +8,10 @@ use crate::access::file::Record;
 use crate::access::store::Wanted;
 use crate::api::access::Role;
 use crate::api::sources::{NewSource, PayloadItem, PreviewBody, SketchBody, SourceItem, Sources, Tried};
-use crate::api::state::{Explains, ModelSet, PutInForce, ShadowState, Trials, WriteError};
+use crate::api::state::{Explains, ModelSet, PutInForce, ShadowState, Trials, Watched, WriteError};
 use crate::api::tokens::Credentials;
 use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
 use crate::engine::explain::{Answer as Explanation, Question};
 use crate::engine::input::By;
 use crate::engine::policy::place::RuleFile;
@@ -117,5 +118,15 @@ impl Sources for Silent {
 
     fn sketch(&self, _: &SketchBody) -> Result<String, WriteError> {
         Err(WriteError::Refused { errors: vec!["nothing is sketched here".into()] })
+    }
+}
+
+impl Watched for Silent {
+    fn shown(&self, _: &TenantId, _: &SeriesQuery) -> (Vec<SeriesView>, usize) {
+        (Vec::new(), 0)
+    }
+
+    fn chart(&self, _: &TenantId, _: &str) -> Option<SeriesChart> {
+        None
     }
 }

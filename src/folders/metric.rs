@@ -1,0 +1,135 @@
+//! The metric model: `<folder>/metric/<version>/`, the numbers by which single series are judged.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::models::{verified, versions_of};
+use crate::detect::bar::Numbers;
+
+/// The model's name, and that of its folder.
+pub const METRIC: &str = "metric";
+
+/// A metric model that can be used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricModel {
+    pub version: u32,
+    /// SHA-256 of `model.yaml`, in hex.
+    pub digest: String,
+    pub numbers: Numbers,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    model: String,
+    version: u32,
+    bar: Numbers,
+}
+
+impl MetricModel {
+    /// The model that is compiled in.
+    pub fn built_in() -> Self {
+        let text = include_str!("../../models/metric/1/model.yaml");
+        Self::parse("models/metric/1/model.yaml", text).expect("the shipped model is valid: a test reads it")
+    }
+
+    /// The newest version below `folder`.
+    ///
+    /// # Errors
+    /// When there is none, a file is missing, its digest is another, or a number is out of range; says what to do.
+    pub fn newest(folder: &Path) -> Result<Self> {
+        let Some((version, path)) = versions_of(folder, METRIC)?.into_iter().next_back() else {
+            bail!("{} holds no version of the metric model", folder.join(METRIC).display())
+        };
+        Self::read(&path, version)
+    }
+
+    /// A version, from its folder.
+    ///
+    /// # Errors
+    /// As [`MetricModel::newest`].
+    pub fn read(folder: &Path, version: u32) -> Result<Self> {
+        let (path, text) = verified(folder)?;
+        let model = Self::parse(&path, &text)?;
+        if model.version != version {
+            bail!("{path}: says version {}, its folder {version}; make them the same", model.version);
+        }
+        Ok(model)
+    }
+
+    fn parse(path: &str, text: &str) -> Result<Self> {
+        let form: Form = serde_saphyr::from_str(text).map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
+        if form.model != METRIC {
+            bail!("{path}: it is a model {:?}, not {METRIC:?}", form.model);
+        }
+        let wrong = form.bar.wrong();
+        if !wrong.is_empty() {
+            bail!("{path}: {}", wrong.join("; "));
+        }
+        let digest = hex::encode(Sha256::digest(text.as_bytes()));
+        Ok(Self { version: form.version, digest, numbers: form.bar })
+    }
+
+    /// A model file.
+    pub fn text_of(version: u32, numbers: &Numbers) -> String {
+        let Numbers { told_from, rise, sinks_in, pause, again } = numbers;
+        format!(
+            "model: {METRIC}\nversion: {version}\n\
+             # Digits of rarity that are told, and how the bar moves / 告警门限(稀有度的十进制位数)及其升降\n\
+             bar:\n  told_from: {told_from}\n  rise: {rise}\n  sinks_in: {sinks_in}\n  pause: {pause}\n  again: {again}\n"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::models::{FILES, SUMS};
+    use super::*;
+
+    fn write(folder: &Path, text: &[u8]) {
+        std::fs::write(folder.join(FILES[0]), text).unwrap();
+    }
+
+    fn shipped() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("models/metric/1")
+    }
+
+    #[test]
+    fn the_built_in_model_is_the_one_in_the_folder() {
+        let shipped = MetricModel::read(&shipped(), 1).unwrap();
+        assert_eq!(shipped, MetricModel::built_in());
+        assert_eq!(shipped.numbers, Numbers::default());
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_or_changed_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = FILES.into_iter().chain([SUMS]);
+        let whole: Vec<(&str, Vec<u8>)> =
+            files.map(|name| (name, std::fs::read(shipped().join(name)).unwrap())).collect();
+        whole.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+        assert!(MetricModel::read(folder.path(), 1).is_ok() && MetricModel::read(folder.path(), 2).is_err());
+        for (name, bytes) in &whole[..2] {
+            for end in (0..bytes.len()).step_by(1024) {
+                std::fs::write(folder.path().join(name), &bytes[..end]).unwrap();
+                assert!(MetricModel::read(folder.path(), 1).is_err(), "{name} cut at {end}");
+            }
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let text = &whole[0].1;
+        for n in 0..1000 {
+            let mut flipped = text.clone();
+            flipped[n * 7919 % text.len()] ^= 1 << (n % 8);
+            write(folder.path(), &flipped);
+            assert!(MetricModel::read(folder.path(), 1).is_err(), "flip {n}");
+        }
+        // Digests that fit do not make numbers that do.
+        for bad in ["told_from: .nan", "told_from: 1e9", "told_from: high"] {
+            let text = String::from_utf8_lossy(text).replace("told_from: 1.75", bad);
+            assert!(MetricModel::parse("here", &text).is_err(), "{bad}");
+        }
+    }
+}

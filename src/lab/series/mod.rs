@@ -1,0 +1,7 @@
+//! Detectors of single series on the bench: labelled series in, scores, pictures and trained numbers out.
+
+pub mod judged;
+pub mod ledger;
+pub mod plot;
+pub mod publish;
+pub mod synthetic;
