@@ -29,6 +29,8 @@ pub mod heartbeat;
 /// Over which time the share of rejected events is taken, and of how many events at least.
 const SHARE_OVER: Span = Span::mins(5);
 const SHARE_EVENTS_MIN: u64 = 20;
+/// Over which time dead letters are counted.
+const GROWTH_OVER: Span = Span::hours(1);
 /// An event that still holds is told again after this time, so that its alert does not expire.
 const TELL_AGAIN: Span = Span::hours(1);
 
@@ -41,6 +43,8 @@ pub struct Settings {
     pub every: Span,
     /// Of the events of the last five minutes.
     pub rejected_percent_max: u8,
+    /// Dead letters of the last hour, few as they may be beside all events.
+    pub dead_letters_hour_max: u64,
     pub disk_free_mib_min: u64,
     /// Is asked every minute while all is well.
     pub heartbeat_url: Option<String>,
@@ -53,6 +57,8 @@ pub struct Settings {
 pub enum Sign {
     /// Too many events are rejected.
     RejectedShare,
+    /// Dead letters become more and more: somebody has to look at them.
+    DeadLetters,
     /// Accepted events and verdicts do not add up.
     Imbalance,
     /// The disk of the data folder fills up.
@@ -75,8 +81,9 @@ pub enum Sign {
 
 impl Sign {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::RejectedShare,
+        Self::DeadLetters,
         Self::Imbalance,
         Self::DiskLow,
         Self::Diverged,
@@ -92,6 +99,7 @@ impl Sign {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::RejectedShare => "rejected-share",
+            Self::DeadLetters => "dead-letters-grow",
             Self::Imbalance => "conservation-imbalance",
             Self::DiskLow => "disk-low",
             Self::Diverged => "decision-diverged",
@@ -109,6 +117,7 @@ impl Sign {
         match self {
             Self::NatsAway | Self::Unheard => true,
             Self::RejectedShare
+            | Self::DeadLetters
             | Self::Imbalance
             | Self::DiskLow
             | Self::Diverged
@@ -123,6 +132,7 @@ impl Sign {
         match self {
             Self::Imbalance | Self::Diverged | Self::EngineHalted | Self::Unheard => Severity::Critical,
             Self::RejectedShare
+            | Self::DeadLetters
             | Self::DiskLow
             | Self::FilesRefused
             | Self::AlertsFull
@@ -134,6 +144,7 @@ impl Sign {
     const fn title(self) -> &'static str {
         match self {
             Self::RejectedShare => "Headwater rejects many events / 大量事件被拒收",
+            Self::DeadLetters => "Headwater's dead letters become more / 死信持续增加",
             Self::Imbalance => "Headwater's event counts do not add up / 事件收支不平衡",
             Self::DiskLow => "Headwater's disk fills up / 磁盘空间不足",
             Self::Diverged => "A decision came out otherwise when made again / 重放决策不一致",
@@ -227,11 +238,17 @@ impl Watch {
             found.insert(Sign::Imbalance, figures);
         }
         counts.push_back((now, accepted, rejected));
-        while counts.front().is_some_and(|(at, ..)| *at < now.minus(SHARE_OVER)) {
+        while counts.front().is_some_and(|(at, ..)| *at < now.minus(GROWTH_OVER)) {
             counts.pop_front();
         }
-        if let Some((_, accepted_then, rejected_then)) = counts.front() {
-            let (events, bad) = (accepted - accepted_then.min(&accepted), rejected - rejected_then.min(&rejected));
+        let since = |over: Span| {
+            let (_, accepted_then, rejected_then) = counts.iter().find(|(at, ..)| *at >= now.minus(over))?;
+            Some((accepted - accepted_then.min(&accepted), rejected - rejected_then.min(&rejected)))
+        };
+        if let Some((_, bad)) = since(GROWTH_OVER).filter(|(_, bad)| *bad > self.settings.dead_letters_hour_max) {
+            found.insert(Sign::DeadLetters, format!("{bad} dead letters in an hour"));
+        }
+        if let Some((events, bad)) = since(SHARE_OVER) {
             if events >= SHARE_EVENTS_MIN && bad * 100 > events * u64::from(self.settings.rejected_percent_max) {
                 found.insert(Sign::RejectedShare, format!("{bad} of {events} events in five minutes"));
             }

@@ -77,3 +77,26 @@ fn that_there_is_no_room_for_alerts_comes_in_as_an_alert() {
     served.send(&source, &reader, &fan(13));
     served.stop();
 }
+
+#[test]
+fn dead_letters_that_become_more_come_in_as_an_alert() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (source, reader) = (token(&data, "source", "bms"), token(&data, "operator", "li"));
+    let settings = "data: data\nvitals: { every: 1s, disk_free_mib_min: 0, rejected_percent_max: 100, dead_letters_hour_max: 3 }\n";
+    let served = Served::start(&["--config", &write(folder.path(), "hw.yaml", settings)]);
+    served.wait("a first look", || {
+        let (status, _) = served.ask("GET", "/readyz", &reader, "");
+        (status == 200).then_some(())
+    });
+    let bad = r#"{"name":"Fan","severity":"minor","starts_at":"soon","object":{"name":"fan-1"}}"#;
+    // One more each time: the first look may come behind some of them.
+    let alert = served.wait("the alert", || {
+        served.ask("POST", "/api/v1/events", &source, bad);
+        let (_, body) = served.ask("GET", "/api/v1/alerts?state=firing&limit=500", &reader, "");
+        let list: serde_json::Value = serde_json::from_str(&body).unwrap();
+        list["items"].as_array().unwrap().iter().find(|alert| alert["name"] == "dead-letters-grow").cloned()
+    });
+    assert_eq!((&alert["source"], &alert["severity"]), (&"headwater".into(), &"major".into()), "{alert}");
+    served.stop();
+}
