@@ -248,10 +248,10 @@ impl Watch {
         if let Some((_, bad)) = since(GROWTH_OVER).filter(|(_, bad)| *bad > self.settings.dead_letters_hour_max) {
             found.insert(Sign::DeadLetters, format!("{bad} dead letters in an hour"));
         }
-        if let Some((events, bad)) = since(SHARE_OVER) {
-            if events >= SHARE_EVENTS_MIN && bad * 100 > events * u64::from(self.settings.rejected_percent_max) {
-                found.insert(Sign::RejectedShare, format!("{bad} of {events} events in five minutes"));
-            }
+        let most = u64::from(self.settings.rejected_percent_max);
+        let is_much = |(events, bad): &(u64, u64)| *events >= SHARE_EVENTS_MIN && *bad * 100 > *events * most;
+        if let Some((events, bad)) = since(SHARE_OVER).filter(is_much) {
+            found.insert(Sign::RejectedShare, format!("{bad} of {events} events in five minutes"));
         }
         if let Ok(room) = rustix::fs::statvfs(&self.data) {
             let free_mib = room.f_bavail.saturating_mul(room.f_frsize) / (1024 * 1024);

@@ -318,9 +318,9 @@ impl Engine {
     fn cell(&mut self, tenant: &TenantId) -> &mut Cell {
         if !self.cells.contains_key(tenant) {
             let model = self.models.get(tenant);
-            let tuning = model.map_or(&self.tuning, |known| &known.tuning);
+            let (tuning, version) = model.map_or((&self.tuning, 0), |known| (&known.tuning, known.version));
             let mut cell = Cell::empty(tenant.clone(), self.partition, tuning.clone());
-            cell.model_version = model.map_or(0, |known| known.version);
+            cell.model_version = version;
             if let Some(known) = self.topologies.get(tenant) {
                 (cell.topology_version, cell.topology) = (known.version, known.topology.clone());
             }
@@ -451,10 +451,6 @@ impl Cell {
             self.consider(self.alerts[place].group);
         }
         terms
-    }
-
-    fn begun(&self, place: Place) -> Heard {
-        if self.alerts[place].takes_part() { Heard::Begin } else { Heard::Muted }
     }
 
     fn place_verdict(&mut self, place: Place, terms: Option<Terms>) -> Verdict {

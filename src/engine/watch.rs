@@ -44,6 +44,11 @@ impl PatternRule {
 }
 
 impl Cell {
+    /// How an alert that fires again is heard of.
+    pub fn begun(&self, place: Place) -> Heard {
+        if self.alerts[place].takes_part() { Heard::Begin } else { Heard::Muted }
+    }
+
     /// Shows an alert to the correlation rules.
     pub fn watch(&mut self, place: Place, heard: Heard) {
         if self.policy.correlate.is_empty() {

@@ -92,6 +92,7 @@ async fn ids(service: &Service) -> BTreeMap<&'static str, Vec<String>> {
         ("silences", of("/api/v1/silences", "id").await),
         ("windows", of("/api/v1/windows", "id").await),
         ("notices", vec!["i0-1-1-default-opened".into()]),
+        ("oncall", vec!["duty".into()]),
     ])
 }
 
