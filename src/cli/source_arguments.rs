@@ -10,7 +10,7 @@ use super::lab_arguments::ServerArguments;
 #[derive(Subcommand)]
 pub enum SourceCommand {
     /// List the sources of a running server: what each has sent, who is silent.
-    #[command(after_help = "Example:\n  HEADWATER_TOKEN=hw_… headwater source list --server https://headwater.example")]
+    #[command(after_help = "Example:\n  headwater source list --server https://headwater.example")]
     List {
         #[command(flatten)]
         server: ServerArguments,

@@ -141,7 +141,10 @@ fn corpus_to(served: &Served, token: &str, route: &Route) -> Counts {
 fn the_whole_corpus_on_every_route_is_answered_counted_and_kept() {
     let (served, admin) = Served::start(&[]);
     // That much is rejected would come in as events of its own.
-    let calm = [("HEADWATER__VITALS__EVERY", "1h".into())];
+    let calm = [
+        ("HEADWATER__VITALS__REJECTED_PERCENT_MAX", "100".into()),
+        ("HEADWATER__VITALS__DEAD_LETTERS_HOUR_MAX", "1000000".into()),
+    ];
     let mut served = served.stop().start_with(&[], &calm);
     let source = token(served.folder.path(), "source", "bms");
     let mut kept = 0.0;
