@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// How long a state may take to come.
-const PATIENCE_MS: u64 = 20_000;
+const PATIENCE_MS: u64 = 60_000;
 /// What to type when a program is missing.
 const INSTALL: &str = "install it with `bash tests/run.sh`, or on Debian `apt-get install chromium chromium-driver`";
 /// No window, nothing that speaks to anyone else.
