@@ -93,6 +93,7 @@ async fn ids(service: &Service) -> BTreeMap<&'static str, Vec<String>> {
         ("windows", of("/api/v1/windows", "id").await),
         ("notices", vec!["i0-1-1-default-opened".into()]),
         ("oncall", vec!["duty".into()]),
+        ("series", vec!["1ae6fac6e0a6c452".into()]),
     ])
 }
 

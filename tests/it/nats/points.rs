@@ -59,7 +59,11 @@ fn only_what_is_unusual_enters_the_journal_and_a_restart_knows_it_still() {
     assert_eq!(seen["headwater_series_watched"], 3.0);
     // The last words of the journal are not in the view of a program that is killed: here they are.
     let events = get(&program, &token, "/api/v1/events?limit=10");
-    assert!(events.to_string().contains("robust-baseline"), "score, model and baseline are told: {events}");
+    let model = r#"\"model\":\"metric\""#;
+    assert!(
+        events.to_string().contains(model) && events.to_string().contains("baseline"),
+        "score, model and baseline are told: {events}"
+    );
 
     // It is killed while the anomaly stands, and learns what is usual from what the stream still has.
     let program = program.again(&["--config", folder.path().join("headwater.yaml").to_str().unwrap()]);
