@@ -49,11 +49,11 @@ export async function call(path, options = {}) {
   return body;
 }
 
-/** Reads a page that is no JSON. @param {string} path @returns {Promise<string>} */
+/** Reads an answer that is no JSON, such as a report. @param {string} path @returns {Promise<string>} */
 export async function text(path) {
-  const response = await fetch(path, { headers: { "x-headwater-background": "1" } }).catch(() => { throw new Failure(0, t("error.network")); });
+  const response = await fetch(path, { headers: { "x-headwater-background": "1", "accept-language": lang() } }).catch(() => { throw new Failure(0, t("error.network")); });
   if (response.status === 401) onSignedOut();
-  if (!response.ok) throw new Failure(response.status, response.statusText);
+  if (!response.ok) throw new Failure(response.status, (await response.json().catch(() => null))?.detail ?? response.statusText);
   return response.text();
 }
 

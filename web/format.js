@@ -13,6 +13,9 @@ export const zoneChoice = () => localStorage.getItem("zone") ?? ZONES[0];
 export const chooseZone = (choice) => localStorage.setItem("zone", choice);
 
 const zone = () => (zoneChoice() === "browser" ? undefined : zoneChoice());
+
+/** The zone's name, for those who write times for us. */
+export const zoneName = () => zone() ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
 const cache = new Map();
 
 /** @param {string} kind @param {Intl.DateTimeFormatOptions} options */

@@ -13,6 +13,9 @@ const TOLD = ["notified", "notify_failed"];
 const PAGE = 500;
 /** The first page is small, so that the first look is. */
 const FIRST = 60;
+/** The rest is read when the first page is drawn and the browser has nothing else to do; at the latest after this time. */
+const REST_MS = 400;
+const rested = () => new Promise((go) => { (window.requestIdleCallback ?? ((act) => setTimeout(act, REST_MS)))(go, { timeout: REST_MS }); });
 /** Incidents kept in the page; of the history fewer, it is searched by the server. */
 export const KEPT_MAX = 20000;
 const HISTORY_MAX = 500;
@@ -88,7 +91,10 @@ export function useIncidents(filter) {
     const before = known.current;
     known.current = new Map();
     const most = filter.state === "history" ? HISTORY_MAX : KEPT_MAX;
-    const read = (after) => call(`/api/v1/incidents?${query({ limit: String(after ? PAGE : FIRST), after, ...asked(filter) })}`);
+    const read = async (after) => {
+      if (after) await rested();
+      return call(`/api/v1/incidents?${query({ limit: String(after ? PAGE : FIRST), after, ...asked(filter) })}`);
+    };
     const tell = (items, next) => {
       if (mine !== round.current) return false;
       items.slice(-PAGE).forEach((incident) => take(incident, false));

@@ -14,8 +14,8 @@ const ANALYSTS = ["analyst", "admin"];
 const SECTIONS = [
   ["nav.board", [["/", "nav.board"]]],
   ["nav.alerts", [["/alerts", "nav.alerts"]]],
-  ["nav.topology", [["/topology", "nav.topology"]]],
-  ["nav.duty", [["/silences", "nav.silences"], ["/windows", "nav.windows"], ["/oncall", "nav.oncall"], ["/deliveries", "nav.deliveries"]]],
+  ["nav.topology", [["/topology", "nav.topology"], ["/series", "nav.series"]]],
+  ["nav.duty", [["/silences", "nav.silences"], ["/windows", "nav.windows"], ["/oncall", "nav.oncall"], ["/handover", "nav.handover"], ["/deliveries", "nav.deliveries"]]],
   ["nav.analysis", [["/rules", "nav.rules"], ["/suggestions", "nav.suggestions", ANALYSTS], ["/tuning", "nav.tuning"]]],
   ["nav.reports", [["/reports", "nav.reports"], ["/numbers", "nav.numbers"]]],
   ["nav.admin", [["/system", "nav.system"], ["/sources", "nav.sources"], ["/dead-letters", "nav.dead"], ["/audit", "nav.audit", ANALYSTS], ["/tokens", "nav.tokens", ["admin"]]]],

@@ -7,7 +7,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::{Json, Router};
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
@@ -41,6 +44,8 @@ const VITALS: [&str; 3] = ["/livez", "/readyz", METRICS];
 
 /// The largest body of a route that says nothing else, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Shorter answers are not packed, bytes.
+const PACKED_FROM_BYTES: u64 = 1024;
 /// The path that may be open on a loopback address.
 const METRICS: &str = "/metrics";
 
@@ -188,6 +193,13 @@ pub fn openapi() -> serde_json::Value {
     document
 }
 
+/// Whoever asks for it gets answers packed: a board of thousands is a tenth of its size then. What is short is sent as it
+/// is, and the feed is not held back.
+fn compression() -> CompressionLayer<impl tower_http::compression::predicate::Predicate> {
+    let packed = SizeAbove::new(PACKED_FROM_BYTES).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(packed)
+}
+
 /// The whole API. `others` (intake, console pages) share its headers and request ids, not its access rules.
 pub fn router(api: Arc<Api>, others: Router) -> Router {
     let mut routes = OpenApiRouter::<Arc<Api>>::new();
@@ -212,4 +224,5 @@ pub fn router(api: Arc<Api>, others: Router) -> Router {
         .fallback(|| async { ApiError::NotFound("page") })
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
         .layer(from_fn_with_state(api, shield::shield))
+        .layer(compression())
 }

@@ -26,6 +26,8 @@ pub struct SeriesListQuery {
     pub source: Option<String>,
     /// Part of the metric's or the object's name; any case.
     pub q: Option<String>,
+    /// Only those of these objects, as the source calls them; repeat the key for several, at most 100.
+    pub object: Vec<String>,
     /// Only those that are unusual now.
     pub unusual: bool,
     /// `next` of the page before.
@@ -89,6 +91,8 @@ pub struct RaisedAlert {
     pub incident_id: Option<String>,
 }
 
+/// Objects that may be asked for at once.
+const OBJECTS_MAX: usize = 100;
 /// Spreads of the band to each side.
 const BAND: f64 = 3.0;
 
@@ -132,10 +136,14 @@ pub async fn list(
 ) -> Result<Json<Listed<SeriesItem>>, ApiError> {
     caller.whole_tenant()?;
     let limit = paging::limit(query.limit)?;
+    if query.object.len() > OBJECTS_MAX {
+        return Err(ApiError::Bad(format!("object: at most {OBJECTS_MAX}")));
+    }
     let offset = read_cursor(query.after.as_deref())?.map_or(0, |(_, offset)| offset as usize);
     let asked = SeriesQuery {
         source: query.source.map(|source| SourceId::from(source.as_str())),
         text: query.q.unwrap_or_default(),
+        objects: query.object,
         only_unusual: query.unusual,
         offset,
         limit,

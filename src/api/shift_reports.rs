@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use chrono_tz::Tz;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -36,15 +37,24 @@ pub struct Since {
     pub since: Option<String>,
     /// `zh` or `en`.
     pub lang: Option<String>,
+    /// The zone of the times, such as `Europe/Berlin`; absent: `Asia/Shanghai`.
+    pub zone: Option<String>,
 }
 
-/// In which language.
+/// In which language, by which clock.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct InLanguage {
     /// `zh` or `en`.
     pub lang: Option<String>,
+    /// The zone of the times, such as `Europe/Berlin`; absent: `Asia/Shanghai`.
+    pub zone: Option<String>,
+}
+
+fn zone(named: Option<&str>) -> Result<Tz, ApiError> {
+    let Some(name) = named else { return Ok(ZONE_DEFAULT) };
+    name.parse().map_err(|_| ApiError::Bad(format!("zone: there is no {name:?}; write for example Asia/Shanghai")))
 }
 
 fn markdown(text: String) -> impl IntoResponse {
@@ -59,17 +69,21 @@ pub async fn post_mortem(
     caller: Caller,
     lang: Lang,
     Id(id): Id<IncidentId>,
-    Params(_asked): Params<InLanguage>,
+    Params(asked): Params<InLanguage>,
 ) -> Result<impl IntoResponse, ApiError> {
     // What a caller of some organisations may see of it is not all that a post-mortem tells.
     caller.whole_tenant()?;
+    let by = Reported { lang, zone: zone(asked.zone.as_deref())? };
     let scope = caller.scope();
     let found = past(&api, move |history| match find::incident(history, &scope, id)? {
-        Some(view) => Ok(Some((view, find::timeline(history, id, TIMELINE_MAX)?.0))),
+        Some(view) => {
+            let members = find::members(history, id, None, report::ALERTS_MAX)?.0;
+            Ok(Some((view, find::timeline(history, id, TIMELINE_MAX)?.0, members)))
+        }
         None => Ok(None),
     });
-    let (view, timeline) = found.await?.ok_or(ApiError::NotFound("incident"))?;
-    Ok(markdown(report::post_mortem(&view, &timeline, Reported { lang, zone: ZONE_DEFAULT })))
+    let (view, timeline, alerts) = found.await?.ok_or(ApiError::NotFound("incident"))?;
+    Ok(markdown(report::post_mortem(&report::Known { view: &view, timeline: &timeline, alerts: &alerts }, by)))
 }
 
 /// What a shift hands to the next one, in Markdown: who has duty, what is open with notes, what ended, what is held and muted.
@@ -82,6 +96,7 @@ pub async fn handover(
     Params(asked): Params<Since>,
 ) -> Result<impl IntoResponse, ApiError> {
     caller.whole_tenant()?;
+    let by = Reported { lang, zone: zone(asked.zone.as_deref())? };
     let now = (api.now)();
     let since = match asked.since.as_deref() {
         Some(text) => Timestamp::parse(text).ok_or_else(|| ApiError::Bad("since: write RFC 3339".into()))?,
@@ -119,5 +134,5 @@ pub async fn handover(
     let silences =
         silences.map(|one| (format!("{} {}", one.id, one.comment), one.ends_at, one.created_by.to_string())).collect();
     let handover = Handover { since, now, duty, open, ended, held, silences };
-    Ok(markdown(report::handover(&handover, Reported { lang, zone: ZONE_DEFAULT })))
+    Ok(markdown(report::handover(&handover, by)))
 }

@@ -17,7 +17,7 @@ struct Web;
 const MANUAL: &str = include_str!("../../docs/operations.md");
 
 /// Pages of the console; each is the same document, the address says what it shows.
-const PAGES: [&str; 22] = [
+const PAGES: &[&str] = &[
     "/",
     "/login",
     "/wall",
@@ -26,9 +26,12 @@ const PAGES: [&str; 22] = [
     "/silences",
     "/windows",
     "/oncall",
+    "/handover",
     "/deliveries",
     "/topology",
     "/topology/{id}",
+    "/series",
+    "/series/{id}",
     "/rules",
     "/suggestions",
     "/tuning",

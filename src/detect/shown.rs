@@ -17,7 +17,10 @@ impl Watch {
             let names = &kept.names;
             let has_text =
                 || names.name.to_lowercase().contains(&text) || names.object.label().to_lowercase().contains(&text);
-            (text.is_empty() || has_text()) && (!query.only_unusual || of.shows(key))
+            let is_object = || query.objects.iter().any(|object| *names.object.label() == **object);
+            (text.is_empty() || has_text())
+                && (query.objects.is_empty() || is_object())
+                && (!query.only_unusual || of.shows(key))
         };
         let mut total = 0;
         let mut page = Vec::new();

@@ -54,6 +54,8 @@ pub struct SeriesQuery {
     pub source: Option<SourceId>,
     /// Part of the object's or the metric's name, in any case.
     pub text: String,
+    /// Only those of these objects, as a source calls them.
+    pub objects: Vec<String>,
     /// Only those that are unusual.
     pub only_unusual: bool,
     /// How many are passed over, and how many are given at most.

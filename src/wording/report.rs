@@ -8,12 +8,16 @@ use super::lang::Lang;
 use super::mask::mask;
 use super::sentences::evidence;
 use super::words::{IncidentStateWord, PriorityWord, SeverityWord, TimelineWord};
+use crate::domain::alert::AlertView;
 use crate::domain::incident::{IncidentState, IncidentView, TimelineEntry, TimelineKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::calendar::local;
 
 /// Lines of a timeline in a report.
 const LINES_MAX: usize = 300;
+/// Steps of a path, and alerts, that are written out.
+const STEPS_MAX: usize = 40;
+pub const ALERTS_MAX: usize = 40;
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +68,17 @@ fn plain(text: &str) -> String {
     safe
 }
 
+/// What a post-mortem is drafted from.
+pub struct Known<'a> {
+    pub view: &'a IncidentView,
+    pub timeline: &'a [TimelineEntry],
+    /// Its first members.
+    pub alerts: &'a [AlertView],
+}
+
 /// The draft of a post-mortem: what is known, with room for what people must say.
-pub fn post_mortem(view: &IncidentView, timeline: &[TimelineEntry], by: Reported) -> String {
+pub fn post_mortem(of: &Known<'_>, by: Reported) -> String {
+    let view = of.view;
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = writeln!(text, "# {}: {}\n", by.say("复盘(草稿)", "Post-mortem (draft)"), plain(&view.title));
@@ -114,6 +127,7 @@ pub fn post_mortem(view: &IncidentView, timeline: &[TimelineEntry], by: Reported
             plain(&change.ci.name)
         );
     }
+    text += &path(view, by);
     for (zh, en) in [
         ("影响", "Impact"),
         ("处置", "Resolution"),
@@ -123,10 +137,52 @@ pub fn post_mortem(view: &IncidentView, timeline: &[TimelineEntry], by: Reported
         let _ = writeln!(text, "\n## {}\n\n{}", by.say(zh, en), by.say("(待填写)", "(to be written)"));
     }
     let _ = writeln!(text, "\n## {}\n", by.say("时间线", "Timeline"));
-    for entry in timeline.iter().take(LINES_MAX) {
+    for entry in of.timeline.iter().take(LINES_MAX) {
         text += &entry_line(entry, by);
     }
+    text += &members(of, by);
     text
+}
+
+/// From what broke to what it took along; empty where nothing is known.
+fn path(view: &IncidentView, by: Reported) -> String {
+    let mut text = String::new();
+    if !view.path.is_empty() {
+        let _ = writeln!(text, "\n## {}\n", by.say("传播路径", "Propagation path"));
+    }
+    for step in view.path.iter().take(STEPS_MAX) {
+        let _ = writeln!(text, "* {} → {}", plain(&step.cause.name), plain(&step.effect.name));
+    }
+    text + &left_out(view.path.len(), STEPS_MAX, by)
+}
+
+fn members(of: &Known<'_>, by: Reported) -> String {
+    let mut text = format!("\n## {} ({})\n\n", by.say("告警", "Alerts"), of.view.alert_count);
+    for alert in of.alerts.iter().take(ALERTS_MAX) {
+        let what = if alert.title.is_empty() { &alert.name } else { &alert.title };
+        let object = alert.ci.as_ref().map_or(&*alert.object, |ci| &*ci.name);
+        let severity = SeverityWord::from(alert.severity).label(by.lang);
+        let _ = writeln!(
+            text,
+            "* {} {}: {} ({severity}, ×{})",
+            by.time(alert.first_seen),
+            plain(object),
+            plain(what),
+            alert.count
+        );
+    }
+    text + &left_out(of.view.alert_count as usize, ALERTS_MAX, by)
+}
+
+/// Says how many lines are not written out.
+fn left_out(all: usize, most: usize, by: Reported) -> String {
+    match all.saturating_sub(most) {
+        0 => String::new(),
+        rest => match by.lang {
+            Lang::Zh => format!("* … 另有 {rest} 条\n"),
+            Lang::En => format!("* … {rest} more\n"),
+        },
+    }
 }
 
 fn entry_line(entry: &TimelineEntry, by: Reported) -> String {

@@ -9,6 +9,7 @@ mod hostile;
 mod invited;
 mod keyboard;
 mod modules;
+mod series;
 mod served;
 mod storm;
 mod together;

@@ -5,6 +5,7 @@ import { call, query } from "../api.js";
 import { count, percent, span } from "../format.js";
 import { Drawn } from "../graph.js";
 import { t } from "../i18n.js";
+import { Metrics } from "../metrics.js";
 import { Ci, Empty, Go, Panel, Switch, visit } from "../parts.js";
 import { className, relationName } from "../vocabulary.js";
 
@@ -78,6 +79,6 @@ export const CiPage = ({ id }) => {
       ${fact(t("topo.site"), ci.site)}${fact(t("topo.criticality"), ci.criticality && String(ci.criticality))}${fact(t("topo.ci_state"), t(`topo.ci_state.${ci.state}`))}
       ${fact(t("topo.monitored"), t(ci.monitored ? "yes" : "no"))}${fact(t("topo.keys"), ci.keys.slice(0, 6).join(", "))}</dl>
     <${Around} id=${id} />
-    <div class="columns even"><div><${Firing} id=${id} /><${Relations} title=${t("topo.needs")} items=${ci.causes} /><${Relations} title=${t("topo.carries")} items=${ci.effects} /></div>
+    <div class="columns even"><div><${Firing} id=${id} /><${Metrics} objects=${[ci.id, ci.name, ...ci.keys]} /><${Relations} title=${t("topo.needs")} items=${ci.causes} /><${Relations} title=${t("topo.carries")} items=${ci.effects} /></div>
       <div><${Reach} id=${id} /></div></div>`;
 };

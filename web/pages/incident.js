@@ -10,6 +10,7 @@ import { Graph } from "../graph.js";
 import { say, t } from "../i18n.js";
 import { neighbours } from "../incidents.js";
 import { Members, useMembers } from "../members.js";
+import { Metrics } from "../metrics.js";
 import { PostMortem } from "../postmortem.js";
 import { silenceIncident } from "../silencing.js";
 import { Similar } from "../similar.js";
@@ -145,6 +146,11 @@ const Head = ({ incident, me, onPostMortem }) => {
 </header>`;
 };
 
+/** What may have metrics: the root cause, then the members that fire, then the others, as their sources call them.
+ * @param {any} incident @param {any[]} alerts */
+const objects = (incident, alerts) => [...(incident.root && !incident.root.ci.outside ? [incident.root.ci.id, incident.root.ci.name] : []),
+  ...alerts.filter((alert) => alert.state === "firing").map((alert) => alert.object), ...alerts.map((alert) => alert.object)];
+
 const KEYS = { a: "acknowledge", s: "assign", z: "snooze", c: "comment", m: "merge" };
 
 export const Incident = ({ id, me }) => {
@@ -187,12 +193,13 @@ export const Incident = ({ id, me }) => {
       </div>
       <div>
         <${Graph} id=${id} version=${members} onMembers=${onMembers} />
+        <${Metrics} objects=${objects(incident, alerts)} since=${incident.first_alert_at} />
         <${Panel} title=${t("inc.timeline")} aside=${incident.timeline_cut > 0 && t("inc.cut", { n: incident.timeline_cut })}>
           <${Timeline} incident=${incident} alerts=${alerts} may=${may && incident.state !== "merged"} /><//>
       </div>
     </div>
     <${Members} incident=${incident} members=${list} me=${me} text=${text} onText=${setText} />
     <p class="keys dim">${t("inc.keys")} · ${t("inc.versions", { topology: incident.topology_version, rules: incident.ruleset_version })}</p>
-    ${writing && html`<${PostMortem} incident=${incident} alerts=${alerts} onClose=${() => setWriting(false)} />`}
+    ${writing && html`<${PostMortem} id=${id} onClose=${() => setWriting(false)} />`}
   </article>`;
 };

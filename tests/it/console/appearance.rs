@@ -78,6 +78,8 @@ fn pages(incident: &str, alert: &str) -> Vec<(String, &'static str)> {
         ("/deliveries", ".panel"),
         ("/topology", "table.cis tbody tr"),
         ("/topology/host-00007", ".canvas[data-drawn]"),
+        ("/series", "table.series-list tbody tr"),
+        ("/handover", ".prose li"),
         ("/rules", "table.rules tbody tr"),
         ("/suggestions", ".note"),
         ("/tuning", ".panel"),
@@ -102,6 +104,8 @@ async fn every_page_is_well_made_in_both_languages_light_and_dark() {
     served.storm(0..600).await;
     let event = |at: &str| json!({ "name": "x", "severity": "major", "object": { "name": "a" }, "starts_at": at });
     served.events(&[event("2026-01-05T00:00:00Z"), event("no time")]).await;
+    served.points(&super::series::readings("host-00007")).await;
+    let series = served.get(&token, "/api/v1/series?limit=1").await["items"][0]["id"].clone();
     let incident = largest(&served, &token).await;
     let id = incident["id"].as_str().unwrap();
     let members = served.get(&token, &format!("/api/v1/incidents/{id}/members?limit=1")).await;
@@ -115,7 +119,8 @@ async fn every_page_is_well_made_in_both_languages_light_and_dark() {
             .run(&format!("localStorage.setItem('lang', '{language}'); localStorage.setItem('theme', '{theme}')"))
             .await;
         let keys = untranslated(language);
-        for (path, there) in pages(id, alert) {
+        let one_series = (format!("/series/{}", series.as_str().unwrap()), ".series-chart[data-drawn]");
+        for (path, there) in pages(id, alert).into_iter().chain([one_series]) {
             browser.go(&format!("{}{path}", served.base)).await;
             browser.wait(&format!("document.querySelector({})", json!(there))).await;
             let place = format!("{path} {language} {theme}");

@@ -106,6 +106,11 @@ impl Served {
         }
     }
 
+    /// Sends metric points.
+    pub async fn points(&self, points: &[Value]) {
+        self.post("/api/v1/metrics", serde_json::to_string(points).unwrap()).await;
+    }
+
     async fn post(&self, path: &str, body: String) {
         let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.source);
         let answer = request.header("content-type", "application/json").body(body).send().await.unwrap();
