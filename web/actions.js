@@ -3,6 +3,7 @@
 import { html, useState } from "./vendor/htm-preact.js";
 import { call } from "./api.js";
 import { ask, inMinutes, spans } from "./ask.js";
+import { sayFalse } from "./false_alarm.js";
 import { t } from "./i18n.js";
 import { order, told } from "./orders.js";
 import { silenceIncident } from "./silencing.js";
@@ -85,17 +86,17 @@ export const Actions = ({ incident, me, onPostMortem }) => {
   if (incident.state === "merged") return null;
   const run = async (word) => {
     setBusy(word);
-    try { await (word === "silence" ? silenceIncident(incident) : act(incident, word)); } finally { setBusy(""); }
+    try { await (word === "silence" ? silenceIncident(incident) : word === "false_alarm" ? sayFalse(incident.id) : act(incident, word)); } finally { setBusy(""); }
   };
   const button = (word, kind = "") => html`<button class=${kind} disabled=${busy === word} aria-busy=${busy === word}
     data-act=${word} onClick=${() => run(word)}>${t(`act.${word}`)}</button>`;
   const post = html`<button data-act="postmortem" onClick=${onPostMortem}>${t("act.postmortem")}</button>`;
-  if (incident.state === "closed") return html`<div class="actions">${button("reopen", "main")} ${button("comment")} ${post}</div>`;
+  if (incident.state === "closed") return html`<div class="actions">${button("reopen", "main")} ${button("comment")} ${button("false_alarm")} ${post}</div>`;
   return html`<div class="actions">
     ${incident.progress === "triggered" ? button("acknowledge", "main") : button("unacknowledge")}
     ${button("assign")} ${button("comment")}
     ${incident.snoozed_until ? button("wake") : button("snooze")}
-    ${button("severity")} ${button("merge")} ${button("silence")} ${post}
+    ${button("severity")} ${button("merge")} ${button("silence")} ${button("false_alarm")} ${post}
     ${button("close", "warn")}
   </div>`;
 };

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod ci_graph;
 pub mod dead_letters;
 pub mod doors;
+pub mod duty_load;
 pub mod estate;
 pub mod export;
 pub mod feed;
@@ -51,6 +52,7 @@ pub mod trials;
 pub mod vocabulary;
 pub mod why;
 pub mod why_not;
+pub mod window_proposals;
 pub mod windows;
 
 #[cfg(test)]

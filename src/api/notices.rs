@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::orders::{IdempotencyKey, Taken, submit};
-use super::paging::Listed;
+use super::paging::{self, Listed, cursor, read_cursor, read_time};
 use super::past::past;
-use super::problem::{ApiError, Id, Problem};
+use super::problem::{ApiError, Id, Params, Problem};
 use super::state::{Api, ReceiverList, UndeliveredNotice};
 use crate::domain::ids::IncidentId;
 use crate::engine::input::Order;
@@ -113,6 +113,75 @@ pub async fn of_incident(
     });
     let all = found.await?.ok_or(ApiError::NotFound("incident"))?;
     Ok(Json(Listed { items: all.into_iter().map(NoticeItem::from).collect(), next: None, feed: None }))
+}
+
+/// Which part of the log.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogQuery {
+    /// Only to this person.
+    pub person: Option<String>,
+    pub receiver: Option<String>,
+    /// accepted, gave_up, folded, unaddressed or pending.
+    pub outcome: Option<String>,
+    /// Told at or after (RFC 3339).
+    pub since: Option<String>,
+    /// Told before (RFC 3339).
+    pub until: Option<String>,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// 1 to 500, default 50.
+    pub limit: Option<usize>,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct LogItem {
+    pub incident: String,
+    /// What rosters and messages call the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person_name: Option<String>,
+    #[serde(flatten)]
+    pub notice: NoticeItem,
+}
+
+/// How a message may have ended.
+const OUTCOMES: [&str; 5] = ["accepted", "gave_up", "folded", "unaddressed", "pending"];
+
+/// Every message to every person and receiver, newest first: by which route, after how many attempts, with what answer.
+#[utoipa::path(get, path = "/api/v1/notices", tag = "notices", params(LogQuery),
+    responses((status = 200, body = Listed<LogItem>), (status = "default", body = Problem)))]
+pub async fn log(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Params(query): Params<LogQuery>,
+) -> Result<Json<Listed<LogItem>>, ApiError> {
+    caller.whole_tenant()?;
+    let limit = paging::limit(query.limit)?;
+    let before = read_cursor(query.after.as_deref())?.map(|(place, _)| place);
+    if query.outcome.as_ref().is_some_and(|word| !OUTCOMES.contains(&word.as_str())) {
+        return Err(ApiError::Bad(format!("outcome: write one of {}", OUTCOMES.join(", "))));
+    }
+    let asked = told::Asked {
+        tenant: caller.tenant.clone(),
+        person: query.person,
+        receiver: query.receiver,
+        outcome: query.outcome,
+        since: read_time("since", query.since.as_deref())?,
+        until: read_time("until", query.until.as_deref())?,
+    };
+    let mut found = past(&api, move |history| told::log(history, &asked, before, limit + 1)).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|(place, ..)| cursor(*place, 0));
+    let policy = api.rules.policy(&caller.tenant);
+    let item = |(_, incident, told): (i64, IncidentId, Told)| LogItem {
+        incident: incident.to_string(),
+        person_name: told.person.as_deref().map(|person| policy.on_call.called(&person.into()).to_owned()),
+        notice: NoticeItem::from(told),
+    };
+    Ok(Json(Listed { items: found.into_iter().map(item).collect(), next, feed: None }))
 }
 
 /// Sends one of them again, with the same key.

@@ -142,6 +142,15 @@ pub async fn submit(api: &Api, caller: &Caller, id: &str, order: Order) -> Resul
     Ok((StatusCode::ACCEPTED, Json(Taken { seq })))
 }
 
+/// Puts into the audit what the caller did beside the engine: it is durable when this returns.
+///
+/// # Errors
+/// When the journal does not take it now.
+pub async fn note(api: &Api, caller: &Caller, what: &str, about: &str, detail: &str) -> Result<(), ApiError> {
+    let order = Order::Noted { what: what.into(), about: about.into(), detail: detail.into() };
+    submit(api, caller, "", order).await.map(drop)
+}
+
 /// The caller's next move after a failed write.
 pub fn refused(error: WriteError) -> ApiError {
     match error {
@@ -253,7 +262,8 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Revoke { .. }
         | Order::Override { .. }
         | Order::EndOverride { .. }
-        | Order::Resend { .. } => (None, Vec::new(), true),
+        | Order::Resend { .. }
+        | Order::Noted { .. } => (None, Vec::new(), true),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {
         return Err(ApiError::NotFound("incident"));

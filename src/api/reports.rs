@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::duty_load::{self, Judged, PersonLoad, REACHED_MAX, SAID};
 use super::paging::read_time;
 use super::past::past;
 use super::problem::{ApiError, Params, Problem};
@@ -23,6 +24,7 @@ use crate::domain::topology::Topology;
 use crate::projection::board::IncidentFilter;
 use crate::projection::history::audit::{self, Audited};
 use crate::projection::history::export::csv_line;
+use crate::projection::history::notices;
 use crate::projection::history::search;
 use crate::projection::history::stats::{self, Bucket, By};
 use crate::projection::sight::Sight;
@@ -146,6 +148,9 @@ pub struct Report {
     /// work (Monday to Friday, 9 to 18), off or weekend, by the hour of opening.
     pub by_hours: Vec<Group>,
     pub root_hits: RootHits,
+    pub judged: Judged,
+    /// How often people were interrupted, the most first.
+    pub by_person: Vec<PersonLoad>,
     pub noisy_names: Vec<NoisyOne>,
     pub noisy_cis: Vec<NoisyOne>,
     pub noisy_rules: Vec<NoisyRule>,
@@ -211,10 +216,12 @@ async fn made(api: &Arc<Api>, caller: &Caller, query: &ReportQuery) -> Result<Re
         let now = read(history, &sight, (since, until))?;
         let before = read(history, &sight, (since.minus(length), since))?;
         let judged = audit::entries_of(history, &sight.scope, &VERDICTS, None, JUDGED_MAX)?;
+        let said = audit::entries_of(history, &sight.scope, &SAID, None, JUDGED_MAX)?;
+        let reached = notices::reached(history, &sight.scope.tenant, (since, until), REACHED_MAX)?;
         let noisy = |column| stats::noisiest(history, &sight.scope, column, (since, until), ROWS_MAX);
-        Ok((now, before, judged, noisy(stats::Noisy::Names)?, noisy(stats::Noisy::Cis)?))
+        Ok((now, before, (judged, said, reached), noisy(stats::Noisy::Names)?, noisy(stats::Noisy::Cis)?))
     };
-    let (now, before, judged, names, cis) = past(api, read_all).await?;
+    let (now, before, (judged, said, reached), names, cis) = past(api, read_all).await?;
     let topology = (api.topology)(&caller.tenant);
     let reactions = |past: &Past| reaction(past.incidents.iter());
     let listed = |found: Vec<(String, u64)>| found.into_iter().map(|(key, alerts)| NoisyOne { key, alerts }).collect();
@@ -230,6 +237,8 @@ async fn made(api: &Arc<Api>, caller: &Caller, query: &ReportQuery) -> Result<Re
         by_severity: grouped(&now.incidents, |view| SeverityWord::from(view.severity).word().to_owned()),
         by_hours: grouped(&now.incidents, |view| hours(view.opened_at, zone).to_owned()),
         root_hits: root_hits(judged, (since, until)),
+        judged: duty_load::judged(&said, (since, until)),
+        by_person: duty_load::by_person(api, caller, reached, zone),
         noisy_names: listed(names),
         noisy_cis: listed(cis),
         noisy_rules: rules(api, caller),
@@ -385,6 +394,12 @@ fn lines(report: &Report) -> String {
     }
     line("root", "", "judged", report.root_hits.judged.to_string());
     line("root", "", "right", report.root_hits.right.to_string());
+    line("judged", "", "false_alarms", report.judged.false_alarms.to_string());
+    line("judged", "", "missed", report.judged.missed.to_string());
+    for one in &report.by_person {
+        let figures = [("work", one.work), ("rest", one.rest), ("sleep", one.sleep), ("all", one.all)];
+        figures.into_iter().for_each(|(figure, n)| line("interruptions", &one.person, figure, n.to_string()));
+    }
     report.noisy_names.iter().for_each(|one| line("noisy_name", &one.key, "alerts", one.alerts.to_string()));
     report.noisy_cis.iter().for_each(|one| line("noisy_ci", &one.key, "alerts", one.alerts.to_string()));
     report.noisy_rules.iter().for_each(|one| line("rule", &one.id, "hits", one.hits.to_string()));

@@ -25,7 +25,7 @@ use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
     numbers, oncall, orders, reports, rules, series, session, shield, silences, similar, sources, stats, suggestions,
-    tokens, topology, topology_versions, trial, trials, vocabulary, why, why_not, windows,
+    tokens, topology, topology_versions, trial, trials, vocabulary, why, why_not, window_proposals, windows,
 };
 
 /// Everyone who reads.
@@ -86,6 +86,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(why::event)),
         entry(READ,    routes!(why_not::why_not)),
         entry(READ,    routes!(feedback::list)),
+        entry(HANDLE,  routes!(feedback::say)),
         entry(ANALYSE, routes!(feedback::revoke)),
         entry(READ,    routes!(silences::list)),
         entry(HANDLE,  routes!(silences::make)),
@@ -93,6 +94,9 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(windows::list)),
         entry(HANDLE,  routes!(windows::make)),
         entry(HANDLE,  routes!(windows::expire)),
+        entry(READ,    routes!(window_proposals::list)),
+        entry(HANDLE,  routes!(window_proposals::approve)),
+        entry(HANDLE,  routes!(window_proposals::refuse)),
         entry(READ,    routes!(rules::current)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rules::replace)),
         entry(READ,    routes!(rules::versions)),
@@ -148,6 +152,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(shift_reports::post_mortem)),
         entry(READ,    routes!(shift_reports::handover)),
         entry(READ,    routes!(notices::of_incident)),
+        entry(READ,    routes!(notices::log)),
         entry(READ,    routes!(notices::receivers)),
         entry(READ,    routes!(notices::undelivered)),
         entry(HANDLE,  routes!(notices::resend)),

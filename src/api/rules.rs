@@ -190,6 +190,31 @@ pub struct RulesTaken {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
     pub version: u64,
+    /// Nothing is changed yet: a second person has to approve it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
+}
+
+/// How many people stand behind a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persons {
+    One,
+    /// One asked for it, and another one approved it.
+    Two,
+}
+
+/// Why the rules are changed, and who stands behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds<'a> {
+    pub reason: &'a str,
+    pub persons: Persons,
+}
+
+impl<'a> Grounds<'a> {
+    /// Of one person.
+    pub const fn alone(reason: &'a str) -> Self {
+        Self { reason, persons: Persons::One }
+    }
 }
 
 /// What a check says.
@@ -267,14 +292,14 @@ pub async fn check(
 pub async fn change(
     api: &Api,
     caller: &Caller,
-    reason: &str,
+    grounds: Grounds<'_>,
     edit: impl Fn(RuleSet) -> Result<Vec<RuleFile>, ApiError>,
 ) -> Result<TakenAnswer, ApiError> {
     for _ in 0..TRIES_MAX {
         let now =
             api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
         let basis = Basis::Version(now.version);
-        match put(api, caller, edit(now)?, reason, basis).await {
+        match put(api, caller, edit(now)?, grounds, basis).await {
             Err(ApiError::Changed { .. }) => {}
             ended => return ended,
         }
@@ -312,14 +337,18 @@ async fn put(
     api: &Api,
     caller: &Caller,
     files: Vec<RuleFile>,
-    reason: &str,
+    grounds: Grounds<'_>,
     basis: Basis,
 ) -> Result<TakenAnswer, ApiError> {
-    may_change(&api.rules.policy(&caller.tenant), reason)?;
-    let by = By { author: caller.name.clone(), reason: reason.into() };
+    let policy = api.rules.policy(&caller.tenant);
+    match grounds.persons {
+        Persons::One => may_change(&policy, grounds.reason)?,
+        Persons::Two => needs_reason(&policy, grounds.reason)?,
+    }
+    let by = By { author: caller.name.clone(), reason: grounds.reason.into() };
     let replaced = api.rules.replace(caller.tenant.clone(), by, files, basis).await;
     let (seq, version) = replaced.map_err(refused)?;
-    Ok((StatusCode::ACCEPTED, tag(version), Json(RulesTaken { seq, version })))
+    Ok((StatusCode::ACCEPTED, tag(version), Json(RulesTaken { seq, version, waits: false })))
 }
 
 /// Replaces all rules at once; a faulty set is refused with every error and its place, and the old one stays. With
@@ -334,7 +363,7 @@ pub async fn replace(
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
     let reason = rules.reason.clone();
-    put(&api, &caller, rules.into_files(), &reason, basis).await
+    put(&api, &caller, rules.into_files(), Grounds::alone(&reason), basis).await
 }
 
 /// Makes an older version valid again, as a new version of its own.
@@ -347,7 +376,7 @@ pub async fn roll_back(
     Body(body): Body<RollBack>,
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    let reason = body.reason.as_str();
+    let grounds = Grounds::alone(&body.reason);
     let files = |version| {
         let found = api.rules.set(&caller.tenant, Some(version)).map_err(ApiError::internal)?;
         Ok(found.ok_or(ApiError::NotFound("version"))?.files)
@@ -359,14 +388,14 @@ pub async fn roll_back(
         version.ok_or_else(|| refused(WriteError::Refused { errors }))
     };
     match (body.version, basis) {
-        (Some(version), basis) => put(&api, &caller, files(version)?, reason, basis).await,
+        (Some(version), basis) => put(&api, &caller, files(version)?, grounds, basis).await,
         (None, Basis::Version(asked)) => {
             let set = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?;
             match set.map_or(0, |set| set.version) {
-                version if version == asked => put(&api, &caller, files(before(version)?)?, reason, basis).await,
+                version if version == asked => put(&api, &caller, files(before(version)?)?, grounds, basis).await,
                 version => Err(ApiError::Changed { version }),
             }
         }
-        (None, Basis::Any) => change(&api, &caller, reason, |now| files(before(now.version)?)).await,
+        (None, Basis::Any) => change(&api, &caller, grounds, |now| files(before(now.version)?)).await,
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::Caller;
-use super::orders::refused;
+use super::orders::{note, refused};
 use super::paging::Listed;
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, Trial, WriteError};
@@ -269,7 +269,9 @@ pub async fn put(
     caller.whole_tenant()?;
     let source = SourceId::from(source);
     tracing::info!(source.id = %source, by = %caller.name, enabled = wanted.enabled, "a source was registered or changed");
+    let detail = format!("{} {} {}", wanted.kind, wanted.owner, if wanted.enabled { "on" } else { "off" });
     api.sources.put(&caller.tenant, &source, wanted).map_err(refused)?;
+    note(&api, &caller, "source_put", source.as_str(), detail.trim()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -285,7 +287,11 @@ pub async fn remove(
     let source = SourceId::from(source);
     tracing::info!(source.id = %source, by = %caller.name, "a source was taken out of the registry");
     let was_there = api.sources.remove(&caller.tenant, &source).map_err(refused)?;
-    if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NotFound("source")) }
+    if !was_there {
+        return Err(ApiError::NotFound("source"));
+    }
+    note(&api, &caller, "source_removed", source.as_str(), "").await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What a payload becomes: its events, and the verdict that each would get on a quiet day. Changes nothing and tells nobody.

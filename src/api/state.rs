@@ -264,6 +264,10 @@ pub struct ReceiverList {
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct ReceiverLine {
     pub id: String,
+    /// The kind of channel, such as mail; empty: not configured, or switched off.
+    pub kind: String,
+    /// It rings, whatever somebody is doing: counted as an interruption of a person.
+    pub interrupts: bool,
     /// Not configured, or switched off: nothing reaches it.
     pub reachable: bool,
     pub waiting: u64,

@@ -10,13 +10,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::{Caller, Role};
-use super::orders::refused;
+use super::orders::{note, refused};
 use super::paging::{Listed, read_time};
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, WriteError};
 use crate::access::file::Record;
 use crate::access::store::Wanted;
 use crate::domain::time::Timestamp;
+
+/// What the audit calls it.
+const MADE: &str = "token_made";
+const ENDED: &str = "token_ended";
 
 /// Where credentials are kept.
 pub trait Credentials: Send + Sync {
@@ -130,6 +134,11 @@ pub async fn make(
     let made = tokio::task::spawn_blocking(move || credentials.create(wanted)).await;
     let (id, token) = made.map_err(ApiError::internal)?.map_err(refused)?;
     tracing::info!(credential.id = id, credential.name = name, role = role.as_str(), actor = %caller.name, "credential made");
+    // A credential that the audit does not know is none.
+    if let Err(error) = note(&api, &caller, MADE, &name, &format!("{} {id}", role.as_str())).await {
+        end(&api, &id).await?;
+        return Err(error);
+    }
     Ok((StatusCode::CREATED, Json(TokenMade { id, token })))
 }
 
@@ -138,17 +147,20 @@ pub async fn make(
     responses((status = 204), (status = "default", body = Problem)))]
 pub async fn revoke(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<StatusCode, ApiError> {
     caller.whole_tenant()?;
-    let known = api.credentials.list().into_iter().any(|record| *record.id == *id && record.tenant == caller.tenant);
-    if !known {
-        return Err(ApiError::NotFound("credential"));
-    }
+    let known = api.credentials.list().into_iter().find(|record| *record.id == *id && record.tenant == caller.tenant);
+    let record = known.ok_or(ApiError::NotFound("credential"))?;
     if *id == *caller.credential {
         return Err(ApiError::Bad("this is the credential you came with; end it with another one".into()));
     }
-    let credentials = api.credentials.clone();
-    let ended = id.clone();
-    let done = tokio::task::spawn_blocking(move || credentials.revoke(&ended)).await;
-    done.map_err(ApiError::internal)?.map_err(refused)?;
+    end(&api, &id).await?;
     tracing::info!(credential.id = id, actor = %caller.name, "credential revoked");
+    note(&api, &caller, ENDED, &record.name, &format!("{} {id}", record.role.as_str())).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a credential; ending it again changes nothing.
+async fn end(api: &Api, id: &str) -> Result<(), ApiError> {
+    let (credentials, id) = (api.credentials.clone(), id.to_owned());
+    let done = tokio::task::spawn_blocking(move || credentials.revoke(&id)).await;
+    done.map_err(ApiError::internal)?.map_err(refused)
 }

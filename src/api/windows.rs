@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -12,10 +13,12 @@ use utoipa::ToSchema;
 use super::access::Caller;
 use super::paging::Listed;
 use super::problem::{ApiError, Body, Id, Params, Problem};
-use super::rules::{self, RulesTaken, TakenAnswer};
+use super::rules::{self, Grounds, RulesTaken, TakenAnswer};
 use super::state::{Api, RuleSet};
 use super::trials::Because;
+use super::window_proposals::{self, Proposed};
 use crate::domain::time::Timestamp;
+use crate::engine::policy::Policy;
 use crate::engine::policy::kinds::MaintenanceWindow;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::schedule::Schedule;
@@ -132,7 +135,7 @@ fn put_together(mut files: Vec<RuleFile>, windows: &[Value]) -> Vec<RuleFile> {
     files
 }
 
-/// Makes a maintenance window, as a new version of the rules.
+/// Makes a maintenance window, as a new version of the rules; where the rules ask for a second person it waits for one.
 #[utoipa::path(post, path = "/api/v1/windows", tag = "silences", request_body = NewWindow,
     responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
 pub async fn make(
@@ -150,15 +153,49 @@ pub async fn make(
         return Err(ApiError::Bad(format!("note: at most {NOTE_CHARS_MAX} characters")));
     }
     let window = serde_json::to_value(&body).map_err(ApiError::internal)?;
-    rules::change(&api, &caller, &body.reason, |now| {
+    let policy = api.rules.policy(&caller.tenant);
+    if !policy.settings.changes.second {
+        return rules::change(&api, &caller, Grounds::alone(&body.reason), with(&window)).await;
+    }
+    rules::needs_reason(&policy, &body.reason)?;
+    // What could not be put in force is not asked for.
+    let now = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
+    let version = now.version;
+    let files = with(&window)(now)?;
+    let compiled = tokio::task::spawn_blocking(move || Policy::compile(0, &files)).await.map_err(ApiError::internal)?;
+    compiled.map_err(|errors| ApiError::Refused {
+        detail: "refused as a whole; nothing was changed".into(),
+        errors: errors.iter().map(ToString::to_string).collect(),
+    })?;
+    let asked = Proposed { window: Some(window), reason: body.reason };
+    let seq = window_proposals::propose(&api, &caller, &body.id, &asked).await?;
+    Ok((StatusCode::ACCEPTED, HeaderMap::new(), Json(RulesTaken { seq: Some(seq), version, waits: true })))
+}
+
+/// The rules with one more window.
+pub(super) fn with(window: &Value) -> impl Fn(RuleSet) -> Result<Vec<RuleFile>, ApiError> {
+    move |now| {
         let (files, mut windows) = taken_apart(now);
         windows.push(window.clone());
         Ok(put_together(files, &windows))
-    })
-    .await
+    }
 }
 
-/// Ends a maintenance window that was made here. One that stands in a rule file is ended there.
+/// The rules without a window that was made here.
+pub(super) fn without(id: &str) -> impl Fn(RuleSet) -> Result<Vec<RuleFile>, ApiError> {
+    move |now| {
+        let (files, mut windows) = taken_apart(now);
+        let before = windows.len();
+        windows.retain(|window| window["id"].as_str() != Some(id));
+        if windows.len() == before {
+            return Err(ApiError::NotFound("maintenance window made over this API"));
+        }
+        Ok(put_together(files, &windows))
+    }
+}
+
+/// Ends a maintenance window that was made here; where the rules ask for a second person that waits for one. A window that
+/// stands in a rule file is ended there.
 #[utoipa::path(delete, path = "/api/v1/windows/{id}", tag = "silences", params(("id" = String, Path), Because),
     responses((status = 202, body = RulesTaken), (status = "default", body = Problem)))]
 pub async fn expire(
@@ -168,14 +205,15 @@ pub async fn expire(
     Params(because): Params<Because>,
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
-    rules::change(&api, &caller, &because.reason, |now| {
-        let (files, mut windows) = taken_apart(now);
-        let before = windows.len();
-        windows.retain(|window| window["id"].as_str() != Some(&id));
-        if windows.len() == before {
-            return Err(ApiError::NotFound("maintenance window made over this API"));
-        }
-        Ok(put_together(files, &windows))
-    })
-    .await
+    let policy = api.rules.policy(&caller.tenant);
+    if !policy.settings.changes.second {
+        return rules::change(&api, &caller, Grounds::alone(&because.reason), without(&id)).await;
+    }
+    let now = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
+    let version = now.version;
+    without(&id)(now)?;
+    rules::needs_reason(&policy, &because.reason)?;
+    let asked = Proposed { window: None, reason: because.reason };
+    let seq = window_proposals::propose(&api, &caller, &id, &asked).await?;
+    Ok((StatusCode::ACCEPTED, HeaderMap::new(), Json(RulesTaken { seq: Some(seq), version, waits: true })))
 }

@@ -113,6 +113,8 @@ pub struct ReceiverState {
     pub given_up: u64,
     /// Notices that were folded into newer ones since the start.
     pub folded: u64,
+    /// The kind of channel; empty while it is switched off.
+    pub kind: &'static str,
     /// It is configured, but switched off.
     pub switched_off: bool,
     /// Why nothing is sent at the moment.
@@ -142,7 +144,8 @@ impl Delivery {
         let mut receivers = BTreeMap::new();
         let mut tasks = JoinSet::new();
         for (receiver, Ready { channel, settings }) in ready {
-            let state = ReceiverState { switched_off: channel.is_none(), ..ReceiverState::default() };
+            let kind = channel.as_ref().map_or("", |channel| channel.name());
+            let state = ReceiverState { kind, switched_off: channel.is_none(), ..ReceiverState::default() };
             states.lock().expect("no holder of the states' lock panics").insert(receiver.clone(), state);
             let Some(channel) = channel else { continue };
             let (sender, notices) = unbounded_channel();

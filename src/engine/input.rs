@@ -244,6 +244,14 @@ pub enum Order {
     Resend {
         notice: Box<Notice>,
     },
+    /// Something that was done or said beside the engine: it stands in the journal for the audit, and changes nothing.
+    Noted {
+        /// The deed in a word, such as `token_made`.
+        what: Box<str>,
+        /// The incident, credential, source or window that it is about.
+        about: Box<str>,
+        detail: Box<str>,
+    },
 }
 
 impl Order {
@@ -284,7 +292,8 @@ impl Order {
             | Self::Revoke { .. }
             | Self::Override { .. }
             | Self::EndOverride { .. }
-            | Self::Resend { .. } => None,
+            | Self::Resend { .. }
+            | Self::Noted { .. } => None,
         }
     }
 }
@@ -318,7 +327,8 @@ impl Order {
             | Self::Revoke { .. }
             | Self::Override { .. }
             | Self::EndOverride { .. }
-            | Self::Resend { .. } => None,
+            | Self::Resend { .. }
+            | Self::Noted { .. } => None,
         }
     }
 }

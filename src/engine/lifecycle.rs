@@ -336,7 +336,7 @@ impl Cell {
                 Ok(())
             }
             Order::Silence { .. } | Order::ExpireSilence { .. } => self.change_silence(order),
-            Order::Revoke { .. } => Ok(()),
+            Order::Revoke { .. } | Order::Noted { .. } => Ok(()),
             Order::Override { made } => {
                 let made = Override { by: actor.into(), ..Override::clone(made) };
                 self.on_call.add(made, &self.policy.clone(), self.now).map(drop)

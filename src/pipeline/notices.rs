@@ -9,6 +9,10 @@ use crate::delivery::settings::NOBODY;
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::engine::effect::Notice;
 
+/// Kinds that ring, whatever somebody is doing: messages to a phone, calls, and apps made for being on call.
+const INTERRUPTING: [&str; 8] =
+    ["gateway", "cloud_mas", "aliyun_sms", "aliyun_voice", "tencent_sms", "ntfy", "pagerduty", "opsgenie"];
+
 impl Notices for Pipeline {
     fn troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
@@ -90,6 +94,8 @@ fn line(id: &str, state: Option<&ReceiverState>) -> ReceiverLine {
     let Some(state) = state else { return ReceiverLine { id: id.to_owned(), ..ReceiverLine::default() } };
     ReceiverLine {
         id: id.to_owned(),
+        kind: state.kind.to_owned(),
+        interrupts: INTERRUPTING.contains(&state.kind),
         reachable: !state.switched_off,
         waiting: state.waiting as u64,
         accepted: state.accepted,

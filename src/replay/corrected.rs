@@ -204,7 +204,8 @@ impl Corrected {
             | Order::Revoke { .. }
             | Order::Override { .. }
             | Order::EndOverride { .. }
-            | Order::Resend { .. } => return,
+            | Order::Resend { .. }
+            | Order::Noted { .. } => return,
         }
         let pairs = self.pair(together, apart, seq, weight);
         for incident in &about {

@@ -264,6 +264,16 @@ async fn a_phone_answers_with_a_code_or_a_key() {
     let (_, said) = scene.call(right, &[], &answer("13811112222", &format!("暂缓 {code}"))).await;
     assert!(said["message"].as_str().unwrap().contains("已完成"), "{said}");
     assert_eq!(scene.entries(&incident, "snoozed").await, [("li".to_owned(), "phone".to_owned())]);
+    // The message stands in the log of the person, and was an interruption: a phone rings, a webhook does not.
+    let of_li = "/api/v1/notices?person=li&receiver=phone&outcome=accepted";
+    let told = scene.setup.until(&scene.client, of_li, "the log", |told| told["items"][0]["key"].is_string()).await;
+    assert_eq!((&told["items"][0]["incident"], &told["items"][0]["person_name"]), (&json!(incident), &json!("李雷")));
+    assert!(!told.to_string().contains("13811112222"), "{told}");
+    let none = scene.setup.get(&scene.client, "/api/v1/notices?person=nobody").await.unwrap();
+    assert_eq!(none["items"], json!([]), "{none}");
+    let interrupted = |report: &Value| report["by_person"][0]["all"] == 1;
+    let report = scene.setup.until(&scene.client, "/api/v1/reports", "the interruption", interrupted).await;
+    assert_eq!((&report["by_person"][0]["person"], &report["by_person"][0]["name"]), (&json!("li"), &json!("李雷")));
     // Whoever guesses is not listened to any more, not even with the right code.
     let wrong = if code == "0000" { "0001" } else { "0000" };
     for _ in 0..5 {

@@ -4,6 +4,7 @@ import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-pr
 import { Actions, act } from "../actions.js";
 import { call } from "../api.js";
 import { Candidates, strongest } from "../evidence.js";
+import { FalseAlarm } from "../false_alarm.js";
 import { hear } from "../feed.js";
 import { count, likelihood, moment, span } from "../format.js";
 import { Graph } from "../graph.js";
@@ -141,7 +142,7 @@ const Head = ({ incident, me, onPostMortem }) => {
       ${incident.acknowledged_at && html` · ${t("glance.acked", { t: moment(incident.acknowledged_at) })}`}
       ${incident.snoozed_until && html` · ${t("glance.snoozed", { t: moment(incident.snoozed_until) })}`}
       ${(incident.tickets ?? []).map((ticket) => html` · ${t("inc.ticket")} ${/^https?:\/\//.test(ticket.url ?? "") ? html`<a class="ticket" href=${ticket.url} target="_blank" rel="noreferrer">${ticket.number}</a>` : html`<b>${ticket.number}</b>`}`)}
-      ${incident.told?.length > 0 && html` · ${t("board.told")} ${incident.told.join(t("and"))}`}</p></div>
+      ${incident.told?.length > 0 && html` · ${t("board.told")} ${incident.told.join(t("and"))}`}<${FalseAlarm} id=${incident.id} /></p></div>
   <${Actions} incident=${incident} me=${me} onPostMortem=${onPostMortem} />
 </header>`;
 };

@@ -2,11 +2,13 @@
 // as a table file or on paper.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call, query } from "../api.js";
+import { call, query, send } from "../api.js";
+import { ask } from "../ask.js";
 import { Bars, Ring } from "../charts.js";
 import { count, day, moment, percent, span, zoneMinutes } from "../format.js";
 import { labelOr, t } from "../i18n.js";
 import { now } from "../now.js";
+import { outcome, told } from "../orders.js";
 import { Empty, Panel, Switch } from "../parts.js";
 
 const DAY_MS = 86_400_000;
@@ -50,6 +52,26 @@ function everyDay(report) {
   return [...new Set(all)].map((name) => known.get(name) ?? { day: name, events: 0, incidents: 0, notifications: 0 });
 }
 
+/** How often people were interrupted, by hour class. */
+const Load = ({ people }) => {
+  const most = Math.max(1, ...people.map((one) => one.all));
+  const part = (one, word) => one[word] > 0 && html`<rect key=${word} class=${`load-${word}`} x=${(["work", "rest", "sleep"].slice(0, ["work", "rest", "sleep"].indexOf(word)).reduce((sum, before) => sum + one[before], 0) / most) * 100} width=${(one[word] / most) * 100} height="8"><title>${t(`hours.${word}`)} ${count(one[word])}</title></rect>`;
+  return html`<${Panel} title=${t("report.load")}><p class="dim">${t("report.load.help")}</p>${people.length === 0 ? html`<p class="dim">${t("report.load.none")}</p>` : html`<div class="scroll"><table class="plain numbers load"><thead><tr><th></th>${["work", "rest", "sleep", "all"].map((word) => html`<th key=${word}>${t(`hours.${word}`)}</th>`)}<th></th></tr></thead>
+    <tbody>${people.map((one) => html`<tr key=${one.person}><td><a href=${`/deliveries?${query({ person: one.person })}`}>${one.name || one.person}</a></td><td>${count(one.work)}</td><td>${count(one.rest)}</td><td class=${one.sleep ? "bad" : ""}>${count(one.sleep)}</td><td><b>${count(one.all)}</b></td>
+      <td class="load-bar"><svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">${["work", "rest", "sleep"].map((word) => part(one, word))}</svg></td></tr>`)}</tbody></table></div>`}<//>`;
+};
+
+/** What people said was told in vain, and what nothing told of. */
+const Said = ({ report, me, onChange }) => {
+  const { judged, noise } = report;
+  const miss = async () => {
+    const given = await ask({ title: t("report.miss"), ok: t("report.miss"), fields: [{ name: "about", kind: "line", label: t("report.miss.about") }, { name: "note", kind: "text", label: t("report.miss.note"), optional: true }] });
+    if (given) await told(t("report.miss"), async () => outcome((await send("POST", "/api/v1/feedback", { says: "missed", about: given.about, note: given.note ?? "" })).seq)).then(onChange);
+  };
+  const share = noise.incidents ? judged.false_alarms / noise.incidents : null;
+  return html`<${Panel} title=${t("report.said")} aside=${me.role !== "viewer" && html`<button class="screen-only" data-act="missed" onClick=${miss}>${t("report.miss")}</button>`}><div class="ringed said"><p><b>${count(judged.false_alarms)}</b><i>${t("report.false", { share: share === null ? "–" : percent(share) })}</i></p><p><b>${count(judged.missed)}</b><i>${t("report.missed")}</i></p></div><//>`;
+};
+
 const Days = ({ report }) => {
   const days = everyDay(report);
   const slots = (parts) => days.map((one) => ({ label: one.day, parts: parts.map(([word, key]) => [word, one[key]]) }));
@@ -59,7 +81,7 @@ const Days = ({ report }) => {
     <${Panel} title=${t("report.notices.day")}><${Bars} slots=${slots([["application", "notifications"]])} label=${t("report.notices.day")} />${ends}<//></div>`;
 };
 
-const Body = ({ report }) => {
+const Body = ({ report, me, onChange }) => {
   const { noise, reaction, before, root_hits: hits } = report;
   const n = (items, key, value) => items.map((one) => ({ key: one[key], n: one[value] }));
   return html`<div class="figures">
@@ -70,15 +92,17 @@ const Body = ({ report }) => {
       <${Figure} label=${t("ov.mtta")} value=${secs(reaction.mtta_seconds)} before=${before.reaction.mtta_seconds} after=${reaction.mtta_seconds} />
       <${Figure} label=${t("ov.mttr")} value=${secs(reaction.mttr_seconds)} before=${before.reaction.mttr_seconds} after=${reaction.mttr_seconds} /></div>
     <div class="rings"><${Panel} title=${t("report.noise")}><div class="ringed"><${Ring} share=${noise.compression} label=${t("ov.compression")} /><p><b>${noise.compression === null ? "–" : percent(noise.compression)}</b><i>${t("report.noise.help", { events: count(noise.events), incidents: count(noise.incidents) })}</i></p></div><//>
-      <${Panel} title=${t("report.root")}><div class="ringed"><${Ring} share=${hits.rate} label=${t("report.root")} /><p><b>${hits.rate === null ? "–" : percent(hits.rate)}</b><i>${hits.judged ? t("report.root.help", { right: count(hits.right), judged: count(hits.judged) }) : t("report.root.none")}</i></p></div><//></div>
+      <${Panel} title=${t("report.root")}><div class="ringed"><${Ring} share=${hits.rate} label=${t("report.root")} /><p><b>${hits.rate === null ? "–" : percent(hits.rate)}</b><i>${hits.judged ? t("report.root.help", { right: count(hits.right), judged: count(hits.judged) }) : t("report.root.none")}</i></p></div><//>
+      <${Said} report=${report} me=${me} onChange=${onChange} /></div>
     <${Days} report=${report} />
     <div class="columns even">${GROUPS.map(([key, word, prefix]) => html`<${Group} key=${key} title=${t(word)} prefix=${prefix} groups=${report[key]} />`)}</div>
+    <${Load} people=${report.by_person} />
     <div class="thirds"><${Noisy} title=${t("num.noisy.names")} items=${n(report.noisy_names, "key", "alerts")} unit=${t("ov.alerts")} /><${Noisy} title=${t("num.noisy.cis")} items=${n(report.noisy_cis, "key", "alerts")} unit=${t("ov.alerts")} />
       <${Noisy} title=${t("report.rules")} items=${n(report.noisy_rules, "id", "hits")} unit=${t("rules.hits")} /></div>
     ${report.cut && html`<p class="dim note">${t("report.cut")}</p>`}`;
 };
 
-export const Reports = () => {
+export const Reports = ({ me }) => {
   const [days, setDays] = useState("7");
   const [own, setOwn] = useState({ since: "", until: "" });
   const [report, set] = useState(/** @type {any} */ (null));
@@ -97,6 +121,6 @@ export const Reports = () => {
         <a class="buttonish" href=${`/api/v1/reports.csv?${query(fields())}`} download>CSV</a><button onClick=${() => print()}>${t("report.print")}</button></div></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!report && !failed && html`<${Empty} text=${t("loading")} />`}
-    ${report && html`<div class="stack report"><${Body} report=${report} /></div>`}
+    ${report && html`<div class="stack report"><${Body} report=${report} me=${me} onChange=${load} /></div>`}
     <p class="paper-only">${t("report.made", { t: `${day(now())}` })}</p>`;
 };

@@ -101,7 +101,7 @@ const Feedback = ({ items, may, onChange }) => {
   return html`<${Panel} title=${t("tuning.feedback")}>
     ${items.length === 0 && html`<p class="dim">${t("tuning.feedback.none")}</p>`}
     <table class="plain"><tbody>${items.map((one) => html`<tr key=${one.seq} class=${one.revoked ? "dim" : ""}><td>${moment(one.at)}</td><td>${one.by}</td><td>${t(`tuning.says.${one.says}`)}</td>
-      <td><${Go} to=${`/incidents/${one.about}`}>${one.about}<//></td><td>${(one.weight / 1000).toFixed(1)}</td>
+      <td>${/^i\d/.test(one.about) ? html`<${Go} to=${`/incidents/${one.about}`}>${one.about}<//>` : one.about}${one.note && html`<small>${one.note}</small>`}</td><td>${one.weight ? (one.weight / 1000).toFixed(1) : "–"}</td>
       <td>${one.revoked ? t("tuning.revoked") : may && html`<button data-act="revoke" onClick=${revoke(one)}>${t("tuning.revoke")}</button>`}</td></tr>`)}</tbody></table><//>`;
 };
 

@@ -6,8 +6,8 @@ import { ask } from "../ask.js";
 import { day, hourMinute, moment } from "../format.js";
 import { t } from "../i18n.js";
 import { now } from "../now.js";
-import { told } from "../orders.js";
-import { Empty, Panel, Switch } from "../parts.js";
+import { outcome, told } from "../orders.js";
+import { Empty, Panel, Switch, toast } from "../parts.js";
 
 const DAYS = ["1", "7", "30"];
 const HOUR_MS = 3_600_000;
@@ -18,6 +18,14 @@ const written = (value) => value.replace("T", " ").slice(0, 16);
 
 /** @param {number} at a moment as `datetime-local` wants it, in this computer's zone */
 const local = (at) => new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+
+/** What became of a change: where the rules ask for a second person, it waits for one. @param {any} taken */
+async function asked(taken) {
+  if (!taken?.waits) return "";
+  const refused = await outcome(taken.seq);
+  if (!refused) toast(t("win.asked"), "wait");
+  return refused;
+}
 
 /** Asks for a window that happens once. @param {() => void} onMade */
 async function askWindow(onMade) {
@@ -34,9 +42,9 @@ async function askWindow(onMade) {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   const below = given.subtree === "yes" && given.field === "ci";
   await told(t("win.make"), async () => {
-    await send("POST", "/api/v1/windows", { id: given.id, note: given.note, ...(below ? { subtree: [given.value] } : { match: { [given.field]: given.value } }),
+    const taken = await send("POST", "/api/v1/windows", { id: given.id, note: given.note, ...(below ? { subtree: [given.value] } : { match: { [given.field]: given.value } }),
       schedule: { once: { from: written(given.from), to: written(given.to) }, zone }, effect: given.effect, reason: given.note });
-    return "";
+    return asked(taken);
   });
   onMade();
 }
@@ -61,23 +69,42 @@ const Calendar = ({ rows, days }) => {
       <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="1000" height="10" /><rect class=${row.kind} x=${x(row.at[0])} width=${Math.max(4, x(row.at[1]) - x(row.at[0]))} height="10" /></svg></div>`)}</div>`;
 };
 
+/** When a proposed window is to hold, in the words of its rule. @param {any} schedule */
+const spanOf = (schedule) => (schedule?.once ? `${schedule.once.from} – ${schedule.once.to} ${schedule.zone ?? ""}` : JSON.stringify(schedule ?? {}));
+
+/** What a proposed window mutes. @param {any} window */
+const scopeOf = (window) => [...(window.subtree ?? []).map((ci) => t("win.below.of", { ci })), ...Object.entries(window.match ?? {}).map(([field, value]) => `${field}: ${value}`)].join(t("and"));
+
+/** Windows that wait for a second person. @param {{items: any[], me: any, onChange: () => void}} props */
+const Proposals = ({ items, me, onChange }) => {
+  const may = me.role !== "viewer";
+  const approve = async (one) => {
+    const given = await ask({ title: t(one.window ? "win.approve" : "win.approve.end", { id: one.id }), ok: t("win.approve.ok"), fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
+    if (given) await told(t("win.approve.ok"), async () => { await send("POST", `/api/v1/windows/proposals/${one.seq}/approve`, { reason: given.reason ?? "" }); return ""; }).then(onChange);
+  };
+  const refuse = (one) => told(t("win.refuse"), async () => outcome((await send("POST", `/api/v1/windows/proposals/${one.seq}/refuse`)).seq)).then(onChange);
+  return html`<${Panel} title=${`${t("win.proposals")} (${items.length})`} kind="proposals"><p class="dim">${t("win.proposals.help")}</p><div class="scroll"><table class="plain"><thead><tr>${["id", "what", "when", "note", "by"].map((word) => html`<th key=${word}>${t(`win.${word}`)}</th>`)}<th></th></tr></thead>
+    <tbody>${items.map((one) => html`<tr key=${one.seq}><td><b>${one.id}</b></td><td>${one.window ? scopeOf(one.window) : html`<em class="tag">${t("win.ends")}</em>`}</td><td>${one.window ? spanOf(one.window.schedule) : ""}</td><td class="comment">${one.window?.note ?? ""}${one.reason && one.reason !== one.window?.note && html`<small>${one.reason}</small>`}</td><td>${one.by}<small>${moment(one.at)}</small></td>
+      <td>${may && html`<div class="actions small">${one.by !== me.name && html`<button class="main" data-act="approve" onClick=${() => approve(one)}>${t("win.approve.ok")}</button>`}<button class="warn" data-act="refuse" onClick=${() => refuse(one)}>${t(one.by === me.name ? "win.withdraw" : "win.refuse")}</button></div>`}</td></tr>`)}</tbody></table></div><//>`;
+};
+
 export const Windows = ({ me }) => {
   const [found, set] = useState(/** @type {any} */ (null));
   const [failed, setFailed] = useState("");
   const [days, setDays] = useState("7");
-  const load = () => Promise.all([call("/api/v1/windows"), call("/api/v1/silences")])
-    .then(([windows, silences]) => { set({ windows: windows.items, silences: silences.items }); setFailed(""); }, (failure) => setFailed(failure.message));
+  const load = () => Promise.all([call("/api/v1/windows"), call("/api/v1/silences"), call("/api/v1/windows/proposals")])
+    .then(([windows, silences, proposals]) => { set({ windows: windows.items, silences: silences.items, proposals: proposals.items }); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); }, []);
   const may = me.role !== "viewer";
   const end = async (one) => {
     const given = await ask({ title: t("win.end", { id: one.id }), ok: t("win.end.ok"), danger: true, fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
-    if (given) await told(t("win.end.ok"), async () => { await call(`/api/v1/windows/${encodeURIComponent(one.id)}?${new URLSearchParams({ reason: given.reason ?? "" })}`, { method: "DELETE" }); return ""; }).then(load);
+    if (given) await told(t("win.end.ok"), async () => asked(await call(`/api/v1/windows/${encodeURIComponent(one.id)}?${new URLSearchParams({ reason: given.reason ?? "" })}`, { method: "DELETE" }))).then(load);
   };
   const rows = found ? [...found.windows.map((one) => ({ key: `w${one.id}`, label: one.note || one.id, kind: "window", at: reach(one) })),
     ...found.silences.map((one) => ({ key: `s${one.id}`, label: `${t("silence.title")} · ${one.comment || one.matchers.flat().map((matcher) => matcher.value).join(t("and"))}`, kind: "silenced", at: reach(one) }))] : [];
   return html`<div class="page-head with-action"><div><h1>${t("nav.windows")}</h1><p class="dim">${t("win.help")}</p></div>${may && html`<button class="main" data-act="window" onClick=${() => askWindow(load)}>${t("win.make")}</button>`}</div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
-    ${found && html`<div class="stack"><${Panel} title=${t("win.calendar")} aside=${html`<${Switch} label=${t("sug.span")} value=${days} onChange=${setDays} choices=${DAYS.map((n) => [n, t("sug.days", { n })])} />`}><${Calendar} rows=${rows} days=${days} /><//>
+    ${found && html`<div class="stack">${found.proposals.length > 0 && html`<${Proposals} items=${found.proposals} me=${me} onChange=${load} />`}<${Panel} title=${t("win.calendar")} aside=${html`<${Switch} label=${t("sug.span")} value=${days} onChange=${setDays} choices=${DAYS.map((n) => [n, t("sug.days", { n })])} />`}><${Calendar} rows=${rows} days=${days} /><//>
       <${Panel} title=${`${t("nav.windows")} (${found.windows.length})`}>${found.windows.length === 0 ? html`<p class="dim">${t("win.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["id", "note", "state", "when", "below", "place"].map((word) => html`<th key=${word}>${t(`win.${word}`)}</th>`)}<th></th></tr></thead>
         <tbody>${found.windows.map((one) => html`<tr key=${one.id}><td><b>${one.id}</b></td><td class="comment">${one.note}</td><td><em class=${`tag ${one.active ? "good" : ""}`}>${t(one.active ? "silence.active" : "win.waits")}</em></td>
           <td>${one.active && one.ends_at ? t("win.until", { t: moment(one.ends_at) }) : one.starts_at ? t("silence.from", { t: moment(one.starts_at) }) : t("win.over")}</td><td>${one.subtree.join(t("and"))}</td><td>${one.file}:${one.line}</td>

@@ -8,7 +8,7 @@ use super::write::json;
 use crate::domain::ids::TenantId;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;
-use crate::engine::input::{Command, Input};
+use crate::engine::input::{Command, Input, Order};
 
 /// One thing that somebody ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +17,11 @@ pub struct Audited {
     pub seq: u64,
     pub at: Timestamp,
     pub actor: String,
-    /// The order's word, `rules` or `topology`.
+    /// The order's word, `rules`, `topology`, or what was done beside the engine.
     pub action: String,
     /// The incident, silence or version it is about.
     pub about: String,
-    /// The whole order, as JSON.
+    /// The whole order, as JSON; of what was done beside the engine: what is told of it.
     pub detail: String,
     /// Why it was not done.
     pub refused: Option<String>,
@@ -80,6 +80,10 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
 }
 
 fn ordered(command: &Command) -> Entry<'_> {
+    if let Order::Noted { what, about, detail } = &command.order {
+        let (action, about) = (what.to_string(), about.to_string());
+        return Entry { tenant: &command.tenant, actor: &command.actor, action, about, detail: json(detail) };
+    }
     let order = serde_json::to_value(&command.order).unwrap_or_default();
     let action = order["order"].as_str().unwrap_or_default().to_owned();
     let incident = ["incident", "from", "into"].iter().find_map(|key| order[key].as_u64());

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use crate::domain::ids::IncidentId;
+use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
@@ -75,6 +75,63 @@ pub fn of(from: &Connection, incident: IncidentId, limit: usize) -> rusqlite::Re
     let mut told = found?;
     told.reverse();
     Ok(told)
+}
+
+/// What of the log is asked for; what is none does not matter.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub tenant: TenantId,
+    pub person: Option<String>,
+    pub receiver: Option<String>,
+    /// `pending` for what has no end yet.
+    pub outcome: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+/// One line of the log: its place, the incident that it is about, and the message.
+pub type Logged = (i64, IncidentId, Told);
+
+/// The newest messages before a place, newest first.
+pub fn log(from: &Connection, asked: &Asked, before: Option<i64>, limit: usize) -> rusqlite::Result<Vec<Logged>> {
+    let sql =
+        "SELECT n.key, n.receiver, n.person, n.policy, n.level, n.kind, n.version, n.rule, n.at, n.outcome, n.why,
+                 n.attempts, n.ended_at, n.ticket, n.rowid, n.incident
+               FROM notices n JOIN incidents i ON i.id = n.incident AND i.tenant = ?1
+               WHERE n.rowid < ?2 AND (?3 IS NULL OR n.person = ?3) AND (?4 IS NULL OR n.receiver = ?4)
+                 AND (?5 IS NULL OR coalesce(n.outcome, 'pending') = ?5) AND n.at >= ?6 AND n.at < ?7
+               ORDER BY n.rowid DESC LIMIT ?8";
+    let time = |at: Option<Timestamp>, otherwise: i64| at.map_or(otherwise, |at| at.0);
+    let values = params![
+        asked.tenant.as_str(),
+        before.unwrap_or(i64::MAX),
+        asked.person,
+        asked.receiver,
+        asked.outcome,
+        time(asked.since, i64::MIN),
+        time(asked.until, i64::MAX),
+        limit as i64
+    ];
+    let line = |row: &Row<'_>| Ok((row.get(14)?, IncidentId(row.get::<_, i64>(15)? as u64), read(row)?));
+    from.prepare_cached(sql)?.query_map(values, line)?.collect()
+}
+
+/// A message that reached somebody: who, by which receiver, when.
+pub type Reached = (String, String, Timestamp);
+
+/// Messages that reached people within a span, oldest first, at most `limit`.
+pub fn reached(
+    from: &Connection,
+    tenant: &TenantId,
+    (since, until): (Timestamp, Timestamp),
+    limit: usize,
+) -> rusqlite::Result<Vec<Reached>> {
+    let sql = "SELECT n.person, n.receiver, n.ended_at FROM notices n
+               JOIN incidents i ON i.id = n.incident AND i.tenant = ?1
+               WHERE n.person IS NOT NULL AND n.outcome = 'accepted' AND n.ended_at >= ?2 AND n.ended_at < ?3
+               ORDER BY n.ended_at, n.rowid LIMIT ?4";
+    let one = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, Timestamp(row.get(2)?)));
+    from.prepare_cached(sql)?.query_map(params![tenant.as_str(), since.0, until.0, limit as i64], one)?.collect()
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Told> {

@@ -117,8 +117,17 @@ fn a_second_person_is_asked_for_wherever_rules_change() {
         });
     };
     version(1);
-    let (status, why) = operator.ask("POST", "/api/v1/windows", &window);
+    // Nobody changes rules alone; a window is asked for, and another person says no.
+    let (status, why) = wang.ask("PUT", "/api/v1/rules", &json!({ "files": { "a.yaml": LOUD }, "reason": "loud" }));
     assert!(status == 403 && why.to_string().contains("can be silenced"), "{status} {why}");
+    let (status, asked) = operator.ask("POST", "/api/v1/windows", &window);
+    assert_eq!((status, &asked["waits"]), (202, &json!(true)), "{asked}");
+    let proposal = |what: &str| format!("/api/v1/windows/proposals/{}/{what}", asked["seq"]);
+    assert_eq!(operator.ask("POST", &proposal("approve"), &json!({ "reason": "mine" })).0, 403);
+    assert_eq!(wang.ask("POST", &proposal("refuse"), &json!({})).0, 202);
+    served.wait("the answer to be known", || {
+        (li.ask("GET", "/api/v1/windows/proposals", &json!({})).1["items"] == json!([])).then_some(())
+    });
     assert_eq!(operator.ask("DELETE", "/api/v1/windows/w?reason=over", &json!({})).0, 404);
     assert_eq!(li.ask("POST", "/api/v1/rules/rollback", &json!({ "reason": "back" })).0, 403);
     assert_eq!(li.ask("PUT", "/api/v1/shadow", &json!({ "files": { "a.yaml": LOUD }, "reason": "try" })).0, 202);

@@ -84,6 +84,17 @@ async fn an_administrator_makes_and_ends_a_credential() {
     browser.wait(&format!("!({row})")).await;
     assert_eq!(served.get(made, "/api/v1/session").await["status"], 401, "it opens nothing any more");
     check_quiet(&browser, &served.base).await;
+    // Who made and ended it stands in the audit; the token itself does not.
+    browser.go(&format!("{}/audit", served.base)).await;
+    browser.wait("[...document.querySelectorAll('table.plain tbody tr')].some((row) => row.innerText.includes('ended a credential') && row.innerText.includes('night.shift'))").await;
+    let audit = served.get(&token, "/api/v1/audit").await;
+    let of = |word: &str| {
+        let entry = audit["items"].as_array().unwrap().iter().find(|one| one["action"] == word).unwrap();
+        (entry["actor"].clone(), entry["about"].clone())
+    };
+    assert_eq!(of("token_made"), (json!("chen"), json!("night.shift")));
+    assert_eq!(of("token_ended"), (json!("chen"), json!("night.shift")));
+    assert!(!audit.to_string().contains(made), "the token is in the audit");
     // Others do not see the page's door, and the API keeps it shut.
     let analyst = served.token("analyst", "li.na");
     assert_eq!(served.get(&analyst, "/api/v1/tokens").await["status"], 403);
@@ -107,6 +118,89 @@ async fn a_window_is_made_and_stands_in_the_calendar() {
     browser.click("table.plain button.warn").await;
     browser.click("dialog button[type=submit]").await;
     browser.wait("!document.querySelector('.cal-row')").await;
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_waits_for_a_second_person_where_the_rules_ask_for_one() {
+    let served = Served::start();
+    let (analyst, li, han) =
+        (served.token("analyst", "chen"), served.token("operator", "li.na"), served.token("operator", "han.mei"));
+    let mut files = served.get(&analyst, "/api/v1/rules").await["files"].clone();
+    let defaults = files["00-defaults.yaml"].as_str().unwrap();
+    files["00-defaults.yaml"] = json!(defaults.replacen("settings:\n", "settings:\n  changes: { second: true }\n", 1));
+    served.send(reqwest::Method::PUT, &analyst, "/api/v1/rules", &json!({ "files": files })).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &li).await;
+    browser.go(&format!("{}/windows", served.base)).await;
+    browser.click("[data-act=window]").await;
+    browser.fill("dialog input[name=value]", "host-00007").await;
+    browser.fill("dialog input[name=note]", "replace the power supply").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.proposals tbody')?.innerText.includes('replace the power supply')").await;
+    browser.wait("document.querySelector('[data-act=refuse]') && !document.querySelector('[data-act=approve]')").await;
+    assert_eq!(served.get(&li, "/api/v1/windows").await["items"], json!([]), "nothing holds yet");
+    let seq = served.get(&li, "/api/v1/windows/proposals").await["items"][0]["seq"].clone();
+    let path = format!("/api/v1/windows/proposals/{seq}/approve");
+    assert_eq!(served.status(reqwest::Method::POST, &li, &path, &json!({})).await, 403, "not by the one who asked");
+
+    let other = Browser::open("en-US").await;
+    sign_in(&other, &served.base, &han).await;
+    other.go(&format!("{}/windows", served.base)).await;
+    other.click("[data-act=approve]").await;
+    other.fill("dialog input[name=reason]", "agreed on the phone").await;
+    other.click("dialog button[type=submit]").await;
+    other.wait("document.querySelector('.cal-row')?.innerText.includes('replace the power supply')").await;
+    other.wait("!document.querySelector('.proposals')").await;
+    let rules = served.get(&analyst, "/api/v1/rules").await;
+    let reason = rules["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("li.na") && reason.contains("han.mei") && reason.contains("agreed on the phone"),
+        "{reason}"
+    );
+    assert_eq!(served.status(reqwest::Method::POST, &han, &path, &json!({})).await, 404, "it was answered");
+
+    // Ending it early waits, too, and is taken back by the one who asked.
+    other.click("table.plain button.warn").await;
+    other.click("dialog button[type=submit]").await;
+    other.wait("document.querySelector('.proposals')").await;
+    other.click("[data-act=refuse]").await;
+    other.wait("!document.querySelector('.proposals')").await;
+    assert_eq!(served.get(&li, "/api/v1/windows").await["items"][0]["note"], "replace the power supply");
+    check_quiet(&other, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_call_false_or_missed_is_counted_until_it_is_taken_back() {
+    let served = Served::start();
+    let token = served.token("analyst", "chen");
+    served.storm(0..400).await;
+    let incident = largest(&served, &token).await;
+    let id = incident["id"].as_str().unwrap();
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/incidents/{id}", served.base)).await;
+    browser.click("[data-act=false_alarm]").await;
+    browser.fill("dialog input[name=note]", "a test of the line").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.head .tag.warn')?.textContent.includes('chen')").await;
+    browser.go(&format!("{}/reports", served.base)).await;
+    browser.click("[data-act=missed]").await;
+    browser.fill("dialog input[name=about]", "host-00007").await;
+    browser.click("dialog button[type=submit]").await;
+    let shown = "[...document.querySelectorAll('.said b')].map((one) => one.textContent).join()";
+    browser.wait(&format!("{shown} === '1,1'")).await;
+    let csv = served.text_as(&token, "/api/v1/reports.csv").await;
+    assert!(csv.contains("judged,,false_alarms,1") && csv.contains("judged,,missed,1"), "{csv}");
+    browser.go(&format!("{}/tuning", served.base)).await;
+    browser.wait("document.body.innerText.includes('a test of the line')").await;
+    let row = "[...document.querySelectorAll('tr')].find((one) => one.innerText.includes('a test of the line'))";
+    browser.run(&format!("{row}.querySelector('[data-act=revoke]').click()")).await;
+    browser.wait("document.querySelector('.toast.good')").await;
+    browser.go(&format!("{}/reports", served.base)).await;
+    browser.wait(&format!("{shown} === '0,1'")).await;
+    let nobody = json!({ "says": "false_alarm", "about": "i0-4711" });
+    assert_eq!(served.status(reqwest::Method::POST, &token, "/api/v1/feedback", &nobody).await, 404);
     check_quiet(&browser, &served.base).await;
 }
 

@@ -75,7 +75,12 @@ async fn a_post_mortem_and_a_handover_are_read_as_the_api_writes_them() {
     browser.click("[data-act=postmortem]").await;
     browser.wait("document.querySelector('dialog .prose h2').textContent.startsWith('Post-mortem')").await;
     let root = incident["root"]["ci"]["name"].as_str().unwrap();
-    browser.wait(&format!("[...document.querySelectorAll('dialog .prose b')].some((one) => one.textContent === {})", json!(root))).await;
+    browser
+        .wait(&format!(
+            "[...document.querySelectorAll('dialog .prose b')].some((one) => one.textContent === {})",
+            json!(root)
+        ))
+        .await;
     browser.wait("[...document.querySelectorAll('dialog .prose li')].some((one) => one.textContent.includes('waiting for a *spare* part'))").await;
     // What people write on it is the API's own text.
     browser.click("dialog .switch button:nth-child(2)").await;
@@ -87,7 +92,11 @@ async fn a_post_mortem_and_a_handover_are_read_as_the_api_writes_them() {
 
     browser.go(&format!("{}/handover", served.base)).await;
     browser.wait("document.querySelector('.handover .prose h2').textContent === 'Shift handover'").await;
-    browser.wait(&format!("[...document.querySelectorAll('.prose li a')].some((one) => one.pathname === '/incidents/{id}')")).await;
+    browser
+        .wait(&format!(
+            "[...document.querySelectorAll('.prose li a')].some((one) => one.pathname === '/incidents/{id}')"
+        ))
+        .await;
     browser.wait("document.querySelector('.prose li.deeper').textContent.includes('waiting for a *spare* part')").await;
     browser.click(".page-head .switch button:nth-child(3)").await;
     browser.wait("document.querySelector('.page-head .switch button:nth-child(3)').ariaPressed === 'true' && document.querySelector('.prose li')").await;

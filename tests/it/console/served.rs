@@ -127,6 +127,12 @@ impl Served {
         answer.json().await.unwrap_or_default()
     }
 
+    /// The status of what is answered.
+    pub async fn status(&self, method: reqwest::Method, token: &str, path: &str, body: &Value) -> u16 {
+        let request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(token);
+        request.json(body).send().await.unwrap().status().as_u16()
+    }
+
     /// The port that it serves on.
     pub fn port(&self) -> u16 {
         self.base.rsplit(':').next().unwrap().parse().unwrap()

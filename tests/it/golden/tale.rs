@@ -184,6 +184,7 @@ fn word_of(order: &Order) -> &'static str {
         Order::Revoke { .. } => "revoke",
         Order::Override { .. } => "override",
         Order::EndOverride { .. } => "end_override",
+        Order::Noted { .. } => "noted",
     }
 }
 
