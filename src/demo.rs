@@ -211,7 +211,15 @@ impl Stage<'_> {
             serve::intake(pipeline, &tokens, Settings::default(), Formats::built_in(), clock, Registry::in_memory());
         let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
         let of_points = intake.clone();
-        let front = serve::Front { sessions, intake, settings, takes_events: true, redis: None, back: Router::new() };
+        let front = serve::Front {
+            sessions,
+            views: Arc::default(),
+            intake,
+            settings,
+            takes_events: true,
+            redis: None,
+            back: Router::new(),
+        };
         let app = serve::app(pipeline, tokens, front, clock.clone());
         let door = Door { app: app.clone(), tokens: doors };
         // The rates of a hurried storm are no news to anybody.

@@ -234,7 +234,7 @@ impl Reload {
 
     async fn rules(&self) -> Result<()> {
         let Some(folder) = &self.sources.rules else { return Ok(()) };
-        let own = rules::read(folder)?;
+        let own = rules::read_with_tests(folder)?;
         let by = By::author(&format!("folder {}", folder.display()));
         let (put, policy) = loop {
             let mut files = own.clone();

@@ -14,6 +14,7 @@ use crate::acting;
 use crate::api::routes::router;
 use crate::api::session::Sessions;
 use crate::api::state::{Api, Settings, Trouble};
+use crate::api::view_file::Views;
 use crate::clock::{Clock, machine};
 use crate::config::warnings::warnings;
 use crate::config::{self, Config, Loaded};
@@ -140,7 +141,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
-    let front = Front { sessions, intake: intake.clone(), settings: settings(&config), takes_events, redis, back };
+    let views = Arc::new(Views::open(&config.data)?);
+    let front =
+        Front { sessions, views, intake: intake.clone(), settings: settings(&config), takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
     open_doors(&config, &pipeline, &intake, &mut asides).await?;
     if config.nats.is_on() {
@@ -314,6 +317,8 @@ fn remember_anomalies(pipeline: &Pipeline, intake: &Intake) {
 /// What stands in front of a pipeline.
 pub struct Front {
     pub sessions: Arc<Sessions>,
+    /// Views of the board that people keep.
+    pub views: Arc<Views>,
     pub intake: Arc<Intake>,
     pub settings: Settings,
     /// What is counted of Redis, where it is used.
@@ -326,7 +331,7 @@ pub struct Front {
 
 /// Everything that is served: intake, API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
-    let Front { sessions, intake, settings, takes_events, redis, back } = front;
+    let Front { sessions, views, intake, settings, takes_events, redis, back } = front;
     let vitals_only = settings.vitals_only;
     let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
@@ -364,6 +369,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         explains: Arc::new(Oracle::new(pipeline.clone())),
         trials: Arc::new(Bench { pipeline: pipeline.clone() }),
         series: Arc::new(Shown { intake: intake.clone() }),
+        views,
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };

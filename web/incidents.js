@@ -136,8 +136,11 @@ export function useIncidents(filter) {
   return { list, ...state, load };
 }
 
-/** What is shown: filtered, sorted. @param {any[]} list @param {any} filter @param {string} me */
-export const useShown = (list, filter, me) => useMemo(() => list.filter(wanted(filter, me)).sort(SORTS[filter.sort] ?? SORTS[""]), [list, JSON.stringify(filter)]);
+/** What is shown: sorted, filtered. A filter that changes sorts nothing again. @param {any[]} list @param {any} filter @param {string} me */
+export function useShown(list, filter, me) {
+  const sorted = useMemo(() => [...list].sort(SORTS[filter.sort] ?? SORTS[""]), [list, filter.sort]);
+  return useMemo(() => sorted.filter(wanted(filter, me)), [sorted, JSON.stringify(filter)]);
+}
 
 /** The board as it was last shown: the incident page steps through it. @type {string[]} */
 let lastOrder = [];

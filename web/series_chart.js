@@ -86,7 +86,7 @@ function readings(width, key, state, onAt) {
   const { axis, base } = shared(width, key);
   const line = (stroke, more = {}) => ({ stroke, width: 1.5, points: { show: false }, ...more });
   return { ...base, height: TALL, hooks: { ...marks(state), setCursor: [(plot) => onAt(plot.cursor.idx ?? -1)] },
-    axes: [{ ...axis, values: (_, all) => times(all) }, { ...axis, size: NUMBERS_PX, values: (_, all) => all.map(figure) }],
+    axes: [{ ...axis, size: 34, values: (_, all) => times(all) }, { ...axis, size: NUMBERS_PX, values: (_, all) => all.map(figure) }],
     bands: [{ series: [2, 1], fill: `${color("accent")}2e` }],
     series: [{}, line("transparent"), line("transparent"), line(color("accent"), { dash: [5, 4] }), line(color("text"), { width: 2 })] };
 }

@@ -24,8 +24,9 @@ use super::shift_reports;
 use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
-    numbers, oncall, orders, reports, rules, series, session, shield, silences, similar, sources, stats, suggestions,
-    tokens, topology, topology_versions, trial, trials, vocabulary, why, why_not, window_proposals, windows,
+    numbers, oncall, orders, reports, rule_tests, rules, series, session, shield, silences, similar, sources, stats,
+    suggestions, tokens, topology, topology_versions, trial, trials, views, vocabulary, why, why_not, window_proposals,
+    windows,
 };
 
 /// Everyone who reads.
@@ -75,6 +76,9 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(graph::graph)),
         entry(READ,    routes!(similar::similar)),
         entry(READ,    routes!(vocabulary::vocabulary)),
+        entry(READ,    routes!(views::list)),
+        entry(READ,    routes!(views::keep)),
+        entry(READ,    routes!(views::drop_one)),
         entry(READ,    routes!(why::incident)),
         entry(HANDLE,  routes!(orders::order)),
         entry(READ,    routes!(orders::command)),
@@ -103,6 +107,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(rules::version)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rules::check)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trial::dry_run)),
+        large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rule_tests::test)),
         entry(ANALYSE, routes!(rules::roll_back)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::cost)),
         entry(READ,    routes!(trials::models)),

@@ -11,10 +11,12 @@ use utoipa::ToSchema;
 
 use super::access::{Authenticate, Caller};
 use super::incident_types::Onlooker;
+use super::rule_tests::RulesTested;
 use super::session::Sessions;
 use super::sources::Sources;
 use super::suggestions::Suggested;
 use super::tokens::Credentials;
+use super::view_file::Views;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, SourceId, TenantId};
@@ -132,6 +134,11 @@ pub trait Rules: Send + Sync {
         sample: &str,
         files: Option<Vec<RuleFile>>,
     ) -> Result<Trial, WriteError>;
+    /// Plays the tests of the valid rules, or of others. Blocks; changes nothing.
+    ///
+    /// # Errors
+    /// When rules or tests cannot be read.
+    fn test(&self, tenant: &TenantId, files: Option<Vec<RuleFile>>) -> Result<RulesTested, WriteError>;
     /// What recorded alerts, oldest first, give reason for, tried on the valid rules. Blocks; changes nothing.
     ///
     /// # Errors
@@ -344,6 +351,7 @@ pub struct Api {
     pub credentials: Arc<dyn Credentials>,
     pub sources: Arc<dyn Sources>,
     pub series: Arc<dyn Watched>,
+    pub views: Arc<Views>,
 }
 
 impl Api {

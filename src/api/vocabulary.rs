@@ -30,7 +30,11 @@ pub async fn vocabulary(State(api): State<Arc<Api>>, caller: Caller) -> Json<Voc
     let topology = (api.topology)(&caller.tenant);
     let schema = topology.schema();
     let text = |zh: &str, en: &str| Text::new(zh, en);
-    let classes = schema.classes().iter().map(|class| (class.id.to_string(), text(&class.zh, &class.en)));
+    let classes = topology
+        .classes()
+        .iter()
+        .filter(|class| class.declared)
+        .map(|class| (class.id.to_string(), text(&class.zh, &class.en)));
     let mut relations = BTreeMap::new();
     for kind in schema.types() {
         relations.insert(kind.id.to_string(), text(&kind.zh, &kind.en));

@@ -229,6 +229,11 @@ impl Topology {
         &self.schema
     }
 
+    /// All classes: those of the schema, and those that the CMDB declared.
+    pub fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
     /// All CIs in order of definition.
     pub fn all(&self) -> impl ExactSizeIterator<Item = CiIx> + use<> {
         (0..self.ids.len() as u32).map(CiIx)

@@ -57,6 +57,7 @@ const TRUST_DEFAULT: u8 = 5;
 const DEFAULT_FILES: &[(&str, &str)] = &[
     ("00-defaults.yaml", include_str!("../../rules/00-defaults.yaml")),
     ("routes.yaml", include_str!("../../rules/routes.yaml")),
+    ("tests/defaults.test.yaml", include_str!("../../rules/tests/defaults.test.yaml")),
 ];
 
 /// A compiled set of rules.

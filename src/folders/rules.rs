@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::engine::policy::Policy;
-use crate::engine::policy::place::RuleFile;
+use crate::engine::policy::place::{RuleFile, TESTS};
 
 /// The one file at the top of a rules folder that holds no rules.
 pub const ALERTMANAGER: &str = "alertmanager.yaml";
@@ -29,6 +29,22 @@ pub fn read(folder: &Path) -> Result<Vec<RuleFile>> {
     }
     if files.is_empty() {
         bail!("{}: no rule file (*.yaml) in it; name the right folder, or copy the shipped rules/", folder.display());
+    }
+    Ok(files)
+}
+
+/// The rule files of a folder, and those in its subfolder of tests: as they are put in force, so that everybody can play them.
+///
+/// # Errors
+/// When a folder or a file cannot be read, or there is no rule file.
+pub fn read_with_tests(folder: &Path) -> Result<Vec<RuleFile>> {
+    let mut files = read(folder)?;
+    let tests = folder.join(TESTS);
+    if tests.is_dir() {
+        for path in yaml_files(&tests)? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            files.push(RuleFile { name: format!("{TESTS}{name}"), text: text(&path)? });
+        }
     }
     Ok(files)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use futures::future::BoxFuture;
 
+use crate::api::rule_tests::{DifferenceItem, RulesTested, TestItem};
 use crate::api::state::{RuleSet, Rules, Trial, WriteError};
 use crate::api::suggestions::Suggested;
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
 use crate::engine::{Engine, Loaded};
 use crate::intake::Intake;
+use crate::lab::rule_tests;
 use crate::pipeline::Pipeline;
 use crate::pipeline::put::PutError;
 use crate::pipeline::ruling::RuleVersion;
@@ -136,6 +138,22 @@ impl Rules for Judge {
         let silences = state.tenant(tenant).map(|t| t.silences.values().cloned().collect()).unwrap_or_default();
         drop(state);
         self.run(tenant, event, policy, silences).map_err(|error| lines(&error))
+    }
+
+    fn test(&self, tenant: &TenantId, files: Option<Vec<RuleFile>>) -> Result<RulesTested, WriteError> {
+        let files = match files {
+            Some(files) => files,
+            None => self.pipeline.newest_rules(tenant).map_err(|error| lines(&error))?.1,
+        };
+        let outcome = rule_tests::run_set(&files, &self.intake.formats()).map_err(|error| lines(&error))?;
+        let item = |(file, name): (String, String)| {
+            let own = outcome.differences.iter().filter(|one| one.file == file && one.test == name);
+            let own =
+                own.map(|one| DifferenceItem { line: one.at.line, column: one.at.column, what: one.what.clone() });
+            TestItem { differences: own.collect(), file, name }
+        };
+        let tests: Vec<TestItem> = outcome.played.clone().into_iter().map(item).collect();
+        Ok(RulesTested { failed: tests.iter().filter(|test| !test.differences.is_empty()).count(), tests })
     }
 
     fn suggest(&self, tenant: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError> {

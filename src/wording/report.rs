@@ -110,7 +110,7 @@ pub fn post_mortem(of: &Known<'_>, by: Reported) -> String {
     match view.candidates.first() {
         Some(best) => {
             let confirmed = if view.root_confirmed { by.say("(已确认)", " (confirmed)") } else { "" };
-            let _ = writeln!(text, "**{}** ({}%){confirmed}\n", plain(&best.ci.name), best.score / 10);
+            let _ = writeln!(text, "**{}** ({}%){confirmed}\n", plain(&best.ci.name), (best.score + 5) / 10);
             for one in &best.evidence {
                 let _ = writeln!(text, "* {}", plain(evidence(one, &best.ci.name).of(by.lang)));
             }
@@ -230,7 +230,7 @@ pub fn handover(of: &Handover<'_>, by: Reported) -> String {
         if let Some(until) = view.snoozed_until {
             more.push(format!("{} {}", by.say("暂缓至", "snoozed until"), by.time(until)));
         }
-        let _ = writeln!(text, "* {} ({})", by.head(view), more.join(by.say(",", ", ")));
+        let _ = writeln!(text, "* {} ({})", by.head(view), more.join(by.say("，", ", ")));
         for entry in &one.said {
             let _ = write!(text, "  {}", entry_line(entry, by));
         }

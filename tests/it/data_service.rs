@@ -85,6 +85,7 @@ impl Service {
         let settings = Settings { open_metrics: true, ..Settings::default() };
         let front = serve::Front {
             sessions: Default::default(),
+            views: Default::default(),
             intake,
             settings,
             takes_events: true,

@@ -175,7 +175,7 @@ export const Board = ({ me }) => {
   return html`
     <h1 class="unseen">${t("nav.board")}</h1>
     <${Overview} filter=${filter} onFilter=${onFilter} />
-    <${Views} filter=${filter} blank=${BLANK} onView=${onFilter} />
+    <${Views} filter=${filter} blank=${BLANK} me=${me} onView=${onFilter} />
     <${Filters} filter=${filter} onFilter=${onFilter} orgs=${orgs} services=${services} count=${ready ? list.length : null} total=${all.length} />
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!ready && !all.length && !failed && html`<${Empty} text=${t("loading")} />`}

@@ -15,7 +15,7 @@ const Receiver = ({ one }) => html`<tr><td><b>${one.id}</b>${one.kind && html`<s
   <td class="comment">${one.paused ?? one.last_failure ?? ""}</td></tr>`;
 
 const Undelivered = ({ items, may, onAgain }) => html`<${Panel} title=${`${t("dlv.undelivered")} (${count(items.length)})`}>
-  ${items.length === 0 ? html`<p class="dim">${t("dlv.undelivered.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["at", "receiver", "incident", "attempts", "why"].map((word) => html`<th key=${word}>${t(`dlv.${word}`)}</th>`)}<th></th></tr></thead>
+  ${items.length === 0 ? html`<p class="dim">${t("dlv.undelivered.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["at", "receiver", "incident", "attempts", "why"].map((word) => html`<th key=${word} class=${word === "attempts" ? "n" : ""}>${t(`dlv.${word}`)}</th>`)}<th></th></tr></thead>
     <tbody>${items.map((one) => html`<tr key=${one.key}><td>${moment(one.at)}</td><td><b>${one.receiver}</b></td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//></td><td class="n">${one.attempts}</td><td class="comment">${one.why}</td>
       <td>${may && html`<button data-act="resend" onClick=${() => onAgain(one)}>${t("dlv.resend")}</button>`}</td></tr>`)}</tbody></table></div>`}<//>`;
 
@@ -35,11 +35,11 @@ const Log = ({ receivers }) => {
   const change = (one) => { const next = { ...filter, ...one }; setFilter(next); load(next); history.replaceState(null, "", `/deliveries?${query(next)}`); };
   const choice = (key, any, options) => html`<select class=${filter[key] ? "set" : ""} aria-label=${any} value=${filter[key]} onChange=${(event) => change({ [key]: event.target.value })}><option value="">${any}</option>${options.map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}</select>`;
   const known = filter.person && !people.some(([id]) => id === filter.person) ? [...people, [filter.person, filter.person]] : people;
-  const tools = html`${choice("person", t("dlv.any_person"), known)}${choice("receiver", t("dlv.any_receiver"), receivers.map((one) => [one.id, one.id]))}${choice("outcome", t("dlv.any_outcome"), OUTCOMES.map((word) => [word, t(`dlv.outcome.${word}`)]))}<button onClick=${() => load(filter)}>${t("hand.again")}</button>`;
+  const tools = html`${choice("person", t("dlv.any_person"), known)}${choice("receiver", t("dlv.any_receiver"), receivers.map((one) => [one.id, one.id]))}${choice("outcome", t("dlv.any_outcome"), OUTCOMES.map((word) => [word, t(`dlv.outcome.${word}`)]))}<button onClick=${() => load(filter)}>${t("dlv.refresh")}</button>`;
   return html`<${Panel} title=${t("dlv.log")} aside=${tools} kind="told-log">${failed && html`<${Empty} text=${failed} onRetry=${() => load(filter)} />`}
     ${page?.items.length === 0 && html`<p class="dim">${t(Object.values(filter).some(Boolean) ? "dlv.log.none" : "dlv.log.nothing")}</p>`}
     ${page?.items.length > 0 && html`<div class="scroll"><table class="plain"><thead><tr>${["at", "person", "receiver", "incident", "kind", "outcome", "attempts", "why"].map((word) => html`<th key=${word} class=${word === "attempts" ? "n" : ""}>${t(`dlv.${word}`)}</th>`)}</tr></thead>
-      <tbody>${page.items.map((one) => html`<tr key=${one.key}><td><time>${moment(one.at)}</time></td><td>${one.person && html`<button class="linkish" onClick=${() => change({ person: one.person })}>${one.person_name || one.person}</button>`}${one.policy && html`<small>${t("dlv.level", { policy: one.policy, n: (one.level ?? 0) + 1 })}</small>`}</td><td>${one.receiver}${one.rule && html`<small>${one.rule}</small>`}</td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//></td>
+      <tbody>${page.items.map((one) => html`<tr key=${one.key}><td><time>${moment(one.at)}</time></td><td>${one.person && html`<button class="linkish" onClick=${() => change({ person: one.person })}>${one.person_name || one.person}</button>`}${one.policy && html`<small>${t("dlv.level", { policy: one.policy, n: one.level })}</small>`}</td><td>${one.receiver}${one.rule && html`<small>${one.rule}</small>`}</td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//></td>
         <td>${labelOr(`dlv.kind.${one.kind}`, one.kind)}</td><td><em class=${`tag ${KINDS[one.outcome] ?? ""}`}>${labelOr(`dlv.outcome.${one.outcome}`, one.outcome)}</em>${one.ended_at && html`<small>${clock(one.ended_at)}</small>`}</td><td class="n">${one.attempts}</td><td class="comment">${one.why ?? (one.ticket ? `${t("inc.ticket")} ${one.ticket}` : "")}</td></tr>`)}</tbody></table></div>`}
     ${page?.next && html`<button class="more" onClick=${() => load(filter, page.next)}>${t("more")}</button>`}<//>`;
 };
@@ -60,7 +60,7 @@ export const Deliveries = ({ me }) => {
     ${found && html`<div class="strip"><${Tile} label=${t("dlv.pending")} value=${found.receivers.pending} /><${Tile} label=${t("dlv.configured")} value=${found.receivers.configured} kind=${found.receivers.configured ? "" : "alarm"} />
         <${Tile} label=${t("dlv.undelivered")} value=${found.undelivered.length} kind=${found.undelivered.length ? "alarm" : ""} /></div>
       <div class="stack">${found.receivers.configured === 0 && html`<p class="notice">${t("ov.nobody")}</p>`}
-      <${Panel} title=${t("dlv.receivers")}>${found.receivers.items.length === 0 ? html`<p class="dim">${t("dlv.receivers.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["receiver", "state", "waiting", "accepted", "failed", "given_up", "folded", "held_back", "last"].map((word) => html`<th key=${word}>${t(`dlv.${word}`)}</th>`)}</tr></thead>
+      <${Panel} title=${t("dlv.receivers")}>${found.receivers.items.length === 0 ? html`<p class="dim">${t("dlv.receivers.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["receiver", "state", "waiting", "accepted", "failed", "given_up", "folded", "held_back", "last"].map((word) => html`<th key=${word} class=${["receiver", "state", "last"].includes(word) ? "" : "n"}>${t(`dlv.${word}`)}</th>`)}</tr></thead>
         <tbody>${found.receivers.items.map((one) => html`<${Receiver} key=${one.id} one=${one} />`)}</tbody></table></div>`}<//>
       <${Undelivered} items=${found.undelivered} may=${me.role !== "viewer"} onAgain=${again} />
       <${Log} receivers=${found.receivers.items} /></div>`}`;

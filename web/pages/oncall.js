@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, query, send } from "../api.js";
 import { ask } from "../ask.js";
 import { day, hourMinute, moment, span } from "../format.js";
-import { t } from "../i18n.js";
+import { labelOr, t } from "../i18n.js";
 import { now } from "../now.js";
 import { outcome, told } from "../orders.js";
 import { Empty, Panel, Switch } from "../parts.js";
@@ -60,9 +60,15 @@ const Calendar = ({ rosters, days, version }) => {
     ${gaps.length > 0 && html`<p class="bad">${t("onc.gaps", { n: gaps.length, first: `${gaps[0].roster} ${moment(gaps[0].from)}` })}</p>`}</div>`;
 };
 
+/** `roster core` in the language shown. @param {string} to */
+function target(to) {
+  const [kind, ...id] = to.split(" ");
+  return `${labelOr(`onc.to.${kind}`, kind)} ${id.join(" ")}`;
+}
+
 const Policy = ({ policy }) => html`<li><h3>${policy.id}${policy.note && html` <span class="dim">${policy.note}</span>`}</h3>
   <ol class="levels-of">${policy.levels.map((level, i) => html`<li key=${i}><b>${i + 1}</b><span>${[names(level.people), ...level.receivers].filter(Boolean).join(t("and")) || t("onc.nobody")}</span>
-    <i>${level.to.join(t("and"))}${level.round_robin ? ` · ${t("onc.robin")}` : ""}</i>${i < policy.levels.length - 1 || policy.rounds ? html`<em>${t("onc.waits", { t: span(level.wait_secs * 1000) })}</em>` : null}</li>`)}</ol>
+    <i>${level.to.map(target).join(t("and"))}${level.round_robin ? ` · ${t("onc.robin")}` : ""}</i>${i < policy.levels.length - 1 || policy.rounds ? html`<em>${t("onc.waits", { t: span(level.wait_secs * 1000) })}</em>` : null}</li>`)}</ol>
   <p class="dim">${policy.rounds ? `${t("onc.rounds", { n: policy.rounds })} · ` : ""}${policy.until_close ? `${t("onc.until_close")} · ` : ""}${t("onc.fallback", { who: policy.fallback.join(t("and")) || "–" })}</p></li>`;
 
 /** A moment of this computer's zone as a field wants it. @param {number} at */

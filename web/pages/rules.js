@@ -8,9 +8,10 @@ import { count, moment } from "../format.js";
 import { t } from "../i18n.js";
 import { told } from "../orders.js";
 import { Empty, Panel, Switch } from "../parts.js";
+import { RuleTests, SKELETON } from "../rule_tests.js";
 import { Check, Cost, TryEvent } from "../rule_trial.js";
 
-const TABS = ["list", "edit", "versions"];
+const TABS = ["list", "edit", "tests", "versions"];
 const SORTED = {
   order: () => 0,
   hits: (a, b) => b.hits - a.hits,
@@ -61,7 +62,7 @@ const Editor = ({ text, onText, line, readonly, label }) => {
 /** Files that differ from those that are valid. */
 const changedFiles = (mine, valid) => [...new Set([...Object.keys(mine), ...Object.keys(valid)])].filter((name) => mine[name] !== valid[name]);
 
-const Edit = ({ rules, me, open, onTaken }) => {
+const Edit = ({ rules, me, open, onTaken, onPlace }) => {
   const [mine, setMine] = useState(/** @type {Record<string, string>} */ (rules.files));
   const [name, setName] = useState(open?.file ?? Object.keys(rules.files)[0] ?? "");
   const may = me.role === "analyst" || me.role === "admin";
@@ -69,7 +70,7 @@ const Edit = ({ rules, me, open, onTaken }) => {
   const files = () => Object.fromEntries(Object.entries(mine).filter(([, text]) => text.trim()));
   const add = async () => {
     const given = await ask({ title: t("rules.add"), ok: t("rules.add"), fields: [{ name: "name", kind: "line", label: t("rules.file"), value: "new.yaml" }] });
-    if (given && !(given.name in mine)) { setMine({ ...mine, [given.name]: "# \n" }); setName(given.name); }
+    if (given && !(given.name in mine)) { setMine({ ...mine, [given.name]: given.name.startsWith("tests/") ? SKELETON : "# \n" }); setName(given.name); }
   };
   const put = async (beside) => {
     const word = beside ? "rules.beside" : "rules.put";
@@ -89,6 +90,7 @@ const Edit = ({ rules, me, open, onTaken }) => {
         <button data-act="beside" disabled=${!changed.length} onClick=${() => put(true)}>${t("rules.beside")}</button><button class="main" data-act="put" disabled=${!changed.length} onClick=${() => put(false)}>${t("rules.put")}</button>`}>
       <${Editor} text=${mine[name] ?? ""} readonly=${!may} line=${open?.file === name ? open.line : 0} label=${name} onText=${(text) => setMine({ ...mine, [name]: text })} /><//>
       ${may && html`<${Check} files=${files} changed=${JSON.stringify(mine)} onPlace=${(file) => { if (file in mine) setName(file); }} />`}
+      ${may && html`<${RuleTests} files=${files} onPlace=${onPlace} />`}
       ${may && html`<${TryEvent} files=${() => (changed.length ? files() : undefined)} />`}
       ${may && html`<${Cost} files=${files} />`}</div></div>`;
 };
@@ -118,14 +120,16 @@ export const RulesPage = ({ me }) => {
   const [open, setOpen] = useState(/** @type {any} */ (null));
   const load = () => call("/api/v1/rules").then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); }, []);
+  const place = (file, line) => { setOpen({ file, line }); setTab("edit"); };
   const taken = () => { load(); setTab("list"); };
   return html`<div class="page-head with-action"><div><h1>${t("nav.rules")}</h1>
       ${rules && html`<p class="dim">${t("rules.summary", { v: rules.version, n: rules.rules.length, files: Object.keys(rules.files).length, by: rules.author || t("tuning.builtin") })}</p>`}</div>
-      <${Switch} label=${t("nav.rules")} value=${tab} onChange=${(word) => { setOpen(null); setTab(word); }} choices=${TABS.map((word) => [word, t(`rules.tab.${word}`)])} /></div>
+      <${Switch} label=${t("nav.rules")} value=${tab} onChange=${(word) => { setOpen(null); setTab(word); }} choices=${TABS.filter((word) => word !== "tests" || me.role === "analyst" || me.role === "admin").map((word) => [word, t(`rules.tab.${word}`)])} /></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!rules && !failed && html`<${Empty} text=${t("loading")} />`}
     ${rules?.lints.length > 0 && tab === "list" && html`<details class="notice lints"><summary>${t("rules.lints", { n: rules.lints.length })}</summary><ul>${rules.lints.map((lint) => html`<li key=${lint}>${lint}</li>`)}</ul></details>`}
     ${rules && tab === "list" && html`<${List} rules=${rules.rules} onOpen=${(rule) => { setOpen(rule); setTab("edit"); }} />`}
-    ${rules && tab === "edit" && html`<${Edit} key=${rules.version} rules=${rules} me=${me} open=${open} onTaken=${taken} />`}
+    ${rules && tab === "edit" && html`<${Edit} key=${rules.version} rules=${rules} me=${me} open=${open} onTaken=${taken} onPlace=${place} />`}
+    ${rules && tab === "tests" && html`<${RuleTests} atOnce onPlace=${place} />`}
     ${rules && tab === "versions" && html`<${Versions} me=${me} onTaken=${taken} />`}`;
 };

@@ -81,7 +81,7 @@ export const SourcesPage = ({ me }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!items && !failed && html`<${Empty} text=${t("loading")} />`}
     ${items?.length === 0 && html`<${Empty} text=${t("src.none")} />`}
-    <div class="stack">${shown.length > 0 && html`<div class="scroll"><table class="plain sources"><thead><tr>${["id", "state", "kind", "owner", "last", "events", "rejected", "expected"].map((word) => html`<th key=${word}>${t(`src.${word}`)}</th>`)}<th></th></tr></thead>
+    <div class="stack">${shown.length > 0 && html`<div class="scroll"><table class="plain sources"><thead><tr>${["id", "state", "kind", "owner", "last", "events", "rejected", "expected"].map((word) => html`<th key=${word} class=${["events", "rejected"].includes(word) ? "n" : ""}>${t(`src.${word}`)}</th>`)}<th></th></tr></thead>
       <tbody>${shown.map((one) => html`<tr key=${one.id}><td><b>${one.id}</b>${one.note && html`<small>${one.note}</small>`}</td><td><${State} one=${one} /></td><td>${one.kind || one.format}</td><td>${one.owner}</td><td>${one.last_seen ? html`<${Age} from=${one.last_seen} />` : "–"}</td>
         <td class="n">${count(one.events)}</td><td class=${`n ${one.rejected ? "bad" : ""}`} title=${one.last_rejection?.detail ?? ""}>${count(one.rejected)}</td><td>${one.missed_at ? t("src.missed", { t: briefly(one.missed_at) }) : ""}</td>
         <td><div class="actions small"><button data-act="payloads" onClick=${() => setOpen(one.id)}>${t("src.payloads")}</button>${may && html`<button onClick=${() => change(one, load)}>${t("src.change")}</button>${one.registered && html`<button class="warn" onClick=${() => remove(one)}>${t("src.remove.ok")}</button>`}`}</div></td></tr>`)}</tbody></table></div>`}

@@ -73,6 +73,7 @@ async fn the_matrix_is_what_was_agreed() {
     for (method, path, open) in every_route() {
         let agreed = match (method, path.as_str()) {
             (_, path) if path.starts_with("/api/v1/tokens") => "admin",
+            (_, "/api/v1/views") => "viewer operator analyst admin",
             ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz" | "/-/healthy" | "/-/ready") => "public",
             ("PUT" | "DELETE", path) if path.starts_with("/api/v1/sources/") => "admin",
             ("POST", "/api/v1/sources/preview" | "/api/v1/sources/sketch") => "analyst admin",

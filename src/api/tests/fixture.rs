@@ -159,6 +159,10 @@ impl Rules for BuiltIn {
         Err(WriteError::Refused { errors: vec!["event: no name".into()] })
     }
 
+    fn test(&self, _: &TenantId, _: Option<Vec<RuleFile>>) -> Result<crate::api::rule_tests::RulesTested, WriteError> {
+        Ok(Default::default())
+    }
+
     fn suggest(&self, _: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError> {
         Ok(Suggested { alerts: alerts.len(), ..Suggested::default() })
     }
@@ -242,12 +246,7 @@ impl Bench {
                 _ => Topology::none(),
             }),
             sessions: Default::default(),
-            settings: Settings {
-                secure_cookies: false,
-                open_metrics: false,
-                base_url: "http://hw".into(),
-                vitals_only: false,
-            },
+            settings: Settings { base_url: "http://hw".into(), ..Settings::default() },
             now: Arc::new(move || Timestamp(shown.load(Ordering::SeqCst))),
             readiness: Arc::new(Vec::new),
             more_metrics: Arc::new(|_| ()),
@@ -257,6 +256,7 @@ impl Bench {
             credentials: Arc::new(Silent),
             sources: Arc::new(Silent),
             series: Arc::new(Silent),
+            views: Default::default(),
         });
         let router = routes::router(api.clone(), Router::new());
         Self { _folder: folder, writer: Mutex::new(writer), router, hand, api, written }

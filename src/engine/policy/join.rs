@@ -30,7 +30,7 @@ const TRUST_MAX: u8 = 9;
 
 /// Compiles a set of rules.
 pub fn join(version: u64, files: &[RuleFile]) -> Result<Policy, Vec<RuleError>> {
-    let mut files: Vec<&RuleFile> = files.iter().collect();
+    let mut files: Vec<&RuleFile> = files.iter().filter(|file| !file.is_test()).collect();
     files.sort_by(|a, b| a.name.cmp(&b.name));
     let mut joining = Joining { files: files.iter().map(|f| f.name.clone()).collect(), ..Joining::default() };
     if let Some(first) = files.get(FILES_MAX) {

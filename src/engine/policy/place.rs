@@ -17,6 +17,16 @@ pub struct RuleFile {
     pub text: String,
 }
 
+/// Where the tests of rules stand among their files.
+pub const TESTS: &str = "tests/";
+
+impl RuleFile {
+    /// Whether it tests rules (or is a topology that a test names): it decides nothing.
+    pub fn is_test(&self) -> bool {
+        self.name.starts_with(TESTS)
+    }
+}
+
 /// What a change of the rules was made from: two changes at one moment must not overwrite each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Basis {

@@ -22,8 +22,9 @@ use crate::private;
 /// The file that lists the others.
 const MANIFEST: &str = "backup.json";
 
-/// Hashes of tokens, which stand beside the store: people and sources go on with theirs after a restore.
-const TOKENS: &str = "tokens.json";
+/// What people decided beside the store: hashes of tokens, sources, views of the board. They go on with theirs after a
+/// restore.
+const BESIDE: [&str; 3] = ["tokens.json", "sources.json", "board-views.json"];
 
 /// The version of a backup's form.
 const BACKUP_FORMAT: u32 = 1;
@@ -123,9 +124,9 @@ pub fn backup(dir: &Path, to: &Path, made_at: Timestamp) -> Result<Manifest, Bac
         check_archive(&partial.join(ARCHIVE))?;
         names.push(ARCHIVE);
     }
-    if dir.join(TOKENS).exists() {
-        std::fs::copy(dir.join(TOKENS), partial.join(TOKENS)).map_err(failed(&partial.join(TOKENS)))?;
-        names.push(TOKENS);
+    for name in BESIDE.into_iter().filter(|name| dir.join(name).exists()) {
+        std::fs::copy(dir.join(name), partial.join(name)).map_err(failed(&partial.join(name)))?;
+        names.push(name);
     }
     let manifest = Manifest {
         format: BACKUP_FORMAT,
@@ -164,7 +165,7 @@ pub fn restore(from: &Path, dir: &Path) -> Result<Checked, BackupError> {
         LockError::Held { path, holder } => BackupError::Locked { path, holder },
         LockError::Io(error) => failed(dir)(error),
     })?;
-    for name in [DATABASE, ARCHIVE, TOKENS, "headwater.db-wal", "archive.db-wal"] {
+    for name in [DATABASE, ARCHIVE, "headwater.db-wal", "archive.db-wal"].into_iter().chain(BESIDE) {
         if dir.join(name).exists() {
             return Err(BackupError::Exists { path: dir.join(name) });
         }
@@ -214,7 +215,7 @@ fn read_manifest(path: &Path) -> Result<Manifest, BackupError> {
     if manifest.format != BACKUP_FORMAT {
         return Err(unusable(format!("it has form {}, this program knows {BACKUP_FORMAT}", manifest.format)));
     }
-    let known = |file: &Listed| [DATABASE, ARCHIVE, TOKENS].contains(&file.name.as_str());
+    let known = |file: &Listed| [DATABASE, ARCHIVE].into_iter().chain(BESIDE).any(|name| name == file.name);
     if !manifest.files.iter().all(known) || manifest.files.first().is_none_or(|file| file.name != DATABASE) {
         return Err(unusable("it lists other files than a backup has".into()));
     }

@@ -47,6 +47,13 @@ async fn an_analyst_writes_tries_and_puts_rules_in_force() {
         .wait("[...document.querySelectorAll('.outcome tr.matched b')].some((one) => one.textContent === 'quiet')")
         .await;
 
+    // Tests of the rules: those that are shipped hold with the rules as they are, not with these.
+    browser.click(".edit [data-act=ruletests]").await;
+    browser.wait("document.querySelector('.edit .ruletests .tag.bad')").await;
+    browser
+        .wait("document.querySelector('.edit .ruletests tr.failed p')?.textContent.includes('defaults.test.yaml')")
+        .await;
+
     browser.click("[data-act=put]").await;
     browser.fill("dialog input[name=reason]", "noise from the lab").await;
     browser.click("dialog button[type=submit]").await;
@@ -56,8 +63,18 @@ async fn an_analyst_writes_tries_and_puts_rules_in_force() {
         .await;
     let rules = served.get(&token, "/api/v1/rules").await;
     assert_eq!((rules["author"].as_str(), rules["reason"].as_str()), (Some("chen"), Some("noise from the lab")));
-    browser.click(".page-head .switch button:nth-child(3)").await;
+    browser.click(".page-head .switch button:nth-child(4)").await;
     browser.sees("noise from the lab").await;
+    // Back at what is shipped every test holds; the tab plays them at once, and says what the API says.
+    served
+        .send(reqwest::Method::POST, &token, "/api/v1/rules/rollback", &json!({ "version": 0, "reason": "back" }))
+        .await;
+    let tested = served.send(reqwest::Method::POST, &token, "/api/v1/rules/tests", &json!({})).await;
+    let all = tested["tests"].as_array().unwrap().len();
+    assert!(all > 3 && tested["failed"] == 0, "{tested}");
+    browser.go(&format!("{}/rules", served.base)).await;
+    browser.click(".page-head .switch button:nth-child(3)").await;
+    browser.wait(&format!("document.querySelectorAll('.ruletests tbody .tag.good').length === {all}")).await;
     check_quiet(&browser, &served.base).await;
 }
 
@@ -167,6 +184,42 @@ async fn a_window_waits_for_a_second_person_where_the_rules_ask_for_one() {
     other.click("[data-act=refuse]").await;
     other.wait("!document.querySelector('.proposals')").await;
     assert_eq!(served.get(&li, "/api/v1/windows").await["items"][0]["note"], "replace the power supply");
+    check_quiet(&other, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_are_kept_by_the_server_for_oneself_or_for_everybody() {
+    let served = Served::start();
+    let (li, han) = (served.token("operator", "li.na"), served.token("viewer", "han.mei"));
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &li).await;
+    let keep = async |name: &str, whose: &str| {
+        browser.wait("document.querySelector('.views .save')").await;
+        browser.click(".views .save").await;
+        browser.fill("dialog input[name=name]", name).await;
+        browser.run(&format!("const field = document.querySelector('dialog select[name=whose]'); field.value = '{whose}'; field.dispatchEvent(new Event('change', {{ bubbles: true }}));")).await;
+        browser.click("dialog button[type=submit]").await;
+        browser.wait(&format!("document.querySelector('.views').innerText.includes('{name}')")).await;
+    };
+    browser.go(&format!("{}/?severity=critical&q=web", served.base)).await;
+    keep("web, critical", "own").await;
+    browser.go(&format!("{}/?area=facility", served.base)).await;
+    keep("facility only", "shared").await;
+
+    // Another person, in another browser: the shared one leads to what was kept, the other one is not there.
+    let other = Browser::open("en-US").await;
+    sign_in(&other, &served.base, &han).await;
+    other.wait("document.querySelector('.views').innerText.includes('facility only')").await;
+    assert_eq!(other.read("document.querySelector('.views').innerText.includes('web, critical')").await, false);
+    other.run("[...document.querySelectorAll('.views button')].find((one) => one.textContent.includes('facility only')).click()").await;
+    other.wait("new URLSearchParams(location.search).get('area') === 'facility'").await;
+    assert_eq!(other.read("document.querySelectorAll('.views .drop').length").await, 0, "it is not hers to drop");
+    let view = json!({ "name": "mine", "query": "", "shared": true });
+    assert_eq!(served.status(reqwest::Method::POST, &han, "/api/v1/views", &view).await, 403);
+    browser.go(&served.base).await;
+    browser.wait("document.querySelectorAll('.views .drop').length === 2").await;
+    browser.click(".views .drop").await;
+    browser.wait("document.querySelectorAll('.views .drop').length === 1").await;
     check_quiet(&other, &served.base).await;
 }
 
