@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::clock::machine;
 use crate::config::{self, Loaded};
+use crate::delivery::channels::nats::Bus;
 use crate::domain::partition::PARTITIONS;
 use crate::journal::jetstream::snapshots::Trimmed;
 use crate::journal::jetstream::{JetStreamStore, OpenOptions};
@@ -56,8 +57,9 @@ pub async fn run(loaded: Loaded) -> Result<Brought> {
     let mut opening = sqlite::OpenOptions::new(clock.clone());
     opening.durability = Durability::Power;
     ensure!(config.data.join("headwater.db").exists(), "{}: there is no journal of its own", config.data.display());
-    let receivers =
-        config.receivers(&layers, config.listen.port(), &clock, &Arc::default(), None).map_err(config::joined)?;
+    let receivers = config
+        .receivers(&layers, config.listen.port(), &clock, (&Arc::default(), &Bus::default()), None)
+        .map_err(config::joined)?;
     let options = Options {
         durability: Durability::Power,
         clock,

@@ -29,6 +29,7 @@ use crate::engine::memory::Memory;
 use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
 use crate::engine::policy::rule::RuleHits;
+use crate::engine::storm::Storm;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::journal::sqlite::append::Clock;
@@ -145,6 +146,8 @@ pub struct Counted {
     pub held_back: Vec<(ReceiverId, u64)>,
     /// Overrides of rosters that people made.
     pub overrides: Vec<Override>,
+    /// How fast incidents open, and what is held back.
+    pub storm: Arc<Storm>,
     pub memory: Memory,
 }
 

@@ -21,6 +21,7 @@ use crate::config::{self, Config, Loaded};
 use crate::connections;
 use crate::console;
 use crate::decode::formats::Formats;
+use crate::delivery::channels::nats::Bus;
 use crate::delivery::parent::Upward;
 use crate::delivery::settings::NOBODY;
 use crate::domain::alert::AlertState;
@@ -98,10 +99,10 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let clock = machine();
     refuse_when_nobody_could_sign_in(&config, &tokens, clock())?;
     let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
-    let to_parents = Arc::<Upward>::default();
+    let (to_parents, onto_nats) = (Arc::<Upward>::default(), Bus::default());
     let seal = config.acting.seal(&config.data)?;
     let receivers = config
-        .receivers(&layers, listener.local_addr()?.port(), &clock, &to_parents, Some(&seal))
+        .receivers(&layers, listener.local_addr()?.port(), &clock, (&to_parents, &onto_nats), Some(&seal))
         .map_err(config::joined)?;
     let formats = Sources::of(&config).formats()?;
     let opening = Options {
@@ -147,7 +148,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let app = app(&pipeline, tokens, front, clock);
     open_doors(&config, &pipeline, &intake, &mut asides).await?;
     if config.nats.is_on() {
-        asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone()).run());
+        asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone(), onto_nats).run());
     }
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
     serve_until(stop, listener, app, &pipeline, drain).await;

@@ -14,6 +14,9 @@ pub enum Deed {
     Resolve,
     Reassign(PersonId),
     NotTheCause,
+    /// Lets an action be done; empty: the only one that waits.
+    Approve(Box<str>),
+    Deny(Box<str>),
 }
 
 /// The longest snooze from a message: 24 hours.
@@ -22,11 +25,13 @@ const SNOOZE_MINUTES_MAX: u16 = 24 * 60;
 const SNOOZE_MINUTES: u16 = 60;
 
 /// What people write, and which keys of a phone mean the same.
-const WORDS: [(&str, &[&str]); 4] = [
+const WORDS: [(&str, &[&str]); 6] = [
     ("ack", &["认领", "收到", "ack", "acknowledge", "1"]),
     ("snooze", &["暂缓", "snooze", "2"]),
     ("resolve", &["解决", "关闭", "已处理", "resolve", "close", "3"]),
     ("notcause", &["不是根因", "notcause", "4"]),
+    ("approve", &["批准", "同意", "approve", "5"]),
+    ("deny", &["拒绝", "不同意", "deny", "6"]),
 ];
 
 impl Deed {
@@ -39,7 +44,15 @@ impl Deed {
             let minutes = minutes.parse().ok().filter(|n| (1..=SNOOZE_MINUTES_MAX).contains(n))?;
             return Some(Self::Snooze(minutes));
         }
+        if let Some(action) = word.strip_prefix("approve-") {
+            return Some(Self::Approve(action.into()));
+        }
+        if let Some(action) = word.strip_prefix("deny-") {
+            return Some(Self::Deny(action.into()));
+        }
         match word {
+            "approve" => Some(Self::Approve("".into())),
+            "deny" => Some(Self::Deny("".into())),
             "ack" => Some(Self::Acknowledge),
             "snooze" => Some(Self::Snooze(SNOOZE_MINUTES)),
             "resolve" => Some(Self::Resolve),
@@ -63,6 +76,8 @@ impl Deed {
             Self::Resolve => "resolve".into(),
             Self::Reassign(person) => format!("assign-{person}"),
             Self::NotTheCause => "notcause".into(),
+            Self::Approve(action) => format!("approve-{action}"),
+            Self::Deny(action) => format!("deny-{action}"),
         }
     }
 
@@ -73,6 +88,8 @@ impl Deed {
             Self::Snooze(minutes) => Order::Snooze { incident, until: now.plus(Span::mins(i64::from(*minutes))) },
             Self::Resolve => Order::Close { incident, note: "".into() },
             Self::Reassign(person) => Order::Assign { incident, assignee: person.as_str().into() },
+            Self::Approve(action) => Order::Approve { incident, action: action.clone() },
+            Self::Deny(action) => Order::Deny { incident, action: action.clone() },
             Self::NotTheCause => {
                 let ci = view?.candidates.first()?.ci.id.clone();
                 Order::RejectRoot { incident, ci }

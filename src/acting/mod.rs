@@ -2,7 +2,8 @@
 //!
 //! [`page`] is where a signed link leads: what is open shows, and nothing is done before a button is pressed, so a scanner that
 //! follows links does nothing. [`callback`] takes what chat systems and gateways send when somebody presses a button or answers.
-//! Both end in a command of the journal with who acted and by which way; each deed of a pass is done once.
+//! [`report`] takes what executors say of actions.
+//! All end in a command of the journal with who acted and by which way; each deed of a pass is done once.
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use crate::engine::input::Command;
 mod callback;
 mod deed;
 mod page;
+mod report;
 pub mod settings;
 mod words;
 
@@ -80,6 +82,7 @@ pub fn routes(desk: Arc<dyn Desk>) -> Router {
     Router::new()
         .route("/a/style.css", get(page::style))
         .route("/a/{pass}", get(page::show).post(page::act))
+        .route("/api/v1/actions/{pass}", axum::routing::post(report::take))
         .route("/api/v1/callbacks/{receiver}", get(callback::take).post(callback::take))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(acting)

@@ -16,6 +16,7 @@ use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::pass::{Pass, PassError};
 use crate::engine::calendar::{ZONE_DEFAULT, local};
 use crate::engine::input::Command;
+use crate::wording::care;
 use crate::wording::lang::Lang;
 use crate::wording::words::{IncidentStateWord, PriorityWord, SeverityWord};
 
@@ -86,7 +87,9 @@ pub async fn act(
 fn may(acting: &Acting, pass: &Pass, deed: &Deed) -> bool {
     match deed {
         Deed::Reassign(person) => acting.desk.people(&pass.tenant).iter().any(|(known, _)| known == person),
-        Deed::Acknowledge | Deed::Snooze(_) | Deed::Resolve | Deed::NotTheCause => true,
+        Deed::Acknowledge | Deed::Snooze(_) | Deed::Resolve | Deed::NotTheCause | Deed::Approve(_) | Deed::Deny(_) => {
+            true
+        }
     }
 }
 
@@ -137,6 +140,8 @@ fn body(acting: &Acting, pass: &Pass, done: Option<(&Deed, &Outcome)>, lang: Lan
         if !view.candidates.is_empty() {
             deeds.push(Deed::NotTheCause);
         }
+        let waiting = view.actions.iter().filter(|action| action.state.may_be_approved());
+        deeds.extend(waiting.flat_map(|action| [Deed::Approve(action.id.clone()), Deed::Deny(action.id.clone())]));
         for deed in deeds {
             let (word, name) = (deed.word(), escaped(button(&deed).of(lang)));
             let _ = write!(text, "<button name=\"do\" value=\"{word}\">{name}</button>");
@@ -196,6 +201,13 @@ fn about(view: &IncidentView, lang: Lang) -> String {
     }
     if let Some(assignee) = &view.assignee {
         line(say("负责人", "Assignee"), assignee.to_string());
+    }
+    let clock = |at| local(ZONE_DEFAULT, at).format("%m-%d %H:%M").to_string();
+    for action in view.actions.iter() {
+        line(say("自动处置", "Action"), care::action(action, &clock).of(lang).to_owned());
+    }
+    for late in view.levels.iter().filter_map(|level| care::level(level, &clock)) {
+        line(say("时限", "Service level"), late.of(lang).to_owned());
     }
     text + "</ul>"
 }

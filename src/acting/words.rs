@@ -16,6 +16,8 @@ pub fn button(deed: &Deed) -> Text {
         Deed::Resolve => Text::new("已解决,关闭", "Resolved, close"),
         Deed::Reassign(person) => Text::new(format!("转给 {person}"), format!("Hand over to {person}")),
         Deed::NotTheCause => Text::new("根因不对", "Not the cause"),
+        Deed::Approve(action) => Text::new(format!("批准处置 {action}"), format!("Approve action {action}")),
+        Deed::Deny(action) => Text::new(format!("拒绝处置 {action}"), format!("Deny action {action}")),
     }
 }
 
@@ -43,7 +45,7 @@ pub fn outcome(deed: &Deed, outcome: &Outcome) -> Text {
 /// What is answered to a message that means nothing.
 pub fn help() -> Text {
     Text::new(
-        "可用:认领 / 暂缓 / 解决 / 不是根因 + 故障编号(如 认领 i0-12);谁值班",
-        "Say: ack, snooze, resolve or notcause and an incident, as in ack i0-12; or: who",
+        "可用:认领 / 暂缓 / 解决 / 不是根因 / 批准 / 拒绝 + 故障编号(如 认领 i0-12);谁值班",
+        "Say: ack, snooze, resolve, notcause, approve or deny and an incident, as in ack i0-12; or: who",
     )
 }

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::deeds::{ActionItem, ServiceClock, TicketItem};
 use crate::domain::alert::AlertView;
 use crate::domain::ci::CiRef;
-use crate::domain::incident::{
-    Candidate, ChangeView, Evidence, IncidentView, PathStep, TicketRef, TimelineEntry, TimelineKind,
-};
+use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry, TimelineKind};
 use crate::domain::mute::MutedBy;
 use crate::projection::alerts::AlertRow;
 use crate::projection::counts::mute_word;
@@ -188,29 +187,6 @@ impl TimelineItem {
     }
 }
 
-/// A ticket in another system.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct TicketItem {
-    /// The receiver that opened it, and the kind of its system.
-    pub receiver: String,
-    pub system: String,
-    /// As people name it.
-    pub number: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub url: String,
-}
-
-impl From<&TicketRef> for TicketItem {
-    fn from(ticket: &TicketRef) -> Self {
-        Self {
-            receiver: ticket.receiver.to_string(),
-            system: ticket.system.to_string(),
-            number: ticket.number.to_string(),
-            url: ticket.url.to_string(),
-        }
-    }
-}
-
 /// The root cause in a list row.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RootItem {
@@ -260,6 +236,9 @@ pub struct IncidentItem {
     /// Its tickets in other systems.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tickets: Vec<TicketItem>,
+    /// Its service levels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<ServiceClock>,
     /// Receivers that were told of it; only where its timeline is at hand.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<String>,
@@ -331,6 +310,7 @@ impl IncidentItem {
             unseen_count: view.unseen_count,
             orgs: view.orgs.iter().map(ToString::to_string).collect(),
             tickets: view.tickets.iter().map(TicketItem::from).collect(),
+            levels: view.levels.iter().map(|level| ServiceClock::of(level, to)).collect(),
             told: Vec::new(),
             first_alert_at: view.first_alert_at.to_string(),
             opened_at: view.opened_at.to_string(),
@@ -370,6 +350,9 @@ pub struct IncidentDetail {
     /// From the root outwards.
     pub path: Vec<PathItem>,
     pub changes: Vec<ChangeItem>,
+    /// What executors were asked to do, or would be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<ActionItem>,
     /// Oldest first.
     pub timeline: Vec<TimelineItem>,
     /// Older timeline entries that only the history has.
@@ -396,6 +379,7 @@ impl IncidentDetail {
             candidates: view.candidates.iter().enumerate().map(|(i, c)| CandidateItem::of(i + 1, c)).collect(),
             path: view.path.iter().map(Into::into).collect(),
             changes: view.changes.iter().map(Into::into).collect(),
+            actions: view.actions.iter().map(|action| ActionItem::of(action, to)).collect(),
             timeline: timeline.map(|entry| TimelineItem::of(entry, to)).collect(),
             timeline_cut: 0,
             topology_version: view.topology_version,

@@ -14,6 +14,7 @@ use super::access::Caller;
 use super::incidents::{sees_incident, with_incident};
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, WriteError};
+use crate::domain::action::{ActionReport, ActionResult};
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::Candidate;
 use crate::domain::partition::partition_of;
@@ -48,6 +49,22 @@ pub struct OrderBody {
     pub verdict: Option<RootVerdict>,
     /// severity: the severity set by hand.
     pub severity: Option<SeverityWord>,
+    /// approve, deny, report: the action; for the first two absent is the only one that waits.
+    pub action: Option<String>,
+    /// report: how it went.
+    pub result: Option<ReportWord>,
+}
+
+/// How an action went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportWord {
+    /// It has begun.
+    Taken,
+    Done,
+    /// Part of it is done.
+    Partial,
+    Failed,
 }
 
 /// What a person says about a root cause.
@@ -113,7 +130,7 @@ pub struct CommandState {
 }
 
 /// Orders something about an incident: acknowledge, unacknowledge, assign, comment, snooze, wake, close, reopen,
-/// merge, split, move, root or severity.
+/// merge, split, move, root, severity, approve, deny or report.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/{order}", tag = "incidents",
     params(("id" = String, Path), ("order" = String, Path), IdempotencyKey), request_body = OrderBody,
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
@@ -174,6 +191,9 @@ fn read_order(word: &str, incident: IncidentId, body: &OrderBody) -> Result<Orde
         "wake" => Order::Wake { incident },
         "close" => Order::Close { incident, note: limited("text", body.text.as_deref().unwrap_or(""))? },
         "reopen" => Order::Reopen { incident },
+        "approve" => Order::Approve { incident, action: body.action.clone().unwrap_or_default().into() },
+        "deny" => Order::Deny { incident, action: body.action.clone().unwrap_or_default().into() },
+        "report" => report(incident, body)?,
         "merge" => Order::Merge { from: incident, into: into(body)? },
         "split" => Order::Split { incident, alerts: alerts(body)? },
         "move" => match alerts(body)?.as_slice() {
@@ -187,6 +207,18 @@ fn read_order(word: &str, incident: IncidentId, body: &OrderBody) -> Result<Orde
         }
         _ => return Err(ApiError::NotFound("order")),
     })
+}
+
+fn report(incident: IncidentId, body: &OrderBody) -> Result<Order, ApiError> {
+    let result = match body.result {
+        Some(ReportWord::Taken) => ActionResult::Taken,
+        Some(ReportWord::Done) => ActionResult::Done,
+        Some(ReportWord::Partial) => ActionResult::Partial,
+        Some(ReportWord::Failed) => ActionResult::Failed,
+        None => return Err(ApiError::Bad("result: write taken, done, partial or failed".into())),
+    };
+    let report = ActionReport { result, text: limited("text", body.text.as_deref().unwrap_or(""))? }.cut();
+    Ok(Order::ReportAction { incident, action: text("action", body.action.as_deref())?, report })
 }
 
 fn root(incident: IncidentId, body: &OrderBody) -> Result<Order, ApiError> {
@@ -263,7 +295,11 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Override { .. }
         | Order::EndOverride { .. }
         | Order::Resend { .. }
-        | Order::Noted { .. } => (None, Vec::new(), true),
+        | Order::Noted { .. }
+        | Order::Approve { .. }
+        | Order::Deny { .. }
+        | Order::ReportAction { .. }
+        | Order::TellHeld { .. } => (None, Vec::new(), true),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {
         return Err(ApiError::NotFound("incident"));

@@ -19,6 +19,7 @@ use super::access::{Open, Role, authenticate, guard};
 use super::alertmanager::alerts as alertmanager_alerts;
 use super::alertmanager::silences as alertmanager_silences;
 use super::alertmanager::status as alertmanager_status;
+use super::held_back;
 use super::problem::ApiError;
 use super::shift_reports;
 use super::state::Api;
@@ -161,6 +162,8 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(notices::receivers)),
         entry(READ,    routes!(notices::undelivered)),
         entry(HANDLE,  routes!(notices::resend)),
+        entry(READ,    routes!(held_back::list)),
+        entry(HANDLE,  routes!(held_back::tell)),
         entry(READ,    routes!(feed::feed)),
         entry(READ,    routes!(alertmanager_alerts::alerts)),
         entry(READ,    routes!(alertmanager_alerts::groups)),

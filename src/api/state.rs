@@ -32,6 +32,7 @@ use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
+use crate::engine::storm::Storm;
 use crate::projection::history::History;
 use crate::projection::live::Live;
 use crate::projection::sight::Sight;
@@ -105,6 +106,10 @@ pub trait Rules: Send + Sync {
     fn hits(&self, tenant: &TenantId) -> RuleHits;
     /// Overrides of rosters that people made.
     fn overrides(&self, tenant: &TenantId) -> Vec<Override>;
+    /// How fast incidents open, and what is held back because of it.
+    fn storm(&self, _: &TenantId) -> Arc<Storm> {
+        Arc::default()
+    }
     /// How events found their CIs.
     fn lookups(&self, tenant: &TenantId) -> CiLookups;
     /// All versions without their files, newest first; the last one is compiled in.

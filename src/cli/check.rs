@@ -12,6 +12,7 @@ use super::arguments::CheckArguments;
 use crate::clock::machine;
 use crate::config::warnings::warnings;
 use crate::config::{self, Flags};
+use crate::delivery::channels::nats::Bus;
 use crate::delivery::contacts::Contacts;
 use crate::delivery::settings::{NOBODY, ReceiverSettings};
 use crate::domain::ids::{PersonId, ReceiverId};
@@ -62,9 +63,13 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
             let name = config.map_or_else(|| "configuration".into(), |path| path.display().to_string());
             found.seen.push(name);
             let config = loaded.config;
-            if let Err(errors) =
-                config.receivers(&loaded.layers, config.listen.port(), &machine(), &Arc::default(), None)
-            {
+            if let Err(errors) = config.receivers(
+                &loaded.layers,
+                config.listen.port(),
+                &machine(),
+                (&Arc::default(), &Bus::default()),
+                None,
+            ) {
                 found.errors.extend(errors.iter().map(ToString::to_string));
             }
             let known = config.receiver_names();

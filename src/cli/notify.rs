@@ -10,6 +10,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::typed::history_of;
 use crate::clock::machine;
 use crate::config::{self, Flags};
+use crate::delivery::channels::nats::Bus;
 use crate::delivery::settings::Ready;
 use crate::delivery::template::example;
 use crate::delivery::{Attempt, Channel};
@@ -93,8 +94,9 @@ pub fn run(command: NotifyCommand, out: &mut impl Write) -> Result<()> {
 fn channel(config: &std::path::Path, receiver: &str) -> Result<Arc<dyn Channel>> {
     let loaded = config::load(Some(config), Flags::default()).map_err(config::joined)?;
     let (config, layers) = (loaded.config, loaded.layers);
-    let ready =
-        config.receivers(&layers, config.listen.port(), &machine(), &Arc::default(), None).map_err(config::joined)?;
+    let ready = config
+        .receivers(&layers, config.listen.port(), &machine(), (&Arc::default(), &Bus::default()), None)
+        .map_err(config::joined)?;
     let names: Vec<String> = ready.keys().map(ToString::to_string).collect();
     let found = ready.into_iter().find(|(id, _)| *id == ReceiverId::from(receiver));
     let Some((_, Ready { channel, .. })) = found else {
@@ -146,6 +148,7 @@ fn test(ask: &TestMessageArguments, out: &mut impl Write) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(channel.send(&notice)) {
         Attempt::Accepted => writeln!(out, "taken: {} ({})", ask.receiver, channel.name())?,
+        Attempt::Answered { report } => writeln!(out, "taken: {:?} {}", report.result, report.text)?,
         Attempt::Filed { ticket } => writeln!(out, "taken: {} {}", ticket.number, ticket.url)?,
         Attempt::TryLater { why, .. } => bail!("not now: {why}"),
         Attempt::Refused { why } => bail!("refused: {why}"),

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::acting;
 use crate::clock::Clock;
+use crate::delivery::channels::nats::Bus;
 use crate::delivery::contacts::Contacts;
 use crate::delivery::parent::{Parent, Parents, Upward, circles};
 use crate::delivery::settings::{Common, Ready, ReceiverSettings, names, prepare};
@@ -252,7 +253,7 @@ impl Config {
         names(&self.receivers, &self.parents)
     }
 
-    /// The receivers, ready to be told; parent domains by the way that leads `upward`. While only observing, all are
+    /// The receivers, ready to be told; parent domains by the way that leads `upward`, subjects by the `bus`. While only observing, all are
     /// switched off.
     ///
     /// # Errors
@@ -262,7 +263,7 @@ impl Config {
         layers: &Layers,
         own_port: u16,
         clock: &Clock,
-        upward: &Arc<Upward>,
+        (upward, bus): (&Arc<Upward>, &Bus),
         seal: Option<&Seal>,
     ) -> Result<BTreeMap<ReceiverId, Ready>, Vec<ConfigError>> {
         let contacts = self.contacts.as_deref().map_or_else(|| Ok(Contacts::default()), Contacts::open);
@@ -274,6 +275,7 @@ impl Config {
             contacts,
             seal: seal.filter(|_| self.acting.links).cloned(),
             pass_valid_for: self.acting.valid_for,
+            bus: bus.clone(),
             settings: self.delivery.clone(),
             base_url: self.base_url.trim_end_matches('/').to_owned(),
             own_ports: vec![own_port],

@@ -1,5 +1,6 @@
 //! What a message brings along to act with: a signed link, a mark for buttons, a code to answer with.
 
+use crate::domain::action::Action;
 use crate::domain::pass::{Pass, Seal};
 use crate::domain::time::Span;
 use crate::engine::effect::{Notice, NoticeKind};
@@ -25,7 +26,11 @@ impl Acts {
     fn seal(&self, notice: &Notice) -> Option<&Seal> {
         let is_open = match notice.kind {
             NoticeKind::Opened | NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Reopened => true,
-            NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged | NoticeKind::Digest => false,
+            NoticeKind::Recovered
+            | NoticeKind::Closed
+            | NoticeKind::Merged
+            | NoticeKind::Digest
+            | NoticeKind::Action => false,
         };
         self.seal.as_ref().filter(|_| is_open)
     }
@@ -60,5 +65,18 @@ impl Acts {
             Lang::Zh => format!("回复 {code} 认领"),
             Lang::En => format!("reply {code} to acknowledge"),
         })
+    }
+
+    /// Where an executor reports, for this action only; a late word is still wanted for a day.
+    pub fn report_url(&self, notice: &Notice, action: &Action) -> Option<String> {
+        let seal = self.seal.as_ref().filter(|_| !self.base_url.is_empty())?;
+        let pass = Pass {
+            tenant: notice.incident.tenant.clone(),
+            incident: notice.incident.id,
+            actor: action.id.clone(),
+            via: self.receiver.clone(),
+            ends: action.due.unwrap_or(notice.at).plus(Span::hours(24)),
+        };
+        Some(format!("{}/api/v1/actions/{}", self.base_url, seal.report(&pass)))
     }
 }

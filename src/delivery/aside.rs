@@ -1,7 +1,16 @@
 //! What stands beside the fault in a message: who is meant, what to do, who else was told.
 
+use chrono_tz::Tz;
+
+use crate::domain::action::ActionState;
+use crate::domain::time::Timestamp;
+use crate::engine::calendar::local;
 use crate::engine::effect::{Notice, NoticeKind, RunbookLink};
+use crate::wording::care;
 use crate::wording::lang::Lang;
+
+/// Actions that a text names, the newest first.
+const ACTIONS_MAX: usize = 3;
 
 /// Steps of a runbook that a text names.
 const STEPS_MAX: usize = 3;
@@ -13,20 +22,46 @@ pub fn called(notice: &Notice) -> String {
     notice.to.as_ref().map_or_else(String::new, |to| format!("@{} ", to.name))
 }
 
-/// What to do, and who else was told.
-pub fn lines(notice: &Notice, lang: Lang) -> Vec<String> {
+/// What is done and what is late, what to do, and who else was told.
+pub fn lines(notice: &Notice, lang: Lang, zone: Tz) -> Vec<String> {
     let mut lines = Vec::new();
     if is_open(notice.kind) {
+        let clock = |at: Timestamp| local(zone, at).format("%m-%d %H:%M").to_string();
+        let shown = notice.incident.actions.iter().filter(|action| is_told(action.state));
+        lines.extend(shown.rev().take(ACTIONS_MAX).map(|action| {
+            let said = care::action(action, &clock);
+            format!("{}{}", if lang == Lang::Zh { "自动处置：" } else { "Action: " }, said.of(lang))
+        }));
+        let late = notice.incident.levels.iter().filter_map(|level| care::level(level, &clock));
+        lines.extend(late.map(|text| text.of(lang).to_owned()));
         lines.extend(notice.runbooks.iter().map(|book| runbook(book, lang)));
     }
     lines.extend(told(&notice.told, lang));
     lines
 }
 
+/// Whether a message speaks of an action: not of what is only tried out or not needed any more.
+const fn is_told(state: ActionState) -> bool {
+    match state {
+        ActionState::Asked
+        | ActionState::Approved
+        | ActionState::Requested
+        | ActionState::Done
+        | ActionState::Failed
+        | ActionState::Silent
+        | ActionState::Denied
+        | ActionState::Lapsed
+        | ActionState::HeldBack => true,
+        ActionState::Dropped | ActionState::Tried => false,
+    }
+}
+
 const fn is_open(kind: NoticeKind) -> bool {
     match kind {
         NoticeKind::Opened | NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Reopened => true,
-        NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged | NoticeKind::Digest => false,
+        NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged | NoticeKind::Digest | NoticeKind::Action => {
+            false
+        }
     }
 }
 

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::acts::Acts;
 use super::aside;
+use super::digest;
 use super::template::Templates;
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Priority, Progress};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
-use crate::engine::effect::{Addressee, Change, DigestLine, Notice, NoticeDigest, NoticeKind, RunbookLink};
+use crate::engine::effect::{Addressee, Change, DigestLine, Notice, NoticeKind, RunbookLink, StormNews};
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{evidence, headline};
 use crate::wording::words::{PriorityWord, SeverityWord};
@@ -22,8 +23,6 @@ use crate::wording::words::{PriorityWord, SeverityWord};
 const TEXT_EVIDENCE_MAX: usize = 2;
 /// Services that the text names.
 const TEXT_SERVICES_MAX: usize = 3;
-/// Incidents of a digest that the text names.
-const TEXT_DIGEST_MAX: usize = 10;
 
 /// How a message is written for one receiver.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +80,23 @@ struct Payload<'a> {
 #[derive(Serialize)]
 struct Digest<'a> {
     messages: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storm: Option<Storm>,
     lines: Vec<Line<'a>>,
+}
+
+/// The storm of incidents that held them back.
+#[derive(Serialize)]
+struct Storm {
+    since: String,
+    incidents: u32,
+    over: bool,
+}
+
+impl Storm {
+    fn of(storm: StormNews) -> Self {
+        Self { since: storm.since.to_string(), incidents: storm.incidents, over: storm.is_over }
+    }
 }
 
 #[derive(Serialize)]
@@ -183,6 +198,7 @@ impl<'a> Message<'a> {
                 runbooks: &notice.runbooks,
                 digest: notice.digest.as_ref().map(|digest| Digest {
                     messages: digest.messages,
+                    storm: digest.storm.map(Storm::of),
                     lines: digest.lines.iter().map(Line::of).collect(),
                 }),
             },
@@ -299,8 +315,8 @@ impl Lines {
         }
         body.push(reach_line(incident, lang));
         body.push(since_line(incident, style));
-        body.extend(aside::lines(notice, lang));
-        let others = notice.digest.as_ref().map(|digest| digest_lines(digest, lang)).unwrap_or_default();
+        body.extend(aside::lines(notice, lang, style.time_zone));
+        let others = notice.digest.as_ref().map(|digest| digest::lines(digest, style)).unwrap_or_default();
         let url = style.acts.link(notice).or_else(|| link(incident, style));
         let mut lines = Self { title, body, url, others };
         style.templates.apply(notice, style, &mut lines);
@@ -376,6 +392,14 @@ fn changes_line(changes: &[Change], lang: Lang) -> Option<String> {
             (Change::Root, Lang::En) => "another root cause",
             (Change::Merged, Lang::Zh) => "并入其他故障",
             (Change::Merged, Lang::En) => "another incident became part of it",
+            (Change::Approval, Lang::Zh) => "自动处置待批准",
+            (Change::Approval, Lang::En) => "an action waits for approval",
+            (Change::ActionFailed, Lang::Zh) => "自动处置未成功",
+            (Change::ActionFailed, Lang::En) => "an action came to nothing",
+            (Change::LevelNear, Lang::Zh) => "时限将到",
+            (Change::LevelNear, Lang::En) => "a service level is about to be missed",
+            (Change::LevelBreached, Lang::Zh) => "超出时限",
+            (Change::LevelBreached, Lang::En) => "a service level is missed",
         })
         .collect();
     match lang {
@@ -385,35 +409,11 @@ fn changes_line(changes: &[Change], lang: Lang) -> Option<String> {
     }
 }
 
-/// What came too fast, one line per incident.
-fn digest_lines(digest: &NoticeDigest, lang: Lang) -> Vec<String> {
-    let mut lines = vec![match lang {
-        Lang::Zh => format!("消息过多，合并为一条（{} 条）：", digest.messages),
-        Lang::En => format!("Too many messages at once; these {} in one:", digest.messages),
-    }];
-    for line in digest.lines.iter().take(TEXT_DIGEST_MAX) {
-        let said = news(line.kind);
-        let (priority, title, id) = (priority_word(line.priority), &line.title, line.incident);
-        lines.push(match lang {
-            Lang::Zh => format!("· {priority} {}：{title}（{id}）", said.zh),
-            Lang::En => format!("- {priority} {}: {title} ({id})", said.en),
-        });
-    }
-    let more = digest.lines.len().saturating_sub(TEXT_DIGEST_MAX);
-    if more > 0 {
-        lines.push(match lang {
-            Lang::Zh => format!("……另有 {more} 起故障"),
-            Lang::En => format!("... and {more} more incidents"),
-        });
-    }
-    lines
-}
-
-fn priority_word(priority: Priority) -> &'static str {
+pub fn priority_word(priority: Priority) -> &'static str {
     PriorityWord::from(priority).word()
 }
 
-fn news(kind: NoticeKind) -> Text {
+pub fn news(kind: NoticeKind) -> Text {
     let (zh, en) = match kind {
         NoticeKind::Opened => ("新故障", "New incident"),
         NoticeKind::Updated => ("故障更新", "Update"),
@@ -421,6 +421,7 @@ fn news(kind: NoticeKind) -> Text {
         NoticeKind::Recovered => ("故障恢复", "Recovered"),
         NoticeKind::Reopened => ("故障重现", "Back again"),
         NoticeKind::Digest => ("多起故障，其中最重", "Several at once, the worst"),
+        NoticeKind::Action => ("请求处置", "Action requested"),
         NoticeKind::Closed => ("故障关闭", "Closed"),
         NoticeKind::Merged => ("故障合并", "Merged"),
     };

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::domain::action::ActionReport;
 use crate::domain::ids::ReceiverId;
 use crate::domain::incident::TicketRef;
 use crate::domain::time::Timestamp;
@@ -26,6 +27,7 @@ pub mod acts;
 mod aside;
 pub mod channels;
 pub mod contacts;
+mod digest;
 pub mod ears;
 pub mod egress;
 pub mod http;
@@ -34,6 +36,7 @@ pub mod parent;
 pub mod pending;
 mod queue;
 mod receiver;
+pub mod request;
 pub mod schedule;
 pub mod settings;
 pub mod signature;
@@ -80,6 +83,11 @@ pub enum Attempt {
     Filed {
         /// The ticket.
         ticket: Box<TicketRef>,
+    },
+    /// An executor has it, and says at once what of it.
+    Answered {
+        /// What it says.
+        report: Box<ActionReport>,
     },
     /// Try again, after `wait` when the receiver named a time.
     TryLater {
@@ -226,5 +234,6 @@ fn delivered(notice: &Notice, outcome: DeliveryOutcome, attempts: u32) -> Delive
         attempts,
         person: notice.to.as_ref().map(|to| to.person.clone()),
         ticket: None,
+        report: None,
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::Attempt;
 use super::schedule::Pauses;
 use super::settings::Settings;
+use crate::domain::action::ActionReport;
 use crate::domain::ids::{IncidentId, PersonId};
 use crate::domain::incident::{Priority, TicketRef};
 use crate::engine::effect::Notice;
@@ -23,6 +24,8 @@ pub struct Waiting {
     pauses: Pauses,
     /// Where it is, in a ticket system.
     pub ticket: Option<TicketRef>,
+    /// What an executor has answered.
+    pub report: Option<Box<ActionReport>>,
 }
 
 /// Whose versions go one after the other: an incident's for one person, or for the receiver as a whole.
@@ -113,7 +116,7 @@ impl Queue {
     pub fn push(&mut self, notice: Notice, now: Instant) -> Option<Left> {
         let id = LineId::of(&notice);
         let pauses = Pauses::new(&self.settings);
-        let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses, ticket: None };
+        let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses, ticket: None, report: None };
         let line = self.lines.entry(id.clone()).or_default();
         let newest = line.notices.back().map(|last| last.notice.incident.version);
         if waiting.notice.digest.is_none() && newest.is_some_and(|newest| newest > waiting.notice.incident.version) {
@@ -207,6 +210,10 @@ impl Queue {
             Attempt::Accepted => Err(None),
             Attempt::Filed { ticket } => {
                 first.ticket = Some(*ticket);
+                Err(None)
+            }
+            Attempt::Answered { report } => {
+                first.report = Some(report);
                 Err(None)
             }
             Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } if is_old => {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::queue::{Left, LineId, Queue};
 use super::settings::Settings;
-use super::{Attempt, Channel, Clock, ReceiverState, Report, States, delivered};
+use super::{Attempt, Channel, Clock, ReceiverState, Report, States, delivered, request};
 use crate::domain::ids::ReceiverId;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
@@ -41,8 +41,10 @@ impl Task {
         while is_open || !attempts.is_empty() || !reports.is_empty() {
             while is_open && let Some(notice) = queue.take_due(Instant::now()) {
                 let channel = Arc::clone(&self.channel);
+                let is_late = request::is_late(&notice, &self.clock);
                 attempts.spawn(async move {
-                    let attempt = attempt(&*channel, &notice).await;
+                    let attempt =
+                        if is_late { request::late(notice.asks()) } else { attempt(&*channel, &notice).await };
                     (LineId::of(&notice), attempt)
                 });
             }
@@ -76,7 +78,7 @@ impl Task {
     ) {
         let (id, attempt) = ended.expect("an attempt does not panic and is not aborted");
         let failure = match &attempt {
-            Attempt::Accepted | Attempt::Filed { .. } => None,
+            Attempt::Accepted | Attempt::Filed { .. } | Attempt::Answered { .. } => None,
             Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => Some(why.clone()),
         };
         let first = queue.first(&id).expect("an incident under way has a notice");
@@ -84,7 +86,8 @@ impl Task {
             let attempt = first.attempts;
             tracing::warn!(incident.id = %id.incident, receiver = %self.receiver, attempt, why, "notice not delivered");
         }
-        let is_old = (self.clock)().since(first.notice.at) > self.settings.give_up_after;
+        let is_old = (self.clock)().since(first.notice.at) > self.settings.give_up_after
+            || request::is_late(&first.notice, &self.clock);
         let was_locked_out = queue.is_locked_out();
         let left = queue.settle(&id, attempt, is_old, Instant::now());
         if queue.is_locked_out() && !was_locked_out {
@@ -122,7 +125,8 @@ impl Task {
         };
         let held = held.filter(|_| outcome != DeliveryOutcome::Folded);
         let ended = delivered(&waiting.notice, outcome, waiting.attempts);
-        let report = (self.report)(Delivered { ticket: waiting.ticket.clone(), ..ended });
+        let report =
+            (self.report)(Delivered { ticket: waiting.ticket.clone(), report: waiting.report.clone(), ..ended });
         reports.spawn(async move {
             report.await;
             held

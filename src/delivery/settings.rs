@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::acts::Acts;
+use super::channels::nats::Bus;
 use super::channels::personal::Personal;
 use super::channels::{Ground, Kind, Lines, Manner};
 use super::contacts::{Contacts, Takes};
@@ -248,6 +249,8 @@ pub struct Common {
     pub seal: Option<Seal>,
     /// How long a link can be used.
     pub pass_valid_for: Span,
+    /// The connection to NATS.
+    pub bus: Bus,
 }
 
 /// A receiver, ready to be told; `channel` is none while it is switched off.
@@ -323,6 +326,7 @@ impl ReceiverSettings {
             timeout: self.timeout,
             clock: Arc::clone(&common.clock),
             lines: Lines::default(),
+            bus: common.bus.clone(),
         };
         let rate = self.rate.map(NonZeroU32::get).or(kind.rate());
         let pace = rate.map(|rate| Duration::from_secs(60) / rate);

@@ -174,5 +174,6 @@ pub fn example() -> Notice {
         to: None,
         told: Vec::new(),
         runbooks: Vec::new(),
+        action: None,
     }
 }

@@ -61,6 +61,7 @@ pub fn notice(incident: u64, version: u32, kind: NoticeKind) -> Notice {
         to: None,
         told: Vec::new(),
         runbooks: Vec::new(),
+        action: None,
     }
 }
 
@@ -155,6 +156,7 @@ fn webhook(url: &str, egress: Egress) -> Result<Arc<dyn Channel>, SetupError> {
         timeout: Duration::from_secs(10),
         clock: Arc::new(|| NOW),
         lines: Arc::default(),
+        bus: crate::delivery::channels::nats::Bus::default(),
     };
     Kind::read(own.into_iter().collect()).unwrap().channel(&ground)
 }

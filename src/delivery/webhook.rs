@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::Attempt;
 use super::channels::{Ground, Manner, Robot};
-use super::http::{Call, SetupError};
+use super::http::{Answer, Call, SetupError};
 use super::message::Message;
+use super::request::{self, Request};
 use super::signature::Secrets;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
@@ -72,8 +74,11 @@ impl Robot for Webhook {
 
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String> {
         let id = header_text(&notice.key);
-        let message = Message::of(notice, &self.manner.style());
-        let body = serde_json::to_vec(&message).expect("a message has text keys only");
+        let body = match Request::of(notice, &self.manner.acts) {
+            Some(request) => serde_json::to_vec(&request),
+            None => serde_json::to_vec(&Message::of(notice, &self.manner.style())),
+        };
+        let body = body.expect("a message has text keys only");
         let at_secs = at.0.div_euclid(1000);
         let signature = self.secrets.sign(&id, at_secs, &body);
         Ok(Call::post(self.url.clone(), "application/json", body)
@@ -81,6 +86,14 @@ impl Robot for Webhook {
             .with("webhook-timestamp", &at_secs.to_string())
             .with("idempotency-key", &id)
             .with("webhook-id", &id))
+    }
+
+    /// An executor may say at once what of it.
+    fn judge(&self, answer: &Answer) -> Attempt {
+        match (answer.judge(), request::report(&answer.body)) {
+            (Attempt::Accepted, Some(report)) => Attempt::Answered { report: Box::new(report) },
+            (attempt, _) => attempt,
+        }
     }
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::action::Action;
 use super::ci::{Area, CiRef};
 use super::ids::{AlertId, IncidentId, OrgId, ReceiverId, TenantId};
+use super::level::LevelClock;
 use super::severity::Severity;
 use super::time::Timestamp;
 
@@ -218,6 +220,12 @@ pub struct IncidentView {
     /// Tickets, one of each system.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub tickets: Arc<[TicketRef]>,
+    /// What executors were asked to do, or would be.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub actions: Arc<[Action]>,
+    /// Its service levels.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub levels: Arc<[LevelClock]>,
     /// A person confirmed the root cause.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub root_confirmed: bool,
@@ -263,6 +271,8 @@ impl IncidentView {
             closed_at: None,
             merged_into: None,
             tickets: Arc::default(),
+            actions: Arc::default(),
+            levels: Arc::default(),
             root_confirmed: false,
             topology_version: 1,
             ruleset_version: 1,
@@ -340,4 +350,19 @@ pub enum TimelineKind {
     /// A ticket was opened, or found.
     TicketFiled,
     ChangeAttached,
+    /// An action waits for a person's word.
+    ActionAsked,
+    ActionApproved,
+    ActionDenied,
+    /// An executor was asked.
+    ActionRequested,
+    /// The executor has said that it is done, or that it has begun.
+    ActionReported,
+    /// The executor failed, did not answer, or nobody approved.
+    ActionFailed,
+    /// A limit holds an action back, or it is only tried out, or not needed any more.
+    ActionHeldBack,
+    /// A service level is about to be missed.
+    LevelNear,
+    LevelBreached,
 }

@@ -1,6 +1,7 @@
 //! The nouns: what every other part of Headwater talks about. Imports nothing of ours.
 
 pub mod access;
+pub mod action;
 pub mod alert;
 pub mod ascending;
 pub mod ci;
@@ -9,6 +10,7 @@ pub mod few;
 pub mod ids;
 pub mod incident;
 pub mod label;
+pub mod level;
 pub mod matcher;
 pub mod mute;
 pub mod pairs;

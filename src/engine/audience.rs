@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Change, NoticeKind};
+use super::oncall::care::Called;
 use super::oncall::page::Escalation;
 use super::route::RouteHit;
 use super::slab::Place;
-use crate::domain::ids::{CiId, ReceiverId, RuleId};
+use crate::domain::ids::{CiId, PersonId, ReceiverId, RuleId};
 use crate::domain::incident::{IncidentState, IncidentView, Priority};
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
@@ -27,6 +28,9 @@ pub struct Audience {
     /// Policies that tell people, one after the other.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub escalations: Vec<Escalation>,
+    /// Receivers that a service level or an action calls beside the routes, and are told next.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub called: Vec<Called>,
     /// The earliest timer that is set.
     pub timer: Option<Timestamp>,
 }
@@ -83,6 +87,9 @@ pub struct Listener {
     pub storm: bool,
     /// A change of lesser weight waits for the end of the interval.
     pub waits: bool,
+    /// What time or an executor has brought, and it was not told yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub news: Vec<Change>,
 }
 
 /// What of the incident decides whether something is told, beside the view.
@@ -110,6 +117,7 @@ impl Listener {
             merged: false,
             storm: false,
             waits: false,
+            news: Vec::new(),
         }
     }
 
@@ -149,6 +157,7 @@ impl Listener {
         add(view.severity > self.severity, Change::Severity);
         add(view.priority < self.priority, Change::Priority);
         add(self.storm, Change::Storm);
+        changes.extend(&self.news);
         let weighty = !changes.is_empty();
         let asleep = view.snoozed_until.is_some();
         let root = root_of(view) != self.root.as_ref();
@@ -178,6 +187,7 @@ impl Listener {
             | NoticeKind::Updated
             | NoticeKind::Merged
             | NoticeKind::Reminder
+            | NoticeKind::Action
             | NoticeKind::Digest => Known::Opened,
         };
         let fresh = matches!(kind, NoticeKind::Opened | NoticeKind::Reopened);
@@ -186,6 +196,7 @@ impl Listener {
         self.priority = if fresh { view.priority } else { self.priority.min(view.priority) };
         self.root = root_of(view).cloned();
         (self.merged, self.storm, self.waits) = (false, false, false);
+        self.news.clear();
     }
 
     /// When it must be looked at next, if nothing else happens; `None` when only a change matters.
@@ -236,6 +247,41 @@ impl Audience {
         }
     }
 
+    /// Something that those who know of the incident must hear.
+    pub fn note_news(&mut self, news: Change) {
+        for listener in self.listeners.iter_mut().filter(|l| l.knows == Known::Opened) {
+            if !listener.news.contains(&news) {
+                listener.news.push(news);
+            }
+        }
+    }
+
+    /// Those who were called are told at once; who knows of the incident hears the news anyway.
+    pub fn take_called(&mut self, now: Timestamp) {
+        for (receiver, rule) in std::mem::take(&mut self.called) {
+            match self.listeners.iter_mut().find(|l| l.receiver == receiver) {
+                Some(listener) => listener.due = listener.due.min(now),
+                None => {
+                    let (delay, repeat, observe_only) = (Span(0), None, false);
+                    self.listeners.push(Listener::of(RouteHit { receiver, rule, delay, repeat, observe_only }, now));
+                }
+            }
+        }
+    }
+
+    /// Lets a receiver, or a person by it, be told once more as if for the first time.
+    pub fn tell_anew(&mut self, receiver: &ReceiverId, person: Option<&PersonId>, now: Timestamp) {
+        if person.is_none()
+            && let Some(listener) = self.listeners.iter_mut().find(|l| l.receiver == *receiver)
+        {
+            (listener.knows, listener.due) = (Known::Nothing, now);
+        }
+        let pages = self.escalations.iter_mut().filter(|one| !one.is_over).flat_map(|one| &mut one.pages);
+        for page in pages.filter(|page| page.receiver == *receiver && page.person.as_ref() == person) {
+            (page.due, page.told_at) = (Some(now), None);
+        }
+    }
+
     /// When time alone tells somebody something.
     pub fn wakes(&self, awake: Awake, interval: Span) -> impl Iterator<Item = Timestamp> {
         let listeners = self.listeners.iter().filter_map(move |listener| listener.wakes(awake, interval));
@@ -279,6 +325,7 @@ impl Audience {
                 None => self.escalations.push(Escalation { is_over: false, ..one }),
             }
         }
+        self.called.extend(other.called);
         // The routes are asked again: the survivor is another incident now.
         self.asked = None;
         self.since = self.since.into_iter().chain(other.since).min();

@@ -26,6 +26,7 @@ use super::memory;
 use super::newest::Newest;
 use super::obeyed::Obeyed;
 use super::oncall::OnCall;
+use super::oncall::control::Requests;
 use super::pairs::Pairs;
 use super::patterns::Patterns;
 use super::policy::Policy;
@@ -36,6 +37,7 @@ use super::seen::Seen;
 use super::silences::Silenced;
 use super::silent::Vote;
 use super::slab::{Place, Slab};
+use super::storm::Storm;
 use super::touched::{Moved, Touched};
 use super::tuning::Tuning;
 use super::upstream::Upstream;
@@ -155,6 +157,11 @@ pub struct Cell {
     pub obeyed: Obeyed,
     #[serde(default, skip_serializing_if = "OnCall::is_empty")]
     pub on_call: OnCall,
+    /// What executors were asked for lately.
+    #[serde(default, skip_serializing_if = "Requests::is_empty")]
+    pub requests: Requests,
+    #[serde(default, skip_serializing_if = "Storm::is_empty")]
+    pub storm: Storm,
     pub by_incident: BTreeMap<IncidentId, Place>,
     #[serde(skip)]
     pub by_alert: Ascending<AlertId, Place>,
@@ -184,6 +191,8 @@ pub struct Moment {
     pub checks: Checks,
     /// The incident that a person merges another one into.
     pub survivor: Option<IncidentId>,
+    /// Actions that executors are asked for.
+    pub requested: Vec<Box<str>>,
     /// By which way the person acts whose order is carried out.
     pub via: Box<str>,
 }
@@ -246,6 +255,8 @@ impl Cell {
             seen_for: BTreeMap::new(),
             obeyed: Obeyed::default(),
             on_call: OnCall::default(),
+            requests: Requests::default(),
+            storm: Storm::default(),
             by_incident: BTreeMap::new(),
             by_alert: Ascending::default(),
             next_alert: 0,
@@ -433,7 +444,8 @@ impl Cell {
         effects.extend(std::mem::take(&mut self.moment.ended).into_iter().map(&mut told));
         for &group in &groups {
             if self.groups.get(group).is_some_and(|g| g.incident.is_some()) {
-                let view = self.incident_view(group);
+                let mut view = self.incident_view(group);
+                self.take_care(group, &mut view);
                 self.notify(group, &view);
                 effects.push(told(view));
             }

@@ -41,6 +41,8 @@ pub enum Due {
     Calm(Place),
     /// The alert, a source of inhibition, was not heard of for long.
     Lapse(Place),
+    /// A clock or an action of the incident has come to its time.
+    Care(Place),
 }
 
 /// A timer: when, in which order among equal times, and what for.
@@ -76,6 +78,7 @@ impl From<Timer> for Waiting {
             Due::Windows => (12, Place::default()),
             Due::Calm(place) => (13, place),
             Due::Lapse(place) => (14, place),
+            Due::Care(place) => (15, place),
         };
         Self { at, order: order << KIND_BITS | kind, place }
     }
@@ -98,7 +101,8 @@ impl From<Waiting> for Timer {
             11 => Due::Pattern(place),
             12 => Due::Windows,
             13 => Due::Calm(place),
-            _ => Due::Lapse(place),
+            14 => Due::Lapse(place),
+            _ => Due::Care(place),
         };
         (at, order >> KIND_BITS, due)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::verdict::Verdict;
+use crate::domain::action::Action;
 use crate::domain::alert::AlertView;
 use crate::domain::ids::{AlertId, IncidentId, PersonId, ReceiverId, RuleId, TenantId};
 use crate::domain::incident::{IncidentView, Priority, TimelineEntry};
@@ -73,6 +74,9 @@ pub struct Notice {
     /// What to do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runbooks: Vec<RunbookLink>,
+    /// To an executor: which of the incident's actions is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<Box<str>>,
 }
 
 impl Notice {
@@ -82,6 +86,12 @@ impl Notice {
             Some(to) => format!("{}/{}", self.receiver, to.person),
             None => self.receiver.to_string(),
         }
+    }
+
+    /// The action that an executor is asked for.
+    pub fn asks(&self) -> Option<&Action> {
+        let id = self.action.as_ref()?;
+        self.incident.actions.iter().find(|action| action.id == *id)
     }
 }
 
@@ -129,6 +139,8 @@ pub enum NoticeKind {
     Merged,
     /// Several messages as one, because the receiver's flow limit was reached.
     Digest,
+    /// An executor is asked for an action.
+    Action,
 }
 
 impl NoticeKind {
@@ -143,13 +155,14 @@ impl NoticeKind {
             Self::Closed => "closed",
             Self::Merged => "merged",
             Self::Digest => "digest",
+            Self::Action => "action",
         }
     }
 
     /// Whether a newer message about the incident may take its place before it was sent.
     pub const fn may_be_folded(self) -> bool {
         match self {
-            Self::Opened | Self::Digest => false,
+            Self::Opened | Self::Digest | Self::Action => false,
             Self::Updated | Self::Reminder | Self::Recovered | Self::Reopened | Self::Closed | Self::Merged => true,
         }
     }
@@ -169,6 +182,13 @@ pub enum Change {
     Root,
     /// Another incident became part of it.
     Merged,
+    /// An action waits for a person's word.
+    Approval,
+    /// An action came to nothing.
+    ActionFailed,
+    /// A service level is about to be missed.
+    LevelNear,
+    LevelBreached,
 }
 
 /// Messages that came too fast.
@@ -178,6 +198,20 @@ pub struct NoticeDigest {
     pub messages: u32,
     /// The latest message of each incident, at most `flow::LINES_MAX`; further ones are only counted.
     pub lines: Vec<DigestLine>,
+    /// It was a storm of incidents that held them back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<StormNews>,
+}
+
+/// What a receiver is told of a storm of incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StormNews {
+    pub since: Timestamp,
+    /// Incidents that it has opened so far.
+    pub incidents: u32,
+    /// It is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_over: bool,
 }
 
 /// One message of a digest.

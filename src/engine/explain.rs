@@ -10,6 +10,7 @@ use super::Engine;
 use super::alert::Bond;
 use super::cell::{Cell, Moment};
 use super::fixed::Milli;
+use super::oncall::control::Inaction;
 use super::slab::Place;
 use super::verdict::Unmet;
 use crate::domain::ids::{AlertId, CiId, IncidentId, ReceiverId, RuleId, TenantId};
@@ -155,6 +156,11 @@ pub enum Reason {
     Root(Unranked),
     Held(Held),
     Told(Untold),
+    /// What became of an action rule.
+    Action {
+        rule: RuleId,
+        why: Inaction,
+    },
 }
 
 /// Why no link joins an alert to an incident.

@@ -452,6 +452,7 @@ impl Cell {
         }
         self.moment.groups.insert(group);
         self.note(id, "headwater", TimelineKind::Opened, "");
+        self.count_opening();
         self.follow_state(group);
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::Notice;
 use super::oncall::Override;
+use crate::domain::action::ActionReport;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, PersonId, ReceiverId, SilenceId, TenantId};
 use crate::domain::incident::TicketRef;
@@ -132,6 +133,9 @@ pub struct Delivered {
     /// Where it is, in a ticket system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticket: Option<TicketRef>,
+    /// What an executor has answered at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Box<ActionReport>>,
 }
 
 /// How a notification ended.
@@ -252,6 +256,26 @@ pub enum Order {
         about: Box<str>,
         detail: Box<str>,
     },
+    /// Lets an action be done that waits for a person's word; empty: the only one.
+    Approve {
+        incident: IncidentId,
+        action: Box<str>,
+    },
+    Deny {
+        incident: IncidentId,
+        action: Box<str>,
+    },
+    /// What an executor says of an action.
+    ReportAction {
+        incident: IncidentId,
+        action: Box<str>,
+        report: ActionReport,
+    },
+    /// Tells now what a storm has held back; empty: to all receivers.
+    TellHeld {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receiver: Option<ReceiverId>,
+    },
 }
 
 impl Order {
@@ -267,6 +291,8 @@ impl Order {
                 | Self::Wake { .. }
                 | Self::Close { .. }
                 | Self::SetSeverity { .. }
+                | Self::Approve { .. }
+                | Self::Deny { .. }
         )
     }
 
@@ -285,7 +311,10 @@ impl Order {
             | Self::ConfirmRoot { incident }
             | Self::RejectRoot { incident, .. }
             | Self::SetRoot { incident, .. }
-            | Self::SetSeverity { incident, .. } => Some(*incident),
+            | Self::SetSeverity { incident, .. }
+            | Self::Approve { incident, .. }
+            | Self::Deny { incident, .. }
+            | Self::ReportAction { incident, .. } => Some(*incident),
             Self::Merge { into, .. } | Self::Move { into, .. } => Some(*into),
             Self::Silence { .. }
             | Self::ExpireSilence { .. }
@@ -293,7 +322,8 @@ impl Order {
             | Self::Override { .. }
             | Self::EndOverride { .. }
             | Self::Resend { .. }
-            | Self::Noted { .. } => None,
+            | Self::Noted { .. }
+            | Self::TellHeld { .. } => None,
         }
     }
 }
@@ -328,7 +358,11 @@ impl Order {
             | Self::Override { .. }
             | Self::EndOverride { .. }
             | Self::Resend { .. }
-            | Self::Noted { .. } => None,
+            | Self::Noted { .. }
+            | Self::Approve { .. }
+            | Self::Deny { .. }
+            | Self::ReportAction { .. }
+            | Self::TellHeld { .. } => None,
         }
     }
 }

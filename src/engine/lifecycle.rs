@@ -12,6 +12,8 @@ use super::extent::Extent;
 use super::input::{Command, Order};
 use super::obeyed::Known;
 use super::oncall::Override;
+use super::oncall::care::Care;
+use super::oncall::control::Answer;
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
@@ -60,6 +62,8 @@ pub struct Incident {
     /// Who was told what.
     #[serde(default)]
     pub audience: Audience,
+    #[serde(default, skip_serializing_if = "Care::is_empty")]
+    pub care: Care,
 }
 
 impl Incident {
@@ -94,6 +98,7 @@ impl Incident {
             extent: Extent::default(),
             tickets: Vec::new(),
             audience: Audience::default(),
+            care: Care::default(),
         }
     }
 }
@@ -115,6 +120,7 @@ impl Incident {
         self.assignee = self.assignee.take().or(lost.assignee);
         self.severity = self.severity.max(lost.severity);
         self.audience.absorb(lost.audience, now);
+        self.care.absorb(lost.care);
     }
 }
 
@@ -162,7 +168,9 @@ impl Cell {
     /// Sets the timers of an incident that has moved to another group: those that run are the old group's.
     pub fn set_timers(&mut self, place: Place) {
         let settings = &self.policy.settings;
-        let Some(incident) = self.groups.get(place).and_then(|g| g.incident.as_ref()) else { return };
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        // Its clocks and actions set theirs when it is told.
+        incident.care.timer = None;
         let due = match incident.state {
             IncidentState::Recovering => {
                 incident.quiet_since.map(|at| (at.plus(settings.observation), Due::Observed(place)))
@@ -348,6 +356,10 @@ impl Cell {
                 self.moment.effects.push(Effect::Notify { notice: notice.clone() });
                 Ok(())
             }
+            Order::Approve { incident, action } => self.judge_action(*incident, action, Answer::Yes, actor),
+            Order::Deny { incident, action } => self.judge_action(*incident, action, Answer::No, actor),
+            Order::ReportAction { incident, action, report } => self.report_action(*incident, action, report, actor),
+            Order::TellHeld { receiver } => self.tell_held(receiver.as_ref()),
             Order::RejectRoot { incident, ci } | Order::SetRoot { incident, ci } => {
                 let place = self.open_group(*incident)?;
                 let ci = self.topology.find(ci.as_str()).ok_or("the topology knows no such CI")?;

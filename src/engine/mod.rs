@@ -67,6 +67,7 @@ mod silent;
 pub mod slab;
 pub mod snapshot;
 mod standing;
+pub mod storm;
 mod tally;
 mod touched;
 mod trees;
@@ -401,6 +402,7 @@ impl Cell {
             Due::Windows => self.pass_windows(),
             Due::Calm(alert) => self.calm(alert),
             Due::Lapse(alert) => self.lapse(alert),
+            Due::Care(group) => self.care_due(group),
         }
     }
 

@@ -8,10 +8,10 @@ use super::audience::{Asked, Audience, Awake, Known, Listener, Urge, root_of};
 use super::cell::Cell;
 use super::checks::obstacle;
 use super::deadlines::Due;
-use super::effect::{Change, Effect, Notice, NoticeKind, PARENT, RunbookLink};
+use super::effect::{Change, Notice, NoticeKind, RunbookLink};
 use super::fields::CiFacts;
-use super::flow;
 use super::input::{Delivered, DeliveryOutcome};
+use super::oncall::care::Called;
 use super::oncall::names::policy_of;
 use super::oncall::page::Escalation;
 use super::oncall::paging::News;
@@ -29,7 +29,7 @@ use crate::domain::topology::Topology;
 const RUNBOOKS_MAX: usize = 3;
 
 /// An incident's fields as routes see them: its own, then those of its root CI, then those of the alert on top.
-struct IncidentFields<'a> {
+pub struct IncidentFields<'a> {
     view: &'a IncidentView,
     ci: Option<CiFacts<'a>>,
     top: Option<&'a Alert>,
@@ -102,6 +102,7 @@ impl Cell {
             IncidentState::Recovered | IncidentState::Closed => audience.rest(),
             IncidentState::Recovering | IncidentState::Merged => {}
         }
+        audience.take_called(self.now);
         self.tell_all(&mut audience, group, view);
         self.set_timer(&mut audience, group);
         if let Some(incident) = self.groups.get_mut(group).and_then(|g| g.incident.as_mut()) {
@@ -129,6 +130,13 @@ impl Cell {
             }
         }
         audience.stormed = view.alert_count;
+    }
+
+    /// News that time or an executor brings: for those who were told of the incident, and for whom a rule calls beside them.
+    pub fn tell_news(&mut self, group: Place, news: Change, called: impl Iterator<Item = Called>) {
+        let Some(incident) = self.groups.get_mut(group).and_then(|g| g.incident.as_mut()) else { return };
+        incident.audience.note_news(news);
+        incident.audience.called.extend(called);
     }
 
     fn ask_routes(&mut self, audience: &mut Audience, group: Place, view: &IncidentView) {
@@ -161,7 +169,7 @@ impl Cell {
     }
 
     /// The incident as routes see it.
-    fn incident_fields<'a>(&'a self, group: Place, view: &'a IncidentView) -> IncidentFields<'a> {
+    pub fn incident_fields<'a>(&'a self, group: Place, view: &'a IncidentView) -> IncidentFields<'a> {
         let topology: &Topology = &self.topology;
         let ci = root_of(view).and_then(|id| topology.find(id.as_str()));
         let (top, members) = (&self.groups[group].root, &self.groups[group].members);
@@ -224,7 +232,7 @@ impl Cell {
     }
 
     /// Whether an incident may tell people: not when all of its firing alerts are muted.
-    fn speaks(&self, group: Place) -> bool {
+    pub fn speaks(&self, group: Place) -> bool {
         let group = &self.groups[group];
         group.firing() == 0 || group.members.iter().any(|member| self.is_told(*member))
     }
@@ -247,7 +255,7 @@ impl Cell {
         if let Some(policy) = policy_of(&listener.receiver) {
             return self.page(escalations, policy, &listener.rule, News { kind, changes }, view);
         }
-        let mut notice = Box::new(Notice {
+        self.hand_out(Box::new(Notice {
             key: "".into(),
             receiver: listener.receiver.clone(),
             kind,
@@ -259,34 +267,8 @@ impl Cell {
             to: None,
             told: Vec::new(),
             runbooks: self.runbooks_of(view),
-        });
-        notice.key = flow::key(&notice);
-        // An event for each version: a digest would be none.
-        let passed = match notice.receiver.as_str() {
-            PARENT => Ok(notice),
-            _ => self.flows.pass(notice, self.policy.settings.flows(), now),
-        };
-        match passed {
-            Ok(notice) => {
-                self.note(view.id, "headwater", TimelineKind::Notified, said);
-                self.moment.effects.push(Effect::Notify { notice });
-            }
-            Err(due) => {
-                self.note(view.id, "headwater", TimelineKind::Notified, format!("{said} digest"));
-                self.deadlines.set(due, Due::Digest);
-            }
-        }
-    }
-
-    /// A timer: a receiver's messages of the last while are told as one.
-    pub fn send_digests(&mut self) {
-        let limit = self.policy.settings.flows();
-        for notice in self.flows.digests(limit, self.now) {
-            self.moment.effects.push(Effect::Notify { notice: Box::new(notice) });
-        }
-        if let Some(due) = self.flows.next_due(limit) {
-            self.deadlines.set(due, Due::Digest);
-        }
+            action: None,
+        }));
     }
 
     /// Sets the timer for the next listener that time alone wakes.
@@ -370,6 +352,9 @@ impl Cell {
                 let whose = delivered.person.as_ref().map_or_else(String::new, |person| format!("/{person}"));
                 let said = format!("{}{whose}: {why}", delivered.receiver);
                 self.note(delivered.incident, "headwater", TimelineKind::NotifyFailed, said);
+                if let Some(action) = action_of(delivered) {
+                    self.action_unreached(delivered.incident, action, why);
+                }
                 if let Some(person) = &delivered.person {
                     self.page_failed(delivered, person);
                 }
@@ -382,8 +367,17 @@ impl Cell {
                 if let Some(ticket) = &delivered.ticket {
                     self.keep_ticket(delivered, ticket);
                 }
+                if let (Some(report), Some(action)) = (&delivered.report, action_of(delivered)) {
+                    // One that comes late, or twice, changes nothing.
+                    let _ = self.report_action(delivered.incident, action, report, delivered.receiver.as_str());
+                }
             }
             DeliveryOutcome::Folded => {}
         }
     }
+}
+
+/// The action that a request was about: its key is `<action>-<executor>-action`.
+fn action_of(delivered: &Delivered) -> Option<&str> {
+    delivered.key.strip_suffix("-action")?.strip_suffix(delivered.receiver.as_str())?.strip_suffix('-')
 }

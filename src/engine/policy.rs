@@ -3,6 +3,7 @@
 //! Rules are text files (`rules/`, syntax in `rules/README.md`). The journal keeps the text; every replay compiles
 //! it again, so compiling depends on nothing but the text.
 
+pub mod actions;
 pub mod enriching;
 pub mod expiry;
 pub mod expression;
@@ -10,6 +11,7 @@ pub mod index;
 mod join;
 pub mod kinds;
 pub mod lasting;
+pub mod levels;
 pub mod lint;
 pub mod matching;
 pub mod patterns;
@@ -27,6 +29,7 @@ mod variables;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use actions::ActionRule;
 use enriching::EnrichRule;
 use expiry::{Expiry, ListedRule, Written};
 use index::Index;
@@ -35,6 +38,7 @@ use kinds::{
     Route,
 };
 use lasting::Lasting;
+use levels::ServiceLevel;
 use patterns::PatternRule;
 use place::{Lint, RuleError, RuleFile, RuleName};
 use priorities::Priorities;
@@ -77,6 +81,8 @@ pub struct Policy {
     /// Some route tells incidents apart by what changes with every alert.
     pub routes_by_extent: bool,
     pub runbooks: Rules<Runbook>,
+    pub levels: Rules<ServiceLevel>,
+    pub actions: Rules<ActionRule>,
     pub on_call: Arc<OnCallRules>,
     pub inhibit: Vec<InhibitRule>,
     /// Rule 2n is the source side of `inhibit[n]`, rule 2n + 1 its target side.
@@ -179,8 +185,11 @@ impl Policy {
     /// All receivers that routes and on-call name, each once, in order.
     pub fn receivers(&self) -> Vec<&ReceiverId> {
         let routes = self.routes.all().iter().flat_map(|route| &route.receivers);
-        let routes = routes.filter(|receiver| policy_of(receiver).is_none());
-        let mut receivers: Vec<&ReceiverId> = routes.chain(self.on_call.receivers()).collect();
+        let called = self.levels.all().iter().flat_map(|level| &level.escalate);
+        let called = called.chain(self.actions.all().iter().flat_map(|action| &action.escalate));
+        let executors = self.actions.all().iter().map(|action| &action.executor);
+        let named = routes.chain(called).filter(|receiver| policy_of(receiver).is_none());
+        let mut receivers: Vec<&ReceiverId> = named.chain(executors).chain(self.on_call.receivers()).collect();
         receivers.sort();
         receivers.dedup();
         receivers
@@ -203,6 +212,8 @@ impl Policy {
             .chain(self.key_periods.iter().map(|one| listed("key_periods", &one.id, &one.owner, one.expires)))
             .chain(of(&self.routes))
             .chain(of(&self.runbooks))
+            .chain(of(&self.levels))
+            .chain(of(&self.actions))
             .collect()
     }
 

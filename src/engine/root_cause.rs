@@ -63,6 +63,8 @@ impl Cell {
             priority: self.policy.priorities.of(severity, incident.extent.reach, times),
             candidates: incident.candidates.clone(),
             tickets: incident.tickets.as_slice().into(),
+            actions: incident.care.actions.as_slice().into(),
+            levels: incident.care.levels.as_slice().into(),
             path: incident.path.clone(),
             changes: incident.changes.clone(),
             alert_count: alerts,

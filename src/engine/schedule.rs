@@ -16,6 +16,8 @@ use crate::engine::policy::spans;
 const HORIZON_DAYS: u64 = 800;
 /// A window that began this many days ago cannot still be open (windows of a day end the next day at the latest).
 const LOOK_BACK_DAYS: u64 = 2;
+/// Windows that are added up.
+const WINDOWS_MAX: usize = 4_000;
 /// The longest window of a cron schedule.
 const CRON_FOR_MAX: Span = Span::hours(7 * 24);
 
@@ -262,6 +264,43 @@ impl Schedule {
             return Some(until);
         }
         self.windows(at, HORIZON_DAYS).map(|(from, _)| from).find(|from| *from > at)
+    }
+
+    /// When it will have been open for so long in all, counted from a moment; none: its windows do not add up to it.
+    pub fn after(&self, from: Timestamp, open: Span) -> Option<Timestamp> {
+        let (mut at, mut left) = (from, open);
+        for _ in 0..WINDOWS_MAX {
+            match self.open_until(at) {
+                Some(until) if until.since(at) >= left => return Some(at.plus(left)),
+                Some(until) => {
+                    left = Span(left.0 - until.since(at).0);
+                    at = until;
+                }
+                None => at = self.next_change(at)?,
+            }
+        }
+        None
+    }
+
+    /// How long it is open between two moments.
+    pub fn open_between(&self, from: Timestamp, to: Timestamp) -> Span {
+        let (mut at, mut sum) = (from, 0);
+        for _ in 0..WINDOWS_MAX {
+            if at >= to {
+                break;
+            }
+            match self.open_until(at) {
+                Some(until) => {
+                    sum += until.min(to).since(at).0;
+                    at = until;
+                }
+                None => match self.next_change(at) {
+                    Some(next) => at = next,
+                    None => break,
+                },
+            }
+        }
+        Span(sum)
     }
 
     /// Windows in order of their begin, from those that may still be open at `at` until `days` after it.

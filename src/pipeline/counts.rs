@@ -20,8 +20,9 @@ impl Owner {
             let lookups = engine.ci_lookups(&tenant).cloned().unwrap_or_default();
             let held_back = engine.held_back(&tenant);
             let overrides = engine.overrides(&tenant);
+            let storm = Arc::new(engine.storm(&tenant));
             let memory = engine.memory(&tenant);
-            (tenant, Arc::new(Counted { hits, lookups, held_back, overrides, memory }))
+            (tenant, Arc::new(Counted { hits, lookups, held_back, overrides, storm, memory }))
         });
         self.counted.store(Arc::new(counted.collect()));
     }

@@ -78,6 +78,7 @@ impl Sight {
             candidates: candidates.collect(),
             path: self.path(&view.path).into(),
             changes: view.changes.iter().filter(|change| self.sees(&change.ci)).cloned().collect(),
+            actions: view.actions.iter().filter(|action| self.sees(&action.ci)).cloned().collect(),
             services: view.services.iter().filter(|service| self.sees_called(service)).cloned().collect(),
             at_risk: view.at_risk.iter().filter(|service| self.sees_called(service)).cloned().collect(),
             ..view.clone()
@@ -133,7 +134,16 @@ impl Sight {
             | TimelineKind::NotifyFailed
             | TimelineKind::Escalated
             | TimelineKind::NobodyAnswered
-            | TimelineKind::TicketFiled => false,
+            | TimelineKind::TicketFiled
+            | TimelineKind::ActionAsked
+            | TimelineKind::ActionApproved
+            | TimelineKind::ActionDenied
+            | TimelineKind::ActionRequested
+            | TimelineKind::ActionReported
+            | TimelineKind::ActionFailed
+            | TimelineKind::ActionHeldBack
+            | TimelineKind::LevelNear
+            | TimelineKind::LevelBreached => false,
         };
         if !names_ci || self.sees_called(&entry.detail) {
             return Cow::Borrowed(entry);

@@ -157,10 +157,8 @@ impl Corrected {
             return self.revoke(*of);
         }
         let Some((says, weight)) = order.judgement() else { return };
-        let none = BTreeSet::new();
+        let (none, mut together, mut apart, mut about) = (BTreeSet::new(), Vec::new(), Vec::new(), Vec::new());
         let of = |incident: &IncidentId| self.members.get(incident).unwrap_or(&none);
-        let (mut together, mut apart) = (Vec::new(), Vec::new());
-        let mut about = Vec::new();
         match order {
             Order::Merge { from, into } => {
                 about.extend([*from, *into]);
@@ -172,9 +170,8 @@ impl Corrected {
                 apart.extend(crossed(&going, &of(incident).difference(&going).copied().collect()));
             }
             Order::Move { alert, into } => {
-                let left = self.home.get(alert).copied();
+                let (left, one) = (self.home.get(alert).copied(), BTreeSet::from([*alert]));
                 about.extend(left.into_iter().chain([*into]));
-                let one = BTreeSet::from([*alert]);
                 together.extend(crossed(&one, of(into)));
                 let rest: BTreeSet<AlertId> = left.map_or(&none, |left| of(&left)).difference(&one).copied().collect();
                 apart.extend(crossed(&one, &rest));
@@ -205,7 +202,11 @@ impl Corrected {
             | Order::Override { .. }
             | Order::EndOverride { .. }
             | Order::Resend { .. }
-            | Order::Noted { .. } => return,
+            | Order::Noted { .. }
+            | Order::Approve { .. }
+            | Order::Deny { .. }
+            | Order::ReportAction { .. }
+            | Order::TellHeld { .. } => return,
         }
         let pairs = self.pair(together, apart, seq, weight);
         for incident in &about {

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
+use async_nats::{Client, HeaderMap, Request};
 use axum::Router;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::delivery::channels::nats::{Bus as Onto, Post, Posted, Unanswered};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Span;
 use crate::intake::Intake;
@@ -45,11 +48,13 @@ pub struct OnNats {
     intake: Arc<Intake>,
     pipeline: Arc<Pipeline>,
     app: Router,
+    /// Receivers on subjects.
+    onto: Onto,
 }
 
 impl OnNats {
     /// As the configuration says.
-    pub fn new(config: &Config, pipeline: Arc<Pipeline>, intake: Arc<Intake>, app: Router) -> Self {
+    pub fn new(config: &Config, pipeline: Arc<Pipeline>, intake: Arc<Intake>, app: Router, onto: Onto) -> Self {
         let named = config.nats.tenants.iter().map(|tenant| TenantId::from(tenant.as_str()));
         let mut tenants: Vec<TenantId> = named.collect();
         if tenants.is_empty() {
@@ -60,7 +65,7 @@ impl OnNats {
         settings.cmdb &= config.cluster.has(Role::Intake);
         settings.publish &= config.cluster.has(Role::Delivery);
         let answers = config.cluster.has(Role::Api);
-        Self { settings, answers, tenants, durability: config.durability, intake, pipeline, app }
+        Self { settings, answers, tenants, durability: config.durability, intake, pipeline, app, onto }
     }
 
     /// Serves until the future is dropped.
@@ -94,6 +99,7 @@ impl OnNats {
 
     async fn begin(&self) -> Result<(Nats, JoinSet<()>), NatsError> {
         let nats = connect(&self.settings).await?;
+        self.onto.lead_to(post(nats.client.clone()));
         let (mut doors, mut senses) = (Vec::new(), Vec::new());
         if self.settings.intake {
             self.warn_of_power().await;
@@ -186,4 +192,22 @@ async fn answer_always(nats: Nats, app: Router) {
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Messages to subjects, each a request that somebody answers.
+fn post(client: Client) -> Post {
+    Arc::new(move |Posted { subject, key, body, timeout }| {
+        let client = client.clone();
+        Box::pin(async move {
+            let mut headers = HeaderMap::new();
+            headers.insert("Nats-Msg-Id", key.as_str());
+            let request = Request::new().headers(headers).payload(body.into()).timeout(Some(timeout));
+            let answer = client.send_request(subject, request).await;
+            answer.map(|message| message.payload).map_err(|error| match error.kind() {
+                RequestErrorKind::NoResponders => Unanswered::Nobody,
+                RequestErrorKind::TimedOut => Unanswered::Away("not in time".into()),
+                _ => Unanswered::Away(error.to_string()),
+            })
+        })
+    })
 }

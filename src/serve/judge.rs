@@ -23,6 +23,7 @@ use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
 use crate::engine::policy::rule::RuleHits;
+use crate::engine::storm::Storm;
 use crate::engine::{Engine, Loaded};
 use crate::intake::Intake;
 use crate::lab::rule_tests;
@@ -66,6 +67,10 @@ impl Rules for Judge {
 
     fn overrides(&self, tenant: &TenantId) -> Vec<Override> {
         self.pipeline.counted(tenant).overrides.clone()
+    }
+
+    fn storm(&self, tenant: &TenantId) -> Arc<Storm> {
+        self.pipeline.counted(tenant).storm.clone()
     }
 
     fn lookups(&self, tenant: &TenantId) -> CiLookups {

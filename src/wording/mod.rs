@@ -1,5 +1,6 @@
 //! The words people read, in Chinese and English: labels of wire words, evidence as sentences. Shared by all edges.
 
+pub mod care;
 pub mod ical;
 pub mod lang;
 mod learned;

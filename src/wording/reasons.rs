@@ -1,5 +1,6 @@
 //! Why something did not happen, in words, and what would have changed it.
 
+use super::care::inaction;
 use super::lang::{Lang, Text};
 use super::sentences::{span_en, span_zh};
 use super::verdicts::{muted, unmet};
@@ -49,6 +50,10 @@ pub fn reason(reason: &Reason) -> Text {
         Reason::Root(why) => root(why),
         Reason::Held(why) => held(why),
         Reason::Told(why) => told(why),
+        Reason::Action { rule, why } => {
+            let why = inaction(why, &at);
+            Text::new(format!("处置规则 {rule}：{}", why.zh), format!("action rule {rule}: {}", why.en))
+        }
     }
 }
 

@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::lang::Lang;
+use crate::domain::action::ActionState;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
 use crate::domain::incident::{EvidenceTerm, IncidentState, Priority, Progress, TimelineKind};
+use crate::domain::level::LevelKind;
 use crate::domain::severity::Severity;
 use crate::engine::verdict::Stage;
 
@@ -156,6 +158,40 @@ words!(
         NobodyAnswered = "nobody_answered", "无人应答", "Nobody answered";
         TicketFiled = "ticket_filed", "工单已建", "Ticket";
         ChangeAttached = "change_attached", "关联变更", "Change attached";
+        ActionAsked = "action_asked", "处置待批准", "Action waits for approval";
+        ActionApproved = "action_approved", "处置已批准", "Action approved";
+        ActionDenied = "action_denied", "处置被拒绝", "Action denied";
+        ActionRequested = "action_requested", "已请求处置", "Action requested";
+        ActionReported = "action_reported", "处置结果", "Action reported";
+        ActionFailed = "action_failed", "处置未成功", "Action came to nothing";
+        ActionHeldBack = "action_held_back", "处置未执行", "Action held back";
+        LevelNear = "level_near", "时限将到", "Service level about to be missed";
+        LevelBreached = "level_breached", "超出时限", "Service level missed";
+    }
+);
+
+words!(
+    /// How far an action has come.
+    ActionStateWord of ActionState {
+        Asked = "asked", "等待批准", "Waits for approval";
+        Approved = "approved", "已批准", "Approved";
+        Requested = "requested", "执行中", "Requested";
+        Done = "done", "已完成", "Done";
+        Failed = "failed", "失败", "Failed";
+        Silent = "silent", "执行方未按时答复", "No answer in time";
+        Denied = "denied", "被拒绝", "Denied";
+        Lapsed = "lapsed", "无人按时批准", "Nobody approved in time";
+        Dropped = "dropped", "已不需要", "Not needed any more";
+        HeldBack = "held_back", "暂不执行", "Held back";
+        Tried = "tried", "仅观察,未执行", "Observe only";
+    }
+);
+
+words!(
+    /// What has to have happened in time.
+    LevelKindWord of LevelKind {
+        Acknowledge = "acknowledge", "认领", "Time to acknowledge";
+        Resolve = "resolve", "恢复", "Time to resolve";
     }
 );
 

@@ -56,7 +56,20 @@ pub fn notice(incident: u64, version: u32, kind: NoticeKind, receiver: &str) -> 
     let key = format!("{}-{version}-{receiver}-{}", incident.id, kind.as_str()).into();
     let (rule, changes, digest) = (None, Vec::new(), None);
     let (to, told, runbooks) = (None, Vec::new(), Vec::new());
-    Notice { key, receiver: receiver.into(), kind, at: now, incident, rule, changes, digest, to, told, runbooks }
+    Notice {
+        key,
+        receiver: receiver.into(),
+        kind,
+        at: now,
+        incident,
+        rule,
+        changes,
+        digest,
+        to,
+        told,
+        runbooks,
+        action: None,
+    }
 }
 
 /// Commits notices as an engine would have, each in a record of its own.
@@ -84,6 +97,7 @@ async fn start(folder: &Path, receivers: &[ReceiverSettings]) -> Arc<Pipeline> {
         contacts: Contacts::default(),
         seal: None,
         pass_valid_for: Span::hours(24),
+        bus: Default::default(),
     };
     let since = Instant::now();
     loop {
@@ -212,6 +226,7 @@ fn bad_receivers_are_refused_with_their_place() {
         contacts: Contacts::default(),
         seal: None,
         pass_valid_for: Span::hours(24),
+        bus: Default::default(),
     };
     let check = |receivers: serde_json::Value, found: &str| {
         let receivers: Vec<ReceiverSettings> = serde_json::from_value(receivers).unwrap();

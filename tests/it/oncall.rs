@@ -273,6 +273,7 @@ fn sms_fails(incident: IncidentId) -> Input {
         attempts: 1,
         person: Some("han".into()),
         ticket: None,
+        report: None,
     })
 }
 

@@ -213,5 +213,6 @@ fn delivered(tenant: &TenantId, incident: IncidentId) -> Input {
         attempts: 3,
         person: None,
         ticket: None,
+        report: None,
     })
 }

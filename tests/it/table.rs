@@ -3,10 +3,12 @@
 //! A line is `minutes:seconds`, then one of
 //! `OBJECT NAME SEVERITY [label=value …]` (`source=…` and `starts=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
 //! `snooze N minutes:seconds`, `severity N SEVERITY`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
-//! `gave-up RECEIVER N`, `rules NAME`, `end`. N is an incident's number in the order of opening.
+//! `gave-up RECEIVER N`, `approve N`, `deny N`, `report N ACTION RESULT [TEXT]`, `answer N ACTION EXECUTOR RESULT`,
+//! `lost N ACTION EXECUTOR`, `tell-held [RECEIVER]`, `rules NAME`, `end`. N is an incident's number in the order of opening.
 
 use std::sync::Arc;
 
+use headwater::domain::action::{ActionReport, ActionResult};
 use headwater::domain::event::{Event, Status};
 use headwater::domain::ids::{AlertId, IncidentId};
 use headwater::domain::incident::TimelineKind;
@@ -176,8 +178,19 @@ fn read(at: Timestamp, line: &str) -> Input {
                 attempts: 3,
                 person: None,
                 ticket: None,
+                report: None,
             });
         }
+        ["answer", n, action, executor, word] => return ended(n, action, executor, Some(result(word))),
+        ["lost", n, action, executor] => return ended(n, action, executor, None),
+        ["approve", n] => Order::Approve { incident: incident(n), action: "".into() },
+        ["deny", n] => Order::Deny { incident: incident(n), action: "".into() },
+        ["report", n, action, word, ..] => {
+            let report = ActionReport { result: result(word), text: words[4..].join(" ").into() };
+            Order::ReportAction { incident: incident(n), action: action.into(), report }
+        }
+        ["tell-held"] => Order::TellHeld { receiver: None },
+        ["tell-held", receiver] => Order::TellHeld { receiver: Some(receiver.into()) },
         ["ack", n] => Order::Acknowledge { incident: incident(n) },
         ["unack", n] => Order::Unacknowledge { incident: incident(n) },
         ["close", n] => Order::Close { incident: incident(n), note: "".into() },
@@ -197,6 +210,38 @@ fn read(at: Timestamp, line: &str) -> Input {
         _ => panic!("{line:?} is no line of a story"),
     };
     Input::Command(Command { tenant: tenant(), actor: "wang.li".into(), id: "".into(), via: "".into(), order })
+}
+
+fn result(word: &str) -> ActionResult {
+    match word {
+        "taken" => ActionResult::Taken,
+        "done" => ActionResult::Done,
+        "partial" => ActionResult::Partial,
+        "failed" => ActionResult::Failed,
+        _ => panic!("{word:?} is no result"),
+    }
+}
+
+/// A request that was delivered and answered at once, or could not be delivered.
+fn ended(n: &str, action: &str, executor: &str, result: Option<ActionResult>) -> Input {
+    let report = result.map(|result| Box::new(ActionReport { result, text: "".into() }));
+    let outcome = match report {
+        Some(_) => DeliveryOutcome::Accepted,
+        None => DeliveryOutcome::GaveUp("no connection".into()),
+    };
+    let key = format!("{action}-{executor}-action").into();
+    let (receiver, incident) = (executor.into(), incident(n));
+    Input::Delivered(Delivered {
+        tenant: tenant(),
+        incident,
+        receiver,
+        key,
+        outcome,
+        attempts: 1,
+        person: None,
+        ticket: None,
+        report,
+    })
 }
 
 fn silence(object: &str, from: Timestamp, to: Timestamp) -> Silence {
@@ -239,6 +284,14 @@ pub fn told(effects: &[Effect]) -> Vec<String> {
                     TimelineKind::WouldNotify => "would tell",
                     TimelineKind::NotifyFailed => "failed",
                     TimelineKind::Storm => "storm",
+                    TimelineKind::ActionAsked => "asked",
+                    TimelineKind::ActionApproved => "approved",
+                    TimelineKind::ActionDenied => "denied",
+                    TimelineKind::ActionReported => "reported",
+                    TimelineKind::ActionFailed => "action failed",
+                    TimelineKind::ActionHeldBack => "held back",
+                    TimelineKind::LevelNear => "near",
+                    TimelineKind::LevelBreached => "missed",
                     _ => continue,
                 };
                 lines.push(format!("{} ({word}: {}) {}", clock(entry.at), entry.detail, incident.0));
@@ -258,9 +311,21 @@ fn message(notice: &Notice) -> String {
         let lines: Vec<String> = digest.lines.iter().map(|l| format!("{} {}", l.incident.0, l.kind.as_str())).collect();
         format!(" of {}: {}", digest.messages, lines.join(", "))
     });
+    let storm = notice.digest.as_ref().and_then(|digest| digest.storm);
+    let storm = storm.map_or_else(String::new, |storm| {
+        format!(" storm of {}{}", storm.incidents, if storm.is_over { ", over" } else { "" })
+    });
     let expected = format!("{}-{}-{receiver}-{}{person}", incident.id, incident.version, kind.as_str());
-    assert_eq!(notice.key.as_ref(), expected);
-    format!("{} {} {} {}{changes}{digest}", clock(notice.at), notice.whom(), kind.as_str(), incident.id.0)
+    if let Some(action) = notice.asks() {
+        assert_eq!(*notice.key, format!("{}-{receiver}-action", action.id));
+        let (run, ci) = (&action.run, &action.ci.id);
+        return format!("{} {receiver} is asked for {run} on {ci} ({})", clock(notice.at), action.id);
+    }
+    assert!(notice.key.starts_with(&expected), "{} {expected}", notice.key);
+    assert!(*notice.key == *expected || !storm.is_empty(), "{} {expected}", notice.key);
+    let told =
+        format!("{} {} {} {}{changes}{storm}{digest}", clock(notice.at), notice.whom(), kind.as_str(), incident.id.0);
+    told.trim_end().to_owned()
 }
 
 /// Incidents that stand at the end with their alerts, root first: `N ROOT: object/name, …`, and what is held.

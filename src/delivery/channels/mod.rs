@@ -38,6 +38,7 @@ pub mod fit;
 pub mod gateway;
 pub mod mail;
 pub mod mas;
+pub mod nats;
 pub mod ntfy;
 mod numbers;
 pub mod opsgenie;
@@ -80,6 +81,8 @@ pub struct Ground {
     pub clock: Clock,
     /// Ways that are open already: people behind one receiver share them.
     pub lines: Lines,
+    /// The connection to NATS.
+    pub bus: nats::Bus,
 }
 
 /// Ways by scheme, host and port.
@@ -196,6 +199,7 @@ pub enum Kind {
     Gitlab(tickets::gitlab::Settings),
     BkItsm(tickets::itsm::Settings),
     RestTicket(Box<tickets::rest::Settings>),
+    Nats(nats::Settings),
 }
 
 impl Kind {
@@ -231,7 +235,8 @@ impl Kind {
             | Self::Github(_)
             | Self::Gitlab(_)
             | Self::BkItsm(_)
-            | Self::RestTicket(_) => None,
+            | Self::RestTicket(_)
+            | Self::Nats(_) => None,
         }
     }
 
@@ -260,7 +265,8 @@ impl Kind {
             | Self::Ntfy(_)
             | Self::Mail(_)
             | Self::Pagerduty(_)
-            | Self::Opsgenie(_) => None,
+            | Self::Opsgenie(_)
+            | Self::Nats(_) => None,
         }
     }
 
@@ -298,7 +304,8 @@ impl Kind {
             | Self::Github(_)
             | Self::Gitlab(_)
             | Self::BkItsm(_)
-            | Self::RestTicket(_) => true,
+            | Self::RestTicket(_)
+            | Self::Nats(_) => true,
         }
     }
 
@@ -331,7 +338,8 @@ impl Kind {
             | Self::Github(_)
             | Self::Gitlab(_)
             | Self::BkItsm(_)
-            | Self::RestTicket(_) => {}
+            | Self::RestTicket(_)
+            | Self::Nats(_) => {}
         }
         self
     }
@@ -365,6 +373,7 @@ impl Kind {
             Self::Gitlab(settings) => settings.ready(ground),
             Self::BkItsm(settings) => settings.ready(ground),
             Self::RestTicket(settings) => settings.ready(ground),
+            Self::Nats(settings) => settings.ready(ground),
         }
     }
 
@@ -393,7 +402,8 @@ impl Kind {
             | Self::Github(_)
             | Self::Gitlab(_)
             | Self::BkItsm(_)
-            | Self::RestTicket(_) => None,
+            | Self::RestTicket(_)
+            | Self::Nats(_) => None,
         }
     }
 }

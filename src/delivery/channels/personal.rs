@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use super::{Ground, Kind};
 use crate::delivery::contacts::Contacts;
 use crate::delivery::http::SetupError;
-use crate::delivery::{Attempt, Channel};
+use crate::delivery::{Attempt, Channel, request};
 use crate::domain::ids::ReceiverId;
 use crate::engine::effect::Notice;
 
@@ -85,7 +85,9 @@ impl Channel for Personal {
 
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
         Box::pin(async move {
-            match self.channel(notice) {
+            let is_executor = matches!(self.kind, Kind::Webhook(_) | Kind::Nats(_));
+            let channel = if is_executor { Ok(()) } else { request::no_executor(notice, self.name) };
+            match channel.and_then(|()| self.channel(notice)) {
                 Ok(channel) => channel.send(notice).await,
                 Err(why) => Attempt::Refused { why },
             }

@@ -112,7 +112,11 @@ fn after_doubt(attempt: Attempt) -> Attempt {
         Attempt::TryLater { why, wait } => {
             Attempt::TryLater { why, wait: Some(wait.map_or(INDEX_LAG, |asked| asked.max(INDEX_LAG))) }
         }
-        Attempt::Accepted | Attempt::Filed { .. } | Attempt::Refused { .. } | Attempt::LockedOut { .. } => attempt,
+        Attempt::Accepted
+        | Attempt::Filed { .. }
+        | Attempt::Answered { .. }
+        | Attempt::Refused { .. }
+        | Attempt::LockedOut { .. } => attempt,
     }
 }
 

@@ -90,6 +90,9 @@ impl Cell {
         for (rule, unmet) in self.unmet_routes(group, &view) {
             answer.add(Reason::Told(Untold::Route { rule, unmet }));
         }
+        for (rule, why) in self.inactions(group, &view) {
+            answer.add(Reason::Action { rule, why });
+        }
         answer
     }
 

@@ -4,7 +4,10 @@
 //! order people are told. `paging` runs a ladder for an incident, as part of the engine's state: its timers are those of
 //! the journal. Everything is decided from the rules, from the overrides that people made, and from the engine's clock.
 
+pub mod care;
+pub mod control;
 pub mod ladder;
+mod levels;
 pub mod names;
 pub mod page;
 pub mod paging;

@@ -8,9 +8,7 @@ use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::audience::Awake;
 use crate::engine::cell::Cell;
-use crate::engine::deadlines::Due;
-use crate::engine::effect::{Addressee, Change, Effect, Notice, NoticeKind};
-use crate::engine::flow;
+use crate::engine::effect::{Addressee, Change, Notice, NoticeKind};
 use crate::engine::input::Delivered;
 use crate::engine::slab::Place;
 
@@ -40,7 +38,7 @@ impl Cell {
                 all.insert(at, one);
             }
             // A policy has pauses of its own.
-            NoticeKind::Reminder | NoticeKind::Digest => {}
+            NoticeKind::Reminder | NoticeKind::Digest | NoticeKind::Action => {}
         }
     }
 
@@ -217,7 +215,7 @@ impl Cell {
             let name = self.policy.on_call.called(person).into();
             Box::new(Addressee { person: person.clone(), name, policy: one.policy.clone(), level: page.level })
         });
-        let mut notice = Box::new(Notice {
+        self.hand_out(Box::new(Notice {
             key: "".into(),
             receiver: page.receiver.clone(),
             kind: news.kind,
@@ -229,19 +227,8 @@ impl Cell {
             to,
             told,
             runbooks: self.runbooks_of(view),
-        });
-        notice.key = flow::key(&notice);
-        let said = format!("{} {}", notice.whom(), news.kind.as_str());
-        match self.flows.pass(notice, self.policy.settings.flows(), now) {
-            Ok(notice) => {
-                self.note(view.id, "headwater", TimelineKind::Notified, said);
-                self.moment.effects.push(Effect::Notify { notice });
-            }
-            Err(due) => {
-                self.note(view.id, "headwater", TimelineKind::Notified, format!("{said} digest"));
-                self.deadlines.set(due, Due::Digest);
-            }
-        }
+            action: None,
+        }));
     }
 
     /// Who else was told by the same policy, as messages call them.

@@ -69,6 +69,8 @@ impl Sections {
         self.key_periods.retain(|period| keep(period.expires));
         of(&mut self.routes, &mut keep);
         of(&mut self.runbooks, &mut keep);
+        of(&mut self.service_levels, &mut keep);
+        of(&mut self.actions, &mut keep);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::mute::MuteEffect;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::Calendar;
 use crate::engine::fields;
+use crate::engine::oncall::ladder::Until;
 use crate::engine::oncall::names::{OnCallRules, Wrong, policy_of};
 use crate::engine::schedule::Schedule;
 
@@ -125,6 +126,10 @@ impl Joining {
         self.all.routes.append(&mut sections.routes);
         self.named(file, &mut sections.runbooks, Rule::name_mut);
         self.all.runbooks.append(&mut sections.runbooks);
+        self.named(file, &mut sections.service_levels, Rule::name_mut);
+        self.all.service_levels.append(&mut sections.service_levels);
+        self.named(file, &mut sections.actions, Rule::name_mut);
+        self.all.actions.append(&mut sections.actions);
         self.add_on_call(file, sections);
     }
 
@@ -146,11 +151,43 @@ impl Joining {
     fn check_on_call(&mut self) {
         let mut wrong = self.on_call.resolve(&self.calendars);
         let routes = self.all.routes.iter();
-        let named = routes.flat_map(|route| route.receivers.iter().filter_map(|r| Some((&route.id, policy_of(r)?))));
+        let routes = routes.map(|route| (&route.id, &route.receivers));
+        let levels = self.all.service_levels.iter().map(|level| (&level.id, &level.escalate));
+        let actions = self.all.actions.iter().map(|action| (&action.id, &action.escalate));
+        let lists = routes.chain(levels).chain(actions);
+        let named = lists.flat_map(|(name, list)| list.iter().filter_map(move |r| Some((name, policy_of(r)?))));
         wrong.extend(self.on_call.check(named));
+        wrong.extend(self.check_care());
         for Wrong { name, what, remedy } in wrong {
             self.error(name.file, name.at, what, remedy);
         }
+    }
+
+    /// Service levels without a limit, or whose policies would stop before they tell anybody; executors that are none.
+    fn check_care(&self) -> Vec<Wrong> {
+        let mut wrong = Vec::new();
+        for level in &self.all.service_levels {
+            if level.limits().next().is_none() {
+                let (name, what) = (level.id.clone(), format!("service level {} has no limit", level.id.id));
+                wrong.push(Wrong { name, what, remedy: "write acknowledge: 15m, resolve: 4h, or both" });
+            }
+            let stops = |policy: &str| self.on_call.escalation(policy).is_some_and(|rule| rule.until == Until::Ack);
+            if level.resolve.is_some()
+                && let Some(policy) = level.escalate.iter().filter_map(policy_of).find(|policy| stops(policy))
+            {
+                let what = format!(
+                    "service level {}: policy {policy} tells nobody of an incident that somebody has acknowledged",
+                    level.id.id
+                );
+                wrong.push(Wrong { name: level.id.clone(), what, remedy: "write `until: close` in that policy" });
+            }
+        }
+        for action in self.all.actions.iter().filter(|action| policy_of(&action.executor).is_some()) {
+            let what = format!("action {}: {} is no executor", action.id.id, action.executor);
+            let remedy = "name a receiver of the configuration, of the kind webhook or nats";
+            wrong.push(Wrong { name: action.id.clone(), what, remedy });
+        }
+        wrong
     }
 
     /// Notes in which file the rules stand, and that no two have one id.
@@ -173,6 +210,8 @@ impl Joining {
             .chain(all.maintenance.iter_mut().map(|window| (&window.id, &mut window.schedule)))
             .chain(all.key_periods.iter_mut().map(|period| (&period.id, &mut period.schedule)))
             .chain(all.routes.iter_mut().filter_map(|route| Some((&route.id, route.during.as_mut()?))))
+            .chain(all.service_levels.iter_mut().filter_map(|level| Some((&level.id, level.hours.as_mut()?))))
+            .chain(all.actions.iter_mut().filter_map(|action| Some((&action.id, action.during.as_mut()?))))
             .collect();
         let mut unknown = Vec::new();
         for (name, schedule) in schedules {
@@ -255,6 +294,8 @@ pub(super) fn assemble(version: u64, mut all: Sections, files: Vec<String>) -> P
         routes_by_extent: asks_for_extent(&all.routes),
         routes: Rules::of(all.routes),
         runbooks: Rules::of(all.runbooks),
+        levels: Rules::of(all.service_levels),
+        actions: Rules::of(all.actions),
         on_call: Arc::default(),
         inhibit: all.inhibit,
         inhibit_index,

@@ -355,7 +355,7 @@ pub struct KeyPeriod {
 }
 
 /// Receivers, and escalation policies in their midst.
-fn receivers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReceiverId>, D::Error> {
+pub(super) fn receivers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReceiverId>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Written {

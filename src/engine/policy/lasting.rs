@@ -27,6 +27,8 @@ impl Lasting {
         lasting.section(&all.promote);
         lasting.section(&all.routes);
         lasting.section(&all.runbooks);
+        lasting.section(&all.service_levels);
+        lasting.section(&all.actions);
         for rule in &all.inhibit {
             lasting.condition(&rule.source, None);
             lasting.condition(&rule.target, None);

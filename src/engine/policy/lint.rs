@@ -32,6 +32,8 @@ pub fn lint(policy: &Policy, now: Timestamp) -> Vec<Lint> {
     section(&policy.promote, &mut tell);
     section(&policy.routes, &mut tell);
     section(&policy.runbooks, &mut tell);
+    section(&policy.levels, &mut tell);
+    section(&policy.actions, &mut tell);
     twins(policy.mute.all(), |rule| &rule.id, two_mutes, &mut tell);
     twins(policy.maintenance.all(), |window| &window.id, two_windows, &mut tell);
     twins(policy.enrich.all(), |rule| &rule.id, two_enrichments, &mut tell);
@@ -81,6 +83,8 @@ fn schedules(policy: &Policy) -> impl Iterator<Item = (&RuleName, &Schedule)> {
     mute.chain(policy.maintenance.all().iter().map(|window| (&window.id, &window.schedule)))
         .chain(policy.key_periods.iter().map(|period| (&period.id, &period.schedule)))
         .chain(routes)
+        .chain(policy.levels.all().iter().filter_map(|level| Some((&level.id, level.hours.as_ref()?))))
+        .chain(policy.actions.all().iter().filter_map(|action| Some((&action.id, action.during.as_ref()?))))
 }
 
 /// How two rules of a section whose rules all apply stand to each other.

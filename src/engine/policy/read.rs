@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::actions::ActionRule;
 use super::enriching::EnrichRule;
 use super::kinds::{
     AdjustRule, DedupRule, GroupRule, InhibitRule, KeyPeriod, MaintenanceWindow, MuteRule, PromoteRule, Route,
 };
+use super::levels::ServiceLevel;
 use super::patterns::PatternRule;
 use super::place::{LineColumn, RuleError, RuleFile};
 use super::priorities::Priorities;
@@ -55,6 +57,8 @@ pub struct Sections {
     pub rosters: Vec<Roster>,
     pub escalations: Vec<EscalationRule>,
     pub runbooks: Vec<Runbook>,
+    pub service_levels: Vec<ServiceLevel>,
+    pub actions: Vec<ActionRule>,
     /// A route could not be read: what routes there are is not known.
     #[serde(skip)]
     pub routes_cut: bool,

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 
 use super::spans;
+use crate::domain::ids::ReceiverId;
+use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 
 /// Numbers that hold for all alerts and incidents.
@@ -39,6 +41,8 @@ pub struct Settings {
     /// Decide and record, but tell nobody: for trying Headwater out beside what is there.
     pub observe_only: bool,
     pub changes: Changes,
+    /// When incidents open too fast for people; off unless it is set.
+    pub storm_mode: Option<StormMode>,
 }
 
 impl Default for Settings {
@@ -56,8 +60,69 @@ impl Default for Settings {
             alerts_max: 1_000_000,
             observe_only: false,
             changes: Changes::default(),
+            storm_mode: None,
         }
     }
+}
+
+/// When messages are held back for a summary, and until when (风暴熔断).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StormMode {
+    /// More incidents than that within `within` are a storm, 2 to 10,000.
+    #[serde(deserialize_with = "incidents")]
+    pub incidents: u32,
+    /// 10s to 1h.
+    #[serde(default = "a_minute", deserialize_with = "storm_within")]
+    pub within: Span,
+    /// It is over when no more than half as many have opened within `within` for so long, 1m to 6h.
+    #[serde(default = "five_minutes", deserialize_with = "storm_span")]
+    pub calm: Span,
+    /// How often each receiver gets a summary, 1m to 6h.
+    #[serde(default = "five_minutes", deserialize_with = "storm_span")]
+    pub every: Span,
+    /// Incidents this severe are told one by one all the same; `none`: not even those.
+    #[serde(default = "critical", deserialize_with = "unless")]
+    pub unless: Option<Severity>,
+    /// Receivers that are told of everything, such as ticket systems.
+    #[serde(default)]
+    pub apart: Vec<ReceiverId>,
+}
+
+const fn a_minute() -> Span {
+    Span::mins(1)
+}
+
+const fn five_minutes() -> Span {
+    Span::mins(5)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the default of an option")]
+const fn critical() -> Option<Severity> {
+    Some(Severity::Critical)
+}
+
+fn unless<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Option<Severity>> {
+    let word = String::deserialize(deserializer)?;
+    if word == "none" {
+        return Ok(None);
+    }
+    let known = Severity::parse(&word).filter(|severity| *severity != Severity::Cleared);
+    let wrong =
+        || serde::de::Error::custom(format!("{word:?} is no severity; write critical, major, minor, warning or none"));
+    known.map(Some).ok_or_else(wrong)
+}
+
+fn incidents<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, u32> {
+    number(deserializer, 2, 10_000)
+}
+
+fn storm_within<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::secs(10), Span::hours(1))
+}
+
+fn storm_span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Span> {
+    bounded(deserializer, Span::mins(1), Span::hours(6))
 }
 
 /// What a change of rules or models over the API needs.
@@ -157,7 +222,7 @@ impl Settings {
 
 type Read<'de, D, T> = Result<T, <D as serde::Deserializer<'de>>::Error>;
 
-fn number<'de, D: serde::Deserializer<'de>>(deserializer: D, min: u32, max: u32) -> Read<'de, D, u32> {
+pub fn number<'de, D: serde::Deserializer<'de>>(deserializer: D, min: u32, max: u32) -> Read<'de, D, u32> {
     let number = u32::deserialize(deserializer)?;
     if (min..=max).contains(&number) {
         return Ok(number);

@@ -248,7 +248,17 @@ impl Story {
         };
         let tenant = notice.incident.tenant.clone();
         let (incident, receiver) = (notice.incident.id, notice.receiver);
-        let delivered = Delivered { tenant, incident, receiver, key, outcome, attempts: 1, person: None, ticket: None };
+        let delivered = Delivered {
+            tenant,
+            incident,
+            receiver,
+            key,
+            outcome,
+            attempts: 1,
+            person: None,
+            ticket: None,
+            report: None,
+        };
         let mut world = lock(&self.world);
         world.tell("told", &delivered.key);
         let _ = world.append(partition_of(&delivered.tenant), &Input::Delivered(delivered));

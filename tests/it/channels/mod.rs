@@ -84,6 +84,7 @@ async fn send_to(own: &Value, notice: &Notice, contacts: &Contacts) -> Attempt {
         contacts: contacts.clone(),
         seal: None,
         pass_valid_for: Span::hours(24),
+        bus: Default::default(),
     };
     let ready = prepare(&[settings], &common).unwrap_or_else(|errors| panic!("{own}: {errors:?}"));
     ready.into_values().next().unwrap().channel.unwrap().send(notice).await
@@ -200,7 +201,7 @@ async fn a_no_inside_a_yes_is_a_no() {
         fakes.answer(Some((status, answer.clone())));
         let attempt = send(&of(kind), &hostile(NoticeKind::Opened, 1)).await;
         let got = match &attempt {
-            Attempt::Filed { .. } => panic!("a channel files no ticket"),
+            Attempt::Filed { .. } | Attempt::Answered { .. } => panic!("a channel files no ticket and reports nothing"),
             Attempt::Accepted => (9, None),
             Attempt::TryLater { wait, .. } => (0, wait.as_ref().map(Duration::as_secs)),
             Attempt::Refused { .. } => (1, None),
@@ -270,6 +271,7 @@ fn fault(own: Value) -> String {
         contacts: Contacts::default(),
         seal: None,
         pass_valid_for: Span::hours(24),
+        bus: Default::default(),
     };
     prepare(&[settings], &common).err().unwrap()[0].to_string()
 }
@@ -351,6 +353,7 @@ fn a_secret_can_stand_in_a_file_and_is_never_printed() {
         contacts: Contacts::default(),
         seal: None,
         pass_valid_for: Span::hours(24),
+        bus: Default::default(),
     };
     let ready = prepare(&[settings], &common).unwrap();
     let pace = ready.into_values().next().unwrap().settings.pace;

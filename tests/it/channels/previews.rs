@@ -57,6 +57,7 @@ fn page(kind: NoticeKind) -> Notice {
         to: Some(Box::new(to)),
         told: vec!["韩梅".into(), "机房群".into()],
         runbooks: vec![book],
+        action: None,
     }
 }
 
@@ -99,6 +100,7 @@ fn preview(own: &Value, language: &str, notice: &Notice, contacts: &Contacts) ->
         contacts: contacts.clone(),
         seal: Seal::of(b"a key of documents, for nothing else"),
         pass_valid_for: Span::hours(24),
+        bus: Default::default(),
     };
     let ready = prepare(&[settings], &common).unwrap_or_else(|errors| panic!("{own}: {errors:?}"));
     let channel = ready.into_values().next().unwrap().channel.unwrap();
@@ -175,6 +177,7 @@ async fn a_receivers_own_texts_are_templates_and_what_an_alert_says_is_not() {
             contacts: Contacts::default(),
             seal: None,
             pass_valid_for: Span::hours(1),
+            bus: Default::default(),
         };
         let errors = prepare(&[settings], &common).err().unwrap_or_else(|| panic!("{wrong} is taken"));
         assert!(errors[0].to_string().contains("text") && errors[0].to_string().contains("runbooks"), "{}", errors[0]);

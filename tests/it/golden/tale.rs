@@ -185,6 +185,10 @@ fn word_of(order: &Order) -> &'static str {
         Order::Override { .. } => "override",
         Order::EndOverride { .. } => "end_override",
         Order::Noted { .. } => "noted",
+        Order::Approve { .. } => "approve",
+        Order::Deny { .. } => "deny",
+        Order::ReportAction { .. } => "report_action",
+        Order::TellHeld { .. } => "tell_held",
     }
 }
 
@@ -258,8 +262,8 @@ fn notice() -> Notice {
     let view = IncidentView::new(id, TenantId::from(TENANT), "机柜 3 温度过高", BEGIN);
     let (key, kind) = ("i7-1-3-duty-opened".into(), NoticeKind::Opened);
     let (receiver, rule, changes, digest) = ("duty".into(), None, Vec::new(), None);
-    let (to, told, runbooks) = (None, Vec::new(), Vec::new());
-    Notice { key, receiver, kind, at: BEGIN, incident: view, rule, changes, digest, to, told, runbooks }
+    let (to, told, runbooks, action) = (None, Vec::new(), Vec::new(), None);
+    Notice { key, receiver, kind, at: BEGIN, incident: view, rule, changes, digest, to, told, runbooks, action }
 }
 
 fn incident(n: u64) -> serde_json::Value {
@@ -311,6 +315,7 @@ fn result(outcome: DeliveryOutcome) -> Input {
         attempts: 2,
         person: None,
         ticket: None,
+        report: None,
     })
 }
 

@@ -4,6 +4,7 @@ mod access;
 pub mod cluster;
 pub mod conformance;
 pub mod cut_off;
+mod executor;
 mod faults;
 pub mod front;
 mod killed;
