@@ -46,6 +46,7 @@ use crate::private;
 use crate::projection::history::retention::Retention;
 use crate::serve;
 use crate::serve::ending::{self, Ending, told};
+use crate::serve::series::Judging;
 use crate::wording::lang::{Lang, Text};
 
 mod board;
@@ -211,15 +212,10 @@ impl Stage<'_> {
             serve::intake(pipeline, &tokens, Settings::default(), Formats::built_in(), clock, Registry::in_memory());
         let settings = api::state::Settings { open_metrics: true, ..api::state::Settings::default() };
         let of_points = intake.clone();
-        let front = serve::Front {
-            sessions,
-            views: Arc::default(),
-            intake,
-            settings,
-            takes_events: true,
-            redis: None,
-            back: Router::new(),
-        };
+        let judging =
+            Arc::new(Judging::new(&TenantId::from(TENANT), &Settings::default().anomalies, pipeline, &intake));
+        let (takes_events, redis, back, views) = (true, None, Router::new(), Arc::default());
+        let front = serve::Front { sessions, views, intake, judging, settings, takes_events, redis, back };
         let app = serve::app(pipeline, tokens, front, clock.clone());
         let door = Door { app: app.clone(), tokens: doors };
         // The rates of a hurried storm are no news to anybody.

@@ -403,6 +403,10 @@ impl Owner {
                 self.newest.note(tenant, Text::Model, *version, digest);
                 compile_model(&text)
             }
+            Input::MetricModel { tenant, version, digest, .. } => {
+                self.newest.note(tenant, Text::MetricModel, *version, digest);
+                Ok(Loaded::Nothing)
+            }
             Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
                 Ok(Loaded::Nothing)
             }

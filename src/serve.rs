@@ -30,6 +30,7 @@ use crate::intake::listen::Listeners;
 use crate::intake::registry::Registry;
 use crate::intake::{self, Intake};
 use crate::journal::sqlite::lock::Lock;
+use crate::lab::series::recorded::FOLDER as READINGS_FOLDER;
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
 use crate::pipeline::membership::{Leave, Role};
 use crate::pipeline::{Options, Pace, Pipeline, upward};
@@ -53,7 +54,7 @@ mod judge;
 mod numbers;
 mod oracle;
 mod redis;
-mod series;
+pub mod series;
 mod sources;
 mod trials;
 pub mod view;
@@ -66,7 +67,7 @@ use feeds::Feed;
 use judge::Judge;
 use oracle::Oracle;
 use redis::OnRedis;
-use series::Shown;
+use series::{Judging, Shown};
 use sources::{Desk, SilenceWatch};
 use trials::Bench;
 
@@ -118,13 +119,16 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let registry = Registry::open(&config.data)?;
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, registry);
     teach(&config, (&pipeline, &intake), shared.as_ref(), clock());
+    let judging = Arc::new(Judging::new(&config.tenant, &config.intake.anomalies, &pipeline, &intake));
+    judging.start().await;
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
-    let watch = Watch::new(&config, pipeline.clone(), reload.refused());
+    let watch = Watch::new(&config, pipeline.clone(), reload.refused(), judging.clone());
     let mut asides = JoinSet::new();
     tell_of_itself(&config, watch, &mut asides)?;
     asides.spawn(reload.follow());
     asides.spawn(intake.clone().tell_anomalies());
+    asides.spawn(judging.clone().run());
     let stop = ending::listen()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
@@ -142,9 +146,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
-    let views = Arc::new(Views::open(&config.data)?);
-    let front =
-        Front { sessions, views, intake: intake.clone(), settings: settings(&config), takes_events, redis, back };
+    let (views, settings) = (Arc::new(Views::open(&config.data)?), settings(&config));
+    let front = Front { sessions, views, intake: intake.clone(), judging, settings, takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
     open_doors(&config, &pipeline, &intake, &mut asides).await?;
     if config.nats.is_on() {
@@ -153,7 +156,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
     serve_until(stop, listener, app, &pipeline, drain).await;
     asides.abort_all();
-    tokio::task::spawn_blocking(move || keep_series(&of_series)).await?;
+    let now = (pipeline.clock)();
+    tokio::task::spawn_blocking(move || keep_series(&of_series, now)).await?;
     close(pipeline, shared, drain).await
 }
 
@@ -184,7 +188,10 @@ async fn open_doors(
 }
 
 /// Keeps what was learned of metric series for the next start.
-fn keep_series(intake: &Intake) {
+fn keep_series(intake: &Intake, now: Timestamp) {
+    if let Err(error) = intake.senses().write_readings(now) {
+        tracing::warn!(%error, "the last readings for later training are not kept");
+    }
     if let Err(error) = intake.senses().keep() {
         tracing::warn!(%error, "what was learned of series is not kept; it is learned anew");
     }
@@ -294,15 +301,14 @@ pub fn intake(
     Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()).with_registry(registry))
 }
 
-/// What the senses must know before the first point: what was learned (in a cluster the stream teaches it), what stands, and
-/// the model.
+/// What the senses must know before the first point: what was learned (in a cluster the stream teaches it), and what stands.
 fn teach(config: &Config, (pipeline, intake): (&Pipeline, &Intake), place: Option<&Place>, now: Timestamp) {
     match place {
         Some(_) => intake.share(),
         None => intake.senses().remember(&config.data.join(SERIES_FILE), now),
     }
+    intake.senses().keep_readings(&config.data.join(READINGS_FOLDER));
     remember_anomalies(pipeline, intake);
-    series::take_model(config.intake.anomalies.models.as_deref(), intake);
 }
 
 /// Anomalies that stand from before the start: what began them is not known any more.
@@ -321,6 +327,8 @@ pub struct Front {
     /// Views of the board that people keep.
     pub views: Arc<Views>,
     pub intake: Arc<Intake>,
+    /// By what series are judged.
+    pub judging: Arc<Judging>,
     pub settings: Settings,
     /// What is counted of Redis, where it is used.
     pub redis: Option<OnRedis>,
@@ -332,7 +340,7 @@ pub struct Front {
 
 /// Everything that is served: intake, API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
-    let Front { sessions, views, intake, settings, takes_events, redis, back } = front;
+    let Front { sessions, views, intake, judging, settings, takes_events, redis, back } = front;
     let vitals_only = settings.vitals_only;
     let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
@@ -359,7 +367,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
             engine.into_iter().chain(journal).collect()
         }),
         more_metrics: Arc::new(move |registry| {
-            numbers::register(&of_intake, registry);
+            numbers::register(&of_intake, (of_notices.clock)(), registry);
             numbers::register_notices(&of_notices, registry);
             numbers::register_bounds(&of_notices, registry);
             if let Some(redis) = &redis {
@@ -368,8 +376,8 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         }),
         notices: pipeline.clone(),
         explains: Arc::new(Oracle::new(pipeline.clone())),
-        trials: Arc::new(Bench { pipeline: pipeline.clone() }),
-        series: Arc::new(Shown { intake: intake.clone() }),
+        trials: Arc::new(Bench { pipeline: pipeline.clone(), judging: judging.clone() }),
+        series: Arc::new(Shown { intake: intake.clone(), judging }),
         views,
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };

@@ -22,6 +22,7 @@ use crate::engine::memory::OWN_SOURCE;
 use crate::engine::policy::spans;
 use crate::pipeline::Pipeline;
 use crate::reload::Refused;
+use crate::serve::series::Judging;
 
 pub mod alarm;
 pub mod heartbeat;
@@ -77,11 +78,15 @@ pub enum Sign {
     Unheard,
     /// A receiver locks us out.
     ReceiverLocked,
+    /// Metric series are judged without their model.
+    ModelDegraded,
+    /// Readings are not any more what the metric model was made from, or it is old.
+    ModelDrifted,
 }
 
 impl Sign {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::RejectedShare,
         Self::DeadLetters,
         Self::Imbalance,
@@ -93,6 +98,8 @@ impl Sign {
         Self::NatsAway,
         Self::Unheard,
         Self::ReceiverLocked,
+        Self::ModelDegraded,
+        Self::ModelDrifted,
     ];
 
     /// The word in events, metrics and the runbook.
@@ -109,6 +116,8 @@ impl Sign {
             Self::NatsAway => "nats-away",
             Self::Unheard => "unheard",
             Self::ReceiverLocked => "receiver-locked",
+            Self::ModelDegraded => "model-degraded",
+            Self::ModelDrifted => "model-drifted",
         }
     }
 
@@ -124,7 +133,9 @@ impl Sign {
             | Self::EngineHalted
             | Self::FilesRefused
             | Self::AlertsFull
-            | Self::ReceiverLocked => false,
+            | Self::ReceiverLocked
+            | Self::ModelDegraded
+            | Self::ModelDrifted => false,
         }
     }
 
@@ -137,7 +148,9 @@ impl Sign {
             | Self::FilesRefused
             | Self::AlertsFull
             | Self::NatsAway
-            | Self::ReceiverLocked => Severity::Major,
+            | Self::ReceiverLocked
+            | Self::ModelDegraded => Severity::Major,
+            Self::ModelDrifted => Severity::Minor,
         }
     }
 
@@ -152,6 +165,8 @@ impl Sign {
             Self::NatsAway => "NATS is away: events there wait / NATS 不可用,其中的事件在等待",
             Self::Unheard => "The other instances do not hear of this one / 其他实例收不到本实例的消息",
             Self::ReceiverLocked => "A receiver locks Headwater out / 接收方拒绝访问",
+            Self::ModelDegraded => "Metric series are judged without their model / 指标模型不可用,仅按近几小时判断",
+            Self::ModelDrifted => "The metric model no longer fits: make a new one / 指标模型已漂移或陈旧,请重训",
             Self::AlertsFull => {
                 "A tenant has too many alerts, further ones are refused / 告警数量达到上限,新告警被拒收"
             }
@@ -178,16 +193,17 @@ pub struct Watch {
     data: PathBuf,
     pipeline: Arc<Pipeline>,
     refused: Arc<Refused>,
+    judging: Arc<Judging>,
     clock: Clock,
     vitals: Arc<Vitals>,
 }
 
 impl Watch {
     /// Sets it up.
-    pub fn new(config: &Config, pipeline: Arc<Pipeline>, refused: Arc<Refused>) -> Self {
+    pub fn new(config: &Config, pipeline: Arc<Pipeline>, refused: Arc<Refused>, judging: Arc<Judging>) -> Self {
         let Config { vitals: settings, tenant, data, .. } = config.clone();
         let clock = pipeline.clock.clone();
-        Self { settings, tenant, data, pipeline, refused, clock, vitals: Arc::default() }
+        Self { settings, tenant, data, pipeline, refused, judging, clock, vitals: Arc::default() }
     }
 
     /// What is found.
@@ -268,6 +284,7 @@ impl Watch {
             found.insert(Sign::EngineHalted, why);
         }
         self.look_outside(&mut found);
+        self.look_at_models(&mut found);
         if let Some((tenant, counted)) = self.pipeline.all_counted().iter().find(|(_, counted)| counted.is_full()) {
             let (alerts, refused) = (counted.memory.alerts, counted.memory.refused);
             found.insert(Sign::AlertsFull, format!("tenant {tenant}: {alerts} alerts, {refused} events refused"));
@@ -279,6 +296,29 @@ impl Watch {
             found.insert(Sign::FilesRefused, format!("{}: {first}", kinds.join(", ")));
         }
         found
+    }
+
+    /// Whether metric series are judged as they should be.
+    fn look_at_models(&self, found: &mut BTreeMap<Sign, String>) {
+        if let Some(trouble) = self.judging.troubles().into_iter().next() {
+            found.insert(Sign::ModelDegraded, trouble.detail);
+        }
+        for tenant in self.judging.tenants() {
+            let known = self.judging.health(&tenant);
+            let until = known.trained_until.unwrap_or_default();
+            if let Some(drift) = known.drift.filter(|_| known.has_drifted) {
+                let why = format!(
+                    "tenant {tenant}: index {drift:.2} over {} readings; headwater model health",
+                    known.readings
+                );
+                found.insert(Sign::ModelDrifted, why);
+            } else if known.is_stale {
+                found.insert(
+                    Sign::ModelDrifted,
+                    format!("tenant {tenant}: its series ended {until}; headwater model retrain"),
+                );
+            }
+        }
     }
 
     /// What others do to it.

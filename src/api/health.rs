@@ -54,7 +54,7 @@ pub async fn readyz(State(api): State<Arc<Api>>, caller: Option<Extension<Caller
     let missing = words((api.readiness)());
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let progress = api.history.progress();
-    let mut degraded = words(api.notices.troubles());
+    let mut degraded = words(api.troubles());
     if !progress.whole {
         degraded.push(format!("the history is being made; it has come to journal record {}", progress.journal_seq));
     }

@@ -24,6 +24,7 @@ pub mod incident_types;
 pub mod incidents;
 pub mod lang;
 pub mod layout;
+mod metric_model;
 pub mod notices;
 pub mod numbers;
 pub mod oncall;

@@ -119,7 +119,7 @@ pub async fn overview(State(api): State<Arc<Api>>, caller: Caller) -> Json<Overv
 
 /// The kinds of trouble, each once.
 fn degraded(api: &Api) -> Vec<&'static str> {
-    let mut kinds: Vec<&'static str> = api.notices.troubles().into_iter().map(|trouble| trouble.kind).collect();
+    let mut kinds: Vec<&'static str> = api.troubles().into_iter().map(|trouble| trouble.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds

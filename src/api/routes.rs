@@ -24,10 +24,10 @@ use super::problem::ApiError;
 use super::shift_reports;
 use super::state::Api;
 use super::{
-    alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents, notices,
-    numbers, oncall, orders, reports, rule_tests, rules, series, session, shield, silences, similar, sources, stats,
-    suggestions, tokens, topology, topology_versions, trial, trials, views, vocabulary, why, why_not, window_proposals,
-    windows,
+    alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents,
+    metric_model, notices, numbers, oncall, orders, reports, rule_tests, rules, series, session, shield, silences,
+    similar, sources, stats, suggestions, tokens, topology, topology_versions, trial, trials, views, vocabulary, why,
+    why_not, window_proposals, windows,
 };
 
 /// Everyone who reads.
@@ -114,6 +114,8 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(trials::models)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::put_model)),
         entry(ANALYSE, routes!(trials::roll_back_model)),
+        entry(READ,    routes!(metric_model::health)),
+        entry(ANALYSE, routes!(metric_model::retrain)),
         entry(READ,    routes!(trials::shadow)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::put_shadow)),
         entry(ANALYSE, routes!(trials::end_shadow)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use prometheus_client::registry::Registry;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -20,7 +20,7 @@ use super::view_file::Views;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, SourceId, TenantId};
-use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
+use crate::domain::series::{ModelHealth, SeriesChart, SeriesQuery, SeriesView, TrialOfSeries};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
@@ -179,6 +179,42 @@ pub struct ShadowState {
     pub failure: Option<String>,
     /// The comparison so far.
     pub report: Option<Arc<RawValue>>,
+    pub has_metric: bool,
+    /// What came of the metric model.
+    pub metric: Option<TrialOfSeries>,
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelKind {
+    /// Correlation and root cause.
+    #[default]
+    Correlation,
+    /// Metric series.
+    Metric,
+}
+
+/// What is to run beside; nothing: what runs ends.
+#[derive(Clone, Debug, Default)]
+pub struct NewTrial {
+    pub rules: Option<Vec<RuleFile>>,
+    pub model: Option<String>,
+    pub metric: Option<String>,
+}
+
+/// A metric model that was made from what was kept, and runs beside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Retrained {
+    /// The journal record of its trial.
+    pub seq: u64,
+    pub version: u32,
+    /// Series that it was made from.
+    pub series: u32,
+    /// Digits of rarity from which on it tells.
+    pub told_from: f32,
+    /// What it tells of those series, per series and day.
+    pub false_alarms_per_day: f64,
 }
 
 /// What `activate` or `roll_back` put in force: journal sequences; none: that was valid already, or not concerned.
@@ -186,18 +222,23 @@ pub struct ShadowState {
 pub struct PutInForce {
     pub rules: Option<u64>,
     pub model: Option<u64>,
+    pub metric: Option<u64>,
 }
 
 /// Models, and trials of rules and models beside what is valid.
 pub trait Trials: Send + Sync {
-    /// The tenant's models, newest first; the last one is compiled in.
-    fn models(&self, tenant: &TenantId) -> Vec<ModelSet>;
+    /// The tenant's models of a kind, newest first; the last one is compiled in.
+    fn models(&self, tenant: &TenantId, kind: ModelKind) -> Vec<ModelSet>;
     /// The text of a version.
     ///
     /// # Errors
     /// When the kept text cannot be read.
-    fn model_text(&self, tenant: &TenantId, version: u64) -> Result<Option<String>, String>;
-    /// Checks a model and makes it valid: its journal sequence (none: it was valid already) and its version.
+    fn model_text(&self, tenant: &TenantId, kind: ModelKind, version: u64) -> Result<Option<String>, String>;
+    /// How the metric model is doing.
+    fn metric_health(&self, tenant: &TenantId) -> ModelHealth;
+    /// Makes a metric model from what was kept and lets it run beside.
+    fn retrain(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<Retrained, WriteError>>;
+    /// Checks a model, whose text says of which kind it is, and makes it valid: its journal sequence (none: it was valid already) and its version.
     fn put_model(
         &self,
         tenant: TenantId,
@@ -207,13 +248,7 @@ pub trait Trials: Send + Sync {
     /// What runs beside.
     fn shadow(&self, tenant: &TenantId) -> ShadowState;
     /// Lets rules or a model run beside, or nothing any more; the journal sequence.
-    fn put_shadow(
-        &self,
-        tenant: TenantId,
-        by: By,
-        rules: Option<Vec<RuleFile>>,
-        model: Option<String>,
-    ) -> BoxFuture<'static, Result<u64, WriteError>>;
+    fn put_shadow(&self, tenant: TenantId, by: By, tried: NewTrial) -> BoxFuture<'static, Result<u64, WriteError>>;
     /// Makes what runs beside since this record valid, and ends the trial.
     fn activate(&self, tenant: TenantId, by: By, since_seq: u64) -> BoxFuture<'static, Result<PutInForce, WriteError>>;
     /// Who activated what `roll_back` would take back, and why.
@@ -315,6 +350,8 @@ pub trait Watched: Send + Sync {
     fn shown(&self, tenant: &TenantId, query: &SeriesQuery) -> (Vec<SeriesView>, usize);
     /// One of them with its last readings.
     fn chart(&self, tenant: &TenantId, id: &str) -> Option<SeriesChart>;
+    /// What is worse than it should be.
+    fn troubles(&self) -> Vec<Trouble>;
 }
 
 /// Fixed settings of the API.
@@ -363,6 +400,11 @@ impl Api {
     /// What the caller may see.
     pub fn sight(&self, caller: &Caller) -> Sight {
         Sight::new(caller.scope(), (self.topology)(&caller.tenant))
+    }
+
+    /// What is worse than it should be although the program serves.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        self.notices.troubles().into_iter().chain(self.series.troubles()).collect()
     }
 
     /// The caller as one who is told things in a language.

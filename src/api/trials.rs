@@ -11,20 +11,22 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::metric_model::MetricTrial;
 use super::orders::{Taken, refused};
 use super::paging::Listed;
 use super::problem::{ApiError, Body, Params, Problem};
 use super::rules::{NewRules, may_change, needs_reason};
-use super::state::{Api, ModelSet, PutInForce, ShadowState};
+use super::state::{Api, ModelKind, ModelSet, NewTrial, PutInForce, ShadowState};
 use crate::engine::input::By;
 
 /// Days that `cost` looks back when nobody says how many, and at most.
 const DAYS: u32 = 7;
 const DAYS_MAX: u32 = 90;
 
-/// A version of the model.
+/// A version of a model.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ModelItem {
+    pub kind: ModelKind,
     /// 0: the model that is compiled in.
     pub version: u64,
     /// SHA-256 of its text.
@@ -40,11 +42,21 @@ pub struct ModelItem {
     pub current: bool,
 }
 
+/// Of which kind.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct OfKind {
+    /// Absent: correlation.
+    #[param(inline)]
+    pub kind: ModelKind,
+}
+
 /// Another model.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewModel {
-    /// The text of `model.yaml`.
+    /// The text of `model.yaml`; it says of which kind it is.
     pub text: String,
     /// Why; needed where the rules in force say so.
     #[serde(default)]
@@ -64,19 +76,24 @@ pub struct ModelTaken {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelBack {
+    /// Default: correlation.
+    pub kind: ModelKind,
     /// Absent: the one before the present one; 0: the model that is compiled in.
     pub version: Option<u64>,
     pub reason: String,
 }
 
-/// What is to run beside what is valid: rules, a model, or both.
+/// What is to run beside what is valid: rules, a model, a metric model, or several of them.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewShadow {
     /// Rules: YAML by file name.
     pub files: Option<BTreeMap<String, String>>,
-    /// A model: the text of `model.yaml`.
+    /// A model of correlation: the text of `model.yaml`.
     pub model: Option<String>,
+    /// A metric model: the text of its `model.yaml`.
+    #[serde(default)]
+    pub metric: Option<String>,
     #[serde(default)]
     pub reason: String,
 }
@@ -113,6 +130,7 @@ pub struct ShadowBody {
     pub at: Option<String>,
     pub has_rules: bool,
     pub has_model: bool,
+    pub has_metric: bool,
     /// The last record that it has decided, and how many it is behind.
     pub seq: u64,
     pub lag: u64,
@@ -125,6 +143,9 @@ pub struct ShadowBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
     pub report: Option<Arc<RawValue>>,
+    /// What the metric model would have told, beside what was told; of the series that this instance watches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricTrial>,
 }
 
 /// What was put in force.
@@ -135,6 +156,8 @@ pub struct InForce {
     pub rules: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u64>,
 }
 
 /// Rules whose cost is asked for.
@@ -156,12 +179,13 @@ pub struct Cost {
     pub report: serde_json::Value,
 }
 
-fn by(caller: &Caller, reason: &str) -> By {
+pub(super) fn by(caller: &Caller, reason: &str) -> By {
     By { author: caller.name.clone(), reason: reason.into() }
 }
 
-fn item(set: &ModelSet, current: u64) -> ModelItem {
+fn item(kind: ModelKind, set: &ModelSet, current: u64) -> ModelItem {
     ModelItem {
+        kind,
         version: set.version,
         digest: set.digest.clone(),
         author: set.by.author.to_string(),
@@ -172,14 +196,19 @@ fn item(set: &ModelSet, current: u64) -> ModelItem {
     }
 }
 
-/// All models that can be gone back to, newest first.
-#[utoipa::path(get, path = "/api/v1/models", tag = "models",
+/// All models of a kind that can be gone back to, newest first.
+#[utoipa::path(get, path = "/api/v1/models", tag = "models", params(OfKind),
     responses((status = 200, body = Listed<ModelItem>), (status = "default", body = Problem)))]
-pub async fn models(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Listed<ModelItem>>, ApiError> {
+pub async fn models(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Params(of): Params<OfKind>,
+) -> Result<Json<Listed<ModelItem>>, ApiError> {
     caller.whole_tenant()?;
-    let all = api.trials.models(&caller.tenant);
+    let all = api.trials.models(&caller.tenant, of.kind);
     let current = all.first().map_or(0, |set| set.version);
-    Ok(Json(Listed { items: all.iter().map(|set| item(set, current)).collect(), next: None, feed: None }))
+    let items = all.iter().map(|set| item(of.kind, set, current)).collect();
+    Ok(Json(Listed { items, next: None, feed: None }))
 }
 
 /// Makes a model valid; a faulty one is refused with every error, and the old one stays.
@@ -216,10 +245,10 @@ pub async fn roll_back_model(
 ) -> Result<(StatusCode, Json<ModelTaken>), ApiError> {
     caller.whole_tenant()?;
     may_change(&api.rules.policy(&caller.tenant), &body.reason)?;
-    let all = api.trials.models(&caller.tenant);
+    let all = api.trials.models(&caller.tenant, body.kind);
     let before = all.get(1).map(|set| set.version);
     let version = body.version.or(before).ok_or(ApiError::NotFound("model"))?;
-    let text = api.trials.model_text(&caller.tenant, version).map_err(ApiError::internal)?;
+    let text = api.trials.model_text(&caller.tenant, body.kind, version).map_err(ApiError::internal)?;
     take(&api, &caller, text.ok_or(ApiError::NotFound("model"))?, &body.reason).await
 }
 
@@ -232,11 +261,13 @@ fn shown(state: ShadowState) -> ShadowBody {
         at: state.at.map(|at| at.to_string()),
         has_rules: state.has_rules,
         has_model: state.has_model,
+        has_metric: state.has_metric,
         seq: state.seq,
         lag: state.lag,
         begun_anew: state.begun_anew,
         failure: state.failure,
         report: state.report,
+        metric: state.metric.map(MetricTrial::from),
     }
 }
 
@@ -248,7 +279,7 @@ pub async fn shadow(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<
     Ok(Json(shown(api.trials.shadow(&caller.tenant))))
 }
 
-/// Lets rules or a model run beside what is valid, in place of what ran beside before. They decide the same journal; nobody is
+/// Lets rules or models run beside what is valid, in place of what ran beside before. They decide the same journal; nobody is
 /// told of anything.
 #[utoipa::path(put, path = "/api/v1/shadow", tag = "models", request_body = NewShadow,
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
@@ -258,21 +289,21 @@ pub async fn put_shadow(
     Body(body): Body<NewShadow>,
 ) -> Result<(StatusCode, Json<Taken>), ApiError> {
     caller.whole_tenant()?;
-    if body.files.is_none() && body.model.is_none() {
-        return Err(ApiError::Bad("name rules (files), a model, or both".into()));
+    let rules = body.files.map(|files| NewRules { files, reason: String::new() }.into_files());
+    let tried = NewTrial { rules, model: body.model, metric: body.metric };
+    if tried.rules.is_none() && tried.model.is_none() && tried.metric.is_none() {
+        return Err(ApiError::Bad("name rules (files), a model, a metric model, or several of them".into()));
     }
-    let files = body.files.map(|files| NewRules { files, reason: String::new() }.into_files());
-    start(&api, &caller, &body.reason, files, body.model).await
+    start(&api, &caller, &body.reason, tried).await
 }
 
 async fn start(
     api: &Api,
     caller: &Caller,
     reason: &str,
-    files: Option<Vec<crate::engine::policy::place::RuleFile>>,
-    model: Option<String>,
+    tried: NewTrial,
 ) -> Result<(StatusCode, Json<Taken>), ApiError> {
-    let put = api.trials.put_shadow(caller.tenant.clone(), by(caller, reason), files, model).await;
+    let put = api.trials.put_shadow(caller.tenant.clone(), by(caller, reason), tried).await;
     Ok((StatusCode::ACCEPTED, Json(Taken { seq: put.map_err(refused)? })))
 }
 
@@ -289,11 +320,11 @@ pub async fn end_shadow(
         return Err(ApiError::NotFound("trial: nothing runs beside"));
     }
     needs_reason(&api.rules.policy(&caller.tenant), &because.reason)?;
-    start(&api, &caller, &because.reason, None, None).await
+    start(&api, &caller, &because.reason, NewTrial::default()).await
 }
 
 fn in_force(put: PutInForce) -> (StatusCode, Json<InForce>) {
-    (StatusCode::ACCEPTED, Json(InForce { rules: put.rules, model: put.model }))
+    (StatusCode::ACCEPTED, Json(InForce { rules: put.rules, model: put.model, metric: put.metric }))
 }
 
 /// Makes what runs beside valid and ends the trial. Where the rules in force ask for a second person, who started the trial

@@ -170,7 +170,7 @@ pub struct ChangeArguments {
 /// The shadow commands.
 #[derive(Subcommand)]
 pub enum ShadowCommand {
-    /// Let rules, a model or both run beside what is valid, without effects / 开始
+    /// Let rules, a model, a metric model or several of them run beside what is valid, without effects / 开始
     #[command(
         after_help = "Examples:\n  headwater shadow start --rules new-rules --reason \"fewer pages at night\"\n  \
         headwater shadow start --models models --server https://headwater.example --token-file ~/.headwater\n\n\
@@ -183,6 +183,9 @@ pub enum ShadowCommand {
         /// Folder with models (`<name>/<version>/`), the newest version counts.
         #[arg(long)]
         models: Option<PathBuf>,
+        /// Folder with metric models (`metric/<version>/`), the newest version counts.
+        #[arg(long)]
+        metric: Option<PathBuf>,
         #[command(flatten)]
         change: ChangeArguments,
     },

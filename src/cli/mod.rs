@@ -10,6 +10,7 @@ mod lab_arguments;
 mod model;
 mod model_arguments;
 mod model_series;
+mod model_served;
 mod notify;
 mod oncall;
 mod replay;

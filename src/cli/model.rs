@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 
 use super::model_arguments::{Histories, ModelCommand, ModelKind, TrainArguments};
 use super::model_series::{self, Json};
+use super::model_served;
 use crate::engine::logit::Question;
 use crate::engine::tuning::Tuning;
 use crate::folders::metric::{METRIC, MetricModel};
@@ -23,20 +24,16 @@ use crate::lab::train;
 pub fn run(command: ModelCommand) -> Result<()> {
     match command {
         ModelCommand::Train { kind: ModelKind::Correlation, arguments } => train(arguments),
-        ModelCommand::Train { kind: ModelKind::Metric, arguments } => {
-            model_series::train(&arguments.series, arguments.false_alarms, &arguments.out)
+        ModelCommand::Train { kind: ModelKind::Metric, arguments } => model_series::train(&arguments),
+        ModelCommand::List { in_force: true, server, .. } => model_served::list(&server),
+        ModelCommand::List { models, .. } => list(&models),
+        ModelCommand::Activate { kind, models, version, change } => {
+            model_served::activate(kind, &models, version, &change)
         }
-        ModelCommand::List { models } => list(&models),
-        ModelCommand::Card { models } => {
-            let model = Model::newest(&models)?;
-            let card = models.join(&model.name).join(model.version.to_string()).join("card.md");
-            write!(
-                stdout(),
-                "{}",
-                std::fs::read_to_string(&card).with_context(|| format!("read {}", card.display()))?
-            )?;
-            Ok(())
-        }
+        ModelCommand::Rollback { kind, version, change } => model_served::roll_back(kind, version, &change),
+        ModelCommand::Retrain { kind, change } => model_served::retrain(kind, &change),
+        ModelCommand::Health { server, json } => model_served::health(&server, if json { Json::Yes } else { Json::No }),
+        ModelCommand::Card { kind, models, version } => card(kind, &models, version),
         ModelCommand::Evaluate { models, series, plot, json, .. } if series.are_meant() => {
             let json = if json { Json::Yes } else { Json::No };
             model_series::judge(models.as_deref(), &series, plot.as_deref(), json)
@@ -131,6 +128,20 @@ fn list(models: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn card(kind: ModelKind, models: &Path, version: Option<u32>) -> Result<()> {
+    let known = versions_of(models, kind.word())?;
+    let found = known.into_iter().rev().find(|(known, _)| version.is_none_or(|version| version == *known));
+    let (version, folder) =
+        found.with_context(|| format!("{} holds no such version", models.join(kind.word()).display()))?;
+    match kind {
+        ModelKind::Correlation => drop(Model::read(&folder, version)?),
+        ModelKind::Metric => drop(MetricModel::read(&folder, version)?),
+    }
+    let card = folder.join("card.md");
+    let text = std::fs::read_to_string(&card).with_context(|| format!("read {}", card.display()))?;
+    Ok(write!(stdout(), "{text}")?)
 }
 
 fn evaluate_all(model: &Model, histories: &Histories) -> Result<Vec<Evaluation>> {

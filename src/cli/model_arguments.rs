@@ -4,15 +4,28 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::lab_arguments::{ChangeArguments, ServerArguments};
 use super::model_series::SeriesArguments;
+use crate::engine::tuning::MODEL;
+use crate::folders::metric::METRIC;
 
 /// What can be trained.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ModelKind {
     /// The learned questions of correlation and root cause.
     Correlation,
     /// The detector of single metric series.
     Metric,
+}
+
+impl ModelKind {
+    /// Its name, and that of its folder.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Correlation => MODEL,
+            Self::Metric => METRIC,
+        }
+    }
 }
 
 /// The model commands.
@@ -31,16 +44,70 @@ pub enum ModelCommand {
         arguments: TrainArguments,
     },
     /// Name every version in a models folder, with its digest or why it is refused / 列表
-    #[command(after_help = "Example:\n  headwater model list --models models")]
+    #[command(
+        after_help = "Examples:\n  headwater model list --models models\n  headwater model list --in-force --server URL"
+    )]
     List {
         #[arg(long, default_value = "models")]
         models: PathBuf,
+        /// Those that are and were in force on a running server (the present one with a star), in place of a folder's.
+        #[arg(long)]
+        in_force: bool,
+        #[command(flatten)]
+        server: ServerArguments,
     },
-    /// Print the card of the newest version / 模型卡
-    #[command(after_help = "Example:\n  headwater model card --models models")]
+    /// Print the card of a version, the newest one when none is named / 模型卡
+    #[command(
+        after_help = "Examples:\n  headwater model card --models models\n  headwater model card metric --models own --version 2"
+    )]
     Card {
+        #[arg(default_value = "correlation")]
+        kind: ModelKind,
         #[arg(long, default_value = "models")]
         models: PathBuf,
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Put a version of a folder in force on a running server, kept in its journal / 启用
+    #[command(
+        after_help = "Example:\n  headwater model activate metric --models own --reason \"a week beside, half the false alarms\"\n\n\
+        The newest version when none is named. `headwater shadow start` tries it first, without effects."
+    )]
+    Activate {
+        kind: ModelKind,
+        #[arg(long, default_value = "models")]
+        models: PathBuf,
+        #[arg(long)]
+        version: Option<u32>,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// Put the model before the present one in force again, or an older one / 回退
+    #[command(after_help = "Example:\n  headwater model rollback metric --reason \"too loud at night\"")]
+    Rollback {
+        kind: ModelKind,
+        /// A version of `model list --in-force`; 0: the one that is compiled in.
+        #[arg(long)]
+        version: Option<u64>,
+        #[command(flatten)]
+        change: ChangeArguments,
+    },
+    /// How the metric model of a running server is doing: its age, drift, what is degraded / 健康
+    #[command(after_help = "Example:\n  headwater model health --lang en")]
+    Health {
+        #[command(flatten)]
+        server: ServerArguments,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a metric model from the readings that a running server kept, and try it beside what is valid / 重训
+    #[command(after_help = "Example:\n  headwater model retrain metric --reason \"new racks since May\"\n\n\
+        It is activated by nobody but you: `headwater shadow report`, then `headwater shadow activate`.")]
+    Retrain {
+        kind: ModelKind,
+        #[command(flatten)]
+        change: ChangeArguments,
     },
     /// Tell labelled histories by a model; print scores and what went wrong, by kind of fault / 评估
     #[command(
@@ -113,10 +180,10 @@ pub struct TrainArguments {
 #[derive(Args)]
 pub struct Histories {
     /// Folder of a labelled history (repeat for several).
-    #[arg(long, required_unless_present_any = ["series", "synthetic"])]
+    #[arg(long, required_unless_present_any = ["series", "synthetic", "data"])]
     pub history: Vec<PathBuf>,
     /// How to read an event line (see rules/mappings/).
-    #[arg(long, required_unless_present_any = ["series", "synthetic"])]
+    #[arg(long, required_unless_present_any = ["series", "synthetic", "data"])]
     pub mapping: Option<PathBuf>,
     /// Names of a foreign CMDB export (see topology/mappings/).
     #[arg(long)]

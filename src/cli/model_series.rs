@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use indicatif::ProgressBar;
 
+use super::model_arguments::TrainArguments;
 use crate::detect::stream::Ear;
 use crate::folders::metric::MetricModel;
+use crate::lab::series::fit::fit;
 use crate::lab::series::judged::{Tally, evaluate, run};
 use crate::lab::series::ledger;
 use crate::lab::series::plot::svg;
-use crate::lab::series::publish;
+use crate::lab::series::publish::{self, Published};
+use crate::lab::series::recorded;
 use crate::lab::series::synthetic::{self, Anomalous, Labelled};
 
 /// Series of metrics.
@@ -26,16 +30,25 @@ pub struct SeriesArguments {
     /// Seed of the made-up series.
     #[arg(long, default_value_t = 1)]
     pub series_seed: u64,
+    /// Data folder of a server: the readings that it kept are meant; the server may run.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// With --data: whose series.
+    #[arg(long, default_value = "default")]
+    pub tenant: String,
 }
 
 impl SeriesArguments {
     /// Whether series are meant and not histories of events.
     pub fn are_meant(&self) -> bool {
-        !self.series.is_empty() || self.synthetic.is_some()
+        !self.series.is_empty() || self.synthetic.is_some() || self.data.is_some()
     }
 
     fn read(&self, anomalous: Anomalous) -> Result<Vec<Labelled>> {
         let mut all = self.series.iter().map(|path| ledger::read(path)).collect::<Result<Vec<_>>>()?;
+        if let Some(data) = &self.data {
+            all.extend(recorded::read(data, &self.tenant.as_str().into())?);
+        }
         all.extend(synthetic::series(self.synthetic.unwrap_or_default(), anomalous, self.series_seed));
         Ok(all)
     }
@@ -46,7 +59,7 @@ fn model(models: Option<&Path>) -> Result<MetricModel> {
 }
 
 fn ear(model: &MetricModel) -> Ear {
-    Ear { numbers: model.numbers, ..Ear::default() }
+    Ear::of(model.numbers)
 }
 
 /// Judges series by a model; a picture of the first one when a file is named.
@@ -113,15 +126,19 @@ fn line(kind: &str, tally: &Tally) -> Result<()> {
 ///
 /// # Errors
 /// When nothing can be learned of them, or the model cannot be written.
-pub fn train(arguments: &SeriesArguments, false_alarms: f64, out: &Path) -> Result<()> {
-    ensure!(false_alarms > 0.0, "--false-alarms must be above 0");
-    let quiet = arguments.read(Anomalous::No)?;
-    let trained = publish::train(&quiet, false_alarms, out, |line| eprintln!("{line}"))?;
-    let (folder, version, rate) = (trained.folder.display(), trained.version, trained.quiet.per_series_day());
+pub fn train(arguments: &TrainArguments) -> Result<()> {
+    let per_day = arguments.false_alarms;
+    ensure!(per_day > 0.0, "--false-alarms must be above 0");
+    let quiet = arguments.series.read(Anomalous::No)?;
+    let bar = ProgressBar::new(quiet.len() as u64);
+    let found = fit(&quiet, per_day, |done, _| bar.set_position(done as u64))?;
+    bar.finish_and_clear();
+    let Published { folder, version } = publish::publish(&found, &quiet, per_day, &arguments.out)?;
+    let (folder, rate) = (folder.display(), found.quiet.per_series_day());
     writeln!(
         stdout(),
         "{folder}: version {version}, told_from {}, {rate:.4} false alarms per series-day",
-        trained.numbers.told_from
+        found.numbers.told_from
     )?;
     Ok(())
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::asked::Server;
 use super::backtest::{write, written_to};
 use super::lab_arguments::{ChangeArguments, ServerArguments, ShadowCommand};
+use crate::folders::metric::MetricModel;
 use crate::folders::models::Model;
 use crate::folders::rules;
 use crate::lab::told;
@@ -25,8 +26,9 @@ const SHADOW: &str = "/shadow";
 /// When rules or models cannot be read, the server refuses, or the output cannot be written.
 pub fn run(command: ShadowCommand, out: &mut impl Write) -> Result<()> {
     match command {
-        ShadowCommand::Start { rules, models, change } => {
-            let body = trial(rules.as_deref(), models.as_deref(), &change.reason)?;
+        ShadowCommand::Start { rules, models, metric, change } => {
+            let mut body = trial(rules.as_deref(), models.as_deref(), metric.as_deref())?;
+            body["reason"] = change.reason.as_str().into();
             let answer = Server::of(&change.server)?.ask(Method::PUT, SHADOW, Some(&body))?;
             let seq = &answer["seq"];
             let text = Text::new(
@@ -57,14 +59,15 @@ fn say(text: &Text, lang: Lang, out: &mut impl Write) -> Result<()> {
 }
 
 /// What is to run beside.
-fn trial(folder: Option<&Path>, models: Option<&Path>, reason: &str) -> Result<Value> {
-    if folder.is_none() && models.is_none() {
-        bail!("name what is to be tried: --rules DIR, --models DIR, or both");
+fn trial(folder: Option<&Path>, models: Option<&Path>, metric: Option<&Path>) -> Result<Value> {
+    if folder.is_none() && models.is_none() && metric.is_none() {
+        bail!("name what is to be tried: --rules DIR, --models DIR, --metric DIR, or several");
     }
     let files = folder.map(rules::read).transpose()?;
     let files = files.map(|files| files.into_iter().map(|file| (file.name, file.text)).collect::<BTreeMap<_, _>>());
     let model = models.map(Model::newest).transpose()?;
-    Ok(json!({ "files": files, "model": model.map(|model| model.text.to_string()), "reason": reason }))
+    let metric = metric.map(MetricModel::newest).transpose()?.map(|model| model.text.to_string());
+    Ok(json!({ "files": files, "model": model.map(|model| model.text.to_string()), "metric": metric }))
 }
 
 fn end(change: &ChangeArguments, out: &mut impl Write) -> Result<()> {
@@ -83,7 +86,7 @@ fn end(change: &ChangeArguments, out: &mut impl Write) -> Result<()> {
 
 /// What is in force by now.
 fn put(answer: &Value, (zh, en): (&str, &str), lang: Lang, out: &mut impl Write) -> Result<()> {
-    let names = [("rules", "规则", "rules"), ("model", "模型", "model")];
+    let names = [("rules", "规则", "rules"), ("model", "模型", "model"), ("metric", "指标模型", "metric model")];
     let is_any = names.iter().any(|(key, ..)| answer[key].is_u64());
     for (key, zh_name, en_name) in names {
         if let Some(seq) = answer[key].as_u64() {
@@ -119,7 +122,11 @@ fn report(asked: &ServerArguments, folder: Option<PathBuf>, json: bool, out: &mu
         return Ok(writeln!(out, "{}", serde_json::to_string_pretty(&state)?)?);
     }
     head(&state, asked.lang, out)?;
+    if state["has_metric"] == true {
+        metric(&state["metric"], asked.lang, out)?;
+    }
     match &compared {
+        None if state["has_rules"] != true && state["has_model"] != true => {}
         Some(report) => write!(out, "{}", told::told(report, asked.lang))?,
         None => say(&Text::new("尚无事件可比较", "no events yet to compare"), asked.lang, out)?,
     }
@@ -129,14 +136,41 @@ fn report(asked: &ServerArguments, folder: Option<PathBuf>, json: bool, out: &mu
     }
 }
 
+/// What the metric model that is tried told, and what the one that is valid did.
+fn metric(told: &Value, lang: Lang, out: &mut impl Write) -> Result<()> {
+    let (readings, days) = (&told["readings"], told["series_days"].as_f64().unwrap_or_default());
+    let (both, valid, tried) = (&told["both"], &told["only_valid"], &told["only_tried"]);
+    let text = Text::new(
+        format!(
+            "指标:{readings} 个读数({days:.1} 序列天);两者都告警 {both} 次,仅生效模型 {valid} 次,仅试运行模型 {tried} 次"
+        ),
+        format!(
+            "metrics: {readings} readings ({days:.1} series-days); both told {both} times, only what is valid {valid}, only what is \
+             tried {tried}"
+        ),
+    );
+    say(&text, lang, out)?;
+    for one in told["latest"].as_array().into_iter().flatten().take(10) {
+        let word = |key: &str| one[key].as_str().unwrap_or_default();
+        let (at, object, name, by) = (word("at"), word("object"), word("name"), word("told_by"));
+        writeln!(out, "  {at} {object} {name} {} ({}): {by}", one["value"], one["expected"])?;
+    }
+    Ok(())
+}
+
 /// What runs, since when, whose it is, and how far it has come.
 fn head(state: &Value, lang: Lang, out: &mut impl Write) -> Result<()> {
     let word = |key: &str| state[key].as_str().unwrap_or_default().to_owned();
-    let what = match (state["has_rules"] == true, state["has_model"] == true) {
-        (true, true) => Text::new("规则与模型", "rules and a model"),
-        (_, true) => Text::new("模型", "a model"),
-        (_, false) => Text::new("规则", "rules"),
+    let parts = [
+        ("has_rules", "规则", "rules"),
+        ("has_model", "模型", "a model"),
+        ("has_metric", "指标模型", "a metric model"),
+    ];
+    let parts: Vec<_> = parts.into_iter().filter(|(key, ..)| state[*key] == true).collect();
+    let joined = |of: fn(&(&str, &'static str, &'static str)) -> &'static str, with: &str| {
+        parts.iter().map(of).collect::<Vec<_>>().join(with)
     };
+    let what = Text::new(joined(|part| part.1, "与"), joined(|part| part.2, " and "));
     let (seq, lag, anew) = (&state["since_seq"], &state["lag"], &state["begun_anew"]);
     let (author, at, reason) = (word("author"), word("at"), word("reason"));
     let Text { zh, en } = what;

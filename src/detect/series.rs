@@ -14,7 +14,7 @@ use super::baseline::Baseline;
 use super::flat::Flat;
 use super::pattern::{Glance, View};
 use super::state::{Reader, Writer};
-use super::stream::{Ear, Said, Stream};
+use super::stream::{Basis, Ear, Said, Stream};
 use crate::domain::point::{Aspect, Measure, Worse};
 use crate::domain::series::Sample;
 use crate::domain::time::{Span, Timestamp};
@@ -58,6 +58,8 @@ pub struct Series {
     gap_ms: f32,
     gaps: u16,
     chart: VecDeque<Dot>,
+    /// What was said of the last reading.
+    said: Option<Said>,
     /// When a reading came last, by our clock.
     pub heard: Timestamp,
 }
@@ -145,6 +147,7 @@ impl Series {
             gap_ms: 0.0,
             gaps: 0,
             chart: VecDeque::new(),
+            said: None,
             heard: now,
         }
     }
@@ -180,6 +183,11 @@ impl Series {
         Some(f64::from((dot.value - dot.expected) / dot.spread))
     }
 
+    /// What was said of its last reading.
+    pub const fn said(&self) -> Option<&Said> {
+        self.said.as_ref()
+    }
+
     /// Its last readings, oldest first.
     pub fn samples(&self) -> impl Iterator<Item = Sample> {
         self.chart.iter().map(|dot| Sample {
@@ -213,6 +221,7 @@ impl Series {
             self.judge(said)
         };
         self.draw(at, value, &said);
+        self.said = Some(said);
         turn
     }
 
@@ -229,6 +238,9 @@ impl Series {
 
     /// The pattern's opinion: rare, to the worse side, and by more than nobody minds.
     fn listen(&mut self, at: Timestamp, value: f64, ear: Ear) -> Said {
+        if ear.by == Basis::Hours {
+            return self.unheard(value);
+        }
         let (worse, baseline) = (self.worse, self.baseline);
         let counts = |glance: &Glance| {
             let off = value - f64::from(glance.expected);
@@ -240,6 +252,14 @@ impl Series {
             baseline.is_some_and(|baseline| to_worse >= MATTERS * baseline.least())
         };
         self.stream.take(at, value, ear, counts)
+    }
+
+    /// What is said of a reading when nobody looks at the pattern.
+    fn unheard(&self, value: f64) -> Said {
+        let (expected, spread) = self.baseline.map_or((value, 0.0), |known| (known.centre(), known.spread()));
+        let (expected, spread) = (expected as f32, spread as f32);
+        let glance = Glance { rarity: 0.0, view: View::Now, expected, spread };
+        Said { glance, height: 0.0, tells: false, beside: None, is_mature: false }
     }
 
     /// A reading has left the window.

@@ -3,7 +3,7 @@
 use super::anomaly::Kind;
 use super::watch::{Kept, Key, Source, Watch};
 use crate::domain::ids::{SourceId, TenantId};
-use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
+use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView, TrialOfSeries};
 
 impl Watch {
     /// A tenant's series that are asked for, by source and id, and how many there are.
@@ -31,6 +31,12 @@ impl Watch {
             total += 1;
         }
         (page, total)
+    }
+
+    /// What came of the model that is tried on a tenant's series; the journal record of its trial.
+    pub fn tried(&self, tenant: &TenantId) -> Option<(u64, TrialOfSeries)> {
+        let bench = self.jury.get(tenant)?;
+        bench.beside.map(|beside| (beside.trial, bench.tried.shown()))
     }
 
     /// A series and its last readings.

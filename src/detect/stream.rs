@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::bar::{Bar, ECHO, Numbers};
+use super::bar::Numbers;
+use super::judge::{Judge, Rule, Word};
 use super::pattern::{Glance, Pattern, View};
 use super::state::{Reader, Writer};
 use crate::domain::time::Timestamp;
@@ -23,25 +24,41 @@ impl Default for Trigger {
     }
 }
 
-/// What is told, and how soon.
+/// By what a series is judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ear {
-    pub trigger: Trigger,
-    /// The height from which on a rare reading is told, in bars that no alarm has raised.
-    pub height_from: f32,
-    pub numbers: Numbers,
+    pub rule: Rule,
+    /// The numbers of a model that is tried beside, and which trial it is.
+    pub beside: Option<(u64, Numbers)>,
+    pub by: Basis,
+}
+
+/// What of a series is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// Its pattern and the last hours.
+    Model,
+    /// The last hours alone: there is no model that can be used, or no time for it.
+    Hours,
 }
 
 impl Default for Ear {
     fn default() -> Self {
-        Self { trigger: Trigger::default(), height_from: 1.5, numbers: Numbers::default() }
+        Self::of(Numbers::default())
     }
 }
 
 impl Ear {
+    /// By these numbers, else as by default.
+    pub fn of(numbers: Numbers) -> Self {
+        let rule = Rule { trigger: Trigger::default(), height_from: 1.5, numbers };
+        Self { rule, beside: None, by: Basis::Model }
+    }
+
     /// Each reading above the bar is told at once.
     pub fn each() -> Self {
-        Self { trigger: Trigger { of: 1, last: 1 }, height_from: 1.0, numbers: Numbers::default() }
+        let rule = Rule { trigger: Trigger { of: 1, last: 1 }, height_from: 1.0, numbers: Numbers::default() };
+        Self { rule, beside: None, by: Basis::Model }
     }
 }
 
@@ -61,14 +78,19 @@ pub struct Said {
     pub height: f32,
     /// Whether it is to be told now.
     pub tells: bool,
+    /// What the model that is tried says of it.
+    pub beside: Option<Word>,
+    /// Whether enough is known of the series to judge.
+    pub is_mature: bool,
 }
 
 /// One series with its bar.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stream {
     pattern: Pattern,
-    bar: Bar,
-    hits: u8,
+    judge: Judge,
+    /// The bar of the model that is tried, and of which trial it is.
+    beside: Option<(u64, Judge)>,
 }
 
 impl Stream {
@@ -93,30 +115,35 @@ impl Stream {
     ) -> Said {
         let is_mature = self.pattern.is_mature();
         let glance = self.pattern.take_without(at, value, left_out);
-        let Ear { trigger, height_from, numbers } = ear;
-        self.bar.pass(&numbers);
-        let height = self.bar.height(glance.rarity, &numbers);
-        let is_high = height >= 1.0 && glance.rarity >= height_from * numbers.told_from;
-        let hits = is_mature && is_high && counts(&glance);
-        self.hits = self.hits << 1 | u8::from(hits);
-        let tells = hits && trigger.is_met(self.hits);
-        if tells {
-            self.bar.told(glance.rarity, &numbers);
-            self.hits = 0;
-        }
-        Said { glance, height: if hits { height } else { height.min(ECHO) }, tells }
+        let counts = is_mature && counts(&glance);
+        let beside = self.beside(&glance, &ear, counts);
+        let Word { height, tells } = self.judge.take(&glance, &ear.rule, counts);
+        Said { glance, height, tells, beside, is_mature }
     }
 
-    /// Writes it for [`Stream::read`].
+    /// What the model that is tried says. It begins where the one that is valid stands.
+    fn beside(&mut self, glance: &Glance, ear: &Ear, counts: bool) -> Option<Word> {
+        let Some((trial, numbers)) = ear.beside else {
+            self.beside = None;
+            return None;
+        };
+        let own = self.judge;
+        let (_, judge) = match &mut self.beside {
+            Some(known) if known.0 == trial => known,
+            other => other.insert((trial, own)),
+        };
+        Some(judge.take(glance, &Rule { numbers, ..ear.rule }, counts))
+    }
+
+    /// Writes it for [`Stream::read`]. What is tried beside begins anew.
     pub fn write(&self, out: &mut Writer<'_>) {
         self.pattern.write(out);
-        self.bar.write(out);
-        out.u8(self.hits);
+        self.judge.write(out);
     }
 
     /// Reads what [`Stream::write`] wrote.
     pub fn read(from: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { pattern: Pattern::read(from)?, bar: Bar::read(from)?, hits: from.u8()? })
+        Some(Self { pattern: Pattern::read(from)?, judge: Judge::read(from)?, beside: None })
     }
 }
 
@@ -130,8 +157,32 @@ mod tests {
         for (hits, told) in [(0b001, false), (0b011, true), (0b101, true), (0b1001, false), (0b111, true)] {
             assert_eq!(two_of_three.is_met(hits), told, "{hits:b}");
         }
-        let each = Ear::each().trigger;
+        let each = Ear::each().rule.trigger;
         assert!(each.is_met(1) && !each.is_met(0b10));
         assert!(!Trigger { of: 0, last: 0 }.is_met(0), "nothing is told of nothing");
+    }
+
+    #[test]
+    fn what_is_tried_beside_has_a_bar_of_its_own_and_changes_nothing() {
+        let loud = Numbers { told_from: 0.9, ..Numbers::default() };
+        let ear = |beside| Ear { beside, ..Ear::each() };
+        let (mut alone, mut tried) = (Stream::default(), Stream::default());
+        let (mut told, mut beside) = (0, 0);
+        for n in 0..3000i64 {
+            let value = ((n * 7919) % 101) as f64 + if n % 700 == 699 { 400.0 } else { 0.0 };
+            let at = Timestamp(n * 300_000);
+            let one = alone.take(at, value, ear(None), |_| true);
+            let trial = if n < 1000 { None } else { Some((7, loud)) };
+            let two = tried.take(at, value, ear(trial), |_| true);
+            assert_eq!((one.height.to_bits(), one.tells), (two.height.to_bits(), two.tells), "reading {n}");
+            assert_eq!(two.beside.is_some(), n >= 1000);
+            told += u32::from(two.tells && n >= 1000);
+            beside += u32::from(two.beside.is_some_and(|word| word.tells));
+        }
+        assert!(beside > told, "a lower bar tells more: {beside} and {told}");
+        // Another trial begins where what is valid stands.
+        let at = Timestamp(3000 * 300_000);
+        let anew = tried.take(at, 500.0, ear(Some((8, Numbers::default()))), |_| true);
+        assert_eq!(anew.beside, Some(Word { height: anew.height, tells: anew.tells }));
     }
 }

@@ -14,14 +14,16 @@ use crate::domain::point::Aspect;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
-/// The detector's name and version, as they stand in its events.
-pub const MODEL: (&str, u32) = ("metric", 1);
+/// The detector's name, as it stands in its events.
+pub const MODEL: &str = "metric";
 
 /// Whose series it is.
 #[derive(Clone, Copy)]
 pub(super) struct Whose<'a> {
     pub tenant: &'a TenantId,
     pub source: &'a SourceId,
+    /// The version of the model that they are judged by; 0: of none.
+    pub version: u32,
 }
 
 /// What is unusual now.
@@ -57,7 +59,7 @@ impl Unusual {
         event.description = self.why.as_str().into();
         let Look { spread, learned, from, until, rare, .. } = self.look;
         let mut told = serde_json::json!({
-            "score": self.worst.score(), "model": MODEL.0, "version": MODEL.1, "baseline": self.worst.usual,
+            "score": self.worst.score(), "model": MODEL, "version": whose.version, "baseline": self.worst.usual,
             "spread": spread, "learned_from": learned, "from": from.to_string(), "until": until.to_string(),
         });
         if let Some((rarity, view)) = rare {

@@ -10,10 +10,14 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use super::anomaly::{Anomaly, Kind};
-use super::bar::Numbers;
+use super::daybook::Daybook;
+use super::drift::Scores;
+use super::judge::Rule;
+use super::jury::{Bench, Beside, Jury, Model};
 use super::series::{Look, Series, Turn};
-use super::stream::{Ear, Trigger};
+use super::stream::{Basis, Ear, Trigger};
 use super::together::{self, Together};
+use super::trial::{Lone, Seen};
 use super::unusual::{Unusual, Whose};
 use crate::domain::event::{Event, ObjectRef, Signal};
 use crate::domain::ids::{SourceId, TenantId};
@@ -52,19 +56,23 @@ pub struct Limits {
     pub told_from: u16,
     /// Usual gaps between readings after which an object that is not heard of is told; 0 for never.
     pub silent_gaps: u16,
-    /// The model.
-    pub numbers: Numbers,
+    /// Series of which readings are kept, to make models from.
+    pub kept_series: usize,
 }
 
 impl Limits {
     /// So many series, all else as it is by default.
     pub fn of(series_max: usize) -> Self {
-        Self { series_max, trigger: Trigger::default(), told_from: 600, silent_gaps: 10, numbers: Numbers::default() }
+        Self { series_max, trigger: Trigger::default(), told_from: 600, silent_gaps: 10, kept_series: 0 }
     }
 
-    fn ear(&self) -> Ear {
+    fn ear(&self, bench: &Bench, rests: bool) -> Ear {
         let score = f32::from(self.told_from.clamp(500, 999));
-        Ear { trigger: self.trigger, height_from: score / (1000.0 - score), numbers: self.numbers }
+        let valid = bench.valid.filter(|_| !rests);
+        let numbers = valid.unwrap_or_default().numbers;
+        let rule = Rule { trigger: self.trigger, height_from: score / (1000.0 - score), numbers };
+        let beside = bench.beside.map(|beside| (beside.trial, beside.model.numbers));
+        Ear { rule, beside, by: if valid.is_some() { Basis::Model } else { Basis::Hours } }
     }
 }
 
@@ -77,6 +85,10 @@ pub struct Watch {
     /// Alerts that stood before we began, and of which nobody would tell the end.
     before: BTreeSet<(TenantId, SourceId, Subject)>,
     told: Vec<Event>,
+    pub(super) jury: Jury,
+    /// There is no time for models at present.
+    rests: bool,
+    daybook: Daybook,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +103,8 @@ pub(super) struct Source {
 pub(super) struct Kept {
     pub series: Series,
     pub names: Arc<Names>,
+    /// What one of two models told of it and the other one did not yet.
+    pub lone: Option<Lone>,
 }
 
 /// What a series is called.
@@ -105,12 +119,33 @@ impl Watch {
     /// Watches within these limits.
     pub fn new(limits: Limits) -> Self {
         let (sources, before, told) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
-        Self { limits, series: 0, sources, before, told }
+        let daybook = Daybook::of(limits.kept_series);
+        Self { limits, series: 0, sources, before, told, jury: Jury::default(), rests: false, daybook }
     }
 
-    /// Takes another model from the next reading on.
-    pub fn judge_by(&mut self, numbers: Numbers) {
-        self.limits.numbers = numbers;
+    /// Judges a tenant's series by this model from the next reading on; none: by the last hours alone.
+    pub fn judge_by(&mut self, tenant: &TenantId, valid: Option<Model>) {
+        self.jury.judge_by(tenant, valid);
+    }
+
+    /// Tries this model beside, without effects; none: no longer.
+    pub fn try_beside(&mut self, tenant: &TenantId, beside: Option<Beside>) {
+        self.jury.try_beside(tenant, beside);
+    }
+
+    /// Whether all series are judged by the last hours alone for the present.
+    pub fn rest(&mut self, rests: bool) {
+        self.rests = rests;
+    }
+
+    /// Lines of the daybook since the last time, and how many readings were lost before.
+    pub fn lines(&mut self) -> (String, u64) {
+        self.daybook.lines()
+    }
+
+    /// How rare a tenant's readings of the last day were.
+    pub fn scores(&self, tenant: &TenantId) -> Scores {
+        self.jury.scores(tenant)
     }
 
     /// How many series are watched.
@@ -148,13 +183,16 @@ impl Watch {
                 place.insert(Kept::of(point, now))
             }
         };
-        let (names, ear) = (kept.names.clone(), self.limits.ear());
+        let (names, bench) = (kept.names.clone(), self.jury.bench(tenant));
+        let ear = self.limits.ear(bench, self.rests);
         let turn = kept.series.take(point.at, point.value, now, ear);
         let (aspect, is_flat, away) = (kept.series.aspect(), kept.series.is_flat(), kept.series.away());
         if turn == Turn::Old {
             return Taken::Old;
         }
-        let whose = Whose { tenant, source };
+        kept.note(bench, key, point, now);
+        self.daybook.note(&key, (tenant, source), point.at, point.value);
+        let whose = Whose { tenant, source, version: bench.valid.map_or(0, |model| model.version) };
         let one = One { whose, names: &names, key, point };
         let told = &mut self.told;
         told.extend(of.is_heard(&one));
@@ -190,7 +228,8 @@ impl Watch {
     /// heard of any more.
     pub fn sweep(&mut self, now: Timestamp, idle: Span) {
         for ((tenant, source), of) in &mut self.sources {
-            let whose = Whose { tenant, source };
+            let version = self.jury.get(tenant).map_or(1, |bench| bench.valid.map_or(0, |model| model.version));
+            let whose = Whose { tenant, source, version };
             let silent = |kept: &Kept| now.since(kept.series.heard) > idle;
             let gone: Vec<Key> = of.series.iter().filter(|(_, one)| silent(one)).map(|(key, _)| *key).collect();
             self.series -= gone.len();
@@ -231,7 +270,21 @@ impl Kept {
         let aspect = point.aspect.unwrap_or_else(|| Aspect::of_name(&point.name));
         let series = Series::new(aspect, point.measure, point.worse.unwrap_or_else(|| aspect.worse()), now);
         let names = Names { object: point.object.clone(), name: point.name.clone(), labels: point.labels.clone() };
-        Self { series, names: Arc::new(names) }
+        Self { series, names: Arc::new(names), lone: None }
+    }
+
+    /// Counts what was said of the last reading.
+    fn note(&mut self, bench: &mut Bench, key: Key, point: &Point, now: Timestamp) {
+        let Some(said) = self.series.said() else { return };
+        if said.is_mature {
+            bench.recent.add(now, said.glance.rarity);
+        }
+        if said.beside.is_some() {
+            let (object, name, value) = (self.names.object.label(), &*self.names.name, point.value);
+            let (reading, gap) = (self.series.readings(), self.series.gap());
+            let seen = Seen { key, object, name, at: point.at, value, reading, gap };
+            bench.tried.take(&seen, said, &mut self.lone);
+        }
     }
 }
 

@@ -62,3 +62,65 @@ pub struct SeriesQuery {
     pub offset: usize,
     pub limit: usize,
 }
+
+/// What came of a metric model that is tried beside the one that is valid.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrialOfSeries {
+    pub from: Option<Timestamp>,
+    pub until: Timestamp,
+    /// Readings that both judged, and how many days of one series they are.
+    pub readings: u64,
+    pub series_days: f64,
+    /// How often both told something at about the same time, and only one of them.
+    pub both: u64,
+    pub only_valid: u64,
+    pub only_tried: u64,
+    /// Where they differed, newest first.
+    pub latest: Vec<Difference>,
+}
+
+/// A reading that one of two models told and the other one did not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// The series' id, and its names.
+    pub series: Box<str>,
+    pub object: Box<str>,
+    pub name: Box<str>,
+    pub at: Timestamp,
+    pub value: f64,
+    pub expected: f64,
+    pub valid_score: u16,
+    pub tried_score: u16,
+    /// `valid` or `tried`.
+    pub told_by: &'static str,
+}
+
+/// How the metric model of a tenant is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelHealth {
+    /// The version that series are judged by, as its text says; none: by the last hours alone.
+    pub version: Option<u32>,
+    pub digest: String,
+    /// Why it is worse than it should be.
+    pub degraded: Vec<String>,
+    /// When the series ended that it was made from; none: not from series of one's own.
+    pub trained_until: Option<Timestamp>,
+    pub is_stale: bool,
+    /// Readings of the last day that were judged.
+    pub readings: u64,
+    /// How many of them were how rare, from usual to rare.
+    pub scores: Vec<ScoreShare>,
+    /// How far the two are apart; none: too few readings, or nothing to compare with.
+    pub drift: Option<f64>,
+    pub has_drifted: bool,
+}
+
+/// Readings of one rarity.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ScoreShare {
+    /// Digits of rarity up to here; none: more than all before.
+    pub below: Option<f32>,
+    /// Per ten thousand of the last day's, and of those from which the model was made.
+    pub seen: u32,
+    pub made_from: Option<u32>,
+}

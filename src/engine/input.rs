@@ -54,13 +54,24 @@ pub enum Input {
         #[serde(default, skip_serializing_if = "str::is_empty")]
         reason: Box<str>,
     },
-    /// Other rules or another model run beside what is valid from here on, without effects; none of both: no longer.
+    /// Metric series of a tenant are judged by another model from here on. The engine decides nothing by it.
+    MetricModel {
+        tenant: TenantId,
+        version: u64,
+        digest: Digest,
+        author: Box<str>,
+        #[serde(default, skip_serializing_if = "str::is_empty")]
+        reason: Box<str>,
+    },
+    /// Other rules or other models run beside what is valid from here on, without effects; none of them: no longer.
     Shadow {
         tenant: TenantId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rules: Option<Digest>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<Digest>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        metric: Option<Digest>,
         author: Box<str>,
         #[serde(default, skip_serializing_if = "str::is_empty")]
         reason: Box<str>,
@@ -80,6 +91,7 @@ impl Input {
             | Self::Topology { .. }
             | Self::Policy { .. }
             | Self::Model { .. }
+            | Self::MetricModel { .. }
             | Self::Shadow { .. }
             | Self::Delivered(_)
             | Self::Tick => None,

@@ -47,6 +47,7 @@ mod newest;
 mod notify;
 pub mod obeyed;
 pub mod oncall;
+mod overtaken;
 mod pairs;
 mod patterns;
 mod places;
@@ -146,6 +147,8 @@ pub struct Engine {
     policies: BTreeMap<TenantId, Ruled>,
     /// Tenants without a model of their own go by the engine's.
     models: BTreeMap<TenantId, Modelled>,
+    /// Version and digest of what tenants' metric series are judged by: kept for whoever starts from this state.
+    metric_models: BTreeMap<TenantId, (u64, Digest)>,
     cells: BTreeMap<TenantId, Cell>,
     /// Choices are kept for whoever asks.
     watches: bool,
@@ -161,6 +164,7 @@ impl Engine {
             topologies: BTreeMap::new(),
             policies: BTreeMap::new(),
             models: BTreeMap::new(),
+            metric_models: BTreeMap::new(),
             cells: BTreeMap::new(),
             watches: false,
         }
@@ -206,6 +210,9 @@ impl Engine {
                     cell.tell(&mut effects);
                 }
             }
+            Input::MetricModel { tenant, version, digest, .. } => {
+                self.metric_models.insert(tenant.clone(), (*version, digest.clone()));
+            }
             // What only runs beside decides nothing here.
             Input::Shadow { .. } => {}
             Input::Delivered(delivered) => {
@@ -224,23 +231,6 @@ impl Engine {
         self.models.insert(tenant.clone(), modelled);
         let cell = self.cell(tenant);
         (cell.tuning, cell.model_version, cell.upstream) = (tuning, version, upstream::Upstream::default());
-    }
-
-    /// Whether a topology, rules or a model of this version or a later one hold already: of two that were put at one moment by
-    /// different instances the first one holds, and the other one changes nothing.
-    pub fn is_overtaken(&self, input: &Input) -> bool {
-        match input {
-            Input::Topology { tenant, version, .. } => {
-                self.topologies.get(tenant).is_some_and(|known| known.version >= *version)
-            }
-            Input::Policy { tenant, version, .. } => {
-                self.policies.get(tenant).is_some_and(|ruled| ruled.policy.version >= *version)
-            }
-            Input::Model { tenant, version, .. } => {
-                self.models.get(tenant).is_some_and(|known| known.version >= *version)
-            }
-            Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => false,
-        }
     }
 
     /// The engine's clock: the highest stamp seen.
@@ -271,6 +261,11 @@ impl Engine {
     /// The rules of tenants that have their own, with the digest of each.
     pub fn policies(&self) -> impl Iterator<Item = (&TenantId, &Digest, &Arc<Policy>)> {
         self.policies.iter().map(|(tenant, ruled)| (tenant, &ruled.digest, &ruled.policy))
+    }
+
+    /// The metric models of tenants that have their own: version and digest of each.
+    pub fn metric_models(&self) -> impl Iterator<Item = (&TenantId, u64, &Digest)> {
+        self.metric_models.iter().map(|(tenant, (version, digest))| (tenant, *version, digest))
     }
 
     /// The models of tenants that have their own: version and digest of each.

@@ -38,6 +38,8 @@ struct Frozen<C> {
     /// Version, digest and text of each tenant's own model: it is short.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     models: BTreeMap<TenantId, (u64, Digest, Arc<str>)>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    metric_models: BTreeMap<TenantId, (u64, Digest)>,
     cells: C,
 }
 
@@ -79,6 +81,7 @@ impl Engine {
             topologies: topologies.collect(),
             policies: policies.collect(),
             models: models.collect(),
+            metric_models: self.metric_models.clone(),
             cells: &self.cells,
         };
         // Room for all of it: a buffer that grows is copied, again and again.
@@ -120,6 +123,7 @@ impl Engine {
             })?;
             engine.models.insert(tenant, Modelled { version, digest, text, tuning: Arc::new(tuning) });
         }
+        engine.metric_models = frozen.metric_models;
         for (tenant, cell) in &mut engine.cells {
             let model = engine.models.get(tenant);
             cell.tuning = model.map_or(&engine.tuning, |known| &known.tuning).clone();

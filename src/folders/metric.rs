@@ -1,16 +1,23 @@
 //! The metric model: `<folder>/metric/<version>/`, the numbers by which single series are judged.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
 
 use super::models::{verified, versions_of};
 use crate::detect::bar::Numbers;
+use crate::detect::drift::Shares;
+use crate::domain::time::Timestamp;
 
 /// The model's name, and that of its folder.
 pub const METRIC: &str = "metric";
+
+/// The text of the model that is compiled in.
+pub const BUILT_IN: &str = include_str!("../../models/metric/1/model.yaml");
 
 /// A metric model that can be used.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +26,30 @@ pub struct MetricModel {
     /// SHA-256 of `model.yaml`, in hex.
     pub digest: String,
     pub numbers: Numbers,
+    /// What it was made from; none: not from series of one's own.
+    pub trained: Option<Trained>,
+    /// The text of `model.yaml`.
+    pub text: Arc<str>,
+}
+
+/// The series that a model was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trained {
+    #[serde(deserialize_with = "time")]
+    pub from: Timestamp,
+    #[serde(deserialize_with = "time")]
+    pub until: Timestamp,
+    pub series: u32,
+    pub readings: u64,
+    /// How many of the readings were how rare, per ten thousand.
+    pub scores: Shares,
+}
+
+/// RFC 3339.
+fn time<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Timestamp, D::Error> {
+    let text = String::deserialize(from)?;
+    Timestamp::parse(&text).ok_or_else(|| Error::custom(format!("{text:?} is no time; write RFC 3339")))
 }
 
 #[derive(Deserialize)]
@@ -27,13 +58,13 @@ struct Form {
     model: String,
     version: u32,
     bar: Numbers,
+    trained: Option<Trained>,
 }
 
 impl MetricModel {
     /// The model that is compiled in.
     pub fn built_in() -> Self {
-        let text = include_str!("../../models/metric/1/model.yaml");
-        Self::parse("models/metric/1/model.yaml", text).expect("the shipped model is valid: a test reads it")
+        Self::parse("models/metric/1/model.yaml", BUILT_IN).expect("the shipped model is valid: a test reads it")
     }
 
     /// The newest version below `folder`.
@@ -60,26 +91,43 @@ impl MetricModel {
         Ok(model)
     }
 
-    fn parse(path: &str, text: &str) -> Result<Self> {
+    /// A model of this text.
+    ///
+    /// # Errors
+    /// Names the place and what is wrong with it.
+    pub fn parse(path: &str, text: &str) -> Result<Self> {
         let form: Form = serde_saphyr::from_str(text).map_err(|error| anyhow::anyhow!("{path}: {error}"))?;
         if form.model != METRIC {
             bail!("{path}: it is a model {:?}, not {METRIC:?}", form.model);
         }
-        let wrong = form.bar.wrong();
+        let mut wrong = form.bar.wrong();
+        if let Some(trained) = form.trained {
+            if !trained.scores.are_whole() {
+                wrong.push("trained.scores: shares per ten thousand must add up to 10000".into());
+            }
+            if trained.until < trained.from {
+                wrong.push("trained.until is before trained.from".into());
+            }
+        }
         if !wrong.is_empty() {
             bail!("{path}: {}", wrong.join("; "));
         }
         let digest = hex::encode(Sha256::digest(text.as_bytes()));
-        Ok(Self { version: form.version, digest, numbers: form.bar })
+        let Form { version, bar: numbers, trained, .. } = form;
+        Ok(Self { version, digest, numbers, trained, text: text.into() })
     }
 
     /// A model file.
-    pub fn text_of(version: u32, numbers: &Numbers) -> String {
+    pub fn text_of(version: u32, numbers: &Numbers, trained: &Trained) -> String {
         let Numbers { told_from, rise, sinks_in, pause, again } = numbers;
+        let Trained { from, until, series, readings, scores } = trained;
         format!(
             "model: {METRIC}\nversion: {version}\n\
              # Digits of rarity that are told, and how the bar moves / 告警门限(稀有度的十进制位数)及其升降\n\
-             bar:\n  told_from: {told_from}\n  rise: {rise}\n  sinks_in: {sinks_in}\n  pause: {pause}\n  again: {again}\n"
+             bar:\n  told_from: {told_from}\n  rise: {rise}\n  sinks_in: {sinks_in}\n  pause: {pause}\n  again: {again}\n\
+             # What it was made from; scores: readings by rarity, per ten thousand, for the drift report / 训练数据与分数分布\n\
+             trained:\n  from: {from}\n  until: {until}\n  series: {series}\n  readings: {readings}\n  scores: {:?}\n",
+            scores.0
         )
     }
 }
@@ -125,6 +173,17 @@ mod tests {
             flipped[n * 7919 % text.len()] ^= 1 << (n % 8);
             write(folder.path(), &flipped);
             assert!(MetricModel::read(folder.path(), 1).is_err(), "flip {n}");
+        }
+        let trained = "trained: { from: 2026-01-01T00:00:00Z, until: 2026-01-02T00:00:00Z, series: 1, readings: 9, scores: [10000, 0, 0, 0, 0, 0, 0, 0] }";
+        let with = |part: &str| MetricModel::parse("here", &format!("{}{part}\n", String::from_utf8_lossy(text)));
+        assert!(with(trained).is_ok_and(|model| model.trained.is_some_and(|of| of.readings == 9)));
+        for (good, bad) in [
+            ("[10000,", "[5000,"),
+            ("2026-01-02", "2025-01-02"),
+            ("2026-01-01T00:00:00Z", "yesterday"),
+            ("series: 1", "series: -1"),
+        ] {
+            assert!(with(&trained.replace(good, bad)).is_err(), "{bad}");
         }
         // Digests that fit do not make numbers that do.
         for bad in ["told_from: .nan", "told_from: 1e9", "told_from: high"] {

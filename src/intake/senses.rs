@@ -12,10 +12,11 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::counters::IntakeCounters;
+use super::daybook::Daybook;
 use super::settings::{Anomalies, Settings};
 use super::sink::{Sink, SinkError};
 use crate::decode::{Counts, Rejected};
-use crate::detect::bar::Numbers;
+use crate::detect::pace::Pace;
 use crate::detect::rates::{Counted, Rates};
 use crate::detect::watch::{Limits, Taken, Watch};
 use crate::domain::event::Event;
@@ -63,11 +64,19 @@ pub struct Senses {
     /// The file with what was learned; none where the points are kept for whoever watches them.
     memory: OnceLock<PathBuf>,
     watches_rates: bool,
+    /// What scoring a point may cost; 0: anything.
+    pub(super) point_us_max: u32,
+    /// Where readings are kept, to make models from.
+    daybook: OnceLock<Daybook>,
+    kept_days: u16,
     kept_at: Mutex<Instant>,
 }
 
-struct State {
-    watch: Watch,
+pub(super) struct State {
+    pub watch: Watch,
+    pub pace: Pace,
+    /// Tenants whose model cannot be used, and why.
+    pub faults: BTreeMap<TenantId, String>,
     waiting: BTreeMap<TenantId, Waiting>,
     /// Tenants whose kept points are being read again: of them, nothing is told before that is done.
     learning: BTreeSet<TenantId>,
@@ -92,11 +101,12 @@ pub enum Way<'a> {
 impl Senses {
     /// Watches as many series as the settings allow.
     pub fn new(settings: &Settings, sink: Arc<dyn Sink>, counters: Arc<IntakeCounters>) -> Self {
-        let Anomalies { trigger, told_from, silent_gaps, alert_rates, .. } = settings.anomalies;
-        let numbers = Numbers::default();
-        let limits = Limits { series_max: settings.series_max, trigger, told_from, silent_gaps, numbers };
+        let Anomalies { trigger, told_from, silent_gaps, alert_rates, kept_series, .. } = settings.anomalies;
+        let limits = Limits { series_max: settings.series_max, trigger, told_from, silent_gaps, kept_series };
         let state = State {
             watch: Watch::new(limits),
+            pace: Pace::default(),
+            faults: BTreeMap::new(),
             waiting: BTreeMap::new(),
             learning: BTreeSet::new(),
             rates: Rates::default(),
@@ -111,11 +121,14 @@ impl Senses {
             road: OnceLock::new(),
             memory: OnceLock::new(),
             watches_rates: alert_rates,
+            point_us_max: settings.anomalies.point_us_max,
+            daybook: OnceLock::new(),
+            kept_days: settings.anomalies.kept_days,
             kept_at: Mutex::new(Instant::now()),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -177,6 +190,24 @@ impl Senses {
         }
     }
 
+    /// Keeps readings of a sample of series in this folder from now on.
+    pub fn keep_readings(&self, folder: &Path) {
+        // Only the first call counts: there is one folder.
+        let _ = self.daybook.set(Daybook::of(folder, self.kept_days));
+    }
+
+    /// Writes the readings that were kept since the last time. Blocks.
+    ///
+    /// # Errors
+    /// When the folder cannot be written; those readings are lost.
+    pub fn write_readings(&self, now: Timestamp) -> std::io::Result<()> {
+        let (lines, lost) = self.state().watch.lines();
+        if lost > 0 {
+            tracing::warn!(lost, "readings for later training came faster than they are written");
+        }
+        self.daybook.get().map_or(Ok(()), |book| book.write(&lines, now))
+    }
+
     /// Writes what was learned, where that is kept. Blocks.
     ///
     /// # Errors
@@ -189,11 +220,6 @@ impl Senses {
         out.write_all(&bytes)?;
         out.sync_all()?;
         std::fs::rename(beside, file)
-    }
-
-    /// Judges by another model from the next reading on.
-    pub fn judge_by(&self, numbers: Numbers) {
-        self.state().watch.judge_by(numbers);
     }
 
     /// A tenant's series that are asked for, and how many there are.
@@ -234,6 +260,7 @@ impl Senses {
     pub fn take(&self, tenant: &TenantId, source: &SourceId, points: &[Point], now: Timestamp) -> Vec<usize> {
         let mut refused = Vec::new();
         let mut state = self.state();
+        let began = Instant::now();
         for (place, point) in points.iter().enumerate() {
             let taken = state.watch.take(tenant, source, point, now);
             self.counters.point(taken);
@@ -241,8 +268,11 @@ impl Senses {
                 refused.push(place);
             }
         }
+        let spent = began.elapsed();
         let told = state.watch.told();
         self.wait(&mut state, told);
+        drop(state);
+        self.keep_pace(points.len(), spent, now);
         refused
     }
 
@@ -297,11 +327,8 @@ impl Senses {
     pub async fn run(self: &Arc<Self>, now: impl Fn() -> Timestamp) {
         loop {
             if tokio::time::timeout(SWEEP_EVERY, self.wake.notified()).await.is_err() {
-                let mut state = self.state();
-                self.score_rates(&mut state, now());
-                state.watch.sweep(now(), self.idle);
-                let told = state.watch.told();
-                self.wait(&mut state, told);
+                self.sweep(now());
+                self.write_apart(now()).await;
             }
             if self.is_due() {
                 self.keep_apart().await;
@@ -310,6 +337,14 @@ impl Senses {
                 tokio::time::sleep(wait).await;
             }
         }
+    }
+
+    fn sweep(&self, now: Timestamp) {
+        let mut state = self.state();
+        self.score_rates(&mut state, now);
+        state.watch.sweep(now, self.idle);
+        let told = state.watch.told();
+        self.wait(&mut state, told);
     }
 
     /// Whether what was learned is to be written now.
@@ -329,6 +364,16 @@ impl Senses {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "what was learned of series is not kept"),
             Err(error) => tracing::error!(%error, "what was learned of series is not kept"),
+        }
+    }
+
+    /// Writes readings, beside the runtime's threads.
+    async fn write_apart(self: &Arc<Self>, now: Timestamp) {
+        let own = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || own.write_readings(now)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "readings for later training are not kept"),
+            Err(error) => tracing::error!(%error, "readings for later training are not kept"),
         }
     }
 

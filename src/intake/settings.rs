@@ -78,12 +78,36 @@ pub struct Anomalies {
     pub models: Option<PathBuf>,
     /// Whether the rates of alerts per source are watched, too.
     pub alert_rates: bool,
+    /// What scoring a point may cost, microseconds, as a mean over some thousands; beyond it series are judged by the last
+    /// hours alone for a minute. 0: anything.
+    pub point_us_max: u32,
+    /// Series of which readings are kept to make models from, and for how many days.
+    pub kept_series: usize,
+    pub kept_days: u16,
+    /// Days after which a model that was made from one's own series is told to be old; 0: never.
+    pub stale_days: u16,
+    /// Days from one model that is made and tried by itself to the next; 0: none is.
+    pub retrain_days: u16,
+    /// False alarms per thousand series and day that a model made by itself may tell.
+    pub false_alarms_per_mille: u32,
 }
 
 impl Default for Anomalies {
     fn default() -> Self {
         let Limits { trigger, told_from, silent_gaps, .. } = Limits::of(0);
-        Self { trigger, told_from, silent_gaps, models: None, alert_rates: true }
+        Self {
+            trigger,
+            told_from,
+            silent_gaps,
+            models: None,
+            alert_rates: true,
+            point_us_max: 500,
+            kept_series: 100,
+            kept_days: 14,
+            stale_days: 180,
+            retrain_days: 0,
+            false_alarms_per_mille: 20,
+        }
     }
 }
 

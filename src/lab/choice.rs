@@ -75,7 +75,7 @@ impl Choice {
             Input::Model { tenant: of, .. } => self.model.is_some() && of == tenant,
             Input::Batch(batch) => batch.tenant != *tenant,
             Input::Command(command) => !matches!(command.order, Order::Silence { .. } | Order::ExpireSilence { .. }),
-            Input::Delivered(_) | Input::Shadow { .. } => true,
+            Input::Delivered(_) | Input::Shadow { .. } | Input::MetricModel { .. } => true,
             Input::Topology { .. } | Input::Tick => false,
         }
     }

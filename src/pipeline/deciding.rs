@@ -265,6 +265,7 @@ impl Owner {
             Input::Topology { .. }
             | Input::Policy { .. }
             | Input::Model { .. }
+            | Input::MetricModel { .. }
             | Input::Shadow { .. }
             | Input::Delivered(_)
             | Input::Tick => None,

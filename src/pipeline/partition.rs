@@ -166,6 +166,7 @@ pub fn weight(input: &Input) -> u64 {
         | Input::Topology { .. }
         | Input::Policy { .. }
         | Input::Model { .. }
+        | Input::MetricModel { .. }
         | Input::Shadow { .. }
         | Input::Delivered(_)
         | Input::Tick => 1,

@@ -15,6 +15,7 @@ use crate::domain::topology::quality::Quality;
 use crate::engine::input::{By, Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleError, RuleFile};
+use crate::folders::metric::MetricModel;
 use crate::journal::AppendError;
 use crate::journal::digest::digest_of;
 
@@ -32,6 +33,7 @@ pub(super) enum Text {
     Topology,
     Rules,
     Model,
+    MetricModel,
 }
 
 impl Newest {
@@ -138,7 +140,8 @@ impl Pipeline {
     async fn put(&self, text: Text, input: Input) -> Result<Option<Put>, AppendError> {
         let (Input::Topology { tenant, version, digest, .. }
         | Input::Policy { tenant, version, digest, .. }
-        | Input::Model { tenant, version, digest, .. }) = &input
+        | Input::Model { tenant, version, digest, .. }
+        | Input::MetricModel { tenant, version, digest, .. }) = &input
         else {
             return Err(AppendError::Unfit { why: "it names no text".into() });
         };
@@ -213,7 +216,21 @@ impl Pipeline {
         self.put_newer(tenant, Text::Model, bytes, input).await
     }
 
-    /// Lets rules or a model run beside what is valid, or no longer (none of both). Checked first; returns the record.
+    /// Checks the text of a metric model and lets the tenant's series be judged by it; the same text again appends nothing.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or that the journal does not take it; the old model stays.
+    pub async fn put_metric_model(&self, tenant: &TenantId, text: String, by: &By) -> Result<Put> {
+        let _one = self.putting.lock().await;
+        MetricModel::parse("model.yaml", &text)?;
+        let input = |version, digest| {
+            let (tenant, By { author, reason }) = (tenant.clone(), by.clone());
+            Input::MetricModel { tenant, version, digest, author, reason }
+        };
+        self.put_newer(tenant, Text::MetricModel, text.into_bytes(), input).await
+    }
+
+    /// Lets rules or models run beside what is valid, or no longer (none of them). Checked first; returns the record.
     ///
     /// # Errors
     /// Every error with its place, or that the journal does not take it.
@@ -233,8 +250,15 @@ impl Pipeline {
                 Some(self.log.put_text(text.into_bytes()).await?)
             }
         };
+        let metric = match trial.metric {
+            None => None,
+            Some(text) => {
+                MetricModel::parse("model.yaml", &text)?;
+                Some(self.log.put_text(text.into_bytes()).await?)
+            }
+        };
         let By { author, reason } = by.clone();
-        let input = Input::Shadow { tenant: tenant.clone(), rules, model, author, reason };
+        let input = Input::Shadow { tenant: tenant.clone(), rules, model, metric, author, reason };
         let seq = self.log.append(partition_of(tenant), input).await?.seq;
         self.until_decided(tenant, seq).await;
         Ok(seq)
@@ -246,4 +270,6 @@ impl Pipeline {
 pub struct Trial {
     pub rules: Option<Vec<RuleFile>>,
     pub model: Option<String>,
+    /// Another metric model.
+    pub metric: Option<String>,
 }

@@ -124,6 +124,9 @@ impl Owner {
             for (tenant, version, digest) in engine.models() {
                 self.newest.note(tenant, Text::Model, version, digest);
             }
+            for (tenant, version, digest) in engine.metric_models() {
+                self.newest.note(tenant, Text::MetricModel, version, digest);
+            }
         }
     }
 
@@ -196,6 +199,9 @@ impl Owner {
         }
         for (tenant, version, digest) in partition.engine.models() {
             ruled.entry(tenant.clone()).or_default().models = held(version, digest);
+        }
+        for (tenant, version, digest) in partition.engine.metric_models() {
+            ruled.entry(tenant.clone()).or_default().metric_models = held(version, digest);
         }
         self.rulings.absorb(ruled);
         FeedId { seq: outbox_seq, index: u32::MAX }

@@ -17,6 +17,7 @@ use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::{BUILT_IN, Tuning};
+use crate::folders::metric::BUILT_IN as METRIC_BUILT_IN;
 use crate::journal::Record;
 
 /// Versions of a tenant that are listed; older ones are in the journal.
@@ -40,6 +41,8 @@ pub struct RuleVersion {
 pub struct Shade {
     pub rules: Option<Digest>,
     pub model: Option<Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Digest>,
     pub author: Box<str>,
     pub reason: Box<str>,
     pub at: Timestamp,
@@ -54,6 +57,8 @@ pub struct Ruled {
     pub rules: Vec<RuleVersion>,
     /// Oldest first; none: the built-in model is valid.
     pub models: Vec<RuleVersion>,
+    /// Oldest first; none: metric series are judged by the built-in model.
+    pub metric_models: Vec<RuleVersion>,
     pub shade: Option<Shade>,
 }
 
@@ -75,6 +80,11 @@ impl Rulings {
         known.iter().filter_map(|(tenant, ruled)| Some((tenant.clone(), ruled.shade.clone()?))).collect()
     }
 
+    /// The tenants of which anything was put or tried.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        self.known.load().keys().cloned().collect()
+    }
+
     /// What some tenants go by.
     pub(super) fn of(&self, mine: impl Fn(&TenantId) -> bool) -> BTreeMap<TenantId, Ruled> {
         let known = self.known.load();
@@ -94,18 +104,28 @@ impl Rulings {
     /// Something else is valid, or tried beside, from this record on.
     pub(super) fn note(&self, record: &Record) {
         let (at, seq) = (record.stamp, record.seq);
+        let valid = |version: u64, digest: &Digest, author: &str, reason: &str| {
+            let (digest, author, reason) = (digest.clone(), author.into(), reason.into());
+            RuleVersion { version, digest, author, reason, at, seq }
+        };
         match &*record.input {
-            input @ (Input::Policy { tenant, version, digest, author, reason }
-            | Input::Model { tenant, version, digest, author, reason }) => {
-                let (digest, author, reason) = (digest.clone(), author.clone(), reason.clone());
-                let newest = RuleVersion { version: *version, digest, author, reason, at, seq };
-                let is_model = matches!(input, Input::Model { .. });
-                self.change(tenant, |ruled| add(if is_model { &mut ruled.models } else { &mut ruled.rules }, &newest));
+            Input::Policy { tenant, version, digest, author, reason } => {
+                let newest = valid(*version, digest, author, reason);
+                self.change(tenant, |ruled| add(&mut ruled.rules, &newest));
             }
-            Input::Shadow { tenant, rules, model, author, reason } => {
-                let (rules, model, author, reason) = (rules.clone(), model.clone(), author.clone(), reason.clone());
-                let is_any = rules.is_some() || model.is_some();
-                let shade = is_any.then_some(Shade { rules, model, author, reason, at, seq });
+            Input::Model { tenant, version, digest, author, reason } => {
+                let newest = valid(*version, digest, author, reason);
+                self.change(tenant, |ruled| add(&mut ruled.models, &newest));
+            }
+            Input::MetricModel { tenant, version, digest, author, reason } => {
+                let newest = valid(*version, digest, author, reason);
+                self.change(tenant, |ruled| add(&mut ruled.metric_models, &newest));
+            }
+            Input::Shadow { tenant, rules, model, metric, author, reason } => {
+                let (rules, model, metric) = (rules.clone(), model.clone(), metric.clone());
+                let (author, reason) = (author.clone(), reason.clone());
+                let is_any = rules.is_some() || model.is_some() || metric.is_some();
+                let shade = is_any.then_some(Shade { rules, model, metric, author, reason, at, seq });
                 self.change(tenant, |ruled| ruled.shade.clone_from(&shade));
             }
             Input::Batch(_) | Input::Command(_) | Input::Topology { .. } | Input::Delivered(_) | Input::Tick => {}
@@ -188,6 +208,19 @@ impl Pipeline {
         }
         let known = self.rulings.ruled(tenant);
         let found = known.models.iter().find(|one| one.version == version);
+        found.map(|one| self.kept_model(&one.digest)).transpose()
+    }
+
+    /// The text of a metric model that was put; the built-in one for version 0, `None` when there is no such version.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    pub fn metric_model_text(&self, tenant: &TenantId, version: u64) -> Result<Option<String>> {
+        if version == 0 {
+            return Ok(Some(METRIC_BUILT_IN.to_owned()));
+        }
+        let known = self.rulings.ruled(tenant);
+        let found = known.metric_models.iter().find(|one| one.version == version);
         found.map(|one| self.kept_model(&one.digest)).transpose()
     }
 

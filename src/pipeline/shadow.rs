@@ -113,7 +113,9 @@ impl Shadows {
         let mut failed: BTreeMap<TenantId, (u64, String)> = BTreeMap::new();
         let (mut reported, mut pause) = (Instant::now(), REPORT_EVERY);
         while !self.is_over() {
-            let wanted = self.rulings.shades();
+            let mut wanted = self.rulings.shades();
+            // A metric model alone is tried where series are watched.
+            wanted.retain(|_, shade| shade.rules.is_some() || shade.model.is_some());
             running.retain(|tenant, one| wanted.get(tenant).is_some_and(|shade| shade.seq == one.shade.seq));
             failed.retain(|tenant, (seq, _)| wanted.get(tenant).is_some_and(|shade| shade.seq == *seq));
             if wanted.is_empty() {
@@ -299,9 +301,12 @@ impl Running {
             Input::Topology { version, digest, .. } => {
                 (input, Loaded::Topology(cmdb_text::compile(&all.text(digest)?, *version)?))
             }
-            Input::Command(_) | Input::Delivered(_) | Input::Shadow { .. } | Input::Batch(_) | Input::Tick => {
-                (input, Loaded::Nothing)
-            }
+            Input::Command(_)
+            | Input::Delivered(_)
+            | Input::MetricModel { .. }
+            | Input::Shadow { .. }
+            | Input::Batch(_)
+            | Input::Tick => (input, Loaded::Nothing),
         })
     }
 

@@ -127,7 +127,7 @@ fn concerns(input: &Input, of: &TenantId) -> bool {
         Input::Command(command) => command.tenant == *of,
         Input::Topology { tenant, .. } | Input::Policy { tenant, .. } | Input::Model { tenant, .. } => tenant == of,
         // What was sent then was sent about other incidents.
-        Input::Delivered(_) | Input::Shadow { .. } => false,
+        Input::Delivered(_) | Input::Shadow { .. } | Input::MetricModel { .. } => false,
         Input::Tick => true,
     }
 }

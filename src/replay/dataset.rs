@@ -82,6 +82,7 @@ pub fn write(plan: &Plan<'_>) -> Result<Written> {
             | Input::Topology { .. }
             | Input::Policy { .. }
             | Input::Model { .. }
+            | Input::MetricModel { .. }
             | Input::Shadow { .. }
             | Input::Delivered(_)
             | Input::Tick => {}

@@ -128,9 +128,12 @@ impl Recorded {
             Input::Topology { version, digest, .. } => Loaded::Topology(self.topology(*version, digest)?),
             Input::Policy { version, digest, .. } => Loaded::Policy(self.policy(*version, digest)?),
             Input::Model { digest, .. } => compile_model(&self.text(digest)?)?,
-            Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
-                Loaded::Nothing
-            }
+            Input::Batch(_)
+            | Input::Command(_)
+            | Input::MetricModel { .. }
+            | Input::Shadow { .. }
+            | Input::Delivered(_)
+            | Input::Tick => Loaded::Nothing,
         })
     }
 }

@@ -67,6 +67,7 @@ pub fn read(data: &Path, tenant: &TenantId, since: Option<Timestamp>, events_max
             | Input::Topology { .. }
             | Input::Policy { .. }
             | Input::Model { .. }
+            | Input::MetricModel { .. }
             | Input::Command(_)
             | Input::Shadow { .. }
             | Input::Delivered(_)

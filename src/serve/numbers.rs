@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::redis::OnRedis;
+use crate::domain::time::Timestamp;
 use crate::intake::Intake;
 use crate::pipeline::{Counted, Pipeline};
 
@@ -18,7 +19,7 @@ struct Word {
 }
 
 /// Registers what intake has counted since the start. Labels come from fixed lists.
-pub fn register(intake: &Intake, registry: &mut Registry) {
+pub fn register(intake: &Intake, now: Timestamp, registry: &mut Registry) {
     let mut by_noun: Vec<(&'static str, Family<Word, Gauge>)> = Vec::new();
     for (noun, word, n) in intake.counters().rows() {
         if by_noun.last().is_none_or(|(last, _)| *last != noun) {
@@ -38,6 +39,10 @@ pub fn register(intake: &Intake, registry: &mut Registry) {
     let series: Gauge = Gauge::default();
     series.set(intake.senses().series() as i64);
     registry.register("series_watched", "series of metric points that are watched here", series);
+    let degraded: Gauge = Gauge::default();
+    degraded.set(intake.senses().faults(now).len() as i64);
+    let said = "reasons for which metric series are judged without their model";
+    registry.register("metric_model_degraded", said, degraded);
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

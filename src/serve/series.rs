@@ -1,34 +1,285 @@
-//! Series as the API shows them.
+//! Series as the API shows them, and by what they are judged: the metric model that the journal says is valid for each tenant,
+//! one that is tried beside, and one that is made anew from what was kept.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::api::state::Watched;
+use anyhow::{Result, bail};
+
+use crate::api::state::{Retrained, Trouble, Watched};
+use crate::detect::drift::{DRIFTED_FROM, EDGES, READINGS_MIN};
+use crate::detect::jury::{Beside, Model};
 use crate::domain::ids::TenantId;
-use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
-use crate::folders::metric::{METRIC, MetricModel};
+use crate::domain::series::{ModelHealth, ScoreShare, SeriesChart, SeriesQuery, SeriesView, TrialOfSeries};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::input::{By, Digest};
+use crate::folders::metric::MetricModel;
 use crate::intake::Intake;
 use crate::intake::counters::Taught;
+use crate::intake::settings::Anomalies;
+use crate::lab::series::{fit, recorded};
+use crate::pipeline::Pipeline;
+use crate::pipeline::put::Trial;
+use crate::pipeline::ruling::Ruled;
 
-/// Judges series by the newest model of a folder. One that is refused is told, and the one that is valid goes on.
-pub fn take_model(folder: Option<&Path>, intake: &Intake) {
-    let Some(folder) = folder else { return };
-    match MetricModel::newest(folder) {
-        Ok(model) => {
-            tracing::info!(model = METRIC, version = model.version, digest = model.digest, "series are judged by it");
-            intake.senses().judge_by(model.numbers);
-            intake.counters().model(Taught::Taken(model.version));
+/// How often the journal's word is compared with what series are judged by.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const DAY: Span = Span::hours(24);
+/// Who makes models on schedule.
+pub const TRAINER: &str = "headwater";
+
+/// Sees to it that series are judged by what the journal says.
+pub struct Judging {
+    pipeline: Arc<Pipeline>,
+    intake: Arc<Intake>,
+    tenant: TenantId,
+    data: PathBuf,
+    settings: Anomalies,
+    applied: Mutex<BTreeMap<TenantId, Applied>>,
+    /// Why the folder of the settings was refused.
+    refused: Mutex<Option<String>>,
+    retrained_at: Mutex<Timestamp>,
+}
+
+/// What a tenant's series are judged by.
+#[derive(Clone, Debug, Default)]
+struct Applied {
+    valid: Option<Digest>,
+    /// None: the built-in one, or one that cannot be read.
+    model: Option<MetricModel>,
+    trial: Option<(u64, Digest)>,
+}
+
+impl Judging {
+    /// Over a pipeline and a door.
+    pub fn new(tenant: &TenantId, settings: &Anomalies, pipeline: &Arc<Pipeline>, intake: &Arc<Intake>) -> Self {
+        Self {
+            pipeline: pipeline.clone(),
+            intake: intake.clone(),
+            tenant: tenant.clone(),
+            data: pipeline.folder.clone(),
+            settings: settings.clone(),
+            applied: Mutex::default(),
+            refused: Mutex::default(),
+            retrained_at: Mutex::new((pipeline.clock)()),
         }
-        Err(error) => {
-            tracing::warn!(error = format!("{error:#}"), "the metric model is refused: the one before goes on");
-            intake.counters().model(Taught::Refused);
+    }
+
+    fn applied(&self) -> MutexGuard<'_, BTreeMap<TenantId, Applied>> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts the newest model of the settings' folder in force, and takes what is valid. One that is refused is told, and the one
+    /// that is valid goes on.
+    pub async fn start(&self) {
+        self.look();
+        let Some(folder) = self.settings.models.as_deref() else { return };
+        if let Err(error) = self.put_newest(folder).await {
+            let why = format!("{error:#}");
+            tracing::warn!(error = why, "the metric model is refused: the one before goes on");
+            self.intake.counters().model(Taught::Refused);
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
         }
+        self.look();
+    }
+
+    async fn put_newest(&self, folder: &Path) -> Result<()> {
+        let model = MetricModel::newest(folder)?;
+        let by = By { author: "config".into(), reason: folder.display().to_string().into() };
+        let put = self.pipeline.put_metric_model(&self.tenant, model.text.to_string(), &by).await?;
+        if let Some(seq) = put.seq {
+            self.pipeline.until_decided(&self.tenant, seq).await;
+        }
+        Ok(())
+    }
+
+    /// Follows the journal, and makes models on schedule, until the future is dropped.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.look();
+            if self.is_retraining_due() {
+                let by = By { author: TRAINER.into(), reason: "on schedule".into() };
+                if let Err(error) = self.retrain(&self.tenant, &by).await {
+                    tracing::warn!(error = format!("{error:#}"), "no metric model was made on schedule");
+                }
+            }
+        }
+    }
+
+    /// Takes what the journal says of each tenant where that is not what its series are judged by.
+    fn look(&self) {
+        for tenant in self.pipeline.rulings().tenants() {
+            let ruled = self.pipeline.rulings().ruled(&tenant);
+            let mut applied = self.applied();
+            let known = applied.entry(tenant.clone()).or_default();
+            self.take_valid(&tenant, &ruled, known);
+            self.take_trial(&tenant, &ruled, known);
+        }
+    }
+
+    fn take_valid(&self, tenant: &TenantId, ruled: &Ruled, known: &mut Applied) {
+        let valid = ruled.metric_models.last().map(|one| one.digest.clone());
+        if known.valid == valid {
+            return;
+        }
+        let senses = self.intake.senses();
+        let model = valid.as_ref().map_or_else(|| Ok(MetricModel::built_in()), |digest| self.read(digest));
+        match model {
+            Ok(model) => {
+                tracing::info!(%tenant, version = model.version, digest = model.digest, "series are judged by this model");
+                senses.judge_by(tenant, Some(Model { version: model.version, numbers: model.numbers }));
+                self.intake.counters().model(Taught::Taken(model.version));
+                senses.note_fault(tenant, None);
+                known.model = Some(model);
+            }
+            Err(error) => {
+                let why = format!("{error:#}");
+                tracing::error!(%tenant, error = why, "the metric model cannot be read: series are judged by the last hours alone");
+                senses.judge_by(tenant, None);
+                self.intake.counters().model(Taught::Refused);
+                senses.note_fault(tenant, Some(why));
+                known.model = None;
+            }
+        }
+        known.valid = valid;
+    }
+
+    fn take_trial(&self, tenant: &TenantId, ruled: &Ruled, known: &mut Applied) {
+        let shade = ruled.shade.as_ref();
+        let trial = shade.and_then(|shade| Some((shade.seq, shade.metric.clone()?)));
+        if known.trial == trial {
+            return;
+        }
+        let read = trial.as_ref().map(|(seq, digest)| {
+            let model = self.read(digest)?;
+            anyhow::Ok(Beside { trial: *seq, model: Model { version: model.version, numbers: model.numbers } })
+        });
+        match read.transpose() {
+            Ok(beside) => self.intake.senses().try_beside(tenant, beside),
+            Err(error) => {
+                tracing::error!(%tenant, error = format!("{error:#}"), "the metric model is not tried: it cannot be read");
+                self.intake.senses().try_beside(tenant, None);
+            }
+        }
+        known.trial = trial;
+    }
+
+    fn read(&self, digest: &Digest) -> Result<MetricModel> {
+        MetricModel::parse("model.yaml", &self.pipeline.kept_model(digest)?)
+    }
+
+    /// Whether a model is to be made now: one instance alone, nothing is tried, and the last one was made long ago.
+    fn is_retraining_due(&self) -> bool {
+        let days = i64::from(self.settings.retrain_days);
+        if days == 0 || self.pipeline.log.is_shared() || self.pipeline.rulings().ruled(&self.tenant).shade.is_some() {
+            return false;
+        }
+        let made = self.applied().get(&self.tenant).and_then(|one| one.model.as_ref()?.trained).map(|of| of.until);
+        let tried = *self.retrained_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = made.map_or(tried, |made| made.max(tried));
+        (self.pipeline.clock)() >= last.plus(Span(days * DAY.0))
+    }
+
+    /// Makes a model from what was kept of a tenant's series and lets it run beside what is valid; nobody but a person activates
+    /// it.
+    ///
+    /// # Errors
+    /// When too little was kept, something else is tried, or the journal does not take it; says what to do.
+    pub async fn retrain(&self, tenant: &TenantId, by: &By) -> Result<Retrained> {
+        *self.retrained_at.lock().unwrap_or_else(PoisonError::into_inner) = (self.pipeline.clock)();
+        let ruled = self.pipeline.rulings().ruled(tenant);
+        if ruled.shade.is_some() {
+            bail!("something is tried already: end it first (headwater shadow end)");
+        }
+        let (data, of) = (self.data.clone(), tenant.clone());
+        let per_day = f64::from(self.settings.false_alarms_per_mille) / 1000.0;
+        let fitted = tokio::task::spawn_blocking(move || {
+            let series = recorded::read(&data, &of)?;
+            fit::fit(&series, per_day, |_, _| {})
+        });
+        let found = fitted.await??;
+        let valid = self.applied().get(tenant).and_then(|one| one.model.as_ref().map(|model| model.version));
+        let version = valid.unwrap_or(1) + 1;
+        let text = MetricModel::text_of(version, &found.numbers, &found.trained);
+        let trial = Trial { metric: Some(text), ..Trial::default() };
+        let seq = self.pipeline.put_shade(tenant, trial, by).await?;
+        self.look();
+        tracing::info!(%tenant, version, seq, "a metric model was made and is tried beside what is valid");
+        Ok(Retrained {
+            seq,
+            version,
+            series: found.trained.series,
+            told_from: found.numbers.told_from,
+            false_alarms_per_day: found.quiet.per_series_day(),
+        })
+    }
+
+    /// What came of the model that is tried.
+    pub fn tried(&self, tenant: &TenantId, since_seq: u64) -> Option<TrialOfSeries> {
+        self.intake.senses().tried(tenant).filter(|(seq, _)| *seq == since_seq).map(|(_, told)| told)
+    }
+
+    /// How a tenant's model is doing.
+    pub fn health(&self, tenant: &TenantId) -> ModelHealth {
+        let now = (self.pipeline.clock)();
+        let applied = self.applied().get(tenant).cloned().unwrap_or_default();
+        let built_in = || applied.valid.is_none().then(MetricModel::built_in);
+        let model = applied.model.clone().or_else(built_in);
+        let trained = model.as_ref().and_then(|model| model.trained);
+        let scores = self.intake.senses().scores(tenant);
+        let enough = scores.readings() >= READINGS_MIN;
+        let drift = trained.filter(|_| enough).map(|of| scores.shares().index(&of.scores));
+        let stale_after = Span(DAY.0 * i64::from(self.settings.stale_days));
+        let share = |(n, seen): (usize, &u32)| ScoreShare {
+            below: EDGES.get(n).copied(),
+            seen: *seen,
+            made_from: trained.map(|of| of.scores.0[n]),
+        };
+        let is_old = |until: Timestamp| self.settings.stale_days > 0 && now.since(until) > stale_after;
+        let degraded =
+            self.intake.senses().faults(now).into_iter().filter(|(of, _)| of.as_ref().is_none_or(|of| of == tenant));
+        ModelHealth {
+            version: model.as_ref().map(|model| model.version),
+            digest: model.map(|model| model.digest).unwrap_or_default(),
+            degraded: degraded.map(|(_, why)| why).collect(),
+            trained_until: trained.map(|of| of.until),
+            is_stale: trained.is_some_and(|of| is_old(of.until)),
+            readings: scores.readings(),
+            scores: scores.shares().0.iter().enumerate().map(share).collect(),
+            drift,
+            has_drifted: drift.is_some_and(|index| index >= DRIFTED_FROM),
+        }
+    }
+
+    /// The tenants whose model is known here.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        self.applied().keys().cloned().collect()
+    }
+
+    /// What is worse than it should be.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let kind = "metric series are judged by the last hours alone";
+        let faults = self.intake.senses().faults((self.pipeline.clock)());
+        let of = |tenant: Option<TenantId>| tenant.map_or_else(String::new, |tenant| format!("tenant {tenant}: "));
+        let mut troubles: Vec<Trouble> = faults
+            .into_iter()
+            .map(|(tenant, why)| Trouble { kind, detail: format!("{}{kind}: {why}", of(tenant)) })
+            .collect();
+        if let Some(why) = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            let kind = "a metric model is refused, the one before goes on";
+            troubles.push(Trouble { kind, detail: format!("{kind}: {why}") });
+        }
+        troubles
     }
 }
 
 /// What intake watches.
 pub struct Shown {
     pub intake: Arc<Intake>,
+    pub judging: Arc<Judging>,
 }
 
 impl Watched for Shown {
@@ -38,5 +289,9 @@ impl Watched for Shown {
 
     fn chart(&self, tenant: &TenantId, id: &str) -> Option<SeriesChart> {
         self.intake.senses().chart(tenant, id)
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        self.judging.troubles()
     }
 }

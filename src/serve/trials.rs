@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 
-use crate::api::state::{ModelSet, PutInForce, ShadowState, Trials, WriteError};
+use crate::api::state::{ModelKind, ModelSet, NewTrial, PutInForce, Retrained, ShadowState, Trials, WriteError};
 use crate::domain::ids::TenantId;
+use crate::domain::series::ModelHealth;
 use crate::domain::time::Span;
 use crate::engine::input::By;
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::{Basis, RuleFile};
+use crate::folders::metric::{METRIC, MetricModel};
 use crate::folders::models::Model;
 use crate::lab::choice::Choice;
 use crate::pipeline::Pipeline;
@@ -19,6 +21,7 @@ use crate::pipeline::ruling::{RuleVersion, Ruled};
 use crate::replay;
 
 use super::behind::lines;
+use super::series::Judging;
 
 /// What the reason of an activation begins with: a roll-back finds it by that.
 const ACTIVATED: &str = "shadow ";
@@ -28,24 +31,42 @@ const TAKEN_BACK: &str = "rollback ";
 /// Tries things, and puts them in force.
 pub struct Bench {
     pub pipeline: Arc<Pipeline>,
+    pub judging: Arc<Judging>,
 }
 
 impl Trials for Bench {
-    fn models(&self, tenant: &TenantId) -> Vec<ModelSet> {
+    fn models(&self, tenant: &TenantId, kind: ModelKind) -> Vec<ModelSet> {
         let known = self.pipeline.rulings().ruled(tenant);
-        let own = known.models.iter().rev().map(|version| ModelSet {
+        let (versions, digest) = match kind {
+            ModelKind::Correlation => (&known.models, Model::built_in().digest),
+            ModelKind::Metric => (&known.metric_models, MetricModel::built_in().digest),
+        };
+        let own = versions.iter().rev().map(|version| ModelSet {
             version: version.version,
             digest: version.digest.0.to_string(),
             by: By { author: version.author.clone(), reason: version.reason.clone() },
             at: Some(version.at),
             seq: version.seq,
         });
-        let built_in = ModelSet { digest: Model::built_in().digest, ..ModelSet::default() };
+        let built_in = ModelSet { digest, ..ModelSet::default() };
         own.chain([built_in]).collect()
     }
 
-    fn model_text(&self, tenant: &TenantId, version: u64) -> Result<Option<String>, String> {
-        self.pipeline.model_text(tenant, version).map_err(|error| format!("{error:#}"))
+    fn model_text(&self, tenant: &TenantId, kind: ModelKind, version: u64) -> Result<Option<String>, String> {
+        let text = match kind {
+            ModelKind::Correlation => self.pipeline.model_text(tenant, version),
+            ModelKind::Metric => self.pipeline.metric_model_text(tenant, version),
+        };
+        text.map_err(|error| format!("{error:#}"))
+    }
+
+    fn metric_health(&self, tenant: &TenantId) -> ModelHealth {
+        self.judging.health(tenant)
+    }
+
+    fn retrain(&self, tenant: TenantId, by: By) -> BoxFuture<'static, Result<Retrained, WriteError>> {
+        let judging = self.judging.clone();
+        Box::pin(async move { judging.retrain(&tenant, &by).await.map_err(|error| lines(&error)) })
     }
 
     fn put_model(
@@ -56,7 +77,11 @@ impl Trials for Bench {
     ) -> BoxFuture<'static, Result<(Option<u64>, u64), WriteError>> {
         let pipeline = self.pipeline.clone();
         Box::pin(async move {
-            let put = pipeline.put_model(&tenant, text, &by).await.map_err(|error| lines(&error))?;
+            let put = match kind_of(&text) {
+                ModelKind::Correlation => pipeline.put_model(&tenant, text, &by).await,
+                ModelKind::Metric => pipeline.put_metric_model(&tenant, text, &by).await,
+            };
+            let put = put.map_err(|error| lines(&error))?;
             Ok((put.seq, put.version))
         })
     }
@@ -78,19 +103,16 @@ impl Trials for Bench {
             begun_anew: shown.begun_anew,
             failure: shown.failure.clone().filter(|_| is_this),
             report,
+            has_metric: shade.metric.is_some(),
+            metric: self.judging.tried(tenant, shade.seq),
         }
     }
 
-    fn put_shadow(
-        &self,
-        tenant: TenantId,
-        by: By,
-        rules: Option<Vec<RuleFile>>,
-        model: Option<String>,
-    ) -> BoxFuture<'static, Result<u64, WriteError>> {
+    fn put_shadow(&self, tenant: TenantId, by: By, tried: NewTrial) -> BoxFuture<'static, Result<u64, WriteError>> {
         let pipeline = self.pipeline.clone();
         Box::pin(async move {
-            pipeline.put_shade(&tenant, Trial { rules, model }, &by).await.map_err(|error| lines(&error))
+            let NewTrial { rules, model, metric } = tried;
+            pipeline.put_shade(&tenant, Trial { rules, model, metric }, &by).await.map_err(|error| lines(&error))
         })
     }
 
@@ -128,6 +150,15 @@ impl Trials for Bench {
     }
 }
 
+/// Of which kind the model of a text is, by the word on top of it; what says nothing is refused as one of correlation.
+fn kind_of(text: &str) -> ModelKind {
+    let says = |line: &str| line.strip_prefix("model:").map(|word| word.trim().trim_matches('"').to_owned());
+    match text.lines().find_map(says).as_deref() {
+        Some(METRIC) => ModelKind::Metric,
+        Some(_) | None => ModelKind::Correlation,
+    }
+}
+
 async fn activate(pipeline: &Pipeline, tenant: &TenantId, by: By, since_seq: u64) -> anyhow::Result<PutInForce> {
     let shade = pipeline.rulings().ruled(tenant).shade.clone().filter(|shade| shade.seq == since_seq);
     let shade = shade.with_context(|| format!("the trial since record {since_seq} does not run any more"))?;
@@ -140,6 +171,9 @@ async fn activate(pipeline: &Pipeline, tenant: &TenantId, by: By, since_seq: u64
     if let Some(digest) = &shade.model {
         put.model = pipeline.put_model(tenant, pipeline.kept_model(digest)?, &by).await?.seq;
     }
+    if let Some(digest) = &shade.metric {
+        put.metric = pipeline.put_metric_model(tenant, pipeline.kept_model(digest)?, &by).await?.seq;
+    }
     pipeline.put_shade(tenant, Trial::default(), &by).await?;
     Ok(put)
 }
@@ -151,7 +185,7 @@ fn before(versions: &[RuleVersion]) -> u64 {
 
 /// What is valid because a trial was activated.
 fn activated(ruled: &Ruled) -> Option<&RuleVersion> {
-    let newest = [&ruled.rules, &ruled.models].into_iter().filter_map(|versions| versions.last());
+    let newest = [&ruled.rules, &ruled.models, &ruled.metric_models].into_iter().filter_map(|versions| versions.last());
     newest.filter(|one| one.reason.starts_with(ACTIVATED)).max_by_key(|one| one.seq)
 }
 
@@ -173,6 +207,11 @@ async fn roll_back(pipeline: &Pipeline, tenant: &TenantId, by: &By) -> anyhow::R
     if is_of(&ruled.models) {
         let model = pipeline.model_text(tenant, before(&ruled.models))?.context("the model before is not known")?;
         put.model = pipeline.put_model(tenant, model, by).await?.seq;
+    }
+    if is_of(&ruled.metric_models) {
+        let version = before(&ruled.metric_models);
+        let text = pipeline.metric_model_text(tenant, version)?.context("the metric model before is not known")?;
+        put.metric = pipeline.put_metric_model(tenant, text, by).await?.seq;
     }
     Ok(put)
 }

@@ -143,6 +143,7 @@ impl Running {
             Input::Topology { tenant, .. }
             | Input::Policy { tenant, .. }
             | Input::Model { tenant, .. }
+            | Input::MetricModel { tenant, .. }
             | Input::Shadow { tenant, .. } => tenant,
             Input::Delivered(delivered) => &delivered.tenant,
             Input::Tick => {

@@ -21,6 +21,7 @@ use headwater::journal::Durability;
 use headwater::pipeline::{Options, Pace, Pipeline};
 use headwater::projection::history::retention::Retention;
 use headwater::serve;
+use headwater::serve::series::Judging;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -83,7 +84,9 @@ impl Service {
         let intake =
             serve::intake(&pipeline, &tokens, Default::default(), Formats::built_in(), clock, Registry::in_memory());
         let settings = Settings { open_metrics: true, ..Settings::default() };
+        let judging = Judging::new(&"default".into(), &Default::default(), &pipeline, &intake);
         let front = serve::Front {
+            judging: Arc::new(judging),
             sessions: Default::default(),
             views: Default::default(),
             intake,

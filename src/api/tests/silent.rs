@@ -8,10 +8,12 @@ use crate::access::file::Record;
 use crate::access::store::Wanted;
 use crate::api::access::Role;
 use crate::api::sources::{NewSource, PayloadItem, PreviewBody, SketchBody, SourceItem, Sources, Tried};
-use crate::api::state::{Explains, ModelSet, PutInForce, ShadowState, Trials, Watched, WriteError};
+use crate::api::state::{
+    Explains, ModelKind, ModelSet, NewTrial, PutInForce, Retrained, ShadowState, Trials, Trouble, Watched, WriteError,
+};
 use crate::api::tokens::Credentials;
 use crate::domain::ids::{SourceId, TenantId};
-use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
+use crate::domain::series::{ModelHealth, SeriesChart, SeriesQuery, SeriesView};
 use crate::engine::explain::{Answer as Explanation, Question};
 use crate::engine::input::By;
 use crate::engine::policy::place::RuleFile;
@@ -26,11 +28,19 @@ impl Explains for Silent {
 }
 
 impl Trials for Silent {
-    fn models(&self, _: &TenantId) -> Vec<ModelSet> {
+    fn models(&self, _: &TenantId, _: ModelKind) -> Vec<ModelSet> {
         vec![ModelSet::default()]
     }
 
-    fn model_text(&self, _: &TenantId, _: u64) -> Result<Option<String>, String> {
+    fn metric_health(&self, _: &TenantId) -> ModelHealth {
+        ModelHealth::default()
+    }
+
+    fn retrain(&self, _: TenantId, _: By) -> BoxFuture<'static, Result<Retrained, WriteError>> {
+        Box::pin(async { Ok(Retrained::default()) })
+    }
+
+    fn model_text(&self, _: &TenantId, _: ModelKind, _: u64) -> Result<Option<String>, String> {
         Ok(None)
     }
 
@@ -42,13 +52,7 @@ impl Trials for Silent {
         ShadowState::default()
     }
 
-    fn put_shadow(
-        &self,
-        _: TenantId,
-        _: By,
-        _: Option<Vec<RuleFile>>,
-        _: Option<String>,
-    ) -> BoxFuture<'static, Result<u64, WriteError>> {
+    fn put_shadow(&self, _: TenantId, _: By, _: NewTrial) -> BoxFuture<'static, Result<u64, WriteError>> {
         Box::pin(async { Ok(8_000) })
     }
 
@@ -128,5 +132,9 @@ impl Watched for Silent {
 
     fn chart(&self, _: &TenantId, _: &str) -> Option<SeriesChart> {
         None
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        Vec::new()
     }
 }

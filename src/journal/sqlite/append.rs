@@ -64,6 +64,7 @@ impl Task for Append {
             | Input::Topology { .. }
             | Input::Policy { .. }
             | Input::Model { .. }
+            | Input::MetricModel { .. }
             | Input::Shadow { .. } => Need::Intake,
             Input::Command(_) | Input::Delivered(_) | Input::Tick => Need::Vital,
         }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::synthetic::{Labelled, Like};
-use crate::detect::bar::per_mille;
-use crate::detect::pattern::View;
+use crate::detect::bar::{Numbers, per_mille};
+use crate::detect::drift::Scores;
+use crate::detect::judge::{Judge, Rule};
+use crate::detect::pattern::{Pattern, View};
 use crate::detect::stream::{Ear, Stream};
 use crate::domain::time::Span;
 
@@ -74,13 +76,39 @@ pub fn run(series: &Labelled, ear: Ear, left_out: &[View]) -> Vec<Dot> {
     series.readings.iter().map(dot).collect()
 }
 
+/// What several bars over one series would tell, each by itself, and how rare its readings were: the pattern is the same for
+/// all of them and is looked at once.
+pub fn run_bars(series: &Labelled, bars: &[Numbers]) -> (Vec<Tally>, Scores) {
+    let rules: Vec<Rule> = bars.iter().map(|bar| Ear::of(*bar).rule).collect();
+    let mut judges = vec![Judge::default(); bars.len()];
+    let mut told: Vec<Vec<usize>> = vec![Vec::new(); bars.len()];
+    let (mut pattern, mut scores) = (Pattern::default(), Scores::default());
+    for (n, (at, value)) in series.readings.iter().enumerate() {
+        let is_mature = pattern.is_mature();
+        let glance = pattern.take(*at, *value);
+        if is_mature {
+            scores.add(glance.rarity);
+        }
+        for ((judge, rule), told) in judges.iter_mut().zip(&rules).zip(&mut told) {
+            if judge.take(&glance, rule, is_mature).tells {
+                told.push(n);
+            }
+        }
+    }
+    (told.into_iter().map(|told| tally_of(series, told)).collect(), scores)
+}
+
 /// Compares what was told with the labels.
 pub fn tally(series: &Labelled, dots: &[Dot]) -> Tally {
+    tally_of(series, dots.iter().enumerate().filter(|(_, dot)| dot.tells).map(|(at, _)| at))
+}
+
+fn tally_of(series: &Labelled, told: impl IntoIterator<Item = usize>) -> Tally {
     let mut tally = Tally { series: 1, anomalies: series.anomalies.len() as u32, ..Tally::default() };
     let ends = series.readings.first().zip(series.readings.last());
     tally.days = ends.map_or(0.0, |(first, last)| last.0.since(first.0).0 as f64 / Span::hours(24).0 as f64);
     let mut found = vec![false; series.anomalies.len()];
-    for (at, _) in dots.iter().enumerate().filter(|(_, dot)| dot.tells) {
+    for at in told {
         tally.alarms += 1;
         match series.anomalies.iter().position(|(from, to)| (*from..=to + LATE).contains(&at)) {
             Some(which) if !found[which] => {
@@ -121,5 +149,17 @@ mod tests {
         let mut quiet = Tally::default();
         evaluate(&synthetic::series(60, Anomalous::No, 8), ear, &[]).values().for_each(|one| quiet.add(one));
         assert!(quiet.per_series_day() < 0.1, "{quiet:?}");
+    }
+
+    #[test]
+    fn bars_that_are_tried_together_tell_what_each_tells_alone() {
+        let bars = [1.0, 1.75, 3.0].map(|told_from| Numbers { told_from, ..Numbers::default() });
+        for series in synthetic::series(5, Anomalous::Yes, 3) {
+            let (together, scores) = run_bars(&series, &bars);
+            for (bar, told) in bars.iter().zip(together) {
+                assert_eq!(told, tally(&series, &run(&series, Ear::of(*bar), &[])), "{} {bar:?}", series.name);
+            }
+            assert_eq!(scores.readings() as usize, series.readings.len() - 100);
+        }
     }
 }

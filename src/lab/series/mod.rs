@@ -1,7 +1,9 @@
 //! Detectors of single series on the bench: labelled series in, scores, pictures and trained numbers out.
 
+pub mod fit;
 pub mod judged;
 pub mod ledger;
 pub mod plot;
 pub mod publish;
+pub mod recorded;
 pub mod synthetic;

@@ -349,6 +349,7 @@ fn tenant_of(input: &Input) -> &TenantId {
         Input::Command(_)
         | Input::Policy { .. }
         | Input::Model { .. }
+        | Input::MetricModel { .. }
         | Input::Shadow { .. }
         | Input::Delivered(_)
         | Input::Tick => {

@@ -57,12 +57,28 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
             about: version.to_string(),
             detail: json(&(digest, reason)),
         },
-        Input::Shadow { tenant, rules, model, author, reason } => Entry {
+        Input::MetricModel { tenant, version, digest, author, reason } => Entry {
             tenant,
             actor: author,
-            action: if rules.is_some() || model.is_some() { "shadow".into() } else { "shadow_ended".into() },
+            action: "metric_model".into(),
+            about: version.to_string(),
+            detail: json(&(digest, reason)),
+        },
+        Input::Shadow { tenant, rules, model, metric, author, reason } => Entry {
+            tenant,
+            actor: author,
+            action: if rules.is_some() || model.is_some() || metric.is_some() {
+                "shadow".into()
+            } else {
+                "shadow_ended".into()
+            },
             about: String::new(),
-            detail: json(&(rules, model, reason)),
+            // Without a metric model as it always was.
+            detail: if metric.is_none() {
+                json(&(rules, model, reason))
+            } else {
+                json(&(rules, model, metric, reason))
+            },
         },
         Input::Batch(_) | Input::Delivered(_) | Input::Tick => return Ok(()),
     };

@@ -142,6 +142,7 @@ impl Shelf {
             }
             // A model's text changes with the program: the tale names one and has none.
             Input::Model { .. }
+            | Input::MetricModel { .. }
             | Input::Batch(_)
             | Input::Command(_)
             | Input::Shadow { .. }

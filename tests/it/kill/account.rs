@@ -90,7 +90,9 @@ impl Account {
                     let names = shipped_mapping();
                     Loaded::Topology(read_topology("topology", &text, Some(&names), *version).unwrap())
                 }
-                Input::Policy { .. } | Input::Model { .. } => panic!("nobody has put rules or a model in"),
+                Input::Policy { .. } | Input::Model { .. } | Input::MetricModel { .. } => {
+                    panic!("nobody has put rules or a model in")
+                }
                 Input::Batch(_) | Input::Command(_) | Input::Shadow { .. } | Input::Delivered(_) | Input::Tick => {
                     Loaded::Nothing
                 }

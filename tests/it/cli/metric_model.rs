@@ -1,0 +1,143 @@
+//! The life of a metric model on the real program: made from what was kept, tried without effects, activated, taken back, and
+//! missing.
+
+use std::process::Command;
+
+use headwater::decode::points::encode;
+use headwater::domain::event::ObjectRef;
+use headwater::domain::label::Labels;
+use headwater::domain::point::Point;
+use headwater::domain::time::Timestamp;
+use headwater::lab::series::synthetic::{self, Anomalous};
+use serde_json::{Value, json};
+
+use super::Ran;
+use super::served::{Served, token};
+
+const START: i64 = 1_767_225_600_000;
+
+struct Person {
+    base: String,
+    token: String,
+}
+
+impl Person {
+    fn runs(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
+        command.args(arguments).args(["--server", &self.base, "--lang", "en"]);
+        Ran::of(command.env("HEADWATER_TOKEN", &self.token).output().unwrap())
+    }
+
+    fn reads(&self, served: &Served, path: &str) -> Value {
+        let (status, text) = served.ask("GET", path, &self.token, "");
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {status} {text}"))
+    }
+}
+
+/// Quiet series as a server would have kept them.
+fn daybook(data: &std::path::Path) {
+    let folder = data.join("readings");
+    std::fs::create_dir_all(&folder).unwrap();
+    let lines: Vec<String> = synthetic::series(5, Anomalous::No, 3)
+        .iter()
+        .enumerate()
+        .flat_map(|(n, one)| {
+            one.readings.iter().map(move |(at, value)| format!("default,probe,{n:032x},{},{value}\n", at.0))
+        })
+        .collect();
+    std::fs::write(folder.join("2024-01-01.csv"), lines.concat()).unwrap();
+}
+
+/// Readings of one object, one a minute; every hundredth is far off.
+fn points(from: i64, count: i64) -> Vec<Point> {
+    let value = |n: i64| 20.0 + ((n * 7919) % 101) as f64 / 10.0 + if n % 100 >= 97 { 400.0 } else { 0.0 };
+    let point = |n: i64| Point {
+        name: "queue_depth".into(),
+        object: ObjectRef { name: Some("mq-1".into()), ..ObjectRef::default() },
+        labels: Labels::default(),
+        value: value(n),
+        at: Timestamp(START + n * 60_000),
+        unit: None,
+        aspect: None,
+        measure: None,
+        worse: None,
+    };
+    (from..from + count).map(point).collect()
+}
+
+fn send(served: &Served, token: &str, from: i64, count: i64) {
+    let body = String::from_utf8(encode(&points(from, count))).unwrap();
+    let (status, text) = served.ask("POST", "/api/v1/metrics", token, &body);
+    assert_eq!(status, 202, "{text}");
+}
+
+#[test]
+fn a_model_is_made_tried_activated_taken_back_and_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let probe = token(&data, "source", "probe");
+    let analyst = token(&data, "analyst", "li");
+    daybook(&data);
+    let served = Served::start(&["--data", data.to_str().unwrap()]);
+    let li = Person { base: served.base(), token: analyst.clone() };
+    li.runs(&["model", "health"]).does(&["metric model 1", "not made from series of your own"]);
+    li.runs(&["model", "retrain", "correlation"]).refuses(&["feedback export"]);
+    li.runs(&["model", "retrain", "metric", "--reason", "new racks"]).does(&["version 2", "5 series", "runs beside"]);
+    li.runs(&["model", "retrain", "metric"]).refuses(&["something is tried already"]);
+
+    send(&served, &probe, 0, 700);
+    let shadow = served.wait("readings that both judged", || {
+        Some(li.reads(&served, "/api/v1/shadow")).filter(|shadow| shadow["metric"]["readings"].as_u64() > Some(500))
+    });
+    assert_eq!((&shadow["has_metric"], &shadow["has_model"]), (&json!(true), &json!(false)), "{shadow}");
+    li.runs(&["shadow", "report"]).does(&["a metric model beside what is valid", "both told"]);
+    assert_eq!(li.reads(&served, "/api/v1/models/metric")["version"], 1, "what is tried is not valid");
+
+    let since = shadow["since_seq"].to_string();
+    li.runs(&["shadow", "activate", "--since-seq", &since, "--reason", "quieter"]).does(&["metric model valid now"]);
+    let is_version = |n: u64| move |known: &Value| known["version"] == n;
+    let health = |what: &str, n: u64| {
+        served.wait(what, || Some(li.reads(&served, "/api/v1/models/metric")).filter(is_version(n)))
+    };
+    let known = health("version 2", 2);
+    assert!(known["trained_until"].is_string() && known["stale"] == true, "its series are of 2024: {known}");
+    li.runs(&["model", "list", "--in-force"]).does(&["* metric 1", "  metric 0", "* correlation 0", "quieter"]);
+    li.runs(&["model", "rollback", "metric", "--reason", "too quiet"]).does(&["model in force from record"]);
+    health("version 1", 1);
+    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    li.runs(&["model", "activate", "metric", "--models", own]).does(&["nothing has changed"]);
+    li.runs(&["model", "rollback", "metric", "--version", "1", "--reason", "after all"]).does(&["as version 3"]);
+    health("version 2", 2);
+    let audit = li.reads(&served, "/api/v1/audit");
+    assert!(audit.to_string().contains("metric_model"), "{audit}");
+
+    // It is known after a restart, and its text is in the journal's file alone.
+    served.stop();
+    let served = Served::start(&["--data", data.to_str().unwrap()]);
+    let li = Person { base: served.base(), token: analyst.clone() };
+    let known = li.reads(&served, "/api/v1/models/metric");
+    assert_eq!(known["version"], 2, "{known}");
+    served.stop();
+    let digest = known["digest"].as_str().unwrap();
+    let file = rusqlite::Connection::open(data.join("headwater.db")).unwrap();
+    assert_eq!(file.execute("DELETE FROM blobs WHERE digest = ?1", [digest]).unwrap(), 1);
+    drop(file);
+    let served = Served::start(&["--data", data.to_str().unwrap()]);
+    let li = Person { base: served.base(), token: analyst };
+    let (status, ready) = served.ask("GET", "/readyz", &li.token, "");
+    assert!(status == 200 && ready.contains("last hours alone") && ready.contains("is not kept"), "{status} {ready}");
+    assert!(li.reads(&served, "/api/v1/overview")["degraded"].to_string().contains("last hours alone"));
+    let (_, metrics) = served.ask("GET", "/metrics", &li.token, "");
+    assert!(metrics.contains("headwater_metric_model_degraded 1"), "{metrics}");
+    li.runs(&["model", "health"]).does(&["no model: judged by the last hours alone", "degraded:"]);
+    send(&served, &probe, 700, 100);
+    let event =
+        r#"{"name":"disk-full","severity":"major","starts_at":"2026-01-05T00:00:00Z","object":{"name":"db-1"}}"#;
+    let (status, text) = served.ask("POST", "/api/v1/events", &probe, event);
+    assert_eq!(status, 202, "events keep flowing: {text}");
+    li.runs(&["model", "rollback", "metric", "--version", "0", "--reason", "the file lacks it"]).does(&["as version"]);
+    served.wait("the built-in model", || {
+        Some(li.reads(&served, "/api/v1/models/metric")).filter(|known| known["version"] == 1)
+    });
+    assert!(!served.ask("GET", "/readyz", &li.token, "").1.contains("last hours alone"));
+}
