@@ -18,10 +18,11 @@ export async function use(wanted) {
   document.documentElement.lang = current === "zh" ? "zh-CN" : "en";
 }
 
-/** The label of a key; `{name}` is filled from `values`.
+/** The label of a key; `{name}` is filled from `values`. One of something may have a label of its own: the key with `.one`.
  * @param {string} key @param {Record<string, unknown>} [values] */
 export function t(key, values = {}) {
-  const text = words[current]?.[key] ?? key;
+  const own = String(values.n) === "1" ? words[current]?.[`${key}.one`] : undefined;
+  const text = own ?? words[current]?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 

@@ -34,8 +34,8 @@ const Row = ({ alert, picked, onPick, incident }) => html`<tr class=${alert.stat
 /** A table of alerts, only the rows in sight; `onPick` makes them choosable, `incident` shows where they belong. */
 export const AlertTable = ({ alerts, picked = [], onPick = null, incident = false }) => {
   const rows = useRows(alerts.length, ROW);
-  const columns = ["alert", "object", "source", "count", "first", "last", "state", ...(incident ? ["incident"] : [])];
-  const wide = columns.length + 3;
+  const columns = ["alert", "object", "source", "count", "first", "last", "state", ...(incident ? ["in"] : [])];
+  const wide = columns.length + (onPick ? 3 : 2);
   const space = (height) => height > 0 && html`<tr class="space"><td colspan=${wide} style=${{ height: `${height}px` }}></td></tr>`;
   return html`<table class="alerts" aria-rowcount=${alerts.length}>
     <thead><tr>${onPick && html`<th class="c-pick"></th>`}<th class="c-sev"></th>

@@ -68,7 +68,7 @@ const Nobody = () => html`<p class="notice nobody" role="status">${t("ov.nobody"
   <a href=${RECEIVERS} target="_blank">${t("ov.nobody.how")}</a></p>`;
 
 /** What is degraded and concerns who looks at the board. */
-export const DEGRADED = { "Redis is away": "ov.redis", "events over NATS wait": "ov.nats" };
+export const DEGRADED = { "Redis is away": "ov.redis", "events over NATS wait": "ov.nats", "metric series are judged by the last hours alone": "ov.metric" };
 
 const Degraded = ({ kinds }) => html`<p class="notice nobody" role="status">${kinds.map((kind) => t(DEGRADED[kind])).join(" ")}</p>`;
 

@@ -3,6 +3,7 @@
 
 mod appearance;
 mod buttons;
+mod care;
 mod desk;
 mod driver;
 mod hostile;

@@ -3,6 +3,7 @@
 import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { Actions, act } from "../actions.js";
 import { call } from "../api.js";
+import { Deeds, Levels } from "../deeds.js";
 import { Candidates, strongest } from "../evidence.js";
 import { FalseAlarm } from "../false_alarm.js";
 import { hear } from "../feed.js";
@@ -186,6 +187,8 @@ export const Incident = ({ id, me }) => {
       <${What} incident=${incident} /><${Since} incident=${incident} /><${Why} incident=${incident} /><${Who} incident=${incident} /></section>
     <div class="columns">
       <div>
+        <${Levels} levels=${incident.levels} />
+        <${Deeds} incident=${incident} may=${may && incident.state !== "merged"} />
         <${Panel} title=${t("inc.root")} kind="rootcause"><${Candidates} incident=${incident} me=${me} /><//>
         <${Panel} title=${t("inc.path")}><${Path} path=${incident.path} /><//>
         <${Changes} incident=${incident} />

@@ -12,6 +12,8 @@ import { now } from "../now.js";
 
 const SPANS = { "1": 1, "7": 7, "30": 30 };
 const PAIRS_SHOWN = 30;
+/** More often than by chance: beyond this the number says nothing more. */
+const LIFT_SHOWN = 1000;
 /** The file that tried drafts stand in. */
 const FILE = "suggested.yaml";
 
@@ -44,7 +46,7 @@ const Draft = ({ draft }) => html`<${Panel} title=${draft.id} aside=${html`<em c
 const Pairs = ({ pairs }) => html`<${Panel} title=${`${t("sug.pairs")} (${pairs.length})`}><div class="scroll"><table class="plain"><thead><tr>
     ${["cause", "effect", "share", "lift", "lead", "same"].map((word) => html`<th key=${word}>${t(`sug.${word}`)}</th>`)}</tr></thead>
   <tbody>${pairs.slice(0, PAIRS_SHOWN).map((pair) => html`<tr key=${pair.cause.name + pair.effect.name + pair.cause.source}><td>${pair.cause.name}<small>${pair.cause.source}</small></td><td>${pair.effect.name}<small>${pair.effect.source}</small></td>
-    <td>${percent(pair.share)}</td><td>${pair.lift.toFixed(1)}×</td><td>${span(pair.lead_seconds * 1000)}</td><td>${percent(pair.same_place)}</td></tr>`)}</tbody></table></div><//>`;
+    <td>${percent(pair.share)}</td><td>${pair.lift < LIFT_SHOWN ? pair.lift.toFixed(1) : `>${count(LIFT_SHOWN)}`}×</td><td>${span(pair.lead_seconds * 1000)}</td><td>${percent(pair.same_place)}</td></tr>`)}</tbody></table></div><//>`;
 
 const link = (id) => html`<${Go} to=${`/topology/${encodeURIComponent(id)}`}>${id}<//>`;
 

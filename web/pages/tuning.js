@@ -1,4 +1,4 @@
-// Tuning: which model is valid and was, what runs beside what is valid and how it differs so far, and what people's
+// Tuning: what runs beside what is valid and how it differs so far, and what people's
 // corrections teach.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
@@ -6,11 +6,14 @@ import { call, send } from "../api.js";
 import { ask } from "../ask.js";
 import { count, moment } from "../format.js";
 import { t } from "../i18n.js";
+import { MetricTrial } from "../metric_trial.js";
 import { now } from "../now.js";
 import { told } from "../orders.js";
 import { Empty, Go, Panel } from "../parts.js";
 
 const RELOAD_MS = 5000;
+/** What may run beside what is valid. */
+const PARTS = ["rules", "model", "metric"];
 /** How long before its end a rule is marked. */
 const SOON_MS = 14 * 24 * 3600 * 1000;
 const FIGURES = ["alerts", "incidents", "held", "muted", "compression", "root_changes", "messages", "messages_per_week"];
@@ -74,16 +77,13 @@ const Shadow = ({ shadow, may, onChange }) => {
     <button data-act="rollback" onClick=${act("tuning.rollback", rollback)}>${t("tuning.rollback")}</button>`;
   return html`<${Panel} title=${t("tuning.shadow")} aside=${tools}>
     ${!shadow.running && html`<p class="dim">${t("tuning.none")}</p>`}
-    ${shadow.running && html`<p>${t(shadow.has_rules ? (shadow.has_model ? "tuning.what.both" : "tuning.what.rules") : "tuning.what.model")}
+    ${shadow.running && html`<p>${PARTS.filter((word) => shadow[`has_${word}`]).map((word) => t(`tuning.part.${word}`)).join(t("and"))}
       · ${shadow.author} · ${moment(shadow.at)} ${shadow.reason && `· ${shadow.reason}`}</p>
       <p class="dim">${t("tuning.lag", { lag: count(shadow.lag), anew: shadow.begun_anew })}</p>`}
     ${shadow.failure && html`<p class="notice">${t("failed", { why: shadow.failure })}</p>`}
+    ${shadow.metric && html`<${MetricTrial} trial=${shadow.metric} />`}
     ${shadow.report && html`<${Report} report=${shadow.report} />`}<//>`;
 };
-
-const Models = ({ models }) => html`<${Panel} title=${t("tuning.models")}>
-  <table class="plain"><tbody>${models.map((one) => html`<tr key=${one.version}><td>${one.version}</td><td>${one.current && html`<em class="tag good">${t("tuning.valid")}</em>`}</td>
-    <td>${one.digest.slice(0, 12)}</td><td>${one.author || t("tuning.builtin")}</td><td>${one.at ? moment(one.at) : ""}</td><td>${one.reason ?? ""}</td></tr>`)}</tbody></table><//>`;
 
 /** Rules that somebody gave an end: those that are over, and those that will be. */
 const Expiring = ({ rules }) => {
@@ -108,13 +108,13 @@ const Feedback = ({ items, may, onChange }) => {
 export const Tuning = ({ me }) => {
   const [found, set] = useState(/** @type {any} */ (null));
   const [failed, setFailed] = useState("");
-  const load = () => Promise.all([call("/api/v1/shadow"), call("/api/v1/models"), call("/api/v1/feedback"), call("/api/v1/rules")])
-    .then(([shadow, models, feedback, rules]) => { set({ shadow, models: models.items, feedback: feedback.items, rules: rules.rules }); setFailed(""); }, (failure) => setFailed(failure.message));
+  const load = () => Promise.all([call("/api/v1/shadow"), call("/api/v1/feedback"), call("/api/v1/rules")])
+    .then(([shadow, feedback, rules]) => { set({ shadow, feedback: feedback.items, rules: rules.rules }); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); const timer = setInterval(load, RELOAD_MS); return () => clearInterval(timer); }, []);
   const may = me.role === "analyst" || me.role === "admin";
   return html`<div class="page-head"><h1>${t("nav.tuning")}</h1><p class="dim">${t("tuning.help")}</p></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!found && !failed && html`<${Empty} text=${t("loading")} />`}
-    ${found && html`<div class="stack"><${Shadow} shadow=${found.shadow} may=${may} onChange=${load} /><${Expiring} rules=${found.rules} /><${Models} models=${found.models} />
+    ${found && html`<div class="stack"><${Shadow} shadow=${found.shadow} may=${may} onChange=${load} /><${Expiring} rules=${found.rules} />
       <${Feedback} items=${found.feedback} may=${may} onChange=${load} /></div>`}`;
 };

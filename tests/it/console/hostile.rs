@@ -86,6 +86,16 @@ async fn two_hundred_hostile_texts_in_every_field_run_nowhere() {
         let silence = json!({ "matchers": [[{ "field": "ci", "value": text }]], "ends_at": tomorrow, "comment": text });
         served.send(post.clone(), &token, "/api/v1/silences", &silence).await;
     }
+    for (n, text) in payloads.iter().take(40).enumerate() {
+        let view = json!({ "name": text.chars().take(60).collect::<String>(), "query": text, "shared": true });
+        assert_eq!(served.status(post.clone(), &token, "/api/v1/views", &view).await, 204, "{text}");
+        let said = json!({ "says": "false_alarm", "about": ids[n % ids.len()], "note": text });
+        served.send(post.clone(), &token, "/api/v1/feedback", &said).await;
+        let said = json!({ "says": "missed", "about": text, "note": text });
+        served.send(post.clone(), &token, "/api/v1/feedback", &said).await;
+    }
+    let point = |text: &String| json!({ "name": text, "object": { "name": text }, "labels": { "l": text }, "value": 1.0, "at": chrono::Utc::now().to_rfc3339() });
+    served.points(&payloads.iter().take(40).map(point).collect::<Vec<_>>()).await;
     let rules = served.get(&token, "/api/v1/rules").await;
     let mut files = rules["files"].clone();
     let window = |(n, text): (usize, &String)| {
@@ -111,7 +121,10 @@ async fn two_hundred_hostile_texts_in_every_field_run_nowhere() {
         "/silences",
         "/windows",
         "/oncall",
+        "/handover",
         "/deliveries",
+        "/storm",
+        "/series",
         "/topology",
         &some_ci,
         "/rules",
@@ -141,6 +154,11 @@ async fn two_hundred_hostile_texts_in_every_field_run_nowhere() {
         let listening = "[...document.querySelectorAll('#app *')].filter((one) => [...one.attributes].some((attribute) => attribute.name.startsWith('on'))).length";
         assert_eq!(browser.read(listening).await, 0, "{page}: it became an attribute");
     }
+    // A report that is read as a page has it as text, too.
+    browser.go(&format!("{}/incidents/{}", served.base, ids[0])).await;
+    browser.click("[data-act=postmortem]").await;
+    browser.wait("document.querySelectorAll('dialog .prose li').length > 4").await;
+    assert_eq!(browser.read("document.querySelectorAll('.prose script, .prose img, .prose iframe').length").await, 0);
     // The picture has the names as text.
     browser.go(&format!("{}/incidents/{}", served.base, ids[3])).await;
     browser.wait("document.querySelector('.canvas[data-drawn], .graph .empty')").await;

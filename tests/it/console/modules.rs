@@ -115,7 +115,9 @@ fn every_word_is_in_both_languages_and_used() {
         .collect();
     let named =
         |key: &&String| all.contains(&format!("\"{key}\"")) || beginnings.iter().any(|start| key.starts_with(start));
-    let idle: Vec<&String> = en.keys().filter(|key| !named(key)).collect();
+    // One of something may have a word of its own, which nobody asks for by name.
+    let asked = |key: &&String| key.strip_suffix(".one").is_some_and(|many| en.contains_key(many)) || named(key);
+    let idle: Vec<&String> = en.keys().filter(|key| !asked(key)).collect();
     assert!(idle.is_empty(), "words that nothing says: {idle:?}");
     let holes = |text: &str| {
         let names = text.split('{').skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name.to_owned()));

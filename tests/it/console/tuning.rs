@@ -50,3 +50,47 @@ async fn an_analyst_reads_a_trial_and_activates_it_with_a_reason() {
     assert_eq!(rules["rules"].as_array().unwrap().iter().filter(|rule| rule["expired"] == true).count(), 1, "{rules}");
     check_quiet(&browser, &served.base).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metric_model_is_tried_put_in_force_and_taken_back() {
+    let served = Served::start();
+    let token = served.token("analyst", "li.na");
+    let shipped = crate::storms::project().join("models/metric/1/model.yaml");
+    let own = std::fs::read_to_string(shipped).unwrap().replacen("version: 1\n", "version: 7\n", 1);
+    let own = own.replacen("told_from: 1.75", "told_from: 1.9", 1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("model.yaml");
+    std::fs::write(&file, own).unwrap();
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/models", served.base)).await;
+    browser.wait("document.querySelector('.model-health .facts').innerText.includes('comes with the program')").await;
+    browser.wait("document.querySelectorAll('.models-metric tbody tr').length === 1").await;
+    browser.wait("document.querySelectorAll('.models-correlation tbody tr').length === 1").await;
+
+    browser.fill("input[type=file]", file.to_str().unwrap()).await;
+    browser.click("[data-act=model-beside]").await;
+    browser.fill("dialog input[name=reason]", "fewer pages").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("location.pathname === '/tuning'").await;
+    browser.sees("a metric model").await;
+    // Both judge the same readings, and say so.
+    served.points(&super::series::readings("host-00007")).await;
+    browser.wait("document.querySelector('.metric-trial')").await;
+    browser.click("[data-act=activate]").await;
+    browser.fill("dialog input[name=reason]", "quieter").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.toast.good')").await;
+    browser.go(&format!("{}/models", served.base)).await;
+    browser.wait("document.querySelectorAll('.models-metric tbody tr').length === 2").await;
+    browser.wait("document.querySelector('.models-metric tbody tr').innerText.includes('quieter')").await;
+    browser.wait("document.querySelector('.model-health .facts dd').textContent === '7'").await;
+    assert_eq!(served.get(&token, "/api/v1/models/metric").await["version"], 7);
+
+    browser.click("[data-act=model-back]").await;
+    browser.fill("dialog input[name=reason]", "too quiet").await;
+    browser.click("dialog button[type=submit]").await;
+    browser.wait("document.querySelector('.model-health .facts dd').textContent === '1'").await;
+    browser.wait("document.querySelector('.models-metric tbody tr').innerText.includes('too quiet')").await;
+    check_quiet(&browser, &served.base).await;
+}
