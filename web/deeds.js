@@ -1,6 +1,6 @@
 // What is done about an incident beside telling people: actions that executors are asked for, and service levels that run.
 
-import { html } from "./vendor/htm-preact.js";
+import { html, useState } from "./vendor/htm-preact.js";
 import { act } from "./actions.js";
 import { ask } from "./ask.js";
 import { moment, span } from "./format.js";
@@ -8,6 +8,8 @@ import { say, t } from "./i18n.js";
 import { now } from "./now.js";
 import { Ci, Panel, useTick } from "./parts.js";
 
+/** Actions shown until somebody wants all. */
+const SHOWN = 2;
 const ENDS = { done: "good", failed: "bad", silent: "bad", lapsed: "bad", asked: "strong", requested: "strong" };
 
 /** What is not plain from the state alone. */
@@ -27,14 +29,19 @@ export const Levels = ({ levels }) => {
 
 /** Actions, and a person's yes or no. */
 export const Deeds = ({ incident, may }) => {
+  const [all, setAll] = useState(false);
   if (!incident.actions?.length) return null;
+  // What waits for somebody comes first.
+  const sorted = [...incident.actions].sort((a, b) => Number(b.state === "asked") - Number(a.state === "asked"));
+  const shown = all ? sorted : sorted.slice(0, SHOWN);
   const answer = (word, one) => async () => {
     const given = await ask({ title: t(`act.${word}`), ok: t(`act.${word}`), danger: word === "approve", fields: [{ name: "what", kind: "note", label: "", value: `${one.run} · ${one.ci.name} · ${one.executor}` }] });
     if (given) await act(incident, word, { action: one.id });
   };
-  return html`<${Panel} title=${t("deed.title")} kind="deeds"><ul>${incident.actions.map((one) => html`<li key=${one.id}>
+  return html`<${Panel} title=${t("deed.title")} kind="deeds"><ul>${shown.map((one) => html`<li key=${one.id}>
     <p><em class=${`tag ${ENDS[one.state] ?? ""}`}>${one.state_label}</em> <b>${one.run}</b> <${Ci} ci=${one.ci} link /> <span class="dim">${one.executor} · ${one.rule}</span></p>
     ${EXPLAINED.includes(one.state) && html`<p>${say(one.text)}</p>`}${Object.keys(one.with ?? {}).length > 0 && html`<p class="chips">${Object.entries(one.with).map(([key, value]) => html`<span key=${key}>${key}=${value}</span>`)}</p>`}
     <p class="dim">${moment(one.at)}${one.due ? ` · ${t("deed.due", { t: moment(one.due) })}` : ""}${one.by ? ` · ${one.by}` : ""}${one.said ? ` · ${one.said}` : ""}</p>
-    ${may && one.may_be_approved && html`<p class="actions small"><button class="main" data-act="approve" onClick=${answer("approve", one)}>${t("act.approve")}</button>${one.state === "asked" && html`<button data-act="deny" onClick=${answer("deny", one)}>${t("act.deny")}</button>`}</p>`}</li>`)}</ul><//>`;
+    ${may && one.may_be_approved && html`<p class="actions small"><button class="main" data-act="approve" onClick=${answer("approve", one)}>${t("act.approve")}</button>${one.state === "asked" && html`<button data-act="deny" onClick=${answer("deny", one)}>${t("act.deny")}</button>`}</p>`}</li>`)}</ul>
+    ${sorted.length > shown.length && html`<button class="more" onClick=${() => setAll(true)}>${t("show_all")} (${sorted.length})</button>`}<//>`;
 };
