@@ -25,6 +25,7 @@ pub mod incidents;
 pub mod lang;
 pub mod layout;
 mod metric_model;
+pub mod notice_preview;
 pub mod notices;
 pub mod numbers;
 pub mod oncall;

@@ -20,6 +20,7 @@ use super::alertmanager::alerts as alertmanager_alerts;
 use super::alertmanager::silences as alertmanager_silences;
 use super::alertmanager::status as alertmanager_status;
 use super::held_back;
+use super::notice_preview;
 use super::problem::ApiError;
 use super::shift_reports;
 use super::state::Api;
@@ -164,6 +165,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(notices::receivers)),
         entry(READ,    routes!(notices::undelivered)),
         entry(HANDLE,  routes!(notices::resend)),
+        entry(HANDLE,  routes!(notice_preview::preview)),
         entry(READ,    routes!(held_back::list)),
         entry(HANDLE,  routes!(held_back::tell)),
         entry(READ,    routes!(feed::feed)),

@@ -19,12 +19,13 @@ use super::tokens::Credentials;
 use super::view_file::Views;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
-use crate::domain::ids::{EventRef, SourceId, TenantId};
+use crate::domain::ids::{EventRef, ReceiverId, SourceId, TenantId};
+use crate::domain::incident::IncidentView;
 use crate::domain::series::{ModelHealth, SeriesChart, SeriesQuery, SeriesView, TrialOfSeries};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::domain::topology::quality::Quality;
-use crate::engine::effect::{Effect, Notice};
+use crate::engine::effect::{Effect, Notice, NoticeKind};
 use crate::engine::explain::{Answer, Question};
 use crate::engine::identity::CiLookups;
 use crate::engine::input::{By, Command, DeadLetter, Digest};
@@ -279,8 +280,27 @@ pub struct Trouble {
     pub detail: String,
 }
 
+/// What message is to be seen.
+#[derive(Clone, Debug)]
+pub struct PreviewAsked {
+    pub incident: IncidentView,
+    pub receiver: Option<ReceiverId>,
+    pub kind: NoticeKind,
+    pub title: Option<String>,
+    pub text: Option<String>,
+    pub lang: Lang,
+    pub at: Timestamp,
+}
+
 /// What is known of notices and receivers.
 pub trait Notices: Send + Sync {
+    /// How a message looks: title, text, and what the receiver would be sent.
+    ///
+    /// # Errors
+    /// What is wrong with a template, or that there is no such receiver.
+    fn preview(&self, asked: PreviewAsked) -> Result<(String, String, Option<String>), String> {
+        Err(format!("{} cannot be shown here", asked.incident.id))
+    }
     /// What is not as it should be although the program serves: receivers that lock us out, decisions that came out
     /// differently.
     fn troubles(&self) -> Vec<Trouble>;

@@ -6,6 +6,7 @@ mod backtest;
 mod backup;
 mod check;
 mod feedback;
+mod import;
 mod lab_arguments;
 mod model;
 mod model_arguments;

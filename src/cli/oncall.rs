@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::asked::Server;
+use super::import::{self, ImportArguments};
 use super::lab_arguments::ServerArguments;
 use super::typed::time;
 use crate::clock::machine;
@@ -37,6 +38,8 @@ pub enum OnCallCommand {
     /// Look for errors, and for hours in which nobody has duty / 检查排班空档
     #[command(after_help = "Example:\n  headwater oncall check --rules rules --days 62\n\nFails when there is a gap.")]
     Check(CheckDutyArguments),
+    /// Rules out of another system's export, with a list of what could not be carried over / 从其他系统迁移
+    Import(ImportArguments),
 }
 
 /// What `oncall who` takes.
@@ -107,6 +110,7 @@ pub fn run(command: OnCallCommand, out: &mut impl Write) -> Result<ExitCode> {
         OnCallCommand::Who(ask) => who(&ask, out).map(|()| ExitCode::SUCCESS),
         OnCallCommand::Preview(ask) => preview(&ask, out).map(|()| ExitCode::SUCCESS),
         OnCallCommand::Check(ask) => check(&ask, out),
+        OnCallCommand::Import(ask) => import::run(&ask, out),
     }
 }
 

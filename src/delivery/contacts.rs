@@ -9,9 +9,13 @@ use std::time::SystemTime;
 use serde::Deserialize;
 
 use crate::domain::ids::{PersonId, ReceiverId};
+use crate::wording::lang::Lang;
 
 /// The largest file, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Among a person's addresses: `zh` or `en`.
+const LANGUAGE: &str = "language";
 
 /// Digits of the shortest number that is compared as one.
 const NUMBER_DIGITS_MIN: usize = 5;
@@ -121,6 +125,12 @@ impl Contacts {
         let addresses = people.get(person)?;
         let own = addresses.get(receiver.as_str());
         own.or_else(|| addresses.get(takes.key()?)).map(|address| address.trim().to_owned()).filter(|a| !a.is_empty())
+    }
+
+    /// In which language a person reads messages; none: as the receiver writes.
+    pub fn language(&self, person: &PersonId) -> Option<Lang> {
+        let people = self.people();
+        serde_json::from_value(people.get(person)?.get(LANGUAGE)?.trim().into()).ok()
     }
 
     /// Who is reached at this address by a receiver, or from which number somebody answers. An address that two people share

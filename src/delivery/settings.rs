@@ -327,6 +327,7 @@ impl ReceiverSettings {
             clock: Arc::clone(&common.clock),
             lines: Lines::default(),
             bus: common.bus.clone(),
+            token: Default::default(),
         };
         let rate = self.rate.map(NonZeroU32::get).or(kind.rate());
         let pace = rate.map(|rate| Duration::from_secs(60) / rate);

@@ -157,6 +157,7 @@ fn webhook(url: &str, egress: Egress) -> Result<Arc<dyn Channel>, SetupError> {
         clock: Arc::new(|| NOW),
         lines: Arc::default(),
         bus: crate::delivery::channels::nats::Bus::default(),
+        token: Default::default(),
     };
     Kind::read(own.into_iter().collect()).unwrap().channel(&ground)
 }

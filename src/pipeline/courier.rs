@@ -161,6 +161,18 @@ impl Courier {
         self.sending.lock().expect("nobody panics while holding it")
     }
 
+    /// What a receiver would be sent.
+    ///
+    /// # Errors
+    /// When there is no such receiver, or it shows nothing.
+    pub fn preview(&self, notice: &Notice) -> Result<String, String> {
+        let ready = self.outfit.as_ref().and_then(|outfit| outfit.ready.get(&notice.receiver));
+        let channel = ready.and_then(|ready| ready.channel.as_ref());
+        channel
+            .ok_or_else(|| format!("receiver: {} is not configured, or switched off", notice.receiver))?
+            .preview(notice)
+    }
+
     /// The running delivery; none while nothing is handed out.
     pub fn delivery(&self) -> Option<Arc<Delivery>> {
         match &*self.sending() {

@@ -3,10 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use super::Pipeline;
-use crate::api::state::{Notices, ReceiverLine, ReceiverList, Trouble, UndeliveredNotice};
+use crate::api::state::{Notices, PreviewAsked, ReceiverLine, ReceiverList, Trouble, UndeliveredNotice};
 use crate::delivery::ReceiverState;
+use crate::delivery::acts::Acts;
+use crate::delivery::message::{Lines, Style};
 use crate::delivery::settings::NOBODY;
+use crate::delivery::template::{Templates, example};
 use crate::domain::ids::{ReceiverId, TenantId};
+use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::effect::Notice;
 
 /// Kinds that ring, whatever somebody is doing: messages to a phone, calls, and apps made for being on call.
@@ -47,6 +51,19 @@ impl Notices for Pipeline {
             }
         }
         troubles
+    }
+
+    fn preview(&self, asked: PreviewAsked) -> Result<(String, String, Option<String>), String> {
+        let PreviewAsked { incident, receiver, kind, title, text, lang, at } = asked;
+        let notice =
+            Notice { receiver: receiver.clone().unwrap_or_else(|| "preview".into()), kind, at, incident, ..example() };
+        let (acts, none) = (Acts::default(), Templates::default());
+        let style = Style { lang, time_zone: ZONE_DEFAULT, base_url: "", acts: &acts, templates: &none };
+        let templates = Templates::new(title.as_deref(), text.as_deref(), &style).map_err(|error| error.to_string())?;
+        let lines = Lines::of(&notice, &Style { templates: &templates, ..style });
+        let sent = receiver.map(|_| self.courier.preview(&notice)).transpose()?;
+        let text = lines.rest().collect::<Vec<_>>().join("\n");
+        Ok((lines.title, text, sent))
     }
 
     fn tells_nobody(&self) -> bool {

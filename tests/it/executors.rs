@@ -49,6 +49,13 @@ async fn an_executor_is_asked_after_an_approval_and_its_word_counts_once() {
     assert!(detail["actions"][0]["text"]["zh"].as_str().unwrap().starts_with("restart_service → web-1"), "{detail}");
     hook.wait_for("it is told with the question", |seen| seen.iter().any(|one| one.text.contains("等待批准"))).await;
     assert!(ops.seen().is_empty(), "nobody has said yes");
+    // How a message about it would look, with texts that are only tried.
+    let look = |title: &str| json!({ "incident": id, "receiver": "hook", "title": title, "text": "{{ alerts }} alert", "language": "en" });
+    let (status, seen) = setup.post(&client, "/api/v1/notices/preview", &look("{{ severity }}: {{ cause }}")).await;
+    assert_eq!((status, &seen["title"], &seen["text"]), (200, &json!("critical: web-1"), &json!("1 alert")), "{seen}");
+    assert!(seen["sent"].as_str().unwrap().contains("incident.opened"), "{seen}");
+    let (status, seen) = setup.post(&client, "/api/v1/notices/preview", &look("{{ colour }}")).await;
+    assert!(status == 400 && seen["detail"].as_str().unwrap().contains("it may use"), "{status} {seen}");
     let (status, taken) = setup.post(&client, &format!("{page}/approve"), &json!({})).await;
     assert_eq!(status, 202, "{taken}");
     ops.wait_for("the executor is asked", |seen| !seen.is_empty()).await;

@@ -4,8 +4,10 @@
 mod accuracy;
 mod acting;
 mod alertmanager;
+mod answers;
 mod bad_input;
 mod bounds;
+mod canary;
 mod care;
 mod channels;
 mod cli;

@@ -66,39 +66,39 @@ fn sign(secret: &str, at_secs: i64) -> String {
     BASE64_STANDARD.encode(hmac_sha256(key.as_bytes(), &[]))
 }
 
-impl Feishu {
-    fn card(&self, notice: &Notice) -> Value {
-        let lines = Lines::of(notice, &self.manner.style());
-        let title = with_keyword(&lines.title, self.settings.keyword.as_deref());
-        let mut elements = vec![json!({
-            "tag": "div", "text": { "tag": "plain_text", "content": fit::lines(lines.rest(), None, BYTES_MAX) },
-        })];
-        let called: String = self.settings.mention.iter().map(|id| format!("<at id={id}></at>")).collect();
-        if !called.is_empty() {
-            elements.push(json!({ "tag": "markdown", "content": called }));
-        }
-        if let Some(url) = &lines.url {
-            elements.push(json!({ "tag": "action", "actions": [{
-                "tag": "button", "type": "primary", "url": url,
-                "text": { "tag": "plain_text", "content": self.manner.lang.open() },
-            }] }));
-        }
-        let template = match Colour::of(notice) {
-            Colour::Red => "red",
-            Colour::Orange => "orange",
-            Colour::Yellow => "yellow",
-            Colour::Blue => "blue",
-            Colour::Green => "green",
-        };
-        json!({
-            "config": { "wide_screen_mode": true },
-            "header": {
-                "title": { "tag": "plain_text", "content": fit::bytes(&title, 1000) },
-                "template": template,
-            },
-            "elements": elements,
-        })
+/// The card of a notice; `buttons` come behind the link.
+pub fn card(notice: &Notice, manner: &Manner, keyword: Option<&str>, mention: &[String], buttons: Vec<Value>) -> Value {
+    let lines = Lines::of(notice, &manner.style());
+    let title = with_keyword(&lines.title, keyword);
+    let mut elements = vec![json!({
+        "tag": "div", "text": { "tag": "plain_text", "content": fit::lines(lines.rest(), None, BYTES_MAX) },
+    })];
+    let called: String = mention.iter().map(|id| format!("<at id={id}></at>")).collect();
+    if !called.is_empty() {
+        elements.push(json!({ "tag": "markdown", "content": called }));
     }
+    let link = lines.url.as_ref().map(|url| {
+        json!({ "tag": "button", "type": "primary", "url": url, "text": { "tag": "plain_text", "content": manner.lang.open() } })
+    });
+    let actions: Vec<Value> = link.into_iter().chain(buttons).collect();
+    if !actions.is_empty() {
+        elements.push(json!({ "tag": "action", "actions": actions }));
+    }
+    let template = match Colour::of(notice) {
+        Colour::Red => "red",
+        Colour::Orange => "orange",
+        Colour::Yellow => "yellow",
+        Colour::Blue => "blue",
+        Colour::Green => "green",
+    };
+    json!({
+        "config": { "wide_screen_mode": true },
+        "header": {
+            "title": { "tag": "plain_text", "content": fit::bytes(&title, 1000) },
+            "template": template,
+        },
+        "elements": elements,
+    })
 }
 
 impl Robot for Feishu {
@@ -107,7 +107,9 @@ impl Robot for Feishu {
     }
 
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String> {
-        let mut body = json!({ "msg_type": "interactive", "card": self.card(notice) });
+        let Settings { keyword, mention, .. } = &self.settings;
+        let card = card(notice, &self.manner, keyword.as_deref(), mention, Vec::new());
+        let mut body = json!({ "msg_type": "interactive", "card": card });
         if let Some(secret) = &self.settings.secret {
             let at_secs = at.0.div_euclid(1000);
             body["timestamp"] = at_secs.to_string().into();

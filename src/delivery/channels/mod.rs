@@ -13,6 +13,9 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use app::Token;
+use pieces::{code, is_over, name_of, one_or_more, with_keyword};
+
 use super::acts::Acts;
 use super::contacts::Takes;
 use super::ears::Tongue;
@@ -24,15 +27,16 @@ use super::template::Templates;
 use super::tickets;
 use super::webhook;
 use super::{Attempt, Channel, Clock};
-use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
-use crate::engine::effect::{Notice, NoticeKind};
+use crate::engine::effect::Notice;
 use crate::wording::lang::Lang;
 
 pub mod aliyun;
+mod app;
 pub mod dingtalk;
 pub mod discord;
 pub mod feishu;
+pub mod feishu_app;
 pub mod fields;
 pub mod fit;
 pub mod gateway;
@@ -44,11 +48,13 @@ mod numbers;
 pub mod opsgenie;
 pub mod pagerduty;
 pub mod personal;
+mod pieces;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
 pub mod tencent;
 pub mod wecom;
+pub mod wecom_app;
 
 /// How messages are written for one receiver.
 #[derive(Clone, Debug)]
@@ -83,6 +89,8 @@ pub struct Ground {
     pub lines: Lines,
     /// The connection to NATS.
     pub bus: nats::Bus,
+    /// An app's token.
+    pub token: Token,
 }
 
 /// Ways by scheme, host and port.
@@ -200,6 +208,8 @@ pub enum Kind {
     BkItsm(tickets::itsm::Settings),
     RestTicket(Box<tickets::rest::Settings>),
     Nats(nats::Settings),
+    FeishuApp(feishu_app::Settings),
+    WecomApp(wecom_app::Settings),
 }
 
 impl Kind {
@@ -223,7 +233,9 @@ impl Kind {
             | Self::TencentSms(_)
             | Self::Dingtalk(_)
             | Self::Wecom(_) => Some(Takes::Mobile),
-            Self::Feishu(_) | Self::Telegram(_) | Self::Ntfy(_) => Some(Takes::Own),
+            Self::Feishu(_) | Self::Telegram(_) | Self::Ntfy(_) | Self::FeishuApp(_) | Self::WecomApp(_) => {
+                Some(Takes::Own)
+            }
             Self::Webhook(_)
             | Self::Slack(_)
             | Self::Teams(_)
@@ -246,6 +258,8 @@ impl Kind {
             Self::Slack(settings) => settings.signing_secret.clone().map(Tongue::Slack),
             Self::Telegram(settings) => settings.callback_secret.clone().map(Tongue::Telegram),
             Self::Dingtalk(settings) => settings.app_secret.clone().map(Tongue::Dingtalk),
+            Self::FeishuApp(settings) => settings.tongue(),
+            Self::WecomApp(settings) => settings.tongue(),
             Self::Gateway(settings) => settings.answers.clone().map(Tongue::Phone),
             Self::CloudMas(settings) => settings.answers.clone().map(Tongue::Phone),
             Self::AliyunSms(settings) => settings.answers.clone().map(Tongue::Phone),
@@ -275,6 +289,7 @@ impl Kind {
         match self.takes() {
             Some(Takes::Mail) => "somebody@example.org",
             Some(Takes::Mobile) => "13800000000",
+            Some(Takes::Own) if matches!(self, Self::FeishuApp(_)) => "ou_somebody",
             Some(Takes::Own) | None => "somebody",
         }
     }
@@ -289,6 +304,8 @@ impl Kind {
             Self::AliyunVoice(settings) => !settings.to.is_empty(),
             Self::TencentSms(settings) => !settings.to.is_empty(),
             Self::Telegram(settings) => !settings.chat.is_empty(),
+            Self::FeishuApp(settings) => !settings.to.is_empty(),
+            Self::WecomApp(settings) => !settings.to.is_empty(),
             Self::Ntfy(settings) => !settings.topic.text().is_empty(),
             Self::Webhook(_)
             | Self::Dingtalk(_)
@@ -322,6 +339,8 @@ impl Kind {
             Self::AliyunVoice(settings) => settings.to = number,
             Self::TencentSms(settings) => settings.to = numbers::international(&number),
             Self::Telegram(settings) => settings.chat = address.to_owned(),
+            Self::FeishuApp(settings) => settings.to = address.to_owned(),
+            Self::WecomApp(settings) => settings.to = address.to_owned(),
             Self::Ntfy(settings) => settings.topic = Secret(address.to_owned()),
             // A robot of a group calls the person by name.
             Self::Dingtalk(settings) => settings.mention = one(),
@@ -374,6 +393,8 @@ impl Kind {
             Self::BkItsm(settings) => settings.ready(ground),
             Self::RestTicket(settings) => settings.ready(ground),
             Self::Nats(settings) => settings.ready(ground),
+            Self::FeishuApp(settings) => settings.ready(ground),
+            Self::WecomApp(settings) => settings.ready(ground),
         }
     }
 
@@ -387,6 +408,8 @@ impl Kind {
             Self::Teams(_) => Some(teams::PER_MINUTE),
             Self::Telegram(_) => Some(telegram::PER_MINUTE),
             Self::Discord(_) => Some(discord::PER_MINUTE),
+            Self::FeishuApp(_) => Some(feishu_app::PER_MINUTE),
+            Self::WecomApp(_) => Some(wecom_app::PER_MINUTE),
             Self::Webhook(_)
             | Self::Ntfy(_)
             | Self::Mail(_)
@@ -418,30 +441,8 @@ enum Colour {
     Green,
 }
 
-impl Colour {
-    fn of(notice: &Notice) -> Self {
-        match notice.incident.severity {
-            _ if is_over(notice) => Self::Green,
-            Severity::Critical => Self::Red,
-            Severity::Major => Self::Orange,
-            Severity::Minor => Self::Yellow,
-            Severity::Warning | Severity::Indeterminate | Severity::Cleared => Self::Blue,
-        }
-    }
-}
-
 fn filed(desk: Desk, secret: Option<&Secret>) -> Option<Tongue> {
     secret.map(|secret| Tongue::Ticket(desk, secret.clone()))
-}
-
-/// Whether a notice says that there is nothing to do any more.
-const fn is_over(notice: &Notice) -> bool {
-    matches!(notice.kind, NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged)
-}
-
-/// The name of an incident in a system of others, the same for all of its notices.
-fn name_of(notice: &Notice) -> String {
-    format!("headwater-{}-{}", notice.incident.tenant, notice.incident.id)
 }
 
 /// A text that is nobody's business: credentials. Prints as `***`.
@@ -460,38 +461,4 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
-}
-
-/// An answer whose status says yes: what number stands under `key` of its body, and the text under `said`.
-/// Nothing but a JSON map with that number is an answer of such a system.
-fn code(answer: &Answer, key: &str, said: &str) -> Result<(i64, String), Attempt> {
-    if !answer.status.is_success() {
-        return Err(answer.judge());
-    }
-    let body = answer.json();
-    let number = body.get(key).and_then(Value::as_i64).ok_or_else(|| answer.strange())?;
-    let said = body.get(said).and_then(Value::as_str).unwrap_or_default();
-    Ok((number, format!("{key} {number}: {said}")))
-}
-
-/// The title with the keyword that a robot's settings ask for.
-fn with_keyword(title: &str, keyword: Option<&str>) -> String {
-    match keyword.filter(|keyword| !title.contains(keyword)) {
-        Some(keyword) => format!("{keyword} {title}"),
-        None => title.to_owned(),
-    }
-}
-
-/// One address or several, as they are written in the configuration.
-fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        One(String),
-        More(Vec<String>),
-    }
-    Ok(match Written::deserialize(deserializer)? {
-        Written::One(one) => vec![one],
-        Written::More(more) => more,
-    })
 }

@@ -59,17 +59,20 @@ impl Personal {
             )
         };
         let address = address.ok_or_else(missing)?;
+        let mut ground = self.ground.clone();
+        ground.manner.lang = self.contacts.language(&to.person).unwrap_or(ground.manner.lang);
+        let kept_as = format!("{:?} {address}", ground.manner.lang);
         let mut each = self.each.lock().expect("nobody panics while holding it");
-        if let Some(known) = each.get(&address) {
+        if let Some(known) = each.get(&kept_as) {
             return Ok(known.clone());
         }
         // The reason may quote the address, which nobody is to read.
         let wrong = |_| format!("the address of {} for this receiver is none", to.person);
-        let made = self.kind.clone().to(&address).channel(&self.ground).map_err(wrong)?;
+        let made = self.kind.clone().to(&address).channel(&ground).map_err(wrong)?;
         if each.len() >= KEPT_MAX {
             each.clear();
         }
-        each.insert(address, made.clone());
+        each.insert(kept_as, made.clone());
         Ok(made)
     }
 }

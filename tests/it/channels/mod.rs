@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::delivery::notice;
 
+mod apps;
 mod fakes;
 mod people;
 mod previews;

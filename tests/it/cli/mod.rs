@@ -5,6 +5,7 @@ mod config;
 mod demo;
 pub mod full_disk;
 mod help;
+mod importing;
 mod metric_model;
 mod metrics;
 mod model;

@@ -1,0 +1,66 @@
+//! Pieces of several channels: what an answer says, how a title is written, what colour it has.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Colour;
+use crate::delivery::Attempt;
+use crate::delivery::http::Answer;
+use crate::domain::severity::Severity;
+use crate::engine::effect::{Notice, NoticeKind};
+
+impl Colour {
+    pub(super) fn of(notice: &Notice) -> Self {
+        match notice.incident.severity {
+            _ if is_over(notice) => Self::Green,
+            Severity::Critical => Self::Red,
+            Severity::Major => Self::Orange,
+            Severity::Minor => Self::Yellow,
+            Severity::Warning | Severity::Indeterminate | Severity::Cleared => Self::Blue,
+        }
+    }
+}
+
+/// Whether a notice says that there is nothing to do any more.
+pub(super) const fn is_over(notice: &Notice) -> bool {
+    matches!(notice.kind, NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged)
+}
+
+/// The name of an incident in a system of others, the same for all of its notices.
+pub(super) fn name_of(notice: &Notice) -> String {
+    format!("headwater-{}-{}", notice.incident.tenant, notice.incident.id)
+}
+
+/// An answer whose status says yes: what number stands under `key` of its body, and the text under `said`.
+/// Nothing but a JSON map with that number is an answer of such a system.
+pub(super) fn code(answer: &Answer, key: &str, said: &str) -> Result<(i64, String), Attempt> {
+    if !answer.status.is_success() {
+        return Err(answer.judge());
+    }
+    let body = answer.json();
+    let number = body.get(key).and_then(Value::as_i64).ok_or_else(|| answer.strange())?;
+    let said = body.get(said).and_then(Value::as_str).unwrap_or_default();
+    Ok((number, format!("{key} {number}: {said}")))
+}
+
+/// The title with the keyword that a robot's settings ask for.
+pub(super) fn with_keyword(title: &str, keyword: Option<&str>) -> String {
+    match keyword.filter(|keyword| !title.contains(keyword)) {
+        Some(keyword) => format!("{keyword} {title}"),
+        None => title.to_owned(),
+    }
+}
+
+/// One address or several, as they are written in the configuration.
+pub(super) fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(one) => vec![one],
+        Written::More(more) => more,
+    })
+}

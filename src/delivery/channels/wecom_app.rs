@@ -1,0 +1,192 @@
+//! WeCom (企业微信) app: template cards with buttons, to people, departments or tags.
+//!
+//! Documents: developer.work.weixin.qq.com/document/path/91039 (`gettoken`), 90236 ("发送应用消息"). A card with buttons
+//! (`button_interaction`) has a title of at most 36 characters, a text of at most 160, at most 6 buttons of 10 characters, whose
+//! keys have at most 1,024 bytes, and a `task_id` of at most 128 of `[0-9a-zA-Z_\-@]` that no other card of the app has. Repeats
+//! within half an hour are sent once (`enable_duplicate_check`). 30 messages a minute to one person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use reqwest::{Method, Url};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::app::Token;
+use super::{Attempt, Channel, Ground, Manner, Secret, code, fit};
+use crate::delivery::Clock;
+use crate::delivery::ears::Tongue;
+use crate::delivery::http::{Call, Line, SetupError};
+use crate::delivery::message::Lines;
+use crate::domain::time::Span;
+use crate::engine::effect::Notice;
+
+/// Messages that an app may send in a minute.
+pub const PER_MINUTE: u32 = 300;
+
+const TITLE_CHARS_MAX: usize = 36;
+const TEXT_CHARS_MAX: usize = 160;
+const PLAIN_BYTES_MAX: usize = 2048;
+/// Seconds within which the same message is sent once.
+const SAME_WITHIN_SECS: u32 = 1800;
+
+/// An app of one's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(default = "server")]
+    pub server: String,
+    pub corp_id: String,
+    pub agent_id: u32,
+    pub secret: Secret,
+    /// User ids with `|` between, or `@all`; none: people by their contacts only.
+    #[serde(default)]
+    pub to: String,
+    /// Of the page 接收消息: what proves a callback.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    #[serde(default)]
+    pub aes_key: Option<Secret>,
+}
+
+fn server() -> String {
+    "https://qyapi.weixin.qq.com".into()
+}
+
+/// The app, and the way to it.
+struct App {
+    base: Url,
+    settings: Settings,
+    manner: Manner,
+    token: Token,
+    line: Arc<Line>,
+    clock: Clock,
+}
+
+impl Settings {
+    /// How what is pressed on a card is believed; none: there are no cards, but texts.
+    pub fn tongue(&self) -> Option<Tongue> {
+        let (token, aes_key, corp_id) = (self.token.clone()?, self.aes_key.clone()?, self.corp_id.clone());
+        Some(Tongue::Wecom { token, aes_key, corp_id })
+    }
+
+    /// # Errors
+    /// When the address is refused.
+    pub fn ready(self, ground: &Ground) -> Result<Arc<dyn Channel>, SetupError> {
+        let base = ground.target(self.server.trim_end_matches('/'))?;
+        let is_key = |key: &Secret| key.text().len() == 43 && key.text().chars().all(|c| c.is_ascii_alphanumeric());
+        if self.aes_key.as_ref().is_some_and(|key| !is_key(key)) || self.token.is_some() != self.aes_key.is_some() {
+            let why = "token and aes_key go together, and the key has 43 letters and digits; copy both from the page 接收消息";
+            return Err(SetupError::setting("aes_key", why));
+        }
+        let (line, clock) = (ground.line(&base)?, Arc::clone(&ground.clock));
+        let (manner, token) = (ground.manner.clone(), ground.token.clone());
+        Ok(Arc::new(App { base, settings: self, manner, token, line, clock }))
+    }
+}
+
+impl App {
+    fn url(&self, path: &str, pairs: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.query_pairs_mut().extend_pairs(pairs);
+        url
+    }
+
+    async fn fetch(&self) -> Result<(String, Span), Attempt> {
+        let pairs = [("corpid", self.settings.corp_id.as_str()), ("corpsecret", self.settings.secret.text())];
+        let call = Call {
+            method: Method::GET,
+            ..Call::post(self.url("/cgi-bin/gettoken", &pairs), "application/json", Vec::new())
+        };
+        let answer = self.line.send(call).await?;
+        match code(&answer, "errcode", "errmsg")? {
+            (0, _) => {}
+            (-1, why) => return Err(Attempt::TryLater { why, wait: None }),
+            (_, why) => return Err(Attempt::LockedOut { why }),
+        }
+        let body = answer.json();
+        let token = body["access_token"].as_str().ok_or_else(|| answer.strange())?;
+        Ok((token.to_owned(), Span::secs(body["expires_in"].as_i64().unwrap_or(0))))
+    }
+
+    fn body(&self, notice: &Notice) -> Value {
+        let lines = Lines::of(notice, &self.manner.style());
+        let mut body = json!({ "touser": self.settings.to, "agentid": self.settings.agent_id,
+            "enable_duplicate_check": 1, "duplicate_check_interval": SAME_WITHIN_SECS });
+        let mark = self.manner.acts.mark(notice).filter(|_| self.settings.token.is_some());
+        let Some(mark) = mark else {
+            let text: Vec<String> =
+                std::iter::once(lines.title.as_str()).chain(lines.rest()).map(str::to_owned).collect();
+            body["msgtype"] = "text".into();
+            body["text"] = json!({ "content": fit::lines(&text, lines.url.as_deref(), PLAIN_BYTES_MAX) });
+            return body;
+        };
+        let button = |(word, name): (&str, &str)| json!({ "text": fit::chars(name, 10), "style": 1, "key": format!("{word}:{mark}") });
+        let rest = lines.rest().collect::<Vec<_>>().join("\n");
+        let mut card = json!({
+            "card_type": "button_interaction",
+            "main_title": { "title": fit::chars(&lines.title, TITLE_CHARS_MAX) },
+            "sub_title_text": fit::chars(&rest, TEXT_CHARS_MAX),
+            "button_list": self.manner.lang.buttons().into_iter().map(button).collect::<Vec<_>>(),
+            "task_id": hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]),
+        });
+        if let Some(url) = &lines.url {
+            card["card_action"] = json!({ "type": 1, "url": url });
+        }
+        body["msgtype"] = "template_card".into();
+        body["template_card"] = card;
+        body
+    }
+
+    async fn try_once(&self, notice: &Notice) -> Result<(), Attempt> {
+        let token = self.token.get((self.clock)(), self.fetch().boxed()).await?;
+        let url = self.url("/cgi-bin/message/send", &[("access_token", &token)]);
+        let answer = self.line.send(Call::json(url, &self.body(notice))).await?;
+        match code(&answer, "errcode", "errmsg")? {
+            (0, _) => {
+                let body = answer.json();
+                let missing = body["invaliduser"].as_str().unwrap_or_default();
+                // Some of several were told: trying again would tell them twice.
+                let is_nobody = !missing.is_empty() && missing == self.settings.to;
+                if is_nobody {
+                    Err(Attempt::Refused { why: "the app may not send to anybody who is named".into() })
+                } else {
+                    Ok(())
+                }
+            }
+            (40_001 | 40_014 | 42_001, why) => {
+                self.token.forget(&token).await;
+                Err(Attempt::TryLater { why, wait: Some(Duration::from_secs(1)) })
+            }
+            (45_009 | 45_033, why) => Err(Attempt::TryLater { why, wait: Some(Duration::from_secs(60)) }),
+            (-1, why) => Err(Attempt::TryLater { why, wait: None }),
+            // The same card was taken before, and the answer was lost.
+            (41_074, _) => Ok(()),
+            (60_020 | 40_056 | 48_002, why) => Err(Attempt::LockedOut { why }),
+            (_, why) => Err(Attempt::Refused { why }),
+        }
+    }
+}
+
+impl Channel for App {
+    fn name(&self) -> &'static str {
+        "wecom_app"
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            match self.try_once(notice).await {
+                Ok(()) => Attempt::Accepted,
+                Err(attempt) => attempt,
+            }
+        })
+    }
+
+    fn preview(&self, notice: &Notice) -> Result<String, String> {
+        Ok(serde_json::to_string_pretty(&self.body(notice)).unwrap_or_default())
+    }
+}
