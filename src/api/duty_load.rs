@@ -38,6 +38,23 @@ pub struct PersonLoad {
     pub all: u64,
 }
 
+/// How messages to receivers ended. What was folded into a newer one was told with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct Delivered {
+    pub accepted: u64,
+    pub gave_up: u64,
+    /// accepted / (accepted + gave_up).
+    pub rate: Option<f64>,
+}
+
+/// Counts ends by their words.
+pub fn delivered(outcomes: &BTreeMap<String, u64>) -> Delivered {
+    let n = |word: &str| outcomes.get(word).copied().unwrap_or(0);
+    let (accepted, gave_up) = (n("accepted"), n("gave_up"));
+    let ended = accepted + gave_up;
+    Delivered { accepted, gave_up, rate: (ended > 0).then(|| accepted as f64 / ended as f64) }
+}
+
 /// What people said: incidents that were none, and faults of which no alert told. What was taken back does not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Judged {
@@ -142,6 +159,14 @@ mod tests {
             all: work + rest + sleep,
         };
         assert_eq!(loads(reached.into_iter(), zone), [load("li", 2, 2, 1), load("han", 1, 0, 0)]);
+    }
+
+    #[test]
+    fn what_was_folded_or_has_no_end_is_no_failure() {
+        let ends = [("accepted", 9), ("gave_up", 1), ("folded", 5), ("pending", 2)];
+        let found = delivered(&ends.map(|(word, n)| (word.to_owned(), n)).into());
+        assert_eq!(found, Delivered { accepted: 9, gave_up: 1, rate: Some(0.9) });
+        assert_eq!(delivered(&BTreeMap::new()).rate, None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
-use super::duty_load::{self, Judged, PersonLoad, REACHED_MAX, SAID};
+use super::duty_load::{self, Delivered, Judged, PersonLoad, REACHED_MAX, SAID};
 use super::paging::read_time;
 use super::past::past;
 use super::problem::{ApiError, Params, Problem};
@@ -149,6 +149,7 @@ pub struct Report {
     pub by_hours: Vec<Group>,
     pub root_hits: RootHits,
     pub judged: Judged,
+    pub delivered: Delivered,
     /// How often people were interrupted, the most first.
     pub by_person: Vec<PersonLoad>,
     pub noisy_names: Vec<NoisyOne>,
@@ -218,10 +219,11 @@ async fn made(api: &Arc<Api>, caller: &Caller, query: &ReportQuery) -> Result<Re
         let judged = audit::entries_of(history, &sight.scope, &VERDICTS, None, JUDGED_MAX)?;
         let said = audit::entries_of(history, &sight.scope, &SAID, None, JUDGED_MAX)?;
         let reached = notices::reached(history, &sight.scope.tenant, (since, until), REACHED_MAX)?;
+        let outcomes = notices::outcomes(history, &sight.scope.tenant, (since, until))?;
         let noisy = |column| stats::noisiest(history, &sight.scope, column, (since, until), ROWS_MAX);
-        Ok((now, before, (judged, said, reached), noisy(stats::Noisy::Names)?, noisy(stats::Noisy::Cis)?))
+        Ok((now, before, (judged, said, reached, outcomes), noisy(stats::Noisy::Names)?, noisy(stats::Noisy::Cis)?))
     };
-    let (now, before, (judged, said, reached), names, cis) = past(api, read_all).await?;
+    let (now, before, (judged, said, reached, outcomes), names, cis) = past(api, read_all).await?;
     let topology = (api.topology)(&caller.tenant);
     let reactions = |past: &Past| reaction(past.incidents.iter());
     let listed = |found: Vec<(String, u64)>| found.into_iter().map(|(key, alerts)| NoisyOne { key, alerts }).collect();
@@ -237,6 +239,7 @@ async fn made(api: &Arc<Api>, caller: &Caller, query: &ReportQuery) -> Result<Re
         by_severity: grouped(&now.incidents, |view| SeverityWord::from(view.severity).word().to_owned()),
         by_hours: grouped(&now.incidents, |view| hours(view.opened_at, zone).to_owned()),
         root_hits: root_hits(judged, (since, until)),
+        delivered: duty_load::delivered(&outcomes),
         judged: duty_load::judged(&said, (since, until)),
         by_person: duty_load::by_person(api, caller, reached, zone),
         noisy_names: listed(names),
@@ -396,6 +399,8 @@ fn lines(report: &Report) -> String {
     line("root", "", "right", report.root_hits.right.to_string());
     line("judged", "", "false_alarms", report.judged.false_alarms.to_string());
     line("judged", "", "missed", report.judged.missed.to_string());
+    line("delivered", "", "accepted", report.delivered.accepted.to_string());
+    line("delivered", "", "gave_up", report.delivered.gave_up.to_string());
     for one in &report.by_person {
         let figures = [("work", one.work), ("rest", one.rest), ("sleep", one.sleep), ("all", one.all)];
         figures.into_iter().for_each(|(figure, n)| line("interruptions", &one.person, figure, n.to_string()));

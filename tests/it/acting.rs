@@ -274,6 +274,7 @@ async fn a_phone_answers_with_a_code_or_a_key() {
     let interrupted = |report: &Value| report["by_person"][0]["all"] == 1;
     let report = scene.setup.until(&scene.client, "/api/v1/reports", "the interruption", interrupted).await;
     assert_eq!((&report["by_person"][0]["person"], &report["by_person"][0]["name"]), (&json!("li"), &json!("李雷")));
+    assert!(report["delivered"]["accepted"].as_u64() > Some(0), "{}", report["delivered"]);
     // Whoever guesses is not listened to any more, not even with the right code.
     let wrong = if code == "0000" { "0001" } else { "0000" };
     for _ in 0..5 {

@@ -93,6 +93,7 @@ const Body = ({ report, me, onChange }) => {
       <${Figure} label=${t("ov.mttr")} value=${secs(reaction.mttr_seconds)} before=${before.reaction.mttr_seconds} after=${reaction.mttr_seconds} /></div>
     <div class="rings"><${Panel} title=${t("report.noise")}><div class="ringed"><${Ring} share=${noise.compression} label=${t("ov.compression")} /><p><b>${noise.compression === null ? "–" : percent(noise.compression)}</b><i>${t("report.noise.help", { events: count(noise.events), incidents: count(noise.incidents) })}</i></p></div><//>
       <${Panel} title=${t("report.root")}><div class="ringed"><${Ring} share=${hits.rate} label=${t("report.root")} /><p><b>${hits.rate === null ? "–" : percent(hits.rate)}</b><i>${hits.judged ? t("report.root.help", { right: count(hits.right), judged: count(hits.judged) }) : t("report.root.none")}</i></p></div><//>
+      <${Panel} title=${t("report.delivered")}><div class="ringed"><${Ring} share=${report.delivered.rate} label=${t("report.delivered")} /><p><b>${report.delivered.rate === null ? "–" : percent(report.delivered.rate)}</b><i>${report.delivered.rate === null ? t("report.delivered.none") : t("report.delivered.help", { accepted: count(report.delivered.accepted), gave_up: count(report.delivered.gave_up) })}</i></p></div><//>
       <${Said} report=${report} me=${me} onChange=${onChange} /></div>
     <${Days} report=${report} />
     <div class="columns even">${GROUPS.map(([key, word, prefix]) => html`<${Group} key=${key} title=${t(word)} prefix=${prefix} groups=${report[key]} />`)}</div>

@@ -1,5 +1,7 @@
 //! Who was told what of an incident, by which rule and way, after how many attempts, and what the receiver answered.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, Row, Transaction, params};
 
 use crate::domain::ids::{IncidentId, TenantId};
@@ -114,6 +116,18 @@ pub fn log(from: &Connection, asked: &Asked, before: Option<i64>, limit: usize) 
     ];
     let line = |row: &Row<'_>| Ok((row.get(14)?, IncidentId(row.get::<_, i64>(15)? as u64), read(row)?));
     from.prepare_cached(sql)?.query_map(values, line)?.collect()
+}
+
+/// How the messages of a span ended, by the word of the end; `pending` for what has none.
+pub fn outcomes(
+    from: &Connection,
+    tenant: &TenantId,
+    (since, until): (Timestamp, Timestamp),
+) -> rusqlite::Result<BTreeMap<String, u64>> {
+    let sql = "SELECT coalesce(n.outcome, 'pending'), count(*) FROM notices n
+               JOIN incidents i ON i.id = n.incident AND i.tenant = ?1 WHERE n.at >= ?2 AND n.at < ?3 GROUP BY 1";
+    let one = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64));
+    from.prepare_cached(sql)?.query_map(params![tenant.as_str(), since.0, until.0], one)?.collect()
 }
 
 /// A message that reached somebody: who, by which receiver, when.
