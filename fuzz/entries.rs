@@ -11,9 +11,10 @@ use headwater::decode::mapping::{Mapping, Shape};
 use headwater::decode::severity::SeverityMap;
 use headwater::decode::snmp::usm;
 use headwater::decode::{
-    Body, BodyError, Context, Decoded, again, alertmanager, alertmanager_webhook, cloudevents, mail, native, otlp,
-    sketch, snmp, syslog,
+    Body, BodyError, Context, Decoded, again, alertmanager, alertmanager_webhook, cloudevents, lines, mail, native,
+    otlp, points, remote_write, sketch, snappy, snmp, syslog,
 };
+use headwater::domain::event::ObjectRef;
 use headwater::domain::ids::{SourceId, TenantId};
 use headwater::domain::matcher::Matchers;
 use headwater::domain::reject::DeadLetter;
@@ -41,6 +42,9 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("decode_snmp", decode_snmp),
     ("decode_otlp", decode_otlp),
     ("decode_mail", decode_mail),
+    ("decode_points", decode_points),
+    ("decode_lines", decode_lines),
+    ("decode_remote_write", decode_remote_write),
     ("sketch_mapping", sketch_mapping),
     ("parse_formats", parse_formats),
     ("parse_rules", parse_rules),
@@ -131,6 +135,36 @@ fn decode_mail(bytes: &[u8]) {
     if let Some(json) = mail::to_json(bytes, "a@b", "c@d") {
         protocol("mail", &json, Shape::Lines);
     }
+}
+
+/// Metric points: what was read is written and read again.
+fn decode_points(bytes: &[u8]) {
+    let received_at = Timestamp(1_767_571_260_000);
+    let Ok(read) = points::decode(Body::from(bytes), received_at, &Limits::MODEL) else { return };
+    assert!(read.points.iter().all(|point| point.value.is_finite() && !point.name.is_empty()));
+    let again = points::decode(Body::from(&points::encode(&read.points)[..]), received_at, &Limits::MODEL);
+    assert_eq!(again.map(|again| again.points.len()), Ok(read.points.len()));
+}
+
+/// Log lines in both shapes.
+fn decode_lines(bytes: &[u8]) {
+    for shape in [lines::Shape::Text, lines::Shape::Json] {
+        if let Ok(read) = lines::decode(Body::from(bytes), shape, &ObjectRef::default(), &Limits::MODEL) {
+            assert!(read.lines.len() + read.refused.len() <= lines::LINES_MAX);
+            assert!(read.lines.iter().all(|line| line.text.len() <= 4096));
+        }
+    }
+}
+
+/// What Prometheus writes, packed and unpacked.
+fn decode_remote_write(bytes: &[u8]) {
+    let received_at = Timestamp(1_767_571_260_000);
+    drop(remote_write::decode(bytes, received_at));
+    if let Some(unpacked) = snappy::unpack(bytes, 1 << 20) {
+        assert!(unpacked.len() <= 1 << 20);
+        drop(remote_write::decode(&unpacked, received_at));
+    }
+    assert_eq!(snappy::unpack(&snappy::pack(bytes), bytes.len()).as_deref(), Some(bytes));
 }
 
 /// A sketch of anything that is JSON is a mapping that can be read.

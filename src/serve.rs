@@ -316,7 +316,8 @@ fn remember_anomalies(pipeline: &Pipeline, intake: &Intake) {
     let state = pipeline.live.read();
     for (tenant, view) in state.tenants() {
         for row in view.alerts.iter().filter(|row| row.view.state == AlertState::Firing) {
-            intake.senses().stood_before(tenant, &row.view.source, &row.view.name, &row.view.object);
+            let (alert, since) = ((&*row.view.name, &*row.view.object), row.view.last_seen);
+            intake.senses().stood_before(tenant, &row.view.source, alert, since);
         }
     }
 }

@@ -50,6 +50,7 @@ fn point(series: usize, n: usize) -> Point {
         aspect: None,
         measure: None,
         worse: None,
+        is_counter: false,
     }
 }
 

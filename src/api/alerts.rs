@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::incident_types::AlertItem;
@@ -16,6 +16,7 @@ use super::state::Api;
 use crate::domain::ids::AlertId;
 use crate::projection::alerts::AlertFilter;
 use crate::projection::history::{find, search};
+use crate::projection::novelty::Unusual;
 use crate::wording::lang::Lang;
 use crate::wording::words::{AlertStateWord, SeverityWord};
 
@@ -111,23 +112,64 @@ async fn page(
     Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed: None }))
 }
 
+/// An alert, and how unusual it is that one of its type comes on a CI of its class.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AlertDetail {
+    #[serde(flatten)]
+    pub alert: AlertItem,
+    /// Of the last 28 days; absent when its type was not counted since, and in the archive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unusual: Option<UnusualItem>,
+}
+
+/// How unusual a type is on a class.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct UnusualItem {
+    /// It came there for the first time within the last day.
+    pub new: bool,
+    pub first_seen: String,
+    /// How often it began in the last 28 days, and how often any alert did.
+    pub times: u64,
+    pub of: u64,
+    /// 1000: one of its kind; 0: every alert is of it.
+    pub rarity_per_mille: u16,
+    /// The entropy of its days: 1000 comes every day alike; 0 came on one day alone.
+    pub noise_per_mille: u16,
+}
+
+impl From<Unusual> for UnusualItem {
+    fn from(known: Unusual) -> Self {
+        Self {
+            new: known.is_new,
+            first_seen: known.first_seen.to_string(),
+            times: known.times,
+            of: known.of,
+            rarity_per_mille: known.rarity_per_mille,
+            noise_per_mille: known.noise_per_mille,
+        }
+    }
+}
+
 /// One alert.
 #[utoipa::path(get, path = "/api/v1/alerts/{id}", tag = "alerts", params(("id" = String, Path)),
-    responses((status = 200, body = AlertItem), (status = "default", body = Problem)))]
+    responses((status = 200, body = AlertDetail), (status = "default", body = Problem)))]
 pub async fn one(
     State(api): State<Arc<Api>>,
     caller: Caller,
     lang: Lang,
     Id(id): Id<AlertId>,
-) -> Result<Json<AlertItem>, ApiError> {
+) -> Result<Json<AlertDetail>, ApiError> {
     {
         let state = api.live.read();
-        let row = state.tenant(&caller.tenant).and_then(|tenant| tenant.alerts.get(id));
-        if let Some(row) = row.filter(|row| caller.scope().sees_one(row.org())) {
-            return Ok(Json(AlertItem::of_row(row, lang)));
+        let tenant = state.tenant(&caller.tenant);
+        let found = tenant.and_then(|tenant| Some((tenant, tenant.alerts.get(id)?)));
+        if let Some((tenant, row)) = found.filter(|(_, row)| caller.scope().sees_one(row.org())) {
+            let unusual = tenant.novelty.of(&row.view, state.stamp).map(UnusualItem::from);
+            return Ok(Json(AlertDetail { alert: AlertItem::of_row(row, lang), unusual }));
         }
     }
     let scope = caller.scope();
     let old = past(&api, move |history| find::alert(history, &scope, id)).await?;
-    old.map(|view| Json(AlertItem::of(&view, lang))).ok_or(ApiError::NotFound("alert"))
+    let alert = old.map(|view| AlertItem::of(&view, lang)).ok_or(ApiError::NotFound("alert"))?;
+    Ok(Json(AlertDetail { alert, unusual: None }))
 }

@@ -38,6 +38,9 @@ fn paths() -> Value {
         "/api/v1/ingest/{mapping}":
             door("Takes any JSON through a mapping file; several as lines or an array.", &["mapping"], &lines),
         "/api/v1/metrics": points(),
+        "/api/v1/write": foreign("Prometheus's remote write, version 1 (protobuf in snappy): what is unusual becomes an event.", &[]),
+        "/api/v1/logs": log_lines(),
+        "/loki/api/v1/push": foreign("Log lines as collectors push them to Loki, as JSON.", &[]),
         "/api/v1/sources/{source}/ingest/{mapping}":
             door("As above, of a source that signs its bodies instead of sending a token.", &["source", "mapping"], &lines),
         "/api/v1/heartbeats/{source}": foreign("A heartbeat: the source is alive.", &["source"]),
@@ -78,6 +81,18 @@ fn points() -> Value {
     let accepted = json!({"description": "How many were taken, and what was not. Points are not kept.",
                           "content": {"application/json": {"schema": answer}}});
     operation(summary, &[], &["application/json"], "202", accepted)
+}
+
+fn log_lines() -> Value {
+    let text = json!({"type": "string"});
+    let rejected =
+        json!({"type": "object", "properties": {"index": {"type": "integer"}, "reason": text, "detail": text}});
+    let answer = json!({"type": "object", "properties": {
+        "accepted": {"type": "integer"}, "rejected": {"type": "array", "items": rejected}}});
+    let summary = "Takes log lines: plain text, JSON per line, an array. They are counted by template; what is unusual becomes an event.";
+    let accepted = json!({"description": "How many were taken, and what was not. Lines are not kept.",
+                          "content": {"application/json": {"schema": answer}}});
+    operation(summary, &[], &["text/plain", "application/x-ndjson", "application/json"], "202", accepted)
 }
 
 fn alertmanager() -> Value {

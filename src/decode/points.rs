@@ -54,6 +54,9 @@ pub struct PointForm {
     /// Where it goes when something is wrong; unless given, `either` for traffic and else `up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worse: Option<Worse>,
+    /// It counts up and begins anew when its sender does, as counters of Prometheus do: its rate per second is watched.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counter: bool,
 }
 
 /// RFC 3339 text, or a number since 1970 whose unit is told by its size.
@@ -155,6 +158,7 @@ impl PointForm {
             aspect: self.aspect,
             measure: self.measure,
             worse: self.worse,
+            is_counter: self.counter,
         })
     }
 }
@@ -181,6 +185,7 @@ impl From<&Point> for PointForm {
             aspect: point.aspect,
             measure: point.measure,
             worse: point.worse,
+            counter: point.is_counter,
         }
     }
 }

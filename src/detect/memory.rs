@@ -105,5 +105,10 @@ fn one(from: &mut Reader<'_>, now: Timestamp) -> Option<(TenantId, SourceId, Key
     let measure = MEASURES.get(usize::from(from.u8()?)).copied();
     let worse = *WORSE.get(usize::from(from.u8()?))?;
     let series = Series::new(aspect, measure, worse, now).read(from)?;
-    Some((tenant, source, key, Kept { series, names: std::sync::Arc::new(Names { object, name, labels }), lone: None }))
+    Some((
+        tenant,
+        source,
+        key,
+        Kept { series, names: std::sync::Arc::new(Names { object, name, labels }), lone: None, counted: None },
+    ))
 }

@@ -88,6 +88,7 @@ fn reading(source: &SourceId, name: &str, value: f64, at: Timestamp) -> Point {
         measure: Some(Measure::Count),
         // That one alert stays away is what everybody hopes for; that all do is not.
         worse: Some(if name.is_empty() { Worse::Either } else { Worse::Up }),
+        is_counter: false,
     }
 }
 

@@ -103,6 +103,8 @@ pub(super) struct Source {
 pub(super) struct Kept {
     pub series: Series,
     pub names: Arc<Names>,
+    /// The last reading of what counts up.
+    pub counted: Option<(Timestamp, f64)>,
     /// What one of two models told of it and the other one did not yet.
     pub lone: Option<Lone>,
 }
@@ -182,6 +184,14 @@ impl Watch {
                 self.series += 1;
                 place.insert(Kept::of(point, now))
             }
+        };
+        let rated;
+        let point = if point.is_counter {
+            let Some(value) = kept.rate(point) else { return Taken::Learned };
+            rated = Point { value, ..point.clone() };
+            &rated
+        } else {
+            point
         };
         let (names, bench) = (kept.names.clone(), self.jury.bench(tenant));
         let ear = self.limits.ear(bench, self.rests);
@@ -270,7 +280,15 @@ impl Kept {
         let aspect = point.aspect.unwrap_or_else(|| Aspect::of_name(&point.name));
         let series = Series::new(aspect, point.measure, point.worse.unwrap_or_else(|| aspect.worse()), now);
         let names = Names { object: point.object.clone(), name: point.name.clone(), labels: point.labels.clone() };
-        Self { series, names: Arc::new(names), lone: None }
+        Self { series, names: Arc::new(names), lone: None, counted: None }
+    }
+
+    /// What counts up, as a rate per second; `None` for the first reading. One that fell began anew.
+    fn rate(&mut self, point: &Point) -> Option<f64> {
+        let (at, before) = self.counted.replace((point.at, point.value))?;
+        let secs = point.at.since(at).0 as f64 / 1000.0;
+        let more = if point.value >= before { point.value - before } else { point.value };
+        (secs > 0.0).then_some(more / secs)
     }
 
     /// Counts what was said of the last reading.

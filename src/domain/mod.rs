@@ -11,6 +11,7 @@ pub mod ids;
 pub mod incident;
 pub mod label;
 pub mod level;
+pub mod line;
 pub mod matcher;
 pub mod mute;
 pub mod pairs;

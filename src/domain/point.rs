@@ -57,6 +57,8 @@ pub struct Point {
     pub aspect: Option<Aspect>,
     pub measure: Option<Measure>,
     pub worse: Option<Worse>,
+    /// It counts up, and begins anew when its sender does: what is watched is its rate per second.
+    pub is_counter: bool,
 }
 
 /// Parts of names by which an aspect is known; what has none of them is about how full something is.

@@ -1,7 +1,8 @@
 //! Receiving a body: sizes, room for it, speed and compression, all before it is parsed.
 
+use std::collections::BTreeMap;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::BodyDataStream;
@@ -13,6 +14,8 @@ use tokio::time::{Instant, timeout};
 
 use super::refusal::Refusal;
 use super::settings::Settings;
+use crate::decode::snappy;
+use crate::domain::ids::{SourceId, TenantId};
 
 /// Bodies below this size may be compressed as well as they can.
 const RATIO_FREE_BYTES: usize = 64 * 1024;
@@ -26,8 +29,17 @@ pub struct Announced {
     /// The media type without parameters, in lower case; empty when there is none.
     pub media: String,
     pub charset: Option<String>,
-    gzip: bool,
+    packing: Packing,
     length: Option<usize>,
+}
+
+/// How a body is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    Plain,
+    Gzip,
+    /// Snappy's block format.
+    Snappy,
 }
 
 impl Announced {
@@ -38,10 +50,11 @@ impl Announced {
             return Err(Refusal::HeadersTooLarge(settings.header_bytes_max));
         }
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let gzip = match text(header::CONTENT_ENCODING).trim().to_ascii_lowercase().as_str() {
-            "" | "identity" => false,
-            "gzip" | "x-gzip" => true,
-            _ => return Err(Refusal::MediaType("only gzip is taken as content encoding")),
+        let packing = match text(header::CONTENT_ENCODING).trim().to_ascii_lowercase().as_str() {
+            "" | "identity" => Packing::Plain,
+            "gzip" | "x-gzip" => Packing::Gzip,
+            "snappy" => Packing::Snappy,
+            _ => return Err(Refusal::MediaType("only gzip (and snappy, in blocks) is taken as content encoding")),
         };
         let mut parts = text(header::CONTENT_TYPE).split(';');
         let media = parts.next().unwrap_or("").trim().to_ascii_lowercase();
@@ -52,14 +65,16 @@ impl Announced {
         if length.is_some_and(|length| length > settings.batch_bytes_max) {
             return Err(too_large(settings));
         }
-        Ok(Self { media, charset, gzip, length })
+        Ok(Self { media, charset, packing, length })
     }
 
     /// The most memory that the body can take.
     fn bytes_max(&self, settings: &Settings) -> usize {
-        match (self.length, self.gzip) {
-            (Some(length), false) => length,
-            (Some(length), true) => (length + unpacked_max(length, settings)).min(2 * settings.batch_bytes_max),
+        match (self.length, self.packing) {
+            (Some(length), Packing::Plain) => length,
+            (Some(length), Packing::Gzip | Packing::Snappy) => {
+                (length + unpacked_max(length, settings)).min(2 * settings.batch_bytes_max)
+            }
             (None, _) => settings.batch_bytes_max,
         }
     }
@@ -69,21 +84,61 @@ impl Announced {
 pub struct Room {
     kib: Arc<Semaphore>,
     kib_all: usize,
+    /// What each source holds of it.
+    shares: Arc<Shares>,
+}
+
+type Whose = (TenantId, SourceId);
+type Shares = Mutex<BTreeMap<Whose, usize>>;
+
+/// A place in the room; it is given back when it is dropped.
+pub struct Place {
+    _permit: OwnedSemaphorePermit,
+    kib: usize,
+    whose: Whose,
+    shares: Arc<Shares>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get_mut(&self.whose) {
+            *share = share.saturating_sub(self.kib);
+            if *share == 0 {
+                shares.remove(&self.whose);
+            }
+        }
+    }
 }
 
 impl Room {
     /// Makes room for so many bytes.
     pub fn new(settings: &Settings) -> Self {
         let kib_all = (settings.in_flight_bytes_max / 1024).clamp(1, Semaphore::MAX_PERMITS);
-        Self { kib: Arc::new(Semaphore::new(kib_all)), kib_all }
+        Self { kib: Arc::new(Semaphore::new(kib_all)), kib_all, shares: Arc::default() }
     }
 
-    /// Takes room for a body until the permit is dropped; refuses at once when there is none.
-    pub fn take(&self, announced: &Announced, settings: &Settings) -> Result<OwnedSemaphorePermit, Refusal> {
+    /// Takes room for a body until the place is dropped; refuses at once when there is none. The last eighth is for sources that
+    /// hold less than a quarter: one that storms is refused before it leaves the others nothing.
+    pub fn take(
+        &self,
+        (tenant, source): (&TenantId, &SourceId),
+        announced: &Announced,
+        settings: &Settings,
+    ) -> Result<Place, Refusal> {
         let kib = (announced.bytes_max(settings) / 1024 + 1).min(self.kib_all);
-        let kib = u32::try_from(kib).expect("a body is bounded");
-        let busy = |_| Refusal::Busy { wait_secs: settings.retry_after_secs };
-        Arc::clone(&self.kib).try_acquire_many_owned(kib).map_err(busy)
+        let asked = u32::try_from(kib).expect("a body is bounded");
+        let busy = || Refusal::Busy { wait_secs: settings.retry_after_secs };
+        let whose = (tenant.clone(), source.clone());
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = shares.get(&whose).copied().unwrap_or_default();
+        let is_greedy = own > 0 && own + kib > self.kib_all / 4;
+        if is_greedy && self.kib.available_permits() < kib + self.kib_all / 8 {
+            return Err(busy());
+        }
+        let permit = Arc::clone(&self.kib).try_acquire_many_owned(asked).map_err(|_| busy())?;
+        shares.insert(whose.clone(), own + kib);
+        Ok(Place { _permit: permit, kib, whose, shares: self.shares.clone() })
     }
 
     /// Bytes in flight, rounded up.
@@ -135,10 +190,17 @@ pub async fn receive(
 
 /// Decompresses a body if it is compressed; stops at the limits, however much is still to come.
 pub fn unpack(bytes: Vec<u8>, announced: &Announced, settings: &Settings) -> Result<Vec<u8>, Refusal> {
-    if !announced.gzip {
-        return Ok(bytes);
-    }
     let bytes_max = unpacked_max(bytes.len(), settings);
+    match announced.packing {
+        Packing::Plain => return Ok(bytes),
+        Packing::Snappy => {
+            let why = format!(
+                "the body is not snappy's block format, or larger than {bytes_max} bytes unpacked: send several"
+            );
+            return snappy::unpack(&bytes, bytes_max).ok_or(Refusal::Unreadable(why));
+        }
+        Packing::Gzip => {}
+    }
     let mut unpacked = Vec::with_capacity(bytes_max.min(4 * bytes.len()));
     let mut unpacker = MultiGzDecoder::new(bytes.as_slice()).take(bytes_max as u64 + 1);
     unpacker
@@ -160,4 +222,31 @@ fn unpacked_max(packed_bytes: usize, settings: &Settings) -> usize {
 
 fn too_large(settings: &Settings) -> Refusal {
     Refusal::TooLarge(format!("the body is larger than {} bytes: send several", settings.batch_bytes_max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_storms_leaves_room_for_the_others() {
+        let settings = Settings { in_flight_bytes_max: 1024 * 1024, ..Settings::default() };
+        let room = Room::new(&settings);
+        let body = |kib: usize| Announced {
+            media: String::new(),
+            charset: None,
+            packing: Packing::Plain,
+            length: Some(kib * 1024 - 1),
+        };
+        let (tenant, storm, quiet) = (TenantId::from("t"), SourceId::from("storm"), SourceId::from("quiet"));
+        let take = |source: &SourceId, kib: usize| room.take((&tenant, source), &body(kib), &settings);
+        let held: Vec<Place> = std::iter::from_fn(|| take(&storm, 16).ok()).collect();
+        assert_eq!(held.len() * 16, 1024 - 128, "all but the last eighth, while nobody else is there");
+        let others: Vec<Place> = (0..4).map(|_| take(&quiet, 32).unwrap_or_else(|_| panic!("there is room"))).collect();
+        assert!(take(&quiet, 1).is_err(), "now it is full");
+        drop(others);
+        drop(held);
+        assert_eq!((room.taken_bytes(), room.shares.lock().unwrap().len()), (0, 0));
+        assert!(take(&storm, 1024).is_ok(), "one large body alone is no storm");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::listen::Heard;
 use super::refusal::Refusal;
 use crate::decode::{Counts, Rejected};
+use crate::detect::log::watch::Taken as Line;
 use crate::detect::watch::Taken;
 
 /// Counters since the start. Refused requests are no part of the conservation law: nothing of them was kept.
@@ -18,6 +19,7 @@ pub struct IntakeCounters {
     marks: [AtomicU64; MARKS.len()],
     points: [AtomicU64; POINTS.len()],
     heard: [AtomicU64; HEARD.len()],
+    lines: [AtomicU64; LINES.len()],
     /// The metric model that series are judged by (0: the one that is compiled in), and how many were refused.
     model: [AtomicU64; 2],
 }
@@ -69,6 +71,9 @@ const POINTS: [&str; 5] = ["scored", "learned", "old", "over_limit", "malformed"
 /// What became of messages to listeners; what was dropped came faster than it could be kept.
 const HEARD: [&str; 4] = ["taken", "dropped", "refused", "malformed"];
 
+/// What became of log lines; `other` would have made one template too many and counts with nothing.
+const LINES: [&str; 4] = ["counted", "fresh", "other", "malformed"];
+
 impl IntakeCounters {
     pub(super) fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -94,6 +99,19 @@ impl IntakeCounters {
             Taken::Refused => "over_limit",
         };
         add(&POINTS, &self.points, word, 1);
+    }
+
+    pub(super) fn line(&self, taken: Line) {
+        let word = match taken {
+            Line::Counted => "counted",
+            Line::Fresh => "fresh",
+            Line::Other => "other",
+        };
+        add(&LINES, &self.lines, word, 1);
+    }
+
+    pub(super) fn lines_malformed(&self, count: usize) {
+        add(&LINES, &self.lines, "malformed", count as u64);
     }
 
     pub(super) fn heard(&self, heard: Heard) {
@@ -150,6 +168,7 @@ impl IntakeCounters {
             ("intake_events_marked", &MARKS[..], &self.marks[..]),
             ("intake_points", &POINTS[..], &self.points[..]),
             ("intake_listener_messages", &HEARD[..], &self.heard[..]),
+            ("intake_log_lines", &LINES[..], &self.lines[..]),
         ];
         for (noun, labels, counters) in labelled {
             rows.extend(labels.iter().zip(counters).map(|(label, counter)| (noun, *label, get(counter))));

@@ -24,6 +24,7 @@ use super::routes::{FORM, answer, deliver};
 use crate::decode::limits::Limits;
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, form, otlp};
+use crate::domain::ids::{SourceId, TenantId};
 
 /// The largest body that is looked at before its sender is known: the token stands in it.
 const UNKNOWN_BYTES_MAX: usize = 512 * 1024;
@@ -81,9 +82,11 @@ struct Opened {
 async fn read(intake: &Intake, request: Request, in_path: Option<&str>) -> Result<Read, Refusal> {
     let (parts, body) = request.into_parts();
     let token = offered(&parts.headers, &parts.uri).or(in_path.map(Cow::Borrowed));
+    // Whoever does not say yet who it is shares one place with all such.
+    let mut whose = (TenantId::from(""), SourceId::from(""));
     if let Some(token) = &token {
-        let known = intake.gate.bearer(token, (intake.now)());
-        known.ok_or(Refusal::Unauthorized)?;
+        let known = intake.gate.bearer(token, (intake.now)()).ok_or(Refusal::Unauthorized)?;
+        whose = (known.tenant.clone(), SourceId::from(&*known.name));
     }
     let announced = Announced::read(&parts.headers, &intake.settings)?;
     let mut settings = intake.settings.clone();
@@ -91,7 +94,7 @@ async fn read(intake: &Intake, request: Request, in_path: Option<&str>) -> Resul
         settings.batch_bytes_max = UNKNOWN_BYTES_MAX.min(settings.batch_bytes_max);
     }
     let is_known = token.is_some();
-    let _room = intake.room.take(&announced, &settings)?;
+    let _room = intake.room.take((&whose.0, &whose.1), &announced, &settings)?;
     let bytes = receive(&mut body.into_data_stream(), &announced, &settings).await?;
     let bytes = unpack(bytes, &announced, &settings)?;
     Ok(Read { request: parts, bytes, charset: announced.charset, media: announced.media, is_known })

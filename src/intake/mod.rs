@@ -11,6 +11,7 @@ pub mod format;
 pub mod gate;
 pub mod heartbeats;
 mod judged;
+pub mod lines;
 pub mod listen;
 pub mod points;
 pub mod rates;
@@ -22,6 +23,7 @@ pub mod senses;
 pub mod settings;
 pub mod signed;
 pub mod sink;
+pub mod writes;
 
 use std::sync::Arc;
 

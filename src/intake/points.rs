@@ -17,7 +17,10 @@ use super::senses::Way;
 use super::sink::SinkError;
 use crate::decode::points::{Points, decode};
 use crate::decode::{Body, BodyError};
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::point::Point;
 use crate::domain::reject::Reject;
+use crate::domain::time::Timestamp;
 
 /// What became of a body's points.
 #[derive(Debug, Serialize)]
@@ -57,24 +60,12 @@ async fn take(intake: &Arc<Intake>, request: Request) -> Result<Response, Refusa
     intake.counters.points_malformed(refused.len());
     let mut rejected: Vec<(usize, Reject)> = refused;
     let mut accepted = points.len();
-    match intake.senses.way() {
-        Way::Here => {
-            // A point's place in the body: those before it that could not be read come on top.
-            let bad: Vec<usize> = rejected.iter().map(|(index, _)| *index).collect();
-            for place in intake.senses.take(&sender.tenant, &sender.source, &points, sender.received_at) {
-                rejected.push((index_of(place, &bad), too_many(intake)));
-                accepted -= 1;
-            }
-        }
-        Way::Road(road) if !points.is_empty() => {
-            let wait_secs = intake.settings.retry_after_secs;
-            road.send(&sender.tenant, &sender.source, points).await.map_err(|error| match error {
-                SinkError::TryLater { wait } => Refusal::Busy { wait_secs: wait.as_secs().max(wait_secs) },
-                SinkError::Failed(why) => Refusal::NoPoints(why),
-            })?;
-        }
-        Way::Road(_) => {}
-        Way::Closed => return Err(Refusal::Busy { wait_secs: intake.settings.retry_after_secs }),
+    // A point's place in the body: those before it that could not be read come on top.
+    let bad: Vec<usize> = rejected.iter().map(|(index, _)| *index).collect();
+    let whose = Whose { tenant: &sender.tenant, source: &sender.source, received_at: sender.received_at };
+    for place in score(intake, &whose, points).await? {
+        rejected.push((index_of(place, &bad), too_many(intake)));
+        accepted -= 1;
     }
     rejected.sort_by_key(|(index, _)| *index);
     if accepted == 0
@@ -88,6 +79,37 @@ async fn take(intake: &Arc<Intake>, request: Request) -> Result<Response, Refusa
         detail: why.detail().to_owned(),
     });
     Ok((StatusCode::ACCEPTED, Json(PointReceipt { accepted, rejected: rejected.collect() })).into_response())
+}
+
+/// Whose points they are, and when they came.
+pub(super) struct Whose<'a> {
+    pub tenant: &'a TenantId,
+    pub source: &'a SourceId,
+    pub received_at: Timestamp,
+}
+
+/// Scores points here, or sends them to whoever watches them; returns the places of those that would begin one series too many.
+pub(super) async fn score(intake: &Intake, whose: &Whose<'_>, points: Vec<Point>) -> Result<Vec<usize>, Refusal> {
+    let Whose { tenant, source, received_at } = whose;
+    match intake.senses.way() {
+        Way::Here => Ok(intake.senses.take(tenant, source, &points, *received_at)),
+        Way::Road(_) if points.is_empty() => Ok(Vec::new()),
+        Way::Road(road) => {
+            road.send(tenant, source, points).await.map_err(|error| sent(intake, error))?;
+            Ok(Vec::new())
+        }
+        Way::Closed => Err(Refusal::Busy { wait_secs: intake.settings.retry_after_secs }),
+    }
+}
+
+/// Why points or lines could not be sent on.
+pub(super) fn sent(intake: &Intake, error: SinkError) -> Refusal {
+    match error {
+        SinkError::TryLater { wait } => {
+            Refusal::Busy { wait_secs: wait.as_secs().max(intake.settings.retry_after_secs) }
+        }
+        SinkError::Failed(why) => Refusal::NoPoints(why),
+    }
 }
 
 fn too_many(intake: &Intake) -> Reject {

@@ -8,9 +8,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::body::{Announced, discard, receive, unpack};
+use super::body::{Announced, Place, discard, receive, unpack};
 use super::format::{Format, Sender, Undecoded};
 use super::gate::{IN_QUERY, Proven, admit, source};
 use super::points::metrics;
@@ -18,7 +17,7 @@ use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::registry::Delivered;
 use super::sink::{Accepted, SinkError};
-use super::{Intake, foreign, heartbeats, signed};
+use super::{Intake, foreign, heartbeats, lines, signed, writes};
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, BodyError, Decoded};
 use crate::engine::input::Batch;
@@ -30,18 +29,31 @@ const INLINE_BYTES_MAX: usize = 256 * 1024;
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The paths of all routes below; each takes POST.
-pub const PATHS: [&str; 6] = [
+pub const PATHS: [&str; 9] = [
     "/api/v1/events",
     "/api/v1/cloudevents",
     "/api/v2/alerts",
     "/api/v1/sources/{source}/alertmanager",
     "/api/v1/ingest/{mapping}",
     "/api/v1/metrics",
+    writes::PATH,
+    lines::PATHS[0],
+    lines::PATHS[1],
 ];
 
 /// All routes of intake.
 pub fn routes(intake: Arc<Intake>) -> Router {
-    let ways = [post(events), post(cloudevents_), post(alerts), post(webhook), post(ingest).get(ingest), post(metrics)];
+    let ways = [
+        post(events),
+        post(cloudevents_),
+        post(alerts),
+        post(webhook),
+        post(ingest).get(ingest),
+        post(metrics),
+        post(writes::write),
+        post(lines::logs),
+        post(lines::push),
+    ];
     let routes = PATHS.into_iter().zip(ways);
     let routes = routes.fold(Router::new(), |router, (path, way)| router.route(path, way));
     let routes = routes.route(signed::PATH, post(signed::ingest));
@@ -177,7 +189,7 @@ pub(super) async fn receive_whole(
     request: Request,
     in_path: Option<&str>,
     format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
-) -> Result<(Delivery, Vec<u8>, OwnedSemaphorePermit), Refusal> {
+) -> Result<(Delivery, Vec<u8>, Place), Refusal> {
     intake.counters.request();
     let (parts, body) = request.into_parts();
     let mut body = body.into_data_stream();
@@ -208,7 +220,7 @@ async fn arrive(
     body: &mut BodyDataStream,
     in_path: Option<&str>,
     format: impl FnOnce(&Announced, &HeaderMap) -> Result<Format, Refusal>,
-) -> Result<(Delivery, Vec<u8>, OwnedSemaphorePermit), Refusal> {
+) -> Result<(Delivery, Vec<u8>, Place), Refusal> {
     let received_at = (intake.now)();
     let credential = match proven {
         Some(Proven(credential)) => credential,
@@ -220,7 +232,7 @@ async fn arrive(
     let format = format(&announced, headers)?;
     let own = intake.registry.rate(&credential.tenant, &source);
     intake.rates.request(&credential.tenant, &source, own).await?;
-    let room = intake.room.take(&announced, &intake.settings)?;
+    let room = intake.room.take((&credential.tenant, &source), &announced, &intake.settings)?;
     let bytes = receive(body, &announced, &intake.settings).await?;
     intake.counters.body(bytes.len());
     let tenant = credential.tenant.clone();

@@ -16,11 +16,14 @@ use super::daybook::Daybook;
 use super::settings::{Anomalies, Settings};
 use super::sink::{Sink, SinkError};
 use crate::decode::{Counts, Rejected};
+use crate::detect::log::watch::{FRESH, Logs};
+use crate::detect::memory::Unread;
 use crate::detect::pace::Pace;
 use crate::detect::rates::{Counted, Rates};
 use crate::detect::watch::{Limits, Taken, Watch};
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::line::LogLine;
 use crate::domain::point::Point;
 use crate::domain::reject::DeadLetter;
 use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
@@ -50,13 +53,20 @@ pub trait Road: Send + Sync {
         source: &SourceId,
         points: Vec<Point>,
     ) -> BoxFuture<'static, Result<(), SinkError>>;
+    /// The same for log lines.
+    fn send_lines(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        lines: Vec<LogLine>,
+    ) -> BoxFuture<'static, Result<(), SinkError>>;
 }
 
 /// Watches series and tells what is unusual.
 pub struct Senses {
     state: Mutex<State>,
     sink: Arc<dyn Sink>,
-    counters: Arc<IntakeCounters>,
+    pub(super) counters: Arc<IntakeCounters>,
     idle: Span,
     wake: Notify,
     /// Set once, where several instances share the work.
@@ -75,6 +85,7 @@ pub struct Senses {
 pub(super) struct State {
     pub watch: Watch,
     pub pace: Pace,
+    pub logs: Logs,
     /// Tenants whose model cannot be used, and why.
     pub faults: BTreeMap<TenantId, String>,
     waiting: BTreeMap<TenantId, Waiting>,
@@ -106,6 +117,7 @@ impl Senses {
         let state = State {
             watch: Watch::new(limits),
             pace: Pace::default(),
+            logs: Logs::new(settings.log_templates_max),
             faults: BTreeMap::new(),
             waiting: BTreeMap::new(),
             learning: BTreeSet::new(),
@@ -160,34 +172,23 @@ impl Senses {
         }
     }
 
-    /// An alert of ours that stands at the start: its end is told when it is over.
-    pub fn stood_before(&self, tenant: &TenantId, source: &SourceId, alert: &str, object: &str) {
-        self.state().watch.stood_before(tenant.clone(), source.clone(), alert, object);
+    /// An alert of ours that stands at the start, told at `since`: its end is told when it is over.
+    pub fn stood_before(&self, tenant: &TenantId, source: &SourceId, (alert, object): (&str, &str), since: Timestamp) {
+        let mut state = self.state();
+        if alert == FRESH {
+            state.logs.stood_before(tenant, source, object, since);
+        } else {
+            state.watch.stood_before(tenant.clone(), source.clone(), alert, object);
+        }
     }
 
-    /// Takes up what was learned before the last stop, and keeps it in this file from now on. A file that cannot be read is
-    /// left aside: series are learned anew.
+    /// Takes up what was learned of series and of log lines before the last stop, and keeps it from now on: in this file, and in
+    /// one beside it. A file that cannot be read is left aside: all is learned anew.
     pub fn remember(&self, file: &Path, now: Timestamp) {
         // Only the first call counts: there is one folder.
         let _ = self.memory.set(file.to_owned());
-        let bytes = match std::fs::read(file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-            Err(error) => {
-                tracing::warn!(file = %file.display(), %error, "what was learned of series is not read");
-                return;
-            }
-        };
-        match self.state().watch.recall(&bytes, now) {
-            Ok(series) => tracing::info!(series, "what was learned of series is known again"),
-            Err(error) => {
-                let aside = file.with_extension("refused");
-                tracing::warn!(file = %file.display(), %error, "series are learned anew; the file is moved to *.refused");
-                if let Err(error) = std::fs::rename(file, &aside) {
-                    tracing::warn!(file = %aside.display(), %error, "the file could not be moved");
-                }
-            }
-        }
+        recall(file, "series", |bytes| self.state().watch.recall(bytes, now));
+        recall(&beside(file), "log templates", |bytes| self.state().logs.recall(bytes));
     }
 
     /// Keeps readings of a sample of series in this folder from now on.
@@ -214,12 +215,12 @@ impl Senses {
     /// When the file cannot be written; the one before stays.
     pub fn keep(&self) -> std::io::Result<()> {
         let Some(file) = self.memory.get() else { return Ok(()) };
-        let bytes = self.state().watch.keep();
-        let beside = file.with_extension("part");
-        let mut out = private::file(&beside)?;
-        out.write_all(&bytes)?;
-        out.sync_all()?;
-        std::fs::rename(beside, file)
+        let (series, lines) = {
+            let state = self.state();
+            (state.watch.keep(), state.logs.keep())
+        };
+        write_whole(file, &series)?;
+        write_whole(&beside(file), &lines)
     }
 
     /// A tenant's series that are asked for, and how many there are.
@@ -290,7 +291,7 @@ impl Senses {
         self.wake.notify_one();
     }
 
-    fn wait(&self, state: &mut State, told: Vec<Event>) {
+    pub(super) fn wait(&self, state: &mut State, told: Vec<Event>) {
         if told.is_empty() {
             return;
         }
@@ -304,10 +305,11 @@ impl Senses {
         self.wake.notify_one();
     }
 
-    /// Forgets a tenant's series: its kept points are read from their beginning.
+    /// Forgets a tenant's series and templates: its kept points and lines are read from their beginning.
     pub fn begin(&self, tenant: &TenantId) {
         let mut state = self.state();
         state.watch.forget(tenant);
+        state.logs.forget(tenant);
         state.waiting.remove(tenant);
         state.learning.insert(tenant.clone());
     }
@@ -342,6 +344,7 @@ impl Senses {
     fn sweep(&self, now: Timestamp) {
         let mut state = self.state();
         self.score_rates(&mut state, now);
+        self.score_lines(&mut state, now);
         state.watch.sweep(now, self.idle);
         let told = state.watch.told();
         self.wait(&mut state, told);
@@ -418,6 +421,40 @@ impl Senses {
         let batch = Batch { tenant, events: all.events, rejected: all.letters, replay_of: None };
         if is_empty { self.next() } else { Some(batch) }
     }
+}
+
+/// Where templates of log lines are kept, beside the series.
+fn beside(file: &Path) -> PathBuf {
+    file.with_file_name("lines.bin")
+}
+
+fn recall(file: &Path, what: &str, take: impl FnOnce(&[u8]) -> Result<usize, Unread>) {
+    let bytes = match std::fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => {
+            tracing::warn!(file = %file.display(), %error, "what was learned is not read");
+            return;
+        }
+    };
+    match take(&bytes) {
+        Ok(count) => tracing::info!(count, what, "what was learned is known again"),
+        Err(error) => {
+            let aside = file.with_extension("refused");
+            tracing::warn!(file = %file.display(), %error, what, "learned anew; the file is moved to *.refused");
+            if let Err(error) = std::fs::rename(file, &aside) {
+                tracing::warn!(file = %aside.display(), %error, "the file could not be moved");
+            }
+        }
+    }
+}
+
+fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let unfinished = file.with_extension("part");
+    let mut out = private::options().truncate(true).open(&unfinished)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    std::fs::rename(unfinished, file)
 }
 
 impl Waiting {

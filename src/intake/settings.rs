@@ -35,6 +35,8 @@ pub struct Settings {
     pub series_max: usize,
     /// A series that is silent for so long is forgotten.
     pub series_idle_secs: u32,
+    /// Templates of log lines that are learned of each program; further ones count with nothing.
+    pub log_templates_max: usize,
     /// What of metric points is told.
     pub anomalies: Anomalies,
     /// Limits of every source that has none of its own; by default none, so that a storm through one source is taken.
@@ -57,6 +59,7 @@ impl Default for Settings {
             retry_after_secs: 1,
             series_max: 100_000,
             series_idle_secs: 6 * 3600,
+            log_templates_max: 1000,
             anomalies: Anomalies::default(),
             rate: Rate::default(),
             rates: BTreeMap::new(),

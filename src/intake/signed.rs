@@ -81,7 +81,8 @@ async fn take(intake: &Arc<Intake>, source: &SourceId, mapping: String, request:
     let (mut parts, body) = request.into_parts();
     let (kept, secret) = intake.registry.signing(source, now).ok_or(Refusal::Unauthorized)?;
     let announced = Announced::read(&parts.headers, &intake.settings)?;
-    let _room = intake.room.take(&announced, &intake.settings)?;
+    let whose = kept.key();
+    let _room = intake.room.take((&whose.0, &whose.1), &announced, &intake.settings)?;
     let bytes = receive(&mut body.into_data_stream(), &announced, &intake.settings).await?;
     let id = prove(&secret, &parts.headers, &bytes, now)?;
     let key = kept.key();

@@ -132,6 +132,7 @@ impl Gauge {
             aspect: None,
             measure: None,
             worse: None,
+            is_counter: false,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod counts;
 pub mod feed;
 pub mod history;
 pub mod live;
+pub mod novelty;
 pub mod overview;
 pub mod scope;
 pub mod shared;

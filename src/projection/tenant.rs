@@ -10,6 +10,7 @@ use super::alerts::Alerts;
 use super::board::Board;
 use super::counts::{Conservation, DataQuality, Noise};
 use super::feed::{Change, Feed};
+use super::novelty::Novelty;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, IncidentId, OrgId, SilenceId, SourceId, TenantId};
@@ -52,6 +53,9 @@ pub struct TenantView {
     pub noisy_cis: Noise,
     /// Incidents by the source of their first alert, since counting began.
     pub incidents_by_source: Noise,
+    /// The types of alerts, by class of CI.
+    #[serde(default)]
+    pub novelty: Novelty,
 }
 
 /// Where a change is told: the feed and the outbox sequence it belongs to.
@@ -118,6 +122,7 @@ impl TenantView {
     pub fn apply_alert(&mut self, alert: &Arc<AlertView>, stamp: Timestamp) {
         if self.alerts.get(alert.id).is_none() && alert.first_seen >= stamp {
             self.alerts_made += 1;
+            self.novelty.note(alert, stamp);
         }
         self.alerts.put(alert.clone());
     }

@@ -475,3 +475,42 @@ async fn bad_points_and_too_many_series_are_told_by_place() {
     door.check(post("/api/v1/metrics", &[], body), 503, "busy").await;
     assert!(door.list.batches.lock().unwrap().is_empty(), "points are not kept");
 }
+
+#[tokio::test]
+async fn log_lines_are_taken_as_text_json_and_as_loki_has_them() {
+    let door = door();
+    let text = [("content-type", "text/plain")];
+    let answer = door.send(post("/api/v1/logs?object=web-1", &text, "GET /a 200\nGET /b 500\n")).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (202, json!({ "accepted": 2, "rejected": [] })));
+    let lines = "{\"message\":\"disk full\",\"host\":\"db-1\"}\n{\"x\":1}\n";
+    let answer = door.send(post("/api/v1/logs", &[("content-type", "application/x-ndjson")], lines)).await.json();
+    assert_eq!((&answer["accepted"], &answer["rejected"][0]["index"]), (&json!(1), &json!(1)), "{answer}");
+    let loki =
+        json!({ "streams": [{ "stream": { "host": "a", "job": "b" }, "values": [["1", "up"], ["2", "down"]] }] });
+    let answer = door.send(post("/loki/api/v1/push", &[("content-type", "application/json")], loki.to_string())).await;
+    assert_eq!(answer.status.as_u16(), 204);
+    let json_body = [("content-type", "application/json")];
+    door.check(post("/api/v1/logs", &json_body, "{"), 400, "unreadable").await;
+    door.check(post("/api/v1/logs", &json_body, "{\"x\":1}"), 422, "no_points").await;
+    door.check(post("/api/v1/logs", &[("content-type", "image/png")], "x"), 415, "media_type").await;
+    door.check(post("/api/v1/logs", &[("authorization", "Bearer viewer:x")], "x"), 403, "forbidden").await;
+    let rows = door.intake.counters().rows();
+    let count = |word: &str| rows.iter().find(|row| row.0 == "intake_log_lines" && row.1 == word).map(|row| row.2);
+    assert_eq!((count("counted"), count("malformed")), (Some(5), Some(2)));
+    assert!(door.list.batches.lock().unwrap().is_empty(), "lines are not kept");
+}
+
+#[tokio::test]
+async fn remote_write_is_taken_unpacked_and_bad_bodies_are_told() {
+    use headwater::decode::{remote_write, snappy};
+    let door = door();
+    let at = Timestamp::parse("2026-01-05T00:00:00Z").unwrap();
+    let labels = [("__name__", "node_load1"), ("instance", "10.0.0.1:9100")];
+    let body = snappy::pack(&remote_write::encode(&[(&labels, 0.5, at)]));
+    let headers = [("content-type", "application/x-protobuf"), ("content-encoding", "snappy")];
+    let answer = door.send(post("/api/v1/write", &headers, body.clone())).await;
+    assert_eq!((answer.status.as_u16(), door.intake.senses().series()), (204, 1));
+    door.check(post("/api/v1/write", &headers, body[..body.len() - 1].to_vec()), 400, "unreadable").await;
+    door.check(post("/api/v1/write", &headers, snappy::pack(b"{}")), 400, "unreadable").await;
+    door.check(post("/api/v1/write", &[("content-type", "application/json")], "{}"), 415, "media_type").await;
+}

@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use headwater::detect::anomaly::{Findings, Series};
 use headwater::detect::baseline::Baseline;
+use headwater::detect::watch::{Limits, Watch};
 use headwater::domain::event::Signal;
 use headwater::domain::ids::SourceId;
-use headwater::domain::incident::EvidenceTerm;
+use headwater::domain::incident::{EvidenceTerm, IncidentState};
 use headwater::domain::point::{Aspect, Measure, Worse};
 use headwater::domain::time::Timestamp;
 use headwater::engine::Loaded;
 use headwater::engine::effect::Effect;
 use headwater::engine::input::Input;
 use headwater::lab::built_in::read_topology;
+use headwater::lab::estate::{Scale, sample_estate};
+use headwater::lab::readings::readings;
 
 use crate::storms::{engine, record, tenant};
 
@@ -84,4 +87,51 @@ fn what_is_full_is_not_full_because_others_are_slow() {
     check(&series, &["cart"]);
     let series = [("search", Aspect::Saturation, 0.1, 1.0), ("stock", Aspect::Latency, 0.02, 0.4)];
     check(&series, &["search", "stock"]);
+}
+
+/// Incidents as they stand, by number.
+type Standing =
+    std::collections::BTreeMap<headwater::domain::ids::IncidentId, Arc<headwater::domain::incident::IncidentView>>;
+
+fn fold(standing: &mut Standing, effects: Vec<Effect>) {
+    for effect in effects {
+        if let Effect::Incident { incident, .. } = effect {
+            standing.insert(incident.id, incident);
+        }
+    }
+}
+
+#[test]
+fn a_fault_that_no_monitor_reports_becomes_one_incident_with_the_right_root() {
+    let text = sample_estate(Scale::default());
+    let estate = read_topology("sample estate", text.as_bytes(), None, 1).unwrap();
+    let start = Timestamp(1_767_225_600_000);
+    // The demo's own play (`headwater demo --metrics`), on a clock of its own.
+    let readings = readings(&estate, start, 2026).unwrap();
+    let (tenant, source) = (tenant(), SourceId::from("probe"));
+    let (mut watch, mut engine) = (Watch::new(Limits::of(10_000)), engine(&estate));
+    let mut standing = Standing::new();
+    let mut told = 0;
+    let minutes = readings.quiet.chunk_by(|a, b| a.at == b.at).chain(readings.played.chunk_by(|a, b| a.at == b.at));
+    let mut now = start;
+    for minute in minutes {
+        now = minute[0].at;
+        for point in minute {
+            watch.take(&tenant, &source, point, now);
+        }
+        for event in watch.told() {
+            assert!(event.annotations.iter().any(|(key, _)| key == "anomaly"), "only readings raise alerts: {event:?}");
+            told += 1;
+            fold(&mut standing, engine.step(now, &record(&event), Loaded::Nothing));
+        }
+        fold(&mut standing, engine.step(Timestamp(now.0 + 30_000), &Input::Tick, Loaded::Nothing));
+    }
+    for later in 1..=5 {
+        fold(&mut standing, engine.step(Timestamp(now.0 + later * 60_000), &Input::Tick, Loaded::Nothing));
+    }
+    assert!(told >= readings.reached / 2, "{told} events of {} CIs", readings.reached);
+    let open: Vec<_> = standing.values().filter(|one| one.state == IncidentState::Abnormal).collect();
+    let names: Vec<&str> = open.iter().map(|one| one.candidates[0].ci.id.as_str()).collect();
+    assert_eq!(names, [estate.id(readings.root).as_str()], "one incident, rooted in the CI that broke");
+    assert!(open[0].ci_count as usize >= readings.reached / 2, "{} of {} CIs", open[0].ci_count, readings.reached);
 }

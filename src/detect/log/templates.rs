@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sha2::{Digest as _, Sha256};
 
 use super::words::{Piece, pieces};
+use crate::detect::state::{Reader, Writer};
 
 /// Words of a line that count.
 const WORDS_MAX: usize = 48;
@@ -23,6 +24,8 @@ const ANY: usize = 8;
 const BESIDE: usize = 3;
 /// How a hole is written.
 pub const HOLE: &str = "<*>";
+/// Stands for no template in bytes.
+const NONE: u32 = u32::MAX;
 /// Characters of a template's text.
 const TEXT_MAX: usize = 300;
 
@@ -178,6 +181,62 @@ impl Templates {
         id
     }
 
+    /// Writes what was learned, for [`Templates::read`].
+    pub fn write(&self, out: &mut Writer<'_>) {
+        out.u32(self.templates.len() as u32);
+        for kept in &self.templates {
+            out.u32(kept.taken_up_by.map_or(NONE, |id| id.0));
+            out.text(&kept.text);
+            out.i64(kept.lines as i64);
+        }
+        out.u32(self.by_words.len() as u32);
+        for (key, id) in &self.by_words {
+            out.0.extend(key);
+            out.u32(id.0);
+        }
+        out.u32(self.places.len() as u32);
+        for (key, place) in &self.places {
+            out.0.extend(key);
+            out.u32(place.hole.map_or(NONE, |id| id.0));
+            out.u16(place.seen.len() as u16);
+            place.seen.iter().for_each(|word| out.text(word));
+            out.u16(place.ids.len() as u16);
+            place.ids.iter().for_each(|id| out.u32(id.0));
+        }
+    }
+
+    /// Reads what [`Templates::write`] wrote; at most so many templates are learned then.
+    pub fn read(from: &mut Reader<'_>, templates_max: usize) -> Option<Self> {
+        let mut read = Self::new(templates_max);
+        let count = from.u32()?;
+        let known = |id: u32| (id < count).then_some(TemplateId(id));
+        let maybe = |id: u32| if id == NONE { Some(None) } else { known(id).map(Some) };
+        for own in 0..count {
+            let taken_up_by = maybe(from.u32()?)?;
+            // A chain that leads in a circle would never end.
+            if taken_up_by.is_some_and(|by| by.0 == own) {
+                return None;
+            }
+            let (text, lines) = (from.text()?.into(), u64::try_from(from.i64()?).ok()?);
+            read.templates.push(Kept { taken_up_by, text, lines });
+        }
+        for _ in 0..from.u32()? {
+            read.by_words.insert(key_of(from)?, known(from.u32()?)?);
+        }
+        for _ in 0..from.u32()? {
+            let (key, hole) = (key_of(from)?, maybe(from.u32()?)?);
+            let mut place = Place { hole, ..Place::default() };
+            for _ in 0..from.u16()? {
+                place.seen.insert(from.text()?.into());
+            }
+            for _ in 0..from.u16()? {
+                place.ids.push(known(from.u32()?)?);
+            }
+            read.places.insert(key, place);
+        }
+        Some(read)
+    }
+
     fn take_up(&mut self, id: TemplateId, by: TemplateId) {
         let (id, by) = (self.now(id), self.now(by));
         if id == by {
@@ -187,6 +246,14 @@ impl Templates {
         self.templates[id.0 as usize].taken_up_by = Some(by);
         self.templates[by.0 as usize].lines += lines;
     }
+}
+
+fn key_of(from: &mut Reader<'_>) -> Option<Key> {
+    let mut key = Key::default();
+    for byte in &mut key {
+        *byte = from.u8()?;
+    }
+    Some(key)
 }
 
 /// A digest of words, with a hole in one place.

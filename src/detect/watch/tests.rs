@@ -15,6 +15,7 @@ fn point(object: &str, name: &str, minute: i64, value: f64) -> Point {
         aspect: None,
         measure: None,
         worse: None,
+        is_counter: false,
     }
 }
 

@@ -11,8 +11,10 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use crate::decode::points::{DECODER, Points, decode, encode};
-use crate::decode::{Body, BodyError};
+use crate::decode::{Body, BodyError, lines};
+use crate::domain::event::ObjectRef;
 use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::line::LogLine;
 use crate::domain::partition::partition_of_source;
 use crate::domain::point::Point;
 use crate::domain::reject::{DeadLetter, Reject};
@@ -31,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Points in one message of ours.
 const MESSAGE_POINTS: usize = 500;
+/// And lines: a line may have 4 KiB.
+const MESSAGE_LINES: usize = 200;
 
 /// The parts of the sources that this instance watches, as of now.
 pub type Mine = Arc<dyn Fn() -> BTreeSet<u16> + Send + Sync>;
@@ -91,7 +95,7 @@ impl PointDoor {
         // Somebody may have deleted or changed it since.
         let found = ensure(&self.nats, &self.wanted).await?;
         let (first, level) = (found.first_seq.max(1), found.last_seq);
-        let subject = self.wanted.subjects.concat();
+        let subject = format!("src.{}.*.*", self.tenant);
         let mut puller = Puller::new(self.nats.clone(), &self.wanted.name, &subject, first - 1);
         self.intake.senses.begin(&self.tenant);
         let mut is_level = false;
@@ -120,11 +124,13 @@ impl PointDoor {
         if !mine.contains(&partition_of_source(&self.tenant, &source)) {
             return;
         }
+        if message.subject.ends_with(".log") {
+            self.take_lines(message, &source);
+            return;
+        }
         let read = || decode(Body::from(&message.body[..]), message.stamp, &self.intake.limits);
         // A decoder that panics would meet the same message again and again.
-        let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-            Err(BodyError::Unreadable("the decoder broke on it; please report it with this message".into()))
-        });
+        let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken()));
         let (points, why) = match read {
             Ok(Points { points, mut refused }) => {
                 self.intake.counters.points_malformed(refused.len());
@@ -138,14 +144,44 @@ impl PointDoor {
             }
         };
         if let Some(why) = why {
-            let kept = &message.body[..message.body.len().min(self.intake.limits.raw_bytes)];
-            let raw = String::from_utf8_lossy(kept).into();
-            let letter =
-                DeadLetter { source: source.clone(), why, raw, decoder: DECODER.into(), received_at: message.stamp };
-            self.intake.senses.reject(&self.tenant, letter);
+            self.reject(message, &source, why, DECODER);
         }
         self.intake.senses.take(&self.tenant, &source, &points, message.stamp);
     }
+
+    /// Lines as JSON, or as they are.
+    fn take_lines(&self, message: &Read, source: &SourceId) {
+        let is_json = matches!(message.body.trim_ascii_start().first(), Some(b'{' | b'['));
+        let shape = if is_json { lines::Shape::Json } else { lines::Shape::Text };
+        let (body, limits) = (Body::from(&message.body[..]), &self.intake.limits);
+        let read = || lines::decode(body, shape, &ObjectRef::default(), limits);
+        let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken()));
+        let (read, why) = match read {
+            Ok(mut read) => {
+                let bad = read.refused.len();
+                let first = (bad > 0).then(|| read.refused.swap_remove(0));
+                (read.lines, first.map(|(index, why)| (bad, of_several(index, bad, &why))))
+            }
+            Err(error) => (Vec::new(), Some((1, Reject::Malformed(error.to_string())))),
+        };
+        if let Some((bad, why)) = why {
+            self.intake.counters.lines_malformed(bad);
+            self.reject(message, source, why, lines::DECODER);
+        }
+        self.intake.senses.take_lines(&self.tenant, source, &read, message.stamp);
+    }
+
+    fn reject(&self, message: &Read, source: &SourceId, why: Reject, decoder: &str) {
+        let kept = &message.body[..message.body.len().min(self.intake.limits.raw_bytes)];
+        let raw = String::from_utf8_lossy(kept).into();
+        let letter =
+            DeadLetter { source: source.clone(), why, raw, decoder: decoder.into(), received_at: message.stamp };
+        self.intake.senses.reject(&self.tenant, letter);
+    }
+}
+
+fn broken() -> BodyError {
+    BodyError::Unreadable("the decoder broke on it; please report it with this message".into())
 }
 
 /// Why some points of a message were no points: what is wrong with the first one.
@@ -163,7 +199,7 @@ fn of_several(index: usize, bad: usize, why: &Reject) -> Reject {
 fn wanted(tenant: &TenantId, kept: Kept) -> Wanted {
     Wanted {
         name: format!("METRIC-{tenant}"),
-        subjects: vec![format!("src.{tenant}.*.metric")],
+        subjects: vec![format!("src.{tenant}.*.metric"), format!("src.{tenant}.*.log")],
         keeping: Keeping::Feed { age_max: kept.time, bytes_max: kept.bytes_max },
         replicas: kept.replicas,
     }
@@ -183,24 +219,41 @@ impl Road for ToStream {
         source: &SourceId,
         points: Vec<Point>,
     ) -> BoxFuture<'static, Result<(), SinkError>> {
+        self.publish(tenant, source, "metric", points.chunks(MESSAGE_POINTS).map(encode).collect())
+    }
+
+    fn send_lines(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        lines: Vec<LogLine>,
+    ) -> BoxFuture<'static, Result<(), SinkError>> {
+        self.publish(tenant, source, "log", lines.chunks(MESSAGE_LINES).map(lines::encode).collect())
+    }
+}
+
+impl ToStream {
+    fn publish(
+        &self,
+        tenant: &TenantId,
+        source: &SourceId,
+        kind: &str,
+        bodies: Vec<Vec<u8>>,
+    ) -> BoxFuture<'static, Result<(), SinkError>> {
         if !self.tenants.contains(tenant) {
             let why = format!("points of tenant {tenant} are not watched: add it to nats.tenants");
             return futures::future::err(SinkError::Failed(why)).boxed();
         }
         let (nats, stream) = (self.nats.clone(), wanted(tenant, self.kept).name);
-        let subject = format!("src.{tenant}.{source}.metric");
+        let subject = format!("src.{tenant}.{source}.{kind}");
         async move {
-            for some in points.chunks(MESSAGE_POINTS) {
-                let message = Outgoing {
-                    subject: subject.clone(),
-                    headers: HeaderMap::new(),
-                    body: encode(some).into(),
-                    behind: None,
-                };
+            for body in bodies {
+                let message =
+                    Outgoing { subject: subject.clone(), headers: HeaderMap::new(), body: body.into(), behind: None };
                 publish(&nats, &stream, message).await.map_err(|error| match error {
                     PublishError::Full(_) => SinkError::TryLater { wait: FULL_WAIT },
                     PublishError::TooLong { .. } => {
-                        SinkError::Failed(format!("{error}: send shorter names and labels"))
+                        SinkError::Failed(format!("{error}: send shorter names, labels and lines"))
                     }
                     PublishError::TryLater(_) | PublishError::WentOn | PublishError::Unsure(_) => {
                         SinkError::TryLater { wait: BUSY_WAIT }

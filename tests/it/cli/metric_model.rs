@@ -61,6 +61,7 @@ fn points(from: i64, count: i64) -> Vec<Point> {
         aspect: None,
         measure: None,
         worse: None,
+        is_counter: false,
     };
     (from..from + count).map(point).collect()
 }

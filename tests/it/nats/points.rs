@@ -70,6 +70,16 @@ fn only_what_is_unusual_enters_the_journal_and_a_restart_knows_it_still() {
     until("its series are known again", || {
         (program.metrics(&token).get("headwater_series_watched") == Some(&3.0)).then_some(())
     });
+    // Lines of logs come the same way.
+    let lines = vec![
+        "{\"message\":\"up\",\"object\":\"web-0\"}\n{\"message\":\"down\"}".to_owned(),
+        "a plain line\nanother".to_owned(),
+    ];
+    publish(&server, to("src.default.prom.log", lines));
+    until("log lines are counted", || {
+        let counted = program.metrics(&token).get("headwater_intake_log_lines{word=\"counted\"}").copied();
+        (counted == Some(4.0)).then_some(())
+    });
     publish(&server, to(subject, minutes(from, 65..70, 1, 20.0)));
     until("it has ended", || alerts(&program, &token)["web-0"].contains("resolved").then_some(()));
     let account = all_decided(&program, &token, 2);
