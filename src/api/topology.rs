@@ -1,5 +1,6 @@
 //! The CMDB as it is valid now: CIs, what they need and what needs them, and replacing all of it at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -84,6 +85,9 @@ pub struct CiDetail {
     pub state: &'static str,
     /// Whether silence means health.
     pub monitored: bool,
+    /// Where several feeds are merged, `feeds` names those that know it, and `feed.<field>` who said a field.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// What may fail it.
     pub causes: Vec<Relation>,
     /// What it may fail.
@@ -273,6 +277,7 @@ pub async fn one(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>
             CiState::Retired => "retired",
         },
         monitored: more.monitored,
+        labels: more.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         causes: relations(topology.causes(ci)),
         effects: relations(topology.effects(ci)),
     }))

@@ -127,9 +127,12 @@ fn named(instance: &str) -> ObjectRef {
     ObjectRef { name: Some(host.to_owned()), ..ObjectRef::default() }
 }
 
-/// A body as Prometheus would send it, unpacked: series as label pairs, with value and time.
-pub fn encode(series: &[(&[(&str, &str)], f64, Timestamp)]) -> Vec<u8> {
-    let one = |(labels, value, at): &(&[(&str, &str)], f64, Timestamp)| TimeSeries {
+/// A series: its labels, a value and its time.
+pub type Written<'a> = (&'a [(&'a str, &'a str)], f64, Timestamp);
+
+/// A body as Prometheus would send it, unpacked.
+pub fn encode(series: &[Written<'_>]) -> Vec<u8> {
+    let one = |(labels, value, at): &Written<'_>| TimeSeries {
         labels: labels.iter().map(|(name, value)| Label { name: (*name).into(), value: (*value).into() }).collect(),
         samples: vec![Sample { value: *value, timestamp_ms: at.0 }],
     };

@@ -13,6 +13,7 @@
 //! text that is no YAML or JSON ends a file at once. Relations may stand before their CIs and in another file.
 
 mod elements;
+pub mod feeds;
 mod mapping;
 mod reading;
 mod schema;

@@ -7,6 +7,7 @@ pub mod draft;
 mod finish;
 pub mod gaps;
 mod keys;
+pub mod merge;
 pub mod quality;
 pub mod reach;
 pub mod schema;

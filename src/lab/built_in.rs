@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 
-use crate::decode::topology::{Mapping, load};
+use crate::decode::topology::{Mapping, feeds, load};
 use crate::domain::topology::Topology;
 use crate::domain::topology::schema::Schema;
 
@@ -39,7 +39,13 @@ pub fn load_topology(path: &Path, names: Option<&Path>, version: u64) -> Result<
 /// # Errors
 /// Every wrong place, one per line.
 pub fn read_topology(name: &str, bytes: &[u8], names: Option<&Mapping>, version: u64) -> Result<Arc<Topology>> {
-    let loaded = load(&[(name, bytes)], shipped_schema(), names, version);
+    let loaded = match feeds::split(bytes) {
+        None => load(&[(name, bytes)], shipped_schema(), names, version),
+        Some(split) => {
+            let all = split.map_err(|why| anyhow!("{name}:1: {why}"))?;
+            feeds::load(&all, &shipped_schema(), &shipped_mapping(), version)
+        }
+    };
     Ok(Arc::new(loaded.map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         anyhow!(lines.join("\n"))

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use arc_swap::ArcSwap;
 
-use super::texts::compile_model;
+use super::texts::{compile_model, kept};
 use super::{Pipeline, cmdb_text};
 use crate::domain::ids::TenantId;
 use crate::domain::partition::partition_of;
@@ -92,6 +92,15 @@ impl Pipeline {
     /// Whether the tenant has rules of its own.
     pub fn has_rules(&self, tenant: &TenantId) -> bool {
         self.newest.get(tenant, Text::Rules).is_some()
+    }
+
+    /// The text of the tenant's newest topology, as it was put.
+    ///
+    /// # Errors
+    /// When the kept text cannot be read.
+    pub fn newest_topology(&self, tenant: &TenantId) -> Result<Option<Vec<u8>>> {
+        let newest = self.newest.get(tenant, Text::Topology);
+        newest.map(|(_, digest)| kept(&self.log, &digest)).transpose()
     }
 
     /// Checks a topology text (with its mapping, if it has one: [`cmdb_text`]) and makes it valid for the tenant; the same

@@ -1,7 +1,9 @@
-//! A CMDB that is asked over HTTP: its lists are put together to one document, which a mapping reads. What is refused, or not answered,
-//! changes nothing: the topology stays as it was.
+//! A CMDB that is asked over HTTP: its lists are put together to one document, which a mapping reads. Several feeds (CMDBs, files) are
+//! merged by the keys of their CIs, the first one having precedence. What is refused, or not answered, changes nothing: the topology
+//! stays as it was; of a feed that does not answer, what it said last goes on.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::decode::topology::feeds::{self, FEEDS_MAX};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Span;
 use crate::engine::policy::spans;
@@ -40,6 +43,30 @@ pub struct Settings {
     pub token_prefix: String,
     /// None: no CMDB is asked.
     pub lists: Vec<ListSettings>,
+    /// Several feeds in place of that one, the first one having precedence.
+    pub feeds: Vec<FeedSettings>,
+}
+
+/// One of several feeds: lists of a CMDB that is asked, or a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedSettings {
+    /// Letters, digits, `-` and `_`: CIs say by it who knows them.
+    pub name: String,
+    #[serde(default)]
+    pub mapping: Option<PathBuf>,
+    /// The file; without it the lists.
+    #[serde(default)]
+    pub file: Option<PathBuf>,
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// As above where it is not given.
+    #[serde(default)]
+    pub token_header: Option<String>,
+    #[serde(default)]
+    pub token_prefix: Option<String>,
+    #[serde(default)]
+    pub lists: Vec<ListSettings>,
 }
 
 /// One list of the document.
@@ -59,46 +86,68 @@ pub struct ListSettings {
 
 /// Asks again and again.
 pub struct Feed {
-    settings: Settings,
-    mapping: Vec<u8>,
-    token: Option<String>,
-    client: Client,
+    every: Duration,
+    parts: Vec<Part>,
     tenant: TenantId,
     pipeline: Arc<Pipeline>,
+}
+
+/// One feed.
+struct Part {
+    /// Empty: it is alone.
+    name: String,
+    mapping: Vec<u8>,
+    from: From,
+}
+
+enum From {
+    File(PathBuf),
+    Lists(Box<Lists>),
+}
+
+/// Lists of a CMDB, and how it is asked.
+struct Lists {
+    lists: Vec<ListSettings>,
+    token: Option<String>,
+    token_header: String,
+    token_prefix: String,
+    client: Client,
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("read {}", path.display()))
 }
 
 impl Feed {
     /// Sets it up; nothing is asked yet. None: no CMDB is configured.
     ///
     /// # Errors
-    /// When a file cannot be read, or an address is none.
+    /// When a file cannot be read, an address is none, or the feeds are not told apart.
     pub fn new(settings: &Settings, tenant: &TenantId, pipeline: &Arc<Pipeline>) -> Result<Option<Self>> {
-        if settings.lists.is_empty() {
-            return Ok(None);
-        }
-        // Whoever came first has installed the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        for list in &settings.lists {
-            Url::parse(&list.url).with_context(|| format!("cmdb.lists: {:?}; write http(s)://host/path", list.url))?;
-        }
-        let read = |path: &PathBuf| std::fs::read(path).with_context(|| format!("read {}", path.display()));
-        let mapping = settings.mapping.as_ref().map(read).transpose()?.unwrap_or_default();
-        let token = settings.token_file.as_ref().map(read).transpose()?;
-        let token = token.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-        let mut builder = Client::builder().redirect(Policy::none()).timeout(ANSWER_TIME_MAX);
-        if settings.lists.iter().all(|list| list.url.starts_with("http://")) {
-            // Without TLS no certificates of the system are needed, and it may have none.
-            builder = builder.tls_certs_only([]);
-        }
-        let client =
-            builder.build().context("set up a connection to the CMDB; install the system's CA certificates")?;
-        let (settings, tenant, pipeline) = (settings.clone(), tenant.clone(), pipeline.clone());
-        Ok(Some(Self { settings, mapping, token, client, tenant, pipeline }))
+        let parts = if settings.feeds.is_empty() {
+            if settings.lists.is_empty() {
+                return Ok(None);
+            }
+            let mapping = settings.mapping.as_deref().map(read).transpose()?.unwrap_or_default();
+            let from = From::Lists(Box::new(Lists::new(settings, &settings.lists, settings.token_file.as_deref())?));
+            vec![Part { name: String::new(), mapping, from }]
+        } else {
+            ensure!(
+                settings.lists.is_empty(),
+                "cmdb: give lists or feeds, not both: make the lists a feed of their own"
+            );
+            ensure!(settings.feeds.len() <= FEEDS_MAX, "cmdb.feeds: more than {FEEDS_MAX}");
+            settings.feeds.iter().map(|feed| Part::new(settings, feed)).collect::<Result<_>>()?
+        };
+        let names: BTreeSet<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+        ensure!(names.len() == parts.len(), "cmdb.feeds: two have the same name");
+        let every = Duration::from_millis(settings.every.0.unsigned_abs());
+        let (tenant, pipeline) = (tenant.clone(), pipeline.clone());
+        Ok(Some(Self { every, parts, tenant, pipeline }))
     }
 
     /// Asks until the future is dropped. A failure is logged, and the next look comes at its time.
     pub async fn run(self) {
-        let every = Duration::from_millis(self.settings.every.0.unsigned_abs());
         let mut said = String::new();
         loop {
             match self.look().await {
@@ -111,19 +160,18 @@ impl Feed {
                     }
                 }
             }
-            tokio::time::sleep(every).await;
+            tokio::time::sleep(self.every).await;
         }
     }
 
     async fn look(&self) -> Result<()> {
-        let mut document = Map::new();
-        let mut bytes = 0;
-        for list in &self.settings.lists {
-            let items = self.list(list, &mut bytes).await.with_context(|| format!("cmdb.lists: {}", list.list))?;
-            document.insert(list.list.clone(), Value::Array(items));
-        }
-        let text = Value::Object(document).to_string().into_bytes();
-        let text = if self.mapping.is_empty() { text } else { cmdb_text::with_mapping(&self.mapping, &text) };
+        let text = match &self.parts[..] {
+            [alone] if alone.name.is_empty() => {
+                let text = alone.text().await?;
+                if alone.mapping.is_empty() { text } else { cmdb_text::with_mapping(&alone.mapping, &text) }
+            }
+            several => self.joined(several).await?,
+        };
         let (put, quality) = self.pipeline.put_topology(&self.tenant, text, "cmdb").await?;
         if put.seq.is_some() {
             tracing::info!(topology.version = put.version, cis = quality.cis, "the CMDB's topology is in force");
@@ -132,6 +180,94 @@ impl Feed {
             }
         }
         Ok(())
+    }
+
+    /// What all feeds say; of one that does not answer, what it said last.
+    async fn joined(&self, parts: &[Part]) -> Result<Vec<u8>> {
+        let before = self.pipeline.newest_topology(&self.tenant)?.unwrap_or_default();
+        let before = feeds::split(&before).and_then(std::result::Result::ok).unwrap_or_default();
+        let mut texts = Vec::new();
+        for part in parts {
+            let text = match part.text().await {
+                Ok(text) => text,
+                Err(error) => {
+                    let last = before.iter().find(|known| known.name == part.name).map(|known| known.text.to_vec());
+                    let last =
+                        last.with_context(|| format!("cmdb.feeds: {} has never answered: {error:#}", part.name))?;
+                    tracing::warn!(feed = part.name, error = format!("{error:#}"), "what the feed said last goes on");
+                    last
+                }
+            };
+            texts.push(text);
+        }
+        let all: Vec<feeds::Feed<'_>> = parts
+            .iter()
+            .zip(&texts)
+            .map(|(part, text)| feeds::Feed { name: &part.name, mapping: &part.mapping, text })
+            .collect();
+        Ok(feeds::join(&all))
+    }
+}
+
+impl Part {
+    fn new(settings: &Settings, feed: &FeedSettings) -> Result<Self> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let name = feed.name.clone();
+        ensure!(!name.is_empty() && name.chars().all(is_name), "cmdb.feeds: {name:?}; use letters, digits, - and _");
+        let mapping = feed.mapping.as_deref().map(read).transpose()?.unwrap_or_default();
+        let from = match &feed.file {
+            Some(file) => {
+                ensure!(feed.lists.is_empty(), "cmdb.feeds: {name} has a file and lists; make two feeds of it");
+                From::File(file.clone())
+            }
+            None => {
+                ensure!(!feed.lists.is_empty(), "cmdb.feeds: {name} has neither a file nor lists");
+                let mut lists = Lists::new(settings, &feed.lists, feed.token_file.as_deref())?;
+                feed.token_header.iter().for_each(|header| lists.token_header.clone_from(header));
+                feed.token_prefix.iter().for_each(|prefix| lists.token_prefix.clone_from(prefix));
+                From::Lists(Box::new(lists))
+            }
+        };
+        Ok(Self { name, mapping, from })
+    }
+
+    async fn text(&self) -> Result<Vec<u8>> {
+        match &self.from {
+            From::File(file) => read(file),
+            From::Lists(lists) => lists.document().await,
+        }
+    }
+}
+
+impl Lists {
+    fn new(settings: &Settings, lists: &[ListSettings], token_file: Option<&Path>) -> Result<Self> {
+        // Whoever came first has installed the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for list in lists {
+            Url::parse(&list.url).with_context(|| format!("cmdb.lists: {:?}; write http(s)://host/path", list.url))?;
+        }
+        let token = token_file.map(read).transpose()?;
+        let token = token.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        let mut builder = Client::builder().redirect(Policy::none()).timeout(ANSWER_TIME_MAX);
+        if lists.iter().all(|list| list.url.starts_with("http://")) {
+            // Without TLS no certificates of the system are needed, and it may have none.
+            builder = builder.tls_certs_only([]);
+        }
+        let client =
+            builder.build().context("set up a connection to the CMDB; install the system's CA certificates")?;
+        let Settings { token_header, token_prefix, .. } = settings.clone();
+        Ok(Self { lists: lists.to_vec(), token, token_header, token_prefix, client })
+    }
+
+    /// All lists as one document.
+    async fn document(&self) -> Result<Vec<u8>> {
+        let mut document = Map::new();
+        let mut bytes = 0;
+        for list in &self.lists {
+            let items = self.list(list, &mut bytes).await.with_context(|| format!("cmdb.lists: {}", list.list))?;
+            document.insert(list.list.clone(), Value::Array(items));
+        }
+        Ok(Value::Object(document).to_string().into_bytes())
     }
 
     /// All pages of a list.
@@ -160,7 +296,7 @@ impl Feed {
     async fn page(&self, page: &Url, bytes: &mut usize) -> Result<Value> {
         let mut request = self.client.get(page.clone()).header("accept", "application/json");
         if let Some(token) = &self.token {
-            request = request.header(&self.settings.token_header, format!("{}{token}", self.settings.token_prefix));
+            request = request.header(&self.token_header, format!("{}{token}", self.token_prefix));
         }
         let mut answer =
             request.send().await.map_err(reqwest::Error::without_url).with_context(|| page.path().to_owned())?;

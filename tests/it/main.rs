@@ -22,6 +22,7 @@ mod decode;
 mod delivery;
 mod executors;
 mod faults;
+mod feeds;
 mod foreign;
 mod formats;
 mod formats_alike;

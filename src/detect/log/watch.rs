@@ -309,8 +309,8 @@ mod tests {
         let mut logs = Logs::new(100);
         for n in 0..720 {
             let text = if n % 3 == 0 { "checkpoint complete" } else { "connection received from client" };
-            assert_eq!(logs.take(&"t".into(), &"s".into(), &line(text), at(n * 5)), Taken::Counted);
             logs.due(at(n * 5));
+            assert_eq!(logs.take(&"t".into(), &"s".into(), &line(text), at(n * 5)), Taken::Counted);
         }
         assert_eq!(logs.told(), []);
         logs

@@ -303,6 +303,28 @@ impl Draft {
         count(&mut self.notes.unused_fields, field, place);
     }
 
+    /// The groups' labels by number; 0 is "none given".
+    pub(super) fn label_names(&self) -> Vec<Box<str>> {
+        let mut names = vec![Box::<str>::default(); self.labels.len() + 1];
+        self.labels.iter().for_each(|(label, number)| names[*number as usize].clone_from(label));
+        names
+    }
+
+    /// Takes over what was noticed when another draft was read.
+    pub(super) fn take_notes(&mut self, other: &Notes) {
+        let own = &mut self.notes;
+        for (known, more) in [(&mut own.ignored, &other.ignored), (&mut own.unused_fields, &other.unused_fields)] {
+            for (name, found) in more {
+                let has_room = known.len() < NOTES_MAX;
+                match known.get_mut(name) {
+                    Some(before) => before.count += found.count,
+                    None if has_room => _ = known.insert(name.clone(), *found),
+                    None => {}
+                }
+            }
+        }
+    }
+
     fn mention(&mut self, id: &str) -> u32 {
         if let Some(&at) = self.mention.get(id) {
             return at;
