@@ -30,6 +30,7 @@ use headwater::projection::history::retention::Retention;
 
 use crate::storms::project;
 
+mod later;
 mod tale;
 
 use tale::{Line, PARTITION, Shelf, tale};
@@ -86,6 +87,10 @@ fn journal_records_stay_readable_and_are_written_as_ever() {
     for Line { name, input, .. } in tale() {
         expect(&folder("journal", JOURNAL_FORMAT).join(&name), &body::encode(&input).unwrap());
     }
+    for (name, input) in later::inputs() {
+        let path = folder("journal", JOURNAL_FORMAT).join(format!("{name}.record"));
+        expect(&path, &body::encode(&input).unwrap());
+    }
     for (format, path) in files("journal", JOURNAL_FORMAT) {
         let stored = std::fs::read(&path).unwrap();
         assert_eq!(u32::from(stored[0]), format, "{}", path.display());
@@ -124,6 +129,8 @@ fn outbox_records_stay_readable_and_the_tale_is_decided_as_ever() {
     for (name, stored) in decided(&mut engine, &tale()) {
         expect(&folder("outbox", OUTBOX_FORMAT).join(name), &stored);
     }
+    let care = folder("outbox", OUTBOX_FORMAT).join("34-care.record");
+    expect(&care, &outbox::encode(&later::effects()));
     let mut told = String::new();
     for (format, path) in files("outbox", OUTBOX_FORMAT) {
         let stored = std::fs::read(&path).unwrap();

@@ -1,0 +1,80 @@
+//! What came after the tale: orders, answers and effects of executors, service levels and storms, beside it.
+
+use headwater::domain::ids::{IncidentId, TenantId};
+use headwater::domain::incident::IncidentView;
+use headwater::domain::time::Timestamp;
+use headwater::engine::effect::Effect;
+use headwater::engine::input::{Command, Delivered, Input, Order};
+use serde_json::{Value, json};
+
+use super::tale::{PARTITION, TENANT};
+
+/// 2026-01-05T00:00:00Z.
+const AT: Timestamp = Timestamp(1_767_571_200_000);
+
+fn id() -> IncidentId {
+    IncidentId((u64::from(PARTITION) << 48) + 1)
+}
+
+/// Journal records by their names.
+pub fn inputs() -> Vec<(&'static str, Input)> {
+    let report = json!({ "result": "done", "text": "已重启" });
+    let orders = [
+        ("37-approve", json!({ "order": "approve", "incident": id(), "action": "i7-1.1" })),
+        ("38-deny", json!({ "order": "deny", "incident": id(), "action": "" })),
+        (
+            "39-report_action",
+            json!({ "order": "report_action", "incident": id(), "action": "i7-1.1", "report": report }),
+        ),
+        ("40-tell_held", json!({ "order": "tell_held", "receiver": "duty" })),
+        ("41-tell_held_to_all", json!({ "order": "tell_held" })),
+        ("42-end_override", json!({ "order": "end_override", "id": 3 })),
+        ("43-noted", json!({ "order": "noted", "what": "token_made", "about": "viewer", "detail": "wang.li" })),
+    ];
+    let command = |order: Value| {
+        let order: Order = serde_json::from_value(order).unwrap();
+        Input::Command(Command {
+            tenant: TenantId::from(TENANT),
+            actor: "wang.li".into(),
+            id: "c-1".into(),
+            via: "sms".into(),
+            order,
+        })
+    };
+    let mut inputs: Vec<(&str, Input)> = orders.into_iter().map(|(name, order)| (name, command(order))).collect();
+    let answered: Delivered =
+        serde_json::from_value(json!({ "tenant": TENANT, "incident": id(), "receiver": "ansible",
+        "key": "i7-1.1-ansible-action", "outcome": { "outcome": "accepted" }, "attempts": 1, "report": report }))
+        .unwrap();
+    inputs.push(("44-answered", Input::Delivered(answered)));
+    inputs
+}
+
+/// An outbox record: an incident with an action and a clock, the request, and the summary of a storm.
+pub fn effects() -> Vec<Effect> {
+    let ci = json!({ "id": "srv-1", "name": "srv-1", "class": "server" });
+    let action = json!({ "id": "i7-1.1", "rule": "restart", "run": "restart", "with": { "unit": "nginx" }, "executor": "ansible", "ci": ci,
+        "state": "requested", "at": AT.0, "due": AT.0 + 600_000, "by": "li", "answer": 600_000, "escalate": ["boss"] });
+    let held = json!({ "id": "i7-1.2", "rule": "restart", "run": "restart", "executor": "ansible", "ci": ci, "state": "held_back", "at": AT.0,
+        "held": { "limit": "cool_down", "until": AT.0 + 3_600_000 }, "answer": 600_000 });
+    let level = json!({ "kind": "acknowledge", "rule": "vital", "limit": 900_000, "since": AT.0, "near": AT.0 + 720_000, "due": AT.0 + 900_000 });
+    let mut view =
+        serde_json::to_value(IncidentView::new(id(), TenantId::from(TENANT), "机柜 3 温度过高", AT)).unwrap();
+    view["actions"] = json!([action, held]);
+    view["levels"] = json!([level]);
+    let notice = |key: &str, more: Value| {
+        let mut notice = json!({ "key": key, "receiver": "ansible", "kind": "action", "at": AT.0, "incident": view });
+        notice.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "effect": "notify", "notice": notice })
+    };
+    let storm = json!({ "since": AT.0, "incidents": 40, "is_over": true });
+    let all = [
+        json!({ "effect": "incident", "incident": view }),
+        notice("i7-1.1-ansible-action", json!({ "action": "i7-1.1" })),
+        notice(
+            "i7-1-1-room-digest-1767571200",
+            json!({ "kind": "digest", "receiver": "room", "digest": { "messages": 0, "lines": [], "storm": storm } }),
+        ),
+    ];
+    all.into_iter().map(|effect| serde_json::from_value(effect).unwrap()).collect()
+}
