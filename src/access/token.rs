@@ -10,11 +10,11 @@
 use std::fmt;
 
 use flate2::Crc;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::RngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
+
+use crate::domain::seal::{hmac_sha256, same};
 
 const PREFIX: &str = "hw_";
 const ID_BYTES: usize = 6;
@@ -113,14 +113,12 @@ impl TokenHash {
 
     /// What only those can make who keep this hash, in hex.
     pub fn seal(&self, text: &str) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length will do");
-        mac.update(text.as_bytes());
-        hex::encode(mac.finalize().into_bytes())
+        hex::encode(hmac_sha256(&self.0, &[text.as_bytes()]))
     }
 
     /// Compares in constant time.
     pub fn is(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        same(self.0, other.0)
     }
 }
 

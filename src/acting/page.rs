@@ -18,6 +18,7 @@ use crate::engine::calendar::{ZONE_DEFAULT, local};
 use crate::engine::input::Command;
 use crate::wording::care;
 use crate::wording::lang::Lang;
+use crate::wording::markup::html;
 use crate::wording::words::{IncidentStateWord, PriorityWord, SeverityWord};
 
 /// People who can be chosen.
@@ -119,7 +120,7 @@ fn body(acting: &Acting, pass: &Pass, done: Option<(&Deed, &Outcome)>, lang: Lan
     // Writing to a string cannot fail.
     if let Some((deed, ended)) = done {
         let class = if *ended == Outcome::Done { "done" } else { "not" };
-        let _ = write!(text, "<p class=\"{class}\">{}</p>", escaped(outcome(deed, ended).of(lang)));
+        let _ = write!(text, "<p class=\"{class}\">{}</p>", html(outcome(deed, ended).of(lang)));
     }
     let Some(view) = acting.desk.incident(&pass.tenant, pass.incident) else {
         let gone = say(
@@ -143,17 +144,17 @@ fn body(acting: &Acting, pass: &Pass, done: Option<(&Deed, &Outcome)>, lang: Lan
         let waiting = view.actions.iter().filter(|action| action.state.may_be_approved());
         deeds.extend(waiting.flat_map(|action| [Deed::Approve(action.id.clone()), Deed::Deny(action.id.clone())]));
         for deed in deeds {
-            let (word, name) = (deed.word(), escaped(button(&deed).of(lang)));
+            let (word, name) = (deed.word(), html(button(&deed).of(lang)));
             let _ = write!(text, "<button name=\"do\" value=\"{word}\">{name}</button>");
         }
         let _ = write!(text, "</form>");
         text += &hand_over(acting, pass, say("转给", "Hand over to"));
     }
     if !acting.desk.base_url().is_empty() {
-        let (base, console) = (escaped(acting.desk.base_url()), say("在控制台打开", "Open in the console"));
+        let (base, console) = (html(acting.desk.base_url()), say("在控制台打开", "Open in the console"));
         let _ = write!(text, "<p><a href=\"{base}/incidents/{}\">{console}</a></p>", view.id);
     }
-    let _ = write!(text, "<p class=\"who\">{} {} · {}</p>", say("以", "As"), escaped(&pass.actor), escaped(&pass.via));
+    let _ = write!(text, "<p class=\"who\">{} {} · {}</p>", say("以", "As"), html(&pass.actor), html(&pass.via));
     text
 }
 
@@ -164,7 +165,7 @@ fn hand_over(acting: &Acting, pass: &Pass, label: &str) -> String {
     }
     let mut text = String::from("<form method=\"post\"><select name=\"to\" required>");
     for (person, name) in people.iter().take(PEOPLE_MAX) {
-        let _ = write!(text, "<option value=\"{}\">{}</option>", escaped(person.as_str()), escaped(name));
+        let _ = write!(text, "<option value=\"{}\">{}</option>", html(person.as_str()), html(name));
     }
     let _ = write!(text, "</select><button name=\"do\" value=\"assign\">{label}</button></form>");
     text
@@ -179,11 +180,11 @@ fn about(view: &IncidentView, lang: Lang) -> String {
     let since = local(ZONE_DEFAULT, view.opened_at).format("%Y-%m-%d %H:%M %:z");
     let mut text = format!(
         "<h1>{}</h1><p class=\"{}\">{priority} {severity} · {state}</p><ul>",
-        escaped(&view.title),
+        html(&view.title),
         view.severity.as_str()
     );
     let mut line = |name: &str, value: String| {
-        let _ = write!(text, "<li><b>{name}</b> {}</li>", escaped(&value));
+        let _ = write!(text, "<li><b>{name}</b> {}</li>", html(&value));
     };
     if let Some(best) = view.candidates.first() {
         line(say("疑似根因", "Probable cause"), format!("{} ({}%)", best.ci.name, best.score / 10));
@@ -210,21 +211,6 @@ fn about(view: &IncidentView, lang: Lang) -> String {
         line(say("时限", "Service level"), late.of(lang).to_owned());
     }
     text + "</ul>"
-}
-
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            letter => safe.push(letter),
-        }
-    }
-    safe
 }
 
 fn page(status: StatusCode, body: &str, lang: Lang) -> Response {

@@ -11,11 +11,12 @@ use serde::Deserialize;
 use super::formats::{FormatError, read_yaml};
 use super::json::{Pairs, Str};
 use super::native::plain;
-use super::reader::{Reader, bad_time, canonical, open};
+use super::reader::{Reader, bad_time, open};
 use super::severity::Words;
 use super::times;
 use super::{Body, BodyError, Context, Decoded};
 use crate::domain::event::{Event, ObjectRef, Status};
+use crate::domain::label::identity_text;
 use crate::domain::reject::Reject;
 use crate::domain::time::Timestamp;
 
@@ -181,7 +182,7 @@ impl Posted<'_> {
         event.description = reader.text(first(&rules.description, annotations), limits.description_chars);
         event.object = rules.object(reader, labels);
         let identity = labels.iter().filter(|(key, _)| !rules.is_replica(key));
-        event.dedup_key = Some(reader.whole_identity(canonical(identity.clone())));
+        event.dedup_key = Some(reader.whole_identity(identity_text(identity.clone())));
         event.labels = reader.labels(identity);
         let replicas = labels.iter().filter(|(key, _)| rules.is_replica(key));
         let annotations_kept = reader.pairs(annotations.iter().chain(replicas));

@@ -331,33 +331,6 @@ pub(super) fn bad_time(field: &str, text: &str) -> Reject {
     ))
 }
 
-/// Labels as one text in which two sets of labels are never the same: `key="value",…`.
-pub(super) fn canonical<'t>(pairs: impl Iterator<Item = (&'t str, &'t str)>) -> String {
-    let mut text = String::with_capacity(256);
-    for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        escape_into(&mut text, key, "\\,=\"");
-        text.push_str("=\"");
-        escape_into(&mut text, value, "\\\"");
-        text.push('"');
-    }
-    text
-}
-
-fn escape_into(text: &mut String, part: &str, special: &str) {
-    if !part.bytes().any(|byte| special.as_bytes().contains(&byte)) {
-        return text.push_str(part);
-    }
-    for c in part.chars() {
-        if special.contains(c) {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-}
-
 impl Pairs<'_> {
     /// The pairs as plain text, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {

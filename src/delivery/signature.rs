@@ -4,8 +4,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+
+use crate::domain::seal::hmac_sha256;
 
 /// Shortest and longest key: 24 to 64 bytes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
@@ -62,13 +62,6 @@ impl fmt::Debug for Secrets {
 fn sign(key: &[u8], id: &str, at_secs: i64, body: &[u8]) -> String {
     let head = format!("{id}.{at_secs}.");
     format!("v1,{}", BASE64_STANDARD.encode(hmac_sha256(key, &[head.as_bytes(), body])))
-}
-
-/// HMAC-SHA256 over the parts, one after the other.
-pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().to_vec()
 }
 
 #[cfg(test)]

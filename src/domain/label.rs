@@ -8,6 +8,33 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::pairs::{self, Pairs, packed_len};
 
+/// Labels as one text in which two sets of labels are never the same: `key="value",…`. Empty ones do not count.
+pub fn identity_text<'t>(pairs: impl Iterator<Item = (&'t str, &'t str)>) -> String {
+    let mut text = String::with_capacity(256);
+    for (key, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        escape_into(&mut text, key, "\\,=\"");
+        text.push_str("=\"");
+        escape_into(&mut text, value, "\\\"");
+        text.push('"');
+    }
+    text
+}
+
+fn escape_into(text: &mut String, part: &str, special: &str) {
+    if !part.bytes().any(|byte| special.as_bytes().contains(&byte)) {
+        return text.push_str(part);
+    }
+    for c in part.chars() {
+        if special.contains(c) {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+}
+
 /// Labels in the order of their keys, in one piece of memory. A clone shares them; whoever changes them gets others.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Labels(Arc<str>);

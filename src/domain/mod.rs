@@ -19,6 +19,7 @@ pub mod partition;
 pub mod pass;
 pub mod point;
 pub mod reject;
+pub mod seal;
 pub mod series;
 pub mod severity;
 pub mod stream;

@@ -8,11 +8,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use subtle::ConstantTimeEq as _;
 
 use super::ids::{IncidentId, TenantId};
+use super::seal::{hmac_sha256, same};
 use super::time::{Span, Timestamp};
 
 /// The shortest key.
@@ -65,11 +63,7 @@ impl Seal {
 
     /// `purpose` keeps what is signed for one thing from being taken for another.
     fn sign(&self, purpose: &str, text: &str) -> [u8; 32] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
-        mac.update(purpose.as_bytes());
-        mac.update(&[0]);
-        mac.update(text.as_bytes());
-        mac.finalize().into_bytes().into()
+        hmac_sha256(&self.0, &[purpose.as_bytes(), &[0], text.as_bytes()])
     }
 
     /// The pass as a text that fits into an address.
@@ -113,7 +107,7 @@ impl Seal {
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| PassError::Forged)?;
         let (sign, plain) = bytes.split_at_checked(SIGN_BYTES).ok_or(PassError::Forged)?;
         let plain = std::str::from_utf8(plain).map_err(|_| PassError::Forged)?;
-        if !bool::from(self.sign(purpose, plain)[..SIGN_BYTES].ct_eq(sign)) {
+        if !same(&self.sign(purpose, plain)[..SIGN_BYTES], sign) {
             return Err(PassError::Forged);
         }
         let fields: Vec<&str> = plain.split(BETWEEN).collect();
@@ -153,7 +147,7 @@ impl Seal {
         let (tenant, incident) = plain.rsplit_once(':')?;
         let (tenant, incident) = (TenantId::from(tenant), IncidentId::parse(incident)?);
         let own = self.mark(&tenant, incident, receiver);
-        bool::from(own.as_bytes().ct_eq(text.as_bytes())).then_some((tenant, incident))
+        same(own, text).then_some((tenant, incident))
     }
 }
 

@@ -9,6 +9,7 @@ use super::cell::Cell;
 use super::verdict::{Stage, Unmet};
 use crate::domain::event::Event;
 use crate::domain::ids::{CiId, SourceId};
+use crate::domain::label::identity_text;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::{CiIx, Resolution};
 
@@ -132,36 +133,12 @@ impl Cell {
         let fingerprint = match rule {
             None => of(&event.identity),
             Some(rule) => {
-                let identity = identity_text(event, rule.labels);
+                let is_identity = |key: &str| rule.labels.iter().any(|k| k.strip_prefix("labels.").unwrap_or(k) == key);
+                let identity = identity_text(event.labels.iter().filter(|(key, _)| is_identity(key)));
                 self.moment.checks.hit(Stage::Dedup, rule.rule, &identity, None);
                 of(&identity)
             }
         };
         Identified { fingerprint, window }
-    }
-}
-
-/// The labels that are identity, written as mappings write them: `key="value",…` in the order of the keys.
-fn identity_text(event: &Event, keys: &[Box<str>]) -> String {
-    let mut text = String::new();
-    let is_identity = |key: &str| keys.iter().any(|k| k.strip_prefix("labels.").unwrap_or(k) == key);
-    for (key, value) in event.labels.iter().filter(|(key, value)| is_identity(key) && !value.is_empty()) {
-        if !text.is_empty() {
-            text.push(',');
-        }
-        escape_into(&mut text, key, "\\,=\"");
-        text.push_str("=\"");
-        escape_into(&mut text, value, "\\\"");
-        text.push('"');
-    }
-    text
-}
-
-fn escape_into(text: &mut String, part: &str, special: &str) {
-    for c in part.chars() {
-        if special.contains(c) {
-            text.push('\\');
-        }
-        text.push(c);
     }
 }

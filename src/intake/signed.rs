@@ -11,10 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
-use sha2::Sha256;
-use subtle::ConstantTimeEq as _;
 
 use super::Intake;
 use super::body::{Announced, receive};
@@ -25,6 +22,7 @@ use super::registry::Key;
 use super::routes::{answer, deliver, ingest_format};
 use crate::domain::access::{Credential, Role};
 use crate::domain::ids::SourceId;
+use crate::domain::seal::{hmac_sha256, same};
 use crate::domain::time::{Span, Timestamp};
 
 /// The path; it takes POST.
@@ -130,27 +128,17 @@ fn prove(secret: &str, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Resu
             Some(encoded) => STANDARD.decode(encoded).unwrap_or_else(|_| secret.as_bytes().to_vec()),
             None => secret.as_bytes().to_vec(),
         };
-        let want = STANDARD.encode(seal(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]));
+        let want = STANDARD.encode(hmac_sha256(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]));
         let given = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,"));
-        let is_good = given.into_iter().any(|one| one.as_bytes().ct_eq(want.as_bytes()).into());
+        let is_good = given.into_iter().any(|one| same(one, &want));
         return if is_good { Ok(Some(id.to_owned())) } else { Err(Refusal::BadSignature("it is not the body's")) };
     }
     let given =
         text("x-hub-signature-256").or_else(|| text("sentry-hook-signature")).or_else(|| text("x-signature-256"));
     let given = given.ok_or(Refusal::Unauthorized)?;
-    let want = hex::encode(seal(secret.as_bytes(), &[body]));
+    let want = hex::encode(hmac_sha256(secret.as_bytes(), &[body]));
     let given = given.trim_start_matches("sha256=").to_ascii_lowercase();
-    if given.as_bytes().ct_eq(want.as_bytes()).into() {
-        Ok(None)
-    } else {
-        Err(Refusal::BadSignature("it is not the body's"))
-    }
-}
-
-fn seal(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length will do");
-    parts.iter().for_each(|part| mac.update(part));
-    mac.finalize().into_bytes().to_vec()
+    if same(&given, &want) { Ok(None) } else { Err(Refusal::BadSignature("it is not the body's")) }
 }
 
 #[cfg(test)]

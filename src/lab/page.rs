@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::figures::{Line, lines};
 use super::versus::{Changed, Report, Shown};
 use crate::wording::lang::Text;
+use crate::wording::markup::html as html_text;
 
 const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1b2430;background:#fff}\
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}table{border-collapse:collapse;width:100%}\
@@ -24,7 +25,7 @@ pub fn page(report: &Report) -> String {
          <title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
     );
     for (mark, run) in [("a", &report.runs[0]), ("b", &report.runs[1])] {
-        let (name, rules, model) = (escape(&run.name), escape(&run.rules), escape(&run.model));
+        let (name, rules, model) = (html_text(&run.name), html_text(&run.rules), html_text(&run.model));
         let _ = write!(html, "<p><b class=\"{mark}\">{mark}</b> {name} · 规则 rules {rules} · 模型 model {model}</p>");
     }
     let (from, to, events) = (&report.from, &report.to, report.events);
@@ -65,7 +66,7 @@ fn figures(html: &mut String, report: &Report) {
     }
     html.push_str("</table>");
     if let Some(Text { zh, en }) = report.told_truth() {
-        let _ = write!(html, "<p class=\"dim\">{} · {}</p>", escape(&zh), escape(&en));
+        let _ = write!(html, "<p class=\"dim\">{} · {}</p>", html_text(&zh), html_text(&en));
         html.push_str(&score_bars(&lines));
     }
     let agreement = &report.agreement;
@@ -76,7 +77,8 @@ fn figures(html: &mut String, report: &Report) {
     );
     html.push_str("<table><tr><th>接收者 · receiver</th><th class=\"n a\">a</th><th class=\"n b\">b</th></tr>");
     for (receiver, [a, b]) in &report.messages {
-        let _ = write!(html, "<tr><td>{}</td><td class=\"n\">{a}</td><td class=\"n\">{b}</td></tr>", escape(receiver));
+        let _ =
+            write!(html, "<tr><td>{}</td><td class=\"n\">{a}</td><td class=\"n\">{b}</td></tr>", html_text(receiver));
     }
     html.push_str("</table>");
 }
@@ -153,11 +155,11 @@ fn changed_row(changed: &Changed) -> String {
 
 fn row(shown: &Shown) -> String {
     let why = shown.why.as_deref().map(link).unwrap_or_default();
-    let root = shown.root.as_deref().map(escape).unwrap_or_default();
+    let root = shown.root.as_deref().map(html_text).unwrap_or_default();
     format!(
         "<td>{}</td><td>{}</td><td>{}</td><td>{root}</td><td class=\"n\">{}</td><td>{}</td><td>{why}</td>",
-        escape(&shown.id),
-        escape(&shown.title),
+        html_text(&shown.id),
+        html_text(&shown.title),
         shown.severity.as_str(),
         shown.events,
         shown.opened_at
@@ -166,7 +168,7 @@ fn row(shown: &Shown) -> String {
 
 /// An address becomes a link, anything else is shown as it is.
 fn link(why: &str) -> String {
-    let text = escape(why);
+    let text = html_text(why);
     let is_address = why.starts_with("http://") || why.starts_with("https://") || why.starts_with('/');
     if is_address { format!("<a href=\"{text}\">why</a>") } else { format!("<code>{text}</code>") }
 }
@@ -177,7 +179,7 @@ fn muted(html: &mut String, report: &Report) {
     for one in &report.muted_once {
         let by = crate::wording::verdicts::muted(&one.by);
         let mark = ["a", "b"][one.by_run.min(1)];
-        let (event, zh, en) = (escape(&one.event), escape(&by.zh), escape(&by.en));
+        let (event, zh, en) = (html_text(&one.event), html_text(&by.zh), html_text(&by.en));
         let _ = write!(
             html,
             "<tr><td class=\"{mark}\">{mark}</td><td>{event}</td><td>{zh} · {en}</td><td>{}</td></tr>",
@@ -185,8 +187,4 @@ fn muted(html: &mut String, report: &Report) {
         );
     }
     html.push_str("</table>");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

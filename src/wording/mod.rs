@@ -4,6 +4,7 @@ pub mod care;
 pub mod ical;
 pub mod lang;
 mod learned;
+pub mod markup;
 pub mod mask;
 pub mod reasons;
 pub mod report;

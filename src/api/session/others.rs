@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use subtle::ConstantTimeEq as _;
-
 use super::{Key, MINUTE, SESSIONS_MAX, SIGN_INS_PER_MINUTE, Session, Sessions, WHOLE, alive, digest};
 use crate::api::access::Authenticate;
 use crate::api::problem::ApiError;
+use crate::domain::seal::same;
 use crate::domain::time::{Span, Timestamp};
 use crate::shared::rates::{Limit, take};
 use crate::shared::sessions::{Held, Known, end, read, write};
@@ -67,7 +66,7 @@ impl Sessions {
         let Ok(known) = read(shared, std::slice::from_ref(&name)).await else { return };
         let Some(Known::Held(held)) = known.into_iter().next() else { return };
         let seal = auth.seal(&held.credential, &sealed(&name, &held.credential, held.since));
-        if !seal.is_some_and(|seal| seal.as_bytes().ct_eq(held.seal.as_bytes()).into()) {
+        if !seal.is_some_and(|seal| same(seal, &*held.seal)) {
             tracing::warn!("a session in Redis has a wrong seal and opens nothing");
             return;
         }

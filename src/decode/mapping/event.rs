@@ -8,12 +8,13 @@ use serde::Deserialize;
 use super::pairs::PairsSpec;
 use crate::decode::limits::shown;
 use crate::decode::path::Place;
-use crate::decode::reader::{Reader, bad_time, canonical};
+use crate::decode::reader::{Reader, bad_time};
 use crate::decode::severity::{SeverityMap, Words};
 use crate::decode::times::TimeFormat;
 use crate::decode::value::{FromValue, OrValue, Value};
 use crate::domain::event::{Event, MetricRef, ObjectRef, Status};
 use crate::domain::ids::{OrgId, SourceId};
+use crate::domain::label::identity_text;
 use crate::domain::reject::Reject;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
@@ -155,7 +156,7 @@ impl EventSpec {
         let labels = self.labels.read(place);
         let chosen =
             self.identity_labels.iter().filter_map(|key| Some((key.as_str(), labels.get(key.as_str())?.as_ref())));
-        let identity = canonical(chosen);
+        let identity = identity_text(chosen);
         event.identity = reader.identity(&identity);
         event.labels = reader.labels(labels.iter().map(|(key, value)| (key.as_ref(), value.as_ref())));
         let annotations = self.annotations.read(place);

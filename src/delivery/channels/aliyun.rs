@@ -16,7 +16,7 @@ use super::fields::{Fields, NAMES};
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
 use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError, host};
-use crate::delivery::signature::hmac_sha256;
+use crate::domain::seal::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 

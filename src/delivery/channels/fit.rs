@@ -1,5 +1,7 @@
 //! Texts that fit: cut at a whole character, and with what means something in a markup written so that it is only text.
 
+use crate::wording::markup::is_unseen;
+
 /// Stands where something was cut off.
 const CUT: &str = "…";
 
@@ -46,11 +48,6 @@ pub fn lines<S: AsRef<str>>(lines: impl IntoIterator<Item = S>, last: Option<&st
     text
 }
 
-/// What has no shape of its own, or turns the direction of what follows.
-fn is_unseen(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// Writes `\` before what Markdown takes for markup, and leaves no line break and no HTML.
 pub fn markdown(text: &str) -> String {
     let mut written = String::with_capacity(text.len());
@@ -93,23 +90,6 @@ pub fn plain(text: &str) -> String {
     text.chars().map(full_width).collect()
 }
 
-/// What HTML and XML take for markup, written as text.
-pub fn html(text: &str) -> String {
-    let mut written = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '<' => written.push_str("&lt;"),
-            '>' => written.push_str("&gt;"),
-            '&' => written.push_str("&amp;"),
-            '"' => written.push_str("&quot;"),
-            '\'' => written.push_str("&#39;"),
-            letter if is_unseen(letter) => written.push(' '),
-            letter => written.push(letter),
-        }
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -131,7 +111,6 @@ mod tests {
     fn markup_of_others_is_text() {
         assert_eq!(markdown("[click](http://x) <at id=all>*"), "\\[click\\]\\(http://x\\) &lt;at id=all&gt;\\*");
         assert_eq!(plain("<@U1> @all\n*b*"), "＜＠U1＞ ＠all ＊b＊");
-        assert_eq!(html("<b>\"&'"), "&lt;b&gt;&quot;&amp;&#39;");
     }
 
     proptest! {

@@ -19,7 +19,7 @@ use super::fields::Fields;
 use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
 use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError};
-use crate::delivery::signature::hmac_sha256;
+use crate::domain::seal::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
@@ -121,7 +121,7 @@ fn templates() -> Environment<'static> {
     templates
 }
 
-fn hmac(key: &str, text: &str) -> Vec<u8> {
+fn hmac(key: &str, text: &str) -> [u8; 32] {
     hmac_sha256(key.as_bytes(), &[text.as_bytes()])
 }
 

@@ -22,6 +22,7 @@ use crate::delivery::egress::Egress;
 use crate::delivery::http::SetupError;
 use crate::delivery::message::Lines;
 use crate::engine::effect::Notice;
+use crate::wording::markup::html;
 
 /// How the connection is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -156,11 +157,10 @@ impl Mail {
             Colour::Blue => "#175cd3",
             Colour::Green => "#067647",
         };
-        let title = fit::html(&lines.title);
-        let rest: String =
-            lines.rest().map(|line| format!("<p style=\"margin:0 0 6px\">{}</p>", fit::html(line))).collect();
+        let title = html(&lines.title);
+        let rest: String = lines.rest().map(|line| format!("<p style=\"margin:0 0 6px\">{}</p>", html(line))).collect();
         let link = lines.url.as_ref().map(|url| {
-            let url = fit::html(url);
+            let url = html(url);
             format!("<p style=\"margin:16px 0 0\"><a href=\"{url}\">{}</a></p>", self.manner.lang.open())
         });
         format!(

@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
 use super::{Call, Deaf, Heard, Who, json, same};
-use crate::delivery::signature::hmac_sha256;
+use crate::domain::seal::hmac_sha256;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::{Call, Deaf, Heard, Who, json, same, strange};
-use crate::delivery::signature::hmac_sha256;
+use crate::domain::seal::hmac_sha256;
 
 #[derive(Deserialize)]
 struct Payload {

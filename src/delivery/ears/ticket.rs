@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use super::{Call, Deaf, Heard, Moved, Who, json, same};
-use crate::delivery::signature::hmac_sha256;
+use crate::domain::seal::hmac_sha256;
 
 /// How our name begins on a ticket.
 const OURS: &str = "headwater-";

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::judged::Dot;
 use super::synthetic::Labelled;
+use crate::wording::markup::html;
 
 const WIDTH: f64 = 1200.0;
 const HEIGHT: f64 = 320.0;
@@ -58,7 +59,7 @@ pub fn svg(series: &Labelled, dots: &[Dot]) -> String {
         let (x, y) = (x(n), y(dot.value));
         let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"#c0392b\"/>");
     }
-    let name = series.name.replace('&', "&amp;").replace('<', "&lt;");
+    let name = html(&series.name);
     let _ = writeln!(
         out,
         "<text x=\"6\" y=\"16\">{name}: 读数、基线带、标注（橙）、告警（红）、异常分（灰） / readings, band, labels (orange), alarms (red), score (grey)</text>\n</svg>"
