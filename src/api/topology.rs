@@ -61,6 +61,8 @@ pub struct Relation {
     pub relation: String,
     /// Members of the same redundancy group have the same number; 0: none.
     pub group: u16,
+    /// The CMDB lacks it: presumed, because nearly all of the class in the same place have it.
+    pub presumed: bool,
 }
 
 /// One CI with what surrounds it.
@@ -255,11 +257,17 @@ fn search(topology: &Topology, caller: &Caller, query: &CiQuery, start: usize, l
     responses((status = 200, body = CiDetail), (status = "default", body = Problem)))]
 pub async fn one(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<Json<CiDetail>, ApiError> {
     let (topology, ci) = find(&api, &caller, &id)?;
-    let relations = |edges: &[Edge]| {
+    let relations = |edges: &[Edge], are_causes: bool| {
         let seen = edges.iter().filter(|edge| seen(&topology, &caller, edge.ci)).take(RELATIONS_MAX);
-        let relation = |edge: &Edge| topology.kind(edge.kind).relation.to_string();
-        let item =
-            |edge: &Edge| Relation { ci: (&topology.ci(edge.ci)).into(), relation: relation(edge), group: edge.group };
+        let item = |edge: &Edge| {
+            let (effect, cause) = if are_causes { (ci, edge.ci) } else { (edge.ci, ci) };
+            Relation {
+                ci: (&topology.ci(edge.ci)).into(),
+                relation: topology.kind(edge.kind).relation.to_string(),
+                group: edge.group,
+                presumed: topology.is_presumed(effect, &Edge { ci: cause, ..*edge }),
+            }
+        };
         seen.map(item).collect()
     };
     let more = topology.attributes(ci);
@@ -278,8 +286,8 @@ pub async fn one(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>
         },
         monitored: more.monitored,
         labels: more.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
-        causes: relations(topology.causes(ci)),
-        effects: relations(topology.effects(ci)),
+        causes: relations(topology.causes(ci), true),
+        effects: relations(topology.effects(ci), false),
     }))
 }
 

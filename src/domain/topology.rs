@@ -8,6 +8,7 @@ mod finish;
 pub mod gaps;
 mod keys;
 pub mod merge;
+mod presumed;
 pub mod quality;
 pub mod reach;
 pub mod schema;
@@ -196,6 +197,8 @@ pub struct Topology {
     groups: Vec<Group>,
     /// Sorted by CI.
     gaps: Vec<Gap>,
+    /// Edges that the CMDB lacks: effect, cause, kind. Sorted.
+    presumed: Vec<(CiIx, CiIx, KindIx)>,
     notes: Notes,
 }
 
@@ -329,6 +332,17 @@ impl Topology {
     /// Edges whose cause end is this CI, sorted by effect.
     pub fn effects(&self, ix: CiIx) -> &[Edge] {
         self.effects.of(ix)
+    }
+
+    /// Whether an edge to this effect CI is not in the CMDB but presumed, because nearly all of its class in the same place
+    /// have it.
+    pub fn is_presumed(&self, effect: CiIx, edge: &Edge) -> bool {
+        !self.presumed.is_empty() && self.presumed.binary_search(&(effect, edge.ci, edge.kind)).is_ok()
+    }
+
+    /// The edges that are presumed: effect, cause, kind.
+    pub fn all_presumed(&self) -> &[(CiIx, CiIx, KindIx)] {
+        &self.presumed
     }
 
     /// How faults travel on edges of this kind.

@@ -112,7 +112,7 @@ impl Cell {
             terms.cause,
             terms.symptom,
             background + 10_000,
-            flag(terms.among > 0),
+            flag(terms.among > 1),
             flag(parent.inferred.is_some()),
             flag(told),
             flag(self.saving(place, link.parent) > 0),

@@ -43,7 +43,7 @@ pub struct Terms {
     pub symptom: Milli,
     /// How well the cause's anomaly score fits that of its effect.
     pub anomaly: Milli,
-    /// CIs one of which is the cause's next effect, where the CMDB lacks that relation; else 0.
+    /// CIs one of which is the cause's next effect, where the CMDB lacks that relation (1: which one is presumed); else 0.
     pub among: u32,
     /// What a learned question said of it.
     pub weighed: Option<Weighed>,
@@ -194,8 +194,8 @@ impl Cell {
         let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: up.delay })?;
         let anomaly = self.fits_anomaly(cause, alert.place);
         let (cause, symptom) = (self.cause_score(cause), alert.symptom);
-        let (path, hops) = (up.path, up.hops);
-        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among: 0, weighed: None };
+        let (path, hops, among) = (up.path, up.hops, u32::from(up.presumed));
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among, weighed: None };
         Ok((Link { parent: other, score: terms.score() }, terms))
     }
 

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::cell::Cell;
-use super::fixed::{Milli, ln_ratio};
+use super::fixed::{Milli, ln_permille, ln_ratio};
 use super::recents::{UNKNOWN, Window};
 use super::slab::Place;
 use super::tuning::Tuning;
 use super::upstream::Up;
 use crate::domain::incident::{Evidence, EvidenceTerm};
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::topology::CiIx;
+use crate::domain::topology::{CiIx, Edge, KindIx};
 
 /// Lone alerts remembered per possible silent cause.
 const VOTES_MAX: usize = 64;
@@ -25,6 +25,8 @@ const OWN_NEAR: Span = Span::mins(5);
 const CALM: Milli = -4000;
 /// Direct dependents asked whether they show the fault too.
 const DEPENDENTS_MAX: usize = 128;
+/// From so many dependents on (thousandths) those that must show a fault grow with the root of how many should.
+const MANY: i64 = 3000;
 
 /// A lone alert that a silent CI upstream could explain.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -73,14 +75,17 @@ pub struct Suspect {
 }
 
 impl Suspect {
-    /// Whether enough of the direct dependents show the fault: two of five.
-    pub const fn is_shown(&self) -> bool {
+    /// Whether enough of the direct dependents show the fault.
+    pub fn is_shown(&self) -> bool {
         self.lacking() <= 0
     }
 
-    /// How many more of them had to show it.
-    pub const fn lacking(&self) -> i64 {
-        (2 * self.expected - 5 * self.shown + 4999).div_euclid(5000)
+    /// How many more of them had to show it: two of five, and of many fewer, because a fault hits only a part of what stands on
+    /// a large array or switch.
+    pub fn lacking(&self) -> i64 {
+        let share = 2 * self.expected / 5;
+        let need = if share > MANY { (MANY * share).isqrt() } else { share };
+        (need - self.shown + 999).div_euclid(1000)
     }
 
     /// The terms of its score.
@@ -276,25 +281,140 @@ impl Cell {
     /// Of the direct dependents: how many should show the fault, how many do (per mille), and what the
     /// silence of the others costs.
     fn dependents(&self, ci: CiIx, began: Timestamp, branches: &BTreeSet<CiIx>) -> (i64, i64, Milli) {
-        let (mut expected, mut shown, mut silence) = (0, 0, 0);
+        let mut all = Crowd::default();
+        let mut silence = 0;
         for edge in self.topology.effects(ci).iter().take(DEPENDENTS_MAX) {
-            let kind = self.topology.kind(edge.kind);
-            let touch = i64::from(kind.strength(*edge).0);
-            let near = 60_000 + 2 * kind.delay_typ.0;
-            let around = began.plus(kind.delay_typ);
-            let is_near = |p: Place| (self.onset(&self.alerts[p]).since(began).0 - kind.delay_typ.0).abs() < near;
-            let window = self.window(around.minus(Span(near)), around.plus(Span(near)));
-            let shows = branches.contains(&edge.ci)
-                || self.newest.any_since(edge.ci, began.plus(Span(kind.delay_typ.0 - near)))
-                    && self.recent_on_ci(edge.ci, window).any(is_near);
-            expected += touch;
-            if shows {
-                shown += 1000;
-            } else {
-                let quiet = 1_000_000 - touch * self.tuning.expected_shown;
-                silence += ln_ratio(quiet.max(1) as u64, 1_000_000);
+            let (shows, is_branch) = (self.shows(edge, began), branches.contains(&edge.ci));
+            all.count(self, edge, shows || is_branch);
+            if is_branch && !shows {
+                // It is silent too, and all that stands on it and is silent has to be explained through it.
+                let typical = self.topology.kind(edge.kind).delay_typ;
+                silence +=
+                    ln_permille(1000 - self.tuning.expected_shown) + self.crowd(edge.ci, began.plus(typical)).cost();
             }
         }
-        (expected, shown, silence)
+        let (expected, shown) = all.sums();
+        (expected, shown, silence + all.cost())
+    }
+
+    /// The direct dependents of a CI that would have failed at `began`.
+    fn crowd(&self, ci: CiIx, began: Timestamp) -> Crowd {
+        let mut crowd = Crowd::default();
+        for edge in self.topology.effects(ci).iter().take(DEPENDENTS_MAX) {
+            crowd.count(self, edge, self.shows(edge, began));
+        }
+        crowd
+    }
+
+    /// Whether a dependent has an alert from about when a fault that began at `began` must be felt there.
+    fn shows(&self, edge: &Edge, began: Timestamp) -> bool {
+        let typical = self.topology.kind(edge.kind).delay_typ;
+        let (near, around) = (Span(60_000 + 2 * typical.0), began.plus(typical));
+        if !self.newest.any_since(edge.ci, around.minus(near)) {
+            return false;
+        }
+        let window = self.window(around.minus(near), around.plus(near));
+        self.recent_on_ci(edge.ci, window).any(|p| self.onset(&self.alerts[p]).since(around).0.abs() < near.0)
+    }
+}
+
+/// Direct dependents of a CI by kind of relation: a fault shows on all of a kind at about the same rate.
+#[derive(Default)]
+struct Crowd(Vec<Row>);
+
+/// Dependents of one kind, in thousandths.
+struct Row {
+    kind: KindIx,
+    /// How many should show the fault by what is known of the relation.
+    expected: i64,
+    shown: i64,
+    /// Those of the expected that do not.
+    quiet: i64,
+    /// What their silence costs at the rate of the relation.
+    at_rate: Milli,
+}
+
+impl Crowd {
+    fn count(&mut self, cell: &Cell, edge: &Edge, shows: bool) {
+        let at = self.0.iter().position(|row| row.kind == edge.kind).unwrap_or_else(|| {
+            self.0.push(Row { kind: edge.kind, expected: 0, shown: 0, quiet: 0, at_rate: 0 });
+            self.0.len() - 1
+        });
+        let touch = i64::from(cell.topology.kind(edge.kind).strength(*edge).0);
+        let row = &mut self.0[at];
+        row.expected += touch;
+        if shows {
+            row.shown += 1000;
+        } else {
+            row.quiet += touch;
+            let chance = 1_000_000 - touch * cell.tuning.expected_shown;
+            row.at_rate += ln_ratio(chance.max(1) as u64, 1_000_000);
+        }
+    }
+
+    /// How many should show the fault, and how many do.
+    fn sums(&self) -> (i64, i64) {
+        (self.0.iter().map(|row| row.expected).sum(), self.0.iter().map(|row| row.shown).sum())
+    }
+
+    /// What the silence of the quiet ones costs: at the rate of the relation, or at the rate at which this very fault is seen,
+    /// when that is likelier. (Rule of succession; then those that show it are also as rare as that.)
+    fn cost(&self) -> Milli {
+        let of = |row: &Row| {
+            let all = row.shown + row.quiet + 2000;
+            let part = |share: i64| share * ln_ratio((share + 1000) as u64, all as u64) / 1000;
+            row.at_rate.max(part(row.quiet) + part(row.shown))
+        };
+        self.0.iter().map(of).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(expected: i64, shown: i64, quiet: i64, at_rate: Milli) -> Crowd {
+        Crowd(vec![Row { kind: KindIx(0), expected, shown, quiet, at_rate }])
+    }
+
+    #[test]
+    fn silence_costs_what_the_likelier_rate_says() {
+        // Two of three at a rate of .75: the one that is quiet costs ln .25.
+        assert_eq!(row(3000, 2000, 1000, -1386).cost(), -1386);
+        // 18 of 77: at the relation's rate 59 ln .45, at their own 18 ln(19/79) + 59 ln(60/79).
+        let many = row(77_000, 18_000, 59_000, -47_000).cost();
+        assert!((-42_000..-41_500).contains(&many), "{many}");
+        assert_eq!(Crowd::default().cost(), 0);
+    }
+
+    #[test]
+    fn of_many_dependents_fewer_have_to_show_a_fault() {
+        let lacking = |expected, shown| {
+            let suspect = Suspect { expected, shown, ..nobody() };
+            (suspect.is_shown(), suspect.lacking())
+        };
+        assert_eq!(lacking(5000, 2000), (true, 0));
+        assert_eq!(lacking(5000, 1000), (false, 1));
+        assert_eq!(lacking(75_000, 10_000), (true, 0), "root of 3 times 30 is under 10");
+        assert_eq!(lacking(75_000, 9000), (false, 1));
+    }
+
+    fn nobody() -> Suspect {
+        Suspect {
+            ci: CiIx(0),
+            own: None,
+            began: Timestamp(0),
+            effects: Vec::new(),
+            score: 0,
+            silence: 0,
+            prior: 0,
+            paths: 0,
+            fits: 0,
+            symptoms: 0,
+            backgrounds: 0,
+            accusers: 0,
+            expected: 0,
+            shown: 0,
+        }
     }
 }

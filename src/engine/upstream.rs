@@ -30,6 +30,8 @@ pub struct Up {
     pub branch: CiIx,
     /// A silent cause may be inferred along this path.
     pub infers: bool,
+    /// A relation on the way is not in the CMDB but presumed.
+    pub presumed: bool,
 }
 
 /// The ways upstream that were asked for lately. Only speeds things up: never part of a snapshot.
@@ -104,8 +106,15 @@ impl Upstream {
         self.costs.clear();
         self.open.clear();
         self.costs.insert(from, Cost { least: 0, done: false });
-        let first =
-            Step { cost: Reverse(0), hops: Reverse(0), ci: Reverse(from), delay: 0, infers: true, branch: from };
+        let first = Step {
+            cost: Reverse(0),
+            hops: Reverse(0),
+            ci: Reverse(from),
+            delay: 0,
+            infers: true,
+            presumed: false,
+            branch: from,
+        };
         self.open.push(first);
         while let Some(step) = self.open.pop() {
             let ci = step.ci.0;
@@ -145,6 +154,7 @@ impl Upstream {
                 ci: Reverse(edge.ci),
                 delay: step.delay + kind.delay_typ.0,
                 infers: step.infers && kind.infers,
+                presumed: step.presumed || topology.is_presumed(ci, edge),
                 branch: ci,
             });
         }
@@ -165,6 +175,7 @@ struct Step {
     ci: Reverse<CiIx>,
     delay: i64,
     infers: bool,
+    presumed: bool,
     branch: CiIx,
 }
 
@@ -177,6 +188,7 @@ impl Step {
             hops: self.hops.0,
             branch: self.branch,
             infers: self.infers,
+            presumed: self.presumed,
         }
     }
 }

@@ -91,6 +91,10 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("冗余组{}中 {of} 路仍有 {n} 路正常", about_zh(about)),
             format!("redundancy{}: {n} of {of} feeders are still well", about_en(" ", about)),
         ),
+        EvidenceTerm::MissingRelation if n == 1 => Text::new(
+            "CMDB 缺少该类配置项通常具有的关系，从同处的同类配置项看只可能是这一个",
+            "the CMDB lacks a relation that such CIs usually have; by its like in the same place it can only be this one",
+        ),
         EvidenceTerm::MissingRelation => Text::new(
             format!("CMDB 缺少该类配置项通常具有的关系，原因是 {n} 个可能的配置项之一"),
             format!("the CMDB lacks a relation that such CIs usually have; the cause is one of {n} possible CIs"),

@@ -31,7 +31,7 @@ const Around = ({ id }) => {
 
 const Relations = ({ title, items }) => html`<${Panel} title=${`${title} (${count(items.length)})`}>
   ${items.length ? html`<ul class="relations">${items.slice(0, 200).map((item) => html`<li key=${item.ci.id + item.relation}>
-    <span class="dim">${relationName(item.relation)}</span> <${Ci} ci=${item.ci} link />${item.group > 0 && html` <em class="tag">${t("topo.group", { n: item.group })}</em>`}</li>`)}</ul>
+    <span class="dim">${relationName(item.relation)}</span> <${Ci} ci=${item.ci} link />${item.group > 0 && html` <em class="tag">${t("topo.group", { n: item.group })}</em>`}${item.presumed && html` <em class="tag" title=${t("topo.presumed.why")}>${t("topo.presumed")}</em>`}</li>`)}</ul>
     ${items.length > 200 && html`<p class="dim">${t("topo.rest", { n: items.length - 200 })}</p>`}`
   : html`<p class="dim">${t("topo.no_relation")}</p>`}<//>`;
 

@@ -6,17 +6,18 @@ use std::sync::{Arc, OnceLock};
 use foldhash::fast::FixedState;
 
 use super::draft::{BadRelation, Draft, Pending, Strength, UNDEFINED};
+use super::presumed::presume;
 use super::schema::{Flow, Kind, Mode, Need, Redundancy, Schema, Travel, TypeIx, lineage, travel};
 use super::{CiIx, Edge, Edges, Group, KindIx, Topology};
 
 /// An edge before its group has a number. Sorted as declared: the members of a group lie together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Loose {
-    effect: u32,
+pub(super) struct Loose {
+    pub effect: u32,
     /// Number of the group's label; 0 = none.
-    label: u32,
-    cause: u32,
-    kind: u16,
+    pub label: u32,
+    pub cause: u32,
+    pub kind: u16,
 }
 
 impl Draft {
@@ -30,6 +31,14 @@ impl Draft {
         let before = loose.len();
         loose.dedup();
         self.notes.repeated = (before - loose.len()) as u64;
+        let presumed = presume(&loose, &rows.kinds);
+        if !presumed.is_empty() {
+            loose.extend(&presumed);
+            loose.sort_unstable();
+        }
+        let mut presumed: Vec<_> =
+            presumed.iter().map(|edge| (CiIx(edge.effect), CiIx(edge.cause), KindIx(edge.kind))).collect();
+        presumed.sort_unstable();
         let (edges, groups) = number_groups(&loose, &self.needs, &rows.kinds);
         drop(loose);
         let mut population = vec![0; self.classes.len()];
@@ -54,6 +63,7 @@ impl Draft {
             effects,
             groups,
             gaps: Vec::new(),
+            presumed,
             notes: self.notes,
         };
         made.gaps = made.find_gaps();

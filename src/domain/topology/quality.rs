@@ -39,6 +39,9 @@ pub struct MissingRelation {
     pub relation: Arc<str>,
     /// Class of the other end, the cause.
     pub class: Box<str>,
+    /// The cause that is presumed, where its neighbours leave no doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presumed: Option<CiId>,
 }
 
 /// The report. All lists are in a fixed order and bounded; counts are exact.
@@ -99,13 +102,18 @@ impl Quality {
         for ix in topology.all() {
             quality.look_at(topology, ix);
         }
-        for gap in topology.all_gaps() {
-            let kind = topology.kind(gap.kind);
-            quality.missing_relations.push(|| MissingRelation {
-                ci: topology.id(gap.ci).clone(),
-                relation: kind.relation.clone(),
-                class: kind.cause_class.clone(),
-            });
+        let missing = |ci, kind, presumed: Option<CiIx>| {
+            let kind = topology.kind(kind);
+            let (relation, class) = (kind.relation.clone(), kind.cause_class.clone());
+            let presumed = presumed.map(|cause| topology.id(cause).clone());
+            MissingRelation { ci: topology.id(ci).clone(), relation, class, presumed }
+        };
+        let unknown = topology.all_gaps().iter().map(|gap| (gap.ci, gap.kind, None));
+        let presumed = topology.all_presumed().iter().map(|(ci, cause, kind)| (*ci, *kind, Some(*cause)));
+        let mut all: Vec<_> = unknown.chain(presumed).collect();
+        all.sort_unstable();
+        for (ci, kind, presumed) in all {
+            quality.missing_relations.push(|| missing(ci, kind, presumed));
         }
         for cycle in cycles(topology) {
             quality.cycles_unexpected += u64::from(!cycle.expected);

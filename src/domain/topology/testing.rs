@@ -7,7 +7,8 @@ use super::draft::{CiDraft, Draft, Place, RelationDraft, Strength};
 use super::schema::{Flow, Mode, Need, Redundancy, RelationType, Schema, Travel};
 use crate::domain::time::Span;
 
-/// Relation types `hard`, `soft`, `sees` (visibility), `pair` (one of two suffices) and `peers` (both ways).
+/// Relation types `hard`, `soft`, `sees` (visibility), `pair` (one of two suffices), `peers` (both ways) and
+/// `holds` (the effect end is inside the cause end).
 pub(super) fn schema() -> Arc<Schema> {
     let kind = |id: &str, flow, mode, redundancy| RelationType {
         id: id.into(),
@@ -29,7 +30,7 @@ pub(super) fn schema() -> Arc<Schema> {
         },
         overrides: Vec::new(),
         cycles_expected: flow == Flow::Both,
-        encloses: false,
+        encloses: id == "holds",
     };
     let one = Redundancy::KOfN { need: Need::AtLeast(1) };
     let types = vec![
@@ -38,6 +39,7 @@ pub(super) fn schema() -> Arc<Schema> {
         kind("sees", Flow::Forward, Mode::Visibility, Redundancy::None),
         kind("pair", Flow::Forward, Mode::Hard, one),
         kind("peers", Flow::Both, Mode::Soft, Redundancy::None),
+        kind("holds", Flow::Forward, Mode::Soft, Redundancy::None),
     ];
     Arc::new(Schema::of(Vec::new(), types))
 }
