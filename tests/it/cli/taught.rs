@@ -131,9 +131,9 @@ fn what_people_corrected_is_exported_trained_on_compared_tried_and_put_in_force(
         "--out",
         &own,
     ]);
-    trained.does(&["link", "version 4"]);
+    trained.does(&["link", "version 5"]);
     headwater(&["model", "compare", "--models", &own, "--history", &corrected, "--mapping", &mapping])
-        .does(&["correlation 3", "correlation 4"]);
+        .does(&["correlation 4", "correlation 5"]);
     let backtest =
         ["backtest", "--data", &data, "--models", &own, "--against", "live", "--lang", "en", "--out", &path("result")];
     headwater(&backtest).does(&["AC@1", "truth: incidents that people corrected"]);
