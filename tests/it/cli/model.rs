@@ -20,7 +20,7 @@ fn train(out: &Path) -> String {
         "link",
         "kin",
         "lone",
-        "version 4",
+        "version 5",
     ]);
     std::fs::read_to_string(Path::new(&out).join("correlation/4/model.yaml")).expect("written")
 }

@@ -150,7 +150,7 @@ fn what_people_corrected_is_exported_trained_on_compared_tried_and_put_in_force(
         let shadow = estate.ask("GET", "/api/v1/shadow", &json!({}));
         (shadow["lag"] == 0 && shadow["report"]["events"] == 500).then_some(shadow)
     });
-    shadow(&["report"]).does(&["a model beside what is valid", "correlation/4"]);
+    shadow(&["report"]).does(&["a model beside what is valid", "correlation/5"]);
     shadow(&["activate", "--since-seq", &seen["since_seq"].to_string(), "--reason", "better"])
         .does(&["model valid now"]);
     let models = estate.ask("GET", "/api/v1/models", &json!({}));
