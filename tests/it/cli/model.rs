@@ -22,7 +22,7 @@ fn train(out: &Path) -> String {
         "lone",
         "version 5",
     ]);
-    std::fs::read_to_string(Path::new(&out).join("correlation/4/model.yaml")).expect("written")
+    std::fs::read_to_string(Path::new(&out).join("correlation/5/model.yaml")).expect("written")
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn what_is_learned_twice_is_the_same_and_what_was_touched_is_refused() {
     let models = one.path().display().to_string();
     headwater(&["model", "list", "--models", &models]).does(&["correlation 4"]);
     headwater(&["model", "card", "--models", &models]).does(&["## Trained on", "| hard |", "AUC", "中文"]);
-    let path = one.path().join("correlation/4/model.yaml");
+    let path = one.path().join("correlation/5/model.yaml");
     std::fs::write(&path, model.replacen("      margin: ", "      margin: 1", 1)).expect("written");
     headwater(&["model", "list", "--models", &models]).does(&["refused", "digest"]);
     on_storms(&["model", "evaluate", "--models", &models], &["medium"]).refuses(&["has digest", "sha256sum"]);
