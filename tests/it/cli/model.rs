@@ -30,9 +30,9 @@ fn what_is_learned_twice_is_the_same_and_what_was_touched_is_refused() {
     let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let model = train(one.path());
     assert_eq!(model, train(two.path()), "the same history and seed give the same model");
-    assert!(model.contains("version: 4") && model.contains("learned:"), "{model}");
+    assert!(model.contains("version: 5") && model.contains("learned:"), "{model}");
     let models = one.path().display().to_string();
-    headwater(&["model", "list", "--models", &models]).does(&["correlation 4"]);
+    headwater(&["model", "list", "--models", &models]).does(&["correlation 5"]);
     headwater(&["model", "card", "--models", &models]).does(&["## Trained on", "| hard |", "AUC", "中文"]);
     let path = one.path().join("correlation/5/model.yaml");
     std::fs::write(&path, model.replacen("      margin: ", "      margin: 1", 1)).expect("written");
