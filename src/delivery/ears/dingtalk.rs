@@ -38,7 +38,7 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     let ms: i64 = at.parse().map_err(|_| Deaf::Unsigned)?;
     call.is_fresh(ms.div_euclid(1000))?;
     let signed = hmac_sha256(secret.as_bytes(), &[at.as_bytes(), b"\n", secret.as_bytes()]);
-    if !same(&BASE64_STANDARD.encode(signed), call.header("sign")?) {
+    if !same(BASE64_STANDARD.encode(signed), call.header("sign")?) {
         return Err(Deaf::Unsigned);
     }
     let message: Message = json(call.body)?;

@@ -59,7 +59,7 @@ fn is_signed(key: &str, call: &Call<'_>) -> Result<(), Deaf> {
     let (at, nonce) = (call.header("x-lark-request-timestamp")?, call.header("x-lark-request-nonce")?);
     call.is_fresh(at.parse().map_err(|_| Deaf::Unsigned)?)?;
     let sum = Sha256::new().chain_update(at).chain_update(nonce).chain_update(key).chain_update(call.body).finalize();
-    if same(&hex::encode(sum), call.header("x-lark-signature")?) { Ok(()) } else { Err(Deaf::Unsigned) }
+    if same(hex::encode(sum), call.header("x-lark-signature")?) { Ok(()) } else { Err(Deaf::Unsigned) }
 }
 
 fn opened(key: &str, text: &str) -> Result<Vec<u8>, Deaf> {

@@ -41,7 +41,7 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     let at = call.header("x-slack-request-timestamp")?;
     call.is_fresh(at.parse().map_err(|_| Deaf::Unsigned)?)?;
     let signed = hmac_sha256(secret.as_bytes(), &[b"v0:", at.as_bytes(), b":", call.body]);
-    if !same(&format!("v0={}", hex::encode(signed)), call.header("x-slack-signature")?) {
+    if !same(format!("v0={}", hex::encode(signed)), call.header("x-slack-signature")?) {
         return Err(Deaf::Unsigned);
     }
     let form = reqwest::Url::parse(&format!("form:?{}", String::from_utf8_lossy(call.body))).map_err(strange)?;

@@ -31,8 +31,8 @@ pub enum Desk {
 pub fn hear(desk: Desk, secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     let signed = || format!("sha256={}", hex::encode(hmac_sha256(secret.as_bytes(), &[call.body])));
     let is_signed = match desk {
-        Desk::GitHub => same(&signed(), call.header("x-hub-signature-256")?),
-        Desk::Jira => same(&signed(), call.header("x-hub-signature")?),
+        Desk::GitHub => same(signed(), call.header("x-hub-signature-256")?),
+        Desk::Jira => same(signed(), call.header("x-hub-signature")?),
         Desk::GitLab => same(secret, call.header("x-gitlab-token")?),
         Desk::ServiceNow | Desk::BkItsm | Desk::Own => {
             same(secret, call.param("token").map_or_else(|| call.header("x-token"), Ok)?)

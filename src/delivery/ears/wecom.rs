@@ -52,7 +52,7 @@ pub fn hear(keys: Keys<'_>, call: &Call<'_>) -> Result<Heard, Deaf> {
         Some(echo) => echo.to_owned(),
         None => element(text, "Encrypt").ok_or_else(|| strange("there is no Encrypt"))?,
     };
-    if !same(&signature(keys.token, at, nonce, &sealed), signed) {
+    if !same(signature(keys.token, at, nonce, &sealed), signed) {
         return Err(Deaf::Unsigned);
     }
     call.is_fresh(at.parse().map_err(|_| Deaf::Unsigned)?)?;
