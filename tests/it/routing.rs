@@ -349,6 +349,23 @@ routes:
     );
 }
 
+#[test]
+fn in_a_key_period_the_same_incident_is_more_urgent() {
+    let rules = "
+key_periods:
+  - { id: congress, schedule: { daily: '20:00-08:00' } }
+routes:
+  - { id: urgent, match: { priority: P2 }, receivers: [sms] }
+  - { id: fallback, receivers: [team] }";
+    // The story begins at 08:00 in Shanghai; a critical alert on what no CMDB knows is P3.
+    by(rules).tells(
+        "00:00 db-1 Down critical
+         780:00 db-2 Down critical",
+        "00:00 team opened 1
+         780:00 sms opened 2",
+    );
+}
+
 const RACK: &str = "
 cis:
 - {id: ups-1, class: ups, name: UPS 1}
