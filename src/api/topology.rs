@@ -259,14 +259,11 @@ pub async fn one(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>
     let (topology, ci) = find(&api, &caller, &id)?;
     let relations = |edges: &[Edge], are_causes: bool| {
         let seen = edges.iter().filter(|edge| seen(&topology, &caller, edge.ci)).take(RELATIONS_MAX);
-        let item = |edge: &Edge| {
-            let (effect, cause) = if are_causes { (ci, edge.ci) } else { (edge.ci, ci) };
-            Relation {
-                ci: (&topology.ci(edge.ci)).into(),
-                relation: topology.kind(edge.kind).relation.to_string(),
-                group: edge.group,
-                presumed: topology.is_presumed(effect, &Edge { ci: cause, ..*edge }),
-            }
+        let item = |edge: &Edge| Relation {
+            ci: (&topology.ci(edge.ci)).into(),
+            relation: topology.kind(edge.kind).relation.to_string(),
+            group: edge.group,
+            presumed: if are_causes { topology.is_presumed(ci, edge) } else { topology.is_presumed_from(ci, edge) },
         };
         seen.map(item).collect()
     };

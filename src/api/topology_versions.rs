@@ -188,14 +188,14 @@ fn compare(before: &Topology, now: &Topology) -> TopologyDiff {
     diff
 }
 
-/// What a CI may fail.
+/// What a CI may fail, as far as the CMDB says so itself.
 fn relations(topology: &Topology, ix: CiIx) -> BTreeSet<RelationItem> {
     let item = |edge: &crate::domain::topology::Edge| RelationItem {
         cause: topology.id(ix).to_string(),
         relation: topology.kind(edge.kind).relation.to_string(),
         effect: topology.id(edge.ci).to_string(),
     };
-    topology.effects(ix).iter().map(item).collect()
+    topology.effects(ix).iter().filter(|edge| !topology.is_presumed_from(ix, edge)).map(item).collect()
 }
 
 fn fields(before: &Topology, was: CiIx, now: &Topology, is: CiIx) -> Vec<FieldChange> {

@@ -340,6 +340,11 @@ impl Topology {
         !self.presumed.is_empty() && self.presumed.binary_search(&(effect, edge.ci, edge.kind)).is_ok()
     }
 
+    /// The same of an edge from this cause CI, as `effects` gives it.
+    pub fn is_presumed_from(&self, cause: CiIx, edge: &Edge) -> bool {
+        self.is_presumed(edge.ci, &Edge { ci: cause, ..*edge })
+    }
+
     /// The edges that are presumed: effect, cause, kind.
     pub fn all_presumed(&self) -> &[(CiIx, CiIx, KindIx)] {
         &self.presumed

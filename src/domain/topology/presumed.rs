@@ -149,7 +149,9 @@ mod tests {
         assert_eq!(presumed, [(7, 3), (21, 4)]);
         let edge = *made.causes(CiIx(7)).iter().find(|edge| edge.ci == CiIx(3)).expect("the presumed edge");
         assert!(made.is_presumed(CiIx(7), &edge) && !made.is_presumed(CiIx(8), &edge));
-        assert!(made.effects(CiIx(3)).iter().any(|edge| edge.ci == CiIx(7)), "in both directions");
+        let from: Vec<u32> =
+            made.effects(CiIx(3)).iter().filter(|edge| made.is_presumed_from(CiIx(3), edge)).map(|e| e.ci.0).collect();
+        assert_eq!(from, [7], "seen from both ends");
         assert!(made.gaps(CiIx(7)).is_empty(), "what is presumed is no gap any more");
     }
 

@@ -124,10 +124,14 @@ pub fn silent(history: &History, topology: &Topology) -> Vec<SilentEdge> {
         history.places.iter().enumerate().filter_map(|(place, known)| Some((known.ci?, place))).collect();
     let mut silent = Vec::new();
     for (ci, cause) in &of {
-        // Only effects that can be heard of.
+        // Only effects that can be heard of, and relations that the CMDB has.
         let heard = |edge: &Edge| of.get(&edge.ci).copied().filter(|effect| !failed[*effect].is_empty());
-        let edges: Vec<(Edge, usize)> =
-            topology.effects(*ci).iter().filter_map(|edge| Some((*edge, heard(edge)?))).collect();
+        let edges: Vec<(Edge, usize)> = topology
+            .effects(*ci)
+            .iter()
+            .filter(|edge| !topology.is_presumed_from(*ci, edge))
+            .filter_map(|edge| Some((*edge, heard(edge)?)))
+            .collect();
         let felt = |at: &Timestamp, edge: &Edge, effect: usize| {
             let reach = Span(6 * topology.kind(edge.kind).delay_typ.0 + 30_000);
             let after = failed[effect].partition_point(|failure| *failure < at.minus(EARLY));
