@@ -1,5 +1,6 @@
 //! Labels: what a source says of an event beside its fields. Shared, not copied, on the way from event to alert to view.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,6 +78,24 @@ impl Labels {
     /// The value of a label.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// Share of both sides' labels that are the same on both, per mille; 0 when there are none.
+    pub fn likeness(&self, other: &Self) -> i64 {
+        let (mut left, mut right) = (self.iter().peekable(), other.iter().peekable());
+        let (mut all, mut same) = (0, 0);
+        loop {
+            let order = match (left.peek(), right.peek()) {
+                (Some(a), Some(b)) => a.0.cmp(b.0),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return 2 * same * 1000 / all.max(1),
+            };
+            let a = if order.is_le() { left.next() } else { None };
+            let b = if order.is_ge() { right.next() } else { None };
+            all += i64::from(a.is_some()) + i64::from(b.is_some());
+            same += i64::from(a.is_some() && a == b);
+        }
     }
 
     /// Sets a label.
@@ -171,6 +190,18 @@ mod tests {
         assert_eq!((first.get("room"), second.get("room")), (Some("r1"), Some("r2")));
         second.remove("room");
         assert!(second.are_none());
+    }
+
+    #[test]
+    fn likeness_is_the_share_of_equal_labels() {
+        let check = |a: &[(&str, &str)], b: &[(&str, &str)], permille| {
+            let [a, b] = [a, b].map(|pairs| Labels::of(pairs.iter().copied()));
+            assert_eq!((a.likeness(&b), b.likeness(&a)), (permille, permille), "{a:?} {b:?}");
+        };
+        check(&[], &[], 0);
+        check(&[("a", "1")], &[], 0);
+        check(&[("a", "1"), ("b", "2")], &[("a", "1"), ("b", "2")], 1000);
+        check(&[("a", "1"), ("b", "2"), ("d", "4")], &[("b", "2"), ("c", "3"), ("d", "5")], 333);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::cell::Cell;
-use super::correlate::{Link, Terms};
+use super::correlate::{Explained, Link, Terms};
 use super::fixed::{Milli, ln, ln_ratio};
 use super::group::Merit;
 use super::logit::{Features, Logit, Question, Weighed, flag};
@@ -43,7 +43,7 @@ impl Cell {
     }
 
     /// The explanation that holds against that the alert comes of nothing: of several the likeliest.
-    pub fn accept(&mut self, place: Place, links: &[(Link, Terms)], background: Milli) -> Option<(Link, Terms)> {
+    pub fn accept(&mut self, place: Place, links: &[(Link, Terms)], background: Milli) -> Option<Explained> {
         let rivals = Rivals::of(links);
         for (link, terms) in links {
             self.note_link(place, link, terms, (background, rivals));
@@ -55,7 +55,7 @@ impl Cell {
             .iter()
             .map(|(link, terms)| (*link, *terms, self.appraise_among(place, link, terms, (background, rivals))));
         let (link, terms, best) = appraised.max_by_key(|(link, _, appraised)| (appraised.sum, link.score))?;
-        (best.sum > best.needs).then_some((link, Terms { weighed: best.weighed, ..terms }))
+        (best.sum > best.needs).then_some(Explained { link, terms: Some(terms), weighed: best.weighed })
     }
 
     /// How good an explanation is, and how good it has to be.
@@ -239,15 +239,14 @@ impl Cell {
     /// A learned answer, feature by feature, as evidence; what adds nothing is left out.
     pub fn weighed(&self, weighed: &Weighed) -> Vec<Evidence> {
         let Some(logit) = self.tuning.learned.get(weighed.question) else { return Vec::new() };
-        let word = weighed.question.word();
-        let of = |about: String, points: Milli, n: i64| {
+        let of = |about: &str, points: Milli, n: i64| {
             let points = points.clamp(-30_000, 30_000) as i32;
             Evidence { term: EvidenceTerm::Learned, points, n, of: 0, about: about.into() }
         };
-        let parts = logit.parts(&weighed.features);
-        let rows = weighed.question.features().iter().zip(parts).zip(weighed.features);
-        let rows = rows.filter(|((_, points), _)| *points != 0);
-        let terms = rows.map(|((name, points), n)| of(format!("{word}.{name}"), points, n));
-        [of(format!("{word}.constant"), logit.constant, 0)].into_iter().chain(terms).collect()
+        let parts = [logit.constant].into_iter().chain(logit.parts(&weighed.features));
+        let seen = [0].into_iter().chain(weighed.features);
+        let rows = weighed.question.labels().iter().zip(parts).zip(seen).enumerate();
+        let rows = rows.filter(|(at, ((_, points), _))| *at == 0 || *points != 0);
+        rows.map(|(_, ((label, points), n))| of(label, points, n)).collect()
     }
 }

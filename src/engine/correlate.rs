@@ -7,7 +7,7 @@ use super::alert::{Alert, Bond, Inferred};
 use super::cell::Cell;
 use super::fixed::{Milli, ln, ln_ratio};
 use super::learn::TypeStats;
-use super::logit::{Question, Weighed};
+use super::logit::Weighed;
 use super::silent::Suspicion;
 use super::slab::Place;
 use super::upstream::Up;
@@ -45,8 +45,28 @@ pub struct Terms {
     pub anomaly: Milli,
     /// CIs one of which is the cause's next effect, where the CMDB lacks that relation (1: which one is presumed); else 0.
     pub among: u32,
+}
+
+/// An explanation that holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Explained {
+    pub link: Link,
+    /// Along the topology; a link to the alert's like has none.
+    pub terms: Option<Terms>,
     /// What a learned question said of it.
     pub weighed: Option<Weighed>,
+}
+
+impl Explained {
+    /// How likely it is: by the learned answer, else by the terms.
+    pub fn score(&self) -> Milli {
+        self.weighed.map_or(self.link.score, |weighed| weighed.score)
+    }
+
+    /// The terms as evidence; `background` is what they have to beat. Kin are not explained along the topology.
+    pub fn evidence(&self, background: Milli) -> Vec<Evidence> {
+        self.terms.map_or_else(Vec::new, |terms| terms.evidence(background))
+    }
 }
 
 impl Terms {
@@ -88,16 +108,8 @@ pub enum NoLink {
 }
 
 impl Terms {
-    /// Whether it leads along the topology; else to its like.
-    pub fn is_along_topology(&self) -> bool {
-        self.weighed.is_none_or(|weighed| weighed.question == Question::Link)
-    }
-
-    /// The terms as evidence; `background` is what they have to beat. Kin are not explained along the topology.
+    /// The terms as evidence; `background` is what they have to beat.
     pub fn evidence(&self, background: Milli) -> Vec<Evidence> {
-        if !self.is_along_topology() {
-            return Vec::new();
-        }
         let of = |term, points: i64, n: i64| Evidence { term, points: points as i32, n, of: 0, about: "".into() };
         let mut evidence = vec![
             of(EvidenceTerm::Path, self.path, self.hops.into()),
@@ -180,7 +192,7 @@ impl Cell {
         let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: tuning.same_ci_delay })?;
         let (cause, symptom) = (self.cause_score(cause) / 2, alert.symptom / 2);
         let path = tuning.same_ci;
-        let terms = Terms { path, hops: 0, delay_fit: fit, delay, cause, symptom, anomaly: 0, among: 0, weighed: None };
+        let terms = Terms { path, hops: 0, delay_fit: fit, delay, cause, symptom, anomaly: 0, among: 0 };
         Ok((Link { parent: other, score: terms.score() }, terms))
     }
 
@@ -195,7 +207,7 @@ impl Cell {
         let anomaly = self.fits_anomaly(cause, alert.place);
         let (cause, symptom) = (self.cause_score(cause), alert.symptom);
         let (path, hops, among) = (up.path, up.hops, u32::from(up.presumed));
-        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among, weighed: None };
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly, among };
         Ok((Link { parent: other, score: terms.score() }, terms))
     }
 
@@ -243,18 +255,18 @@ impl Cell {
 
     /// Finds a fresh alert its place: on its best explanation, or as the first or next sign of a silent cause. Says
     /// whether its group may open an incident now.
-    pub fn correlate(&mut self, place: Place) -> (Option<Terms>, bool) {
+    pub fn correlate(&mut self, place: Place) -> (Option<Explained>, bool) {
         self.succeed_inferred(place);
-        let terms = self.evaluate(place);
+        let explained = self.evaluate(place);
         let serious = self.alerts[place].is_serious();
         let suspicion = if serious { self.suspect_silence(place, Inferred::First) } else { Suspicion::None };
         // Alerts like it would open incidents that are absorbed moments later: it waits for its first revision.
         let waits = matches!(suspicion, Suspicion::Weighed);
-        (terms, !waits)
+        (explained, !waits)
     }
 
     /// Looks for the alert's best parent and links or frees it. A person's or a rule's bond stays.
-    pub fn evaluate(&mut self, place: Place) -> Option<Terms> {
+    pub fn evaluate(&mut self, place: Place) -> Option<Explained> {
         let alert = &self.alerts[place];
         if alert.chronic || !alert.takes_part() || matches!(alert.bond, Bond::Person | Bond::Rule) {
             return None;
@@ -264,27 +276,23 @@ impl Cell {
         let links = self.best_links(place, onset);
         let found = self.accept(place, &links, background);
         // What a CMDB with gaps cannot show may be likelier than a cause that nobody has seen.
-        let sure = found.as_ref().is_some_and(|(link, _)| self.alerts[link.parent].inferred.is_none());
+        let sure = found.as_ref().is_some_and(|found| self.alerts[found.link.parent].inferred.is_none());
         let across = if sure { None } else { self.link_across_gap(place, onset) };
         let across = across.and_then(|found| self.accept(place, &[found], background));
-        let explained =
-            found.into_iter().chain(across).max_by_key(|(link, terms)| terms.weighed.map_or(link.score, |w| w.score));
+        let explained = found.into_iter().chain(across).max_by_key(Explained::score);
         let explained = self.or_kin(place, onset, explained);
-        let margin = explained
-            .as_ref()
-            .map(|(link, terms)| if terms.is_along_topology() { link.score - background } else { link.score });
         match explained {
-            Some((link, terms)) => {
-                self.attach(place, link.parent, Bond::Evidence, margin.unwrap_or_default());
-                Some(terms)
+            Some(Explained { link, terms, .. }) => {
+                let margin = if terms.is_some() { link.score - background } else { link.score };
+                self.attach(place, link.parent, Bond::Evidence, margin);
             }
             None => {
                 if self.alerts[place].parent.is_some() && !matches!(self.alerts[place].bond, Bond::Fold | Bond::Joint) {
                     self.detach(place);
                 }
-                None
             }
         }
+        explained
     }
 
     /// How much weaker a link may be that saves an incident: between two that are told already, or would be, one root
@@ -385,15 +393,16 @@ impl Cell {
         let fertile = self.downstream_sign(place);
         let symptom = self.upstream_sign(place);
         let (now, pause) = (self.now, self.tuning.learn_pause);
-        let stats = self.learned.stats_mut(kind);
-        stats.total += 1;
-        stats.lone += i64::from(lone);
-        stats.symptom += symptom;
-        if let Some(sign) = fertile.filter(|_| stats.fertile_at.is_none_or(|last| now.since(last) >= pause)) {
-            stats.fertile_at = Some(now);
-            stats.fertile_of += 1;
-            stats.fertile += sign;
-        }
+        self.learned.count(kind, |stats| {
+            stats.total += 1;
+            stats.lone += i64::from(lone);
+            stats.symptom += symptom;
+            if let Some(sign) = fertile.filter(|_| stats.fertile_at.is_none_or(|last| now.since(last) >= pause)) {
+                stats.fertile_at = Some(now);
+                stats.fertile_of += 1;
+                stats.fertile += sign;
+            }
+        });
     }
 
     /// Did alerts on direct dependents come after this one (+1) or before it (-1)?

@@ -151,8 +151,12 @@ impl Deadlines {
     /// The first timer, and its lane.
     fn first(&self) -> Option<(Timer, Option<usize>)> {
         let lanes = self.lanes.iter().enumerate();
-        let lanes = lanes.filter_map(|(lane, (_, timers))| Some(((*timers.front()?).into(), Some(lane))));
-        lanes.chain(self.set.first().map(|timer| (*timer, None))).min_by_key(|((at, order, _), _)| (*at, *order))
+        let lanes = lanes.filter_map(|(lane, (_, timers))| Some((timers.front()?, lane)));
+        // Orders are never the same: what stands in their lowest bits decides nothing.
+        let first = lanes.min_by_key(|(waiting, _)| (waiting.at, waiting.order));
+        let first = first.map(|(waiting, lane)| (Timer::from(*waiting), Some(lane)));
+        let set = self.set.first().map(|timer| (*timer, None));
+        first.into_iter().chain(set).min_by_key(|((at, order, _), _)| (*at, *order))
     }
 
     /// Takes the first timer that is due at `now` or before.

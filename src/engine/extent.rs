@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Alert, Spot};
 use super::cell::Cell;
 use super::lookup::Lookup;
+use super::memory::is_zero;
 use super::policy::priorities::Reach;
 use super::slab::Place;
 use crate::domain::ids::OrgId;
@@ -41,6 +42,9 @@ pub struct Extent {
     unseen: Lookup<Spot, ()>,
     /// Members that left since what is hit was found.
     lost: usize,
+    /// CIs and objects that went with them since organisations were found.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    gone: u64,
     pub services: Arc<[Box<str>]>,
     /// Services that redundancy still keeps up.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -76,6 +80,7 @@ impl Extent {
         if *count == 0 {
             self.spots.remove(&spot);
             self.unseen.remove(&spot);
+            self.gone += 1;
         }
     }
 
@@ -177,7 +182,7 @@ impl Cell {
         if extent.lost > 0 && LOST_SHARE * extent.lost >= extent.counted {
             extent = Extent { orgs: extent.orgs, ..Extent::default() };
         }
-        if extent.lost > 0 || extent.counted == 0 {
+        if std::mem::take(&mut extent.gone) > 0 || extent.counted == 0 {
             let counted = &group.members[..extent.counted];
             extent.find_orgs(&topology, counted.iter().filter_map(|m| self.alerts[*m].spot.ci()));
         }

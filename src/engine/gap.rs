@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::alert::Spot;
 use super::cell::Cell;
-use super::correlate::{Link, Terms, delay_fit};
+use super::correlate::{Link, Terms, Unexplained, delay_fit};
 use super::fixed::{Milli, ln_permille, ln_ratio};
 use super::kin::note;
 use super::slab::Place;
@@ -60,16 +60,14 @@ impl Cell {
             return None;
         }
         let topology = self.topology.clone();
-        let symptom = self.symptom_of(place);
+        let alert = self.unexplained(place, onset);
         let mut best: Option<(Link, Terms)> = None;
         for lack in lacks {
             for class in self.upstream.above(&topology, lack.gap.class).iter() {
                 // Taken out for the while, so that nothing is copied.
                 let lately = self.lately.get_mut(class).map(std::mem::take).unwrap_or_default();
                 for &other in &lately {
-                    let Some((link, terms)) = self.across(&topology, &lack, place, other, onset, symptom) else {
-                        continue;
-                    };
+                    let Some((link, terms)) = self.across(&topology, &lack, &alert, other) else { continue };
                     if best.as_ref().is_none_or(|(b, _)| link.score > b.score) && !self.descends(other, place) {
                         best = Some((link, terms));
                     }
@@ -85,12 +83,12 @@ impl Cell {
     /// How well one alert explains another across a relation that the CMDB lacks.
     pub fn gap_between(&mut self, place: Place, other: Place, onset: Timestamp) -> Option<(Link, Terms)> {
         let (ci, from) = (self.alerts[place].spot.ci()?, self.alerts[other].spot.ci()?);
-        let (topology, symptom) = (self.topology.clone(), self.symptom_of(place));
+        let (topology, alert) = (self.topology.clone(), self.unexplained(place, onset));
         let class = topology.class_ix(from);
         let mut best: Option<(Link, Terms)> = None;
         for lack in self.lacks(ci) {
             let leads = self.upstream.above(&topology, lack.gap.class).contains(&class);
-            let found = if leads { self.across(&topology, &lack, place, other, onset, symptom) } else { None };
+            let found = if leads { self.across(&topology, &lack, &alert, other) } else { None };
             best = best.into_iter().chain(found).max_by_key(|(link, _)| link.score);
         }
         best
@@ -111,19 +109,11 @@ impl Cell {
         lacks
     }
 
-    fn across(
-        &mut self,
-        topology: &Topology,
-        lack: &Lack,
-        place: Place,
-        other: Place,
-        onset: Timestamp,
-        symptom: Milli,
-    ) -> Option<(Link, Terms)> {
+    fn across(&mut self, topology: &Topology, lack: &Lack, alert: &Unexplained, other: Place) -> Option<(Link, Terms)> {
         let cause = self.alerts.get(other)?;
         let Spot::Ci(from) = cause.spot else { return None };
-        let delay = onset.since(self.onset(cause));
-        if other == place || from == lack.gap.ci || self.may_cause(cause, place, delay).is_err() {
+        let delay = alert.onset.since(self.onset(cause));
+        if other == alert.place || from == lack.gap.ci || self.may_cause(cause, alert.place, delay).is_err() {
             return None;
         }
         let site = |ci: CiIx| topology.attributes(ci).site.as_ref();
@@ -132,17 +122,17 @@ impl Cell {
         {
             return None;
         }
-        let slack = Span(self.tuning.slack.0 + self.uncertain(&self.alerts[place]).0 + self.uncertain(cause).0);
-        let score_of_cause = self.cause_score(cause);
+        let slack = Span(self.tuning.slack.0 + alert.uncertain.0 + self.uncertain(cause).0);
         let reach = self.upstream.reach(topology, from, lack.gap.class)?;
         let kind = topology.kind(lack.gap.kind);
         let typical = Span(lack.delay.0 + kind.delay_typ.0 + reach.delay.0);
         let fit = delay_fit(self.tuning.spread, self.tuning.spread_max, delay, typical, slack)?;
+        let (cause, symptom) = (self.cause_score(&self.alerts[other]), alert.symptom);
         let share = ln_ratio(reach.weight.max(1), u64::from(lack.gap.among) * 1000).min(0);
         let path = lack.path + share + ln_permille(kind.touch.into());
         let hops = lack.hops + reach.hops;
-        let (cause, among) = (score_of_cause, lack.gap.among);
-        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly: 0, among, weighed: None };
+        let among = lack.gap.among;
+        let terms = Terms { path, hops, delay_fit: fit, delay, cause, symptom, anomaly: 0, among };
         Some((Link { parent: other, score: terms.score() }, terms))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::fixed::{Milli, ln, ln_ratio};
 use super::lookup::Lookup;
@@ -26,7 +26,7 @@ const CLOCK_BUCKET: Span = Span::hours(12);
 const UNCERTAIN_MAX: i64 = 30_000;
 
 /// Counts of one alert type (source and name).
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct TypeStats {
     /// Finished episodes.
     pub total: i64,
@@ -40,24 +40,51 @@ pub struct TypeStats {
     /// When that was last counted: what one fault brings at once is seen once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fertile_at: Option<Timestamp>,
+    /// Log-shares of symptoms among the episodes and of fertile ones: they are asked for at every link.
+    #[serde(skip)]
+    symptom_share: Milli,
+    #[serde(skip)]
+    fertile_share: Milli,
+}
+
+impl Default for TypeStats {
+    fn default() -> Self {
+        let none = Self {
+            total: 0,
+            lone: 0,
+            symptom: 0,
+            fertile: 0,
+            fertile_of: 0,
+            fertile_at: None,
+            symptom_share: 0,
+            fertile_share: 0,
+        };
+        none.shared()
+    }
 }
 
 impl TypeStats {
+    /// The same counts, with the shares that follow from them.
+    fn shared(self) -> Self {
+        let share = |part: i64, of: i64| ln_ratio((part.max(0) + 1) as u64, (of + 2) as u64).max(SHARE_MIN);
+        let (symptom_share, fertile_share) = (share(self.symptom, self.total), share(self.fertile, self.fertile_of));
+        Self { symptom_share, fertile_share, ..self }
+    }
+
     /// Log-probability that an episode of this type is the effect of something.
-    pub fn symptom_score(&self) -> Milli {
-        ln_ratio((self.symptom.max(0) + 1) as u64, (self.total + 2) as u64).max(SHARE_MIN)
+    pub const fn symptom_score(&self) -> Milli {
+        self.symptom_share
     }
 
     /// Log-probability that an episode of this type has effects, given its severity.
     pub fn cause_score(&self, tuning: &Tuning, severity: Severity) -> Milli {
-        let share = ln_ratio((self.fertile.max(0) + 1) as u64, (self.fertile_of + 2) as u64).max(SHARE_MIN);
         let mild = match severity {
             Severity::Minor => -700,
             Severity::Cleared | Severity::Indeterminate | Severity::Warning => -2000,
             Severity::Major | Severity::Critical => 0,
         };
         let noise = if self.is_noisy() { tuning.noise_cause } else { 0 };
-        share * 3 / 2 + mild + noise
+        self.fertile_share * 3 / 2 + mild + noise
     }
 
     /// Whether the type is known for background noise.
@@ -85,6 +112,23 @@ struct Clock {
     least: [i64; 2],
     sum: [i64; 2],
     count: [i64; 2],
+    /// By how much it is behind ours at least, and how far that may be wrong: they are asked for at every link.
+    #[serde(skip)]
+    offset: Span,
+    #[serde(skip)]
+    uncertain: Span,
+}
+
+impl Clock {
+    /// The same counts, with what follows from them.
+    fn read(self) -> Self {
+        let least = self.least[0].min(self.least[1]);
+        let count = (self.count[0] + self.count[1]).max(1);
+        let mean = (self.sum[0] + self.sum[1]) / count;
+        let few = if count < 5 { 3000 } else { 0 };
+        let uncertain = Span(((mean - least) * 3 / 2 / count + few).clamp(0, UNCERTAIN_MAX));
+        Self { offset: Span(least), uncertain, ..self }
+    }
 }
 
 /// Bounds of what all clocks say: at least as wide as it is.
@@ -104,8 +148,10 @@ const BOUNDS_GOOD_FOR: u32 = 512;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Learned {
     kinds: Lookup<Box<str>, u32>,
+    #[serde(deserialize_with = "stats_again")]
     stats: Vec<TypeStats>,
     sources: Lookup<SourceId, u32>,
+    #[serde(deserialize_with = "clocks_again")]
     clocks: Vec<Clock>,
     pub since: Option<Timestamp>,
     /// The text of each type's name and of each source, for all alerts that have it.
@@ -118,6 +164,16 @@ pub struct Learned {
     /// Alerts whose type is one of the others.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: u64,
+}
+
+fn stats_again<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TypeStats>, D::Error> {
+    let stats = Vec::<TypeStats>::deserialize(deserializer)?;
+    Ok(stats.into_iter().map(TypeStats::shared).collect())
+}
+
+fn clocks_again<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Clock>, D::Error> {
+    let clocks = Vec::<Clock>::deserialize(deserializer)?;
+    Ok(clocks.into_iter().map(Clock::read).collect())
 }
 
 impl Learned {
@@ -160,9 +216,11 @@ impl Learned {
         self.stats[kind as usize]
     }
 
-    /// The counts of an alert type, for change.
-    pub fn stats_mut(&mut self, kind: u32) -> &mut TypeStats {
-        &mut self.stats[kind as usize]
+    /// Counts for an alert type.
+    pub fn count(&mut self, kind: u32, count: impl FnOnce(&mut TypeStats)) {
+        let stats = &mut self.stats[kind as usize];
+        count(stats);
+        *stats = stats.shared();
     }
 
     /// Notes when an event of `source` started by its clock and arrived by ours; returns the clock's index.
@@ -172,7 +230,8 @@ impl Learned {
         let lag = received.since(starts).0;
         let bucket = received.0 / CLOCK_BUCKET.0;
         if index == next {
-            self.clocks.push(Clock { bucket, least: [lag, i64::MAX], sum: [lag, 0], count: [1, 0] });
+            let (least, sum, count) = ([lag, i64::MAX], [lag, 0], [1, 0]);
+            self.clocks.push(Clock { bucket, least, sum, count, offset: Span(0), uncertain: Span(0) }.read());
             self.widen(index);
             return index;
         }
@@ -186,6 +245,7 @@ impl Learned {
         clock.least[0] = clock.least[0].min(lag);
         clock.sum[0] += lag;
         clock.count[0] += 1;
+        *clock = clock.read();
         self.widen(index);
         index
     }
@@ -221,18 +281,12 @@ impl Learned {
 
     /// By how much a clock is behind ours at least.
     pub fn offset(&self, clock: u32) -> Span {
-        let clock = &self.clocks[clock as usize];
-        Span(clock.least[0].min(clock.least[1]))
+        self.clocks[clock as usize].offset
     }
 
     /// How far the offset may still be wrong.
     pub fn uncertain(&self, clock: u32) -> Span {
-        let least = self.offset(clock).0;
-        let clock = &self.clocks[clock as usize];
-        let count = (clock.count[0] + clock.count[1]).max(1);
-        let mean = (clock.sum[0] + clock.sum[1]) / count;
-        let few = if count < 5 { 3000 } else { 0 };
-        Span(((mean - least) * 3 / 2 / count + few).clamp(0, UNCERTAIN_MAX))
+        self.clocks[clock as usize].uncertain
     }
 }
 

@@ -4,6 +4,7 @@
 //! a model does not answer is decided by the numbers of `tuning` alone.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 
@@ -43,6 +44,11 @@ impl Question {
             Self::Tell => "tell",
             Self::Lone => "lone",
         }
+    }
+
+    /// What its parts are called as evidence: the constant, then each feature.
+    pub fn labels(self) -> &'static [Box<str>] {
+        &LABELS[&self]
     }
 
     /// What it looks at, in order. Logarithms are milli-nats, flags 0 or 1000, shares per mille.
@@ -137,6 +143,15 @@ impl Question {
         }
     }
 }
+
+/// `<question>.constant` and `<question>.<feature>` of each, as evidence names them.
+static LABELS: LazyLock<BTreeMap<Question, Vec<Box<str>>>> = LazyLock::new(|| {
+    let labels = |question: Question| {
+        let names = std::iter::once(&"constant").chain(question.features());
+        names.map(|name| format!("{}.{name}", question.word()).into()).collect()
+    };
+    Question::ALL.into_iter().map(|question| (question, labels(question))).collect()
+});
 
 /// What a question saw, in the order of its features.
 pub type Features = [i64; FEATURES_MAX];

@@ -82,7 +82,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cell::Cell;
-use correlate::Terms;
+use correlate::Explained;
 use deadlines::Due;
 use dedup::Found;
 use effect::Effect;
@@ -428,15 +428,15 @@ impl Cell {
                     self.watch(place, Heard::Muted);
                     return self.place_verdict(place, None);
                 }
-                let terms = self.join_in(place);
-                self.place_verdict(place, terms)
+                let explained = self.join_in(place);
+                self.place_verdict(place, explained)
             }
         }
     }
 
     /// Finds where a fresh alert belongs: by rules first, then by evidence.
-    fn join_in(&mut self, place: Place) -> Option<Terms> {
-        let (terms, may_open) = if self.gather(place) {
+    fn join_in(&mut self, place: Place) -> Option<Explained> {
+        let (explained, may_open) = if self.gather(place) {
             self.succeed_inferred(place);
             (None, false)
         } else {
@@ -447,10 +447,10 @@ impl Cell {
         if may_open {
             self.consider(self.alerts[place].group);
         }
-        terms
+        explained
     }
 
-    fn place_verdict(&mut self, place: Place, terms: Option<Terms>) -> Verdict {
+    fn place_verdict(&mut self, place: Place, explained: Option<Explained>) -> Verdict {
         let mut decision = Box::new(self.moment.checks.end());
         let alert = &self.alerts[place];
         if let Some(by) = alert.muted_by.first().filter(|_| !alert.takes_part()) {
@@ -458,7 +458,7 @@ impl Cell {
         }
         // It is mostly the only one, and is kept for long.
         decision.checks.reserve_exact(1);
-        decision.checks.push(self.correlation(place, terms));
+        decision.checks.push(self.correlation(place, explained));
         match self.incident_of(place) {
             Some(incident) if self.moment.opened.contains(&incident) => {
                 Verdict::Opened { alert: alert.id, incident, decision }
@@ -473,11 +473,11 @@ impl Cell {
     }
 
     /// What correlation looked at, with its numbers.
-    fn correlation(&self, place: Place, terms: Option<Terms>) -> Check {
+    fn correlation(&self, place: Place, explained: Option<Explained>) -> Check {
         let alert = &self.alerts[place];
         let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.as_ref().into());
-        let mut evidence = terms.map_or_else(Vec::new, |t| t.evidence(self.background(place)));
-        if let Some(weighed) = terms.and_then(|t| t.weighed) {
+        let mut evidence = explained.map_or_else(Vec::new, |explained| explained.evidence(self.background(place)));
+        if let Some(weighed) = explained.and_then(|explained| explained.weighed) {
             evidence.extend(self.weighed(&weighed));
         }
         let rule = self.ruled_by(place).cloned();

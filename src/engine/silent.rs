@@ -60,6 +60,8 @@ pub struct Suspect {
     own: Option<Place>,
     began: Timestamp,
     effects: Vec<Place>,
+    /// The CIs just below it by way of which it is accused.
+    branches: BTreeSet<CiIx>,
     pub score: Milli,
     /// What of the score the silence of other dependents costs, and how far those who accuse it fit.
     silence: Milli,
@@ -118,7 +120,9 @@ impl Cell {
         let mut suspicion = Suspicion::None;
         let (ups, tuning) = (self.vote(place), self.tuning.clone());
         for up in ups.iter().filter(|u| tuning.may_be_silent(u)) {
-            let Some(suspect) = self.weigh(up.ci, place, up.delay) else { continue };
+            // The silence of others never speaks for it: who asks them only then, asks seldom.
+            let accused = self.accused(up.ci, place, up.delay).filter(|suspect| suspect.score > 0);
+            let Some(suspect) = accused.map(|suspect| self.hear(suspect)) else { continue };
             if suspect.is_shown() && suspect.score > best.as_ref().map_or(0, |b| b.score) {
                 best = Some(suspect);
             } else if suspect.score > suspect.silence {
@@ -214,8 +218,14 @@ impl Cell {
         self.moment.groups.insert(group);
     }
 
-    /// Log-odds that `ci` failed in silence, from the alerts that voted for it around the onset of `place`.
-    pub fn weigh(&mut self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
+    /// Log-odds that `ci` failed in silence, from the alerts that voted for it around the onset of `place` and from the
+    /// silence of others.
+    pub fn weigh(&self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
+        self.accused(ci, place, delay).map(|suspect| self.hear(suspect))
+    }
+
+    /// What only those say that accuse it.
+    fn accused(&self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
         let all = self.votes.get(&ci)?;
         // Votes by way of one CI accuse that one. Mostly this is seen without a look at the alerts.
         if all.iter().all(|vote| vote.branch == all[0].branch) {
@@ -249,10 +259,9 @@ impl Cell {
             paths += vote.path;
             backgrounds += self.background(vote.alert);
         }
-        let (expected, shown, silence) = self.dependents(ci, began, &branches);
         let watched = votes.iter().any(|v| self.alerts[v.alert].anomaly > 0);
         let prior = self.tuning.silent_prior + if watched { CALM } else { 0 };
-        let score = prior + paths + symptoms + fits - backgrounds + silence;
+        let score = prior + paths + symptoms + fits - backgrounds;
         let (accusers, effects) = (votes.len() as i64, votes.iter().map(|v| v.alert));
         let effects = effects.filter(|a| self.alerts[*a].parent.is_none()).collect();
         Some(Suspect {
@@ -260,17 +269,25 @@ impl Cell {
             own,
             began,
             effects,
+            branches,
             score,
-            silence,
+            silence: 0,
             prior,
             paths,
             fits,
             symptoms,
             backgrounds,
             accusers,
-            expected,
-            shown,
+            expected: 0,
+            shown: 0,
         })
+    }
+
+    /// And what the other dependents say by their silence.
+    fn hear(&self, suspect: Suspect) -> Suspect {
+        let crowd = self.crowd(suspect.ci, suspect.began, &suspect.branches);
+        let (silence, (expected, shown)) = (crowd.cost(), crowd.sums());
+        Suspect { score: suspect.score + silence, silence, expected, shown, ..suspect }
     }
 
     fn fit(&self, delay: Span, typical: Span, slack: Span) -> Milli {
@@ -278,30 +295,18 @@ impl Cell {
             .unwrap_or(-99_000)
     }
 
-    /// Of the direct dependents: how many should show the fault, how many do (per mille), and what the
-    /// silence of the others costs.
-    fn dependents(&self, ci: CiIx, began: Timestamp, branches: &BTreeSet<CiIx>) -> (i64, i64, Milli) {
-        let mut all = Crowd::default();
-        let mut silence = 0;
+    /// The direct dependents of a CI that failed at `began`, by way of some of which it is accused.
+    fn crowd(&self, ci: CiIx, began: Timestamp, branches: &BTreeSet<CiIx>) -> Crowd {
+        let mut crowd = Crowd::default();
         for edge in self.topology.effects(ci).iter().take(DEPENDENTS_MAX) {
             let (shows, is_branch) = (self.shows(edge, began), branches.contains(&edge.ci));
-            all.count(self, edge, shows || is_branch);
+            crowd.count(self, edge, shows || is_branch);
             if is_branch && !shows {
                 // It is silent too, and all that stands on it and is silent has to be explained through it.
                 let typical = self.topology.kind(edge.kind).delay_typ;
-                silence +=
-                    ln_permille(1000 - self.tuning.expected_shown) + self.crowd(edge.ci, began.plus(typical)).cost();
+                let below = self.crowd(edge.ci, began.plus(typical), &BTreeSet::new()).cost();
+                crowd.beyond += ln_permille(1000 - self.tuning.expected_shown) + below;
             }
-        }
-        let (expected, shown) = all.sums();
-        (expected, shown, silence + all.cost())
-    }
-
-    /// The direct dependents of a CI that would have failed at `began`.
-    fn crowd(&self, ci: CiIx, began: Timestamp) -> Crowd {
-        let mut crowd = Crowd::default();
-        for edge in self.topology.effects(ci).iter().take(DEPENDENTS_MAX) {
-            crowd.count(self, edge, self.shows(edge, began));
         }
         crowd
     }
@@ -320,7 +325,11 @@ impl Cell {
 
 /// Direct dependents of a CI by kind of relation: a fault shows on all of a kind at about the same rate.
 #[derive(Default)]
-struct Crowd(Vec<Row>);
+struct Crowd {
+    rows: Vec<Row>,
+    /// What the silence of CIs that stand on silent branches costs.
+    beyond: Milli,
+}
 
 /// Dependents of one kind, in thousandths.
 struct Row {
@@ -336,12 +345,12 @@ struct Row {
 
 impl Crowd {
     fn count(&mut self, cell: &Cell, edge: &Edge, shows: bool) {
-        let at = self.0.iter().position(|row| row.kind == edge.kind).unwrap_or_else(|| {
-            self.0.push(Row { kind: edge.kind, expected: 0, shown: 0, quiet: 0, at_rate: 0 });
-            self.0.len() - 1
+        let at = self.rows.iter().position(|row| row.kind == edge.kind).unwrap_or_else(|| {
+            self.rows.push(Row { kind: edge.kind, expected: 0, shown: 0, quiet: 0, at_rate: 0 });
+            self.rows.len() - 1
         });
         let touch = i64::from(cell.topology.kind(edge.kind).strength(*edge).0);
-        let row = &mut self.0[at];
+        let row = &mut self.rows[at];
         row.expected += touch;
         if shows {
             row.shown += 1000;
@@ -354,7 +363,7 @@ impl Crowd {
 
     /// How many should show the fault, and how many do.
     fn sums(&self) -> (i64, i64) {
-        (self.0.iter().map(|row| row.expected).sum(), self.0.iter().map(|row| row.shown).sum())
+        (self.rows.iter().map(|row| row.expected).sum(), self.rows.iter().map(|row| row.shown).sum())
     }
 
     /// What the silence of the quiet ones costs: at the rate of the relation, or at the rate at which this very fault is seen,
@@ -365,7 +374,7 @@ impl Crowd {
             let part = |share: i64| share * ln_ratio((share + 1000) as u64, all as u64) / 1000;
             row.at_rate.max(part(row.quiet) + part(row.shown))
         };
-        self.0.iter().map(of).sum()
+        self.beyond + self.rows.iter().map(of).sum::<Milli>()
     }
 }
 
@@ -374,7 +383,7 @@ mod tests {
     use super::*;
 
     fn row(expected: i64, shown: i64, quiet: i64, at_rate: Milli) -> Crowd {
-        Crowd(vec![Row { kind: KindIx(0), expected, shown, quiet, at_rate }])
+        Crowd { rows: vec![Row { kind: KindIx(0), expected, shown, quiet, at_rate }], beyond: 0 }
     }
 
     #[test]
@@ -405,6 +414,7 @@ mod tests {
             own: None,
             began: Timestamp(0),
             effects: Vec::new(),
+            branches: BTreeSet::new(),
             score: 0,
             silence: 0,
             prior: 0,
