@@ -9,13 +9,15 @@ use anyhow::{Context as _, Result};
 use super::model_arguments::{Histories, ModelCommand, ModelKind, TrainArguments};
 use super::model_series::{self, Json};
 use super::model_served;
+use crate::domain::time::Span;
 use crate::engine::logit::Question;
 use crate::engine::tuning::Tuning;
 use crate::folders::metric::{METRIC, MetricModel};
 use crate::folders::models::{Model, versions, versions_of};
 use crate::lab::evaluate::{Evaluation, Fate, evaluate};
 use crate::lab::history::History;
-use crate::lab::train;
+use crate::lab::score::Scores;
+use crate::lab::train::{self, Learn};
 
 /// Runs one of the model commands.
 ///
@@ -38,9 +40,10 @@ pub fn run(command: ModelCommand) -> Result<()> {
             let json = if json { Json::Yes } else { Json::No };
             model_series::judge(models.as_deref(), &series, plot.as_deref(), json)
         }
-        ModelCommand::Evaluate { models, histories, without, json, .. } => {
+        ModelCommand::Evaluate { models, histories, without, after, json, .. } => {
             let model = leave_out(read(models.as_deref())?, &without)?;
-            let evaluations = evaluate_all(&model, &histories)?;
+            let looks: Vec<Span> = after.into_iter().map(|secs| Span::secs(secs.into())).collect();
+            let evaluations = evaluate_all(&model, &histories, &looks)?;
             if json {
                 writeln!(stdout(), "{}", serde_json::to_string_pretty(&evaluations)?)?;
             } else {
@@ -58,7 +61,7 @@ pub fn run(command: ModelCommand) -> Result<()> {
         ModelCommand::Compare { models, against, histories, .. } => {
             for folder in [models, against] {
                 let model = read(folder.as_deref())?;
-                let evaluations = evaluate_all(&model, &histories)?;
+                let evaluations = evaluate_all(&model, &histories, &[])?;
                 print_scores(&model, &evaluations)?;
             }
             Ok(())
@@ -88,7 +91,7 @@ fn leave_out(mut model: Model, words: &[String]) -> Result<Model> {
 }
 
 fn train(arguments: TrainArguments) -> Result<()> {
-    let TrainArguments { histories, models, out, rounds, seed, samples, .. } = arguments;
+    let TrainArguments { histories, models, out, rounds, delays, seed, samples, .. } = arguments;
     let plan = train::Plan {
         histories: histories.history,
         mapping: histories.mapping.context(NO_MAPPING)?,
@@ -96,11 +99,14 @@ fn train(arguments: TrainArguments) -> Result<()> {
         models,
         out,
         rounds,
+        learn: if delays { Learn::Delays } else { Learn::All },
         seed,
         samples,
     };
     let trained = train::run(&plan, |line| eprintln!("{line}"))?;
-    writeln!(stdout(), "question   samples      yes    right    floor      AUC")?;
+    if !delays {
+        writeln!(stdout(), "question   samples      yes    right    floor      AUC")?;
+    }
     for one in &trained.fitted {
         let (word, samples, yes) = (one.question.word(), one.samples, one.yes);
         writeln!(stdout(), "{word:8} {samples:>9} {yes:>8} {:>8.3} {:>8.3} {:>8.3}", one.right, one.floor, one.auc)?;
@@ -144,11 +150,11 @@ fn card(kind: ModelKind, models: &Path, version: Option<u32>) -> Result<()> {
     Ok(write!(stdout(), "{text}")?)
 }
 
-fn evaluate_all(model: &Model, histories: &Histories) -> Result<Vec<Evaluation>> {
+fn evaluate_all(model: &Model, histories: &Histories, looks: &[Span]) -> Result<Vec<Evaluation>> {
     let Histories { history, mapping, topology_mapping } = histories;
     let mapping = mapping.as_deref().context(NO_MAPPING)?;
     let open = |folder: &PathBuf| History::open(folder, mapping, topology_mapping.as_deref());
-    history.iter().map(|folder| evaluate(&open(folder)?, model.tuning.clone())).collect()
+    history.iter().map(|folder| evaluate(&open(folder)?, model.tuning.clone(), looks)).collect()
 }
 
 fn print_scores(model: &Model, evaluations: &[Evaluation]) -> Result<()> {
@@ -165,19 +171,13 @@ fn print_scores(model: &Model, evaluations: &[Evaluation]) -> Result<()> {
         "told/true"
     )?;
     for one in evaluations {
-        let s = &one.scores;
-        writeln!(
-            stdout(),
-            "{:24} {:>8} {:>6.3} {:>6.3} {:>6.3} {:>6.3} {:>5}/{}",
-            one.history,
-            one.events,
-            s.pair_f1,
-            s.found,
-            s.root_top1,
-            s.precision,
-            one.told,
-            one.incidents
-        )?;
+        let shares =
+            |s: &Scores| format!("{:>6.3} {:>6.3} {:>6.3} {:>6.3}", s.pair_f1, s.found, s.root_top1, s.precision);
+        let (of_all, told, real) = (shares(&one.scores), one.told, one.incidents);
+        writeln!(stdout(), "{:24} {:>8} {of_all} {told:>5}/{real}", one.history, one.events)?;
+        for (secs, scores) in &one.early {
+            writeln!(stdout(), "{:33} {}", format!("  after {secs} s"), shares(scores))?;
+        }
     }
     Ok(())
 }

@@ -36,7 +36,8 @@ pub enum ModelCommand {
         after_help = "Example:\n  headwater model train correlation --history storms/s1 --history storms/s2 \\\n    \
         --mapping rules/mappings/stormgen.yaml --out models\n\n\
         A history is a folder with alerts.jsonl, truth_alerts.csv (alert_id,incident_id) and cmdb.json when there is one;\n\
-        each may be packed (.gz). The same histories and seed give the same model."
+        each may be packed (.gz). The same histories and seed give the same model. An estate's own history is seldom long\n\
+        enough for the questions; with --delays it teaches how long faults take there, and the questions stay."
     )]
     Train {
         kind: ModelKind,
@@ -112,6 +113,7 @@ pub enum ModelCommand {
     /// Tell labelled histories by a model; print scores and what went wrong, by kind of fault / 评估
     #[command(
         after_help = "Examples:\n  headwater model evaluate --history storms/s9 --mapping rules/mappings/stormgen.yaml\n  \
+        headwater model evaluate --history storms/s9 --mapping rules/mappings/stormgen.yaml --after 0 --after 90\n  \
         headwater model evaluate --synthetic 1000\n  \
         headwater model evaluate --series cpu.csv --plot cpu.svg"
     )]
@@ -129,6 +131,9 @@ pub enum ModelCommand {
         /// Leave a learned question out: link, kin, tell or lone (repeat for several).
         #[arg(long)]
         without: Vec<String>,
+        /// Also as it stood so many seconds after each event, without what came later (repeat for several).
+        #[arg(long, value_name = "SECONDS")]
+        after: Vec<u32>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -168,6 +173,9 @@ pub struct TrainArguments {
     /// How often the engine runs over the histories: answers change what is asked next.
     #[arg(long, default_value_t = 3)]
     pub rounds: u32,
+    /// Learn how long faults take along relations, and nothing else: the questions stay those of the model before.
+    #[arg(long)]
+    pub delays: bool,
     /// Which samples are taken where there are too many.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

@@ -202,7 +202,7 @@ impl Cell {
         let delay = alert.onset.since(self.onset(cause));
         self.may_cause(cause, alert.place, delay)?;
         let slack = Span(tuning.slack.0 + alert.uncertain.0 + self.uncertain(cause).0);
-        let fit = delay_fit(tuning.spread, tuning.spread_max, delay, up.delay, slack);
+        let fit = delay_fit(up.spread, tuning.spread_max, delay, up.delay, slack);
         let fit = fit.ok_or(NoLink::DelayUnfit { delay, typical: up.delay })?;
         let anomaly = self.fits_anomaly(cause, alert.place);
         let (cause, symptom) = (self.cause_score(cause), alert.symptom);

@@ -18,6 +18,7 @@ mod correlate;
 mod current;
 pub mod deadlines;
 pub mod dedup;
+pub mod delays;
 pub mod effect;
 mod enrich;
 pub mod explain;

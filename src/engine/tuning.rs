@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer};
 
+use super::delays::Delay;
 use super::fixed::Milli;
 use super::logit::Answers;
 use super::policy::spans;
@@ -15,7 +16,7 @@ pub const MODEL: &str = "correlation";
 
 /// The model file that is compiled in, by its path in the project, and its text.
 pub const BUILT_IN: (&str, &str) =
-    ("models/correlation/4/model.yaml", include_str!("../../models/correlation/4/model.yaml"));
+    ("models/correlation/5/model.yaml", include_str!("../../models/correlation/5/model.yaml"));
 
 /// Numbers of the correlation stage. Scores are milli-nats (see `fixed`).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -93,6 +94,9 @@ pub struct Tuning {
     /// How long event ids are remembered.
     #[serde(deserialize_with = "spans::span")]
     pub event_id_window: Span,
+    /// What was learned of how long faults take, kind of relation by kind of relation.
+    #[serde(default)]
+    pub delays: Vec<Delay>,
     /// What was learned; a question without an answer is decided by the numbers above.
     #[serde(default)]
     pub learned: Answers,
@@ -138,7 +142,7 @@ impl Tuning {
             let (line, column) = failure.location().map_or((0, 0), |at| (at.line() as u32, at.column() as u32));
             let told = failure.without_snippet().to_string();
             let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-            vec![error(line, column, told, "compare with models/correlation/4/model.yaml")]
+            vec![error(line, column, told, "compare with models/correlation/5/model.yaml")]
         })?;
         let mut errors = Vec::new();
         if &*tuning.model != MODEL {
@@ -149,6 +153,15 @@ impl Tuning {
             if !(min..=max).contains(&number) {
                 let what = format!("{name} is {number}, out of range");
                 errors.push(error(line_of(yaml, name), 1, what, &format!("write {min} to {max}")));
+            }
+        }
+        for delay in &tuning.delays {
+            let Delay { relation, cause, effect, typical, spread } = delay;
+            // Wider than all others it would reach further back than anybody looks.
+            if !(1..=3600).contains(&typical.as_secs()) || !(50..=tuning.spread).contains(spread) {
+                let what = format!("delays: {relation} from {cause} to {effect} is out of range");
+                let remedy = format!("write typical: 1s to 1h and spread: 50 to {}", tuning.spread);
+                errors.push(error(line_of(yaml, "delays"), 1, what, &remedy));
             }
         }
         if errors.is_empty() { Ok(tuning) } else { Err(errors) }
@@ -261,5 +274,8 @@ mod tests {
         check_in(model, ("      delay_fit: ", "      delay_fits: "), &["delay_fits", "learned.link"]);
         check_in(model, ("    constant: ", "    constant: .nan # "), &["m.yaml"]);
         check_in(model, ("    constant: ", "    constant: 999999"), &["beyond"]);
+        let wide = "spread: 801}";
+        check_in(model, ("spread: 600}", wide), &["m.yaml:54:1", "delays:", "out of range", "spread: 50 to 800"]);
+        check_in(model, ("{relation: calls,", "{relations: calls,"), &["relations"]);
     }
 }

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::delays::Delays;
 use super::fixed::{Milli, ln_permille};
 use super::gap::{self, Reach};
 use super::lookup::Lookup;
@@ -23,8 +24,9 @@ pub struct Up {
     pub ci: CiIx,
     /// Log-probability that its failure is felt here.
     pub path: Milli,
-    /// Typical delay along the path.
+    /// Typical delay along the path, and its width: standard deviation of ln(delay), per mille.
     pub delay: Span,
+    pub spread: i64,
     pub hops: u8,
     /// The CI just below it on the path.
     pub branch: CiIx,
@@ -37,6 +39,7 @@ pub struct Up {
 /// The ways upstream that were asked for lately. Only speeds things up: never part of a snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Upstream {
+    delays: Delays,
     known: Lookup<CiIx, Arc<[Up]>>,
     /// Length of all of them together.
     held: usize,
@@ -58,6 +61,9 @@ impl Upstream {
         if self.held >= REMEMBERED_MAX {
             self.known.clear();
             self.held = 0;
+        }
+        if self.delays.is_empty() {
+            self.delays = Delays::of(topology, tuning);
         }
         let found: Arc<[Up]> = self.walk(topology, tuning, ci).into();
         self.held += found.len() + 1;
@@ -111,6 +117,7 @@ impl Upstream {
             hops: Reverse(0),
             ci: Reverse(from),
             delay: 0,
+            spread: tuning.spread,
             infers: true,
             presumed: false,
             branch: from,
@@ -148,11 +155,14 @@ impl Upstream {
                 Some(known) => known.least = cost,
                 None => drop(self.costs.insert(edge.ci, Cost { least: cost, done: false })),
             }
+            let takes = self.delays.along(edge.kind);
             self.open.push(Step {
                 cost: Reverse(cost),
                 hops: Reverse(step.hops.0 + 1),
                 ci: Reverse(edge.ci),
-                delay: step.delay + kind.delay_typ.0,
+                delay: step.delay + takes.typical.0,
+                // Several steps together vary as is usual.
+                spread: if step.hops.0 == 0 { takes.spread } else { tuning.spread },
                 infers: step.infers && kind.infers,
                 presumed: step.presumed || topology.is_presumed(ci, edge),
                 branch: ci,
@@ -174,6 +184,7 @@ struct Step {
     hops: Reverse<u8>,
     ci: Reverse<CiIx>,
     delay: i64,
+    spread: i64,
     infers: bool,
     presumed: bool,
     branch: CiIx,
@@ -185,6 +196,7 @@ impl Step {
             ci: self.ci.0,
             path: -self.cost.0,
             delay: Span(self.delay),
+            spread: self.spread,
             hops: self.hops.0,
             branch: self.branch,
             infers: self.infers,

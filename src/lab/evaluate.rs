@@ -7,12 +7,15 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::backtest::{AFTERMATH, Outcome, one_event, primed};
+use super::early::Early;
 use super::history::History;
 use super::score::{Scores, ToldIncident, score};
 use crate::domain::ids::TenantId;
-use crate::engine::Loaded;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::effect::Effect;
 use crate::engine::input::Input;
 use crate::engine::tuning::Tuning;
+use crate::engine::{Engine, Loaded};
 
 /// What became of the true incidents of one kind.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -54,6 +57,9 @@ pub struct Evaluation {
     pub incidents: usize,
     pub told: usize,
     pub scores: Scores,
+    /// The same so many seconds after each event and each opening, without what came later.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub early: Vec<(i64, Scores)>,
     pub by_fault: BTreeMap<String, Fate>,
     /// Told incidents most of which belongs to nobody.
     pub invented: u32,
@@ -61,27 +67,61 @@ pub struct Evaluation {
     pub invented_lone: u32,
 }
 
-/// Tells a history and compares.
+/// A history that is being told, and those who look on.
+struct Telling {
+    engine: Engine,
+    outcome: Outcome,
+    looks: Vec<Early>,
+}
+
+impl Telling {
+    fn fold(&mut self, effects: Vec<Effect>, ids: &[Box<str>]) {
+        let (now, event) = (self.engine.now(), (!ids.is_empty()).then_some(self.outcome.events.len()));
+        self.looks.iter_mut().for_each(|look| look.plan(now, event, &effects, &self.outcome));
+        self.outcome.fold(effects, ids);
+    }
+
+    /// Lets time go on to `until`, with all looks on the way.
+    fn wait(&mut self, until: Timestamp) {
+        while let Some(due) = self.looks.iter().filter_map(Early::next).min().filter(|due| *due < until) {
+            let effects = self.engine.step(due, &Input::Tick, Loaded::Nothing);
+            self.fold(effects, &[]);
+            self.looks.iter_mut().for_each(|look| look.look(due, &self.outcome));
+        }
+    }
+}
+
+/// Tells a history and compares; also so long after each event, for each of `looks`.
 ///
 /// # Errors
 /// When its events cannot be read.
-pub fn evaluate(history: &History, tuning: Arc<Tuning>) -> Result<Evaluation> {
+pub fn evaluate(history: &History, tuning: Arc<Tuning>, looks: &[Span]) -> Result<Evaluation> {
     let tenant = TenantId::from("default");
-    let mut engine = primed(history.topology.clone(), tuning, &tenant);
+    let engine = primed(history.topology.clone(), tuning, &tenant);
+    let looks = looks.iter().map(|after| Early::after(*after)).collect();
+    let mut telling = Telling { engine, outcome: Outcome::default(), looks };
     let mut recording = history.recording(tenant.clone())?;
-    let mut outcome = Outcome::default();
     while let Some(event) = recording.next_event()? {
-        let (id, effects) = one_event(&mut engine, &tenant, event);
-        outcome.fold(effects, &[id]);
+        telling.wait(event.observed_at);
+        let (id, effects) = one_event(&mut telling.engine, &tenant, event);
+        telling.fold(effects, &[id]);
     }
-    outcome.fold(engine.step(engine.now().plus(AFTERMATH), &Input::Tick, Loaded::Nothing), &[]);
+    let end = telling.engine.now().plus(AFTERMATH);
+    telling.wait(end);
+    let last = telling.engine.step(end, &Input::Tick, Loaded::Nothing);
+    telling.fold(last, &[]);
+    let Telling { outcome, looks, .. } = telling;
+    let truth = history.truth.incidents();
+    let early = looks.into_iter().map(|look| (look.after.as_secs(), score(&truth, &history.truth.judged(look.told()))));
+    let early = early.collect();
     let told = history.truth.judged(outcome.told());
     let mut evaluation = Evaluation {
         history: history.name(),
         events: outcome.events.len(),
         incidents: history.truth.incidents.len(),
         told: told.len(),
-        scores: score(&history.truth.incidents(), &told),
+        scores: score(&truth, &told),
+        early,
         by_fault: BTreeMap::new(),
         invented: 0,
         invented_lone: 0,

@@ -5,6 +5,7 @@ pub mod backtest;
 pub mod built_in;
 pub mod choice;
 pub mod clusters;
+pub mod early;
 pub mod estate;
 pub mod evaluate;
 pub mod figures;

@@ -7,6 +7,8 @@ use anyhow::Result;
 
 use super::super::backtest::{AFTERMATH, one_event, primed};
 use super::super::history::History;
+use super::delays::Seen;
+use crate::domain::alert::AlertView;
 use crate::domain::ids::{AlertId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::Loaded;
@@ -34,6 +36,8 @@ struct Labels {
     seen: BTreeMap<AlertId, Timestamp>,
     /// The first sight of each alert of a true incident, in order.
     of_incident: BTreeMap<u32, Vec<Timestamp>>,
+    /// As it was told last.
+    views: BTreeMap<AlertId, Arc<AlertView>>,
 }
 
 impl Labels {
@@ -94,11 +98,11 @@ impl Labels {
     }
 }
 
-/// Runs the engine over a history and labels what its questions saw.
+/// Runs the engine over a history and labels what its questions saw; the delays between its alerts go into `delays`.
 ///
 /// # Errors
 /// When the history cannot be read.
-pub fn collect(history: &History, tuning: Arc<Tuning>) -> Result<Vec<Sample>> {
+pub fn collect(history: &History, tuning: Arc<Tuning>, delays: &mut Seen) -> Result<Vec<Sample>> {
     let tenant = TenantId::from("default");
     let mut engine = primed(history.topology.clone(), tuning, &tenant);
     engine.watch_choices();
@@ -123,14 +127,21 @@ pub fn collect(history: &History, tuning: Arc<Tuning>) -> Result<Vec<Sample>> {
         let is_known = !history.truth.unknown.contains(&*event.id);
         let at = event.observed_at;
         let (_, effects) = one_event(&mut engine, &tenant, event);
-        for effect in &effects {
-            if let Effect::Verdict { verdict, .. } = effect
-                && let Some(alert) = verdict.alert()
-            {
-                labels.seen.entry(alert).or_insert(at);
-                if is_known {
-                    *labels.votes.entry(alert).or_default().entry(truth).or_default() += 1;
+        for effect in effects {
+            match effect {
+                Effect::Verdict { verdict, .. } => {
+                    let Some(alert) = verdict.alert() else { continue };
+                    labels.seen.entry(alert).or_insert(at);
+                    if is_known {
+                        *labels.votes.entry(alert).or_default().entry(truth).or_default() += 1;
+                    }
                 }
+                Effect::Alert { alert } => drop(labels.views.insert(alert.id, alert)),
+                Effect::Incident { .. }
+                | Effect::Timeline { .. }
+                | Effect::Notify { .. }
+                | Effect::Silence { .. }
+                | Effect::CommandDone { .. } => {}
             }
         }
         keep(engine.take_choices(), &mut choices);
@@ -138,6 +149,7 @@ pub fn collect(history: &History, tuning: Arc<Tuning>) -> Result<Vec<Sample>> {
     engine.step(engine.now().plus(AFTERMATH), &Input::Tick, Loaded::Nothing);
     keep(engine.take_choices(), &mut choices);
     labels.settle();
+    delays.add(&history.topology, labels.views.values(), |alert| labels.truth(alert));
     let label = |choice: &Choice| {
         let right = labels.right(choice)?;
         Some(Sample { question: choice.question, features: choice.features, right })
