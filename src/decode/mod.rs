@@ -27,7 +27,6 @@ pub mod points;
 pub mod remote_write;
 pub mod severity;
 pub mod sketch;
-pub mod snappy;
 pub mod snmp;
 pub mod syslog;
 pub mod text;

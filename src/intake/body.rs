@@ -14,7 +14,6 @@ use tokio::time::{Instant, timeout};
 
 use super::refusal::Refusal;
 use super::settings::Settings;
-use crate::decode::snappy;
 use crate::domain::ids::{SourceId, TenantId};
 
 /// Bodies below this size may be compressed as well as they can.
@@ -193,12 +192,7 @@ pub fn unpack(bytes: Vec<u8>, announced: &Announced, settings: &Settings) -> Res
     let bytes_max = unpacked_max(bytes.len(), settings);
     match announced.packing {
         Packing::Plain => return Ok(bytes),
-        Packing::Snappy => {
-            let why = format!(
-                "the body is not snappy's block format, or larger than {bytes_max} bytes unpacked: send several"
-            );
-            return snappy::unpack(&bytes, bytes_max).ok_or(Refusal::Unreadable(why));
-        }
+        Packing::Snappy => return unsnapped(&bytes, bytes_max),
         Packing::Gzip => {}
     }
     let mut unpacked = Vec::with_capacity(bytes_max.min(4 * bytes.len()));
@@ -213,6 +207,16 @@ pub fn unpack(bytes: Vec<u8>, announced: &Announced, settings: &Settings) -> Res
         )));
     }
     Ok(unpacked)
+}
+
+/// Unpacks snappy's block format; what the block says its length is gets checked before there is room made for it.
+fn unsnapped(block: &[u8], bytes_max: usize) -> Result<Vec<u8>, Refusal> {
+    let unreadable = |_| Refusal::Unreadable("the body is not snappy's block format, although it should be".into());
+    let length = snap::raw::decompress_len(block).map_err(unreadable)?;
+    if length > bytes_max {
+        return Err(Refusal::TooLarge(format!("unpacked, the body is larger than {bytes_max} bytes: send several")));
+    }
+    snap::raw::Decoder::new().decompress_vec(block).map_err(unreadable)
 }
 
 fn unpacked_max(packed_bytes: usize, settings: &Settings) -> usize {
@@ -248,5 +252,30 @@ mod tests {
         drop(held);
         assert_eq!((room.taken_bytes(), room.shares.lock().unwrap().len()), (0, 0));
         assert!(take(&storm, 1024).is_ok(), "one large body alone is no storm");
+    }
+
+    #[test]
+    fn snappy_is_unpacked_up_to_the_limit() {
+        let text = b"a run of text that is a run of text ".repeat(20);
+        let packed = snap::raw::Encoder::new().compress_vec(&text).unwrap();
+        // "abcd", then nine bytes from four back, then two bytes from 13 back.
+        let copies = [15, 3 << 2, b'a', b'b', b'c', b'd', (9 - 4) << 2 | 1, 4, (2 - 1) << 2 | 2, 13, 0];
+        // A long literal says its length in a byte of its own.
+        let long = [&[70, 60 << 2, 69][..], &[b'x'; 70]].concat();
+        let cases: [(&[u8], &[u8]); 4] =
+            [(&packed, &text), (&[0], b""), (&copies, b"abcdabcdabcdaab"), (&long, &[b'x'; 70])];
+        for (block, whole) in cases {
+            assert_eq!(unsnapped(block, whole.len()).ok().as_deref(), Some(whole));
+            let shorter = whole.len().checked_sub(1).map(|bytes_max| unsnapped(block, bytes_max));
+            assert!(shorter.is_none_or(|refused| matches!(refused, Err(Refusal::TooLarge(_)))), "longer than allowed");
+        }
+        (0..packed.len()).for_each(|end| assert!(unsnapped(&packed[..end], 1000).is_err(), "{end}"));
+        // Four gigabytes announced by a few bytes.
+        assert!(matches!(unsnapped(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0], 1000), Err(Refusal::TooLarge(_))));
+        for bad in
+            [&[][..], &[0xff; 6], &[5, 1, 9], &[4, 3 << 2, b'a'], &[4, 2, 0, 0], &[1, 63 << 2, 255, 255, 255, 255]]
+        {
+            assert!(matches!(unsnapped(bad, 1000), Err(Refusal::Unreadable(_))), "{bad:?}");
+        }
     }
 }
