@@ -1,7 +1,6 @@
-//! What was learned of all series as bytes, so that a restart does not begin anew: a head, the series, a digest over both.
+//! What was learned of all series as bytes, so that a restart does not begin anew.
 
-use sha2::{Digest as _, Sha256};
-
+use super::envelope::{Head, Unread, opened, sealed};
 use super::series::Series;
 use super::state::{Reader, Writer};
 use super::watch::{Kept, Key, Names, Watch};
@@ -11,41 +10,24 @@ use crate::domain::label::Labels;
 use crate::domain::point::{Aspect, Measure, Worse};
 use crate::domain::time::Timestamp;
 
-/// The first bytes: what it is, and the version of its layout.
-const HEAD: &[u8; 12] = b"hw-series\0\0\x01";
-const DIGEST: usize = 32;
+const HEAD: &Head = b"hw-series\0\0\x01";
 const ASPECTS: [Aspect; 4] = [Aspect::Traffic, Aspect::Latency, Aspect::Errors, Aspect::Saturation];
 const MEASURES: [Measure; 4] = [Measure::Amount, Measure::Count, Measure::Share, Measure::Usage];
 const WORSE: [Worse; 3] = [Worse::Up, Worse::Down, Worse::Either];
 
-/// Why bytes were not taken; nothing of them is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unread {
-    #[error("it is no memory of series of this program's version")]
-    Head,
-    #[error("its digest is another: it was cut off or changed")]
-    Digest,
-    #[error("series {0} cannot be read")]
-    Series(usize),
-}
-
 impl Watch {
     /// What was learned of all series.
     pub fn keep(&self) -> Vec<u8> {
-        let mut bytes = HEAD.to_vec();
-        let mut out = Writer(&mut bytes);
-        out.u32(self.series() as u32);
-        for ((tenant, source), of) in &self.sources {
-            for (key, kept) in &of.series {
-                out.text(tenant.as_str());
-                out.text(source.as_str());
-                out.0.extend(key);
-                write(&mut out, kept);
+        sealed(HEAD, self.series(), |out| {
+            for ((tenant, source), of) in &self.sources {
+                for (key, kept) in &of.series {
+                    out.text(tenant.as_str());
+                    out.text(source.as_str());
+                    out.0.extend(key);
+                    write(out, kept);
+                }
             }
-        }
-        let digest = Sha256::digest(&bytes);
-        bytes.extend(&digest[..]);
-        bytes
+        })
     }
 
     /// Takes up what was kept, into a watch that knows nothing yet; says how many series it knows then.
@@ -53,20 +35,7 @@ impl Watch {
     /// # Errors
     /// When the bytes are no such memory, or not whole. Nothing is taken then.
     pub fn recall(&mut self, bytes: &[u8], now: Timestamp) -> Result<usize, Unread> {
-        if !bytes.starts_with(HEAD) {
-            return Err(Unread::Head);
-        }
-        let Some((body, digest)) = bytes.split_last_chunk::<DIGEST>() else { return Err(Unread::Digest) };
-        if Sha256::digest(body)[..] != digest[..] {
-            return Err(Unread::Digest);
-        }
-        let mut from = Reader(&body[HEAD.len()..]);
-        let count = from.u32().ok_or(Unread::Digest)? as usize;
-        let mut read = Vec::new();
-        for number in 0..count {
-            read.push(one(&mut from, now).ok_or(Unread::Series(number))?);
-        }
-        for (tenant, source, key, kept) in read {
+        for (tenant, source, key, kept) in opened(HEAD, bytes, |from| one(from, now))? {
             if !self.has_room() {
                 break;
             }

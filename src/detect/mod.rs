@@ -11,6 +11,7 @@ pub mod bar;
 pub mod baseline;
 pub mod daybook;
 pub mod drift;
+pub mod envelope;
 pub mod fan_out;
 pub mod flat;
 pub mod joint;

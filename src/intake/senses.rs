@@ -17,7 +17,7 @@ use super::settings::{Anomalies, Settings};
 use super::sink::{Sink, SinkError};
 use crate::decode::{Counts, Rejected};
 use crate::detect::log::watch::{FRESH, Logs};
-use crate::detect::memory::Unread;
+use crate::detect::envelope::Unread;
 use crate::detect::pace::Pace;
 use crate::detect::rates::{Counted, Rates};
 use crate::detect::watch::{Limits, Taken, Watch};

@@ -1,35 +1,27 @@
 //! The templates of all programs as bytes, so that a restart does not take every line for new.
 
-use sha2::{Digest as _, Sha256};
-
 use super::templates::Templates;
 use super::watch::{Logs, Program};
-use crate::detect::memory::Unread;
-use crate::detect::state::{Reader, Writer};
+use crate::detect::envelope::{Head, Unread, opened, sealed};
+use crate::detect::state::Reader;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::time::Timestamp;
 
-/// The first bytes: what it is, and the version of its layout.
-const HEAD: &[u8; 12] = b"hw-lines\0\0\0\x01";
-const DIGEST: usize = 32;
+const HEAD: &Head = b"hw-lines\0\0\0\x01";
 
 impl Logs {
     /// What was learned of all programs.
     pub fn keep(&self) -> Vec<u8> {
-        let mut bytes = HEAD.to_vec();
-        let mut out = Writer(&mut bytes);
-        out.u32(self.programs.len() as u32);
-        for (((tenant, source), name), program) in &self.programs {
-            out.text(tenant.as_str());
-            out.text(source.as_str());
-            out.text(name);
-            out.i64(program.first.0);
-            out.i64(program.lines as i64);
-            program.templates.write(&mut out);
-        }
-        let digest = Sha256::digest(&bytes);
-        bytes.extend(&digest[..]);
-        bytes
+        sealed(HEAD, self.programs.len(), |out| {
+            for (((tenant, source), name), program) in &self.programs {
+                out.text(tenant.as_str());
+                out.text(source.as_str());
+                out.text(name);
+                out.i64(program.first.0);
+                out.i64(program.lines as i64);
+                program.templates.write(out);
+            }
+        })
     }
 
     /// Takes up what was kept; says how many templates are known then.
@@ -37,21 +29,8 @@ impl Logs {
     /// # Errors
     /// When the bytes are no such memory, or not whole. Nothing is taken then.
     pub fn recall(&mut self, bytes: &[u8]) -> Result<usize, Unread> {
-        if !bytes.starts_with(HEAD) {
-            return Err(Unread::Head);
-        }
-        let Some((body, digest)) = bytes.split_last_chunk::<DIGEST>() else { return Err(Unread::Digest) };
-        if Sha256::digest(body)[..] != digest[..] {
-            return Err(Unread::Digest);
-        }
-        let mut from = Reader(&body[HEAD.len()..]);
-        let count = from.u32().ok_or(Unread::Digest)? as usize;
         let max = self.templates_max();
-        let mut read = Vec::new();
-        for number in 0..count {
-            read.push(one(&mut from, max).ok_or(Unread::Series(number))?);
-        }
-        self.programs.extend(read);
+        self.programs.extend(opened(HEAD, bytes, |from| one(from, max))?);
         Ok(self.templates())
     }
 }
