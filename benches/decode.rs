@@ -33,18 +33,35 @@ fn line(n: usize) -> String {
     )
 }
 
+/// A format's name, a body of it that fires, and how it is written.
+type Golden = (String, String, Shape);
+
 /// Every format with a golden file that fires.
-fn by_golden() -> Vec<(String, String)> {
+fn by_golden() -> Vec<Golden> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("tests/golden/decode").expect("golden files") {
         let folder = entry.expect("a folder").path();
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if let Ok(golden) = std::fs::read_to_string(folder.join("firing.json")) {
-            found.push((name, golden));
+        for (file, shape) in [("firing.json", Shape::Json), ("firing.form", Shape::Form)] {
+            if let Ok(golden) = std::fs::read_to_string(folder.join(file)) {
+                found.push((name.clone(), golden, shape));
+            }
         }
     }
-    found.sort();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    assert!(found.len() > 50, "{}", found.len());
     found
+}
+
+/// Many of a body's events as an array where the format has such a thing, else the body itself.
+fn many((name, golden, shape): &Golden, decode: impl Fn(&str, Shape) -> Decoded) -> String {
+    let array = (*shape == Shape::Json).then(|| {
+        let one: serde_json::Value = serde_json::from_str(golden).expect("JSON");
+        let one = one.as_array().and_then(|items| items.first()).unwrap_or(&one).to_string();
+        batch(|_| one.clone())
+    });
+    let text = array.into_iter().chain([golden.clone()]).find(|text| !decode(text, *shape).events.is_empty());
+    text.unwrap_or_else(|| panic!("{name}: the golden body that fires has no event"))
 }
 
 fn batch(one: impl Fn(usize) -> String) -> String {
@@ -89,17 +106,10 @@ fn decoders(criterion: &mut Criterion) {
     run("cloudevents", &clouds, &|text| cloudevents::decode(body(text), &context).expect("readable"));
     run("mapping_json", &array, &|text| mapping.decode(body(text), Shape::Json, &context).expect("readable"));
     run("mapping_lines", &lines, &|text| mapping.decode(body(text), Shape::Lines, &context).expect("readable"));
-    // Every format: many of its bodies as an array where it has such a thing, else one.
-    for (name, golden) in by_golden() {
-        let Some(mapping) = formats.mapping(&name) else { continue };
-        let one: serde_json::Value = serde_json::from_str(&golden).expect("JSON");
-        let one = one.as_array().and_then(|items| items.first()).unwrap_or(&one).to_string();
-        let array = batch(|_| one.clone());
-        let decode = |text: &str| mapping.decode(body(text), Shape::Json, &context).unwrap_or_default();
-        let text = [array, golden].into_iter().find(|text| !decode(text).events.is_empty());
-        // Those that only come as forms or lines are measured with their protocol.
-        let Some(text) = text else { continue };
-        run(&name, &text, &decode);
+    for golden in by_golden() {
+        let mapping = formats.mapping(&golden.0).unwrap_or_else(|| panic!("{}: no mapping of this name", golden.0));
+        let decode = |text: &str, shape| mapping.decode(body(text), shape, &context).unwrap_or_default();
+        run(&golden.0, &many(&golden, decode), &|text| decode(text, golden.2));
     }
     group.finish();
 }

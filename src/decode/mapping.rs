@@ -100,6 +100,16 @@ impl Mapping {
             if text.starts_with('[') {
                 return reader.array(text, opened.deep, |reader, node: Node<'_>| self.event(reader, &node, &node));
             }
+            // Read once where nothing is wrong with it; what is wrong is looked for afterwards.
+            if !opened.deep
+                && let Ok(node) = serde_json::from_str::<Node<'_>>(text)
+            {
+                match self.event(reader, &node, &node) {
+                    Ok(event) => reader.take(event),
+                    Err(why) => reader.refuse(0, why, text),
+                }
+                return Ok(());
+            }
             let raw: &serde_json::value::RawValue =
                 serde_json::from_str(text).map_err(|error| body_error(&error, limits.events))?;
             reader.single(0, raw.get(), &mut |reader, node: Node<'_>| self.event(reader, &node, &node));

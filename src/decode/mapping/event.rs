@@ -221,7 +221,6 @@ impl EventSpec {
 
     fn texts(&self, reader: &mut Reader<'_>, event: &mut Event, place: Place<'_, '_>) -> Result<(), Reject> {
         let limits = reader.context.limits;
-        let text = |value: &Option<Value>| -> Option<String> { Some(value.as_ref()?.text(place)?.into_owned()) };
         if let Some(id) = self.id.as_ref().and_then(|value| value.text(place)) {
             event.id = reader.identity(&id);
         }
@@ -231,15 +230,16 @@ impl EventSpec {
         if let Some(words) = self.description.as_ref().and_then(|value| value.text(place)) {
             event.description = reader.text(&words, limits.description_chars);
         }
-        event.dedup_key = reader.optional(text(&self.dedup_key).as_deref());
-        event.probable_cause = reader.optional(text(&self.probable_cause).as_deref());
-        event.specific_problem = reader.optional(text(&self.specific_problem).as_deref());
-        event.trace_id = reader.optional(text(&self.trace_id).as_deref());
-        event.proposed_repair = text(&self.proposed_repair).map(|words| reader.text(&words, limits.description_chars));
-        event.org = text(&self.org).map(|org| OrgId::from(reader.identity(&org).as_ref()));
-        event.event_type = word("event_type", text(&self.event_type))?;
-        event.signal = word("signal", text(&self.signal))?;
-        event.side = word("side", text(&self.side))?;
+        event.dedup_key = reader.optional(text(&self.dedup_key, place).as_deref());
+        event.probable_cause = reader.optional(text(&self.probable_cause, place).as_deref());
+        event.specific_problem = reader.optional(text(&self.specific_problem, place).as_deref());
+        event.trace_id = reader.optional(text(&self.trace_id, place).as_deref());
+        let repair = text(&self.proposed_repair, place);
+        event.proposed_repair = repair.map(|words| reader.text(&words, limits.description_chars));
+        event.org = text(&self.org, place).map(|org| OrgId::from(reader.identity(&org).as_ref()));
+        event.event_type = word("event_type", text(&self.event_type, place))?;
+        event.signal = word("signal", text(&self.signal, place))?;
+        event.side = word("side", text(&self.side, place))?;
         let links: Vec<Cow<'_, str>> = self.links.iter().filter_map(|link| link.text(place)).collect();
         event.links = reader.links(links.iter().map(AsRef::as_ref));
         event.metric = self.metric.as_ref().and_then(|metric| metric.read(reader, place));
@@ -247,8 +247,13 @@ impl EventSpec {
     }
 }
 
+/// What a value says here, if the mapping has it.
+fn text<'n>(value: &'n Option<Value>, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
+    value.as_ref()?.text(place)
+}
+
 /// One of our own words, such as an event type.
-fn word<T: for<'de> Deserialize<'de>>(field: &str, text: Option<String>) -> Result<Option<T>, Reject> {
+fn word<T: for<'de> Deserialize<'de>>(field: &str, text: Option<Cow<'_, str>>) -> Result<Option<T>, Reject> {
     let Some(text) = text else { return Ok(None) };
     let read = T::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&text));
     read.map(Some).map_err(|error| Reject::Malformed(format!("{field}: {error}")))
@@ -279,18 +284,17 @@ fn object(reader: &mut Reader<'_>, spec: &ObjectSpec, place: Place<'_, '_>) -> R
 
 impl MetricSpec {
     fn read(&self, reader: &mut Reader<'_>, place: Place<'_, '_>) -> Option<MetricRef> {
-        let text = |value: &Option<Value>| -> Option<String> { Some(value.as_ref()?.text(place)?.into_owned()) };
-        let number = |value: &Option<Value>| text(value)?.trim().parse().ok().filter(|n: &f64| n.is_finite());
-        let mut short = |text: String| {
+        let number = |value| text(value, place)?.trim().parse().ok().filter(|n: &f64| n.is_finite());
+        let mut short = |text: Cow<'_, str>| {
             let short: Box<str> = reader.text(&text, reader.context.limits.label_key_chars);
             short.into_string()
         };
         Some(MetricRef {
-            name: short(self.name.text(place)?.into_owned()),
+            name: short(self.name.text(place)?),
             value: number(&self.value),
-            unit: text(&self.unit).map(&mut short),
+            unit: text(&self.unit, place).map(&mut short),
             threshold: number(&self.threshold),
-            direction: text(&self.direction).map(&mut short),
+            direction: text(&self.direction, place).map(&mut short),
         })
     }
 }
