@@ -21,6 +21,7 @@ mod data_service;
 mod decode;
 mod delivery;
 mod executors;
+mod fairness;
 mod faults;
 mod feeds;
 mod foreign;

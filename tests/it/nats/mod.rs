@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod conformance;
 pub mod cut_off;
 mod executor;
+mod fairness;
 mod faults;
 pub mod front;
 mod killed;
