@@ -380,6 +380,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         trials: Arc::new(Bench { pipeline: pipeline.clone(), judging: judging.clone() }),
         series: Arc::new(Shown { intake: intake.clone(), judging }),
         views,
+        earlier: Default::default(),
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };

@@ -183,13 +183,18 @@ export const Graph = ({ id, version, onMembers }) => {
   const [wide, setWide] = useState(false);
   const [expanded, setExpanded] = useState(/** @type {string[]} */ ([]));
   const [failed, setFailed] = useState("");
-  const fields = query({ nodes: String(wide ? ALL : FEW + expanded.length * 20), expand: expanded });
+  const [today, setToday] = useState(false);
+  const fields = query({ nodes: String(wide ? ALL : FEW + expanded.length * 20), expand: expanded, topology: today ? "now" : "then" });
   const load = () => call(`/api/v1/incidents/${encodeURIComponent(id)}/graph?${fields}`).then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); }, [id, fields, version]);
+  const on = graph?.topology;
+  const isOld = on && on.version !== on.current;
   const tools = html`
+    ${(isOld || today) && html`<button data-ground aria-pressed=${today} onClick=${() => setToday(!today)}>${t("graph.today")}</button>`}
     ${expanded.length > 0 && html`<button onClick=${() => setExpanded([])}>${t("graph.collapse")}</button>`}
     ${(graph?.aggregated || wide) && html`<button aria-pressed=${wide} onClick=${() => setWide(!wide)}>${t(wide ? "graph.few" : "graph.all", { n: graph?.total ?? 0 })}</button>`}`;
   return html`<${Drawn} title=${t("inc.graph")} graph=${graph} failed=${failed} load=${load} tools=${tools} onMembers=${onMembers}
     onExpand=${(node) => setExpanded((old) => (old.includes(node.id) ? old : [...old, node.id].slice(-20)))}
-    note=${graph?.aggregated && html`<span class="dim">${t("graph.aggregated", { n: graph.total })}</span>`} />`;
+    note=${html`${isOld && html`<span data-old>${t("graph.then", on)}</span>`}${on?.lost && html`<span data-old>${t("graph.lost", on)}</span>`}
+      ${graph?.aggregated && html`<span class="dim">${t("graph.aggregated", { n: graph.total })}</span>`}`} />`;
 };

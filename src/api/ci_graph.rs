@@ -10,10 +10,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::estate::{Trouble, troubles};
-use super::graph::{Graph, Link, Node, NodeState, link};
+use super::graph::{DrawnOn, Graph, Link, Node, NodeState, link};
 use super::layout;
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
+use super::topology_past::{asked, topology_of};
 use crate::domain::ids::CiId;
 use crate::domain::topology::reach::{Limits, ReachState, Reached};
 use crate::domain::topology::{CiIx, Topology};
@@ -49,6 +50,9 @@ pub struct CiGraphQuery {
     pub hops: Option<u8>,
     /// CIs, 1 to 2000 (default 60): the nearest and the likeliest.
     pub nodes: Option<usize>,
+    /// In this version, or in the one that was valid `at` a moment (RFC 3339), in place of the present one.
+    pub version: Option<u64>,
+    pub at: Option<String>,
 }
 
 /// The CI with what is around it, with positions.
@@ -65,7 +69,8 @@ pub async fn graph(
     if !(1..=HOPS_MAX).contains(&hops) || !(1..=NODES_MAX).contains(&most) {
         return Err(ApiError::Bad(format!("hops: 1 to {HOPS_MAX}; nodes: 1 to {NODES_MAX}")));
     }
-    let topology = (api.topology)(&caller.tenant);
+    let topology = topology_of(&api, &caller, asked(query.version, query.at.as_deref())?).await?;
+    let current = (api.topology)(&caller.tenant).version();
     let scope = caller.scope();
     let seen = |ci: CiIx| scope.sees_one(topology.attributes(ci).org.as_ref());
     let centre = topology.find(&id).filter(|ci| seen(*ci)).ok_or(ApiError::NotFound("CI"))?;
@@ -74,7 +79,8 @@ pub async fn graph(
         let alerting = state.tenant(&scope.tenant).map(|tenant| troubles(tenant, &scope).0).unwrap_or_default();
         drop(state);
         let around = around(&topology, centre, &Around { way: query.way, hops, most }, &scope);
-        draw(&topology, centre, &around, &alerting)
+        let drawn_on = DrawnOn { version: topology.version(), current, lost: false };
+        Graph { topology: drawn_on, ..draw(&topology, centre, &around, &alerting) }
     });
     drawn.await.map(Json).map_err(ApiError::internal)
 }
@@ -152,5 +158,7 @@ fn draw(topology: &Topology, centre: CiIx, around: &Found, alerting: &BTreeMap<C
     edges.dedup_by(|a, b| a.source == b.source && a.target == b.target);
     let (width, height, layers) = layout::place(&mut nodes, &edges);
     let aggregated = around.total > nodes.len();
-    Graph { nodes, edges, layers, aggregated, total: around.total, width, height }
+    let version = topology.version();
+    let topology = DrawnOn { version, current: version, lost: false };
+    Graph { nodes, edges, layers, aggregated, total: around.total, width, height, topology }
 }

@@ -14,6 +14,7 @@ use super::incidents::with_incident;
 use super::layout::{self, Band};
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
+use super::topology_past::topology_of;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::CiRef;
 use crate::domain::ids::{CiId, IncidentId};
@@ -22,6 +23,7 @@ use crate::domain::severity::Severity;
 use crate::domain::topology::reach::{Limits, ReachState};
 use crate::domain::topology::{CiIx, Topology};
 use crate::projection::board::Incident;
+use crate::projection::history::audit::Valid;
 use crate::projection::sight::Sight;
 use crate::projection::tenant::TenantView;
 use crate::wording::words::{AreaWord, SeverityWord};
@@ -65,6 +67,32 @@ pub struct GraphQuery {
     pub nodes: Option<usize>,
     /// Ids of CIs whose neighbours are drawn, too: repeat the key, at most 20.
     pub expand: Vec<String>,
+    /// On which topology.
+    #[param(inline)]
+    pub topology: Ground,
+}
+
+/// The topology that a picture is drawn on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Ground {
+    /// The one that was valid at the incident's end, or while it is open the one by which it was judged last.
+    #[default]
+    Then,
+    /// The one that is valid now.
+    Now,
+}
+
+/// What a picture was drawn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DrawnOn {
+    /// The topology's version.
+    pub version: u64,
+    /// The version that is valid now; another one: the CMDB has changed since.
+    pub current: u64,
+    /// The version of that time is not kept any more: the present one is in its place.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 /// A CI in the picture, or several of one class.
@@ -126,6 +154,7 @@ pub struct Graph {
     pub total: usize,
     pub width: i32,
     pub height: i32,
+    pub topology: DrawnOn,
 }
 
 /// The incident's topology graph with positions.
@@ -144,13 +173,36 @@ pub async fn graph(
     if query.expand.len() > EXPANDED_MAX {
         return Err(ApiError::Bad(format!("expand: at most {EXPANDED_MAX} CIs")));
     }
-    let topology = (api.topology)(&caller.tenant);
+    let then = with_incident(&api, &caller, id, |incident, _| then(&incident.view));
+    let then = then.ok_or(ApiError::NotFound("incident"))?;
+    let (topology, drawn_on) = ground(&api, &caller, then.filter(|_| query.topology == Ground::Then)).await?;
     let sight = Sight::new(caller.scope(), topology.clone());
     let found = with_incident(&api, &caller, id, |incident, tenant| facts(incident, tenant, &sight));
     let (view, alerting) = found.ok_or(ApiError::NotFound("incident"))?;
     let view = &sight.incident(&view);
     let facts = Facts { view, alerting: &alerting, topology: &topology, sight: &sight, expanded: &query.expand };
-    Ok(Json(draw(&facts, alone_max)))
+    Ok(Json(Graph { topology: drawn_on, ..draw(&facts, alone_max) }))
+}
+
+/// The topology of an incident's time: what was valid at its end, or what it was judged by last. None: there was none.
+fn then(view: &IncidentView) -> Option<Valid> {
+    let judged = (view.topology_version > 0).then_some(Valid::Version(view.topology_version))?;
+    // What people write to it after its end does not bring it into another time.
+    Some(view.closed_at.map_or(judged, Valid::At))
+}
+
+/// The topology to draw an incident on: that of its time, or the present one.
+async fn ground(api: &Arc<Api>, caller: &Caller, then: Option<Valid>) -> Result<(Arc<Topology>, DrawnOn), ApiError> {
+    let now = (api.topology)(&caller.tenant);
+    let current = now.version();
+    let found = match topology_of(api, caller, then).await {
+        Err(ApiError::NotFound(_)) => None,
+        found => Some(found?),
+    };
+    let lost = found.is_none();
+    let topology = found.unwrap_or(now);
+    let drawn_on = DrawnOn { version: topology.version(), current, lost };
+    Ok((topology, drawn_on))
 }
 
 /// What the members say of one CI.
@@ -201,7 +253,9 @@ fn draw(facts: &Facts<'_>, alone_max: usize) -> Graph {
     let edges = picture.edges();
     let mut nodes: Vec<Node> = picture.nodes.into_values().collect();
     let (width, height, layers) = layout::place(&mut nodes, &edges);
-    Graph { nodes, edges, layers, aggregated: !rest.is_empty(), total: wanted.len(), width, height }
+    let version = facts.topology.version();
+    let topology = DrawnOn { version, current: version, lost: false };
+    Graph { nodes, edges, layers, aggregated: !rest.is_empty(), total: wanted.len(), width, height, topology }
 }
 
 /// What a picture is made of.

@@ -51,6 +51,7 @@ pub mod stats;
 pub mod suggestions;
 pub mod tokens;
 pub mod topology;
+pub mod topology_past;
 pub mod topology_versions;
 pub mod trial;
 pub mod trials;

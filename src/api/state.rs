@@ -16,6 +16,7 @@ use super::session::Sessions;
 use super::sources::Sources;
 use super::suggestions::Suggested;
 use super::tokens::Credentials;
+use super::topology_past::Earlier;
 use super::view_file::Views;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
@@ -414,6 +415,7 @@ pub struct Api {
     pub sources: Arc<dyn Sources>,
     pub series: Arc<dyn Watched>,
     pub views: Arc<Views>,
+    pub earlier: Earlier,
 }
 
 impl Api {

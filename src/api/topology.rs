@@ -16,6 +16,7 @@ use super::orders::refused;
 use super::paging::{self, Listed, cursor, read_cursor};
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
+use super::topology_past::{PastQuery, asked, topology_of};
 use crate::domain::topology::quality::Quality;
 use crate::domain::topology::reach::{Limits, ReachState, Reached};
 use crate::domain::topology::{CiIx, CiState, Edge, Topology};
@@ -51,6 +52,9 @@ pub struct CiQuery {
     pub after: Option<String>,
     /// 1 to 500, default 50.
     pub limit: Option<usize>,
+    /// Of this version, or of the one that was valid `at` a moment (RFC 3339), in place of the present one.
+    pub version: Option<u64>,
+    pub at: Option<String>,
 }
 
 /// A relation as seen from one CI.
@@ -125,17 +129,21 @@ fn seen(topology: &Topology, caller: &Caller, ci: CiIx) -> bool {
     caller.scope().sees_one(topology.attributes(ci).org.as_ref())
 }
 
-fn find(api: &Api, caller: &Caller, id: &str) -> Result<(Arc<Topology>, CiIx), ApiError> {
-    let topology = (api.topology)(&caller.tenant);
+async fn find(api: &Arc<Api>, caller: &Caller, id: &str, when: &PastQuery) -> Result<(Arc<Topology>, CiIx), ApiError> {
+    let topology = topology_of(api, caller, when.read()?).await?;
     let found = topology.find(id).filter(|ci| seen(&topology, caller, *ci));
     found.map(|ci| (topology, ci)).ok_or(ApiError::NotFound("CI"))
 }
 
 /// Version and size of the topology.
-#[utoipa::path(get, path = "/api/v1/topology", tag = "topology",
+#[utoipa::path(get, path = "/api/v1/topology", tag = "topology", params(PastQuery),
     responses((status = 200, body = Summary), (status = "default", body = Problem)))]
-pub async fn summary(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Summary>, ApiError> {
-    let topology = (api.topology)(&caller.tenant);
+pub async fn summary(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Params(when): Params<PastQuery>,
+) -> Result<Json<Summary>, ApiError> {
+    let topology = topology_of(&api, &caller, when.read()?).await?;
     if caller.orgs.is_none() {
         return Ok(Json(Summary { version: topology.version(), cis: topology.len(), edges: topology.edges() }));
     }
@@ -224,7 +232,7 @@ pub async fn cis(
 ) -> Result<Json<Listed<Ci>>, ApiError> {
     let limit = paging::limit(query.limit)?;
     let start = read_cursor(query.after.as_deref())?.map_or(0, |(_, last)| last as usize + 1);
-    let topology = (api.topology)(&caller.tenant);
+    let topology = topology_of(&api, &caller, asked(query.version, query.at.as_deref())?).await?;
     // A search looks at up to a million names: not on a thread that serves connections.
     let page = tokio::task::spawn_blocking(move || search(&topology, &caller, &query, start, limit)).await;
     page.map(Json).map_err(ApiError::internal)
@@ -253,10 +261,15 @@ fn search(topology: &Topology, caller: &Caller, query: &CiQuery, start: usize, l
 }
 
 /// One CI with its direct causes and effects.
-#[utoipa::path(get, path = "/api/v1/topology/cis/{id}", tag = "topology", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/topology/cis/{id}", tag = "topology", params(("id" = String, Path), PastQuery),
     responses((status = 200, body = CiDetail), (status = "default", body = Problem)))]
-pub async fn one(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<Json<CiDetail>, ApiError> {
-    let (topology, ci) = find(&api, &caller, &id)?;
+pub async fn one(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<String>,
+    Params(when): Params<PastQuery>,
+) -> Result<Json<CiDetail>, ApiError> {
+    let (topology, ci) = find(&api, &caller, &id, &when).await?;
     let relations = |edges: &[Edge], are_causes: bool| {
         let seen = edges.iter().filter(|edge| seen(&topology, &caller, edge.ci)).take(RELATIONS_MAX);
         let item = |edge: &Edge| Relation {
@@ -291,8 +304,13 @@ pub async fn one(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>
 /// A walk through the topology from one CI.
 type Walk = fn(&Topology, CiIx, &Limits) -> crate::domain::topology::reach::Reach;
 
-fn reach(api: &Api, caller: &Caller, id: &str, walk: Walk) -> Result<Json<Reach>, ApiError> {
-    let (topology, ci) = find(api, caller, id)?;
+async fn reach(
+    api: &Arc<Api>,
+    caller: &Caller,
+    (id, when): (&str, &PastQuery),
+    walk: Walk,
+) -> Result<Json<Reach>, ApiError> {
+    let (topology, ci) = find(api, caller, id, when).await?;
     let reach = walk(&topology, ci, &Limits::default());
     let shown = reach.reached.iter().filter(|reached| seen(&topology, caller, reached.ci));
     let item = |reached: &Reached| ReachedItem {
@@ -307,17 +325,29 @@ fn reach(api: &Api, caller: &Caller, id: &str, walk: Walk) -> Result<Json<Reach>
 }
 
 /// Everything that a failure of this CI may hit.
-#[utoipa::path(get, path = "/api/v1/topology/cis/{id}/impact", tag = "topology", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/topology/cis/{id}/impact", tag = "topology",
+    params(("id" = String, Path), PastQuery),
     responses((status = 200, body = Reach), (status = "default", body = Problem)))]
-pub async fn impact(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<Json<Reach>, ApiError> {
-    reach(&api, &caller, &id, Topology::impact)
+pub async fn impact(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<String>,
+    Params(when): Params<PastQuery>,
+) -> Result<Json<Reach>, ApiError> {
+    reach(&api, &caller, (&id, &when), Topology::impact).await
 }
 
 /// Everything whose failure may hit this CI.
-#[utoipa::path(get, path = "/api/v1/topology/cis/{id}/causes", tag = "topology", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/topology/cis/{id}/causes", tag = "topology",
+    params(("id" = String, Path), PastQuery),
     responses((status = 200, body = Reach), (status = "default", body = Problem)))]
-pub async fn causes(State(api): State<Arc<Api>>, caller: Caller, Id(id): Id<String>) -> Result<Json<Reach>, ApiError> {
-    reach(&api, &caller, &id, Topology::causes_of)
+pub async fn causes(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(id): Id<String>,
+    Params(when): Params<PastQuery>,
+) -> Result<Json<Reach>, ApiError> {
+    reach(&api, &caller, (&id, &when), Topology::causes_of).await
 }
 
 /// Taken; valid from this journal record on.

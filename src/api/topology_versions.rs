@@ -14,9 +14,9 @@ use super::paging::Listed;
 use super::past::past;
 use super::problem::{ApiError, Params, Problem};
 use super::state::Api;
+use super::topology_past::{named, topology_of};
 use crate::domain::topology::{CiIx, CiState, Topology};
-use crate::engine::input::Digest;
-use crate::projection::history::audit::{self, Audited};
+use crate::projection::history::audit::{self, Audited, Valid};
 
 /// Versions in one answer.
 const VERSIONS_MAX: usize = 500;
@@ -118,14 +118,9 @@ async fn known(api: &Arc<Api>, caller: &Caller) -> Result<Vec<Audited>, ApiError
 }
 
 fn version(entry: &Audited, current: u64) -> Option<TopologyVersion> {
-    let version = entry.about.parse().ok()?;
-    Some(TopologyVersion {
-        version,
-        at: entry.at.to_string(),
-        author: entry.actor.clone(),
-        digest: serde_json::from_str(&entry.detail).ok()?,
-        current: version == current,
-    })
+    let (version, digest) = named(entry)?;
+    let (at, author) = (entry.at.to_string(), entry.actor.clone());
+    Some(TopologyVersion { version, at, author, digest: digest.0.to_string(), current: version == current })
 }
 
 /// What has changed in the topology since an earlier version.
@@ -142,14 +137,10 @@ pub async fn diff(
         known(&api, &caller).await?.iter().filter_map(|entry| version(entry, now.version())).collect();
     let wanted = |one: &&TopologyVersion| query.from.map_or(one.version < now.version(), |from| one.version == from);
     let from = all.iter().find(wanted).ok_or(ApiError::NotFound("earlier version of the topology"))?;
-    let (number, digest) = (from.version, Digest(from.digest.as_str().into()));
-    // Reading and comparing a large CMDB takes seconds: not on a thread that serves connections.
-    let made = tokio::task::spawn_blocking(move || {
-        let before = api.writes.kept_topology(number, &digest)?;
-        Ok::<_, String>(before.map(|before| compare(&before, &now)))
-    });
-    let made = made.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
-    made.map(Json).ok_or(ApiError::NotFound("earlier version of the topology"))
+    let before = topology_of(&api, &caller, Some(Valid::Version(from.version))).await?;
+    // Comparing large CMDBs takes a while: not on a thread that serves connections.
+    let made = tokio::task::spawn_blocking(move || compare(&before, &now)).await;
+    made.map(Json).map_err(ApiError::internal)
 }
 
 fn ci(topology: &Topology, ix: CiIx) -> Ci {

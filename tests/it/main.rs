@@ -36,6 +36,7 @@ mod nats;
 mod oncall;
 mod orders;
 mod parents;
+mod past_topology;
 mod patterns;
 mod policy;
 mod program;

@@ -69,15 +69,13 @@ async fn credentials_are_shown_without_their_tokens_and_only_of_the_tenant() {
     assert_eq!(bench.ask(end("one")).await.status.as_u16(), 204);
 }
 
-#[tokio::test]
-async fn what_changed_since_an_earlier_topology_is_told() {
-    let bench = Bench::stocked();
-    assert_eq!(bench.get("viewer", "/api/v1/topology/diff").await.status.as_u16(), 404, "the history knows none");
-    let put = |seq: u64, version: u64| crate::projection::Committed {
+/// A version of the topology, so many minutes after the beginning.
+fn put(seq: u64, version: u64, minutes: i64) -> crate::projection::Committed {
+    crate::projection::Committed {
         partition: crate::domain::partition::partition_of(&"a".into()),
         journal_seq: seq,
         outbox_seq: seq,
-        stamp: super::fixture::T0,
+        stamp: super::fixture::T0.plus(crate::domain::time::Span::mins(minutes)),
         input: Some(std::sync::Arc::new(crate::engine::input::Input::Topology {
             tenant: "a".into(),
             version,
@@ -85,9 +83,15 @@ async fn what_changed_since_an_earlier_topology_is_told() {
             author: "chen".into(),
         })),
         effects: std::sync::Arc::default(),
-    };
-    bench.remember(put(20, 1));
-    bench.remember(put(21, 2));
+    }
+}
+
+#[tokio::test]
+async fn what_changed_since_an_earlier_topology_is_told() {
+    let bench = Bench::stocked();
+    assert_eq!(bench.get("viewer", "/api/v1/topology/diff").await.status.as_u16(), 404, "the history knows none");
+    bench.remember(put(20, 1, 0));
+    bench.remember(put(21, 2, 0));
     let versions = bench.get("viewer", "/api/v1/topology/versions").await.json();
     let newest = &versions["items"][0];
     assert_eq!((newest["version"].as_u64(), newest["current"].as_bool()), (Some(2), Some(true)), "{versions}");
@@ -99,4 +103,38 @@ async fn what_changed_since_an_earlier_topology_is_told() {
     let (before, after) = (field["before"].as_str(), field["after"].as_str());
     assert_eq!((field["field"].as_str(), before, after), (Some("name"), Some("core-sw-0"), Some("core-sw-1")));
     assert_eq!(bench.get("viewer-tax", "/api/v1/topology/diff").await.status.as_u16(), 403);
+}
+
+#[tokio::test]
+async fn the_topology_is_shown_as_it_was() {
+    let bench = Bench::stocked();
+    bench.remember(put(20, 1, 0));
+    bench.remember(put(21, 2, 60));
+    let at = |minutes: i64| super::fixture::T0.plus(crate::domain::time::Span::mins(minutes)).to_string();
+    let version = async |query: String| {
+        let answer = bench.get("viewer", &format!("/api/v1/topology{query}")).await;
+        (answer.status.as_u16(), answer.json()["version"].as_u64())
+    };
+    assert_eq!(version(String::new()).await, (200, Some(2)));
+    assert_eq!(version("?version=1".into()).await, (200, Some(1)));
+    assert_eq!(version(format!("?at={}", at(30))).await, (200, Some(1)));
+    assert_eq!(version(format!("?at={}", at(61))).await, (200, Some(2)));
+    assert_eq!(version(format!("?at={}", at(-1))).await.0, 404, "there was none");
+    assert_eq!(version("?version=9".into()).await.0, 404);
+    assert_eq!(version("?at=yesterday".into()).await.0, 400);
+    assert_eq!(version(format!("?version=1&at={}", at(1))).await.0, 400);
+    let name = async |path: &str| bench.get("viewer", path).await.json()["name"].as_str().map(str::to_owned);
+    assert_eq!(name("/api/v1/topology/cis/sw-1").await.as_deref(), Some("core-sw-1"));
+    assert_eq!(name("/api/v1/topology/cis/sw-1?version=1").await.as_deref(), Some("core-sw-0"));
+    let old = bench.get("viewer", &format!("/api/v1/topology/cis?at={}", at(30))).await.json();
+    assert_eq!(old["items"].as_array().map(Vec::len), Some(2), "{old}");
+    let graph = bench.get("viewer", "/api/v1/topology/cis/old/graph?version=1").await.json();
+    let drawn_on = serde_json::json!({ "version": 1, "current": 2 });
+    assert_eq!((&graph["topology"], graph["nodes"].as_array().map(Vec::len)), (&drawn_on, Some(1)), "{graph}");
+    assert_eq!(bench.get("viewer", "/api/v1/topology/cis/old/graph").await.status.as_u16(), 404);
+    assert_eq!(
+        bench.get("viewer-hr", "/api/v1/topology/cis/old?version=1").await.status.as_u16(),
+        404,
+        "whose it was then"
+    );
 }

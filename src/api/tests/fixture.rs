@@ -241,10 +241,8 @@ impl Bench {
             auth: Arc::new(Tokens),
             writes: written.clone(),
             rules: Arc::new(BuiltIn),
-            topology: Arc::new(|tenant| match tenant.as_str() {
-                "a" => topology(),
-                _ => Topology::none(),
-            }),
+            topology: Arc::new(|tenant| if tenant.as_str() == "a" { topology() } else { Topology::none() }),
+            earlier: Default::default(),
             sessions: Default::default(),
             settings: Settings { base_url: "http://hw".into(), ..Settings::default() },
             now: Arc::new(move || Timestamp(shown.load(Ordering::SeqCst))),

@@ -1,6 +1,7 @@
 //! Who ordered what: commands, rule sets and topologies, with their outcome.
 
-use rusqlite::{Connection, Row, ToSql, Transaction, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, Transaction, params};
 
 use super::super::Committed;
 use super::super::scope::Scope;
@@ -135,6 +136,26 @@ pub fn entries(from: &Connection, scope: &Scope, before: Option<u64>, limit: usi
     let before = before.map_or(i64::MAX, |seq| seq as i64);
     let mut query = from.prepare_cached(sql)?;
     query.query_map(params![scope.tenant.as_str(), before, limit as i64], audited)?.collect()
+}
+
+/// A version of the topology, by its number or as of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Valid {
+    Version(u64),
+    At(Timestamp),
+}
+
+/// The entry that put a version of the topology in force.
+pub fn topology(from: &Connection, scope: &Scope, asked: Valid) -> rusqlite::Result<Option<Audited>> {
+    let (condition, value) = match asked {
+        Valid::Version(version) => ("about = ?2", Value::from(version.to_string())),
+        Valid::At(at) => ("stamp <= ?2", Value::from(at.0)),
+    };
+    let sql = format!(
+        "SELECT seq, stamp, actor, action, about, detail, refused FROM audit
+         WHERE tenant = ?1 AND action = 'topology' AND {condition} ORDER BY seq DESC LIMIT 1"
+    );
+    from.prepare_cached(&sql)?.query_row(params![scope.tenant.as_str(), value], audited).optional()
 }
 
 fn audited(row: &Row<'_>) -> rusqlite::Result<Audited> {
