@@ -23,6 +23,8 @@ pub struct Health {
     nats: Mutex<Option<String>>,
     /// The same of Redis.
     redis: Mutex<Option<String>>,
+    /// Why what the CMDB says now is not in force, or only some of it.
+    cmdb: Mutex<Option<String>>,
     signs: Mutex<BTreeMap<&'static str, SignCount>>,
 }
 
@@ -81,6 +83,16 @@ impl Health {
     /// Why Redis is not in use although the configuration names it.
     pub fn redis(&self) -> Option<String> {
         self.redis.lock().expect("nobody panics while holding it").clone()
+    }
+
+    /// Notes why what the CMDB says now is not in force; `None` when it is.
+    pub fn note_cmdb(&self, trouble: Option<&str>) {
+        *self.cmdb.lock().expect("nobody panics while holding it") = trouble.map(str::to_owned);
+    }
+
+    /// Why what the CMDB that is asked says now is not in force, or not all of it.
+    pub fn cmdb(&self) -> Option<String> {
+        self.cmdb.lock().expect("nobody panics while holding it").clone()
     }
 
     /// Why the engine stands still; `None` while it runs.

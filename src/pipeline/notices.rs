@@ -33,6 +33,10 @@ impl Notices for Pipeline {
             let what = "Redis is away";
             found(what, format!("{what}: its view is old, sessions and rates are this instance's own: {why}"));
         }
+        if let Some(why) = self.health().cmdb() {
+            let what = "the CMDB is not read";
+            found(what, format!("{what}, what it said last stays in force: {why}"));
+        }
         if !self.lease.is_valid() {
             let what = "the other instances do not hear of this one: it decides and sends nothing";
             found(what, format!("{what}; look at the connection to NATS"));

@@ -10,13 +10,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::decode::topology::feeds::{self, FEEDS_MAX};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Span;
-use crate::engine::policy::spans;
+use crate::engine::policy::spans::{self, SpanText};
 use crate::pipeline::{Pipeline, cmdb_text};
 
 /// So long an answer may take.
@@ -27,11 +28,13 @@ const PAGES_MAX: usize = 10_000;
 const BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// Where the CMDB is.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "CmdbSettings")]
 pub struct Settings {
     /// From one look to the next.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub every: Span,
     /// The mapping that reads the document.
     pub mapping: Option<PathBuf>,
@@ -48,7 +51,7 @@ pub struct Settings {
 }
 
 /// One of several feeds: lists of a CMDB that is asked, or a file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeedSettings {
     /// Letters, digits, `-` and `_`: CIs say by it who knows them.
@@ -70,7 +73,7 @@ pub struct FeedSettings {
 }
 
 /// One list of the document.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListSettings {
     /// Its name in the document.
@@ -146,29 +149,28 @@ impl Feed {
         Ok(Some(Self { every, parts, tenant, pipeline }))
     }
 
-    /// Asks until the future is dropped. A failure is logged, and the next look comes at its time.
+    /// Asks until the future is dropped. A failure is logged once and stands in `/readyz`; the next look comes at its time.
     pub async fn run(self) {
-        let mut said = String::new();
+        let mut said = None;
         loop {
-            match self.look().await {
-                Ok(()) => said.clear(),
-                Err(error) => {
-                    let error = format!("{error:#}");
-                    if error != said {
-                        tracing::warn!(error, "the CMDB gives no topology, the one in force stays");
-                        said = error;
-                    }
-                }
+            let trouble = self.look().await.unwrap_or_else(|error| Some(format!("{error:#}")));
+            if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
+                tracing::warn!(trouble, "what the CMDB said last stays in force");
             }
+            self.pipeline.health().note_cmdb(trouble.as_deref());
+            said = trouble;
             tokio::time::sleep(self.every).await;
         }
     }
 
-    async fn look(&self) -> Result<()> {
-        let text = match &self.parts[..] {
+    /// Puts in force what the CMDB says; tells which of its feeds went on with what they said last.
+    async fn look(&self) -> Result<Option<String>> {
+        let (text, trouble) = match &self.parts[..] {
             [alone] if alone.name.is_empty() => {
                 let text = alone.text().await?;
-                if alone.mapping.is_empty() { text } else { cmdb_text::with_mapping(&alone.mapping, &text) }
+                let whole =
+                    if alone.mapping.is_empty() { text } else { cmdb_text::with_mapping(&alone.mapping, &text) };
+                (whole, None)
             }
             several => self.joined(several).await?,
         };
@@ -179,14 +181,14 @@ impl Feed {
                 tracing::warn!("{warning}");
             }
         }
-        Ok(())
+        Ok(trouble)
     }
 
-    /// What all feeds say; of one that does not answer, what it said last.
-    async fn joined(&self, parts: &[Part]) -> Result<Vec<u8>> {
+    /// What all feeds say; of one that does not answer, what it said last, and why it does not.
+    async fn joined(&self, parts: &[Part]) -> Result<(Vec<u8>, Option<String>)> {
         let before = self.pipeline.newest_topology(&self.tenant)?.unwrap_or_default();
         let before = feeds::split(&before).and_then(std::result::Result::ok).unwrap_or_default();
-        let mut texts = Vec::new();
+        let (mut texts, mut silent) = (Vec::new(), Vec::new());
         for part in parts {
             let text = match part.text().await {
                 Ok(text) => text,
@@ -194,7 +196,7 @@ impl Feed {
                     let last = before.iter().find(|known| known.name == part.name).map(|known| known.text.to_vec());
                     let last =
                         last.with_context(|| format!("cmdb.feeds: {} has never answered: {error:#}", part.name))?;
-                    tracing::warn!(feed = part.name, error = format!("{error:#}"), "what the feed said last goes on");
+                    silent.push(format!("cmdb.feeds: {}: {error:#}", part.name));
                     last
                 }
             };
@@ -205,7 +207,7 @@ impl Feed {
             .zip(&texts)
             .map(|(part, text)| feeds::Feed { name: &part.name, mapping: &part.mapping, text })
             .collect();
-        Ok(feeds::join(&all))
+        Ok((feeds::join(&all), (!silent.is_empty()).then(|| silent.join("; "))))
     }
 }
 

@@ -157,3 +157,62 @@ async fn a_cmdb_is_asked_page_by_page_and_what_it_refuses_changes_nothing() {
     assert!(!setup.log().contains("0123"), "the token is in no log");
     program.stop();
 }
+
+/// Waits until what is not well says this, or nothing of a CMDB.
+async fn until_told(setup: &Setup, client: &reqwest::Client, wanted: &str) -> String {
+    let since = std::time::Instant::now();
+    loop {
+        let ready = client.get(setup.url("/readyz")).bearer_auth(&setup.token).send().await.unwrap();
+        let told = ready.text().await.unwrap();
+        let about = if told.contains("the CMDB is not read") { told } else { String::new() };
+        if about.contains(wanted) && about.is_empty() == wanted.is_empty() {
+            return about;
+        }
+        assert!(since.elapsed() < std::time::Duration::from_secs(60), "waited in vain for {wanted:?}: {about}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feed_over_http_that_refuses_goes_on_as_it_was_and_that_is_told() {
+    let refuses = Arc::new(AtomicBool::new(false));
+    let url = serve(refuses.clone()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (token, hand) = (folder.path().join("netbox.token"), folder.path().join("hand.yaml"));
+    std::fs::write(&token, "0123\n").unwrap();
+    let by_hand =
+        |owner: &str| format!("cis: [{{ id: hand-1, class: server, keys: [10.0.0.11], owner_team: {owner} }}]\n");
+    std::fs::write(&hand, by_hand("compute")).unwrap();
+    let lists = ["sites", "racks", "devices", "clusters", "virtual_machines", "cables"];
+    let lists: Vec<String> =
+        lists.map(|list| format!("{{ list: {list}, url: '{url}/api/{list}/', items: results, next: next }}")).into();
+    let config = format!(
+        "cmdb:\n  every: 1s\n  feeds:\n  - {{ name: netbox, mapping: {}, token_file: {}, token_prefix: 'Token ', lists: [{}] }}\n  \
+         - {{ name: hand, file: {} }}\n",
+        project().join("topology/mappings/netbox.yaml").display(),
+        token.display(),
+        lists.join(", "),
+        hand.display()
+    );
+    let setup = Setup::new(folder.path(), &config);
+    let client = client();
+    let mut program = setup.start(&[]);
+    program.answers(&client).await;
+    // All pages of one feed, and what the other one adds to one of its CIs.
+    setup.until(&client, "/api/v1/topology", "both feeds are in force", |told| told["cis"] == 6).await;
+    let list = setup.get(&client, "/api/v1/topology/cis?q=10.0.0.11").await.unwrap();
+    let path = format!("/api/v1/topology/cis/{}", list["items"][0]["id"].as_str().unwrap().replace('/', "%2F"));
+    let owned = |by: &'static str| move |ci: &Value| ci["owner_team"] == by && ci["labels"]["feeds"] == "netbox,hand";
+    setup.until(&client, &path, "the merged CI", owned("compute")).await;
+    until_told(&setup, &client, "").await;
+    refuses.store(true, Ordering::Relaxed);
+    let told = until_told(&setup, &client, "cmdb.feeds: netbox").await;
+    assert!(told.contains("look at address and token") && !told.contains("0123"), "{told}");
+    // The other feed is still listened to, and what this one said last goes on.
+    std::fs::write(&hand, by_hand("network")).unwrap();
+    setup.until(&client, &path, "what the other feed says now", owned("network")).await;
+    assert_eq!(setup.get(&client, "/api/v1/topology").await.unwrap()["cis"], 6);
+    refuses.store(false, Ordering::Relaxed);
+    until_told(&setup, &client, "").await;
+    program.stop();
+}
