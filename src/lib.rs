@@ -31,6 +31,7 @@ pub mod private;
 pub mod projection;
 pub mod reload;
 pub mod replay;
+pub mod schemas;
 pub mod serve;
 pub mod servers;
 pub mod shared;

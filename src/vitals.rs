@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::clock::Clock;
@@ -19,7 +20,7 @@ use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{Batch, Input};
 use crate::engine::memory::OWN_SOURCE;
-use crate::engine::policy::spans;
+use crate::engine::policy::spans::{self, SpanText};
 use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 use crate::serve::series::Judging;
@@ -36,11 +37,13 @@ const GROWTH_OVER: Span = Span::hours(1);
 const TELL_AGAIN: Span = Span::hours(1);
 
 /// When something counts as wrong.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "VitalsSettings")]
 pub struct Settings {
     /// Between two looks.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub every: Span,
     /// Of the events of the last five minutes.
     pub rejected_percent_max: u8,

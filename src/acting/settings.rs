@@ -7,24 +7,27 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use rand::RngCore as _;
 use rand::rngs::OsRng;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::pass::{KEY_BYTES_MIN, Seal};
 use crate::domain::time::Span;
-use crate::engine::policy::spans;
+use crate::engine::policy::spans::{self, SpanText};
 use crate::private;
 
 /// The file with the key in the data folder.
 const KEY_FILE: &str = "acting.key";
 
 /// How people act from messages.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ActingSettings")]
 pub struct Settings {
     /// Messages to people carry a link with which they act without signing in.
     pub links: bool,
     /// How long a link can be used.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub valid_for: Span,
     /// A file with the key; none: one is made in the data folder.
     pub key_file: Option<PathBuf>,

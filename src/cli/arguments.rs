@@ -64,6 +64,14 @@ pub enum Command {
     /// Print every setting with its default, as a file to start from / 默认配置
     #[command(after_help = "Example:\n  headwater config > headwater.yaml")]
     Config,
+    /// Print the JSON Schema of a file or message; without a name, list them / 配置文件的 JSON Schema
+    #[command(after_help = "Examples:\n  headwater schema\n  headwater schema rules > rules.schema.json\n\n\
+        An editor with YAML's language server then completes and checks a file whose first line is\n  \
+        # yaml-language-server: $schema=rules.schema.json")]
+    Schema {
+        /// Which one.
+        name: Option<String>,
+    },
     /// Run the production engine on a recorded stream, as fast as it can / 回测
     Backtest(BacktestArguments),
     /// Play the tests that stand beside rules / 规则测试

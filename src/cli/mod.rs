@@ -16,6 +16,7 @@ mod notify;
 mod oncall;
 mod replay;
 mod rule_tests;
+mod schema;
 mod shadow;
 mod source;
 mod source_arguments;
@@ -78,6 +79,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(arguments) => serve(arguments)?,
         Command::Check(arguments) => return check::run(arguments),
         Command::Config => stdout().write_all(config::DEFAULTS.1.as_bytes())?,
+        Command::Schema { name } => schema::run(name.as_deref(), &mut stdout().lock())?,
         Command::Backtest(arguments) => backtest::run(arguments)?,
         Command::Suggest(arguments) => suggest::run(&arguments, &mut stdout().lock())?,
         Command::Test(arguments) => return rule_tests::run(&arguments),

@@ -1,6 +1,7 @@
 //! Where things are and how much is allowed: `config/default.yaml`, then a file, then `HEADWATER__…` variables, then
 //! flags. *What* is decided is not here but in the rules, which the journal keeps.
 
+pub mod form;
 pub mod layers;
 mod tree;
 pub mod warnings;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::acting;
@@ -23,7 +25,7 @@ use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::pass::Seal;
 use crate::domain::time::Span;
 use crate::engine::effect::PARENT;
-use crate::engine::policy::spans;
+use crate::engine::policy::spans::{self, SpanText};
 use crate::intake;
 use crate::journal::Durability;
 use crate::nats;
@@ -38,7 +40,7 @@ use layers::{ConfigError, Layers};
 pub const DEFAULTS: (&str, &str) = ("config/default.yaml", include_str!("../../config/default.yaml"));
 
 /// All settings.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub data: PathBuf,
@@ -53,6 +55,7 @@ pub struct Config {
     pub cmdb: serve::feeds::Settings,
     pub mappings: Option<PathBuf>,
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub drain: Span,
     pub observe_only: bool,
     pub log: Log,
@@ -77,7 +80,7 @@ pub struct Config {
 }
 
 /// How the log is written.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     pub format: LogFormat,
@@ -92,7 +95,7 @@ impl Default for Log {
 }
 
 /// The forms of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -102,7 +105,7 @@ pub enum LogFormat {
 }
 
 /// How API and console are reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Console {
     pub secure_cookies: bool,

@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::formats::{FormatError, read_yaml};
@@ -24,7 +25,7 @@ use crate::domain::time::Timestamp;
 pub const DECODER: &str = "alertmanager";
 
 /// What labels and annotations mean.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AlertmanagerRules {
     name: Vec<String>,
@@ -37,7 +38,7 @@ pub struct AlertmanagerRules {
     object: Vec<ObjectRow>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ObjectRow {
     /// All of them must be there; their values are joined by `/`.
@@ -49,7 +50,7 @@ struct ObjectRow {
     host_port: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ObjectKey {
     CiId,

@@ -2,6 +2,7 @@
 //!
 //! The file format is told in `rules/mappings/README.md`.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::formats::{FormatError, read_yaml};
@@ -19,7 +20,7 @@ mod event;
 mod pairs;
 
 /// A mapping, ready to use.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// Its name: the last part of the address that events are sent to.

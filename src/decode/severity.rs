@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::formats::{FormatError, read_yaml};
 use crate::domain::severity::Severity;
 
 /// The words of one kind of source.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeverityMap {
     /// What mappings and people call this map.

@@ -14,6 +14,7 @@
 
 mod elements;
 pub mod feeds;
+pub mod form;
 mod mapping;
 mod reading;
 mod schema;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use regex::{Regex, RegexBuilder};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -48,7 +49,7 @@ enum Part {
 }
 
 /// A value written out.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ValueSpec {
     path: Option<Path>,
@@ -177,6 +178,19 @@ fn template(text: &str) -> Result<Vec<Part>, String> {
     Ok(parts)
 }
 
+impl JsonSchema for Path {
+    fn schema_name() -> Cow<'static, str> {
+        "Path".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Where a value stands: `a.b[0].c`, `labels[\"a.b\"]`, `tags[key=host].value`, `$.title` (from the top of the body).",
+            "type": "string",
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for Path {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Path::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
@@ -187,6 +201,20 @@ impl<'de> Deserialize<'de> for Path {
 pub(super) trait FromValue {
     /// What the plain value means.
     fn from_value(value: Value) -> Self;
+}
+
+impl JsonSchema for Value {
+    fn schema_name() -> Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (path, values) = (generator.subschema_for::<Path>(), generator.subschema_for::<Vec<Self>>());
+        let mut spec = ValueSpec::json_schema(generator);
+        let takes = ["path", "value", "template", "first"].map(|take| serde_json::json!({ "required": [take] }));
+        spec.insert("oneOf".into(), takes.into());
+        json_schema!({ "anyOf": [path, values, spec] })
+    }
 }
 
 impl<'de> Deserialize<'de> for Value {
@@ -223,6 +251,21 @@ impl<'de> Deserialize<'de> for Value {
 /// Either a plain value or a `T` written out.
 #[derive(Clone, Debug)]
 pub(super) struct OrValue<T>(pub T);
+
+impl<T: JsonSchema> JsonSchema for OrValue<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("OrValue_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (path, values) = (generator.subschema_for::<Path>(), generator.subschema_for::<Vec<Value>>());
+        json_schema!({ "anyOf": [path, values, generator.subschema_for::<T>()] })
+    }
+}
 
 impl<'de, T: FromValue + Deserialize<'de>> Deserialize<'de> for OrValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

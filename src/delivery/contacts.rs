@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::ids::{PersonId, ReceiverId};
@@ -68,9 +69,14 @@ pub enum ContactsError {
     Unreadable { path: PathBuf, line: u64 },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
 struct Text(BTreeMap<PersonId, Addresses>);
+
+/// The JSON Schema of the file.
+pub fn form() -> schemars::Schema {
+    schemars::schema_for!(Text)
+}
 
 fn read(path: &Path) -> Result<(Option<SystemTime>, BTreeMap<PersonId, Addresses>), ContactsError> {
     let failed = |error| ContactsError::File { path: path.to_owned(), error };

@@ -1,11 +1,13 @@
 //! Where we may connect to. Names are looked up once, every address is checked, and the connection goes to a checked
 //! address: a name cannot point somewhere else between the check and the connection.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 /// A range of addresses, as in `10.2.0.0/16`.
@@ -42,6 +44,16 @@ impl Cidr {
             }
             _ => false,
         }
+    }
+}
+
+impl JsonSchema for Cidr {
+    fn schema_name() -> Cow<'static, str> {
+        "Cidr".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "A range of addresses, as 10.2.0.0/16.", "type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" })
     }
 }
 

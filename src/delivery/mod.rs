@@ -30,6 +30,7 @@ pub mod contacts;
 mod digest;
 pub mod ears;
 pub mod egress;
+mod form;
 pub mod http;
 pub mod message;
 pub mod parent;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -29,12 +30,13 @@ use crate::domain::pass::Seal;
 use crate::domain::time::Span;
 use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::effect::PARENT;
-use crate::engine::policy::spans;
+use crate::engine::policy::spans::{self, SpanText};
 use crate::wording::lang::Lang;
 
 /// How hard it is tried: the section `delivery`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "DeliverySettings")]
 pub struct Settings {
     /// Notices that are on their way to one receiver at a time.
     pub concurrency_max: usize,
@@ -42,17 +44,21 @@ pub struct Settings {
     pub waiting_max: usize,
     /// The first pause; each further one is twice as long.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "SpanText")]
     pub retry_first: Duration,
     /// The longest pause.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "SpanText")]
     pub retry_max: Duration,
     /// A notice older than this is given up after its next failure.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub give_up_after: Span,
     /// How often a notice that is refused is tried again.
     pub refused_retries: u32,
     /// How long nothing is sent to a receiver that has locked us out; then one notice tries.
     #[serde(deserialize_with = "duration")]
+    #[schemars(with = "SpanText")]
     pub locked_out_pause: Duration,
     /// Ranges that every receiver may be in although they are not public.
     pub allowed_networks: Vec<Cidr>,
@@ -112,7 +118,7 @@ impl fmt::Debug for ReceiverSettings {
 }
 
 /// Ends the name of a setting whose value is a file that holds the setting without it.
-const FILE: &str = "_file";
+pub(super) const FILE: &str = "_file";
 
 impl<'de> Deserialize<'de> for ReceiverSettings {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Attempt;
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
 /// How a webhook is set up.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Where to.
@@ -25,7 +26,7 @@ pub struct Settings {
 }
 
 /// Secrets as they are written in the configuration: one per line, or a list. Prints as `***`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SecretTexts {
     Lines(String),

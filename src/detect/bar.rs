@@ -3,13 +3,14 @@
 //! A series that alarms often has to show more to alarm again; that keeps the number of false alarms per series alike,
 //! however it moves.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The height of what is not told.
 pub(super) const ECHO: f32 = 0.99;
 
 /// The numbers of a bar: what a model of metrics is.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Numbers {
     /// Digits of rarity that are told.

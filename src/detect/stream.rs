@@ -1,5 +1,6 @@
 //! A series and its bar: readings in, scores out, and the moments that are worth telling.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bar::Numbers;
@@ -9,7 +10,7 @@ use super::state::{Reader, Writer};
 use crate::domain::time::Timestamp;
 
 /// How many of the last readings must be above the bar: one alone proves little.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Trigger {
     /// So many …

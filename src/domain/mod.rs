@@ -26,3 +26,4 @@ pub mod stream;
 pub mod text;
 pub mod time;
 pub mod topology;
+pub mod written;

@@ -1,5 +1,6 @@
 //! Why an alert tells nobody: silences, maintenance windows, inhibition, flapping.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AlertId, RuleId, SilenceId, WindowId};
@@ -25,7 +26,7 @@ pub enum MutedBy {
 }
 
 /// How much is muted, least first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MuteEffect {
     /// The alert joins incidents as ever; it only tells nobody.

@@ -1,9 +1,11 @@
 //! Workdays and holidays, and points of local time that are right across changes of the clock.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Weekday};
 use chrono_tz::Tz;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use crate::domain::time::Timestamp;
@@ -16,17 +18,20 @@ const DAYS_MAX: usize = 4000;
 const GAP_MINUTES_MAX: i64 = 25 * 60;
 
 /// Which days people work.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calendar {
     /// Days of the week without work, unless `workdays` says otherwise.
     #[serde(default = "weekend", deserialize_with = "weekdays")]
+    #[schemars(with = "Vec<DayText>")]
     pub weekend: Vec<Weekday>,
     /// Days off, whatever day of the week: dates or ranges `2026-02-15..2026-02-23`.
     #[serde(default, deserialize_with = "dates")]
+    #[schemars(with = "Vec<DatesText>")]
     pub holidays: BTreeSet<NaiveDate>,
     /// Worked days, whatever day of the week (调休): they win over `weekend` and `holidays`.
     #[serde(default, deserialize_with = "dates")]
+    #[schemars(with = "Vec<DatesText>")]
     pub workdays: BTreeSet<NaiveDate>,
     /// Where the days come from, for people.
     #[serde(default)]
@@ -37,6 +42,33 @@ impl Calendar {
     /// Whether people work on this day.
     pub fn is_workday(&self, day: NaiveDate) -> bool {
         self.workdays.contains(&day) || !(self.holidays.contains(&day) || self.weekend.contains(&day.weekday()))
+    }
+}
+
+/// A day of the week, as [`weekdays`] reads it, for JSON Schemas.
+pub struct DayText;
+
+impl JsonSchema for DayText {
+    fn schema_name() -> Cow<'static, str> {
+        "Weekday".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(?i:mon|tue|wed|thu|fri|sat|sun)" })
+    }
+}
+
+/// A date or a range of them, as `dates` reads it, for JSON Schemas.
+struct DatesText;
+
+impl JsonSchema for DatesText {
+    fn schema_name() -> Cow<'static, str> {
+        "Dates".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let pattern = r"^\d{4}-\d{1,2}-\d{1,2}(\s*\.\.\s*\d{4}-\d{1,2}-\d{1,2})?$";
+        json_schema!({ "type": "string", "pattern": pattern })
     }
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
 use super::alert::Alert;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
@@ -283,6 +285,22 @@ pub const EXTENT_NAMES: &[&str] = &["confidence", "alert_count", "ci_count"];
 
 /// What comes before a key of the source's own.
 pub const PREFIXES: &[&str] = &["labels.", "annotations.", "object."];
+
+/// A field's name where a rule writes one, for JSON Schemas.
+pub struct FieldName;
+
+impl JsonSchema for FieldName {
+    fn schema_name() -> Cow<'static, str> {
+        "FieldName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = NAMES.iter().chain(INCIDENT_NAMES).copied().collect();
+        let prefixes: Vec<&str> = PREFIXES.iter().map(|prefix| prefix.trim_end_matches('.')).collect();
+        let own = format!("^({})\\..", prefixes.join("|"));
+        json_schema!({ "type": "string", "anyOf": [{ "enum": names }, { "pattern": own }] })
+    }
+}
 
 /// Whether a rule may name this field.
 pub fn is_known(field: &str) -> bool {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::fixed::Milli;
@@ -16,7 +17,7 @@ pub const FEATURES_MAX: usize = 28;
 const WEIGHT_MAX: i64 = 1_000_000;
 
 /// What can be learned to be decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
     /// Is the best explanation along the topology the right one?
@@ -177,7 +178,7 @@ impl Logit {
 }
 
 /// A question's numbers as a model file has them.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LogitText {
     constant: Milli,
@@ -185,8 +186,9 @@ pub struct LogitText {
 }
 
 /// The questions that a model answers.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "BTreeMap<Question, LogitText>")]
+#[schemars(with = "BTreeMap<Question, LogitText>")]
 pub struct Answers(BTreeMap<Question, Logit>);
 
 impl Answers {

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Weekday};
 use chrono_tz::Tz;
 use croner::Cron;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::calendar::{Calendar, Edge, ZONE_DEFAULT, day_after, day_before, days_in_month, instant, local, weekdays};
+use super::calendar::{
+    Calendar, DayText, Edge, ZONE_DEFAULT, day_after, day_before, days_in_month, instant, local, weekdays,
+};
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::policy::spans;
+use crate::engine::policy::spans::{self, SpanText};
 
 /// How far ahead the next occurrence is looked for.
 const HORIZON_DAYS: u64 = 800;
@@ -22,8 +25,10 @@ const WINDOWS_MAX: usize = 4_000;
 const CRON_FOR_MAX: Span = Span::hours(7 * 24);
 
 /// A begin and an end on the clock; an end at or before the begin is on the next day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
+#[schemars(extend("pattern" = r"^\s*\d{1,2}:\d{1,2}\s*-\s*\d{1,2}:\d{1,2}\s*$"))]
 pub struct Hours {
     from_minute: i64,
     to_minute: i64,
@@ -49,9 +54,14 @@ impl TryFrom<String> for Hours {
     }
 }
 
+/// How the text of a point of time begins, and what may follow the date.
+pub(super) const MOMENT_PATTERN: &str = r"^\d{4}-\d{1,2}-\d{1,2}([ Tt]\d{1,2}:.+)?$";
+
 /// A point of local time, or one with its own offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
+#[schemars(extend("pattern" = MOMENT_PATTERN))]
 pub enum Moment {
     Local(NaiveDateTime),
     Fixed(Timestamp),
@@ -85,8 +95,10 @@ impl Moment {
 }
 
 /// A day of the month from 1, or the last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
+#[schemars(extend("type" = ["string", "integer"], "pattern" = r"^(last|\d{1,2})$", "minimum" = 1, "maximum" = 31))]
 enum MonthDay {
     Day(u32),
     Last,
@@ -104,44 +116,46 @@ impl TryFrom<String> for MonthDay {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Once {
     from: Moment,
     to: Moment,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Weekly {
     #[serde(deserialize_with = "weekdays")]
+    #[schemars(with = "Vec<DayText>")]
     days: Vec<Weekday>,
     at: Hours,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Monthly {
     days: Vec<MonthDay>,
     at: Hours,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ByCron {
     at: String,
     #[serde(rename = "for", deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     lasts: Span,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum DayKind {
     Workday,
     Holiday,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ByCalendar {
     name: Box<str>,
@@ -149,8 +163,12 @@ struct ByCalendar {
     at: Hours,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    {"required": ["once"]}, {"required": ["daily"]}, {"required": ["weekly"]},
+    {"required": ["monthly"]}, {"required": ["cron"]}, {"required": ["calendar"]},
+]))]
 struct ScheduleText {
     once: Option<Once>,
     daily: Option<Hours>,
@@ -159,6 +177,7 @@ struct ScheduleText {
     cron: Option<ByCron>,
     calendar: Option<ByCalendar>,
     #[serde(default, deserialize_with = "zone")]
+    #[schemars(with = "Option<String>")]
     zone: Option<Tz>,
     /// Not before, not after.
     starts: Option<Moment>,
@@ -182,10 +201,12 @@ enum Shape {
 }
 
 /// When something holds.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "ScheduleText")]
+#[schemars(with = "ScheduleText")]
 pub struct Schedule {
     shape: Shape,
+    #[schemars(with = "String")]
     zone: Tz,
     starts: Option<Moment>,
     ends: Option<Moment>,

@@ -3,12 +3,13 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::delays::Delay;
 use super::fixed::Milli;
 use super::logit::Answers;
-use super::policy::spans;
+use super::policy::spans::{self, SpanText};
 use crate::domain::time::Span;
 
 /// The model's name: also its folder's.
@@ -19,7 +20,7 @@ pub const BUILT_IN: (&str, &str) =
     ("models/correlation/5/model.yaml", include_str!("../../models/correlation/5/model.yaml"));
 
 /// Numbers of the correlation stage. Scores are milli-nats (see `fixed`).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tuning {
     /// Always [`MODEL`]: the file says what it is.
@@ -38,17 +39,22 @@ pub struct Tuning {
     pub path_min: Milli,
     /// Slack added to every delay.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub slack: Span,
     /// Two alerts on one CI: path score, typical delay, slack.
     pub same_ci: Milli,
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub same_ci_delay: Span,
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub same_ci_slack: Span,
     /// How late an effect can come after its cause, and how early (clocks differ).
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub horizon: Span,
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub early_max: Span,
     /// Bounds of the log rate (per second and CI) of background alerts.
     pub background_min: Milli,
@@ -63,21 +69,27 @@ pub struct Tuning {
     pub recent_max: usize,
     /// When an alert's parent is looked for again.
     #[serde(deserialize_with = "growing")]
+    #[schemars(with = "[SpanText; 3]")]
     pub revise_after: [Span; 3],
     /// When an inferred cause is looked at again.
     #[serde(deserialize_with = "growing")]
+    #[schemars(with = "[SpanText; 2]")]
     pub revise_inferred_after: [Span; 2],
     /// When the surroundings of an alert are known well enough to learn from.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub learn_after: Span,
     /// How far apart alerts of one type must be to count as two looks at what the type causes.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub learn_pause: Span,
     /// A firing event within this span of the last event is a repeat.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub repeat_window: Span,
     /// A firing event within this span goes on with the same alert.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub refire_window: Span,
     /// Changes to firing after which an alert without effects is chronic.
     pub chronic_cycles: u32,
@@ -88,11 +100,13 @@ pub struct Tuning {
     pub expected_shown: i64,
     /// A lone recurrence within this span goes into the incident of the last one.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub fold_window: Span,
     /// CIs that make an incident of minor alerts.
     pub minor_cis: usize,
     /// How long event ids are remembered.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub event_id_window: Span,
     /// What was learned of how long faults take, kind of relation by kind of relation.
     #[serde(default)]

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use sha2::{Digest as _, Sha256};
@@ -33,12 +34,14 @@ pub struct MetricModel {
 }
 
 /// The series that a model was made from.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trained {
     #[serde(deserialize_with = "time")]
+    #[schemars(with = "String")]
     pub from: Timestamp,
     #[serde(deserialize_with = "time")]
+    #[schemars(with = "String")]
     pub until: Timestamp,
     pub series: u32,
     pub readings: u64,
@@ -52,13 +55,18 @@ fn time<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Timestamp, D:
     Timestamp::parse(&text).ok_or_else(|| Error::custom(format!("{text:?} is no time; write RFC 3339")))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Form {
     model: String,
     version: u32,
     bar: Numbers,
     trained: Option<Trained>,
+}
+
+/// The JSON Schema of a version's `model.yaml`.
+pub fn form() -> schemars::Schema {
+    schemars::schema_for!(Form)
 }
 
 impl MetricModel {

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::stream::Trigger;
 use crate::detect::watch::Limits;
 
 /// How much is taken at once. Texts within an event have limits of their own.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "IntakeSettings")]
 pub struct Settings {
     /// A body with one event.
     pub single_bytes_max: usize,
@@ -68,7 +70,7 @@ impl Default for Settings {
 }
 
 /// What of metric points is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Anomalies {
     /// So many of the last so many readings must be unusual.
@@ -115,7 +117,7 @@ impl Default for Anomalies {
 }
 
 /// How fast a source may send; what is not set is not limited.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rate {
     pub preset: Option<Preset>,
@@ -125,7 +127,7 @@ pub struct Rate {
 }
 
 /// Limits that are known from elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// 100 requests a second and 1000 a minute.

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use async_nats::ServerAddr;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::servers::is_loopback;
 
 /// The section `nats` of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NatsSettings")]
 pub struct Settings {
     /// Servers of one cluster; none: NATS is not used.
     pub urls: Vec<String>,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::{HeaderMap, Subscriber};
 use futures::StreamExt as _;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -30,7 +31,7 @@ const DEAD_AFTER: Duration = Duration::from_secs(5);
 const TRUSTED_FOR: Duration = Duration::from_secs(4);
 
 /// What an instance does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Takes events in, over HTTP and NATS.
@@ -44,8 +45,9 @@ pub enum Role {
 }
 
 /// The section `cluster` of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ClusterSettings")]
 pub struct Settings {
     /// Whether the journal is on the NATS servers.
     pub on: bool,

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::address::{Servers, read};
 use crate::servers::is_loopback;
 
 /// The section `redis` of the configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "RedisSettings")]
 pub struct Settings {
     /// One server, the sentinels of one, or nodes of one cluster; none: Redis is not used.
     pub urls: Vec<String>,

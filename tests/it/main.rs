@@ -49,6 +49,7 @@ mod routing;
 mod rules_service;
 mod running;
 mod scenarios;
+mod schemas;
 mod scopes;
 mod senses;
 mod served;

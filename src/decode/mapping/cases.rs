@@ -1,6 +1,7 @@
 //! Cases: sources that send several kinds of bodies to one address.
 
 use regex::Regex;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::event::{EventSpec, Wrong};
@@ -8,7 +9,7 @@ use crate::decode::path::{Path, Place};
 use crate::decode::value::regex;
 
 /// How bodies of one kind are read, or that they are no events.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {
     /// All of them must hold.
@@ -19,7 +20,7 @@ pub(super) struct Case {
 }
 
 /// One look at a body. Without `is` and `match`: there is a value that is not empty.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Test {
     path: Path,
@@ -35,7 +36,7 @@ struct Test {
     pattern: Option<Regex>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum OneOf {
     #[default]

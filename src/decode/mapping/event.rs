@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::pairs::PairsSpec;
@@ -23,7 +24,7 @@ use crate::domain::time::Timestamp;
 pub(super) type Wrong = (String, String);
 
 /// Where each field of an event stands.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventSpec {
     source: Option<Value>,
@@ -57,7 +58,7 @@ pub(super) struct EventSpec {
     proposed_repair: Option<Value>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SeveritySpec {
     from: Value,
@@ -69,7 +70,7 @@ struct SeveritySpec {
     words: Option<SeverityMap>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TimeSpec {
     from: Value,
@@ -79,7 +80,7 @@ struct TimeSpec {
     parsed: TimeFormat,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ObjectSpec {
     ci_id: Option<Value>,
@@ -89,7 +90,7 @@ struct ObjectSpec {
     keys: BTreeMap<String, Value>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MetricSpec {
     name: Value,

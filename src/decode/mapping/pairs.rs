@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::decode::json::Node;
@@ -13,7 +14,7 @@ use crate::decode::value::Value;
 pub(super) type Pairs<'n> = BTreeMap<Cow<'n, str>, Cow<'n, str>>;
 
 /// Where pairs come from.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct PairsSpec {
     copy: Vec<CopySpec>,
@@ -21,7 +22,7 @@ pub(super) struct PairsSpec {
 }
 
 /// Copies the members of an object, the items of an array of pairs, or the items of an array of `key=value` texts.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct CopySpec {
     from: Path,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::LoadError;
@@ -9,26 +10,18 @@ use super::elements::Held;
 use super::schema::{self, ClassText};
 use crate::decode::json::Node;
 use crate::domain::topology::schema::Class;
+use crate::domain::written::OneOrMore;
 
 /// One or several ways to find a text in an element. A way is a field's name, a path such as `site.name` or
 /// `cables.0.id`, or a template such as `{object}/{id}`, which counts only when all its fields are there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "WaysText")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(from = "OneOrMore<Box<str>>")]
+#[schemars(with = "OneOrMore<Box<str>>")]
 pub(super) struct Ways(Vec<Box<str>>);
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WaysText {
-    One(Box<str>),
-    Several(Vec<Box<str>>),
-}
-
-impl From<WaysText> for Ways {
-    fn from(text: WaysText) -> Self {
-        Self(match text {
-            WaysText::One(one) => vec![one],
-            WaysText::Several(several) => several,
-        })
+impl From<OneOrMore<Box<str>>> for Ways {
+    fn from(written: OneOrMore<Box<str>>) -> Self {
+        Self(written.list())
     }
 }
 
@@ -113,7 +106,7 @@ fn fill(template: &str, elements: &[&Node<'_>]) -> Option<String> {
 }
 
 /// A list of CIs, and the fields of its elements. Where a field is not named, our own name for it is looked for.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct CiList {
     list: Box<str>,
@@ -142,7 +135,7 @@ pub(super) struct CiList {
 }
 
 /// A relation that a CI names itself.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OwnRelation {
     /// The other CI's id.
@@ -167,7 +160,7 @@ impl OwnRelation {
 }
 
 /// A list of relations, and the fields of its elements.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RelationList {
     list: Box<str>,
@@ -184,7 +177,7 @@ pub(super) struct RelationList {
 }
 
 /// Our name of a foreign relation type.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RelationName {
     #[serde(rename = "type")]
@@ -197,7 +190,7 @@ pub(super) struct RelationName {
     pub(super) when: BTreeMap<Box<str>, Vec<Box<str>>>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum RelationNames {
     One(RelationName),
@@ -220,9 +213,9 @@ impl RelationNames {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct MappingText {
+pub(super) struct MappingText {
     cis_from: Vec<CiList>,
     relations_from: Vec<RelationList>,
     classes: BTreeMap<Box<str>, Box<str>>,
@@ -337,6 +330,12 @@ impl CiList {
     pub(super) fn uses(&self, field: &str) -> bool {
         self.used.iter().any(|name| **name == *field)
     }
+
+    /// How many fields it reads.
+    #[cfg(test)]
+    pub(super) fn fields(&self) -> usize {
+        self.used.iter().collect::<std::collections::BTreeSet<_>>().len()
+    }
 }
 
 /// A field as it is written, and the member that its path begins with.
@@ -345,6 +344,12 @@ fn both(field: &str) -> [Box<str>; 2] {
 }
 
 impl RelationList {
+    /// How many fields it reads.
+    #[cfg(test)]
+    pub(super) fn fields(&self) -> usize {
+        self.used.iter().collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     fn complete(&mut self) {
         let own: [(&mut Ways, &[&str]); 5] = [
             (&mut self.from, &["from"]),

@@ -1,5 +1,6 @@
 //! `topology/classes.yaml` and `topology/relations.yaml` to a schema.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
@@ -23,7 +24,7 @@ pub(super) fn yaml<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, L
 }
 
 /// A class as written.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ClassText {
     id: Box<str>,
@@ -72,7 +73,7 @@ impl From<ClassText> for Class {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum FlowText {
     Forward,
@@ -81,7 +82,7 @@ enum FlowText {
     None,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ModeText {
     Hard,
@@ -89,7 +90,7 @@ enum ModeText {
     Visibility,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum RedundancyText {
     None,
@@ -98,9 +99,9 @@ enum RedundancyText {
 }
 
 /// A relation type, or an override of one: what an override leaves out is as the type says.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct RelationText {
+pub(super) struct RelationText {
     id: Box<str>,
     zh: Box<str>,
     en: Box<str>,
@@ -121,6 +122,7 @@ struct RelationText {
     mode: Option<ModeText>,
     redundancy: Option<RedundancyText>,
     infers: Option<bool>,
+    #[schemars(with = "Vec<RelationText>")]
     overrides: Vec<Spanned<RelationText>>,
 }
 

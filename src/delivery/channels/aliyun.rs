@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +19,7 @@ use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError, host};
 use crate::domain::seal::hmac_sha256;
 use crate::domain::time::Timestamp;
+use crate::domain::written::OneOrMore;
 use crate::engine::effect::Notice;
 
 const VERSION: &str = "2017-05-25";
@@ -31,13 +33,14 @@ struct Key {
 }
 
 /// SMS to some numbers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmsSettings {
     pub access_key_id: String,
     pub access_key_secret: Secret,
     /// Mobile numbers.
     #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "OneOrMore<String>")]
     pub to: Vec<String>,
     /// 签名名称.
     pub sign_name: String,
@@ -59,7 +62,7 @@ pub struct SmsSettings {
 }
 
 /// A call to one number.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VoiceSettings {
     pub access_key_id: String,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -28,7 +29,7 @@ const BYTES_MAX: usize = 4000;
 const SHUT_OUT: Duration = Duration::from_secs(600);
 
 /// A robot of a group.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// As the group's settings show it: `https://oapi.dingtalk.com/robot/send?access_token=…`.

@@ -4,6 +4,7 @@
 //! a description 4,096. 30 messages a minute and webhook. `allowed_mentions` with nothing in it calls nobody.
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,7 +22,7 @@ const TITLE_CHARS_MAX: usize = 256;
 const DESCRIPTION_BYTES_MAX: usize = 4000;
 
 /// A webhook of a channel.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// As the channel's settings show it: `https://discord.com/api/webhooks/…`.

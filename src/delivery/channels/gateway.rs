@@ -11,6 +11,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::Sha256;
@@ -21,13 +22,14 @@ use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::seal::hmac_sha256;
 use crate::domain::time::Timestamp;
+use crate::domain::written::OneOrMore;
 use crate::engine::effect::Notice;
 
 /// Steps that one template may take.
 const FUEL: u64 = 20_000;
 
 /// How `body` is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     #[default]
@@ -36,7 +38,7 @@ pub enum Format {
 }
 
 /// What an answer has to say.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// Where in the JSON answer, as in `/result/code`.
@@ -49,12 +51,13 @@ pub struct Expected {
 }
 
 /// A gateway, what it is sent, and who is told.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub url: Secret,
     /// Numbers; in templates `to`.
     #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "OneOrMore<String>")]
     pub to: Vec<String>,
     #[serde(default)]
     pub format: Format,

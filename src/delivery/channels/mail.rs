@@ -14,6 +14,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Channel, Colour, Ground, Manner, Secret, fit, one_or_more};
@@ -21,11 +22,12 @@ use crate::delivery::Attempt;
 use crate::delivery::egress::Egress;
 use crate::delivery::http::SetupError;
 use crate::delivery::message::Lines;
+use crate::domain::written::OneOrMore;
 use crate::engine::effect::Notice;
 use crate::wording::markup::html;
 
 /// How the connection is protected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
     /// STARTTLS, or nothing is sent. Port 587.
@@ -38,7 +40,7 @@ pub enum Security {
 }
 
 /// A mail server, and who is told.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The mail server's name.
@@ -54,6 +56,7 @@ pub struct Settings {
     /// As in `Headwater <noc@example.org>`.
     pub from: String,
     #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "OneOrMore<String>")]
     pub to: Vec<String>,
 }
 

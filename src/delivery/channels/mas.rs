@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -16,12 +17,13 @@ use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
 use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::time::Timestamp;
+use crate::domain::written::OneOrMore;
 use crate::engine::effect::Notice;
 
 const NUMBERS_MAX: usize = 5000;
 
 /// An account, its signature, and who is told.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `…/sms/norsubmit` of the account.
@@ -39,6 +41,7 @@ pub struct Settings {
     pub add_serial: String,
     /// Mobile numbers.
     #[serde(default, deserialize_with = "one_or_more")]
+    #[schemars(with = "OneOrMore<String>")]
     pub to: Vec<String>,
     /// Characters of a text; more than 70 are several messages.
     #[serde(default = "chars_max")]

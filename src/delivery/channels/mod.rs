@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono_tz::Tz;
 use futures::future::BoxFuture;
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -181,7 +182,7 @@ fn by_http<R: Robot>((url, robot): (Url, R), ground: &Ground) -> Result<Arc<dyn 
 }
 
 /// What a receiver is: `kind` and the settings of its own.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
     Webhook(webhook::Settings),
@@ -446,7 +447,7 @@ fn filed(desk: Desk, secret: Option<&Secret>) -> Option<Tongue> {
 }
 
 /// A text that is nobody's business: credentials. Prints as `***`.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(String);
 

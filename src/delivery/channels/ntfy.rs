@@ -3,6 +3,7 @@
 //! Formats: docs.ntfy.sh/publish, "Publish as JSON": posted to the server's root; a message has at most 4,096 bytes.
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::engine::effect::Notice;
 const BYTES_MAX: usize = 4000;
 
 /// A topic.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Whoever knows it can read along.

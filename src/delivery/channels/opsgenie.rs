@@ -4,6 +4,7 @@
 //! most 130 characters, a description 15,000; 202 says yes.
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
 /// An API integration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The integration's key.

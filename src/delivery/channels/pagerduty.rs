@@ -4,6 +4,7 @@
 //! (at most 255 characters); a summary has at most 1,024; 202 says yes.
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,7 +16,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
 /// An integration of a service.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The integration's key.

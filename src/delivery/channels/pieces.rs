@@ -7,6 +7,7 @@ use super::Colour;
 use crate::delivery::Attempt;
 use crate::delivery::http::Answer;
 use crate::domain::severity::Severity;
+use crate::domain::written::OneOrMore;
 use crate::engine::effect::{Notice, NoticeKind};
 
 impl Colour {
@@ -53,14 +54,5 @@ pub(super) fn with_keyword(title: &str, keyword: Option<&str>) -> String {
 
 /// One address or several, as they are written in the configuration.
 pub(super) fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        One(String),
-        More(Vec<String>),
-    }
-    Ok(match Written::deserialize(deserializer)? {
-        Written::One(one) => vec![one],
-        Written::More(more) => more,
-    })
+    OneOrMore::deserialize(deserializer).map(OneOrMore::list)
 }

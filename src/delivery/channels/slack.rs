@@ -4,6 +4,7 @@
 //! characters, a section 3,000. One message a second. Those that know no blocks show `text`.
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,7 +22,7 @@ const SECTION_CHARS_MAX: usize = 3000;
 const BUTTON_CHARS_MAX: usize = 75;
 
 /// A webhook of a channel.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// As the app's settings show it: `https://hooks.slack.com/services/…`.

@@ -4,6 +4,7 @@
 //! 28 KB a message, four a second. A `RichTextBlock` shows its text as it is, a `TextBlock` would read Markdown in it.
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ pub const PER_MINUTE: u32 = 120;
 const BYTES_MAX: usize = 16_000;
 
 /// A workflow of a channel or chat.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// As the workflow shows it.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ const DATA_BYTES_MAX: usize = 64;
 const CHARS_MAX: usize = 4096;
 
 /// A bot, and where it writes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The bot's token, `123456:ABC…`.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -22,7 +23,7 @@ use crate::engine::effect::Notice;
 const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
 /// SMS to one number.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub secret_id: String,

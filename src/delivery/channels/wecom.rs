@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use reqwest::Url;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -22,7 +23,7 @@ const MARKDOWN_BYTES_MAX: usize = 4096;
 const TEXT_BYTES_MAX: usize = 2048;
 
 /// A robot of a group.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// As the group's settings show it: `https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=…`.

@@ -3,6 +3,7 @@
 //! Gateways differ: where number and text stand is written in the receiver's settings. A secret in the address (`?token=`) or in
 //! a header proves the gateway; that the number is the person's is the gateway's word.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use super::{Call, Deaf, Heard, Who, json, same};
 use crate::delivery::channels::Secret;
 
 /// Where what stands in a gateway's callback.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Answers {
     /// Comes as `?token=…`, or in the header `x-token`.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ const TITLE_CHARS_MAX: usize = 256;
 const BODY_BYTES_MAX: usize = 65_000;
 
 /// A repository.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `owner/name`.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,7 +21,7 @@ const TITLE_CHARS_MAX: usize = 255;
 const BODY_BYTES_MAX: usize = 500_000;
 
 /// A project.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// `https://gitlab.example`.

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use reqwest::Method;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -25,7 +26,7 @@ const TEXT_CHARS_MAX: usize = 4000;
 const PAGE: u32 = 1000;
 
 /// A service of the product.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// The gateway's address up to the stage, as in `https://bkapi.example/api/bk-itsm/prod`.

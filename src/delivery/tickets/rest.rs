@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use reqwest::Method;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -22,7 +23,7 @@ use crate::wording::words::PriorityWord;
 const FUEL: u64 = 20_000;
 
 /// A system.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: String,
@@ -52,7 +53,7 @@ pub struct Settings {
 }
 
 /// One request.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     #[serde(default = "post")]

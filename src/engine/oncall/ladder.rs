@@ -1,11 +1,13 @@
 //! Escalation policies (升级策略): whom to tell, in which order, and after how long the next ones.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::ids::{PersonId, ReceiverId};
 use crate::domain::time::Span;
 use crate::engine::policy::place::RuleName;
 use crate::engine::policy::settings::bounded;
+use crate::engine::policy::spans::SpanText;
 
 /// Levels of a policy, and targets of a level.
 const LEVELS_MAX: usize = 20;
@@ -18,7 +20,7 @@ const WAIT_MIN: Span = Span::secs(30);
 const WAIT_MAX: Span = Span::hours(24);
 
 /// A policy as it is written.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EscalationRule {
     pub id: RuleName,
@@ -28,6 +30,7 @@ pub struct EscalationRule {
     #[serde(default)]
     pub owner: String,
     #[serde(deserialize_with = "levels")]
+    #[schemars(length(min = 1, max = LEVELS_MAX))]
     pub levels: Vec<Level>,
     #[serde(default)]
     pub repeat: Repeat,
@@ -35,6 +38,7 @@ pub struct EscalationRule {
     pub until: Until,
     /// Receivers that hear of it when nobody has duty, or nobody has acknowledged in the end.
     #[serde(deserialize_with = "fallback")]
+    #[schemars(length(min = 1))]
     pub fallback: Vec<ReceiverId>,
 }
 
@@ -48,13 +52,15 @@ pub struct Ladder {
 }
 
 /// Who is told together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Level {
     #[serde(deserialize_with = "targets")]
+    #[schemars(length(min = 1, max = TARGETS_MAX))]
     pub to: Vec<Target>,
     /// How long it is waited for an acknowledgement, 30s to 24h.
     #[serde(default = "wait_default", deserialize_with = "wait")]
+    #[schemars(with = "SpanText")]
     pub wait: Span,
     /// One of all the people, each in turn.
     #[serde(default)]
@@ -62,7 +68,7 @@ pub struct Level {
 }
 
 /// Whom a level tells.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Target {
     Person(PersonId),
@@ -76,20 +82,24 @@ pub enum Target {
 }
 
 /// Whether all levels are told again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Repeat {
     /// How often, 0 to 100.
     #[serde(deserialize_with = "times")]
+    #[schemars(range(max = ROUNDS_MAX))]
     pub times: u32,
     /// The first pause, 30s to 24h; counted from the end of the last level's wait.
     #[serde(deserialize_with = "wait")]
+    #[schemars(with = "SpanText")]
     pub every: Span,
     /// Each further pause is so many times as long, 1 to 10.
     #[serde(deserialize_with = "factor")]
+    #[schemars(range(min = 1, max = FACTOR_MAX))]
     pub factor: u32,
     /// The longest pause.
     #[serde(deserialize_with = "wait")]
+    #[schemars(with = "SpanText")]
     pub longest: Span,
 }
 
@@ -100,7 +110,7 @@ impl Default for Repeat {
 }
 
 /// What ends it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Until {
     /// Somebody acknowledges.

@@ -3,6 +3,7 @@
 //! Addresses (numbers, mail) do not stand here: they are in the file of contacts beside the configuration, and never in
 //! the journal.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use crate::domain::ids::{PersonId, ReceiverId};
@@ -10,6 +11,7 @@ use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::policy::place::RuleName;
 use crate::engine::policy::settings::bounded;
+use crate::engine::policy::spans::SpanText;
 use crate::engine::schedule::Schedule;
 
 /// The contact plan of people who name none and have no steps of their own.
@@ -21,7 +23,7 @@ const WAYS_MAX: usize = 10;
 const AFTER_MAX: Span = Span::hours(2);
 
 /// Somebody who may be told.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     pub id: RuleName,
@@ -38,13 +40,14 @@ pub struct Person {
     pub plan: Option<Box<str>>,
     /// Steps of one's own, in place of a plan.
     #[serde(default, deserialize_with = "steps")]
+    #[schemars(length(min = 1, max = STEPS_MAX))]
     pub contact: Vec<ContactStep>,
     #[serde(default)]
     pub quiet: Option<Quiet>,
 }
 
 /// Hours in which a person sleeps: only what is bad enough wakes, the rest waits for their end.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quiet {
     pub during: Schedule,
@@ -54,7 +57,7 @@ pub struct Quiet {
 }
 
 /// People who are told together, or take turns.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Team {
     pub id: RuleName,
@@ -68,7 +71,7 @@ pub struct Team {
 }
 
 /// How people are reached: severity × hour → ways, one row a step.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContactPlan {
     pub id: RuleName,
@@ -77,11 +80,12 @@ pub struct ContactPlan {
     #[serde(default)]
     pub owner: String,
     #[serde(deserialize_with = "steps")]
+    #[schemars(length(min = 1, max = STEPS_MAX))]
     pub steps: Vec<ContactStep>,
 }
 
 /// One row: from this severity on, in these hours, so long after the page, by these receivers.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ContactStep {
     /// This severe or more.
@@ -91,9 +95,11 @@ pub struct ContactStep {
     pub during: Option<Schedule>,
     /// Receivers that can reach a person: the address is the person's own.
     #[serde(deserialize_with = "ways")]
+    #[schemars(length(min = 1, max = WAYS_MAX))]
     pub by: Vec<ReceiverId>,
     /// 0 to 2h; only while nobody has acknowledged.
     #[serde(default, deserialize_with = "after")]
+    #[schemars(with = "SpanText")]
     pub after: Span,
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::Override;
 use super::rotation::{Every, Rotation, Turn};
 use crate::domain::ids::PersonId;
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::written::OneOrMore;
 use crate::engine::calendar::{Calendar, Edge, ZONE_DEFAULT, local};
 use crate::engine::policy::place::RuleName;
 use crate::engine::schedule::{Moment, Schedule};
@@ -23,7 +25,7 @@ const PEOPLE_MAX: usize = 200;
 const WHOLE_MAX: Span = Span::hours(24);
 
 /// Who has duty when.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Roster {
     pub id: RuleName,
@@ -33,9 +35,11 @@ pub struct Roster {
     #[serde(default)]
     pub owner: String,
     #[serde(default = "zone_default", deserialize_with = "zone")]
+    #[schemars(with = "String")]
     pub zone: Tz,
     /// A later layer goes before an earlier one where it has somebody.
     #[serde(deserialize_with = "layers")]
+    #[schemars(length(min = 1, max = LAYERS_MAX))]
     pub layers: Vec<Layer>,
     #[serde(default)]
     pub overrides: Vec<Planned>,
@@ -45,13 +49,14 @@ pub struct Roster {
 }
 
 /// People who take turns.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
     #[serde(default)]
     pub name: Box<str>,
     /// In the order of their turns; several in one turn as a list.
     #[serde(deserialize_with = "turns")]
+    #[schemars(with = "Vec<OneOrMore<PersonId>>")]
     pub people: Vec<Vec<PersonId>>,
     /// The first handover.
     pub starts: Moment,
@@ -70,7 +75,7 @@ pub struct Layer {
 }
 
 /// An override that stands in the rules.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
     pub from: Moment,
@@ -125,19 +130,8 @@ fn layers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Layer>, D::E
 }
 
 fn turns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<PersonId>>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        One(PersonId),
-        Several(Vec<PersonId>),
-    }
-    let written = Vec::<Written>::deserialize(deserializer)?;
-    let turns: Vec<Vec<PersonId>> = (written.into_iter())
-        .map(|turn| match turn {
-            Written::One(person) => vec![person],
-            Written::Several(people) => people,
-        })
-        .collect();
+    let written = Vec::<OneOrMore<PersonId>>::deserialize(deserializer)?;
+    let turns: Vec<Vec<PersonId>> = written.into_iter().map(OneOrMore::list).collect();
     if turns.is_empty() || turns.len() > PEOPLE_MAX || turns.iter().any(Vec::is_empty) {
         return Err(serde::de::Error::custom(format!("a layer has 1 to {PEOPLE_MAX} people; name them")));
     }

@@ -4,6 +4,7 @@
 
 use chrono::{Datelike, Months, NaiveDate, NaiveDateTime, TimeDelta};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::time::Timestamp;
@@ -14,8 +15,10 @@ const UNITS_MAX: u32 = 400;
 const WALK_DAYS_MAX: u64 = 400;
 
 /// How long a turn is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
+#[schemars(extend("pattern" = r"^(\d{1,3}(h|d|w|mo)|workday|holiday)$"))]
 pub enum Every {
     Hours(u32),
     Days(u32),

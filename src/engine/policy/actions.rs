@@ -5,16 +5,17 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::expiry::Expiry;
 use super::expression::Expression;
-use super::kinds::receivers;
+use super::kinds::{Told, receivers};
 use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::{bounded, number};
-use super::spans;
+use super::spans::{self, SpanText};
 use crate::domain::ids::ReceiverId;
 use crate::domain::time::Span;
 use crate::engine::schedule::Schedule;
@@ -39,7 +40,7 @@ const HOUR_MAX: u32 = 60;
 const BLAST_MAX: u32 = 2_000;
 
 /// What to ask an executor for; the fields are those of routes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActionRule {
     pub id: RuleName,
@@ -60,43 +61,53 @@ pub struct ActionRule {
     pub during: Option<Schedule>,
     /// The executor's own word for what to do.
     #[serde(deserialize_with = "word")]
+    #[schemars(extend("pattern" = "^[A-Za-z0-9_.-]{1,64}$"))]
     pub run: Box<str>,
     /// Handed on as it is.
     #[serde(default, deserialize_with = "values")]
+    #[schemars(extend("maxProperties" = VALUES_MAX))]
     pub with: BTreeMap<Box<str>, Box<str>>,
     /// A receiver of the configuration.
     pub executor: ReceiverId,
     /// Classes of CIs that it may be done to.
     #[serde(deserialize_with = "classes")]
+    #[schemars(length(min = 1, max = CLASSES_MAX))]
     pub classes: Vec<Box<str>>,
     /// How long the incident must have lasted, 0 to 24h.
     #[serde(default, deserialize_with = "wait")]
+    #[schemars(with = "SpanText")]
     pub wait: Span,
     pub approval: Approval,
     /// How long the executor has to answer, 10s to 24h.
     #[serde(default = "answer_default", deserialize_with = "answer")]
+    #[schemars(with = "SpanText")]
     pub answer: Span,
     /// The same is not done to the same CI again before, 1m to 7d.
     #[serde(default = "cool_down_default", deserialize_with = "cool_down")]
+    #[schemars(with = "SpanText")]
     pub cool_down: Span,
     /// The same is done so often in an hour at most, to whatever CIs, 1 to 60.
     #[serde(default = "hour_default", deserialize_with = "hour")]
+    #[schemars(range(min = 1, max = HOUR_MAX))]
     pub hour_max: u32,
     /// Not to a CI on which more CIs hang than that, 0 to 2000.
     #[serde(default = "blast_default", deserialize_with = "blast")]
+    #[schemars(range(max = BLAST_MAX))]
     pub blast_max: u32,
     /// Decide and record, but ask nobody for anything: so it begins, until somebody writes `false`.
     #[serde(default = "yes")]
     pub observe_only: bool,
     /// Who hears of a failure, beside those who were told of the incident.
     #[serde(default, deserialize_with = "receivers")]
+    #[schemars(with = "Vec<Told>")]
     pub escalate: Vec<ReceiverId>,
 }
 rule!(ActionRule, "actions", first_wins: false);
 
 /// Whether a person has to say yes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Written")]
+#[schemars(with = "Written")]
 pub enum Approval {
     /// The executor is asked at once.
     None,
@@ -105,16 +116,17 @@ pub enum Approval {
 }
 
 /// As it is written: `none`, or `{ within: 15m }`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Written {
-    Word(String),
+    Word(#[schemars(extend("enum" = ["none"]))] String),
     Asked(Asked),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Asked {
+    #[schemars(with = "SpanText")]
     within: String,
 }
 

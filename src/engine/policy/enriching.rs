@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use regex::{Regex, RegexBuilder};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expiry::Expiry;
@@ -21,7 +22,7 @@ const TABLE_ROWS_MAX: usize = 10_000;
 const KEY_CHARS_MAX: usize = 128;
 
 /// Changes the labels of an event. Parts are done in the order extract, compose, map, delete.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnrichRule {
     pub id: RuleName,
@@ -52,8 +53,9 @@ pub struct EnrichRule {
 rule!(EnrichRule, "enrich", first_wins: false);
 
 /// The key of a label.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct LabelKey(pub Box<str>);
 
 impl TryFrom<String> for LabelKey {
@@ -69,14 +71,15 @@ impl TryFrom<String> for LabelKey {
 }
 
 /// Named groups of a pattern become labels.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(try_from = "ExtractText")]
+#[schemars(with = "ExtractText")]
 pub struct Extract {
     pub from: Box<str>,
     pub pattern: Regex,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ExtractText {
     from: Box<str>,
@@ -105,8 +108,9 @@ impl TryFrom<ExtractText> for Extract {
 }
 
 /// Looks a field up in a table and writes what it finds into a label.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "TableText")]
+#[schemars(with = "TableText")]
 pub struct Table {
     pub from: Box<str>,
     pub to: LabelKey,
@@ -115,7 +119,7 @@ pub struct Table {
     pub default: Option<Box<str>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct TableText {
     from: Box<str>,

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Policy;
@@ -13,11 +14,13 @@ use super::read::Sections;
 use super::rule::Rule;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::{Edge, ZONE_DEFAULT};
-use crate::engine::schedule::Moment;
+use crate::engine::schedule::{MOMENT_PATTERN, Moment};
 
 /// When a rule ceases to hold; a day is its begin, and without an offset the time is that of the default zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
+#[schemars(extend("pattern" = MOMENT_PATTERN))]
 pub struct Expiry(pub Timestamp);
 
 impl TryFrom<String> for Expiry {

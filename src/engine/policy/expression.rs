@@ -3,12 +3,14 @@
 //! Limits: 4 KiB, depth 32, 512 nodes, comprehensions at most one deep, 10,000 steps in the worst case. An
 //! evaluation that fails (a missing label, a wrong type) means that the rule does not match; it is counted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use cel::{Context, Env, Program, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use super::variables::{self, Variables};
@@ -101,6 +103,20 @@ impl Expression {
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
+}
+
+impl JsonSchema for Expression {
+    fn schema_name() -> Cow<'static, str> {
+        "Expression".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An expression (CEL) for what matchers cannot say, for example `severity >= major && size(labels.zone) > 0`.",
+            "type": "string",
+            "maxLength": BYTES_MAX,
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Expression {

@@ -1,5 +1,6 @@
 //! The simpler kinds of rules, as files write them and as stages use them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::expiry::Expiry;
@@ -8,12 +9,12 @@ use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::bounded;
-use super::spans;
+use super::spans::{self, SpanText};
 use crate::domain::ids::{CiId, ReceiverId};
 use crate::domain::mute::MuteEffect;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
-use crate::engine::fields;
+use crate::engine::fields::{self, FieldName};
 use crate::engine::oncall::names::PREFIX;
 use crate::engine::schedule::Schedule;
 
@@ -23,7 +24,7 @@ const DELAY_MAX: Span = Span::secs(3600);
 const REPEAT_MIN: Span = Span::secs(30);
 
 /// Which labels, beside source, name and object, tell two alerts of a source apart.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DedupRule {
     pub id: RuleName,
@@ -44,12 +45,13 @@ pub struct DedupRule {
     pub labels: Vec<Box<str>>,
     /// How long an event id is remembered, 1m to 24h.
     #[serde(default, deserialize_with = "dedup_window")]
+    #[schemars(with = "Option<SpanText>")]
     pub window: Option<Span>,
 }
 rule!(DedupRule, "dedup", first_wins: true);
 
 /// Sets or shifts the severity of an alert.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AdjustRule {
     pub id: RuleName,
@@ -70,8 +72,13 @@ pub struct AdjustRule {
 rule!(AdjustRule, "adjust", first_wins: true);
 
 /// The change of a severity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
+#[schemars(extend(
+    "type" = ["string", "integer"],
+    "pattern" = "^(critical|major|minor|warning|indeterminate|[+-][1-4])$",
+))]
 pub enum Adjustment {
     To(Severity),
     /// Steps up (or down, when negative), between warning and critical.
@@ -109,7 +116,7 @@ impl Adjustment {
 }
 
 /// Mutes what matches, always or by a schedule.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MuteRule {
     pub id: RuleName,
@@ -133,7 +140,7 @@ pub struct MuteRule {
 rule!(MuteRule, "mute", first_wins: false);
 
 /// Planned work: mutes matching alerts, or those of CIs below others, at given times.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaintenanceWindow {
     pub id: RuleName,
@@ -159,7 +166,7 @@ pub struct MaintenanceWindow {
 rule!(MaintenanceWindow, "maintenance", first_wins: false);
 
 /// A kind of alert that explains another: while a source alert is active, targets tell nobody.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InhibitRule {
     pub id: RuleName,
@@ -175,17 +182,20 @@ pub struct InhibitRule {
     pub target: Match,
     /// Fields that must be equal on both sides; a missing one is empty.
     #[serde(default, deserialize_with = "field_names")]
+    #[schemars(with = "Vec<FieldName>", length(max = 16))]
     pub equal: Vec<Box<str>>,
     /// Only while the source alert was heard of within this time.
     #[serde(default, deserialize_with = "spans::maybe")]
+    #[schemars(with = "Option<SpanText>")]
     pub recent: Option<Span>,
     /// `keep` or `notice`.
     #[serde(default, deserialize_with = "keep_or_notice")]
+    #[schemars(extend("not" = {"const": "drop"}))]
     pub effect: MuteEffect,
 }
 
 /// Joins alerts that agree in some fields.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRule {
     pub id: RuleName,
@@ -203,9 +213,11 @@ pub struct GroupRule {
     pub when: Option<Expression>,
     /// 1 to 5 fields.
     #[serde(deserialize_with = "grouped_by")]
+    #[schemars(with = "Vec<FieldName>", length(min = 1, max = 5))]
     pub by: Vec<Box<str>>,
     /// 1m to 24h.
     #[serde(deserialize_with = "group_window")]
+    #[schemars(with = "SpanText")]
     pub window: Span,
     /// From when the window counts.
     #[serde(default)]
@@ -220,7 +232,7 @@ pub struct GroupRule {
 rule!(GroupRule, "group", first_wins: true);
 
 /// From when a grouping window counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WindowStart {
     /// The first alert: the window is fixed.
@@ -231,7 +243,7 @@ pub enum WindowStart {
 }
 
 /// When a held alert becomes an incident of its own.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteRule {
     pub id: RuleName,
@@ -264,7 +276,7 @@ pub enum Repute {
 }
 
 /// Whether a rule applies to alerts whose type is known for background noise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Noise {
     /// As to all others.
@@ -275,8 +287,10 @@ pub enum Noise {
 }
 
 /// How long an alert is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
+#[schemars(extend("type" = ["string", "integer"], "pattern" = "^(now|never|0|([0-9]+[smhd])+)$"))]
 pub enum Promotion {
     /// It opens an incident when it has fired for so long; 0 = at once.
     After(Span),
@@ -299,7 +313,7 @@ impl TryFrom<String> for Promotion {
 }
 
 /// Which receivers hear of an incident.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     pub id: RuleName,
@@ -317,15 +331,18 @@ pub struct Route {
     pub when: Option<Expression>,
     /// Receivers of the configuration, and escalation policies as `oncall: name`.
     #[serde(deserialize_with = "receivers")]
+    #[schemars(with = "Vec<Told>")]
     pub receivers: Vec<ReceiverId>,
     /// Later routes are looked at, too.
     #[serde(default, rename = "continue")]
     pub goes_on: bool,
     /// 0 to 1h: an incident that recovers within it tells nobody.
     #[serde(default, deserialize_with = "delay")]
+    #[schemars(with = "SpanText")]
     pub delay: Span,
     /// Tell again at this interval while the incident is open, 30s to 7d.
     #[serde(default, deserialize_with = "repeat")]
+    #[schemars(with = "Option<SpanText>")]
     pub repeat: Option<Span>,
     /// Decide and record, but tell nobody.
     #[serde(default)]
@@ -339,7 +356,7 @@ rule!(Route, "routes", first_wins: true, fn goes_on(&self) -> bool {
 });
 
 /// A time in which everything counts more (重保).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyPeriod {
     pub id: RuleName,
@@ -354,23 +371,25 @@ pub struct KeyPeriod {
     pub schedule: Schedule,
 }
 
+/// Who is told: a receiver, or `{ oncall: policy }`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Told {
+    Receiver(ReceiverId),
+    OnCall(OnCall),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OnCall {
+    oncall: String,
+}
+
 /// Receivers, and escalation policies in their midst.
 pub(super) fn receivers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReceiverId>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Receiver(ReceiverId),
-        OnCall(OnCall),
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct OnCall {
-        oncall: String,
-    }
-    let written = Vec::<Written>::deserialize(deserializer)?;
-    let named = written.into_iter().map(|one| match one {
-        Written::Receiver(receiver) => receiver,
-        Written::OnCall(OnCall { oncall }) => ReceiverId::from(format!("{PREFIX}{oncall}").as_str()),
+    let named = Vec::<Told>::deserialize(deserializer)?.into_iter().map(|one| match one {
+        Told::Receiver(receiver) => receiver,
+        Told::OnCall(OnCall { oncall }) => ReceiverId::from(format!("{PREFIX}{oncall}").as_str()),
     });
     Ok(named.collect())
 }

@@ -1,14 +1,16 @@
 //! Service levels (SLA): within which time incidents of some kind are acknowledged and over, by which calendar.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::expiry::Expiry;
 use super::expression::Expression;
-use super::kinds::receivers;
+use super::kinds::{Told, receivers};
 use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::{bounded, number};
+use super::spans::SpanText;
 use crate::domain::ids::ReceiverId;
 use crate::domain::level::LevelKind;
 use crate::domain::time::Span;
@@ -19,7 +21,7 @@ const LIMIT_MIN: Span = Span::mins(1);
 const LIMIT_MAX: Span = Span::hours(90 * 24);
 
 /// Time limits of incidents; the fields are those of routes. The first one that applies holds.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceLevel {
     pub id: RuleName,
@@ -37,9 +39,11 @@ pub struct ServiceLevel {
     pub when: Option<Expression>,
     /// Until somebody acknowledges, 1m to 90d.
     #[serde(default, deserialize_with = "limit")]
+    #[schemars(with = "Option<SpanText>")]
     pub acknowledge: Option<Span>,
     /// Until nothing fires any more, 1m to 90d.
     #[serde(default, deserialize_with = "limit")]
+    #[schemars(with = "Option<SpanText>")]
     pub resolve: Option<Span>,
     /// Outside of these hours the clocks stand still; none: they never do.
     #[serde(default)]
@@ -49,6 +53,7 @@ pub struct ServiceLevel {
     pub warn: u32,
     /// Who hears of a breach, beside those who were told of the incident.
     #[serde(default, deserialize_with = "receivers")]
+    #[schemars(with = "Vec<Told>")]
     pub escalate: Vec<ReceiverId>,
 }
 rule!(ServiceLevel, "service_levels", first_wins: true);

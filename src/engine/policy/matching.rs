@@ -6,12 +6,14 @@
 //!   - { name: "~ Link.*", object.ip: within 10.0.0.0/8 }                   # … or all of these
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::domain::matcher::{Matcher, MatcherText, Matchers, Op};
-use crate::engine::fields;
+use crate::engine::fields::{self, FieldName};
 
 /// The most groups in one condition, and matchers in one group.
 const GROUPS_MAX: usize = 64;
@@ -114,6 +116,22 @@ impl<'de> Deserialize<'de> for Test {
     }
 }
 
+impl JsonSchema for Test {
+    fn schema_name() -> Cow<'static, str> {
+        "Test".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A value; a test such as `>= major`, `~ Link.*`, `like *-db-*`, `in a, b`, `within 10.0.0.0/8`, \
+                `between 1 and 5`, each with `not` or `!` for the opposite; or a list of values.",
+            "type": ["string", "number", "boolean", "array"],
+            "items": { "type": ["string", "number", "boolean"] },
+            "minItems": 1,
+        })
+    }
+}
+
 /// One map: all of its tests must hold.
 struct Group(Vec<Matcher>);
 
@@ -178,6 +196,26 @@ impl<'de> Deserialize<'de> for Group {
             }
         }
         deserializer.deserialize_map(GroupVisitor)
+    }
+}
+
+impl JsonSchema for Match {
+    fn schema_name() -> Cow<'static, str> {
+        "Match".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (field, test) = (generator.subschema_for::<FieldName>(), generator.subschema_for::<Test>());
+        let group = json_schema!({
+            "type": "object",
+            "propertyNames": field,
+            "additionalProperties": test,
+            "maxProperties": MATCHERS_MAX,
+        });
+        json_schema!({
+            "description": "Fields and tests that must all hold; or a list of such maps of which one must.",
+            "anyOf": [group, { "type": "array", "items": group, "maxItems": GROUPS_MAX }],
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Typed correlation rules, with SEC's vocabulary.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::expiry::Expiry;
@@ -8,9 +9,11 @@ use super::kinds::field_names;
 use super::matching::Match;
 use super::place::RuleName;
 use super::settings::bounded;
+use super::spans::SpanText;
 use super::template::Template;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
+use crate::engine::fields::FieldName;
 
 /// The most conditions of one rule.
 const CONDITIONS_MAX: usize = 8;
@@ -20,7 +23,7 @@ const COUNT_MAX: u32 = 1000;
 pub const WITHIN_MAX: Span = Span::hours(24);
 
 /// What must happen for a rule to hit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PatternKind {
     /// Each alert that matches.
@@ -40,7 +43,7 @@ pub enum PatternKind {
 }
 
 /// One condition of a rule.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Condition {
     /// How the rule names it.
@@ -56,7 +59,7 @@ pub struct Condition {
 }
 
 /// What a hit does.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PatternEffect {
     /// The alerts become one incident.
@@ -68,7 +71,7 @@ pub enum PatternEffect {
 }
 
 /// How alerts are joined.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Join {
     /// The condition whose (first) alert is the root cause; empty: the engine decides.
@@ -76,7 +79,7 @@ pub struct Join {
 }
 
 /// The alert that is raised.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Raise {
     pub name: Box<str>,
@@ -88,8 +91,9 @@ pub struct Raise {
 }
 
 /// A rule over several alerts.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "PatternText")]
+#[schemars(with = "PatternText")]
 pub struct PatternRule {
     pub id: RuleName,
     /// Who answers for it.
@@ -123,7 +127,7 @@ impl PatternRule {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PatternText {
     id: RuleName,
@@ -136,13 +140,16 @@ struct PatternText {
     #[serde(rename = "type")]
     kind: PatternKind,
     #[serde(default, deserialize_with = "field_names")]
+    #[schemars(with = "Vec<FieldName>", length(max = 16))]
     by: Vec<Box<str>>,
     of: Vec<Condition>,
     #[serde(default, deserialize_with = "within")]
+    #[schemars(with = "Option<SpanText>")]
     within: Option<Span>,
     #[serde(default, deserialize_with = "maybe_count")]
     count: Option<u32>,
     #[serde(default, deserialize_with = "one_field")]
+    #[schemars(with = "Option<FieldName>")]
     distinct: Option<Box<str>>,
     #[serde(default)]
     repeats: bool,

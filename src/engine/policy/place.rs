@@ -1,7 +1,9 @@
 //! Where in the rule files something stands, and what is wrong there.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::ids::RuleId;
@@ -109,6 +111,21 @@ pub struct RuleName {
     /// Index of the file in the set; set after reading.
     pub file: usize,
     pub at: LineColumn,
+}
+
+impl JsonSchema for RuleName {
+    fn schema_name() -> Cow<'static, str> {
+        "RuleName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A short name that no other rule of its kind has.",
+            "type": "string",
+            "minLength": 1,
+            "maxLength": ID_BYTES_MAX,
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for RuleName {

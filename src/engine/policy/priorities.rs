@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::incident::Priority;
 use crate::domain::severity::Severity;
 
 /// A grade of impact or urgency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     Low,
@@ -17,7 +18,7 @@ pub enum Grade {
 }
 
 /// From which value on (for criticality: up to which value) something has medium or high impact; `None` = never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Steps {
     pub medium: Option<u32>,
@@ -51,7 +52,7 @@ impl Steps {
 }
 
 /// What makes an incident's impact; the highest grade counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Impact {
     /// The most critical CI among members and services: 1 (most critical) to 5.
@@ -72,13 +73,15 @@ impl Default for Impact {
 type Matrix = [[Priority; 3]; 3];
 
 /// How a priority is found.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Priorities {
     #[serde(deserialize_with = "urgencies")]
+    #[schemars(with = "BTreeMap<Severity, Grade>")]
     pub urgency: [Grade; 6],
     pub impact: Impact,
     #[serde(deserialize_with = "matrix")]
+    #[schemars(with = "BTreeMap<Grade, BTreeMap<Grade, Priority>>")]
     pub matrix: Matrix,
     /// In a key period (重保) every priority is one step higher.
     pub key_period_raises: bool,

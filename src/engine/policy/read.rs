@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::actions::ActionRule;
@@ -32,7 +33,7 @@ const ERRORS_MAX: usize = 100;
 const ANCHORS_MAX: usize = 100;
 
 /// One file's sections. All may be left out; lists of several files are joined in the order of the files' names.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sections {
     pub settings: Option<Settings>,

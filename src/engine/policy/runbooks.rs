@@ -1,5 +1,6 @@
 //! Runbooks: where it is written what to do about an incident of some kind. They go into messages and stand beside it.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::expiry::Expiry;
@@ -10,7 +11,7 @@ use super::rule::rule;
 use crate::engine::effect::RunbookLink;
 
 /// What to do about incidents of some kind; the fields are those of routes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Runbook {
     pub id: RuleName,

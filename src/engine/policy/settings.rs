@@ -1,31 +1,38 @@
 //! Settings: the numbers that hold for all alerts. Every one has a default.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::spans;
+use super::spans::{self, SpanText};
 use crate::domain::ids::ReceiverId;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 
 /// Numbers that hold for all alerts and incidents.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RuleSettings")]
 pub struct Settings {
     pub flapping: Flapping,
     /// Alert counts of an incident at which a storm warning is written: at most 5 values of 2 to 10,000, growing.
     #[serde(deserialize_with = "storm")]
+    #[schemars(length(max = 5), inner(range(min = 2, max = 10_000)))]
     pub storm: Vec<u32>,
     /// How long an incident without firing alerts is watched before it counts as recovered, 0s to 24h.
     #[serde(deserialize_with = "observation")]
+    #[schemars(with = "SpanText")]
     pub observation: Span,
     /// How long after recovery a new alert reopens an incident, 0s to 7d; then it closes.
     #[serde(deserialize_with = "reopen_gap")]
+    #[schemars(with = "SpanText")]
     pub reopen_gap: Span,
     /// How long a closed incident stays in memory, 1m to 30d, and not shorter than `reopen_gap`.
     #[serde(deserialize_with = "retention")]
+    #[schemars(with = "SpanText")]
     pub retention: Span,
     /// An alert that was not heard of for so long is taken as resolved, 1m to 90d.
     #[serde(deserialize_with = "expire_after")]
+    #[schemars(with = "SpanText")]
     pub expire_after: Span,
     pub flow: FlowLimit,
     /// The same for one person, whatever the ways: 10 messages in 10 minutes, then a digest.
@@ -33,10 +40,12 @@ pub struct Settings {
     /// How often a receiver is told at most that an open incident has another root cause, or that others were
     /// merged into it, 30s to 24h. More severe, or of a higher priority, is told at once.
     #[serde(deserialize_with = "update_interval")]
+    #[schemars(with = "SpanText")]
     pub update_interval: Span,
     /// Alerts in memory (firing, or ended less than `retention` ago), 10 to 10,000,000. Events that would make one more
     /// are refused as dead letters; repeats and ends of known alerts still apply.
     #[serde(deserialize_with = "alerts_max")]
+    #[schemars(range(min = 10, max = 10_000_000))]
     pub alerts_max: u32,
     /// Decide and record, but tell nobody: for trying Headwater out beside what is there.
     pub observe_only: bool,
@@ -66,23 +75,28 @@ impl Default for Settings {
 }
 
 /// When messages are held back for a summary, and until when (风暴熔断).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StormMode {
     /// More incidents than that within `within` are a storm, 2 to 10,000.
     #[serde(deserialize_with = "incidents")]
+    #[schemars(range(min = 2, max = 10_000))]
     pub incidents: u32,
     /// 10s to 1h.
     #[serde(default = "a_minute", deserialize_with = "storm_within")]
+    #[schemars(with = "SpanText")]
     pub within: Span,
     /// It is over when no more than half as many have opened within `within` for so long, 1m to 6h.
     #[serde(default = "five_minutes", deserialize_with = "storm_span")]
+    #[schemars(with = "SpanText")]
     pub calm: Span,
     /// How often each receiver gets a summary, 1m to 6h.
     #[serde(default = "five_minutes", deserialize_with = "storm_span")]
+    #[schemars(with = "SpanText")]
     pub every: Span,
     /// Incidents this severe are told one by one all the same; `none`: not even those.
     #[serde(default = "critical", deserialize_with = "unless")]
+    #[schemars(with = "Unless")]
     pub unless: Option<Severity>,
     /// Receivers that are told of everything, such as ticket systems.
     #[serde(default)]
@@ -100,6 +114,19 @@ const fn five_minutes() -> Span {
 #[expect(clippy::unnecessary_wraps, reason = "the default of an option")]
 const fn critical() -> Option<Severity> {
     Some(Severity::Critical)
+}
+
+/// What [`StormMode::unless`] may say, for JSON Schemas.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+enum Unless {
+    None,
+    Indeterminate,
+    Warning,
+    Minor,
+    Major,
+    Critical,
 }
 
 fn unless<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Option<Severity>> {
@@ -126,7 +153,7 @@ fn storm_span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D,
 }
 
 /// What a change of rules or models over the API needs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Changes {
     /// A reason.
@@ -136,7 +163,7 @@ pub struct Changes {
 }
 
 /// What becomes of an alert that changes its state too often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FlapMode {
     /// Nothing.
@@ -148,18 +175,21 @@ pub enum FlapMode {
 }
 
 /// When an alert flaps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Flapping {
     pub mode: FlapMode,
     /// 2 to 100.
     #[serde(deserialize_with = "changes")]
+    #[schemars(range(min = 2, max = 100))]
     pub changes: u32,
     /// 1m to 24h.
     #[serde(deserialize_with = "within")]
+    #[schemars(with = "SpanText")]
     pub within: Span,
     /// 30m to 24h.
     #[serde(deserialize_with = "mute_for")]
+    #[schemars(with = "SpanText")]
     pub mute_for: Span,
 }
 
@@ -170,14 +200,16 @@ impl Default for Flapping {
 }
 
 /// How many messages a receiver gets one by one; what is more comes as one digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowLimit {
     /// 1 to 10,000.
     #[serde(deserialize_with = "messages")]
+    #[schemars(range(min = 1, max = 10_000))]
     pub messages: u32,
     /// 1s to 1h.
     #[serde(deserialize_with = "flow_within")]
+    #[schemars(with = "SpanText")]
     pub within: Span,
 }
 
@@ -188,14 +220,16 @@ impl Default for FlowLimit {
 }
 
 /// How many messages a person gets one by one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PageLimit {
     /// 1 to 10,000.
     #[serde(deserialize_with = "messages")]
+    #[schemars(range(min = 1, max = 10_000))]
     pub messages: u32,
     /// 1s to 1h.
     #[serde(deserialize_with = "flow_within")]
+    #[schemars(with = "SpanText")]
     pub within: Span,
 }
 

@@ -1,5 +1,8 @@
 //! Lengths of time as people write them in rules: `90s`, `5m`, `2h`, `1h30m`, `7d`.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use crate::domain::time::Span;
@@ -29,6 +32,29 @@ pub fn parse(text: &str) -> Option<Span> {
         rest = &rest[digits + 1..];
     }
     (!text.is_empty() && total <= SPAN_MAX.as_secs()).then(|| Span::secs(total))
+}
+
+/// How [`parse`] reads a length of time, for JSON Schemas.
+pub struct SpanText;
+
+impl JsonSchema for SpanText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    /// A `0` needs no quotes.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["string", "integer"],
+            "pattern": r"^\s*(0|([0-9]+[smhd])+)\s*$",
+            "minimum": 0,
+            "maximum": 0,
+        })
+    }
 }
 
 /// For `#[serde(deserialize_with)]`.

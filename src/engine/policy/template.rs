@@ -1,5 +1,6 @@
 //! Texts with fields in them: `{site} {labels.port} down`. `{{` and `}}` are braces.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::matcher::Fields;
@@ -16,8 +17,9 @@ enum Part {
 }
 
 /// A text with places for fields.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct Template(Vec<Part>);
 
 impl TryFrom<String> for Template {

@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::decode::snmp::Senders;
@@ -18,7 +19,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::matcher::{Fields, Matcher, MatcherText, Op};
 
 /// What a listener speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Syslog,
@@ -38,7 +39,7 @@ impl Kind {
 }
 
 /// What carries syslog.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     #[default]
@@ -48,7 +49,7 @@ pub enum Protocol {
 }
 
 /// One listener as it is written.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerSettings {
     pub kind: Kind,
@@ -62,6 +63,7 @@ pub struct ListenerSettings {
     /// The mapping that messages are read with.
     pub mapping: Option<String>,
     /// The zone of times without one.
+    #[schemars(with = "Option<String>")]
     pub zone: Option<Tz>,
     /// The networks that are listened to.
     #[serde(default)]
@@ -82,7 +84,7 @@ pub struct ListenerSettings {
 }
 
 /// A user of SNMP 3.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserSettings {
     pub name: String,
@@ -94,7 +96,7 @@ pub struct UserSettings {
 }
 
 /// How a user's messages are proven.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProofWord {
     Md5,

@@ -1,6 +1,7 @@
 //! A file of rule tests, as people write it. The format is told in `rules/tests/README.md`.
 
 use anyhow::{Result, anyhow};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use serde_saphyr::Spanned;
@@ -11,21 +12,23 @@ use crate::domain::severity::Severity;
 const COUNT_MAX: usize = 1000;
 
 /// One file.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TestFile {
     pub tests: Vec<Test>,
 }
 
 /// One story: what comes in, what must and what must not come out.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Test {
+    #[schemars(with = "String")]
     pub name: Spanned<String>,
     #[serde(default)]
     pub note: String,
     /// A CMDB file beside this one.
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub topology: Option<Spanned<String>>,
     /// When step `0s` is.
     #[serde(default)]
@@ -37,36 +40,45 @@ pub struct Test {
 }
 
 /// One moment.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Since the start, such as `5m`.
+    #[schemars(with = "String")]
     pub at: Spanned<String>,
     #[serde(default)]
+    #[schemars(with = "Vec<Map<String, Value>>")]
     pub events: Vec<Spanned<Map<String, Value>>>,
     /// One for each event of the step, in order.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<WantVerdict>>")]
     pub verdicts: Option<Vec<Spanned<WantVerdict>>>,
     /// All incidents that stand (are not closed or merged) after the step.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<WantIncident>>")]
     pub incidents: Option<Spanned<Vec<Spanned<WantIncident>>>>,
     /// All messages since the step before.
     #[serde(default)]
+    #[schemars(with = "Option<Vec<WantMessage>>")]
     pub messages: Option<Spanned<Vec<Spanned<WantMessage>>>>,
 }
 
 /// What must not happen.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Never {
+    #[schemars(with = "Vec<WantVerdict>")]
     pub verdicts: Vec<Spanned<WantVerdict>>,
+    #[schemars(with = "Vec<WantIncident>")]
     pub incidents: Vec<Spanned<WantIncident>>,
+    #[schemars(with = "Vec<WantMessage>")]
     pub messages: Vec<Spanned<WantMessage>>,
 }
 
 /// A verdict: its word, or more about it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(from = "WordOrVerdict")]
+#[schemars(with = "WordOrVerdict")]
 pub struct WantVerdict {
     pub verdict: Option<String>,
     /// The reason's word, such as `still_firing`.
@@ -75,14 +87,14 @@ pub struct WantVerdict {
     pub by: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "write a verdict's word, or { verdict, why, by }")]
 enum WordOrVerdict {
     Word(String),
     More(More),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct More {
     #[serde(default)]
@@ -103,7 +115,7 @@ impl From<WordOrVerdict> for WantVerdict {
 }
 
 /// What of an incident is looked at; what is left out may be anything. `*` in a text stands for anything.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WantIncident {
     #[serde(default)]
@@ -128,7 +140,7 @@ pub struct WantIncident {
 }
 
 /// What of a message is looked at.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WantMessage {
     #[serde(default)]

@@ -11,7 +11,7 @@ pub const AUDIT_DAYS_MIN: u32 = 184;
 const MINUTES_DAYS: u32 = 40;
 
 /// Days per record type.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
     pub events_days: u32,

@@ -96,26 +96,6 @@ fn the_guide_works_with_the_oldest_server_too() {
     follows_the_guide(Program::Floor);
 }
 
-/// The published schemas are those of the types.
-#[test]
-fn published_schemas_are_those_of_the_messages() {
-    let folder = project().join("docs/schema");
-    let told = headwater::projection::bus::form::schemas();
-    for (name, text) in told.into_iter().chain([headwater::decode::points::schema()]) {
-        let path = folder.join(name);
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(&path, &text).unwrap();
-        }
-        let published = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            published == text,
-            "{}: differs from the types; UPDATE_EXPECT=1 writes it, a meaning never changes",
-            path.display()
-        );
-    }
-}
-
 /// Publishes from here, as any program may.
 pub fn publish(server: &Server, messages: Vec<(String, Option<String>, String)>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
