@@ -1,16 +1,17 @@
 //! Delays: how long a fault takes along a relation between two classes, and how much that varies, where a model has
 //! learned it; elsewhere the relation's typical delay and the model's one width hold.
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::policy::spans;
+use super::policy::spans::{self, SpanText};
 use super::tuning::Tuning;
 use crate::domain::time::Span;
 use crate::domain::topology::schema::Kind;
 use crate::domain::topology::{KindIx, Topology};
 
 /// A learned delay, as a model file has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Delay {
     /// The relation type's id, and the classes of its ends.
@@ -19,6 +20,7 @@ pub struct Delay {
     pub effect: Box<str>,
     /// The middle one.
     #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
     pub typical: Span,
     /// Standard deviation of ln(delay), per mille.
     pub spread: i64,
