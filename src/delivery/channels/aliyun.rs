@@ -109,18 +109,48 @@ fn voice_url() -> String {
 
 /// One action of the cloud's API.
 pub struct Aliyun {
-    name: &'static str,
-    action: &'static str,
+    action: Action,
     url: Url,
-    key: Key,
     manner: Manner,
     /// What is the same in each request.
     fixed: Vec<(&'static str, String)>,
+    own: Own,
+}
+
+/// An action as its document calls it.
+struct Action {
+    /// The kind of channel.
+    name: &'static str,
+    /// The action's own name.
+    word: &'static str,
     /// The parameter that takes the template's variables.
     variables: &'static str,
+}
+
+const SMS: Action = Action { name: "aliyun_sms", word: "SendSms", variables: "TemplateParam" };
+const VOICE: Action = Action { name: "aliyun_voice", word: "SingleCallByTts", variables: "TtsParam" };
+
+/// What both kinds are told in their settings.
+struct Own {
+    key: Key,
     params: BTreeMap<String, String>,
     chars_max: usize,
     nameless: bool,
+}
+
+impl Aliyun {
+    /// # Errors
+    /// When the address is refused, or a piece is not known.
+    fn new(
+        action: Action,
+        own: Own,
+        fixed: Vec<(&'static str, String)>,
+        (url, ground): (&str, &Ground),
+    ) -> Result<(Url, Self), SetupError> {
+        let url = ground.target(url)?;
+        known(&own.params)?;
+        Ok((url.clone(), Self { action, url, manner: ground.manner.clone(), fixed, own }))
+    }
 }
 
 fn known(params: &BTreeMap<String, String>) -> Result<(), SetupError> {
@@ -138,8 +168,6 @@ impl SmsSettings {
     /// # Errors
     /// When the address is refused, nobody is told, or a piece is not known.
     pub fn ready(self, ground: &Ground) -> Result<(Url, Aliyun), SetupError> {
-        let url = ground.target(&self.url)?;
-        known(&self.params)?;
         if !(1..=NUMBERS_MAX).contains(&self.to.len()) || !self.to.iter().all(|to| is_number(to)) {
             return Err(SetupError::setting("to", "write one mobile number or a list of them, digits only"));
         }
@@ -149,19 +177,8 @@ impl SmsSettings {
             ("TemplateCode", self.template_code),
         ];
         let key = Key { access_key_id: self.access_key_id, access_key_secret: self.access_key_secret };
-        let sms = Aliyun {
-            name: "aliyun_sms",
-            action: "SendSms",
-            url: url.clone(),
-            key,
-            manner: ground.manner.clone(),
-            fixed,
-            variables: "TemplateParam",
-            params: self.params,
-            chars_max: self.chars_max,
-            nameless: self.nameless,
-        };
-        Ok((url, sms))
+        let own = Own { key, params: self.params, chars_max: self.chars_max, nameless: self.nameless };
+        Aliyun::new(SMS, own, fixed, (&self.url, ground))
     }
 }
 
@@ -169,8 +186,6 @@ impl VoiceSettings {
     /// # Errors
     /// When the address is refused, the number is none, or a piece is not known.
     pub fn ready(self, ground: &Ground) -> Result<(Url, Aliyun), SetupError> {
-        let url = ground.target(&self.url)?;
-        known(&self.params)?;
         if !is_number(&self.to) {
             return Err(SetupError::setting("to", "write one number, digits only"));
         }
@@ -181,19 +196,8 @@ impl VoiceSettings {
             vec![("CalledNumber", self.to), ("TtsCode", self.tts_code), ("PlayTimes", self.play_times.to_string())];
         fixed.extend(self.shown_number.map(|number| ("CalledShowNumber", number)));
         let key = Key { access_key_id: self.access_key_id, access_key_secret: self.access_key_secret };
-        let voice = Aliyun {
-            name: "aliyun_voice",
-            action: "SingleCallByTts",
-            url: url.clone(),
-            key,
-            manner: ground.manner.clone(),
-            fixed,
-            variables: "TtsParam",
-            params: self.params,
-            chars_max: self.chars_max,
-            nameless: self.nameless,
-        };
-        Ok((url, voice))
+        let own = Own { key, params: self.params, chars_max: self.chars_max, nameless: self.nameless };
+        Aliyun::new(VOICE, own, fixed, (&self.url, ground))
     }
 }
 
@@ -259,26 +263,26 @@ fn encoded(text: &str) -> String {
 
 impl Robot for Aliyun {
     fn name(&self) -> &'static str {
-        self.name
+        self.action.name
     }
 
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String> {
-        let fields = Fields::of(notice, &self.manner, self.nameless, 500);
-        let filled: BTreeMap<&str, String> = self
-            .params
+        let Own { key, params, chars_max, nameless } = &self.own;
+        let fields = Fields::of(notice, &self.manner, *nameless, 500);
+        let filled: BTreeMap<&str, String> = params
             .iter()
-            .map(|(name, piece)| (name.as_str(), fields.get(piece, self.chars_max).unwrap_or_default()))
+            .map(|(name, piece)| (name.as_str(), fields.get(piece, *chars_max).unwrap_or_default()))
             .collect();
         let filled = serde_json::to_string(&filled).expect("texts are JSON");
         let mut query: BTreeMap<&str, &str> = self.fixed.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        query.insert(self.variables, &filled);
+        query.insert(self.action.variables, &filled);
         let date = chrono::DateTime::from_timestamp_millis(at.0).unwrap_or_default();
         let date = date.format("%Y-%m-%dT%H:%M:%SZ").to_string();
         // Two attempts of one moment are told apart, too.
         let nonce = format!("{:032x}", rand::random::<u128>());
-        let request =
-            Request { url: self.url.clone(), action: self.action, version: VERSION, date: &date, nonce: &nonce, query };
-        Ok(request.signed(&self.key))
+        let (url, action) = (self.url.clone(), self.action.word);
+        let request = Request { url, action, version: VERSION, date: &date, nonce: &nonce, query };
+        Ok(request.signed(key))
     }
 
     fn judge(&self, answer: &Answer) -> Attempt {

@@ -1,12 +1,17 @@
-//! Tokens of apps: fetched with the app's secret, kept until they end or are refused, shared by all people behind a receiver.
+//! Apps: whatever needs a token for its messages. The token is fetched with the app's secret, kept until it ends or is
+//! refused, and shared by all people behind a receiver.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::Attempt;
+use super::{Attempt, Channel, Ground, Manner};
+use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::effect::Notice;
 
 /// How long before its end a token is fetched anew.
 const BEFORE_END: Span = Span::mins(5);
@@ -48,10 +53,92 @@ impl Token {
     }
 }
 
+/// What an app's documents say.
+pub trait Api: Send + Sync + 'static {
+    /// The kind of channel, for logs and the console.
+    fn name(&self) -> &'static str;
+
+    /// The request for a token.
+    fn ask(&self) -> Call;
+
+    /// The token in an answer, and for how long it is valid.
+    ///
+    /// # Errors
+    /// What to do next when there is none.
+    fn read(&self, answer: &Answer) -> Result<(String, Span), Attempt>;
+
+    /// The request for a notice.
+    fn call(&self, notice: &Notice, manner: &Manner, token: &str) -> Call;
+
+    /// What an answer means.
+    fn judge(&self, answer: &Answer) -> Judged;
+
+    /// What would be sent, for people to look at.
+    fn preview(&self, notice: &Notice, manner: &Manner) -> String;
+}
+
+/// What an answer means.
+pub enum Judged {
+    Ended(Attempt),
+    /// The system does not know the token any more.
+    StaleToken(String),
+}
+
+/// An app, and the way to it.
+struct App<A> {
+    api: A,
+    ground: Ground,
+}
+
+/// Sets an app up.
+///
+/// # Errors
+/// When there is no way to it.
+pub fn by_app(api: impl Api, ground: &Ground) -> Result<Arc<dyn Channel>, SetupError> {
+    ground.line(&api.ask().url)?;
+    Ok(Arc::new(App { api, ground: ground.clone() }))
+}
+
+impl<A: Api> App<A> {
+    async fn answer(&self, call: Call) -> Result<Answer, Attempt> {
+        let line = self.ground.line(&call.url).map_err(|error| Attempt::Refused { why: error.to_string() })?;
+        line.send(call).await
+    }
+
+    async fn fetch(&self) -> Result<(String, Span), Attempt> {
+        self.api.read(&self.answer(self.api.ask()).await?)
+    }
+
+    async fn try_once(&self, notice: &Notice) -> Result<Attempt, Attempt> {
+        let Ground { manner, token: kept, clock, .. } = &self.ground;
+        let token = kept.get(clock(), self.fetch().boxed()).await?;
+        let answer = self.answer(self.api.call(notice, manner, &token)).await?;
+        Ok(match self.api.judge(&answer) {
+            Judged::Ended(attempt) => attempt,
+            Judged::StaleToken(why) => {
+                kept.forget(&token).await;
+                Attempt::TryLater { why, wait: Some(Duration::from_secs(1)) }
+            }
+        })
+    }
+}
+
+impl<A: Api> Channel for App<A> {
+    fn name(&self) -> &'static str {
+        self.api.name()
+    }
+
+    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move { self.try_once(notice).await.unwrap_or_else(|attempt| attempt) })
+    }
+
+    fn preview(&self, notice: &Notice) -> Result<String, String> {
+        Ok(self.api.preview(notice, &self.ground.manner))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt as _;
-
     use super::*;
 
     #[tokio::test]

@@ -8,20 +8,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use reqwest::Url;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::app::Token;
+use super::app::{Api, Judged, by_app};
 use super::feishu::card;
 use super::{Attempt, Channel, Ground, Manner, Secret, code};
-use crate::delivery::Clock;
 use crate::delivery::ears::Tongue;
-use crate::delivery::http::{Call, Line, SetupError};
+use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::time::Span;
 use crate::engine::effect::Notice;
 
@@ -50,15 +47,10 @@ fn server() -> String {
     "https://open.feishu.cn".into()
 }
 
-/// The app, and the way to it.
-struct App {
+struct Feishu {
     token_url: Url,
     send_url: Url,
     settings: Settings,
-    manner: Manner,
-    token: Token,
-    line: Arc<Line>,
-    clock: Clock,
 }
 
 /// Which kind of id it is.
@@ -89,17 +81,34 @@ impl Settings {
             return Err(SetupError::setting("to", why));
         };
         let send_url = ground.target(&format!("{base}/open-apis/im/v1/messages?receive_id_type={kind}"))?;
-        let (line, clock) = (ground.line(&token_url)?, Arc::clone(&ground.clock));
-        let (manner, token) = (ground.manner.clone(), ground.token.clone());
-        Ok(Arc::new(App { token_url, send_url, settings: self, manner, token, line, clock }))
+        by_app(Feishu { token_url, send_url, settings: self }, ground)
     }
 }
 
-impl App {
-    async fn fetch(&self) -> Result<(String, Span), Attempt> {
+impl Feishu {
+    fn body(&self, notice: &Notice, manner: &Manner) -> Value {
+        let mark = manner.acts.mark(notice).filter(|_| self.settings.verification_token.is_some());
+        let button = |(word, name): (&str, &str), mark: &str| json!({ "tag": "button", "type": "default", "text": { "tag": "plain_text", "content": name }, "value": { "word": word, "mark": mark } });
+        let buttons =
+            mark.map(|mark| manner.lang.buttons().into_iter().map(|one| button(one, &mark)).collect::<Vec<_>>());
+        let card = card(notice, manner, None, &[], buttons.unwrap_or_default());
+        let uuid = hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]);
+        json!({ "receive_id": self.settings.to, "msg_type": "interactive", "content": card.to_string(), "uuid": uuid })
+    }
+}
+
+impl Api for Feishu {
+    fn name(&self) -> &'static str {
+        "feishu_app"
+    }
+
+    fn ask(&self) -> Call {
         let own = json!({ "app_id": self.settings.app_id, "app_secret": self.settings.app_secret.text() });
-        let answer = self.line.send(Call::json(self.token_url.clone(), &own)).await?;
-        match code(&answer, "code", "msg")? {
+        Call::json(self.token_url.clone(), &own)
+    }
+
+    fn read(&self, answer: &Answer) -> Result<(String, Span), Attempt> {
+        match code(answer, "code", "msg")? {
             (0, _) => {}
             (_, why) => return Err(Attempt::LockedOut { why }),
         }
@@ -108,57 +117,29 @@ impl App {
         Ok((token.to_owned(), Span::secs(body["expire"].as_i64().unwrap_or(0))))
     }
 
-    fn body(&self, notice: &Notice) -> Value {
-        let lang = self.manner.lang;
-        let mark = self.manner.acts.mark(notice).filter(|_| self.settings.verification_token.is_some());
-        let button = |(word, name): (&str, &str), mark: &str| json!({ "tag": "button", "type": "default", "text": { "tag": "plain_text", "content": name }, "value": { "word": word, "mark": mark } });
-        let buttons = mark.map(|mark| lang.buttons().into_iter().map(|one| button(one, &mark)).collect::<Vec<_>>());
-        let card = card(notice, &self.manner, None, &[], buttons.unwrap_or_default());
-        let uuid = hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]);
-        json!({ "receive_id": self.settings.to, "msg_type": "interactive", "content": card.to_string(), "uuid": uuid })
+    fn call(&self, notice: &Notice, manner: &Manner, token: &str) -> Call {
+        Call::json(self.send_url.clone(), &self.body(notice, manner)).with("authorization", &format!("Bearer {token}"))
     }
 
-    async fn try_once(&self, notice: &Notice) -> Result<(), Attempt> {
-        let token = self.token.get((self.clock)(), self.fetch().boxed()).await?;
-        let call =
-            Call::json(self.send_url.clone(), &self.body(notice)).with("authorization", &format!("Bearer {token}"));
-        let answer = self.line.send(call).await?;
+    fn judge(&self, answer: &Answer) -> Judged {
         // A refusal comes with a 4xx and a number.
         let body = answer.json();
-        let said = format!("code {}: {}", body["code"], body["msg"].as_str().unwrap_or_default());
-        match body["code"].as_i64() {
-            Some(0) if answer.status.is_success() => Ok(()),
-            Some(99_991_661 | 99_991_663 | 99_991_664 | 99_991_668) => {
-                self.token.forget(&token).await;
-                Err(Attempt::TryLater { why: said, wait: Some(Duration::from_secs(1)) })
-            }
-            Some(99_991_400 | 230_020) => Err(Attempt::TryLater { why: said, wait: Some(Duration::from_secs(60)) }),
+        let why = format!("code {}: {}", body["code"], body["msg"].as_str().unwrap_or_default());
+        Judged::Ended(match body["code"].as_i64() {
+            Some(0) if answer.status.is_success() => Attempt::Accepted,
+            Some(99_991_661 | 99_991_663 | 99_991_664 | 99_991_668) => return Judged::StaleToken(why),
+            Some(99_991_400 | 230_020) => Attempt::TryLater { why, wait: Some(Duration::from_secs(60)) },
             // No right to send, or the app is switched off.
-            Some(99_991_672 | 99_991_662 | 230_006) => Err(Attempt::LockedOut { why: said }),
-            Some(_) if !answer.status.is_server_error() => Err(Attempt::Refused { why: said }),
-            _ if answer.status.is_success() => Err(answer.strange()),
-            _ => Err(answer.judge()),
-        }
-    }
-}
-
-impl Channel for App {
-    fn name(&self) -> &'static str {
-        "feishu_app"
-    }
-
-    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
-        Box::pin(async move {
-            match self.try_once(notice).await {
-                Ok(()) => Attempt::Accepted,
-                Err(attempt) => attempt,
-            }
+            Some(99_991_672 | 99_991_662 | 230_006) => Attempt::LockedOut { why },
+            Some(_) if !answer.status.is_server_error() => Attempt::Refused { why },
+            _ if answer.status.is_success() => answer.strange(),
+            _ => answer.judge(),
         })
     }
 
-    fn preview(&self, notice: &Notice) -> Result<String, String> {
-        let body = self.body(notice);
+    fn preview(&self, notice: &Notice, manner: &Manner) -> String {
+        let body = self.body(notice, manner);
         let card: Value = serde_json::from_str(body["content"].as_str().unwrap_or_default()).unwrap_or_default();
-        Ok(serde_json::to_string_pretty(&card).unwrap_or_default())
+        serde_json::to_string_pretty(&card).unwrap_or_default()
     }
 }

@@ -8,19 +8,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use reqwest::{Method, Url};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::app::Token;
+use super::app::{Api, Judged, by_app};
 use super::{Attempt, Channel, Ground, Manner, Secret, code, fit};
-use crate::delivery::Clock;
 use crate::delivery::ears::Tongue;
-use crate::delivery::http::{Call, Line, SetupError};
+use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::message::Lines;
 use crate::domain::time::Span;
 use crate::engine::effect::Notice;
@@ -57,14 +54,9 @@ fn server() -> String {
     "https://qyapi.weixin.qq.com".into()
 }
 
-/// The app, and the way to it.
-struct App {
+struct Wecom {
     base: Url,
     settings: Settings,
-    manner: Manner,
-    token: Token,
-    line: Arc<Line>,
-    clock: Clock,
 }
 
 impl Settings {
@@ -83,13 +75,11 @@ impl Settings {
             let why = "token and aes_key go together, and the key has 43 letters and digits; copy both from the page 接收消息";
             return Err(SetupError::setting("aes_key", why));
         }
-        let (line, clock) = (ground.line(&base)?, Arc::clone(&ground.clock));
-        let (manner, token) = (ground.manner.clone(), ground.token.clone());
-        Ok(Arc::new(App { base, settings: self, manner, token, line, clock }))
+        by_app(Wecom { base, settings: self }, ground)
     }
 }
 
-impl App {
+impl Wecom {
     fn url(&self, path: &str, pairs: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         url.set_path(path);
@@ -97,28 +87,11 @@ impl App {
         url
     }
 
-    async fn fetch(&self) -> Result<(String, Span), Attempt> {
-        let pairs = [("corpid", self.settings.corp_id.as_str()), ("corpsecret", self.settings.secret.text())];
-        let call = Call {
-            method: Method::GET,
-            ..Call::post(self.url("/cgi-bin/gettoken", &pairs), "application/json", Vec::new())
-        };
-        let answer = self.line.send(call).await?;
-        match code(&answer, "errcode", "errmsg")? {
-            (0, _) => {}
-            (-1, why) => return Err(Attempt::TryLater { why, wait: None }),
-            (_, why) => return Err(Attempt::LockedOut { why }),
-        }
-        let body = answer.json();
-        let token = body["access_token"].as_str().ok_or_else(|| answer.strange())?;
-        Ok((token.to_owned(), Span::secs(body["expires_in"].as_i64().unwrap_or(0))))
-    }
-
-    fn body(&self, notice: &Notice) -> Value {
-        let lines = Lines::of(notice, &self.manner.style());
+    fn body(&self, notice: &Notice, manner: &Manner) -> Value {
+        let lines = Lines::of(notice, &manner.style());
         let mut body = json!({ "touser": self.settings.to, "agentid": self.settings.agent_id,
             "enable_duplicate_check": 1, "duplicate_check_interval": SAME_WITHIN_SECS });
-        let mark = self.manner.acts.mark(notice).filter(|_| self.settings.token.is_some());
+        let mark = manner.acts.mark(notice).filter(|_| self.settings.token.is_some());
         let Some(mark) = mark else {
             let text: Vec<String> =
                 std::iter::once(lines.title.as_str()).chain(lines.rest()).map(str::to_owned).collect();
@@ -132,7 +105,7 @@ impl App {
             "card_type": "button_interaction",
             "main_title": { "title": fit::chars(&lines.title, TITLE_CHARS_MAX) },
             "sub_title_text": fit::chars(&rest, TEXT_CHARS_MAX),
-            "button_list": self.manner.lang.buttons().into_iter().map(button).collect::<Vec<_>>(),
+            "button_list": manner.lang.buttons().into_iter().map(button).collect::<Vec<_>>(),
             "task_id": hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]),
         });
         if let Some(url) = &lines.url {
@@ -142,52 +115,61 @@ impl App {
         body["template_card"] = card;
         body
     }
+}
 
-    async fn try_once(&self, notice: &Notice) -> Result<(), Attempt> {
-        let token = self.token.get((self.clock)(), self.fetch().boxed()).await?;
-        let url = self.url("/cgi-bin/message/send", &[("access_token", &token)]);
-        let answer = self.line.send(Call::json(url, &self.body(notice))).await?;
-        match code(&answer, "errcode", "errmsg")? {
-            (0, _) => {
+impl Api for Wecom {
+    fn name(&self) -> &'static str {
+        "wecom_app"
+    }
+
+    fn ask(&self) -> Call {
+        let pairs = [("corpid", self.settings.corp_id.as_str()), ("corpsecret", self.settings.secret.text())];
+        Call {
+            method: Method::GET,
+            ..Call::post(self.url("/cgi-bin/gettoken", &pairs), "application/json", Vec::new())
+        }
+    }
+
+    fn read(&self, answer: &Answer) -> Result<(String, Span), Attempt> {
+        match code(answer, "errcode", "errmsg")? {
+            (0, _) => {}
+            (-1, why) => return Err(Attempt::TryLater { why, wait: None }),
+            (_, why) => return Err(Attempt::LockedOut { why }),
+        }
+        let body = answer.json();
+        let token = body["access_token"].as_str().ok_or_else(|| answer.strange())?;
+        Ok((token.to_owned(), Span::secs(body["expires_in"].as_i64().unwrap_or(0))))
+    }
+
+    fn call(&self, notice: &Notice, manner: &Manner, token: &str) -> Call {
+        Call::json(self.url("/cgi-bin/message/send", &[("access_token", token)]), &self.body(notice, manner))
+    }
+
+    fn judge(&self, answer: &Answer) -> Judged {
+        Judged::Ended(match code(answer, "errcode", "errmsg") {
+            Err(attempt) => attempt,
+            Ok((0, _)) => {
                 let body = answer.json();
                 let missing = body["invaliduser"].as_str().unwrap_or_default();
                 // Some of several were told: trying again would tell them twice.
                 let is_nobody = !missing.is_empty() && missing == self.settings.to;
                 if is_nobody {
-                    Err(Attempt::Refused { why: "the app may not send to anybody who is named".into() })
+                    Attempt::Refused { why: "the app may not send to anybody who is named".into() }
                 } else {
-                    Ok(())
+                    Attempt::Accepted
                 }
             }
-            (40_001 | 40_014 | 42_001, why) => {
-                self.token.forget(&token).await;
-                Err(Attempt::TryLater { why, wait: Some(Duration::from_secs(1)) })
-            }
-            (45_009 | 45_033, why) => Err(Attempt::TryLater { why, wait: Some(Duration::from_secs(60)) }),
-            (-1, why) => Err(Attempt::TryLater { why, wait: None }),
+            Ok((40_001 | 40_014 | 42_001, why)) => return Judged::StaleToken(why),
+            Ok((45_009 | 45_033, why)) => Attempt::TryLater { why, wait: Some(Duration::from_secs(60)) },
+            Ok((-1, why)) => Attempt::TryLater { why, wait: None },
             // The same card was taken before, and the answer was lost.
-            (41_074, _) => Ok(()),
-            (60_020 | 40_056 | 48_002, why) => Err(Attempt::LockedOut { why }),
-            (_, why) => Err(Attempt::Refused { why }),
-        }
-    }
-}
-
-impl Channel for App {
-    fn name(&self) -> &'static str {
-        "wecom_app"
-    }
-
-    fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
-        Box::pin(async move {
-            match self.try_once(notice).await {
-                Ok(()) => Attempt::Accepted,
-                Err(attempt) => attempt,
-            }
+            Ok((41_074, _)) => Attempt::Accepted,
+            Ok((60_020 | 40_056 | 48_002, why)) => Attempt::LockedOut { why },
+            Ok((_, why)) => Attempt::Refused { why },
         })
     }
 
-    fn preview(&self, notice: &Notice) -> Result<String, String> {
-        Ok(serde_json::to_string_pretty(&self.body(notice)).unwrap_or_default())
+    fn preview(&self, notice: &Notice, manner: &Manner) -> String {
+        serde_json::to_string_pretty(&self.body(notice, manner)).unwrap_or_default()
     }
 }
