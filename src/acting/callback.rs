@@ -8,12 +8,12 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::Value;
 
 use super::deed::Deed;
 use super::words::{help, outcome};
 use super::{Acting, Outcome};
-use crate::delivery::ears::{Call, Deaf, Ear, Heard, Moved, Reply, Tongue, Who};
+use crate::delivery::ears::{Call, Deaf, Ear, Heard, Moved, Reply, Said, Tongue, Who};
 use crate::delivery::tickets;
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
@@ -57,12 +57,12 @@ pub async fn take(
         Ok(Heard::Greeting(reply)) => told(reply),
         Ok(Heard::Nothing) => StatusCode::OK.into_response(),
         Ok(Heard::Pressed { by, word, mark }) => {
-            let said = pressed(&acting, &receiver, &ear, &by, &word, &mark).await;
-            ear.answer(said)
+            let Pressed { text, shown } = pressed(&acting, &receiver, &ear, &by, &word, &mark).await;
+            answer(&acting, &ear, &Said { to: &by, text: &text, shown })
         }
         Ok(Heard::Said { by, text }) => {
-            let said = said(&acting, &receiver, &ear, &by, &text).await;
-            ear.answer(said)
+            let text = said(&acting, &receiver, &ear, &by, &text).await;
+            answer(&acting, &ear, &Said { to: &by, text: &text, shown: None })
         }
         Ok(Heard::Ticket { by, name, moved }) => ticket(&acting, &receiver, &by, &name, moved).await,
         Err(error) => {
@@ -86,6 +86,7 @@ fn told(reply: Reply) -> Response {
     let (kind, text) = match reply {
         Reply::Json(text) => ("application/json", text),
         Reply::Plain(text) => ("text/plain; charset=utf-8", text),
+        Reply::Xml(text) => ("text/xml; charset=utf-8", text),
     };
     ([(header::CONTENT_TYPE, kind)], text).into_response()
 }
@@ -99,16 +100,35 @@ fn actor(acting: &Acting, receiver: &ReceiverId, by: &Who) -> Box<str> {
     }
 }
 
-async fn pressed(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, word: &str, mark: &str) -> String {
-    let (seal, lang) = (acting.desk.seal(), ear.lang);
+fn answer(acting: &Acting, ear: &Ear, said: &Said<'_>) -> Response {
+    ear.answer(said, acting.desk.now()).map_or_else(|| StatusCode::OK.into_response(), told)
+}
+
+/// What became of a pressed button.
+struct Pressed {
+    text: String,
+    /// What stands in the message's place.
+    shown: Option<Value>,
+}
+
+impl From<String> for Pressed {
+    fn from(text: String) -> Self {
+        Self { text, shown: None }
+    }
+}
+
+async fn pressed(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, word: &str, mark: &str) -> Pressed {
+    let person = acting.desk.person_at(receiver, &by.id);
+    let lang = person.as_ref().and_then(|person| acting.desk.language(person)).unwrap_or(ear.lang);
+    let seal = acting.desk.seal();
     if let Tongue::Phone(_) = ear.tongue {
         // A call: the key names the message that was read out.
-        return answered_call(acting, receiver, ear, by, word, mark).await;
+        return answered_call(acting, receiver, ear, by, word, mark).await.into();
     }
     let Some((tenant, incident)) = seal.read_mark(mark, receiver.as_str()) else {
-        return help().of(lang).to_owned();
+        return help().of(lang).to_owned().into();
     };
-    let Some(deed) = Deed::of_word(word) else { return help().of(lang).to_owned() };
+    let Some(deed) = Deed::of_word(word) else { return help().of(lang).to_owned().into() };
     let (actor, via) = (actor(acting, receiver, by), receiver.as_str().into());
     // One button, pressed twice by one person within its message, is one deed.
     let id = format!("{}-{}", seal.name(mark), deed.word()).into();
@@ -120,7 +140,21 @@ async fn pressed(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, wo
         Command { tenant: tenant.clone(), actor, id, via, order: none(incident) },
     )
     .await;
-    outcome(&deed, &ended).of(lang).to_owned()
+    let text = outcome(&deed, &ended).of(lang).to_owned();
+    let who = match &person {
+        Some(person) => called(acting, &tenant, person),
+        None if by.name.is_empty() => by.id.clone(),
+        None => by.name.clone(),
+    };
+    let said = format!("{who} · {text}");
+    let shown = acting.desk.shown(receiver, (&tenant, incident), &said, lang);
+    Pressed { text, shown }
+}
+
+/// What people call a person.
+fn called(acting: &Acting, tenant: &TenantId, person: &PersonId) -> String {
+    let known = acting.desk.people(tenant).into_iter().find(|(id, _)| id == person);
+    known.map_or_else(|| person.to_string(), |(_, name)| name)
 }
 
 /// A placeholder until the order is known; never sent.
@@ -219,21 +253,4 @@ async fn said(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, text:
     let command = Command { tenant: tenant.clone(), actor, id, via, order: none(incident) };
     let ended = carry_out(acting, &tenant, incident, &deed, command).await;
     format!("{incident} {}", outcome(&deed, &ended).of(lang))
-}
-
-impl Ear {
-    /// What the system shows to who has pressed or written.
-    fn answer(&self, said: String) -> Response {
-        match self.tongue {
-            Tongue::Slack(_) | Tongue::Wecom { .. } | Tongue::Telegram(_) => StatusCode::OK.into_response(),
-            Tongue::Dingtalk(_) => {
-                told(Reply::Json(json!({ "msgtype": "text", "text": { "content": said } }).to_string()))
-            }
-            Tongue::Feishu { .. } => {
-                told(Reply::Json(json!({ "toast": { "type": "info", "content": said } }).to_string()))
-            }
-            Tongue::Ticket(..) => StatusCode::OK.into_response(),
-            Tongue::Phone(_) => told(Reply::Json(json!({ "code": 0, "message": said }).to_string())),
-        }
-    }
 }

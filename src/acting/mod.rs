@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::get;
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use crate::delivery::ears::Ear;
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
@@ -18,6 +19,7 @@ use crate::domain::incident::IncidentView;
 use crate::domain::pass::Seal;
 use crate::domain::time::Timestamp;
 use crate::engine::input::Command;
+use crate::wording::lang::Lang;
 
 mod callback;
 mod deed;
@@ -62,6 +64,10 @@ pub trait Desk: Send + Sync {
     fn order(&self, command: Command) -> BoxFuture<'static, Outcome>;
     /// Who is reached at this address by a receiver.
     fn person_at(&self, receiver: &ReceiverId, address: &str) -> Option<PersonId>;
+    /// In which language a person reads; none: as the receiver writes.
+    fn language(&self, person: &PersonId) -> Option<Lang>;
+    /// What stands in the place of a receiver's message about an incident now that somebody has acted from it.
+    fn shown(&self, by: &ReceiverId, of: (&TenantId, IncidentId), said: &str, lang: Lang) -> Option<Value>;
     /// How a receiver's system is believed; none when it has no way back.
     fn ear(&self, receiver: &ReceiverId) -> Option<Ear>;
     /// What signs passes.

@@ -21,6 +21,17 @@ pub struct Acts {
     pub is_answered: bool,
 }
 
+/// A button of a message.
+#[derive(Clone, Debug)]
+pub struct Button {
+    /// Which deed.
+    pub word: &'static str,
+    /// What stands on it.
+    pub name: &'static str,
+    /// On which incident.
+    pub mark: String,
+}
+
 impl Acts {
     /// The seal, for messages about which something can be done.
     fn seal(&self, notice: &Notice) -> Option<&Seal> {
@@ -51,10 +62,14 @@ impl Acts {
         Some(format!("{}/a/{}", self.base_url, seal.text(&pass)))
     }
 
-    /// What a button of a system says back: which incident, for this receiver only.
-    pub fn mark(&self, notice: &Notice) -> Option<String> {
+    /// What buttons of a system say back of an incident, for this receiver only; what was done already is left out.
+    pub fn buttons(&self, notice: &Notice, lang: Lang) -> Vec<Button> {
         let incident = &notice.incident;
-        Some(self.seal(notice)?.mark(&incident.tenant, incident.id, &self.receiver))
+        let Some(seal) = self.seal(notice) else { return Vec::new() };
+        let mark = seal.mark(&incident.tenant, incident.id, &self.receiver);
+        let is_left = |word: &str| word != "ack" || incident.acknowledged_at.is_none();
+        let left = lang.buttons().into_iter().filter(|(word, _)| is_left(word));
+        left.map(|(word, name)| Button { word, name, mark: mark.clone() }).collect()
     }
 
     /// Few digits with which the person answers, in a sentence.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 use settings::Ready;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -22,6 +23,7 @@ use crate::domain::incident::TicketRef;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
+use crate::wording::lang::Lang;
 
 pub mod acts;
 mod aside;
@@ -73,6 +75,22 @@ pub trait Channel: Send + Sync {
     fn preview(&self, _: &Notice) -> Result<String, String> {
         Err(format!("a receiver of the kind {} shows nothing beforehand", self.name()))
     }
+
+    /// What stands in a message's place once somebody has acted from it; none where a message stays as it was sent.
+    fn acted(&self, _: &Acted<'_>) -> Option<Value> {
+        None
+    }
+}
+
+/// Somebody has acted from a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Acted<'a> {
+    /// The incident as it stands now, told to nobody in particular: whoever sees the message sees this.
+    pub notice: &'a Notice,
+    /// Who has done what, and what became of it.
+    pub said: &'a str,
+    /// The language of who has acted.
+    pub lang: Lang,
 }
 
 /// How one attempt ended: what is done next.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::oneshot;
@@ -20,7 +21,7 @@ use super::log::AnyLog;
 use crate::clock::Clock;
 use crate::delivery::pending::{Pending, Place};
 use crate::delivery::settings::Ready;
-use crate::delivery::{Attempt, Channel, Delivery, Report};
+use crate::delivery::{Acted, Attempt, Channel, Delivery, Report};
 use crate::domain::ids::ReceiverId;
 use crate::domain::partition::partition_of;
 use crate::engine::effect::{Effect, Notice};
@@ -166,11 +167,18 @@ impl Courier {
     /// # Errors
     /// When there is no such receiver, or it shows nothing.
     pub fn preview(&self, notice: &Notice) -> Result<String, String> {
-        let ready = self.outfit.as_ref().and_then(|outfit| outfit.ready.get(&notice.receiver));
-        let channel = ready.and_then(|ready| ready.channel.as_ref());
-        channel
+        self.channel(&notice.receiver)
             .ok_or_else(|| format!("receiver: {} is not configured, or switched off", notice.receiver))?
             .preview(notice)
+    }
+
+    /// What stands in a message's place once somebody has acted from it; none where a message stays as it was sent.
+    pub fn acted(&self, acted: &Acted<'_>) -> Option<Value> {
+        self.channel(&acted.notice.receiver)?.acted(acted)
+    }
+
+    fn channel(&self, receiver: &ReceiverId) -> Option<&Arc<dyn Channel>> {
+        self.outfit.as_ref()?.ready.get(receiver)?.channel.as_ref()
     }
 
     /// The running delivery; none while nothing is handed out.

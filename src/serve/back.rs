@@ -7,20 +7,25 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use crate::acting::{Desk, Outcome};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::delivery::Acted;
 use crate::delivery::contacts::Contacts;
 use crate::delivery::ears::Ear;
+use crate::delivery::template::example;
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::partition::partition_of;
 use crate::domain::pass::Seal;
 use crate::domain::time::Timestamp;
+use crate::engine::effect::{Notice, NoticeKind};
 use crate::engine::input::{Command, Input};
 use crate::engine::oncall::table;
 use crate::pipeline::Pipeline;
+use crate::wording::lang::Lang;
 
 /// How long somebody who has pressed a button is kept waiting, and how often it is looked.
 const WAIT: Duration = Duration::from_secs(3);
@@ -135,6 +140,22 @@ impl Desk for Back {
 
     fn person_at(&self, receiver: &ReceiverId, address: &str) -> Option<PersonId> {
         self.contacts.owner_of(receiver, address)
+    }
+
+    fn language(&self, person: &PersonId) -> Option<Lang> {
+        self.contacts.language(person)
+    }
+
+    fn shown(&self, by: &ReceiverId, of: (&TenantId, IncidentId), said: &str, lang: Lang) -> Option<Value> {
+        let incident = self.incident(of.0, of.1)?;
+        let kind = match incident.state {
+            IncidentState::Abnormal | IncidentState::Recovering => NoticeKind::Updated,
+            IncidentState::Recovered => NoticeKind::Recovered,
+            IncidentState::Closed => NoticeKind::Closed,
+            IncidentState::Merged => NoticeKind::Merged,
+        };
+        let notice = Notice { receiver: by.clone(), kind, at: self.now(), incident, ..example() };
+        self.pipeline.courier.acted(&Acted { notice: &notice, said, lang })
     }
 
     fn ear(&self, receiver: &ReceiverId) -> Option<Ear> {

@@ -16,7 +16,7 @@ use crate::program::{Program, Setup};
 
 /// What receivers are sent, by path.
 #[derive(Clone, Default)]
-struct Ends(Arc<Mutex<Vec<(String, Value)>>>);
+pub struct Ends(Arc<Mutex<Vec<(String, Value)>>>);
 
 impl Ends {
     async fn listen() -> (Self, std::net::SocketAddr) {
@@ -25,14 +25,16 @@ impl Ends {
         let address = listener.local_addr().unwrap();
         let take = |State(ends): State<Self>, uri: Uri, body: Bytes| async move {
             ends.0.lock().unwrap().push((uri.path().to_owned(), serde_json::from_slice(&body).unwrap_or_default()));
-            axum::Json(json!({ "ok": true, "code": 0, "errcode": 0 }))
+            // Yes, as each of the systems says it.
+            axum::Json(json!({ "ok": true, "code": 0, "errcode": 0, "tenant_access_token": "t", "access_token": "t",
+                "expire": 7200, "expires_in": 7200, "success": true, "result": { "deliverResults": [{ "success": true }] } }))
         };
         let app = Router::new().fallback(take).with_state(ends.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         (ends, address)
     }
 
-    async fn first(&self, path: &str) -> Value {
+    pub async fn first(&self, path: &str) -> Value {
         for _ in 0..3000 {
             if let Some((_, body)) = self.0.lock().unwrap().iter().find(|(at, _)| at.starts_with(path)) {
                 return body.clone();
@@ -45,7 +47,7 @@ impl Ends {
 
 const RULES: &str = r#"
 people:
-  - { id: li, name: 李雷, contact: [{ by: [hook, phone, slack, bot] }] }
+  - { id: li, name: 李雷, contact: [{ by: [hook, phone, slack, bot, feishu, wecom, ding] }] }
   - { id: han, name: 韩梅, contact: [{ by: [hook] }] }
 rosters: [{ id: core, layers: [{ people: [li], starts: "2026-01-05 09:00" }] }]
 escalations: [{ id: core, levels: [{ to: [{ roster: core }] }], fallback: [hook] }]
@@ -53,23 +55,25 @@ promote: [{ id: at-once, after: now }]
 routes: [{ id: all, receivers: [{ oncall: core }] }]
 "#;
 
-/// A program whose person has a webhook, a phone, Slack and Telegram.
-struct Scene {
+const CONTACTS: &str = "li: { mobile: \"13811112222\", bot: \"777\", feishu: ou_li, wecom: lilei, ding: lilei }\n";
+
+/// A program whose person has a webhook, a phone, Slack, Telegram, and apps of Feishu, WeCom and DingTalk.
+pub struct Scene {
     setup: Setup,
-    program: Program,
+    pub program: Program,
     client: Client,
-    ends: Ends,
+    pub ends: Ends,
     _folder: tempfile::TempDir,
 }
 
 impl Scene {
-    async fn set() -> Self {
+    pub async fn set() -> Self {
         let (ends, at) = Ends::listen().await;
         let folder = tempfile::tempdir().unwrap();
         let rules = folder.path().join("rules");
         std::fs::create_dir(&rules).unwrap();
         std::fs::write(rules.join("rules.yaml"), RULES).unwrap();
-        std::fs::write(folder.path().join("contacts.yaml"), "li: { mobile: \"13811112222\", bot: \"777\" }\n").unwrap();
+        std::fs::write(folder.path().join("contacts.yaml"), CONTACTS).unwrap();
         let config = format!(
             r#"
 rules: rules
@@ -86,6 +90,9 @@ receivers:
     allow_private: true
   - {{ id: slack, kind: slack, url: "http://{at}/slack", signing_secret: slack-secret, allow_private: true }}
   - {{ id: bot, kind: telegram, server: "http://{at}/telegram", token: "1:a", callback_secret: bot-secret, allow_private: true }}
+  - {{ id: feishu, kind: feishu_app, server: "http://{at}/feishu", app_id: cli_1, app_secret: s, verification_token: feishu-token, encrypt_key: feishu-key, allow_private: true }}
+  - {{ id: wecom, kind: wecom_app, server: "http://{at}", corp_id: ww1, agent_id: 7, secret: s, token: wecom-token, aes_key: abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG, allow_private: true }}
+  - {{ id: ding, kind: dingtalk_app, server: "http://{at}", oapi: "http://{at}", app_key: ding1, app_secret: s, card_template: card.schema, route_key: r, api_secret: ding-secret, allow_private: true }}
 "#,
             secret = crate::receiver::SECRET
         );
@@ -99,7 +106,7 @@ receivers:
     }
 
     /// Opens an incident; its id.
-    async fn incident(&self, object: &str) -> String {
+    pub async fn incident(&self, object: &str) -> String {
         let event = json!({ "id": object, "name": format!("Down {object}"), "severity": "critical", "title": "<b>掉电</b>",
             "object": { "name": object }, "starts_at": "2026-06-01T00:00:00Z" });
         let (status, told) = self.setup.post(&self.client, "/api/v1/events", &event).await;
@@ -110,7 +117,7 @@ receivers:
     }
 
     /// Timeline entries of a kind: actor and way.
-    async fn entries(&self, incident: &str, kind: &str) -> Vec<(String, String)> {
+    pub async fn entries(&self, incident: &str, kind: &str) -> Vec<(String, String)> {
         // After a start the history may be a moment behind.
         let path = format!("/api/v1/incidents/{incident}/timeline");
         let since = std::time::Instant::now();
@@ -139,14 +146,19 @@ receivers:
         (answer.status(), answer.text().await.unwrap())
     }
 
-    /// A callback with headers.
-    async fn call(&self, path: &str, headers: &[(&str, String)], body: &str) -> (StatusCode, Value) {
+    /// A callback with headers, whose answer is JSON.
+    pub async fn call(&self, path: &str, headers: &[(&str, String)], body: &str) -> (StatusCode, Value) {
+        let (status, text) = self.call_for_text(path, headers, body).await;
+        (status, serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    pub async fn call_for_text(&self, path: &str, headers: &[(&str, String)], body: &str) -> (StatusCode, String) {
         let mut request = self.client.post(self.setup.url(&format!("/api/v1/callbacks/{path}"))).body(body.to_owned());
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         let answer = request.send().await.unwrap();
-        (answer.status(), answer.json().await.unwrap_or_default())
+        (answer.status(), answer.text().await.unwrap_or_default())
     }
 }
 
@@ -156,7 +168,7 @@ fn hmac_hex(key: &str, text: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
-fn now_secs() -> u64 {
+pub fn now_secs() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 

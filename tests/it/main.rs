@@ -9,6 +9,7 @@ mod asyncapi;
 mod bad_input;
 mod bounds;
 mod canary;
+mod cards;
 mod care;
 mod channels;
 mod cli;

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{Attempt, Channel, Ground, Manner};
+use crate::delivery::Acted;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::effect::Notice;
@@ -73,8 +75,16 @@ pub trait Api: Send + Sync + 'static {
     /// What an answer means.
     fn judge(&self, answer: &Answer) -> Judged;
 
+    /// The further request that an answer asks for, whose answer then counts.
+    fn again(&self, _: &Answer, _: &Notice, _: &str) -> Option<Call> {
+        None
+    }
+
     /// What would be sent, for people to look at.
     fn preview(&self, notice: &Notice, manner: &Manner) -> String;
+
+    /// What stands in a message's place once somebody has acted from it.
+    fn acted(&self, acted: &Acted<'_>, manner: &Manner) -> Option<Value>;
 }
 
 /// What an answer means.
@@ -112,7 +122,10 @@ impl<A: Api> App<A> {
     async fn try_once(&self, notice: &Notice) -> Result<Attempt, Attempt> {
         let Ground { manner, token: kept, clock, .. } = &self.ground;
         let token = kept.get(clock(), self.fetch().boxed()).await?;
-        let answer = self.answer(self.api.call(notice, manner, &token)).await?;
+        let mut answer = self.answer(self.api.call(notice, manner, &token)).await?;
+        if let Some(call) = self.api.again(&answer, notice, &token) {
+            answer = self.answer(call).await?;
+        }
         Ok(match self.api.judge(&answer) {
             Judged::Ended(attempt) => attempt,
             Judged::StaleToken(why) => {
@@ -134,6 +147,10 @@ impl<A: Api> Channel for App<A> {
 
     fn preview(&self, notice: &Notice) -> Result<String, String> {
         Ok(self.api.preview(notice, &self.ground.manner))
+    }
+
+    fn acted(&self, acted: &Acted<'_>) -> Option<Value> {
+        self.api.acted(acted, &Manner { lang: acted.lang, ..self.ground.manner.clone() })
     }
 }
 

@@ -85,18 +85,11 @@ pub fn card(notice: &Notice, manner: &Manner, keyword: Option<&str>, mention: &[
     if !actions.is_empty() {
         elements.push(json!({ "tag": "action", "actions": actions }));
     }
-    let template = match Colour::of(notice) {
-        Colour::Red => "red",
-        Colour::Orange => "orange",
-        Colour::Yellow => "yellow",
-        Colour::Blue => "blue",
-        Colour::Green => "green",
-    };
     json!({
         "config": { "wide_screen_mode": true },
         "header": {
             "title": { "tag": "plain_text", "content": fit::bytes(&title, 1000) },
-            "template": template,
+            "template": Colour::of(notice).word(),
         },
         "elements": elements,
     })

@@ -16,7 +16,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::app::{Api, Judged, by_app};
 use super::feishu::card;
-use super::{Attempt, Channel, Ground, Manner, Secret, code};
+use super::{Attempt, Channel, Ground, Manner, Secret, code, fit};
+use crate::delivery::Acted;
+use crate::delivery::acts::Button;
 use crate::delivery::ears::Tongue;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::time::Span;
@@ -24,6 +26,9 @@ use crate::engine::effect::Notice;
 
 /// Messages that an app may send in a minute.
 pub const PER_MINUTE: u32 = 300;
+
+/// Of what is said of a deed.
+const SAID_BYTES_MAX: usize = 1000;
 
 /// An app of one's own.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -86,12 +91,18 @@ impl Settings {
 }
 
 impl Feishu {
+    fn card(&self, notice: &Notice, manner: &Manner) -> Value {
+        let button = |one: Button| json!({ "tag": "button", "type": "default", "text": { "tag": "plain_text", "content": one.name }, "value": { "word": one.word, "mark": one.mark } });
+        let is_heard = self.settings.verification_token.is_some();
+        let buttons = manner.acts.buttons(notice, manner.lang).into_iter().filter(|_| is_heard).map(button);
+        let mut card = card(notice, manner, None, &[], buttons.collect());
+        // When it is changed, it changes for everybody who sees it.
+        card["config"]["update_multi"] = true.into();
+        card
+    }
+
     fn body(&self, notice: &Notice, manner: &Manner) -> Value {
-        let mark = manner.acts.mark(notice).filter(|_| self.settings.verification_token.is_some());
-        let button = |(word, name): (&str, &str), mark: &str| json!({ "tag": "button", "type": "default", "text": { "tag": "plain_text", "content": name }, "value": { "word": word, "mark": mark } });
-        let buttons =
-            mark.map(|mark| manner.lang.buttons().into_iter().map(|one| button(one, &mark)).collect::<Vec<_>>());
-        let card = card(notice, manner, None, &[], buttons.unwrap_or_default());
+        let card = self.card(notice, manner);
         let uuid = hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]);
         json!({ "receive_id": self.settings.to, "msg_type": "interactive", "content": card.to_string(), "uuid": uuid })
     }
@@ -141,5 +152,13 @@ impl Api for Feishu {
         let body = self.body(notice, manner);
         let card: Value = serde_json::from_str(body["content"].as_str().unwrap_or_default()).unwrap_or_default();
         serde_json::to_string_pretty(&card).unwrap_or_default()
+    }
+
+    fn acted(&self, acted: &Acted<'_>, manner: &Manner) -> Option<Value> {
+        let mut card = self.card(acted.notice, manner);
+        let said =
+            json!({ "tag": "div", "text": { "tag": "plain_text", "content": fit::bytes(acted.said, SAID_BYTES_MAX) } });
+        card["elements"].as_array_mut()?.insert(0, said);
+        Some(card)
     }
 }

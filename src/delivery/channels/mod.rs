@@ -35,6 +35,7 @@ use crate::wording::lang::Lang;
 pub mod aliyun;
 mod app;
 pub mod dingtalk;
+pub mod dingtalk_app;
 pub mod discord;
 pub mod feishu;
 pub mod feishu_app;
@@ -211,6 +212,7 @@ pub enum Kind {
     Nats(nats::Settings),
     FeishuApp(feishu_app::Settings),
     WecomApp(wecom_app::Settings),
+    DingtalkApp(dingtalk_app::Settings),
 }
 
 impl Kind {
@@ -234,9 +236,12 @@ impl Kind {
             | Self::TencentSms(_)
             | Self::Dingtalk(_)
             | Self::Wecom(_) => Some(Takes::Mobile),
-            Self::Feishu(_) | Self::Telegram(_) | Self::Ntfy(_) | Self::FeishuApp(_) | Self::WecomApp(_) => {
-                Some(Takes::Own)
-            }
+            Self::Feishu(_)
+            | Self::Telegram(_)
+            | Self::Ntfy(_)
+            | Self::FeishuApp(_)
+            | Self::WecomApp(_)
+            | Self::DingtalkApp(_) => Some(Takes::Own),
             Self::Webhook(_)
             | Self::Slack(_)
             | Self::Teams(_)
@@ -261,6 +266,7 @@ impl Kind {
             Self::Dingtalk(settings) => settings.app_secret.clone().map(Tongue::Dingtalk),
             Self::FeishuApp(settings) => settings.tongue(),
             Self::WecomApp(settings) => settings.tongue(),
+            Self::DingtalkApp(settings) => settings.tongue(),
             Self::Gateway(settings) => settings.answers.clone().map(Tongue::Phone),
             Self::CloudMas(settings) => settings.answers.clone().map(Tongue::Phone),
             Self::AliyunSms(settings) => settings.answers.clone().map(Tongue::Phone),
@@ -307,6 +313,7 @@ impl Kind {
             Self::Telegram(settings) => !settings.chat.is_empty(),
             Self::FeishuApp(settings) => !settings.to.is_empty(),
             Self::WecomApp(settings) => !settings.to.is_empty(),
+            Self::DingtalkApp(settings) => !settings.to.is_empty(),
             Self::Ntfy(settings) => !settings.topic.text().is_empty(),
             Self::Webhook(_)
             | Self::Dingtalk(_)
@@ -342,6 +349,7 @@ impl Kind {
             Self::Telegram(settings) => settings.chat = address.to_owned(),
             Self::FeishuApp(settings) => settings.to = address.to_owned(),
             Self::WecomApp(settings) => settings.to = address.to_owned(),
+            Self::DingtalkApp(settings) => settings.to = address.to_owned(),
             Self::Ntfy(settings) => settings.topic = Secret(address.to_owned()),
             // A robot of a group calls the person by name.
             Self::Dingtalk(settings) => settings.mention = one(),
@@ -396,6 +404,7 @@ impl Kind {
             Self::Nats(settings) => settings.ready(ground),
             Self::FeishuApp(settings) => settings.ready(ground),
             Self::WecomApp(settings) => settings.ready(ground),
+            Self::DingtalkApp(settings) => settings.ready(ground),
         }
     }
 
@@ -411,6 +420,7 @@ impl Kind {
             Self::Discord(_) => Some(discord::PER_MINUTE),
             Self::FeishuApp(_) => Some(feishu_app::PER_MINUTE),
             Self::WecomApp(_) => Some(wecom_app::PER_MINUTE),
+            Self::DingtalkApp(_) => Some(dingtalk_app::PER_MINUTE),
             Self::Webhook(_)
             | Self::Ntfy(_)
             | Self::Mail(_)

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 
 use super::{Ground, Kind};
 use crate::delivery::contacts::Contacts;
 use crate::delivery::http::SetupError;
-use crate::delivery::{Attempt, Channel, request};
+use crate::delivery::{Acted, Attempt, Channel, request};
 use crate::domain::ids::ReceiverId;
 use crate::engine::effect::Notice;
 
@@ -23,6 +24,8 @@ pub struct Personal {
     contacts: Contacts,
     /// Tells whoever stands in the receiver's own settings; none: it reaches people only.
     all: Option<Arc<dyn Channel>>,
+    /// Writes messages to anybody.
+    any: Arc<dyn Channel>,
     each: Mutex<BTreeMap<String, Arc<dyn Channel>>>,
     name: &'static str,
 }
@@ -37,8 +40,8 @@ impl Personal {
         let tried = if kind.is_addressed() { kind.clone() } else { kind.clone().to(kind.example()) };
         let made = tried.channel(&ground)?;
         let (name, is_addressed) = (made.name(), kind.is_addressed());
-        let all = is_addressed.then_some(made);
-        Ok(Self { receiver: receiver.clone(), kind, ground, contacts, all, each: Mutex::default(), name })
+        let all = is_addressed.then(|| made.clone());
+        Ok(Self { receiver: receiver.clone(), kind, ground, contacts, all, any: made, each: Mutex::default(), name })
     }
 
     /// The channel for a notice.
@@ -84,6 +87,10 @@ impl Channel for Personal {
 
     fn preview(&self, notice: &Notice) -> Result<String, String> {
         self.channel(notice)?.preview(notice)
+    }
+
+    fn acted(&self, acted: &Acted<'_>) -> Option<Value> {
+        self.any.acted(acted)
     }
 
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {

@@ -11,6 +11,17 @@ use crate::domain::written::OneOrMore;
 use crate::engine::effect::{Notice, NoticeKind};
 
 impl Colour {
+    /// Its name, as systems write it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Red => "red",
+            Self::Orange => "orange",
+            Self::Yellow => "yellow",
+            Self::Blue => "blue",
+            Self::Green => "green",
+        }
+    }
+
     pub(super) fn of(notice: &Notice) -> Self {
         match notice.incident.severity {
             _ if is_over(notice) => Self::Green,

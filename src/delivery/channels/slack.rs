@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Attempt, Ground, Manner, Robot, Secret, fit};
+use crate::delivery::acts::Button;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::message::Lines;
 use crate::domain::time::Timestamp;
@@ -71,9 +72,10 @@ impl Robot for Slack {
             text = format!("{text}\n{link}");
             blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": link } }));
         }
-        if let Some(mark) = self.manner.acts.mark(notice).filter(|_| self.has_buttons) {
-            let button = |(word, name): (&str, &str)| json!({ "type": "button", "action_id": word, "value": mark, "text": plain(name, BUTTON_CHARS_MAX) });
-            let buttons: Vec<Value> = self.manner.lang.buttons().into_iter().map(button).collect();
+        let buttons = self.manner.acts.buttons(notice, self.manner.lang);
+        if self.has_buttons && !buttons.is_empty() {
+            let button = |one: Button| json!({ "type": "button", "action_id": one.word, "value": one.mark, "text": plain(one.name, BUTTON_CHARS_MAX) });
+            let buttons: Vec<Value> = buttons.into_iter().map(button).collect();
             blocks.push(json!({ "type": "actions", "elements": buttons }));
         }
         Ok(Call::json(self.url.clone(), &json!({ "text": text, "blocks": blocks })))

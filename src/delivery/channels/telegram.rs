@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Attempt, Ground, Manner, Robot, Secret, fit};
+use crate::delivery::acts::Button;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::message::Lines;
 use crate::domain::time::Timestamp;
@@ -90,11 +91,13 @@ impl Robot for Telegram {
         if let Some(url) = &lines.url {
             rows.push(json!([{ "text": self.manner.lang.open(), "url": url }]));
         }
-        if let Some(mark) = self.manner.acts.mark(notice).filter(|_| self.has_buttons) {
-            let button = |(word, name)| json!({ "text": name, "callback_data": format!("{word}:{mark}") });
+        let buttons = self.manner.acts.buttons(notice, self.manner.lang);
+        if self.has_buttons && !buttons.is_empty() {
+            let button =
+                |one: Button| json!({ "text": one.name, "callback_data": format!("{}:{}", one.word, one.mark) });
             let fits =
                 |button: &Value| button["callback_data"].as_str().is_some_and(|data| data.len() <= DATA_BYTES_MAX);
-            rows.push(self.manner.lang.buttons().into_iter().map(button).filter(fits).collect());
+            rows.push(buttons.into_iter().map(button).filter(fits).collect());
         }
         if !rows.is_empty() {
             body["reply_markup"] = json!({ "inline_keyboard": rows });

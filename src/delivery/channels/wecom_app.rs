@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::app::{Api, Judged, by_app};
 use super::{Attempt, Channel, Ground, Manner, Secret, code, fit};
+use crate::delivery::Acted;
+use crate::delivery::acts::Button;
 use crate::delivery::ears::Tongue;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::message::Lines;
@@ -27,6 +29,8 @@ pub const PER_MINUTE: u32 = 300;
 
 const TITLE_CHARS_MAX: usize = 36;
 const TEXT_CHARS_MAX: usize = 160;
+/// Of what stands on a button that is over.
+const REPLACE_CHARS_MAX: usize = 20;
 const PLAIN_BYTES_MAX: usize = 2048;
 /// Seconds within which the same message is sent once.
 const SAME_WITHIN_SECS: u32 = 1800;
@@ -79,6 +83,22 @@ impl Settings {
     }
 }
 
+/// A card with buttons; `said` stands first in its text.
+fn card(lines: &Lines, buttons: &[Button], said: Option<&str>) -> Value {
+    let button = |one: &Button| json!({ "text": fit::chars(one.name, 10), "style": 1, "key": format!("{}:{}", one.word, one.mark) });
+    let rest = said.into_iter().chain(lines.rest()).collect::<Vec<_>>().join("\n");
+    let mut card = json!({
+        "card_type": "button_interaction",
+        "main_title": { "title": fit::chars(&lines.title, TITLE_CHARS_MAX) },
+        "sub_title_text": fit::chars(&rest, TEXT_CHARS_MAX),
+        "button_list": buttons.iter().map(button).collect::<Vec<_>>(),
+    });
+    if let Some(url) = &lines.url {
+        card["card_action"] = json!({ "type": 1, "url": url });
+    }
+    card
+}
+
 impl Wecom {
     fn url(&self, path: &str, pairs: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
@@ -91,26 +111,16 @@ impl Wecom {
         let lines = Lines::of(notice, &manner.style());
         let mut body = json!({ "touser": self.settings.to, "agentid": self.settings.agent_id,
             "enable_duplicate_check": 1, "duplicate_check_interval": SAME_WITHIN_SECS });
-        let mark = manner.acts.mark(notice).filter(|_| self.settings.token.is_some());
-        let Some(mark) = mark else {
+        let buttons = manner.acts.buttons(notice, manner.lang);
+        if buttons.is_empty() || self.settings.token.is_none() {
             let text: Vec<String> =
                 std::iter::once(lines.title.as_str()).chain(lines.rest()).map(str::to_owned).collect();
             body["msgtype"] = "text".into();
             body["text"] = json!({ "content": fit::lines(&text, lines.url.as_deref(), PLAIN_BYTES_MAX) });
             return body;
-        };
-        let button = |(word, name): (&str, &str)| json!({ "text": fit::chars(name, 10), "style": 1, "key": format!("{word}:{mark}") });
-        let rest = lines.rest().collect::<Vec<_>>().join("\n");
-        let mut card = json!({
-            "card_type": "button_interaction",
-            "main_title": { "title": fit::chars(&lines.title, TITLE_CHARS_MAX) },
-            "sub_title_text": fit::chars(&rest, TEXT_CHARS_MAX),
-            "button_list": manner.lang.buttons().into_iter().map(button).collect::<Vec<_>>(),
-            "task_id": hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]),
-        });
-        if let Some(url) = &lines.url {
-            card["card_action"] = json!({ "type": 1, "url": url });
         }
+        let mut card = card(&lines, &buttons, None);
+        card["task_id"] = hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]).into();
         body["msgtype"] = "template_card".into();
         body["template_card"] = card;
         body
@@ -171,5 +181,14 @@ impl Api for Wecom {
 
     fn preview(&self, notice: &Notice, manner: &Manner) -> String {
         serde_json::to_string_pretty(&self.body(notice, manner)).unwrap_or_default()
+    }
+
+    /// The card with the buttons that are left; without any, what stands on those that were there.
+    fn acted(&self, acted: &Acted<'_>, manner: &Manner) -> Option<Value> {
+        let buttons = manner.acts.buttons(acted.notice, manner.lang);
+        if buttons.is_empty() {
+            return Some(json!({ "replace_name": fit::chars(acted.said, REPLACE_CHARS_MAX) }));
+        }
+        Some(card(&Lines::of(acted.notice, &manner.style()), &buttons, Some(acted.said)))
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
-use super::{Call, Deaf, Heard, Who, json, same};
+use super::{Call, Deaf, Heard, Who, parsed, same};
 use crate::domain::seal::hmac_sha256;
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     if !same(BASE64_STANDARD.encode(signed), call.header("sign")?) {
         return Err(Deaf::Unsigned);
     }
-    let message: Message = json(call.body)?;
+    let message: Message = parsed(call.body)?;
     let id = if message.sender_staff_id.is_empty() { message.sender_id } else { message.sender_staff_id };
     let text = message.text.content.trim().to_owned();
     if text.is_empty() {

@@ -2,7 +2,8 @@
 //!
 //! Documents: open.feishu.cn, "卡片回传交互" and "配置 Encrypt Key": with an encrypt key the header `X-Lark-Signature` is the hex
 //! SHA-256 (no HMAC) of timestamp + nonce + encrypt key + body, and the body is `{"encrypt": …}`: base64 of 16 bytes IV and
-//! AES-256-CBC with the SHA-256 of the key, PKCS#7. `url_verification` is answered with its challenge.
+//! AES-256-CBC with the SHA-256 of the key, PKCS#7. `url_verification` is answered with its challenge. The answer, within 3
+//! seconds, may bring a `toast` and a `card` in place of the one that was pressed.
 
 use aes::Aes256;
 use aes::cipher::block_padding::Pkcs7;
@@ -26,7 +27,7 @@ pub struct Keys<'a> {
 /// # Errors
 /// When it is not believed or not understood.
 pub fn hear(keys: Keys<'_>, call: &Call<'_>) -> Result<Heard, Deaf> {
-    let outer: Value = super::json(call.body)?;
+    let outer: Value = super::parsed(call.body)?;
     let event = match (keys.encrypt_key, outer["encrypt"].as_str()) {
         (Some(key), Some(text)) => {
             let event: Value = serde_json::from_slice(&opened(key, text)?).map_err(strange)?;
@@ -53,6 +54,15 @@ pub fn hear(keys: Keys<'_>, call: &Call<'_>) -> Result<Heard, Deaf> {
     let id = operator["open_id"].as_str().unwrap_or_default().to_owned();
     let name = operator["user_id"].as_str().unwrap_or_default().to_owned();
     Ok(Heard::Pressed { by: Who { id, name }, word: word.to_owned(), mark: mark.to_owned() })
+}
+
+/// A word for who has pressed, and the card that stands in its place for everybody.
+pub fn answer(text: &str, card: Option<Value>) -> Reply {
+    let mut answer = json!({ "toast": { "type": "info", "content": text } });
+    if let Some(card) = card {
+        answer["card"] = json!({ "type": "raw", "data": card });
+    }
+    Reply::Json(answer.to_string())
 }
 
 fn is_signed(key: &str, call: &Call<'_>) -> Result<(), Deaf> {

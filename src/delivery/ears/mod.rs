@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::channels::Secret;
 use crate::domain::seal::same;
@@ -12,6 +13,7 @@ use crate::domain::time::Timestamp;
 use crate::wording::lang::Lang;
 
 pub mod dingtalk;
+pub mod dingtalk_card;
 pub mod feishu;
 pub mod phone;
 pub mod slack;
@@ -35,6 +37,7 @@ pub enum Tongue {
     Slack(Secret),
     Telegram(Secret),
     Dingtalk(Secret),
+    DingtalkCard(Secret),
     Feishu { verification_token: Secret, encrypt_key: Option<Secret> },
     Wecom { token: Secret, aes_key: Secret, corp_id: String },
     Phone(phone::Answers),
@@ -51,6 +54,7 @@ impl Ear {
             Tongue::Slack(secret) => slack::hear(secret.text(), call),
             Tongue::Telegram(secret) => telegram::hear(secret.text(), call),
             Tongue::Dingtalk(secret) => dingtalk::hear(secret.text(), call),
+            Tongue::DingtalkCard(secret) => dingtalk_card::hear(secret.text(), call),
             Tongue::Feishu { verification_token, encrypt_key } => {
                 let encrypt_key = encrypt_key.as_ref().map(Secret::text);
                 feishu::hear(feishu::Keys { verification_token: verification_token.text(), encrypt_key }, call)
@@ -62,6 +66,33 @@ impl Ear {
             Tongue::Ticket(desk, secret) => ticket::hear(*desk, secret.text(), call),
         }
     }
+
+    /// What the system is answered when somebody has pressed or written: a word for them, and what stands in the message's
+    /// place now. None: it only wants to know that it was heard.
+    pub fn answer(&self, said: &Said<'_>, now: Timestamp) -> Option<Reply> {
+        let text = said.text;
+        match &self.tongue {
+            Tongue::Slack(_) | Tongue::Telegram(_) | Tongue::Ticket(..) => None,
+            Tongue::Dingtalk(_) => {
+                Some(Reply::Json(json!({ "msgtype": "text", "text": { "content": text } }).to_string()))
+            }
+            Tongue::DingtalkCard(_) => Some(dingtalk_card::answer(said.shown.clone())),
+            Tongue::Feishu { .. } => Some(feishu::answer(text, said.shown.clone())),
+            Tongue::Wecom { token, aes_key, corp_id } => {
+                let keys = wecom::Keys { token: token.text(), aes_key: aes_key.text(), corp_id };
+                wecom::answer(keys, said, now)
+            }
+            Tongue::Phone(_) => Some(Reply::Json(json!({ "code": 0, "message": text }).to_string())),
+        }
+    }
+}
+
+/// What somebody is answered.
+pub struct Said<'a> {
+    pub to: &'a Who,
+    pub text: &'a str,
+    /// What stands in the message's place, as its channel writes it.
+    pub shown: Option<Value>,
 }
 
 /// One request of a system.
@@ -109,6 +140,7 @@ pub enum Moved {
 pub enum Reply {
     Json(String),
     Plain(String),
+    Xml(String),
 }
 
 /// Why a request is not believed, or not understood.
@@ -143,6 +175,6 @@ fn strange(error: impl std::fmt::Display) -> Deaf {
 }
 
 /// Reads JSON.
-fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Deaf> {
+fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Deaf> {
     serde_json::from_slice(body).map_err(strange)
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Call, Deaf, Heard, Who, json, same};
+use super::{Call, Deaf, Heard, Who, parsed, same};
 use crate::delivery::channels::Secret;
 
 /// Where what stands in a gateway's callback.
@@ -44,7 +44,7 @@ pub fn hear(answers: &Answers, call: &Call<'_>) -> Result<Heard, Deaf> {
     if !same(token, answers.token.text()) {
         return Err(Deaf::Unsigned);
     }
-    let body: Value = match json(call.body) {
+    let body: Value = match parsed(call.body) {
         Ok(body) => body,
         Err(_) => form(call.body)?,
     };

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use super::{Call, Deaf, Heard, Who, json, same, strange};
+use super::{Call, Deaf, Heard, Who, parsed, same, strange};
 use crate::domain::seal::hmac_sha256;
 
 #[derive(Deserialize)]
@@ -47,7 +47,7 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     let form = reqwest::Url::parse(&format!("form:?{}", String::from_utf8_lossy(call.body))).map_err(strange)?;
     let payload = form.query_pairs().find(|(key, _)| key == "payload").map(|(_, value)| value.into_owned());
     let payload = payload.ok_or_else(|| strange("there is no payload"))?;
-    let payload: Payload = json(payload.as_bytes())?;
+    let payload: Payload = parsed(payload.as_bytes())?;
     if payload.r#type != "block_actions" {
         return Ok(Heard::Nothing);
     }

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{Call, Deaf, Heard, Who, json, same};
+use super::{Call, Deaf, Heard, Who, parsed, same};
 
 #[derive(Deserialize)]
 struct Update {
@@ -51,7 +51,7 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     if !same(secret, call.header("x-telegram-bot-api-secret-token")?) {
         return Err(Deaf::Unsigned);
     }
-    let update: Update = json(call.body)?;
+    let update: Update = parsed(call.body)?;
     if let Some(query) = update.callback_query {
         let Some((word, mark)) = query.data.split_once(':') else { return Ok(Heard::Nothing) };
         return Ok(Heard::Pressed { word: word.to_owned(), mark: mark.to_owned(), by: query.from.into() });

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use super::{Call, Deaf, Heard, Moved, Who, json, same};
+use super::{Call, Deaf, Heard, Moved, Who, parsed, same};
 use crate::domain::seal::hmac_sha256;
 
 /// How our name begins on a ticket.
@@ -41,7 +41,7 @@ pub fn hear(desk: Desk, secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     if !is_signed {
         return Err(Deaf::Unsigned);
     }
-    let body: Value = json(call.body)?;
+    let body: Value = parsed(call.body)?;
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let (name, moved, by) = match desk {
         Desk::GitHub => {

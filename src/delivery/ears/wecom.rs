@@ -3,17 +3,22 @@
 //! Documents: developer.work.weixin.qq.com/document/path/90238 and 90930: `msg_signature` = hex SHA-1 of token, timestamp, nonce
 //! and the encrypted text, sorted and joined; AES-256-CBC with base64(EncodingAESKey + "="), IV = its first 16 bytes, PKCS#7 to
 //! 32 bytes; inside 16 random bytes, the length in network order, the message, the receive id. A GET with `echostr` proves the
-//! address. The event `template_card_event` carries `EventKey` of the button.
+//! address. The event `template_card_event` carries `EventKey` of the button; the answer, within 5 seconds, may be a message
+//! (path/90241): `update_template_card` puts another card in its place, `update_button` a word on its buttons.
+
+use std::fmt::Write as _;
 
 use aes::Aes256;
 use aes::cipher::block_padding::NoPadding;
-use aes::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
+use aes::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 
-use super::{Call, Deaf, Heard, Reply, Who, same, strange};
+use super::{Call, Deaf, Heard, Reply, Said, Who, same, strange};
+use crate::domain::time::Timestamp;
 
 /// Keys may end in bits that mean nothing.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -87,6 +92,59 @@ fn element(xml: &str, name: &str) -> Option<String> {
     Some(plain.unwrap_or(inner).to_owned())
 }
 
+/// A card, or a word on its buttons, in place of the one that was pressed; a text to who has written.
+pub fn answer(keys: Keys<'_>, said: &Said<'_>, now: Timestamp) -> Option<Reply> {
+    let secs = now.0.div_euclid(1000);
+    let mut message = String::new();
+    let to = &said.to.id;
+    // Writing to a string cannot fail.
+    let _ = write!(message, "<xml>{}", leaf("ToUserName", to) + &leaf("FromUserName", keys.corp_id));
+    let _ = write!(message, "<CreateTime>{secs}</CreateTime>");
+    message += &match &said.shown {
+        Some(shown) if shown.get("replace_name").is_some() => leaf("MsgType", "update_button") + &xml("button", shown),
+        Some(shown) => leaf("MsgType", "update_template_card") + &xml("template_card", shown),
+        None => leaf("MsgType", "text") + &leaf("Content", said.text),
+    };
+    message += "</xml>";
+    let random: [u8; 16] = rand::random();
+    let sealed = closed(keys, &message, &random)?;
+    let (at, nonce) = (secs.to_string(), hex::encode(&random[..8]));
+    let signed = signature(keys.token, &at, &nonce, &sealed);
+    let outer = leaf("Encrypt", &sealed) + &leaf("MsgSignature", &signed);
+    Some(Reply::Xml(format!("<xml>{outer}<TimeStamp>{at}</TimeStamp>{}</xml>", leaf("Nonce", &nonce))))
+}
+
+/// An element with a text.
+fn leaf(name: &str, text: &str) -> String {
+    format!("<{name}><![CDATA[{}]]></{name}>", text.replace("]]>", "]] >"))
+}
+
+/// A card's JSON as these answers are written: names in capitals without `_`, a list as repeated elements.
+fn xml(name: &str, value: &Value) -> String {
+    let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
+    let element: String = name.split('_').map(capital).collect();
+    match value {
+        Value::Array(all) => all.iter().map(|one| xml(name, one)).collect(),
+        Value::Object(map) => {
+            let inner: String = map.iter().map(|(name, value)| xml(name, value)).collect();
+            format!("<{element}>{inner}</{element}>")
+        }
+        Value::String(text) => leaf(&element, text),
+        Value::Number(_) | Value::Bool(_) | Value::Null => format!("<{element}>{value}</{element}>"),
+    }
+}
+
+/// Encrypts a message, padded to blocks of 32.
+fn closed(keys: Keys<'_>, message: &str, random: &[u8; 16]) -> Option<String> {
+    let key = LENIENT.decode(keys.aes_key).ok().filter(|key| key.len() == 32)?;
+    let length = u32::try_from(message.len()).ok()?.to_be_bytes();
+    let mut plain = [random.as_slice(), &length, message.as_bytes(), keys.corp_id.as_bytes()].concat();
+    let padding = 32 - plain.len() % 32;
+    plain.resize(plain.len() + padding, u8::try_from(padding).ok()?);
+    let cipher = cbc::Encryptor::<Aes256>::new_from_slices(&key, &key[..16]).ok()?;
+    Some(LENIENT.encode(cipher.encrypt_padded_vec::<NoPadding>(&plain)))
+}
+
 fn opened(keys: Keys<'_>, sealed: &str) -> Result<String, Deaf> {
     let key = LENIENT.decode(keys.aes_key).ok().filter(|key| key.len() == 32).ok_or(Deaf::Unsigned)?;
     let bytes = LENIENT.decode(sealed).map_err(|_| Deaf::Unsigned)?;
@@ -141,5 +199,29 @@ mod tests {
         assert_eq!(hear(signed, keys), Ok(Heard::Greeting(Reply::Plain("1616140317555161061".into()))));
         assert_eq!(hear(&signed.replace('5', "6"), keys), Err(Deaf::Unsigned));
         assert_eq!(hear(signed, Keys { corp_id: "wx1", ..keys }), Err(Deaf::Unsigned), "another company's");
+        // What we close, we open, whatever its length.
+        for length in 0..70 {
+            let message = "牌".repeat(length);
+            assert_eq!(opened(keys, &closed(keys, &message, &[7; 16]).unwrap()), Ok(message));
+        }
+    }
+
+    #[test]
+    fn a_card_is_written_as_its_document_has_it() {
+        let card = serde_json::json!({ "card_type": "button_interaction", "main_title": { "title": "a]]>b" },
+            "button_list": [{ "text": "x", "style": 1, "key": "k" }, { "text": "y", "style": 1, "key": "l" }] });
+        let written = xml("template_card", &card);
+        let button = |text: &str, key: &str| {
+            format!(
+                "<ButtonList><Key><![CDATA[{key}]]></Key><Style>1</Style><Text><![CDATA[{text}]]></Text></ButtonList>"
+            )
+        };
+        let expected = format!(
+            "<TemplateCard>{}{}<CardType><![CDATA[button_interaction]]></CardType>\
+             <MainTitle><Title><![CDATA[a]] >b]]></Title></MainTitle></TemplateCard>",
+            button("x", "k"),
+            button("y", "l")
+        );
+        assert_eq!(written, expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Apps of Feishu and WeCom against other ends that hold their documents' rules: tokens, ids, sizes, buttons, repeats.
+//! Apps of Feishu, WeCom and DingTalk against other ends that hold their documents' rules: tokens, ids, sizes, buttons, repeats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -34,6 +34,8 @@ struct World {
     tokens: u32,
     /// Tokens that were given are not known any more.
     has_forgotten: bool,
+    /// Cards are made and not delivered.
+    is_stuck: bool,
 }
 
 type Pairs = Query<BTreeMap<String, String>>;
@@ -78,6 +80,26 @@ async fn take(State(end): State<End>, Query(pairs): Pairs, uri: Uri, headers: He
             axum::Json(json!({ "errcode": 0, "errmsg": "ok", "access_token": token, "expires_in": 7200 }))
                 .into_response()
         }
+        "/gettoken" => {
+            if pairs.get("appsecret").is_none_or(|secret| secret != SECRET) {
+                return axum::Json(json!({ "errcode": 40089, "errmsg": "不合法的corpid或corpsecret" })).into_response();
+            }
+            world.tokens += 1;
+            world.has_forgotten = false;
+            let token = format!("t-{}", world.tokens);
+            axum::Json(json!({ "errcode": 0, "errmsg": "ok", "access_token": token, "expires_in": 7200 }))
+                .into_response()
+        }
+        "/v1.0/card/instances/createAndDeliver" | "/v1.0/card/instances/deliver" => {
+            let token = headers.get("x-acs-dingtalk-access-token").and_then(|text| text.to_str().ok());
+            if world.has_forgotten || token != Some(&format!("t-{}", world.tokens)) {
+                let no = json!({ "code": "InvalidAuthentication", "message": "不合法的access_token" });
+                return (StatusCode::UNAUTHORIZED, axum::Json(no)).into_response();
+            }
+            let (status, answer) = dingtalk_card(&mut world, uri.path().ends_with("/deliver"), &body);
+            (StatusCode::from_u16(status).unwrap(), axum::Json(answer)).into_response()
+        }
+        "/topapi/message/corpconversation/asyncsend_v2" => axum::Json(work(&mut world, &pairs, &body)).into_response(),
         "/cgi-bin/message/send" => axum::Json(wecom(&mut world, &pairs, &body)).into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
@@ -157,6 +179,86 @@ fn wecom(world: &mut World, pairs: &BTreeMap<String, String>, body: &Value) -> V
     json!({ "errcode": 0, "errmsg": "ok", "invaliduser": "", "msgid": "1" })
 }
 
+/// "创建并投放卡片" and "投放卡片".
+fn dingtalk_card(world: &mut World, is_again: bool, body: &Value) -> (u16, Value) {
+    let no = |code: &str| (400, json!({ "code": code, "message": code, "requestid": "1" }));
+    let track = body["outTrackId"].as_str().unwrap_or_default();
+    if track.is_empty() {
+        return no("param.outTrackIdEmpty");
+    }
+    // "其格式为dtv1.card//spaceType1.spaceId1"; a robot's space is a userid's, a group's an openConversationId's.
+    let space = body["openSpaceId"].as_str().and_then(|text| text.strip_prefix("dtv1.card//"));
+    let Some((kind, id)) = space.and_then(|space| space.split_once('.')) else { return no("param.openSpaceIdInvalid") };
+    // "若使用imGroupOpenDeliverModel对象,则该字段必填"; "IM机器人单聊若未设置其他投放属性,需设置spaeType为IM_ROBOT".
+    let is_placed = match kind {
+        "IM_GROUP" => id.starts_with("cid") && body["imGroupOpenDeliverModel"]["robotCode"].is_string(),
+        "IM_ROBOT" => body["imRobotOpenDeliverModel"]["spaceType"] == "IM_ROBOT",
+        _ => false,
+    };
+    if !is_placed {
+        return no("param.openDeliverModelError");
+    }
+    if id == "gone" {
+        return no("param.userIdNotExist");
+    }
+    if !is_again {
+        if body["cardTemplateId"] != "card.schema" {
+            return no("param.templateNotExist");
+        }
+        // "若使用imRobotOpenSpaceModel对象,则该字段必填": supportForward.
+        let model = if kind == "IM_GROUP" { "imGroupOpenSpaceModel" } else { "imRobotOpenSpaceModel" };
+        if !body[model]["supportForward"].is_boolean() {
+            return no("param.openSpaceModelInvalid");
+        }
+        // "key:参数名(最长不超过100B)", "value: 参数值(最长不超过1KB)", "属性字段只支持 String 类型".
+        let fits = |(name, value): (&String, &Value)| {
+            name.len() <= 100 && value.as_str().is_some_and(|text| text.len() <= 1024)
+        };
+        match body["cardData"]["cardParamMap"].as_object() {
+            Some(values) if !values.is_empty() && values.iter().all(fits) => {}
+            _ => return no("param.invalid"),
+        }
+        if (body["callbackType"] == "HTTP") != body["callbackRouteKey"].is_string() {
+            return no("param.invalid");
+        }
+        // "一个 outTrackId 唯一标识一张卡片".
+        if !world.seen.insert(track.to_owned()) {
+            return no("param.cardAlreadyExist");
+        }
+        world.taken.push(body.clone());
+    } else if !world.seen.contains(track) {
+        return no("param.cardNotExist");
+    }
+    let is_stuck = std::mem::take(&mut world.is_stuck);
+    let result = json!([{ "spaceType": kind, "spaceId": id, "success": !is_stuck, "errorMsg": if is_stuck { "SYSTEM_ERROR" } else { "" } }]);
+    if is_again {
+        return (200, json!({ "success": true, "result": result }));
+    }
+    (200, json!({ "success": true, "result": { "outTrackId": track, "deliverResults": result } }))
+}
+
+/// "发送工作通知".
+fn work(world: &mut World, pairs: &BTreeMap<String, String>, body: &Value) -> Value {
+    let no = |code: i64, said: &str| json!({ "errcode": code, "errmsg": said });
+    if world.has_forgotten || pairs.get("access_token") != Some(&format!("t-{}", world.tokens)) {
+        return no(40_014, "不合法的access_token");
+    }
+    let card = &body["msg"]["action_card"];
+    let length = |value: &Value| value.as_str().unwrap_or_default().len();
+    let is_whole =
+        body["agent_id"].is_u64() && length(&body["userid_list"]) > 0 && body["msg"]["msgtype"] == "action_card";
+    // "消息体...最长不超过2048个字节".
+    let is_card = (1..=2048).contains(&length(&card["markdown"])) && length(&card["single_title"]) > 0;
+    if !is_whole || !is_card || !card["single_url"].as_str().is_some_and(|url| url.starts_with("https://")) {
+        return no(33_001, "无效的参数");
+    }
+    if body["userid_list"] == "gone" {
+        return no(33_012, "无效的USERID");
+    }
+    world.taken.push(body.clone());
+    json!({ "errcode": 0, "errmsg": "ok", "task_id": 1 })
+}
+
 async fn send(own: &Value, notice: &Notice, contacts: &Contacts) -> Vec<Attempt> {
     let mut own = own.clone();
     let more = json!({ "id": "app", "allow_private": true, "timeout": "2s" });
@@ -178,16 +280,18 @@ async fn send(own: &Value, notice: &Notice, contacts: &Contacts) -> Vec<Attempt>
     vec![channel.send(notice).await, channel.send(notice).await]
 }
 
-fn apps(url: &str) -> [Value; 2] {
+fn apps(url: &str) -> [Value; 3] {
     [
         json!({ "kind": "feishu_app", "server": url, "app_id": "cli_1", "app_secret": SECRET, "to": "oc_1", "verification_token": "v" }),
         json!({ "kind": "wecom_app", "server": url, "corp_id": "ww1", "agent_id": 7, "secret": SECRET, "to": "li|han", "token": "t", "aes_key": AES_KEY }),
+        json!({ "kind": "dingtalk_app", "server": url, "oapi": url, "app_key": "ding1", "app_secret": SECRET, "to": "cidAbC/1+2==",
+                "card_template": "card.schema", "route_key": "headwater", "api_secret": "card-secret" }),
     ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cards_of_apps_are_taken_however_hostile_have_buttons_and_a_repeat_is_one() {
-    for n in 0..2 {
+    for n in 0..3 {
         let (end, url) = End::listen().await;
         let own = apps(&url)[n].clone();
         for (kind, length, count) in
@@ -204,7 +308,10 @@ async fn cards_of_apps_are_taken_however_hostile_have_buttons_and_a_repeat_is_on
             let taken = end.taken().split_off(before);
             // What has no buttons any more is told apart by WeCom itself.
             assert!(taken.len() == count || (n == 1 && kind == NoticeKind::Recovered), "{taken:?}");
-            let has_buttons = taken[0].to_string().contains("ack");
+            let has_buttons = match n {
+                2 => !taken[0]["cardData"]["cardParamMap"]["ack"].as_str().unwrap().is_empty(),
+                _ => taken[0].to_string().contains("ack"),
+            };
             assert_eq!(has_buttons, kind == NoticeKind::Opened, "{}", taken[0]);
         }
         // One token for all, and a fresh one when the system has forgotten it.
@@ -219,14 +326,14 @@ async fn cards_of_apps_are_taken_however_hostile_have_buttons_and_a_repeat_is_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_secret_locks_out_and_who_is_gone_is_refused() {
-    for n in 0..2 {
+    for n in 0..3 {
         let (end, url) = End::listen().await;
         let mut own = apps(&url)[n].clone();
         let opened = notice(7, 3, NoticeKind::Opened, "app");
-        own["to"] = ["ou_gone", "gone"][n].into();
+        own["to"] = ["ou_gone", "gone", "gone"][n].into();
         let attempts = send(&own, &opened, &Contacts::default()).await;
         assert!(matches!(attempts[0], Attempt::Refused { .. }), "{attempts:?}");
-        own[["app_secret", "secret"][n]] = "other".into();
+        own[["app_secret", "secret", "app_secret"][n]] = "other".into();
         let attempts = send(&own, &opened, &Contacts::default()).await;
         assert!(matches!(attempts[0], Attempt::LockedOut { .. }), "{attempts:?}");
         assert!(end.taken().is_empty());
@@ -252,4 +359,82 @@ async fn people_get_cards_of_their_own_in_their_own_language() {
     let titles: Vec<String> =
         end.taken().iter().map(|card| card["header"]["title"]["content"].as_str().unwrap().to_owned()).collect();
     assert!(titles[0].contains("新故障") && titles[1].contains("New incident"), "{titles:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_of_dingtalk_that_was_made_but_not_delivered_is_delivered_by_the_next_attempt() {
+    let (end, url) = End::listen().await;
+    let own = apps(&url)[2].clone();
+    end.0.lock().unwrap().is_stuck = true;
+    let attempts = send(&own, &notice(7, 3, NoticeKind::Opened, "app"), &Contacts::default()).await;
+    assert!(matches!(&attempts[..], [Attempt::TryLater { .. }, Attempt::Accepted]), "{attempts:?}");
+    let taken = end.taken();
+    assert_eq!(taken.len(), 1, "one card: {taken:?}");
+    assert_eq!((&taken[0]["callbackType"], &taken[0]["callbackRouteKey"]), (&json!("HTTP"), &json!("headwater")));
+    // What the organisation has to put right by itself: nothing else is sent meanwhile.
+    let mut wrong = own.clone();
+    wrong["card_template"] = "other.schema".into();
+    let attempts = send(&wrong, &notice(8, 3, NoticeKind::Opened, "app"), &Contacts::default()).await;
+    assert!(matches!(attempts[0], Attempt::LockedOut { .. }), "{attempts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_card_people_get_work_notifications_however_hostile() {
+    let (end, url) = End::listen().await;
+    let mut own = json!({ "kind": "dingtalk_app", "server": url, "oapi": url, "app_key": "ding1", "app_secret": SECRET,
+        "to": "li", "agent_id": 7 });
+    for length in [1, 3000] {
+        let mut notice = hostile(NoticeKind::Opened, length);
+        notice.key = format!("{}-{length}", notice.key).into();
+        assert_eq!(send(&own, &notice, &Contacts::default()).await[0], Attempt::Accepted);
+    }
+    for sent in end.taken() {
+        let text = sent["msg"]["action_card"]["markdown"].as_str().unwrap();
+        assert!(!text.contains("](http://evil.example)") && !text.contains('\u{202e}'), "a stranger's markup: {text}");
+    }
+    own["to"] = "gone".into();
+    let attempts = send(&own, &notice(7, 3, NoticeKind::Opened, "app"), &Contacts::default()).await;
+    assert!(matches!(attempts[0], Attempt::Refused { .. }), "{attempts:?}");
+    own["app_secret"] = "other".into();
+    let attempts = send(&own, &notice(7, 4, NoticeKind::Opened, "app"), &Contacts::default()).await;
+    assert!(matches!(attempts[0], Attempt::LockedOut { .. }), "{attempts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_other_end_of_dingtalk_takes_no_wrong_card() {
+    let (end, url) = End::listen().await;
+    let client = crate::program::client();
+    let token = client.get(format!("{url}/gettoken?appkey=ding1&appsecret={SECRET}")).send().await.unwrap();
+    let token: Value = token.json().await.unwrap();
+    let good = json!({ "cardTemplateId": "card.schema", "outTrackId": "1", "openSpaceId": "dtv1.card//IM_ROBOT.li",
+        "imRobotOpenSpaceModel": { "supportForward": false }, "imRobotOpenDeliverModel": { "spaceType": "IM_ROBOT" },
+        "cardData": { "cardParamMap": { "title": "x" } }, "callbackType": "HTTP", "callbackRouteKey": "r" });
+    let wrong = [
+        ("/outTrackId", json!(""), "param.outTrackIdEmpty"),
+        ("/cardTemplateId", json!("other"), "param.templateNotExist"),
+        ("/openSpaceId", json!("IM_ROBOT.li"), "param.openSpaceIdInvalid"),
+        ("/openSpaceId", json!("dtv1.card//IM_GROUP.li"), "param.openDeliverModelError"),
+        ("/openSpaceId", json!("dtv1.card//IM_ROBOT.gone"), "param.userIdNotExist"),
+        ("/imRobotOpenDeliverModel", json!({}), "param.openDeliverModelError"),
+        ("/imRobotOpenSpaceModel", json!({}), "param.openSpaceModelInvalid"),
+        ("/cardData/cardParamMap", json!({}), "param.invalid"),
+        ("/cardData/cardParamMap/title", json!(7), "param.invalid"),
+        ("/cardData/cardParamMap/title", json!("长".repeat(342)), "param.invalid"),
+        ("/callbackRouteKey", Value::Null, "param.invalid"),
+    ];
+    let send = async |path: &str, token: &str, body: &Value| {
+        let request = client.post(format!("{url}/v1.0/card/instances/{path}")).json(body);
+        request.header("x-acs-dingtalk-access-token", token).send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    let token = token["access_token"].as_str().unwrap();
+    for (place, value, code) in wrong {
+        let mut body = good.clone();
+        *body.pointer_mut(place).unwrap() = value;
+        assert_eq!(send("createAndDeliver", token, &body).await["code"], code, "{place}");
+    }
+    assert_eq!(send("createAndDeliver", "t-0", &good).await["code"], "InvalidAuthentication");
+    assert_eq!(send("deliver", token, &good).await["code"], "param.cardNotExist");
+    assert!(end.taken().is_empty());
+    assert_eq!(send("createAndDeliver", token, &good).await["success"], true);
+    assert_eq!(send("createAndDeliver", token, &good).await["code"], "param.cardAlreadyExist");
 }

@@ -86,6 +86,7 @@ fn receivers() -> Vec<Value> {
         json!({ "kind": "feishu_app", "app_id": "cli_1", "app_secret": "s", "verification_token": "v" }),
         json!({ "kind": "wecom_app", "corp_id": "ww1", "agent_id": 7, "secret": "s", "token": "t",
                 "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG" }),
+        json!({ "kind": "dingtalk_app", "app_key": "ding1", "app_secret": "s", "card_template": "card.schema", "route_key": "r", "api_secret": "s" }),
         json!({ "kind": "jira", "server": "https://jira.example", "token": "t", "project": "OPS" }),
     ]
 }
@@ -116,7 +117,7 @@ async fn every_message_stands_as_a_page_in_both_languages() {
     let file = folder.path().join("contacts.yaml");
     std::fs::write(
         &file,
-        "li: { mobile: \"13800000000\", mail: li@example.org, feishu: ou_1, feishu_app: ou_1, wecom_app: lilei, telegram: \"777\", ntfy: noc-li }",
+        "li: { mobile: \"13800000000\", mail: li@example.org, feishu: ou_1, feishu_app: ou_1, wecom_app: lilei, dingtalk_app: lilei, telegram: \"777\", ntfy: noc-li }",
     )
     .unwrap();
     let contacts = Contacts::open(&file).unwrap();
