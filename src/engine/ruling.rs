@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cell::Cell;
+use super::deadlines::Due;
 use super::policy::Policy;
 use super::slab::Place;
 use crate::domain::ids::RuleId;
@@ -39,6 +40,10 @@ impl Cell {
         }
         self.judge_anew();
         self.reroute();
+        if self.storm.since.is_some() && self.policy.settings.storm_mode.is_none() {
+            // Whoever switches storm mode off ends the storm that goes on.
+            self.deadlines.set(self.now, Due::Digest);
+        }
     }
 
     /// Rules or topology are others: every firing alert is looked at.

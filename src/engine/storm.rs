@@ -100,8 +100,9 @@ impl Storm {
         if self.since.is_some() {
             self.incidents = self.incidents.saturating_add(1);
         } else if count > mode.incidents {
-            *self =
-                Self { since: Some(now), incidents: count, busy: now, opened: self.opened.clone(), ..Self::default() };
+            // What an earlier one held back stays listed for its time.
+            (self.since, self.ended, self.busy) = (Some(now), None, now);
+            self.incidents = count;
         }
     }
 }

@@ -372,6 +372,31 @@ fn what_a_storm_held_back_is_told_after_it_on_order() {
 }
 
 #[test]
+fn what_one_storm_held_back_is_still_listed_after_the_next() {
+    let storm =
+        |at: &str, from: u32| (0..6).map(|n| format!("{at}:0{n} db-{} Down major\n", from + n)).collect::<String>();
+    by(&STORM.replace("receivers: [team, jira]", "receivers: [team]")).tells(
+        &format!("{}{}30:00 tell-held", storm("00", 10), storm("20", 20)),
+        "00:00 team opened 1
+         00:01 team opened 2
+         00:02 team opened 3
+         00:03 team opened 4
+         00:14 team digest 5 storm of 6 of 2: 5 opened, 6 opened
+         03:05 team digest 5 storm of 6, over of 0:
+         20:00 team opened 7
+         20:01 team opened 8
+         20:02 team opened 9
+         20:03 team opened 10
+         20:14 team digest 11 storm of 6 of 2: 11 opened, 12 opened
+         23:05 team digest 11 storm of 6, over of 0:
+         30:00 team opened 5
+         30:00 team opened 6
+         30:00 team opened 11
+         30:00 team opened 12",
+    );
+}
+
+#[test]
 fn faults_of_rules_are_told_with_their_place_and_the_remedy() {
     let check = |rules: &str, expected: &str| {
         let text = format!("{rules}\nroutes: [{{ id: all, receivers: [team] }}]\n");

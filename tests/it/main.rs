@@ -30,6 +30,7 @@ mod formats;
 mod formats_alike;
 mod gaps;
 mod golden;
+mod held_back;
 mod intake;
 mod kill;
 mod kill_delivery;
