@@ -71,6 +71,9 @@ pub fn inaction(why: &Inaction, clock: Clock<'_>) -> Text {
             format!("根因的类别 {class} 不在允许之列"),
             format!("the root cause's class {class} is not allowed"),
         ),
+        Inaction::NoMember => {
+            Text::new("没有允许类别的成员配置项符合条件", "no CI of an allowed class has an alert that it asks for")
+        }
         Inaction::NotYet { at } => {
             let at = clock(*at);
             Text::new(format!("最早 {at} 执行"), format!("not before {at}"))

@@ -173,6 +173,62 @@ fn a_fault_that_comes_back_is_not_acted_on_again_and_again() {
     );
 }
 
+/// What runs on a host is moved away when the host is lost, at most two things; the host itself is left alone.
+const MOVES: &str = "
+promote: [{ id: at-once, after: now }]
+settings: { observation: 1m, reopen_gap: 10m }
+actions:
+  - { id: move, match: { severity: '>= major' }, target: { members: { name: 'Down' }, most: 2 }, run: move, executor: ansible, classes: [app], approval: none,
+      cool_down: 30m, hour_max: 3, blast_max: 2, observe_only: false }
+";
+
+#[test]
+fn members_that_match_are_acted_on_each_once_and_no_more_than_the_rule_says() {
+    by(MOVES).on(ESTATE).tells(
+        "00:00 big-1 Down critical
+         00:05 a-1 Down major
+         00:06 a-2 Slow major
+         00:07 a-3 Down major
+         00:08 answer 1 i0-1.1 ansible done
+         00:30 a-2 Down major
+         01:00 a-1 Down critical",
+        "00:00 team opened 1
+         00:05 ansible is asked for move on a-1 (i0-1.1)
+         00:07 ansible is asked for move on a-3 (i0-1.2)
+         00:08 (reported: i0-1.1 move move: done) 1",
+    );
+    // Nothing of an allowed class, nothing that matches: nothing is done.
+    by(&MOVES.replace("classes: [app]", "classes: [switch]")).on(ESTATE).tells(
+        "00:00 big-1 Down critical
+         00:05 a-1 Down major",
+        "00:00 team opened 1",
+    );
+}
+
+#[test]
+fn what_begins_at_once_counts_for_the_cap_at_once_and_what_is_muted_is_left_alone() {
+    // All wait for a minute; then the second is one too many for the hour.
+    by(&MOVES.replace("hour_max: 3", "hour_max: 1, wait: 1m")).on(ESTATE).tells(
+        "00:00 big-1 Down critical
+         00:05 a-1 Down major
+         00:07 a-3 Down major
+         01:30 end",
+        "00:00 team opened 1
+         01:00 (held back: i0-1.2 move move: hour_max 1) 1
+         01:00 ansible is asked for move on a-1 (i0-1.1)
+         01:00 team updated 1 (approval)",
+    );
+    by(MOVES).on(ESTATE).tells(
+        "00:00 silence a-1 30:00
+         00:01 big-1 Down critical
+         00:05 a-1 Down major
+         00:07 a-3 Down major
+         05:00 end",
+        "00:01 team opened 1
+         00:07 ansible is asked for move on a-3 (i0-1.1)",
+    );
+}
+
 #[test]
 fn what_much_hangs_on_what_is_of_another_class_and_what_is_tried_out_is_left_alone() {
     restarts().tells(
@@ -373,8 +429,9 @@ fn what_a_storm_held_back_is_told_after_it_on_order() {
 
 #[test]
 fn what_one_storm_held_back_is_still_listed_after_the_next() {
-    let storm =
-        |at: &str, from: u32| (0..6).map(|n| format!("{at}:0{n} db-{} Down major\n", from + n)).collect::<String>();
+    // Each of a type of its own: they are no kin.
+    let one = |at: &str, n: u32, of: u32| format!("{at}:0{n} db-{of} Lost{of} major\n");
+    let storm = |at: &str, from: u32| (0..6).map(|n| one(at, n, from + n)).collect::<String>();
     by(&STORM.replace("receivers: [team, jira]", "receivers: [team]")).tells(
         &format!("{}{}30:00 tell-held", storm("00", 10), storm("20", 20)),
         "00:00 team opened 1

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::care::Care;
 use crate::domain::action::{Action, ActionReport, ActionResult, ActionState, HeldBy};
-use crate::domain::ids::{CiId, IncidentId, RuleId};
+use crate::domain::ids::{AlertId, CiId, IncidentId, RuleId};
 use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::CiIx;
@@ -19,13 +19,16 @@ use crate::engine::audience::root_of;
 use crate::engine::cell::Cell;
 use crate::engine::checks::obstacle;
 use crate::engine::effect::{Change, Effect, Notice, NoticeKind};
-use crate::engine::policy::actions::{ActionRule, Approval, COOL_DOWN_MAX};
+use crate::engine::fields::AlertFields;
+use crate::engine::policy::actions::{ActionRule, Approval, COOL_DOWN_MAX, Target};
 use crate::engine::policy::rule::{Rule, RuleHits};
 use crate::engine::slab::Place;
 use crate::engine::verdict::Unmet;
 
 /// Actions of one incident; further rules are not looked at.
 const ACTIONS_MAX: usize = 50;
+/// Alerts of one incident that are looked at for CIs to act on.
+const MEMBERS_LOOKED_MAX: usize = 1_000;
 /// Requests that are remembered; the oldest are forgotten first.
 const REMEMBERED_MAX: usize = 10_000;
 
@@ -54,8 +57,8 @@ impl Requests {
         self.0.push_back(Request { run: run.into(), ci: ci.clone(), at });
     }
 
-    /// The limit that holds a rule's action back.
-    fn limit(&self, rule: &ActionRule, ci: &CiId, now: Timestamp) -> Option<HeldBy> {
+    /// The limit that holds a rule's action back; `begun` are those of this moment, which nobody was asked for yet.
+    fn limit(&self, rule: &ActionRule, ci: &CiId, begun: &[Action], now: Timestamp) -> Option<HeldBy> {
         let same = || self.0.iter().rev().filter(|one| one.run == rule.run);
         if let Some(last) = same().find(|one| one.ci == *ci) {
             let until = last.at.plus(rule.cool_down);
@@ -63,7 +66,9 @@ impl Requests {
                 return Some(HeldBy::CoolDown { until });
             }
         }
-        let lately = same().filter(|one| now.since(one.at) < Span::hours(1)).count();
+        let is_next = |one: &&Action| one.run == rule.run && one.state == ActionState::Approved;
+        let lately =
+            same().filter(|one| now.since(one.at) < Span::hours(1)).count() + begun.iter().filter(is_next).count();
         (lately >= rule.hour_max as usize).then_some(HeldBy::HourMax { max: rule.hour_max })
     }
 }
@@ -78,6 +83,8 @@ pub enum Inaction {
     Class {
         class: Box<str>,
     },
+    /// No CI of its classes has an alert that it asks for.
+    NoMember,
     /// The incident has not lasted so long.
     NotYet {
         at: Timestamp,
@@ -123,32 +130,30 @@ impl Cell {
         let since = care.since.unwrap_or(self.now);
         let (mut next, mut begun): (Option<Timestamp>, Vec<Action>) = (None, Vec::new());
         let policy = self.policy.clone();
-        let ci = root_of(view).and_then(|id| self.topology.find(id.as_str()))?;
         let mut hits = std::mem::take(&mut self.hits);
         let fields = self.incident_fields(group, view);
         for rule in policy.actions.candidates(&fields) {
-            let id = self.topology.id(ci);
-            // One that was begun before this spell counts for that one.
-            let same = |action: &Action| action.rule == rule.id.id && action.ci.id == *id && action.at >= since;
-            let is_begun = care.actions.iter().any(same);
             let is_open = rule.during.as_ref().is_none_or(|during| during.open_until(self.now).is_some());
-            let is_full = care.actions.len() + begun.len() >= ACTIONS_MAX;
-            if is_begun
-                || is_full
-                || !is_open
-                || !self.is_of_class(ci, &rule.classes)
-                || !rule.applies(&fields, &mut hits)
-            {
+            if !is_open || !rule.applies(&fields, &mut hits) {
                 continue;
             }
+            // One that was begun before this spell counts for that one.
+            let of_rule = care.actions.iter().filter(|action| action.rule == rule.id.id && action.at >= since);
+            let done: Vec<CiId> = of_rule.map(|action| action.ci.id.clone()).collect();
+            let targets = self.targets(rule, group, view, &done);
             let at = since.plus(rule.wait);
-            if at > self.now {
+            if at > self.now && !targets.is_empty() {
                 next = next.into_iter().chain([at]).min();
                 continue;
             }
-            hits.hit(&rule.id.id);
-            care.numbered += 1;
-            begun.push(self.action(rule, ci, format!("{}.{}", view.id, care.numbered).into()));
+            for ci in targets {
+                if care.actions.len() + begun.len() >= ACTIONS_MAX {
+                    break;
+                }
+                hits.hit(&rule.id.id);
+                care.numbered += 1;
+                begun.push(self.action(rule, ci, format!("{}.{}", view.id, care.numbered).into(), &begun));
+            }
         }
         self.hits = hits;
         for action in &begun {
@@ -158,10 +163,44 @@ impl Cell {
         next
     }
 
+    /// What a rule acts on now, beside what it has acted on already.
+    fn targets(&self, rule: &ActionRule, group: Place, view: &IncidentView, done: &[CiId]) -> Vec<CiIx> {
+        let is_left =
+            |ci: &CiIx| self.is_of_class(*ci, &rule.classes) && !done.iter().any(|id| id == self.topology.id(*ci));
+        match &rule.target {
+            Target::Root => {
+                let root = root_of(view).and_then(|id| self.topology.find(id.as_str()));
+                root.filter(is_left).into_iter().collect()
+            }
+            Target::Members { alerts, most } => {
+                let room = (*most as usize).saturating_sub(done.len());
+                if room == 0 {
+                    return Vec::new();
+                }
+                let told = self.groups[group].members.iter().take(MEMBERS_LOOKED_MAX).filter(|m| self.is_told(**m));
+                let mut hit: Vec<(AlertId, CiIx)> = told
+                    .filter_map(|member| {
+                        let alert = &self.alerts[*member];
+                        let ci = alert.spot.ci().filter(is_left)?;
+                        alerts.0.matches(&AlertFields::of(alert, &self.topology)).then_some((alert.id, ci))
+                    })
+                    .collect();
+                hit.sort_unstable();
+                let mut targets: Vec<CiIx> = Vec::new();
+                for (_, ci) in hit {
+                    if targets.len() < room && !targets.contains(&ci) {
+                        targets.push(ci);
+                    }
+                }
+                targets
+            }
+        }
+    }
+
     /// The action of a rule as it begins.
-    fn action(&self, rule: &ActionRule, ci: CiIx, id: Box<str>) -> Action {
+    fn action(&self, rule: &ActionRule, ci: CiIx, id: Box<str>, begun: &[Action]) -> Action {
         let ci_ref = self.ci_ref(ci);
-        let held = self.requests.limit(rule, &ci_ref.id, self.now).or_else(|| {
+        let held = self.requests.limit(rule, &ci_ref.id, begun, self.now).or_else(|| {
             let cis = self.topology.impact(ci, &Limits::default()).reached.len() as u32;
             (cis > rule.blast_max).then_some(HeldBy::BlastMax { cis, max: rule.blast_max })
         });
@@ -346,7 +385,7 @@ impl Cell {
     pub fn inactions(&self, group: Place, view: &IncidentView) -> Vec<(RuleId, Inaction)> {
         let Some(incident) = self.groups.get(group).and_then(|g| g.incident.as_ref()) else { return Vec::new() };
         let fields = self.incident_fields(group, view);
-        let ci = root_of(view).and_then(|id| self.topology.find(id.as_str()));
+        let root = root_of(view).and_then(|id| self.topology.find(id.as_str()));
         let why = |rule: &ActionRule| {
             if let Some(action) = incident.care.actions.iter().rev().find(|action| action.rule == rule.id.id) {
                 return Inaction::Is(Box::new(action.clone()));
@@ -358,9 +397,15 @@ impl Cell {
                 let unmet = obstacle(&rule.matches.0, &fields).unwrap_or(Unmet::Expression { failed: false });
                 return Inaction::Unmet(unmet);
             }
-            let Some(ci) = ci else { return Inaction::NoCi };
-            if !self.is_of_class(ci, &rule.classes) {
-                return Inaction::Class { class: self.topology.class(ci).id.clone() };
+            match (&rule.target, root) {
+                (Target::Root, None) => return Inaction::NoCi,
+                (Target::Root, Some(ci)) if !self.is_of_class(ci, &rule.classes) => {
+                    return Inaction::Class { class: self.topology.class(ci).id.clone() };
+                }
+                (Target::Members { .. }, _) if self.targets(rule, group, view, &[]).is_empty() => {
+                    return Inaction::NoMember;
+                }
+                (Target::Root | Target::Members { .. }, _) => {}
             }
             Inaction::NotYet { at: incident.care.since.unwrap_or(self.now).plus(rule.wait) }
         };

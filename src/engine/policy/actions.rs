@@ -36,6 +36,9 @@ const COOL_DOWN_MIN: Span = Span::mins(1);
 pub const COOL_DOWN_MAX: Span = Span::hours(7 * 24);
 /// The most requests of one kind in an hour.
 const HOUR_MAX: u32 = 60;
+/// The most members of one incident that one rule acts on, and as many unless it says.
+const MEMBERS_MAX: u32 = 20;
+const MEMBERS_DEFAULT: u32 = 3;
 /// The most CIs that may hang on the CI.
 const BLAST_MAX: u32 = 2_000;
 
@@ -63,6 +66,9 @@ pub struct ActionRule {
     #[serde(deserialize_with = "word")]
     #[schemars(extend("pattern" = "^[A-Za-z0-9_.-]{1,64}$"))]
     pub run: Box<str>,
+    /// What it is done to.
+    #[serde(default)]
+    pub target: Target,
     /// Handed on as it is.
     #[serde(default, deserialize_with = "values")]
     #[schemars(extend("maxProperties" = VALUES_MAX))]
@@ -103,6 +109,59 @@ pub struct ActionRule {
     pub escalate: Vec<ReceiverId>,
 }
 rule!(ActionRule, "actions", first_wins: false);
+
+/// What an action is done to.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "Aim")]
+pub enum Target {
+    /// The root cause.
+    #[default]
+    Root,
+    /// CIs of the incident with an alert that fires and matches, the earliest alerts first, so many at most.
+    Members { alerts: Match, most: u32 },
+}
+
+/// As it is written: `root`, or `{ members: { name: DiskFull }, most: 3 }`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Aim {
+    Word(String),
+    Members(Members),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    members: Match,
+    #[serde(default = "members_default")]
+    most: u32,
+}
+
+const fn members_default() -> u32 {
+    MEMBERS_DEFAULT
+}
+
+impl TryFrom<Aim> for Target {
+    type Error = String;
+
+    fn try_from(written: Aim) -> Result<Self, String> {
+        let remedy = "write root or { members: { name: DiskFull }, most: 3 }";
+        match written {
+            Aim::Word(word) if word == "root" => Ok(Self::Root),
+            Aim::Word(word) => Err(format!("{word:?} is no target; {remedy}")),
+            Aim::Members(Members { most, .. }) if !(1..=MEMBERS_MAX).contains(&most) => {
+                Err(format!("most: {most} is not within 1 to {MEMBERS_MAX}; {remedy}"))
+            }
+            // Everything that fires is nobody's aim.
+            Aim::Members(Members { members, .. })
+                if members.0.0.is_empty() || members.0.0.iter().any(Vec::is_empty) =>
+            {
+                Err(format!("members: says nothing of their alerts; {remedy}"))
+            }
+            Aim::Members(Members { members, most }) => Ok(Self::Members { alerts: members, most }),
+        }
+    }
+}
 
 /// Whether a person has to say yes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -241,6 +300,9 @@ mod tests {
             ("run: restart", "run: restart, cool_down: 5s"),
             ("run: restart", "run: restart, hour_max: 0"),
             ("run: restart", "run: restart, with: { \"a b\": c }"),
+            ("run: restart", "run: restart, target: everything"),
+            ("run: restart", "run: restart, target: { members: {} }"),
+            ("run: restart", "run: restart, target: { members: { name: Down }, most: 21 }"),
         ] {
             let text = good.replace(from, to);
             let error = serde_saphyr::from_str::<ActionRule>(&text).expect_err(&text).to_string();
