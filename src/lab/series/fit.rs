@@ -14,7 +14,8 @@ use crate::folders::metric::Trained;
 
 /// Bars that are tried, lowest first.
 const TRIED: usize = 40;
-const STEP: f32 = 0.1;
+/// How many of them lie within one digit of rarity.
+const STEPS: f32 = 10.0;
 /// How often it is told how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -34,7 +35,7 @@ pub struct Fitted {
 /// When there are no series, they are too short, or no bar is high enough; says what to do.
 pub fn fit(quiet: &[Labelled], per_series_day: f64, progress: impl FnMut(usize, usize)) -> Result<Fitted> {
     ensure!(!quiet.is_empty(), "no series to learn from; name some with --series, --data or --synthetic N");
-    let numbers = |n: usize| Numbers { told_from: 1.0 + STEP * n as f32, ..Numbers::default() };
+    let numbers = |n: usize| Numbers { told_from: (STEPS + n as f32) / STEPS, ..Numbers::default() };
     let bars: Vec<Numbers> = (0..TRIED).map(numbers).collect();
     let (tallies, scores) = all_bars(quiet, &bars, progress);
     ensure!(

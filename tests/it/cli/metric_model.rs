@@ -142,3 +142,38 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
     });
     assert!(!served.ask("GET", "/readyz", &li.token, "").1.contains("last hours alone"));
 }
+
+#[test]
+fn a_model_that_is_too_slow_is_told_everywhere_and_tried_again_after_a_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (probe, analyst) = (token(&data, "source", "probe"), token(&data, "analyst", "li"));
+    let config = folder.path().join("headwater.yaml");
+    // No machine judges a point in a microsecond when its program is not optimised.
+    std::fs::write(&config, "intake: { anomalies: { point_us_max: 1 } }\n").unwrap();
+    let served = Served::start(&["--config", config.to_str().unwrap(), "--data", data.to_str().unwrap()]);
+    let li = Person { base: served.base(), token: analyst };
+    let degraded = || li.reads(&served, "/api/v1/models/metric")["degraded"].to_string();
+    assert_eq!(degraded(), "[]");
+    // 2,000 points are looked at together.
+    (0..3).for_each(|n| send(&served, &probe, n * 1000, 1000));
+    let since = std::time::Instant::now();
+    served.wait("it is too slow", || degraded().contains("a point costs more than").then_some(()));
+    assert!(served.ask("GET", "/readyz", &li.token, "").1.contains("a point costs more than"));
+    assert!(li.reads(&served, "/api/v1/overview")["degraded"].to_string().contains("a point costs more than"));
+    assert!(served.ask("GET", "/metrics", &li.token, "").1.contains("headwater_metric_model_degraded 1"));
+    li.runs(&["model", "health"]).does(&["degraded:", "1 times so far"]);
+    // Points are judged all the same meanwhile, by the last hours alone, however many come.
+    (3..6).for_each(|n| send(&served, &probe, n * 1000, 1000));
+    li.runs(&["model", "health"]).does(&["1 times so far"]);
+    // After the rest it is tried again: nothing is degraded until points say so.
+    let gone = || degraded() == "[]" && !served.ask("GET", "/readyz", &li.token, "").1.contains("costs more");
+    while !gone() {
+        assert!(since.elapsed() < std::time::Duration::from_secs(120), "it rests for a minute only");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    assert!(since.elapsed() > std::time::Duration::from_secs(50), "it rests for a minute");
+    (6..9).for_each(|n| send(&served, &probe, n * 1000, 1000));
+    served.wait("it is too slow again", || degraded().contains("2 times so far").then_some(()));
+    served.stop();
+}
