@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::access::store::Tokens;
@@ -31,6 +32,7 @@ use crate::intake::registry::Registry;
 use crate::intake::{self, Intake};
 use crate::journal::sqlite::lock::Lock;
 use crate::lab::series::recorded::FOLDER as READINGS_FOLDER;
+use crate::nats::shelf::Shelf;
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
 use crate::pipeline::membership::{Leave, Role};
 use crate::pipeline::{Options, Pace, Pipeline, upward};
@@ -44,6 +46,7 @@ mod advise;
 mod again;
 mod back;
 mod behind;
+mod board;
 mod bus;
 mod cluster;
 mod cmdb;
@@ -56,11 +59,13 @@ mod oracle;
 mod redis;
 pub mod series;
 mod sources;
+mod together;
 mod trials;
 pub mod view;
 
 use back::Back;
 use behind::{Bearers, Door, Pen};
+use board::OnShelf;
 use bus::OnNats;
 use ending::{Ending, told};
 use feeds::Feed;
@@ -119,8 +124,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let registry = Registry::open(&config.data)?;
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, registry);
     teach(&config, (&pipeline, &intake), shared.as_ref(), clock());
-    let judging = Arc::new(Judging::new(&config.tenant, &config.intake.anomalies, &pipeline, &intake));
-    judging.start().await;
+    let judging = judging(&config, shared.as_ref(), &pipeline, &intake).await;
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
     let watch = Watch::new(&config, pipeline.clone(), reload.refused(), judging.clone());
@@ -146,7 +150,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
-    let (views, settings) = (Arc::new(Views::open(&config.data)?), settings(&config));
+    let (views, settings) = (Arc::new(views(&config, shared.as_ref())?), settings(&config));
     let front = Front { sessions, views, intake: intake.clone(), judging, settings, takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
     open_doors(&config, &pipeline, &intake, &mut asides).await?;
@@ -198,13 +202,44 @@ fn keep_series(intake: &Intake, now: Timestamp) {
 }
 
 /// A place among the instances of a cluster, and the folder's lock.
-type Place = (Leave, Lock);
+struct Place {
+    leave: Leave,
+    lock: Lock,
+    shelf: Shelf,
+}
+
+/// What sees to the models of metric series, alone or among others.
+async fn judging(
+    config: &Config,
+    shared: Option<&Place>,
+    pipeline: &Arc<Pipeline>,
+    intake: &Arc<Intake>,
+) -> Arc<Judging> {
+    let alone = Judging::new(&config.tenant, &config.intake.anomalies, pipeline, intake);
+    let judging = match shared {
+        Some(Place { shelf, .. }) => alone.among(shelf.clone(), config.cluster.name()),
+        None => alone,
+    };
+    judging.start().await;
+    Arc::new(judging)
+}
+
+/// Views of the board: this instance's own, or those that all instances share.
+fn views(config: &Config, shared: Option<&Place>) -> Result<Views> {
+    Ok(match shared {
+        Some(Place { shelf, .. }) => {
+            let board = OnShelf { shelf: shelf.clone(), runtime: Handle::current() };
+            Views::shared(&config.data, Arc::new(board))?
+        }
+        None => Views::open(&config.data)?,
+    })
+}
 
 /// The pipeline over this folder's log, or over that of a cluster.
 async fn open(config: &Config, opening: Options) -> Result<(Arc<Pipeline>, Option<Place>)> {
     if config.cluster.on {
-        let cluster::Shared { pipeline, leave, lock } = cluster::start(config, opening).await?;
-        return Ok((pipeline, Some((leave, lock))));
+        let cluster::Shared { pipeline, leave, lock, shelf } = cluster::start(config, opening).await?;
+        return Ok((pipeline, Some(Place { leave, lock, shelf })));
     }
     Ok((start(&config.data, opening).await?, None))
 }
@@ -214,7 +249,7 @@ async fn close(pipeline: Arc<Pipeline>, shared: Option<Place>, drain: Duration) 
     // Others wait for their turn.
     pipeline.courier.close(if shared.is_some() { drain.min(HAND_OVER_TIME_MAX) } else { drain }).await;
     let _folder = match shared {
-        Some((leave, lock)) => {
+        Some(Place { leave, lock, .. }) => {
             leave.leave().await;
             Some(lock)
         }

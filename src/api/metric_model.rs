@@ -121,7 +121,7 @@ impl From<Difference> for MetricDifference {
             expected: one.expected,
             valid_score: one.valid_score,
             tried_score: one.tried_score,
-            told_by: one.told_by,
+            told_by: one.told_by.as_str(),
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Views of the board that people keep, in a file of the data folder: filters under a name, for oneself or for everybody.
+//! Views of the board that people keep: filters under a name, for oneself or for everybody. They are in a file of the data
+//! folder; where several instances share a journal, on its servers, and each has a copy in its file.
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +50,26 @@ pub enum ViewError {
     TooManyShared,
     #[error("views cannot be written")]
     Io(#[from] io::Error),
+    #[error("the servers with the views: {0}")]
+    Away(String),
 }
+
+/// What all instances share: one text, the newest one. Its calls block.
+pub trait Board: Send + Sync {
+    /// The text and its number; none when nobody has kept anything.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn read(&self) -> Result<Option<(u64, Vec<u8>)>, String>;
+    /// Puts a text in the place of the one with this number (0: none); `false`: somebody else was quicker.
+    ///
+    /// # Errors
+    /// Why it cannot be written.
+    fn replace(&self, behind: u64, text: Vec<u8>) -> Result<bool, String>;
+}
+
+/// How often a change is tried again when somebody else was quicker.
+const TRIES: usize = 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,10 +78,11 @@ struct Content {
     views: Vec<Kept>,
 }
 
-/// All views of this instance. Without a file they end with the program.
+/// All views. Without a file they end with the program.
 #[derive(Default)]
 pub struct Views {
     file: Option<PathBuf>,
+    board: Option<Arc<dyn Board>>,
     kept: Mutex<Vec<Kept>>,
 }
 
@@ -73,12 +94,31 @@ impl Views {
     pub fn open(data: &Path) -> io::Result<Self> {
         let file = data.join(VIEWS_FILE);
         let kept = Mutex::new(read(&file)?);
-        Ok(Self { file: Some(file), kept })
+        Ok(Self { file: Some(file), board: None, kept })
     }
 
-    /// What somebody sees: their own views, and those that are shared.
+    /// The same with others: what stands on the board counts. While it has nothing, what this instance had before does.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn shared(data: &Path, board: Arc<dyn Board>) -> io::Result<Self> {
+        Ok(Self { board: Some(board), ..Self::open(data)? })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().expect("nobody panics while holding it")
+    }
+
+    /// What somebody sees: their own views, and those that are shared. While the board is away, as they were known last.
     pub fn seen(&self, tenant: &TenantId, who: &str) -> Vec<Kept> {
-        let kept = self.kept.lock().expect("nobody panics while holding it");
+        let mut kept = self.kept();
+        if let Some(board) = &self.board
+            && let Ok(Some((_, views))) = on(board).inspect_err(|why| tracing::warn!(why, "views are as last known"))
+            && views != *kept
+        {
+            self.copy(&views);
+            *kept = views;
+        }
         kept.iter().filter(|view| view.tenant == *tenant && (view.shared || *view.owner == *who)).cloned().collect()
     }
 
@@ -88,6 +128,7 @@ impl Views {
     /// When there are too many, or it cannot be written: then nothing is changed.
     pub fn keep(&self, view: Kept) -> Result<(), ViewError> {
         self.change(|views| {
+            let view = view.clone();
             views.retain(|known| !known.is_same(&view));
             let of_tenant = || views.iter().filter(|known| known.tenant == view.tenant);
             if view.shared && of_tenant().filter(|known| known.shared).count() >= SHARED_MAX {
@@ -116,17 +157,59 @@ impl Views {
         Ok(was_there)
     }
 
-    fn change(&self, edit: impl FnOnce(&mut Vec<Kept>) -> Result<(), ViewError>) -> Result<(), ViewError> {
-        let mut kept = self.kept.lock().expect("nobody panics while holding it");
-        let mut views = kept.clone();
-        edit(&mut views)?;
-        views.sort_by(|a, b| (&a.tenant, &a.owner, &a.name).cmp(&(&b.tenant, &b.owner, &b.name)));
-        if let Some(file) = &self.file {
-            write(file, &views)?;
+    fn change(&self, mut edit: impl FnMut(&mut Vec<Kept>) -> Result<(), ViewError>) -> Result<(), ViewError> {
+        let mut kept = self.kept();
+        let mut edited = |mut views: Vec<Kept>| {
+            edit(&mut views)?;
+            views.sort_by(|a, b| (&a.tenant, &a.owner, &a.name).cmp(&(&b.tenant, &b.owner, &b.name)));
+            Ok::<_, ViewError>(views)
+        };
+        let Some(board) = &self.board else {
+            let views = edited(kept.clone())?;
+            if let Some(file) = &self.file {
+                write(file, &views)?;
+            }
+            *kept = views;
+            return Ok(());
+        };
+        for _ in 0..TRIES {
+            let (behind, known) = on(board).map_err(ViewError::Away)?.unwrap_or_else(|| (0, kept.clone()));
+            let views = edited(known)?;
+            if board.replace(behind, written(&views)).map_err(ViewError::Away)? {
+                self.copy(&views);
+                *kept = views;
+                return Ok(());
+            }
         }
-        *kept = views;
-        Ok(())
+        Err(ViewError::Away("others are always quicker; try again".into()))
     }
+
+    /// A copy for backups, and for the time when this instance is alone again.
+    fn copy(&self, views: &[Kept]) {
+        if let Some(file) = &self.file
+            && let Err(error) = write(file, views)
+        {
+            tracing::warn!(%error, "the copy of the views is not written");
+        }
+    }
+}
+
+/// What stands on the board.
+fn on(board: &Arc<dyn Board>) -> Result<Option<(u64, Vec<Kept>)>, String> {
+    let Some((seq, text)) = board.read()? else { return Ok(None) };
+    Ok(Some((seq, parsed(&text)?)))
+}
+
+/// Reads a text of ours.
+fn parsed(text: &[u8]) -> Result<Vec<Kept>, String> {
+    let Content { format, views } =
+        serde_json::from_slice(text).map_err(|error| format!("{error}; mend it or move it away"))?;
+    if format == FORMAT { Ok(views) } else { Err(format!("format {format}: this program reads {FORMAT}")) }
+}
+
+fn written(views: &[Kept]) -> Vec<u8> {
+    let content = Content { format: FORMAT, views: views.to_vec() };
+    serde_json::to_vec_pretty(&content).expect("views are plain data")
 }
 
 fn read(file: &Path) -> io::Result<Vec<Kept>> {
@@ -139,21 +222,14 @@ fn read(file: &Path) -> io::Result<Vec<Kept>> {
     if meta.len() > BYTES_MAX {
         return Err(wrong(format!("larger than {BYTES_MAX} bytes; move it away")));
     }
-    let Content { format, views } =
-        serde_json::from_slice(&fs::read(file)?).map_err(|error| wrong(format!("{error}; mend it or move it away")))?;
-    if format != FORMAT {
-        return Err(wrong(format!("format {format}: this program reads {FORMAT}")));
-    }
-    Ok(views)
+    parsed(&fs::read(file)?).map_err(wrong)
 }
 
 /// Replaces the file whole.
 fn write(file: &Path, views: &[Kept]) -> io::Result<()> {
     let beside = file.with_extension("next");
-    let content = Content { format: FORMAT, views: views.to_vec() };
-    let text = serde_json::to_vec_pretty(&content).expect("views are plain data");
     let mut next = private::options().truncate(true).open(&beside)?;
-    next.write_all(&text)?;
+    next.write_all(&written(views))?;
     next.sync_all()?;
     fs::rename(&beside, file)
 }
@@ -186,6 +262,53 @@ mod tests {
         assert!(again.drop_one(&"t".into(), "li", "ours").unwrap());
         assert!(!again.drop_one(&"t".into(), "li", "ours").unwrap());
         assert_eq!(names(&Views::open(folder.path()).unwrap(), "han"), ["han/mine"]);
+    }
+
+    /// A board in memory, with somebody who is quicker so often, and that can be away.
+    #[derive(Default)]
+    struct Wood(Mutex<(u64, Option<Vec<u8>>, usize, bool)>);
+
+    impl Board for Wood {
+        fn read(&self) -> Result<Option<(u64, Vec<u8>)>, String> {
+            let (seq, text, _, is_away) = self.0.lock().unwrap().clone();
+            if is_away { Err("away".into()) } else { Ok(text.map(|text| (seq, text))) }
+        }
+
+        fn replace(&self, behind: u64, text: Vec<u8>) -> Result<bool, String> {
+            let (seq, kept, quicker, _) = &mut *self.0.lock().unwrap();
+            if *quicker > 0 {
+                (*quicker, *seq) = (*quicker - 1, *seq + 1);
+                return Ok(false);
+            }
+            let fits = behind == if kept.is_some() { *seq } else { 0 };
+            if fits {
+                (*seq, *kept) = (*seq + 1, Some(text));
+            }
+            Ok(fits)
+        }
+    }
+
+    #[test]
+    fn instances_share_views_and_none_of_two_changes_is_lost() {
+        let (one, two, board) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), Arc::new(Wood::default()));
+        // What an instance had alone goes along.
+        Views::open(one.path()).unwrap().keep(view("li", "before", false)).unwrap();
+        let first = Views::shared(one.path(), board.clone()).unwrap();
+        let second = Views::shared(two.path(), board.clone()).unwrap();
+        assert_eq!(names(&first, "li"), ["li/before"]);
+        first.keep(view("li", "mine", false)).unwrap();
+        board.0.lock().unwrap().2 = 3;
+        second.keep(view("han", "ours", true)).unwrap();
+        for views in [&first, &second] {
+            assert_eq!(names(views, "li"), ["han/ours", "li/before", "li/mine"]);
+        }
+        assert!(first.drop_one(&"t".into(), "han", "ours").unwrap());
+        assert_eq!(names(&second, "li"), ["li/before", "li/mine"]);
+        // Away: what was known last is shown, nothing is kept, and the file has a copy.
+        board.0.lock().unwrap().3 = true;
+        assert_eq!(names(&second, "li"), ["li/before", "li/mine"]);
+        assert!(matches!(second.keep(view("li", "x", false)), Err(ViewError::Away(_))));
+        assert_eq!(names(&Views::open(two.path()).unwrap(), "li"), ["li/before", "li/mine"]);
     }
 
     #[test]

@@ -61,9 +61,11 @@ fn item(kept: Kept, caller: &Caller) -> ViewItem {
 /// The caller's views and those that are shared, by owner and name.
 #[utoipa::path(get, path = "/api/v1/views", tag = "incidents",
     responses((status = 200, body = Listed<ViewItem>), (status = "default", body = Problem)))]
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Json<Listed<ViewItem>> {
-    let seen = api.views.seen(&caller.tenant, &caller.name);
-    Json(Listed { items: seen.into_iter().map(|kept| item(kept, &caller)).collect(), next: None, feed: None })
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Listed<ViewItem>>, ApiError> {
+    let (tenant, who) = (caller.tenant.clone(), caller.name.clone());
+    let seen = tokio::task::spawn_blocking(move || api.views.seen(&tenant, &who)).await.map_err(ApiError::internal)?;
+    let items = seen.into_iter().map(|kept| item(kept, &caller)).collect();
+    Ok(Json(Listed { items, next: None, feed: None }))
 }
 
 /// Keeps a view. Viewers keep views for themselves only.
@@ -105,7 +107,7 @@ pub async fn drop_one(
     if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::NotFound("view")) }
 }
 
-/// The file is written and synced: not on a thread that serves connections.
+/// The file is written and synced, or the servers are asked: not on a thread that serves connections.
 async fn written<T: Send + 'static>(
     api: Arc<Api>,
     change: impl FnOnce(&Api) -> Result<T, ViewError> + Send + 'static,
@@ -114,5 +116,9 @@ async fn written<T: Send + 'static>(
     done.map_err(|error| match error {
         ViewError::TooMany | ViewError::TooManyShared => ApiError::Bad(error.to_string()),
         ViewError::Io(cause) => ApiError::internal(format!("views are not written: {cause}")),
+        ViewError::Away(why) => {
+            tracing::warn!(why, "a view is not kept");
+            ApiError::TryLater { wait_secs: 2 }
+        }
     })
 }

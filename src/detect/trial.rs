@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::bar::per_mille;
 use super::stream::Said;
 use super::watch::Key;
-use crate::domain::series::{Difference, TrialOfSeries};
+use crate::domain::series::{Difference, Side, TrialOfSeries};
 use crate::domain::time::{Span, Timestamp};
 
 /// Readings within which both mean the same.
@@ -16,22 +16,6 @@ const DAY_MS: f64 = 86_400_000.0;
 
 /// Who told something that the other one has not told yet, and at which reading of the series.
 pub type Lone = (Side, u32);
-
-/// One of the two models.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    Valid,
-    Tried,
-}
-
-impl Side {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Valid => "valid",
-            Self::Tried => "tried",
-        }
-    }
-}
 
 /// A reading of which something was said.
 #[derive(Debug)]
@@ -104,7 +88,7 @@ impl Tried {
             expected: f64::from(said.glance.expected),
             valid_score: per_mille(said.height) as u16,
             tried_score: per_mille(beside.height) as u16,
-            told_by: side.word(),
+            told_by: side,
         };
         self.latest.push_back((seen.key, difference));
     }

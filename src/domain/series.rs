@@ -1,5 +1,7 @@
 //! What is shown of a series of metric points: what was usual, what came, and what was told.
 
+use serde::{Deserialize, Serialize};
+
 use super::event::ObjectRef;
 use super::ids::SourceId;
 use super::label::Labels;
@@ -64,7 +66,7 @@ pub struct SeriesQuery {
 }
 
 /// What came of a metric model that is tried beside the one that is valid.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrialOfSeries {
     pub from: Option<Timestamp>,
     pub until: Timestamp,
@@ -79,8 +81,45 @@ pub struct TrialOfSeries {
     pub latest: Vec<Difference>,
 }
 
+impl TrialOfSeries {
+    /// The same with what came of it on another instance, which judges other series.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.from = self.from.into_iter().chain(other.from).min();
+        self.until = self.until.max(other.until);
+        self.readings += other.readings;
+        self.series_days += other.series_days;
+        self.both += other.both;
+        self.only_valid += other.only_valid;
+        self.only_tried += other.only_tried;
+        let most = self.latest.len().max(other.latest.len());
+        self.latest.extend(other.latest);
+        self.latest.sort_by_key(|one| std::cmp::Reverse(one.at));
+        self.latest.truncate(most);
+        self
+    }
+}
+
+/// One of two models: the one that is valid, and the one that is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    Valid,
+    Tried,
+}
+
+impl Side {
+    /// As the API writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Tried => "tried",
+        }
+    }
+}
+
 /// A reading that one of two models told and the other one did not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// The series' id, and its names.
     pub series: Box<str>,
@@ -91,8 +130,7 @@ pub struct Difference {
     pub expected: f64,
     pub valid_score: u16,
     pub tried_score: u16,
-    /// `valid` or `tried`.
-    pub told_by: &'static str,
+    pub told_by: Side,
 }
 
 /// How the metric model of a tenant is doing.

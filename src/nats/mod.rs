@@ -7,6 +7,7 @@ pub mod pull;
 pub mod queue;
 pub mod server;
 pub mod settings;
+pub mod shelf;
 pub mod streams;
 
 use std::fmt;

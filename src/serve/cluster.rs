@@ -6,10 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 
 use crate::config::Config;
-use crate::journal::jetstream::{JetStreamStore, OpenOptions};
+use crate::journal::jetstream::{JetStreamStore, OpenOptions, stream_name};
 use crate::journal::sqlite::lock::{Lock, LockError};
 use crate::nats::NatsError;
 use crate::nats::connect::connect;
+use crate::nats::shelf::Shelf;
 use crate::pipeline::lease::Lease;
 use crate::pipeline::log::shared::SharedLog;
 use crate::pipeline::membership::{Leave, Membership, MembershipError};
@@ -29,6 +30,8 @@ pub struct Shared {
     pub leave: Leave,
     /// Nobody else uses the folder meanwhile.
     pub lock: Lock,
+    /// What instances share beside the journal.
+    pub shelf: Shelf,
 }
 
 /// Joins the others; waits for NATS as long as it is away.
@@ -43,7 +46,7 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     let lock = claim_folder(&config.data, &name)?;
     let mark = mark(&config.data)?;
     let lease = Arc::new(Lease::none());
-    let (membership, store) = join(config, &mark, &lease).await?;
+    let (membership, store, shelf) = join(config, &mark, &lease).await?;
     let log = Arc::new(SharedLog::new(store, &name));
     let data = config.data.clone();
     let starting = tokio::task::spawn_blocking(move || Pipeline::start_on(log, lease, &data, options));
@@ -51,11 +54,11 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     // Only now: what is assigned to this instance is decided at once.
     let leave = membership.start(pipeline.health().clone()).await?;
     tracing::info!(instance = name, prefix = config.cluster.prefix, "this instance shares its journal");
-    Ok(Shared { pipeline, leave, lock })
+    Ok(Shared { pipeline, leave, lock, shelf })
 }
 
 /// Opens the log and takes this instance's name; waits for servers that are away, or have not chosen their leaders yet.
-async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Membership, JetStreamStore)> {
+async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Membership, JetStreamStore, Shelf)> {
     let options = OpenOptions {
         prefix: config.cluster.prefix.clone(),
         replicas: config.nats.replicas,
@@ -67,9 +70,10 @@ async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Member
         let attempt = async {
             let nats = connect(&config.nats).await?;
             let store = JetStreamStore::open(nats.clone(), &options).await?;
-            let replicas = config.nats.replicas;
+            let (replicas, prefix) = (config.nats.replicas, &config.cluster.prefix);
+            let shelf = Shelf::open(nats.clone(), stream_name(prefix, "shelf"), prefix, replicas).await?;
             let membership = Membership::join(nats, &config.cluster, replicas, mark.to_owned(), lease.clone()).await?;
-            Ok::<_, MembershipError>((membership, store))
+            Ok::<_, MembershipError>((membership, store, shelf))
         };
         match attempt.await {
             Ok(joined) => return Ok(joined),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -12,6 +12,7 @@ use crate::api::state::{Retrained, Trouble, Watched};
 use crate::detect::drift::{DRIFTED_FROM, EDGES, READINGS_MIN};
 use crate::detect::jury::{Beside, Model};
 use crate::domain::ids::TenantId;
+use crate::domain::partition::partition_of;
 use crate::domain::series::{ModelHealth, ScoreShare, SeriesChart, SeriesQuery, SeriesView, TrialOfSeries};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{By, Digest};
@@ -20,9 +21,12 @@ use crate::intake::Intake;
 use crate::intake::counters::Taught;
 use crate::intake::settings::Anomalies;
 use crate::lab::series::{fit, recorded};
+use crate::nats::shelf::Shelf;
 use crate::pipeline::Pipeline;
 use crate::pipeline::put::Trial;
 use crate::pipeline::ruling::Ruled;
+
+use super::together::{self, Came, Together};
 
 /// How often the journal's word is compared with what series are judged by.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +45,8 @@ pub struct Judging {
     /// Why the folder of the settings was refused.
     refused: Mutex<Option<String>>,
     retrained_at: Mutex<Timestamp>,
+    /// The other instances.
+    together: Option<Together>,
 }
 
 /// What a tenant's series are judged by.
@@ -64,7 +70,14 @@ impl Judging {
             applied: Mutex::default(),
             refused: Mutex::default(),
             retrained_at: Mutex::new((pipeline.clock)()),
+            together: None,
         }
+    }
+
+    /// The same among others.
+    #[must_use]
+    pub fn among(self, shelf: Shelf, instance: String) -> Self {
+        Self { together: Some(Together::new(shelf, instance)), ..self }
     }
 
     fn applied(&self) -> MutexGuard<'_, BTreeMap<TenantId, Applied>> {
@@ -97,9 +110,14 @@ impl Judging {
 
     /// Follows the journal, and makes models on schedule, until the future is dropped.
     pub async fn run(self: Arc<Self>) {
+        let mut told_at = Instant::now();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             self.look();
+            if let Some(together) = self.together.as_ref().filter(|_| told_at.elapsed() >= together::EVERY) {
+                told_at = Instant::now();
+                together.exchange(self.trials()).await;
+            }
             if self.is_retraining_due() {
                 let by = By { author: TRAINER.into(), reason: "on schedule".into() };
                 if let Err(error) = self.retrain(&self.tenant, &by).await {
@@ -107,6 +125,15 @@ impl Judging {
                 }
             }
         }
+    }
+
+    /// What came here of what is tried.
+    fn trials(&self) -> Vec<Came> {
+        let tried: Vec<TenantId> =
+            self.applied().iter().filter(|(_, one)| one.trial.is_some()).map(|(tenant, _)| tenant.clone()).collect();
+        let senses = self.intake.senses();
+        let came = |tenant: TenantId| senses.tried(&tenant).map(|(seq, trial)| Came { tenant, seq, trial });
+        tried.into_iter().filter_map(came).collect()
     }
 
     /// Takes what the journal says of each tenant where that is not what its series are judged by.
@@ -171,10 +198,14 @@ impl Judging {
         MetricModel::parse("model.yaml", &self.pipeline.kept_model(digest)?)
     }
 
-    /// Whether a model is to be made now: one instance alone, nothing is tried, and the last one was made long ago.
+    /// Whether a model is to be made now, here: nothing is tried, and the last one was made long ago. Of several instances it
+    /// is done by the one whose turn the tenant's own part of the sources is: one at a time, and one that has readings of its
+    /// own to make it from. Whoever takes over counts from what the journal's model was made of, or from its own start.
     fn is_retraining_due(&self) -> bool {
         let days = i64::from(self.settings.retrain_days);
-        if days == 0 || self.pipeline.log.is_shared() || self.pipeline.rulings().ruled(&self.tenant).shade.is_some() {
+        let lease = &self.pipeline.lease;
+        let is_my_turn = lease.is_valid() && lease.duty().watches.contains(&partition_of(&self.tenant));
+        if days == 0 || !is_my_turn || self.pipeline.rulings().ruled(&self.tenant).shade.is_some() {
             return false;
         }
         let made = self.applied().get(&self.tenant).and_then(|one| one.model.as_ref()?.trained).map(|of| of.until);
@@ -217,9 +248,13 @@ impl Judging {
         })
     }
 
-    /// What came of the model that is tried.
+    /// What came of the model that is tried, on all instances.
     pub fn tried(&self, tenant: &TenantId, since_seq: u64) -> Option<TrialOfSeries> {
-        self.intake.senses().tried(tenant).filter(|(seq, _)| *seq == since_seq).map(|(_, told)| told)
+        let here = self.intake.senses().tried(tenant).filter(|(seq, _)| *seq == since_seq).map(|(_, told)| told);
+        match &self.together {
+            Some(together) => together.with_others(tenant, since_seq, here),
+            None => here,
+        }
     }
 
     /// How a tenant's model is doing.
