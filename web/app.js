@@ -3,6 +3,7 @@
 import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
 import { call, send, whenSignedOut } from "./api.js";
 import { Asker } from "./ask.js";
+import { followTables } from "./cards.js";
 import * as feed from "./feed.js";
 import { lang, t, use } from "./i18n.js";
 import { Announcer } from "./news.js";
@@ -136,4 +137,5 @@ const App = () => {
 };
 
 await use();
+followTables(/** @type {Element} */ (document.getElementById("app")));
 render(html`<${App} />`, /** @type {Element} */ (document.getElementById("app")));
