@@ -162,3 +162,42 @@ pub struct ScoreShare {
     pub seen: u32,
     pub made_from: Option<u32>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_a_trial_on_two_instances_is_added_up() {
+        let difference = |at: i64| Difference {
+            series: "s".into(),
+            object: "o".into(),
+            name: "n".into(),
+            at: Timestamp(at),
+            value: 1.0,
+            expected: 0.5,
+            valid_score: 1,
+            tried_score: 2,
+            told_by: Side::Tried,
+        };
+        let of = |from: i64, only_tried: u64, latest: &[i64]| TrialOfSeries {
+            from: Some(Timestamp(from)),
+            until: Timestamp(from + 100),
+            readings: 10,
+            series_days: 0.5,
+            both: 1,
+            only_valid: 2,
+            only_tried,
+            latest: latest.iter().map(|at| difference(*at)).collect(),
+        };
+        let sum = of(50, 3, &[90, 70]).and(of(20, 4, &[80]));
+        assert_eq!((sum.from, sum.until), (Some(Timestamp(20)), Timestamp(150)));
+        assert_eq!((sum.readings, sum.both, sum.only_valid, sum.only_tried), (20, 2, 4, 7));
+        assert_eq!(sum.latest.iter().map(|one| one.at.0).collect::<Vec<_>>(), [90, 80]);
+        let nothing = TrialOfSeries::default();
+        assert_eq!(nothing.clone().and(of(50, 3, &[90])), of(50, 3, &[90]));
+        // As instances tell each other.
+        let text = serde_json::to_string(&of(50, 3, &[90])).unwrap();
+        assert_eq!(serde_json::from_str::<TrialOfSeries>(&text).unwrap(), of(50, 3, &[90]));
+    }
+}

@@ -122,6 +122,10 @@ fn a_second_person_is_asked_for_wherever_rules_change() {
     assert!(status == 403 && why.to_string().contains("can be silenced"), "{status} {why}");
     let (status, asked) = operator.ask("POST", "/api/v1/windows", &window);
     assert_eq!((status, &asked["waits"]), (202, &json!(true)), "{asked}");
+    // The history is a moment behind.
+    served.wait("the proposal to be known", || {
+        (li.ask("GET", "/api/v1/windows/proposals", &json!({})).1["items"] != json!([])).then_some(())
+    });
     let proposal = |what: &str| format!("/api/v1/windows/proposals/{}/{what}", asked["seq"]);
     assert_eq!(operator.ask("POST", &proposal("approve"), &json!({ "reason": "mine" })).0, 403);
     assert_eq!(wang.ask("POST", &proposal("refuse"), &json!({})).0, 202);

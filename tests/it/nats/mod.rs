@@ -13,4 +13,5 @@ mod points;
 pub mod proxy;
 pub mod server;
 mod settings;
+mod shelf;
 mod trouble;
