@@ -1,6 +1,6 @@
 // The row of filters of the board.
 
-import { html } from "./vendor/htm-preact.js";
+import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import { t } from "./i18n.js";
 import { SORTS } from "./incidents.js";
 import { AREAS, SEVERITIES } from "./overview.js";
@@ -9,11 +9,30 @@ import { Switch } from "./parts.js";
 /** Organisations and services to choose from. */
 const OFFERED_MAX = 200;
 
+/** At the latest after this time, however busy the browser is. */
+const IDLE_MS = 500;
+const whenIdle = window.requestIdleCallback ? (act) => requestIdleCallback(act, { timeout: IDLE_MS }) : (act) => setTimeout(act, IDLE_MS);
+const dropIdle = window.cancelIdleCallback ?? clearTimeout;
+
 /** The values of a list in the incidents, the most frequent first. @param {any[]} list @param {"orgs"|"services"} key */
-export function offered(list, key) {
+function offered(list, key) {
   const counts = new Map();
   for (const incident of list) for (const one of incident[key]) counts.set(one, (counts.get(one) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, OFFERED_MAX);
+}
+
+/** What there is to choose from in a list, counted when the browser has nothing else to do. @param {any[]} list */
+export function useOffered(list) {
+  const [found, set] = useState(/** @type {[string, number][][]} */ ([[], []]));
+  useEffect(() => {
+    const count = () => {
+      const next = [offered(list, "orgs"), offered(list, "services")];
+      set((old) => (JSON.stringify(old) === JSON.stringify(next) ? old : next));
+    };
+    const asked = whenIdle(count);
+    return () => dropIdle(asked);
+  }, [list]);
+  return found;
 }
 
 /** A choice of words, or of values with their counts. */

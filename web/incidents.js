@@ -136,9 +136,30 @@ export function useIncidents(filter) {
   return { list, ...state, load };
 }
 
+/** The same order with what has changed since: what has not is not compared with each other again.
+ * @param {any[]} before @param {any[]} list @param {(a: any, b: any) => number} compare */
+export function sortedAgain(before, list, compare) {
+  const changed = new Set(list);
+  const kept = before.filter((one) => changed.delete(one));
+  if (changed.size * 4 > list.length) return [...list].sort(compare);
+  const fresh = [...changed].sort(compare);
+  const all = [];
+  let next = 0;
+  for (const one of kept) {
+    while (next < fresh.length && compare(fresh[next], one) < 0) all.push(fresh[next++]);
+    all.push(one);
+  }
+  return all.concat(fresh.slice(next));
+}
+
 /** What is shown: sorted, filtered. A filter that changes sorts nothing again. @param {any[]} list @param {any} filter @param {string} me */
 export function useShown(list, filter, me) {
-  const sorted = useMemo(() => [...list].sort(SORTS[filter.sort] ?? SORTS[""]), [list, filter.sort]);
+  const last = useRef({ by: /** @type {any} */ (null), sorted: /** @type {any[]} */ ([]) });
+  const sorted = useMemo(() => {
+    const by = SORTS[filter.sort] ?? SORTS[""];
+    last.current = { by, sorted: last.current.by === by ? sortedAgain(last.current.sorted, list, by) : [...list].sort(by) };
+    return last.current.sorted;
+  }, [list, filter.sort]);
   return useMemo(() => sorted.filter(wanted(filter, me)), [sorted, JSON.stringify(filter)]);
 }
 
@@ -158,7 +179,7 @@ export function neighbours(id) {
  * at the end until the pointer rests. @param {any[]} sorted @param {string} key another key is another list */
 export function useSteady(sorted, key) {
   const REST_MS = 2500;
-  const kept = useRef({ key: "", order: new Map(), movedAt: 0, timer: 0 });
+  const kept = useRef({ key: "", list: /** @type {any[]} */ ([]), order: /** @type {Map<string, number>|null} */ (null), movedAt: 0, timer: 0 });
   const [, settle] = useState(0);
   const onMove = useCallback(() => {
     kept.current.movedAt = Date.now();
@@ -166,9 +187,13 @@ export function useSteady(sorted, key) {
     kept.current.timer = setTimeout(() => settle((n) => n + 1), REST_MS + 20);
   }, []);
   useEffect(() => () => clearTimeout(kept.current.timer), []);
-  const { order, movedAt } = kept.current;
-  const steady = kept.current.key === key && Date.now() - movedAt < REST_MS;
-  const list = steady ? [...sorted].sort((a, b) => (order.get(a.id) ?? Infinity) - (order.get(b.id) ?? Infinity) || 0) : sorted;
-  if (!steady) { kept.current.key = key; kept.current.order = new Map(list.map((incident, i) => [incident.id, i])); }
-  return { list, onMove };
+  const steady = kept.current.key === key && Date.now() - kept.current.movedAt < REST_MS;
+  if (!steady) {
+    Object.assign(kept.current, { key, list: sorted, order: null });
+    return { list: sorted, onMove };
+  }
+  // The places are looked up only while somebody points.
+  const order = (kept.current.order ??= new Map(kept.current.list.map((incident, i) => [incident.id, i])));
+  const place = (incident) => order.get(incident.id) ?? Infinity;
+  return { list: [...sorted].sort((a, b) => place(a) - place(b) || 0), onMove };
 }

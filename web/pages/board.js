@@ -4,7 +4,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact
 import { act } from "../actions.js";
 import { query } from "../api.js";
 import { BulkBar, actMany } from "../bulk.js";
-import { Filters, offered } from "../filters.js";
+import { Filters, useOffered } from "../filters.js";
 import { likelihood, moment } from "../format.js";
 import { say, t } from "../i18n.js";
 import { FIELDS, KEPT_MAX, keepOrder, useIncidents, useShown, useSteady } from "../incidents.js";
@@ -119,15 +119,16 @@ function useMarks(list) {
 /** Says that something new is above, out of sight. */
 const Above = ({ list }) => {
   const [far, setFar] = useState(false);
-  const seen = useRef(new Set());
+  const seen = useRef({ list: /** @type {any[]} */ ([]), ids: /** @type {Set<string>|null} */ (null) });
   useEffect(() => {
     const look = () => setFar(scrollY > FAR_PX);
     look();
     addEventListener("scroll", look, { passive: true });
     return () => removeEventListener("scroll", look);
   }, []);
-  if (!far) { seen.current = new Set(list.map((one) => one.id)); return null; }
-  const fresh = list.filter((one) => one.fresh && !seen.current.has(one.id)).length;
+  if (!far) { seen.current = { list, ids: null }; return null; }
+  const ids = (seen.current.ids ??= new Set(seen.current.list.map((one) => one.id)));
+  const fresh = list.filter((one) => one.fresh && !ids.has(one.id)).length;
   if (!fresh) return null;
   return html`<button class="above main" onClick=${() => scrollTo({ top: 0, behavior: "smooth" })}>↑ ${t("board.above", { n: fresh })}</button>`;
 };
@@ -142,8 +143,9 @@ export const Board = ({ me }) => {
     const next = { ...filter, ...change };
     setFilter(next);
     clearTimeout(timer.current);
-    // Only the history is searched by the server.
-    timer.current = setTimeout(() => setAsked(next), next.state === "history" && "q" in change ? 250 : 0);
+    // Only the history is searched by the server; everything else is drawn at once, and once.
+    if (next.state === "history" && "q" in change) timer.current = setTimeout(() => setAsked(next), 250);
+    else setAsked(next);
     const written = query(next);
     history.replaceState(null, "", written ? `/?${written}` : "/");
   };
@@ -171,7 +173,7 @@ export const Board = ({ me }) => {
     return true;
   });
   const filtered = FIELDS.some((field) => field !== "sort" && asked[field]);
-  const [orgs, services] = useMemo(() => [offered(all, "orgs"), offered(all, "services")], [all]);
+  const [orgs, services] = useOffered(all);
   return html`
     <h1 class="unseen">${t("nav.board")}</h1>
     <${Overview} filter=${filter} onFilter=${onFilter} />
