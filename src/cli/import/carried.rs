@@ -115,7 +115,10 @@ impl Carried {
 
     /// Notes what could not be carried over.
     pub fn leave(&mut self, what: impl Into<String>) {
-        self.left.push(what.into());
+        let what = what.into();
+        if !self.left.contains(&what) {
+            self.left.push(what);
+        }
     }
 
     /// The rule file.

@@ -4,7 +4,48 @@
 use serde_json::Value;
 
 use super::carried::{Carried, Ladder, Layer, Level, Person, Roster, days, hours, minute_of_day, moment};
+use super::unread::{Known, tell};
 use super::{list, text};
+
+/// What is read of its lists, beside names and addresses of pages.
+const KNOWN: [Known; 7] = [
+    Known { list: "users", fields: &["username", "email", "role", "grafana_id", "is_phone_number_verified"] },
+    Known { list: "personal_notification_rules", fields: &["user_id", "position", "duration", "important"] },
+    Known {
+        list: "on_call_shifts",
+        fields: &[
+            "time_zone",
+            "level",
+            "start",
+            "rotation_start",
+            "duration",
+            "frequency",
+            "users",
+            "rolling_users",
+            "start_rotation_from_user_index",
+            "interval",
+            "until",
+            "by_day",
+            "by_month",
+            "source",
+            "schedule",
+        ],
+    },
+    Known { list: "schedules", fields: &["time_zone", "shifts", "ical_url_primary", "on_call_now"] },
+    Known { list: "escalation_chains", fields: &[] },
+    Known {
+        list: "escalation_policies",
+        fields: &[
+            "escalation_chain_id",
+            "position",
+            "duration",
+            "persons_to_notify",
+            "persons_to_notify_next_each_time",
+            "notify_on_call_from_schedule",
+        ],
+    },
+    Known { list: "routes", fields: &["routing_regex", "escalation_chain_id", "integration_id", "position"] },
+];
 
 /// Carries an export over.
 pub fn carry(export: &Value) -> Carried {
@@ -30,14 +71,19 @@ pub fn carry(export: &Value) -> Carried {
         let what = text(route, "routing_regex");
         all.leave(format!("route {what:?}: write a route with `match` and `receivers: [{{ oncall: … }}]`"));
     }
+    tell(export, &KNOWN, &mut all);
     all
 }
 
 /// A person's steps, in the order of their places; waits add up.
 fn contact(export: &Value, user: &str, all: &mut Carried) -> Vec<(i64, &'static str)> {
-    let mut rules: Vec<&Value> = list(export, "personal_notification_rules")
-        .filter(|rule| text(rule, "user_id") == user && !rule["important"].as_bool().unwrap_or(false))
-        .collect();
+    let of_user = list(export, "personal_notification_rules").filter(|rule| text(rule, "user_id") == user);
+    let (important, mut rules): (Vec<&Value>, Vec<&Value>) =
+        of_user.partition(|rule| rule["important"].as_bool().unwrap_or(false));
+    if !important.is_empty() {
+        let count = important.len();
+        all.leave(format!("{count} contact steps for what is important: write a plan with `match: {{ severity: … }}`"));
+    }
     rules.sort_by_key(|rule| rule["position"].as_i64());
     let (mut after, mut steps) = (0, Vec::new());
     for rule in rules {
@@ -79,6 +125,10 @@ fn roster(export: &Value, schedule: &Value, all: &mut Carried) {
     // A higher level goes before a lower one, and with us a later layer before an earlier one.
     shifts.sort_by_key(|shift| shift["level"].as_i64());
     for shift in shifts {
+        let (name, zone) = (text(shift, "name"), text(shift, "time_zone"));
+        if !zone.is_empty() && zone != roster.zone {
+            all.leave(format!("shift {name:?}: its zone {zone} became that of its schedule, {}", roster.zone));
+        }
         shift_into(shift, &mut roster, all);
     }
     if roster.layers.is_empty() && roster.overrides.is_empty() {
@@ -103,24 +153,36 @@ fn people(value: &Value, all: &mut Carried) -> Vec<String> {
     known
 }
 
+/// One time of somebody's: an override.
+fn single_into(shift: &Value, roster: &mut Roster, all: &mut Carried) {
+    let (name, start) = (text(shift, "name"), text(shift, "start"));
+    let seconds = shift["duration"].as_i64().unwrap_or(86_400);
+    let from = moment(start);
+    let end = chrono::NaiveDateTime::parse_from_str(&from, "%Y-%m-%d %H:%M").ok();
+    let Some(end) = end.and_then(|from| from.checked_add_signed(chrono::TimeDelta::seconds(seconds))) else {
+        return all.leave(format!("shift {name:?}: its begin {start:?} cannot be read"));
+    };
+    // Those that are made in the calendar name their people as a rotation of one turn.
+    let named = if shift["users"].as_array().is_some_and(|all| !all.is_empty()) {
+        &shift["users"]
+    } else {
+        &shift["rolling_users"][0]
+    };
+    for person in people(named, all) {
+        roster.overrides.push((from.clone(), end.format("%Y-%m-%d %H:%M").to_string(), person));
+    }
+}
+
 fn shift_into(shift: &Value, roster: &mut Roster, all: &mut Carried) {
     let name = text(shift, "name").to_owned();
     let seconds = shift["duration"].as_i64().unwrap_or(86_400);
     let start = text(shift, "start");
-    if text(shift, "type") == "single_event" {
-        let from = moment(start);
-        let end = chrono::NaiveDateTime::parse_from_str(&from, "%Y-%m-%d %H:%M").ok();
-        let Some(end) = end.and_then(|from| from.checked_add_signed(chrono::TimeDelta::seconds(seconds))) else {
-            return all.leave(format!("shift {name:?}: its begin {start:?} cannot be read"));
-        };
-        for person in people(&shift["users"], all) {
-            roster.overrides.push((from.clone(), end.format("%Y-%m-%d %H:%M").to_string(), person));
-        }
-        return;
+    if matches!(text(shift, "type"), "single_event" | "override") {
+        return single_into(shift, roster, all);
     }
     let is_rolling =
         text(shift, "type") == "rolling_users" || shift["rolling_users"].as_array().is_some_and(|all| !all.is_empty());
-    let turns: Vec<Vec<String>> = if is_rolling {
+    let mut turns: Vec<Vec<String>> = if is_rolling {
         shift["rolling_users"]
             .as_array()
             .into_iter()
@@ -134,6 +196,9 @@ fn shift_into(shift: &Value, roster: &mut Roster, all: &mut Carried) {
     if turns.is_empty() {
         return all.leave(format!("shift {name:?} names nobody"));
     }
+    let first = shift["start_rotation_from_user_index"].as_u64().unwrap_or(0) as usize;
+    let count = turns.len();
+    turns.rotate_left(first % count);
     let n = shift["interval"].as_i64().unwrap_or(1).max(1);
     let unit = match text(shift, "frequency") {
         "hourly" => "h",

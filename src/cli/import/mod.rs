@@ -19,6 +19,7 @@ mod grafana;
 mod ical;
 mod opsgenie;
 mod pagerduty;
+mod unread;
 
 /// The largest export that is read, in bytes.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -3,13 +3,36 @@
 use serde_json::Value;
 
 use super::carried::{Carried, Ladder, Layer, Level, Person, Roster, days, hours, moment};
+use super::unread::{Known, tell};
 use super::{list, text};
+
+/// What is read of its lists, beside names and addresses of pages.
+const KNOWN: [Known; 8] = [
+    Known { list: "users", fields: &["username", "fullName", "blocked", "verified", "role", "locale"] },
+    Known { list: "teams", fields: &["members"] },
+    Known { list: "teams/members", fields: &["user", "role"] },
+    Known { list: "schedules", fields: &["timezone", "enabled", "rotations", "overrides"] },
+    Known {
+        list: "schedules/rotations",
+        fields: &["startDate", "endDate", "length", "participants", "timeRestriction"],
+    },
+    Known { list: "schedules/overrides", fields: &["user", "startDate", "endDate", "alias"] },
+    Known { list: "escalations", fields: &["rules", "repeat"] },
+    Known { list: "escalations/rules", fields: &["condition", "notifyType", "delay", "recipient"] },
+];
+
+/// Ways to choose among people of a team or a schedule that have no like here.
+const NO_LIKE: [&str; 3] = ["previous", "users", "admins"];
 
 /// Carries an export over.
 pub fn carry(export: &Value) -> Carried {
     let mut all = Carried::default();
     for user in list(export, "users") {
         let (name, login) = (text(user, "fullName"), text(user, "username"));
+        if user["blocked"].as_bool() == Some(true) {
+            all.leave(format!("user {name:?} is blocked"));
+            continue;
+        }
         let short = login.split('@').next().unwrap_or_default();
         let id = all.id("person", text(user, "id"), if short.is_empty() { name } else { short });
         let mail = if login.contains('@') { login } else { "" };
@@ -36,6 +59,7 @@ pub fn carry(export: &Value) -> Carried {
     for escalation in list(export, "escalations") {
         ladder(escalation, &mut all);
     }
+    tell(export, &KNOWN, &mut all);
     all
 }
 
@@ -54,6 +78,14 @@ fn roster(schedule: &Value, all: &mut Carried) {
     // The first rotation of the list goes before the others.
     for rotation in schedule["rotations"].as_array().into_iter().flatten().rev() {
         rotation_into(rotation, &mut roster, all);
+    }
+    for entry in schedule["overrides"].as_array().into_iter().flatten() {
+        match all.known("person", text(&entry["user"], "id")) {
+            Some(person) => {
+                roster.overrides.push((text(entry, "startDate").into(), text(entry, "endDate").into(), person))
+            }
+            None => all.leave(format!("an override of schedule {name:?} by somebody who is not among the users")),
+        }
     }
     if roster.layers.is_empty() {
         return all.leave(format!("schedule {name:?} has no rotation with people"));
@@ -136,7 +168,18 @@ fn ladder(escalation: &Value, all: &mut Carried) {
     let name = text(escalation, "name").to_owned();
     let mut ladder =
         Ladder { id: all.id("ladder", text(escalation, "id"), &name), note: name.clone(), ..Ladder::default() };
-    ladder.times = escalation["repeat"]["count"].as_u64().unwrap_or(0);
+    let repeat = &escalation["repeat"];
+    ladder.times = repeat["count"].as_u64().unwrap_or(0);
+    for (field, what) in [
+        ("waitInterval", "its wait between two rounds became ours"),
+        ("resetRecipientStates", "who had seen it is told again in each round"),
+        ("closeAlertAfterAll", "nothing is closed because nobody answers"),
+    ] {
+        let is_set = repeat[field].as_bool().unwrap_or(repeat[field].as_i64().unwrap_or(0) > 0);
+        if is_set {
+            all.leave(format!("escalation {name:?}: repeat.{field}: {what}"));
+        }
+    }
     let mut before = 0;
     for rule in escalation["rules"].as_array().into_iter().flatten() {
         ladder.until_close |= text(rule, "condition") == "if-not-closed";
@@ -149,6 +192,12 @@ fn ladder(escalation: &Value, all: &mut Carried) {
             last.wait_secs = (minutes - before) * 60;
         }
         before = minutes;
+        if NO_LIKE.contains(&text(rule, "notifyType")) {
+            let what = text(rule, "notifyType");
+            all.leave(format!(
+                "escalation {name:?}: a step tells {what:?} only; it became whoever has duty or is named"
+            ));
+        }
         let recipient = &rule["recipient"];
         let (kind, word) = match text(recipient, "type") {
             "schedule" => ("roster", if text(rule, "notifyType") == "next" { "backup: " } else { "roster: " }),

@@ -4,11 +4,56 @@
 use serde_json::Value;
 
 use super::carried::{Carried, Ladder, Layer, Level, Person, Roster, hours, minute_of_day, moment};
+use super::unread::{Known, tell};
 use super::{list, text};
 
 /// Minutes of a day, and the days of a week as rules name them.
 const DAY: i64 = 24 * 60;
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// What is read of its lists, beside names and addresses of pages.
+const KNOWN: [Known; 8] = [
+    Known {
+        list: "users",
+        fields: &["email", "contact_methods", "notification_rules", "color", "role", "invitation_sent", "locale"],
+    },
+    Known { list: "users/contact_methods", fields: &["address", "country_code", "label", "enabled"] },
+    Known { list: "users/notification_rules", fields: &["start_delay_in_minutes", "contact_method", "urgency"] },
+    Known {
+        list: "schedules",
+        // Who has duty follows from the layers; its users and policies stand in their own lists.
+        fields: &[
+            "time_zone",
+            "schedule_layers",
+            "overrides",
+            "overrides_subschedule",
+            "final_schedule",
+            "users",
+            "escalation_policies",
+            "http_cal_url",
+            "web_cal_url",
+        ],
+    },
+    Known {
+        list: "schedules/schedule_layers",
+        fields: &[
+            "start",
+            "end",
+            "users",
+            "restrictions",
+            "rotation_virtual_start",
+            "rotation_turn_length_seconds",
+            "rendered_schedule_entries",
+            "rendered_coverage_percentage",
+        ],
+    },
+    Known { list: "escalation_policies", fields: &["escalation_rules", "num_loops"] },
+    Known {
+        list: "escalation_policies/escalation_rules",
+        fields: &["escalation_delay_in_minutes", "targets", "escalation_rule_assignment_strategy"],
+    },
+    Known { list: "services", fields: &[] },
+];
 
 /// Carries an export over.
 pub fn carry(export: &Value) -> Carried {
@@ -21,10 +66,14 @@ pub fn carry(export: &Value) -> Carried {
             text(user, "email").split('@').next().filter(|id| !id.is_empty()).unwrap_or(&name),
         );
         let phone = user["contact_methods"].as_array().into_iter().flatten();
-        let phone = phone
-            .filter(|one| matches!(text(one, "type"), "sms_contact_method" | "phone_contact_method"))
-            .map(|one| text(one, "address"));
-        let mobile = phone.into_iter().next().unwrap_or_default().to_owned();
+        let phone =
+            phone.filter(|one| matches!(text(one, "type"), "sms_contact_method" | "phone_contact_method")).map(|one| {
+                match one["country_code"].as_i64() {
+                    Some(code) => format!("+{code}{}", text(one, "address")),
+                    None => text(one, "address").to_owned(),
+                }
+            });
+        let mobile = phone.into_iter().next().unwrap_or_default();
         let contact = contact(user, &mut all);
         all.people.push(Person { id, name, mail: text(user, "email").into(), mobile, contact });
     }
@@ -34,12 +83,11 @@ pub fn carry(export: &Value) -> Carried {
     for policy in list(export, "escalation_policies") {
         ladder(policy, &mut all);
     }
-    for name in ["services", "event_rules", "rulesets", "response_plays"] {
-        let count = list(export, name).count();
-        if count > 0 {
-            all.leave(format!("{count} {name}: routes of the rules say what goes to which policy"));
-        }
+    let services = list(export, "services").count();
+    if services > 0 {
+        all.leave(format!("services: {services}; routes of the rules say what goes to which policy"));
     }
+    tell(export, &KNOWN, &mut all);
     all
 }
 
@@ -47,6 +95,7 @@ fn contact(user: &Value, all: &mut Carried) -> Vec<(i64, &'static str)> {
     let mut steps = Vec::new();
     for rule in user["notification_rules"].as_array().into_iter().flatten() {
         if text(rule, "urgency") == "low" {
+            all.leave("a contact step for low urgency: write a plan with `match: { severity: … }`");
             continue;
         }
         let way = match text(&rule["contact_method"], "type").trim_end_matches("_reference") {
@@ -78,7 +127,10 @@ fn roster(schedule: &Value, all: &mut Carried) {
     for layer in schedule["schedule_layers"].as_array().into_iter().flatten().rev() {
         layers_of(layer, &mut roster, all);
     }
-    for entry in schedule["overrides"].as_array().into_iter().flatten() {
+    // As an answer of its own, or rendered into the schedule for the time that was asked for.
+    let rendered = &schedule["overrides_subschedule"]["rendered_schedule_entries"];
+    let overrides = [&schedule["overrides"], rendered].into_iter().filter_map(Value::as_array).flatten();
+    for entry in overrides {
         match all.known("person", text(&entry["user"], "id")) {
             Some(person) => roster.overrides.push((text(entry, "start").into(), text(entry, "end").into(), person)),
             None => all.leave(format!("an override of schedule {name:?} by a user who is not among the users")),

@@ -55,7 +55,7 @@ fn addresses_go_into_a_file_of_their_own() {
     let text = std::fs::read_to_string(contacts).unwrap();
     assert_eq!(
         text,
-        "\"li\": { mail: \"li@example.org\", mobile: \"13800000000\" }\n\"han\": { mail: \"han@example.org\" }\n"
+        "\"li\": { mail: \"li@example.org\", mobile: \"+8613800000000\" }\n\"han\": { mail: \"han@example.org\" }\n"
     );
 }
 
