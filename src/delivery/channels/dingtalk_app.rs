@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, Url};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -35,7 +36,7 @@ const VALUE_BYTES_MAX: usize = 1000;
 const WORK_BYTES_MAX: usize = 2000;
 
 /// An app of one's own.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     /// Where cards are made.

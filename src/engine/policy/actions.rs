@@ -111,8 +111,9 @@ pub struct ActionRule {
 rule!(ActionRule, "actions", first_wins: false);
 
 /// What an action is done to.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "Aim")]
+#[schemars(with = "Aim")]
 pub enum Target {
     /// The root cause.
     #[default]
@@ -122,18 +123,19 @@ pub enum Target {
 }
 
 /// As it is written: `root`, or `{ members: { name: DiskFull }, most: 3 }`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Aim {
-    Word(String),
+    Word(#[schemars(extend("enum" = ["root"]))] String),
     Members(Members),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Members {
     members: Match,
     #[serde(default = "members_default")]
+    #[schemars(range(min = 1, max = MEMBERS_MAX))]
     most: u32,
 }
 
