@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{Attempt, Channel, Ground, Manner};
+use super::{Attempt, Channel, Ground, Manner, code};
 use crate::delivery::Acted;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::time::{Span, Timestamp};
@@ -85,6 +85,21 @@ pub trait Api: Send + Sync + 'static {
 
     /// What stands in a message's place once somebody has acted from it.
     fn acted(&self, acted: &Acted<'_>, manner: &Manner) -> Option<Value>;
+}
+
+/// The token in an answer of WeCom or DingTalk, and for how long it is valid.
+///
+/// # Errors
+/// What to do next when there is none.
+pub fn access_token(answer: &Answer) -> Result<(String, Span), Attempt> {
+    match code(answer, "errcode", "errmsg")? {
+        (0, _) => {}
+        (-1, why) => return Err(Attempt::TryLater { why, wait: None }),
+        (_, why) => return Err(Attempt::LockedOut { why }),
+    }
+    let body = answer.json();
+    let token = body["access_token"].as_str().ok_or_else(|| answer.strange())?;
+    Ok((token.to_owned(), Span::secs(body["expires_in"].as_i64().unwrap_or(0))))
 }
 
 /// What an answer means.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::app::{Api, Judged, by_app};
+use super::app::{Api, Judged, access_token, by_app};
 use super::{Attempt, Channel, Ground, Manner, Secret, code, fit};
 use crate::delivery::Acted;
 use crate::delivery::acts::Button;
@@ -141,14 +141,7 @@ impl Api for Wecom {
     }
 
     fn read(&self, answer: &Answer) -> Result<(String, Span), Attempt> {
-        match code(answer, "errcode", "errmsg")? {
-            (0, _) => {}
-            (-1, why) => return Err(Attempt::TryLater { why, wait: None }),
-            (_, why) => return Err(Attempt::LockedOut { why }),
-        }
-        let body = answer.json();
-        let token = body["access_token"].as_str().ok_or_else(|| answer.strange())?;
-        Ok((token.to_owned(), Span::secs(body["expires_in"].as_i64().unwrap_or(0))))
+        access_token(answer)
     }
 
     fn call(&self, notice: &Notice, manner: &Manner, token: &str) -> Call {
