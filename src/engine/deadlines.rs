@@ -43,6 +43,8 @@ pub enum Due {
     Lapse(Place),
     /// A clock or an action of the incident has come to its time.
     Care(Place),
+    /// The incident has lost alerts: is what is left of it one?
+    Doubt(Place),
 }
 
 /// A timer: when, in which order among equal times, and what for.
@@ -58,7 +60,7 @@ struct Waiting {
 }
 
 /// Bits of the kind.
-const KIND_BITS: u32 = 4;
+const KIND_BITS: u32 = 5;
 
 impl From<Timer> for Waiting {
     fn from((at, order, due): Timer) -> Self {
@@ -79,6 +81,7 @@ impl From<Timer> for Waiting {
             Due::Calm(place) => (13, place),
             Due::Lapse(place) => (14, place),
             Due::Care(place) => (15, place),
+            Due::Doubt(place) => (16, place),
         };
         Self { at, order: order << KIND_BITS | kind, place }
     }
@@ -102,7 +105,8 @@ impl From<Waiting> for Timer {
             12 => Due::Windows,
             13 => Due::Calm(place),
             14 => Due::Lapse(place),
-            _ => Due::Care(place),
+            15 => Due::Care(place),
+            _ => Due::Doubt(place),
         };
         (at, order >> KIND_BITS, due)
     }

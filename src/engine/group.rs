@@ -236,6 +236,7 @@ impl Cell {
             self.moves_between(*place, old, into);
             self.pass_over(*place, from, to);
         }
+        self.note_loss(from, &moving);
         let left: BTreeSet<Place> = moving.into_iter().collect();
         self.take_out(from, |m| left.contains(m));
         self.follow_state(from);
@@ -255,7 +256,7 @@ impl Cell {
     }
 
     /// A group without an incident that only has alerts which have ended: the timers of its alerts were the old group's.
-    fn plan_to_forget(&mut self, place: Place) {
+    pub fn plan_to_forget(&mut self, place: Place) {
         let Some(group) = self.groups.get(place) else { return };
         if group.incident.is_none() && group.firing() == 0 {
             self.deadlines.set(self.now.plus(self.policy.settings.retention), Due::Forget(place));
@@ -304,7 +305,7 @@ impl Cell {
     }
 
     /// Tells of a group's incident for the last time and takes it away.
-    fn tell_end(&mut self, group: Place, end: impl Fn(&mut IncidentView, Timestamp)) -> Option<Box<Incident>> {
+    pub fn tell_end(&mut self, group: Place, end: impl Fn(&mut IncidentView, Timestamp)) -> Option<Box<Incident>> {
         let id = self.incident_id_of(group)?;
         let mut view = self.incident_view(group);
         end(&mut view, self.now);
@@ -362,9 +363,12 @@ impl Cell {
     /// What a group has to be an incident, or what it lacks.
     pub fn merit(&self, place: Place) -> Merit {
         let Some(group) = self.groups.get(place) else { return Merit::Empty };
-        if group.incident.is_some() {
-            return Merit::Told;
-        }
+        if group.incident.is_some() { Merit::Told } else { self.merit_untold(place) }
+    }
+
+    /// The same, were it no incident.
+    pub fn merit_untold(&self, place: Place) -> Merit {
+        let Some(group) = self.groups.get(place) else { return Merit::Empty };
         if group.alerts() == 0 {
             return Merit::Empty;
         }
@@ -405,38 +409,6 @@ impl Cell {
     pub fn is_noisy(&self, place: Place) -> bool {
         let alert = &self.alerts[place];
         alert.noisy || (alert.inferred.is_none() && self.learned.stats(alert.kind).is_noisy())
-    }
-
-    /// A lone alert becomes an incident, or goes into that of its last recurrence.
-    fn open_lone(&mut self, group: Place, place: Place) {
-        let kind = format!("\u{1f}{}", self.alerts[place].kind);
-        let mut keys = vec![self.alerts[place].fingerprint.clone()];
-        if self.alerts[place].noisy {
-            keys.push(kind.into());
-        }
-        let earlier = keys.iter().find_map(|key| self.folds.get(key).copied().filter(|p| self.can_fold(*p, place)));
-        let target = earlier.unwrap_or(place);
-        for key in keys {
-            self.folds.insert(key, target);
-        }
-        match earlier {
-            Some(root) => self.attach(place, root, Bond::Fold, 0),
-            None => self.open(group),
-        }
-    }
-
-    /// Whether `root` still leads an incident of lone recurrences that is not too old. One that may not be reopened any
-    /// more takes only noise in: that is counted there and tells nobody anew.
-    fn can_fold(&self, root: Place, place: Place) -> bool {
-        let Some(alert) = self.alerts.get(root) else { return false };
-        let group = &self.groups[alert.group];
-        let last = group.members.iter().map(|m| self.alerts[*m].last_seen).max().unwrap_or(alert.last_seen);
-        root != place
-            && group.root == root
-            && group.incident.is_some()
-            && (self.alerts[place].noisy || !self.is_over(root))
-            && self.now.since(last) < self.tuning.fold_window
-            && alert.children.iter().all(|c| self.alerts[*c].bond == Bond::Fold)
     }
 
     /// Makes a group an incident.

@@ -9,12 +9,14 @@ use super::cell::Cell;
 use super::deadlines::Due;
 use super::effect::Effect;
 use super::extent::Extent;
+use super::fold;
 use super::input::{Command, Order};
 use super::obeyed::Known;
 use super::oncall::Override;
 use super::oncall::care::Care;
 use super::oncall::control::Answer;
 use super::slab::Place;
+use super::withdraw::Loss;
 use crate::domain::alert::AlertState;
 use crate::domain::ids::IncidentId;
 use crate::domain::incident::{Candidate, ChangeView, IncidentState, PathStep, Progress, TicketRef, TimelineKind};
@@ -64,6 +66,8 @@ pub struct Incident {
     pub audience: Audience,
     #[serde(default, skip_serializing_if = "Care::is_empty")]
     pub care: Care,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
 }
 
 impl Incident {
@@ -99,6 +103,7 @@ impl Incident {
             tickets: Vec::new(),
             audience: Audience::default(),
             care: Care::default(),
+            loss: None,
         }
     }
 }
@@ -182,7 +187,8 @@ impl Cell {
             IncidentState::Abnormal | IncidentState::Merged => None,
         };
         let wake = incident.snoozed_until.map(|until| (until, Due::Wake(place)));
-        for (at, due) in due.into_iter().chain(wake) {
+        let doubt = incident.loss.map(|loss| (loss.due(), Due::Doubt(place)));
+        for (at, due) in due.into_iter().chain(wake).chain(doubt) {
             self.deadlines.set(at, due);
         }
     }
@@ -249,7 +255,8 @@ impl Cell {
             let Some(alert) = self.alerts.remove(member) else { continue };
             self.patterns.forget(member);
             self.by_alert.remove(&alert.id);
-            folds.extend([alert.fingerprint.clone(), format!("\u{1f}{}", alert.kind).into()]);
+            folds.push(alert.fingerprint.clone());
+            folds.extend(fold::keys_of_type(alert.kind));
             if let Some(recent) = self.recent.get_mut(&alert.spot) {
                 recent.remove(member);
                 if recent.is_empty() {

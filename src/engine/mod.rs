@@ -29,6 +29,7 @@ mod fitting;
 pub mod fixed;
 pub mod flap;
 pub mod flow;
+mod fold;
 mod gap;
 mod gather;
 pub mod group;
@@ -78,6 +79,7 @@ mod upstream;
 pub mod verdict;
 mod watch;
 mod windows;
+mod withdraw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -391,6 +393,7 @@ impl Cell {
             Due::Observed(group) => self.observed(group),
             Due::Close(group) => self.close_recovered(group),
             Due::Forget(group) => self.forget(group),
+            Due::Doubt(group) => self.reconsider(group),
             Due::Wake(group) => self.wake(group),
             Due::Tell(group) => self.tell_waiting(group),
             Due::Digest => self.send_digests(),

@@ -1,6 +1,7 @@
 //! The engine's whole state as bytes and back. Versioned; a reader takes this version and refuses later ones.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,9 +22,6 @@ use crate::domain::topology::Topology;
 
 /// The version of the snapshot's format.
 pub const SNAPSHOT_FORMAT: u32 = 1;
-/// What a snapshot takes, about: per alert, and for the rest.
-const ALERT_BYTES: usize = 1024;
-const ROOM_BYTES: usize = 64 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Frozen<C> {
@@ -69,8 +67,18 @@ fn unread(bytes: &[u8], error: &serde_json::Error) -> SnapshotError {
 }
 
 impl Engine {
-    /// The state as bytes. Topologies and rules are not part of it: it names their versions.
+    /// The state as bytes.
     pub fn freeze(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.freeze_into(&mut bytes).expect("memory takes what is written");
+        bytes
+    }
+
+    /// Writes the state. Topologies and rules are not part of it: it names their versions.
+    ///
+    /// # Errors
+    /// What `to` reports.
+    pub fn freeze_into(&self, to: impl Write) -> io::Result<()> {
         let topologies = self.topologies.iter().map(|(t, known)| (t.clone(), (known.version, known.digest.clone())));
         let policies = self.policies.iter().map(|(t, r)| (t.clone(), (r.policy.version, r.digest.clone())));
         let models = self.models.iter().map(|(t, m)| (t.clone(), (m.version, m.digest.clone(), m.text.clone())));
@@ -84,10 +92,8 @@ impl Engine {
             metric_models: self.metric_models.clone(),
             cells: &self.cells,
         };
-        // Room for all of it: a buffer that grows is copied, again and again.
-        let mut bytes = Vec::with_capacity(ROOM_BYTES + self.alerts() * ALERT_BYTES);
-        serde_json::to_writer(&mut bytes, &frozen).expect("the engine's state has only text keys");
-        bytes
+        // Its keys are text, so only `to` can fail.
+        Ok(serde_json::to_writer(to, &frozen)?)
     }
 
     /// The state back from bytes. `topology` and `rules` find what it names by version and digest.

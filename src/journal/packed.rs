@@ -132,27 +132,76 @@ fn unpack_into(block: &[u8], text: &mut [u8]) -> Result<(), String> {
 /// Text of a piece of a long text.
 const PIECE_BYTES: usize = 512 * 1024;
 
+/// A long text in packed pieces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pieces(pub Vec<Vec<u8>>);
+
+impl Pieces {
+    /// The pieces as one, each behind its length (four bytes, little end first).
+    pub fn joined(&self) -> Vec<u8> {
+        let mut joined = Vec::with_capacity(self.0.iter().map(|piece| 4 + piece.len()).sum());
+        for piece in &self.0 {
+            joined.extend_from_slice(&(piece.len() as u32).to_le_bytes());
+            joined.extend_from_slice(piece);
+        }
+        joined
+    }
+
+    /// What `joined` made.
+    ///
+    /// # Errors
+    /// A sentence without a subject that says what is wrong.
+    pub fn split(mut joined: &[u8]) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        while let Some((length, rest)) = joined.split_first_chunk::<4>() {
+            let (piece, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("is cut")?;
+            pieces.push(piece.to_vec());
+            joined = behind;
+        }
+        if joined.is_empty() { Ok(Self(pieces)) } else { Err("is cut".to_owned()) }
+    }
+
+    /// How long the text is.
+    pub fn text_bytes(&self) -> usize {
+        self.0.iter().map(|piece| text_bytes(piece)).sum()
+    }
+
+    /// The text. Each piece goes as soon as it is unpacked.
+    ///
+    /// # Errors
+    /// A sentence without a subject that says what is wrong.
+    pub fn into_text(self) -> Result<Vec<u8>, String> {
+        let mut text = Vec::with_capacity(self.text_bytes());
+        for piece in self.0 {
+            // Before pieces were packed, they were JSON, which never begins with this byte.
+            match piece.first() {
+                Some(&PACKED) => text.extend_from_slice(&unpack(&piece)?),
+                _ => text.extend_from_slice(&piece),
+            }
+        }
+        Ok(text)
+    }
+}
+
 /// Packs a long text piece by piece while it is written, so that it is never whole in memory.
 #[derive(Default)]
 pub struct Packer {
     text: Vec<u8>,
-    pieces: Vec<u8>,
+    pieces: Vec<Vec<u8>>,
 }
 
 impl Packer {
     fn end_piece(&mut self) {
-        let piece = pack(&self.text);
-        self.pieces.extend_from_slice(&(piece.len() as u32).to_le_bytes());
-        self.pieces.extend_from_slice(&piece);
+        self.pieces.push(pack(&self.text));
         self.text.clear();
     }
 
-    /// The pieces, each behind its length (four bytes, little end first).
-    pub fn into_pieces(mut self) -> Vec<u8> {
+    /// The pieces of what was written.
+    pub fn into_pieces(mut self) -> Pieces {
         if !self.text.is_empty() {
             self.end_piece();
         }
-        self.pieces
+        Pieces(self.pieces)
     }
 }
 
@@ -168,20 +217,6 @@ impl std::io::Write for Packer {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// The text of pieces that a `Packer` made.
-///
-/// # Errors
-/// A sentence without a subject that says what is wrong.
-pub fn unpack_pieces(mut pieces: &[u8]) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    while let Some((length, rest)) = pieces.split_first_chunk::<4>() {
-        let (piece, behind) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("is cut")?;
-        text.extend_from_slice(&unpack(piece)?);
-        pieces = behind;
-    }
-    if pieces.is_empty() { Ok(text) } else { Err("is cut".to_owned()) }
 }
 
 /// How long the text is, as the stored form says: what it takes in memory.
@@ -206,9 +241,13 @@ mod tests {
             packer.write_all(word.as_bytes()).unwrap();
         }
         let pieces = packer.into_pieces();
-        assert_eq!(unpack_pieces(&pieces).unwrap(), words.concat().as_bytes());
-        assert!(unpack_pieces(&pieces[..pieces.len() - 1]).is_err() && unpack_pieces(&pieces[..3]).is_err());
-        assert_eq!(unpack_pieces(&Packer::default().into_pieces()), Ok(Vec::new()));
+        let text = words.concat().into_bytes();
+        assert!(pieces.0.len() > 1 && pieces.text_bytes() == text.len());
+        let joined = pieces.joined();
+        assert_eq!(Pieces::split(&joined), Ok(pieces.clone()));
+        assert!(Pieces::split(&joined[..joined.len() - 1]).is_err() && Pieces::split(&joined[..3]).is_err());
+        assert_eq!(pieces.into_text(), Ok(text));
+        assert_eq!(Packer::default().into_pieces().into_text(), Ok(Vec::new()));
     }
 
     #[test]

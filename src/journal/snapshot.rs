@@ -2,7 +2,8 @@
 
 use std::future::Future;
 
-use super::{AppendError, ReadError};
+use super::packed::Pieces;
+use super::{AppendError, Damage, ReadError};
 
 /// A stored state of one partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +16,20 @@ pub struct Snapshot {
     pub outbox_seq: u64,
     /// The version of the body's format.
     pub format: u32,
-    /// The state.
-    pub body: Vec<u8>,
+    /// The state, packed while it was written: a large one is never whole in memory.
+    pub body: Pieces,
+}
+
+impl Snapshot {
+    /// The state's text.
+    ///
+    /// # Errors
+    /// When its pieces are damaged.
+    pub fn state(self) -> Result<Vec<u8>, ReadError> {
+        let place = format!("the snapshot of partition {} up to record {}", self.partition, self.journal_seq);
+        let damage = |found| Damage { place, found, remedy: "stop, and restore the last backup" };
+        self.body.into_text().map_err(|why| damage(format!("a piece {why}")).into())
+    }
 }
 
 /// Where snapshots are kept: the newest two of each partition.

@@ -2,7 +2,9 @@
 //! when it is worth a snapshot.
 
 use std::collections::VecDeque;
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
 use crate::engine::Engine;
@@ -10,6 +12,7 @@ use crate::engine::effect::Effect;
 use crate::engine::input::Input;
 use crate::engine::snapshot::SNAPSHOT_FORMAT;
 use crate::journal::Record;
+use crate::journal::packed::{Packer, Pieces};
 use crate::journal::snapshot::Snapshot;
 use crate::outbox::OutboxHead;
 
@@ -17,6 +20,10 @@ use crate::outbox::OutboxHead;
 const LARGE_BYTES: u64 = 2 * 1024 * 1024;
 /// Events for which alone no large state is written: a start steps through them in one to two seconds.
 const SPARED_MAX: u64 = 200_000;
+
+/// A state goes to the thread that packs it in blocks, at most so many of them ahead.
+const BLOCK_BYTES: usize = 64 * 1024;
+const BLOCKS_AHEAD: usize = 16;
 
 /// An engine with its place in journal and outbox.
 pub struct Partition {
@@ -135,8 +142,8 @@ impl Partition {
         if head.journal_seq != self.seq {
             return None;
         }
-        let body = self.engine.freeze();
-        self.snapshot_bytes = body.len() as u64;
+        let body = packed(&self.engine);
+        self.snapshot_bytes = body.text_bytes() as u64;
         let (journal_seq, outbox_seq) = (head.journal_seq, head.seq);
         Some(Snapshot { partition: number, journal_seq, outbox_seq, format: SNAPSHOT_FORMAT, body })
     }
@@ -148,6 +155,36 @@ impl Partition {
         if self.kept.len() > 2 {
             self.kept.remove(0);
         }
+    }
+}
+
+/// The engine's state, packed by a thread of its own while it is written.
+fn packed(engine: &Engine) -> Pieces {
+    std::thread::scope(|scope| {
+        let (send, blocks) = sync_channel::<Vec<u8>>(BLOCKS_AHEAD);
+        let packing = scope.spawn(move || {
+            let mut packer = Packer::default();
+            blocks.iter().for_each(|block| packer.write_all(&block).expect("memory takes what is written"));
+            packer.into_pieces()
+        });
+        let mut writer = BufWriter::with_capacity(BLOCK_BYTES, Blocks(send));
+        engine.freeze_into(&mut writer).and_then(|()| writer.flush()).expect("the thread takes all blocks");
+        drop(writer);
+        packing.join().expect("packing does not panic")
+    })
+}
+
+/// Blocks of a text on their way to the thread that packs them.
+struct Blocks(SyncSender<Vec<u8>>);
+
+impl Write for Blocks {
+    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
+        self.0.send(block.to_vec()).map_err(io::Error::other)?;
+        Ok(block.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -103,11 +103,12 @@ impl Owner {
         };
         let topology = |version, digest: &Digest| self.load(version, digest).ok();
         let rules = |version, digest: &Digest| self.load_policy(version, digest).ok();
-        let engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
-        let (seq, snapshot_bytes) = (snapshot.journal_seq, snapshot.body.len() as u64);
+        let (seq, outbox_seq, state) = (snapshot.journal_seq, snapshot.outbox_seq, snapshot.state()?);
+        let engine = Engine::thaw(&state, self.tuning.clone(), topology, rules)?;
+        let snapshot_bytes = state.len() as u64;
         let partition = Partition { seq, snapshot_bytes, kept, ..Partition::new(number, engine) };
         self.partitions.insert(number, partition);
-        Ok(snapshot.outbox_seq)
+        Ok(outbox_seq)
     }
 
     /// Publishes the topologies and rules of the thawed engines.

@@ -184,8 +184,8 @@ impl Shadows {
             Some(kept) => {
                 let topology = |version, digest: &Digest| cmdb_text::compile(&self.text(digest).ok()?, version).ok();
                 let rules = |version, digest: &Digest| compile_policy(&self.text(digest).ok()?, version).ok();
-                let engine = Engine::thaw(&kept.body, tuning, topology, rules)?;
-                (engine, kept.journal_seq, kept.outbox_seq)
+                let (seq, outbox_seq) = (kept.journal_seq, kept.outbox_seq);
+                (Engine::thaw(&kept.state()?, tuning, topology, rules)?, seq, outbox_seq)
             }
         };
         let policy = shade.rules.as_ref().map(|digest| anyhow::Ok((digest.0.to_string(), self.policy(digest)?)));

@@ -16,7 +16,7 @@ use crate::domain::ids::TenantId;
 use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
 use crate::journal::digest::ChainHash;
-use crate::journal::packed::{Packer, unpack_pieces};
+use crate::journal::packed::{Packer, Pieces};
 use crate::outbox::OutboxHead;
 use crate::private;
 use crate::projection::feed::FeedId;
@@ -86,7 +86,7 @@ fn digest(mark: &str, body: &[u8]) -> ChainHash {
 pub fn write(folder: &Path, partition: u16, mark: &Mark, shown: &Shown) -> std::io::Result<()> {
     let mut packer = Packer::default();
     serde_json::to_writer(&mut packer, shown)?;
-    let body = packer.into_pieces();
+    let body = packer.into_pieces().joined();
     private::folder(folder)?;
     let to = path(folder, partition);
     let unfinished = to.with_extension("part");
@@ -135,7 +135,7 @@ pub fn read(
     if mark.outbox_seq > head.seq || hash.is_some_and(|hash| hash != mark.hash) {
         return Err(Unusable::Foreign);
     }
-    let text = unpack_pieces(body).map_err(|why| damaged(&why))?;
+    let text = Pieces::split(body).and_then(Pieces::into_text).map_err(|why| damaged(&why))?;
     let shown = serde_json::from_slice(&text).map_err(|error| damaged(&error))?;
     Ok((mark, shown))
 }

@@ -59,7 +59,7 @@ impl Recorded {
             return Ok(engines);
         }
         for snapshot in self.shelf.oldest_snapshots()? {
-            engines.insert(snapshot.partition, self.thawed(&snapshot)?);
+            engines.insert(snapshot.partition, self.thawed(snapshot)?);
         }
         Ok(engines)
     }
@@ -70,14 +70,14 @@ impl Recorded {
             return Ok(None);
         }
         let snapshot = self.shelf.oldest_snapshots()?.into_iter().find(|snapshot| snapshot.partition == number);
-        snapshot.map(|snapshot| self.thawed(&snapshot)).transpose()
+        snapshot.map(|snapshot| self.thawed(snapshot)).transpose()
     }
 
-    fn thawed(&self, snapshot: &Snapshot) -> Result<(Engine, u64)> {
+    fn thawed(&self, snapshot: Snapshot) -> Result<(Engine, u64)> {
         let topology = |version, digest: &Digest| self.topology(version, digest).ok();
         let rules = |version, digest: &Digest| self.policy(version, digest).ok();
-        let engine = Engine::thaw(&snapshot.body, self.tuning.clone(), topology, rules)?;
-        Ok((engine, snapshot.journal_seq))
+        let seq = snapshot.journal_seq;
+        Ok((Engine::thaw(&snapshot.state()?, self.tuning.clone(), topology, rules)?, seq))
     }
 
     /// Calls `each` for every record that has been decided, with its decision, in order.

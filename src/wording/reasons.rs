@@ -316,9 +316,10 @@ pub fn bond(bond: Bond) -> Text {
     match bond {
         Bond::Evidence => Text::new("按证据关联", "joined by evidence"),
         Bond::Joint => Text::new("多条告警共同指向同一配置项", "several alerts together accuse this CI"),
-        Bond::Fold => {
-            Text::new("反复出现的孤立告警，归入同一故障", "a recurrence of a lone alert, kept in one incident")
-        }
+        Bond::Fold => Text::new(
+            "反复或多处出现的同类孤立告警，归入同一故障",
+            "a lone alert that recurs, or that many like it are told of, kept in one incident",
+        ),
         Bond::Rule => Text::new("按规则关联", "joined by a rule"),
         Bond::Person => Text::new("人工指定", "put there by a person"),
     }

@@ -25,6 +25,7 @@ mod executors;
 mod fairness;
 mod faults;
 mod feeds;
+mod folding;
 mod foreign;
 mod formats;
 mod formats_alike;

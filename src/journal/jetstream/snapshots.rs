@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::read::damage;
 use super::{JetStreamStore, refusal, unread};
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::Pieces;
 use crate::journal::snapshot::{Snapshot, Snapshots};
 use crate::journal::{AppendError, ReadError};
 use crate::nats::NatsError;
@@ -25,7 +26,7 @@ const PIECES_AT_ONCE: usize = 8;
 /// Where the mark stands.
 const TRIMMED: &str = "pointer.trimmed";
 /// The version of the pointer's format.
-const POINTER_FORMAT: u32 = 1;
+const POINTER_FORMAT: u32 = 2;
 
 /// Which snapshots a partition has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,21 +43,20 @@ pub struct Sealed {
     pub outbox_seq: u64,
     format: u32,
     bytes: usize,
+    /// Whether the body is packed; before the pointer's format 2 it was plain text.
+    #[serde(default)]
+    packed: bool,
     /// Where its pieces stand.
     subject: String,
     digest: String,
 }
 
 impl Sealed {
-    fn digest_of(snapshot: &Snapshot) -> String {
-        ChainHash::of(&[
-            &snapshot.partition.to_be_bytes(),
-            &snapshot.journal_seq.to_be_bytes(),
-            &snapshot.outbox_seq.to_be_bytes(),
-            &snapshot.format.to_be_bytes(),
-            &snapshot.body,
-        ])
-        .to_string()
+    /// Over everything that is kept of a snapshot, its body as it is stored.
+    fn digest_of(&self, partition: u16, body: &[u8]) -> String {
+        let (journal_seq, outbox_seq) = (self.journal_seq.to_be_bytes(), self.outbox_seq.to_be_bytes());
+        let parts: [&[u8]; 5] = [&partition.to_be_bytes(), &journal_seq, &outbox_seq, &self.format.to_be_bytes(), body];
+        ChainHash::of(&parts).to_string()
     }
 }
 
@@ -102,7 +102,7 @@ impl JetStreamStore {
         let Some(last) = last else { return Ok(None) };
         let pointer: Pointer = serde_json::from_slice(&last.body)
             .map_err(|error| damage(&stream, format!("the pointer {subject} is unreadable: {error}")))?;
-        if pointer.format != POINTER_FORMAT {
+        if pointer.format > POINTER_FORMAT {
             let found = format!("the pointer {subject} has format {}: use a newer program", pointer.format);
             return Err(damage(&stream, found));
         }
@@ -118,13 +118,13 @@ impl JetStreamStore {
 
     async fn open_snapshot(&self, partition: u16, sealed: &Sealed) -> Result<Snapshot, ReadError> {
         let body = self.pieces(&sealed.subject).await?;
-        let &Sealed { journal_seq, outbox_seq, format, .. } = sealed;
-        let snapshot = Snapshot { partition, journal_seq, outbox_seq, format, body };
-        if Sealed::digest_of(&snapshot) != sealed.digest {
-            let found = format!("the snapshot {} does not match its digest", sealed.subject);
-            return Err(damage(&self.stream("snapshots"), found));
+        let damaged = |what: &str| damage(&self.stream("snapshots"), format!("the snapshot {} {what}", sealed.subject));
+        if sealed.digest_of(partition, &body) != sealed.digest {
+            return Err(damaged("does not match its digest"));
         }
-        Ok(snapshot)
+        let body = if sealed.packed { Pieces::split(&body).map_err(|why| damaged(&why))? } else { Pieces(vec![body]) };
+        let &Sealed { journal_seq, outbox_seq, format, .. } = sealed;
+        Ok(Snapshot { partition, journal_seq, outbox_seq, format, body })
     }
 
     /// Writes the pieces one behind the other and waits for all of them.
@@ -175,15 +175,19 @@ impl Snapshots for JetStreamStore {
             return Err(AppendError::Unfit { why: "there is a newer snapshot of this partition".into() });
         }
         let name = format!("snapshot.{partition}.{}-{}", snapshot.journal_seq, rand::random::<u32>());
-        let sealed = Sealed {
+        let body = snapshot.body.joined();
+        let mut sealed = Sealed {
             journal_seq: snapshot.journal_seq,
             outbox_seq: snapshot.outbox_seq,
             format: snapshot.format,
-            bytes: snapshot.body.len(),
+            bytes: body.len(),
+            packed: true,
             subject: self.subject(name),
-            digest: Sealed::digest_of(&snapshot),
+            digest: String::new(),
         };
-        self.write_pieces(&sealed.subject, &snapshot.body).await?;
+        sealed.digest = sealed.digest_of(partition, &body);
+        self.write_pieces(&sealed.subject, &body).await?;
+        drop(body);
         self.open_snapshot(partition, &sealed).await.map_err(later)?;
         let kept = [sealed].into_iter().chain(before.kept).take(2).collect();
         let pointer = Pointer { format: POINTER_FORMAT, kept };

@@ -17,6 +17,7 @@ use super::*;
 use crate::domain::time::Timestamp;
 use crate::engine::input::Digest;
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::Pieces;
 use crate::journal::snapshot::{Snapshot, Snapshots};
 
 const LOG: &str = "headwater.db-wal";
@@ -47,7 +48,8 @@ fn content(store: &Store, blob: &Digest) -> Result<Content, ReadError> {
 fn left_behind(to: &Path) -> (Content, Digest) {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
-    let snapshot = |n| Snapshot { partition: 0, journal_seq: n, outbox_seq: 0, format: 1, body: vec![n as u8; 300] };
+    let snapshot =
+        |n| Snapshot { partition: 0, journal_seq: n, outbox_seq: 0, format: 1, body: Pieces(vec![vec![n as u8; 300]]) };
     let blob = block_on(store.put_blob(vec![7; 500])).unwrap();
     for n in 1..=12 {
         store.append_blocking((n % 2) as u16, batch(n)).unwrap();
@@ -256,7 +258,7 @@ fn with_snapshots(dir: &TempDir) -> (Store, Vec<Record>) {
         }))
         .unwrap();
     for n in [150, 280] {
-        let snapshot = Snapshot { partition: 0, journal_seq: n, outbox_seq: 0, format: 1, body: vec![1] };
+        let snapshot = Snapshot { partition: 0, journal_seq: n, outbox_seq: 0, format: 1, body: Pieces(vec![vec![1]]) };
         block_on(store.put_snapshot(snapshot)).unwrap();
     }
     let records = all(&store);

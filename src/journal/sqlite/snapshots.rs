@@ -1,4 +1,4 @@
-//! Snapshots in the file: written in packed pieces between other commits, sealed when complete, read back before
+//! Snapshots in the file: written piece by piece between other commits, sealed when complete, read back before
 //! older ones go.
 
 use std::collections::BTreeMap;
@@ -12,12 +12,9 @@ use super::fail::{SqlResult, broken};
 use super::small::Small;
 use super::writer::Need;
 use crate::journal::digest::ChainHash;
-use crate::journal::packed::{PACKED, pack, unpack};
+use crate::journal::packed::Pieces;
 use crate::journal::snapshot::{Snapshot, Snapshots};
 use crate::journal::{AppendError, ReadError};
-
-/// A piece before it is packed: small enough that the commits between two of them do not notice.
-const PIECE_BYTES: usize = 512 * 1024;
 
 /// Snapshots of a partition that are kept.
 const KEPT: usize = 2;
@@ -95,17 +92,7 @@ impl Sealed {
     /// # Errors
     /// When it is not what was written.
     pub fn open(&self, file: &Connection) -> SqlResult<Snapshot> {
-        let pieces = self.pieces(file)?;
-        let mut body = Vec::with_capacity(pieces.len() * PIECE_BYTES);
-        for piece in pieces {
-            // Before pieces were packed, they were JSON, which never has this byte.
-            if piece.first() == Some(&PACKED) {
-                let text = unpack(&piece).map_err(|why| broken(format!("a piece of snapshot {} {why}", self.id)))?;
-                body.extend_from_slice(&text);
-            } else {
-                body.extend_from_slice(&piece);
-            }
-        }
+        let body = Pieces(self.pieces(file)?);
         let &Self { partition, journal_seq, outbox_seq, format, .. } = self;
         Ok(Snapshot { partition, journal_seq, outbox_seq, format, body })
     }
@@ -159,10 +146,8 @@ impl Snapshots for Store {
         let Snapshot { partition, journal_seq, outbox_seq, format, body } = snapshot;
         let mut sealed =
             Sealed { id, partition, journal_seq, outbox_seq, format, chunks: 0, digest: ChainHash::default() };
-        let pieces: Vec<Vec<u8>> = body.chunks(PIECE_BYTES).map(pack).collect();
-        drop(body);
-        sealed.digest = sealed.digest_of(&pieces);
-        for piece in pieces {
+        sealed.digest = sealed.digest_of(&body.0);
+        for piece in body.0 {
             let place = piece_id(id, sealed.chunks);
             self.write_small(Small::new(piece.len(), Need::Vital, move |file, _| {
                 file.prepare_cached("INSERT OR REPLACE INTO snapshot_chunks VALUES (?1, ?2)")?

@@ -11,6 +11,7 @@ use super::*;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::engine::input::Batch;
+use crate::journal::packed::Pieces;
 use crate::journal::snapshot::{Snapshot, Snapshots};
 
 pub fn options() -> OpenOptions {
@@ -184,14 +185,14 @@ fn the_newest_intact_snapshot_is_found_and_two_are_kept() {
         journal_seq: n,
         outbox_seq: n,
         format: 1,
-        body: (0..700_000 + n).map(|byte| (byte % 251) as u8).collect(),
+        body: Pieces(vec![(0..700_000 + n).map(|byte| (byte % 251) as u8).collect(), vec![n as u8]]),
     };
     block_on(async {
         assert_eq!(store.latest_snapshot(3).unwrap(), None);
         for n in 1..=4 {
             store.put_snapshot(snapshot(n)).await.unwrap();
         }
-        let other = Snapshot { partition: 4, body: Vec::new(), ..snapshot(1) };
+        let other = Snapshot { partition: 4, body: Pieces::default(), ..snapshot(1) };
         store.put_snapshot(other.clone()).await.unwrap();
         assert_eq!(store.latest_snapshot(4).unwrap(), Some(other));
     });

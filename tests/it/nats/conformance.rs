@@ -9,6 +9,7 @@ use headwater::domain::time::Timestamp;
 use headwater::engine::effect::Effect;
 use headwater::engine::input::{Batch, Input};
 use headwater::journal::jetstream::{JetStreamStore, OpenOptions};
+use headwater::journal::packed::Pieces;
 use headwater::journal::snapshot::{Snapshot, Snapshots};
 use headwater::journal::sqlite::Store;
 use headwater::journal::{AppendError, Durability, Follow, Journal, Of, Record, sqlite};
@@ -316,7 +317,8 @@ fn chain_of(outbox: &impl Outbox, partition: u16) -> Vec<(u64, String)> {
 
 /// A state of a certain size.
 pub fn snapshot(partition: u16, journal_seq: u64, bytes: u64) -> Snapshot {
-    let body = (0..bytes).map(|byte| ((byte + journal_seq) % 251) as u8).collect();
+    let body: Vec<u8> = (0..bytes).map(|byte| ((byte + journal_seq) % 251) as u8).collect();
+    let body = Pieces(body.chunks(500_000).map(<[u8]>::to_vec).collect());
     Snapshot { partition, journal_seq, outbox_seq: journal_seq, format: 1, body }
 }
 
