@@ -116,7 +116,10 @@ impl Cell {
         self.moment.groups.insert(group);
         self.follow_state(group);
         match (was, is) {
-            (false, true) => self.begin_firing(place),
+            (false, true) => {
+                self.fires_anew(group);
+                self.begin_firing(place);
+            }
             (true, false) => self.cease_firing(place),
             (true, true) | (false, false) => {}
         }
@@ -232,6 +235,7 @@ impl Cell {
         }
         let moving = self.subtree(top);
         let (old, into) = (self.incident_id_of(from), self.incident_id_of(to));
+        let fires = moving.iter().any(|place| self.alerts[*place].is_firing());
         for place in &moving {
             self.moves_between(*place, old, into);
             self.pass_over(*place, from, to);
@@ -241,17 +245,25 @@ impl Cell {
         self.take_out(from, |m| left.contains(m));
         self.follow_state(from);
         self.follow_state(to);
+        if fires {
+            self.fires_anew(to);
+        }
         self.plan_to_forget(to);
     }
 
     /// A group becomes part of another one.
     fn move_whole(&mut self, from: Place, to: Place) {
+        let [mine, theirs] = [from, to].map(|group| (self.incident_id_of(group), self.groups[group].firing() > 0));
         self.hand_over(from, to);
+        let newcomers_fire = if self.incident_id_of(to) == mine.0 { theirs.1 } else { mine.1 };
         for place in std::mem::take(&mut self.groups[from].members).iter().copied() {
             self.pass_over(place, from, to);
         }
         self.groups.remove(from);
         self.follow_state(to);
+        if newcomers_fire {
+            self.fires_anew(to);
+        }
         self.plan_to_forget(to);
     }
 

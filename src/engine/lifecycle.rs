@@ -152,10 +152,18 @@ impl Cell {
                 (incident.quiet_since, incident.recovered_at) = (None, None);
                 self.note(id, "headwater", TimelineKind::StateChanged, "abnormal");
             }
-            (IncidentState::Closed, 1..) => self.reopen(place, "headwater"),
             _ => {}
         }
         self.moment.groups.insert(place);
+    }
+
+    /// Something has begun to fire in a group, or has come there firing: a closed incident is open again. What fired there when
+    /// it was closed does not open it.
+    pub fn fires_anew(&mut self, place: Place) {
+        let incident = self.groups.get(place).and_then(|group| group.incident.as_ref());
+        if incident.is_some_and(|incident| incident.state == IncidentState::Closed) {
+            self.reopen(place, "headwater");
+        }
     }
 
     /// Opened by a person while nothing fires, it stays open until a person closes it or something fires and ends.

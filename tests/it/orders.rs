@@ -136,3 +136,17 @@ fn a_change_counts_from_when_it_was_made_on_the_cause_and_on_what_that_stands_on
     assert_eq!(last(&table.play(&story("server-1")), 1).changes.len(), 1);
     assert_eq!(change(&table.play(&story("elsewhere"))), None);
 }
+
+#[test]
+fn what_fired_when_an_incident_was_closed_does_not_open_it_again() {
+    let story = "
+        00:00 db-1 Down critical
+        00:10 db-1 Slow major
+        00:20 db-1 Late major
+        01:00 close 1
+        02:00 db-1 Late resolved
+        20:00 end";
+    assert_eq!(last(&by("").play(story), 1).state, IncidentState::Closed);
+    let again = format!("{story}\n21:00 db-1 Late major");
+    assert_eq!(last(&by("").play(&again), 1).state, IncidentState::Abnormal);
+}
