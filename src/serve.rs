@@ -48,6 +48,7 @@ mod back;
 mod behind;
 mod board;
 mod bus;
+mod clerk;
 mod cluster;
 mod cmdb;
 mod desk;
@@ -133,6 +134,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     asides.spawn(reload.follow());
     asides.spawn(intake.clone().tell_anomalies());
     asides.spawn(judging.clone().run());
+    asides.spawn(clerk::note(tokens.clone(), pipeline.clone(), clock.clone()));
     let stop = ending::listen()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());

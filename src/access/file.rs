@@ -51,6 +51,27 @@ pub struct Record {
     /// Written now and then, not on each use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
+    /// What was done to it on the command line, until a running service has noted it in its audit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_note: Vec<Deed>,
+}
+
+/// Something done to a credential beside the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deed {
+    pub what: Done,
+    /// Who the system says it was.
+    pub by: Box<str>,
+    pub at: Timestamp,
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    Made,
+    Ended,
 }
 
 #[derive(Serialize, Deserialize)]

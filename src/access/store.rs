@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::file::{self, AccessError, Mark, Record};
+use super::file::{self, AccessError, Deed, Done, Mark, Record};
 use super::token::{Token, TokenHash, id};
 use crate::domain::access::{Credential, Role};
 use crate::domain::ids::{OrgId, TenantId};
@@ -93,18 +93,23 @@ impl Tokens {
 
     /// Makes a credential and keeps its hash. The token is in the answer and nowhere else.
     pub fn create(&self, wanted: Wanted, now: Timestamp) -> Result<Token, AccessError> {
-        self.keep(Token::random(), wanted, now)
+        self.keep(Token::random(), wanted, now, Vec::new())
+    }
+
+    /// The same on the command line, by whom the system says it is: a running service notes it.
+    pub fn create_here(&self, wanted: Wanted, by: &str, now: Timestamp) -> Result<Token, AccessError> {
+        self.keep(Token::random(), wanted, now, made(by, now))
     }
 
     /// Makes a credential for a source that takes no token longer than 32 characters.
-    pub fn create_key(&self, wanted: Wanted, now: Timestamp) -> Result<Token, AccessError> {
+    pub fn create_key(&self, wanted: Wanted, by: &str, now: Timestamp) -> Result<Token, AccessError> {
         if wanted.role != Role::Source {
             return Err(AccessError::Refused("a short key is for the role source only".into()));
         }
-        self.keep(Token::random_key(), wanted, now)
+        self.keep(Token::random_key(), wanted, now, made(by, now))
     }
 
-    fn keep(&self, token: Token, wanted: Wanted, now: Timestamp) -> Result<Token, AccessError> {
+    fn keep(&self, token: Token, wanted: Wanted, now: Timestamp, to_note: Vec<Deed>) -> Result<Token, AccessError> {
         check_name(&wanted.name)?;
         let record = Record {
             id: token.id().into(),
@@ -117,6 +122,7 @@ impl Tokens {
             expires_at: wanted.expires_at,
             revoked_at: None,
             last_used_at: None,
+            to_note,
         };
         file::edit(&self.path, |records| {
             records.push(record);
@@ -128,10 +134,41 @@ impl Tokens {
 
     /// Ends a credential by its id; it stays in the list. Ending it again changes nothing.
     pub fn revoke(&self, id: &str, now: Timestamp) -> Result<(), AccessError> {
+        self.end(id, None, now)
+    }
+
+    /// The same on the command line, by whom the system says it is: a running service notes it.
+    pub fn revoke_here(&self, id: &str, by: &str, now: Timestamp) -> Result<(), AccessError> {
+        self.end(id, Some(Deed { what: Done::Ended, by: by.into(), at: now }), now)
+    }
+
+    fn end(&self, id: &str, deed: Option<Deed>, now: Timestamp) -> Result<(), AccessError> {
         file::edit(&self.path, |records| {
             let record = records.iter_mut().find(|record| *record.id == *id);
             let record = record.ok_or_else(|| AccessError::Refused(format!("there is no credential {id:?}")))?;
-            record.revoked_at.get_or_insert(now);
+            if record.revoked_at.is_none() {
+                record.revoked_at = Some(now);
+                record.to_note.extend(deed);
+            }
+            Ok(())
+        })?;
+        self.load()
+    }
+
+    /// What was done on the command line and is not noted yet.
+    pub fn to_note(&self, now: Timestamp) -> Vec<Record> {
+        self.look(now);
+        let loaded = self.loaded.load();
+        let waiting = loaded.by_id.values().filter(|entry| !entry.record.to_note.is_empty());
+        waiting.map(|entry| entry.record.clone()).collect()
+    }
+
+    /// It is noted now; what was done since waits.
+    pub fn noted(&self, record: &Record) -> Result<(), AccessError> {
+        file::edit(&self.path, |records| {
+            if let Some(kept) = records.iter_mut().find(|kept| kept.id == record.id) {
+                kept.to_note.retain(|deed| !record.to_note.contains(deed));
+            }
             Ok(())
         })?;
         self.load()
@@ -221,6 +258,10 @@ impl Entry {
         let used_at = self.used_at.load(Ordering::Relaxed);
         (used_at > 0).then_some(Timestamp(used_at))
     }
+}
+
+fn made(by: &str, at: Timestamp) -> Vec<Deed> {
+    vec![Deed { what: Done::Made, by: by.into(), at }]
 }
 
 fn check_name(name: &str) -> Result<(), AccessError> {

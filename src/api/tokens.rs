@@ -19,8 +19,8 @@ use crate::access::store::Wanted;
 use crate::domain::time::Timestamp;
 
 /// What the audit calls it.
-const MADE: &str = "token_made";
-const ENDED: &str = "token_ended";
+pub const MADE: &str = "token_made";
+pub const ENDED: &str = "token_ended";
 
 /// Where credentials are kept.
 pub trait Credentials: Send + Sync {

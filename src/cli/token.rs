@@ -17,6 +17,9 @@ use crate::domain::time::Timestamp;
 use crate::private;
 use crate::serve::{TOKENS_FILE, tokens};
 
+/// Characters of a user's name.
+const NAME_CHARS_MAX: usize = 64;
+
 /// Runs one of the token commands.
 ///
 /// # Errors
@@ -33,13 +36,21 @@ pub fn run(command: TokenCommand) -> Result<()> {
             let orgs = (!orgs.is_empty()).then_some(orgs);
             let wanted = Wanted { name, role, tenant: TenantId::from(tenant), orgs, expires_at: None };
             let tokens = tokens(&data)?;
-            let token = if short { tokens.create_key(wanted, now) } else { tokens.create(wanted, now) }?;
+            let by = user();
+            let token = if short { tokens.create_key(wanted, &by, now) } else { tokens.create_here(wanted, &by, now) }?;
             writeln!(stdout(), "token (shown only now): {}", token.reveal())?;
         }
         TokenCommand::List { data, json } => list(&data, json)?,
-        TokenCommand::Revoke { data, id } => tokens(&data)?.revoke(&id, now)?,
+        TokenCommand::Revoke { data, id } => tokens(&data)?.revoke_here(&id, &user(), now)?,
     }
     Ok(())
+}
+
+/// Who sits at the command line, as the system says; behind `sudo`, who has called it.
+fn user() -> String {
+    let named = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    user.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
 }
 
 /// Who may come in: everything but what proves it.

@@ -86,6 +86,7 @@ impl Credentials for Silent {
             expires_at: None,
             revoked_at: None,
             last_used_at: None,
+            to_note: Vec::new(),
         };
         vec![record("one", "a"), record("two", "b")]
     }

@@ -85,7 +85,11 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
     };
     let mut refused = None;
     for effect in step.effects.iter() {
-        if let Effect::CommandDone { refused: why, .. } = effect {
+        if let Effect::CommandDone { refused: why, again, .. } = effect {
+            if *again && is_note(input) {
+                // What is noted once more after a crash was done once.
+                return Ok(());
+            }
             refused = why.as_deref();
         }
     }
@@ -94,6 +98,10 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
     let row = params![step.journal_seq as i64, tenant.as_str(), step.stamp.0, actor, action, about, detail, refused];
     to.prepare_cached(sql)?.execute(row)?;
     Ok(())
+}
+
+fn is_note(input: &Input) -> bool {
+    matches!(input, Input::Command(Command { order: Order::Noted { .. }, .. }))
 }
 
 fn ordered(command: &Command) -> Entry<'_> {

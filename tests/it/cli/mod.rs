@@ -9,6 +9,7 @@ mod importing;
 mod metric_model;
 mod metrics;
 mod model;
+mod noted;
 mod pipes;
 mod private;
 mod reload;

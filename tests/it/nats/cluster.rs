@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
+use headwater::access::store::{Tokens, Wanted};
+use headwater::domain::access::Role;
 use headwater::domain::ids::TenantId;
 use headwater::domain::partition::partition_of;
+use headwater::domain::time::Timestamp;
 use headwater::engine::input::Input;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
@@ -16,12 +19,13 @@ use headwater::nats::connect::connect;
 use headwater::outbox::Outbox as _;
 use headwater::outbox::jetstream::JetStreamOutbox;
 use headwater::pipeline::cmdb_text;
+use headwater::serve::TOKENS_FILE;
 use serde_json::Value;
 
 use super::front::{get, until};
 use super::server::{Program, Server, settings};
 use crate::receiver::{Receiver, SECRET};
-use crate::served::{Request, Served, Stopped, token_of};
+use crate::served::{Request, Served, Stopped};
 use crate::storms;
 
 /// Tenants that do not share a partition.
@@ -54,9 +58,15 @@ impl Instance {
     /// One that reaches servers with so many copies of everything by these addresses.
     pub fn with_copies(name: &str, urls: &[String], copies: u8, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        // Not by the command line: a program notes what is done there, and here it is seen whose turn a tenant's first record is.
+        let store = Tokens::open(&folder.path().join(TOKENS_FILE)).unwrap();
         let tokens = TENANTS.map(|tenant| {
-            let of = |role: &str| token_of(folder.path(), role, &format!("{tenant}-{role}"), tenant);
-            (tenant, (of("admin"), of("source")))
+            let of = |role: Role| {
+                let (name, tenant) = (format!("{tenant}-{role}"), TenantId::from(tenant));
+                let wanted = Wanted { name, role, tenant, orgs: None, expires_at: None };
+                store.create(wanted, Timestamp(0)).unwrap().reveal().to_owned()
+            };
+            (tenant, (of(Role::Admin), of(Role::Source)))
         });
         let config = folder.path().join("headwater.yaml");
         let text = format!(
