@@ -263,7 +263,7 @@ fn language() -> Lang {
 }
 
 fn token(tokens: &Tokens, tenant: &TenantId, role: Role, name: &str, now: Timestamp) -> Result<Token> {
-    let wanted = Wanted { name: name.into(), role, tenant: tenant.clone(), orgs: None, expires_at: None };
+    let wanted = Wanted { name: name.into(), role, tenant: tenant.clone(), orgs: None, areas: None, expires_at: None };
     Ok(tokens.create(wanted, now)?)
 }
 

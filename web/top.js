@@ -84,7 +84,7 @@ export const Top = ({ me, path, onLang, onZone, onSignOut }) => {
     <${Zone} onZone=${onZone} />
     <button class="icon" onClick=${switchTheme} title=${t("theme")} aria-label=${t("theme")}>◐</button>
     <button class="icon lang" onClick=${onLang}>${t("lang")}</button>
-    <span class="me" title=${(me.orgs ?? []).join(", ")}>${me.name} · ${t(`role.${me.role}`)}</span>
+    <span class="me" title=${[...(me.orgs ?? []), ...(me.areas ?? []).map((area) => t(`area.${area}`))].join(", ")}>${me.name} · ${t(`role.${me.role}`)}</span>
     <button class="icon" onClick=${onSignOut}>${t("sign_out")}</button>
   </header>
   ${pages.length > 1 && html`<nav class="subnav" aria-label=${t(section[0])}>${pages.map(([to, word]) => html`

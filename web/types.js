@@ -27,7 +27,7 @@
  * @typedef {{layer: number, label: Text, top: number, bottom: number}} Band
  * @typedef {{nodes: Node[], edges: Link[], layers: Band[], aggregated: boolean, total: number, width: number,
  *   height: number}} Graph
- * @typedef {{name: string, role: string, tenant: string, orgs?: string[], version: string}} Me
+ * @typedef {{name: string, role: string, tenant: string, orgs?: string[], areas?: string[], version: string}} Me
  * @typedef {{kind: string, data: any}} FeedChange
  * @typedef {{connected: boolean, heardAt: number, pulse: any, stale: boolean}} FeedStatus
  */

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::access::Role;
+use crate::domain::ci::Area;
 use crate::domain::ids::{OrgId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::private;
@@ -41,6 +42,8 @@ pub struct Record {
     pub tenant: TenantId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orgs: Option<BTreeSet<OrgId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub areas: Option<BTreeSet<Area>>,
     /// SHA-256 of the token, in hex.
     pub sha256: Box<str>,
     pub created_at: Timestamp,

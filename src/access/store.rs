@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use super::file::{self, AccessError, Deed, Done, Mark, Record};
 use super::token::{Token, TokenHash, id};
 use crate::domain::access::{Credential, Role};
+use crate::domain::ci::Area;
 use crate::domain::ids::{OrgId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 
@@ -26,6 +27,7 @@ pub struct Wanted {
     pub role: Role,
     pub tenant: TenantId,
     pub orgs: Option<BTreeSet<OrgId>>,
+    pub areas: Option<BTreeSet<Area>>,
     pub expires_at: Option<Timestamp>,
 }
 
@@ -117,6 +119,7 @@ impl Tokens {
             role: wanted.role,
             tenant: wanted.tenant,
             orgs: wanted.orgs,
+            areas: wanted.areas,
             sha256: token.hash().to_hex().into(),
             created_at: now,
             expires_at: wanted.expires_at,
@@ -239,6 +242,7 @@ impl Tokens {
                 name: record.name.clone(),
                 role: record.role,
                 orgs: record.orgs.clone(),
+                areas: record.areas.clone(),
             };
             let used_at = AtomicI64::new(used.map_or(0, |at| at.0));
             let entry = Entry { hash, credential: Arc::new(credential), used_at, record };
@@ -280,7 +284,14 @@ mod tests {
     use super::*;
 
     fn wanted(name: &str, expires_at: Option<Timestamp>) -> Wanted {
-        Wanted { name: name.into(), role: Role::Source, tenant: TenantId::from("city"), orgs: None, expires_at }
+        Wanted {
+            name: name.into(),
+            role: Role::Source,
+            tenant: TenantId::from("city"),
+            orgs: None,
+            areas: None,
+            expires_at,
+        }
     }
 
     fn at(seconds: i64) -> Timestamp {

@@ -16,6 +16,7 @@ use super::problem::ApiError;
 use super::session::Asked;
 use super::state::Api;
 pub use crate::domain::access::Role;
+use crate::domain::ci::Area;
 use crate::domain::ids::{OrgId, TenantId};
 use crate::projection::scope::Scope;
 
@@ -48,22 +49,22 @@ pub struct Caller {
     pub role: Role,
     /// `None`: all organisations.
     pub orgs: Option<BTreeSet<OrgId>>,
+    /// `None`: all managed-object areas.
+    pub areas: Option<BTreeSet<Area>>,
 }
 
 impl Caller {
     /// What it may see.
     pub fn scope(&self) -> Scope {
-        Scope { tenant: self.tenant.clone(), orgs: self.orgs.clone() }
+        Scope { tenant: self.tenant.clone(), orgs: self.orgs.clone(), areas: self.areas.clone() }
     }
 
     /// Numbers of the whole tenant are for callers who may see all of it.
     pub fn whole_tenant(&self) -> Result<(), ApiError> {
-        match self.orgs {
-            None => Ok(()),
-            Some(_) => {
-                Err(ApiError::Forbidden("this is counted per tenant and needs a credential for all organisations"))
-            }
+        if self.scope().is_whole() {
+            return Ok(());
         }
+        Err(ApiError::Forbidden("this is counted per tenant and needs a credential for all organisations and areas"))
     }
 }
 

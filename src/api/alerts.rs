@@ -163,7 +163,7 @@ pub async fn one(
         let state = api.live.read();
         let tenant = state.tenant(&caller.tenant);
         let found = tenant.and_then(|tenant| Some((tenant, tenant.alerts.get(id)?)));
-        if let Some((tenant, row)) = found.filter(|(_, row)| caller.scope().sees_one(row.org())) {
+        if let Some((tenant, row)) = found.filter(|(_, row)| caller.scope().sees_ci(row.ci())) {
             let unusual = tenant.novelty.of(&row.view, state.stamp).map(UnusualItem::from);
             return Ok(Json(AlertDetail { alert: AlertItem::of_row(row, lang), unusual }));
         }

@@ -72,7 +72,7 @@ pub async fn graph(
     let topology = topology_of(&api, &caller, asked(query.version, query.at.as_deref())?).await?;
     let current = (api.topology)(&caller.tenant).version();
     let scope = caller.scope();
-    let seen = |ci: CiIx| scope.sees_one(topology.attributes(ci).org.as_ref());
+    let seen = |ci: CiIx| scope.sees_at(&topology, ci);
     let centre = topology.find(&id).filter(|ci| seen(*ci)).ok_or(ApiError::NotFound("CI"))?;
     let drawn = tokio::task::spawn_blocking(move || {
         let state = api.live.read();
@@ -105,7 +105,7 @@ fn around(topology: &Topology, centre: CiIx, wanted: &Around, scope: &Scope) -> 
     let down = walk(wanted.way != Way::Causes, Topology::impact);
     let up = walk(wanted.way != Way::Impact, Topology::causes_of);
     let mut all: Vec<Reached> = down.into_iter().chain(up).collect();
-    all.retain(|one| scope.sees_one(topology.attributes(one.ci).org.as_ref()));
+    all.retain(|one| scope.sees_at(topology, one.ci));
     all.sort_by_key(|one| (one.hops, std::cmp::Reverse(one.attenuation_pm), one.ci));
     let mut shown = BTreeMap::new();
     for one in &all {

@@ -143,7 +143,7 @@ pub(super) fn troubles(tenant: &TenantView, scope: &Scope) -> (BTreeMap<CiId, Tr
     let mut by_ci: BTreeMap<CiId, Trouble> = BTreeMap::new();
     let mut strangers = std::collections::BTreeSet::new();
     let firing = tenant.alerts.iter().filter(|row| row.view.state == AlertState::Firing);
-    for row in firing.filter(|row| row.view.muted_by.is_empty() && scope.sees_one(row.org())) {
+    for row in firing.filter(|row| row.view.muted_by.is_empty() && scope.sees_ci(row.ci())) {
         let Some(ci) = &row.view.ci else {
             strangers.insert(row.view.object.clone());
             continue;
@@ -181,7 +181,7 @@ fn estate(
     let mut sites: BTreeMap<&str, (Census, BTreeMap<u8, Census>)> = BTreeMap::new();
     for ci in topology.all() {
         let more = topology.attributes(ci);
-        if !scope.sees_one(more.org.as_ref()) {
+        if !scope.sees_at(topology, ci) {
             continue;
         }
         let trouble = if troubles.is_empty() { None } else { troubles.get(topology.id(ci)) };

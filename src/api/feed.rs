@@ -208,7 +208,7 @@ impl Reader {
         let scope = self.caller.scope();
         let state = self.api.live.read();
         let tenant = state.tenant(&self.caller.tenant);
-        let whole = scope.orgs.is_none();
+        let whole = scope.is_whole();
         let pulse = Pulse {
             at: state.stamp.to_string(),
             now: (self.api.now)().to_string(),
@@ -228,7 +228,7 @@ fn event(item: &FeedItem, members_changed: bool, to: &Onlooker) -> Option<Event>
     let event = Event::default().id(item.id.to_string());
     let written = match &item.change {
         Change::Incident { incident, .. } => {
-            let gone = !to.sight.scope.sees(&incident.orgs);
+            let gone = !to.sight.scope.sees(&incident.orgs, incident.area);
             let item = (!gone).then(|| IncidentItem::of(incident, to));
             let change = IncidentChange { id: incident.id.to_string(), gone, incident: item, members_changed };
             event.event("incident").json_data(change)

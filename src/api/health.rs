@@ -44,7 +44,7 @@ pub async fn livez() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "health",
     responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 pub async fn readyz(State(api): State<Arc<Api>>, caller: Option<Extension<Caller>>) -> Response {
-    let trusted = caller.is_some_and(|Extension(caller)| caller.role != Role::Source && caller.orgs.is_none());
+    let trusted = caller.is_some_and(|Extension(caller)| caller.role != Role::Source && caller.scope().is_whole());
     let words = |troubles: Vec<Trouble>| -> Vec<String> {
         let word = |trouble: Trouble| if trusted { trouble.detail } else { trouble.kind.to_owned() };
         let mut words: Vec<String> = troubles.into_iter().map(word).collect();

@@ -13,7 +13,6 @@ use super::paging::{self, Listed, cursor, read_place, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
-use crate::domain::alert::AlertView;
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::projection::board::{self, Incident, IncidentFilter, TIMELINE_MAX};
 use crate::projection::history::{find, search};
@@ -109,7 +108,7 @@ pub fn with_incident<T>(
 ) -> Option<T> {
     let state = api.live.read();
     let tenant = state.tenant(&caller.tenant)?;
-    let incident = tenant.board.get(id).filter(|i| caller.scope().sees(&i.view.orgs))?;
+    let incident = tenant.board.get(id).filter(|i| caller.scope().sees(&i.view.orgs, i.view.area))?;
     Some(read(incident, tenant))
 }
 
@@ -204,7 +203,7 @@ pub struct Members {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     pub total: usize,
-    /// Members of this page that belong to organisations the caller does not see.
+    /// Members of this page that belong to organisations or areas the caller does not see.
     pub hidden: usize,
 }
 
@@ -227,7 +226,7 @@ pub async fn members(
             incident.members.range((start, std::ops::Bound::Unbounded)).take(limit + 1).copied().collect();
         let more = ids.len() > limit;
         let page = &ids[..ids.len().min(limit)];
-        let rows = page.iter().filter_map(|id| tenant.alerts.get(*id)).filter(|row| scope.sees_one(row.org()));
+        let rows = page.iter().filter_map(|id| tenant.alerts.get(*id)).filter(|row| scope.sees_ci(row.ci()));
         let items: Vec<AlertItem> = rows.map(|row| AlertItem::of_row(row, lang)).collect();
         let next = page.last().filter(|_| more).map(|last| cursor(0, last.0));
         Members { hidden: page.len() - items.len(), items, next, total: incident.members.len() }
@@ -243,8 +242,7 @@ pub async fn members(
     let (mut views, total) = old.await?.ok_or(ApiError::NotFound("incident"))?;
     let more = views.len() > limit;
     views.truncate(limit);
-    let org = |view: &AlertView| view.ci.as_ref().and_then(|ci| ci.org.clone());
-    let seen = views.iter().filter(|view| members.sees_one(org(view).as_ref()));
+    let seen = views.iter().filter(|view| members.sees_ci(view.ci.as_deref()));
     let items: Vec<AlertItem> = seen.map(|view| AlertItem::of(view, lang)).collect();
     let next = views.last().filter(|_| more).map(|last| cursor(0, last.id.0));
     Ok(Json(Members { hidden: views.len() - items.len(), items, next, total }))

@@ -265,7 +265,7 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
     let sees_alert = |id: AlertId| {
         let state = api.live.read();
         let row = state.tenant(&caller.tenant).and_then(|tenant| tenant.alerts.get(id));
-        row.is_some_and(|row| caller.scope().sees_one(row.org()))
+        row.is_some_and(|row| caller.scope().sees_ci(row.ci()))
     };
     let sight = api.sight(caller);
     // The other incident and the alerts that it names, and whether the CI it names is the caller's to see.

@@ -20,6 +20,7 @@ use super::session_file::{self, Kept};
 use super::state::Api;
 use crate::domain::time::{Span, Timestamp};
 use crate::shared::Shared;
+use crate::wording::words::AreaWord;
 
 mod others;
 
@@ -229,6 +230,9 @@ pub struct Me {
     /// Organisations it is limited to; absent: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orgs: Option<Vec<String>>,
+    /// Managed-object areas it is limited to; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub areas: Option<Vec<AreaWord>>,
     pub version: &'static str,
 }
 
@@ -239,6 +243,7 @@ impl Me {
             role: caller.role.as_str(),
             tenant: caller.tenant.to_string(),
             orgs: caller.orgs.as_ref().map(|orgs| orgs.iter().map(ToString::to_string).collect()),
+            areas: caller.areas.as_ref().map(|areas| areas.iter().copied().map(Into::into).collect()),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -275,7 +280,7 @@ pub async fn sign_in(
     Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&caller))).into_response())
 }
 
-/// Who is signed in, with which role and organisations.
+/// Who is signed in, with which role, organisations and areas.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session",
     responses((status = 200, body = Me), (status = "default", body = Problem)))]
 pub async fn me(caller: Caller) -> Json<Me> {
@@ -318,7 +323,14 @@ mod tests {
 
         fn proven(&self, credential: &str) -> Option<Caller> {
             let (credential, name) = (credential.into(), "li.na".into());
-            self.0.then_some(Caller { credential, name, tenant: "a".into(), role: Role::Operator, orgs: None })
+            self.0.then_some(Caller {
+                credential,
+                name,
+                tenant: "a".into(),
+                role: Role::Operator,
+                orgs: None,
+                areas: None,
+            })
         }
 
         fn seal(&self, _: &str, _: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Silences. A caller limited to organisations makes, sees and ends only silences that are
+//! Silences. A caller limited to organisations or areas makes, sees and ends only silences that are
 //! pinned to them.
 
 use std::sync::Arc;
@@ -156,7 +156,7 @@ pub async fn expire(
     orders::submit(&api, &caller, "", Order::ExpireSilence { id }).await
 }
 
-/// Reads what is wanted; a limited caller's silence is kept inside its organisations.
+/// Reads what is wanted; a limited caller's silence is kept inside its organisations and areas.
 pub(super) fn read(api: &Api, caller: &Caller, body: NewSilence) -> Result<Silence, ApiError> {
     let bad = |text: &str| ApiError::Bad(text.into());
     let count = body.matchers.iter().map(Vec::len).sum::<usize>();
@@ -175,14 +175,14 @@ pub(super) fn read(api: &Api, caller: &Caller, body: NewSilence) -> Result<Silen
     if ends_at <= starts_at || ends_at <= now || ends_at.since(starts_at) > LONGEST {
         return Err(bad("ends_at: after starts_at, in the future and within a year"));
     }
-    let mut groups = Vec::new();
+    let (pins, mut groups) = (pins(caller)?, Vec::new());
     for group in body.matchers {
         let mut ready = Vec::new();
         for MatcherBody { field, op, value, not } in group {
             let matcher = Matcher::try_from(MatcherText { field, op, value, not });
             ready.push(matcher.map_err(|e| ApiError::Bad(format!("matchers: {e}")))?);
         }
-        ready.extend(pin(caller));
+        ready.extend(pins.iter().cloned());
         groups.push(ready);
     }
     let mut bytes = [0u8; 8];
@@ -198,9 +198,14 @@ pub(super) fn read(api: &Api, caller: &Caller, body: NewSilence) -> Result<Silen
     })
 }
 
-/// What keeps a limited caller's silence inside its organisations.
-fn pin(caller: &Caller) -> Option<Matcher> {
-    let orgs = caller.orgs.as_ref()?;
-    let value = orgs.iter().map(|org| org.as_str()).collect::<Vec<_>>().join("|");
-    Matcher::try_from(MatcherText { field: "org".into(), op: Op::In, value, not: false }).ok()
+/// What keeps a limited caller's silence inside its organisations and areas.
+fn pins(caller: &Caller) -> Result<Vec<Matcher>, ApiError> {
+    let orgs = caller.orgs.as_ref().map(|orgs| orgs.iter().map(|org| org.as_str()).collect::<Vec<_>>());
+    let areas = caller.areas.as_ref().map(|areas| areas.iter().map(|area| area.as_str()).collect::<Vec<_>>());
+    let limits = [("org", orgs), ("area", areas)];
+    let limits = limits.into_iter().filter_map(|(field, own)| Some((field, own?.join("|"))));
+    let pin = |(field, value): (&str, String)| {
+        Matcher::try_from(MatcherText { field: field.into(), op: Op::In, value, not: false })
+    };
+    limits.map(pin).collect::<Result<_, _>>().map_err(|e| ApiError::Bad(format!("your credential's limits: {e}")))
 }

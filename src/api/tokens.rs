@@ -17,6 +17,7 @@ use super::state::{Api, WriteError};
 use crate::access::file::Record;
 use crate::access::store::Wanted;
 use crate::domain::time::Timestamp;
+use crate::wording::words::AreaWord;
 
 /// What the audit calls it.
 pub const MADE: &str = "token_made";
@@ -48,6 +49,9 @@ pub struct TokenItem {
     /// Absent: all organisations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub orgs: Option<Vec<String>>,
+    /// Absent: all managed-object areas.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub areas: Option<Vec<AreaWord>>,
     pub created_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<String>,
@@ -68,6 +72,7 @@ impl TokenItem {
             name: record.name.to_string(),
             role: record.role,
             orgs: record.orgs.as_ref().map(|orgs| orgs.iter().map(ToString::to_string).collect()),
+            areas: record.areas.as_ref().map(|areas| areas.iter().copied().map(Into::into).collect()),
             created_at: record.created_at.to_string(),
             expires_at: time(record.expires_at),
             revoked_at: time(record.revoked_at),
@@ -88,6 +93,9 @@ pub struct NewToken {
     /// Absent: all organisations.
     #[serde(default)]
     pub orgs: Option<BTreeSet<String>>,
+    /// Absent: all managed-object areas, and what has none.
+    #[serde(default)]
+    pub areas: Option<Vec<AreaWord>>,
     /// RFC 3339; absent: it does not expire.
     #[serde(default)]
     pub expires_at: Option<String>,
@@ -127,7 +135,8 @@ pub async fn make(
         return Err(ApiError::Bad("expires_at: must be in the future".into()));
     }
     let orgs = body.orgs.map(|orgs| orgs.into_iter().map(Into::into).collect());
-    let wanted = Wanted { name: body.name, role: body.role, tenant: caller.tenant.clone(), orgs, expires_at };
+    let areas = body.areas.map(|areas| areas.into_iter().map(Into::into).collect());
+    let wanted = Wanted { name: body.name, role: body.role, tenant: caller.tenant.clone(), orgs, areas, expires_at };
     let (name, role) = (wanted.name.clone(), wanted.role);
     // The file is written and synced: not on a thread that serves connections.
     let credentials = api.credentials.clone();

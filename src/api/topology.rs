@@ -126,7 +126,7 @@ pub struct Reach {
 }
 
 fn seen(topology: &Topology, caller: &Caller, ci: CiIx) -> bool {
-    caller.scope().sees_one(topology.attributes(ci).org.as_ref())
+    caller.scope().sees_at(topology, ci)
 }
 
 async fn find(api: &Arc<Api>, caller: &Caller, id: &str, when: &PastQuery) -> Result<(Arc<Topology>, CiIx), ApiError> {
@@ -144,7 +144,7 @@ pub async fn summary(
     Params(when): Params<PastQuery>,
 ) -> Result<Json<Summary>, ApiError> {
     let topology = topology_of(&api, &caller, when.read()?).await?;
-    if caller.orgs.is_none() {
+    if caller.scope().is_whole() {
         return Ok(Json(Summary { version: topology.version(), cis: topology.len(), edges: topology.edges() }));
     }
     // It looks at every CI: not on a thread that serves connections.

@@ -333,7 +333,8 @@ pub struct ManArguments {
 pub enum TokenCommand {
     /// Make a credential and print its token, once, as the last word.
     #[command(after_help = "Examples:\n  headwater token create --data DIR --role source --name zabbix\n  \
-        headwater token create --data DIR --role operator --name li --org city-a --org city-b")]
+        headwater token create --data DIR --role operator --name li --org city-a --org city-b\n  \
+        headwater token create --data DIR --role operator --name soc --area security")]
     Create {
         #[arg(long)]
         data: PathBuf,
@@ -348,6 +349,9 @@ pub enum TokenCommand {
         /// Only these organisations' records (repeat for several).
         #[arg(long)]
         org: Vec<String>,
+        /// Only records of these areas: facility, cloud, application, support, security (repeat for several).
+        #[arg(long)]
+        area: Vec<String>,
         /// A key of 32 characters, for senders that take nothing longer (role source only).
         #[arg(long)]
         short: bool,

@@ -12,6 +12,7 @@ use crate::access::file::Record;
 use crate::access::store::Wanted;
 use crate::clock::machine;
 use crate::domain::access::Role;
+use crate::domain::ci::Area;
 use crate::domain::ids::{OrgId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::private;
@@ -27,14 +28,15 @@ const NAME_CHARS_MAX: usize = 64;
 pub fn run(command: TokenCommand) -> Result<()> {
     let now = machine()();
     match command {
-        TokenCommand::Create { data, role, name, tenant, org, short } => {
+        TokenCommand::Create { data, role, name, tenant, org, area, short } => {
             private::folder(&data).with_context(|| format!("make {}", data.display()))?;
             let Some(role) = Role::parse(&role) else {
                 bail!("role {role:?}: use viewer, operator, analyst, admin or source")
             };
             let orgs: BTreeSet<OrgId> = org.into_iter().map(OrgId::from).collect();
             let orgs = (!orgs.is_empty()).then_some(orgs);
-            let wanted = Wanted { name, role, tenant: TenantId::from(tenant), orgs, expires_at: None };
+            let areas = areas(&area)?;
+            let wanted = Wanted { name, role, tenant: TenantId::from(tenant), orgs, areas, expires_at: None };
             let tokens = tokens(&data)?;
             let by = user();
             let token = if short { tokens.create_key(wanted, &by, now) } else { tokens.create_here(wanted, &by, now) }?;
@@ -51,6 +53,16 @@ fn user() -> String {
     let named = ["SUDO_USER", "USER"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
     let user = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
     user.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
+}
+
+/// The areas that a credential is limited to; none named: all.
+fn areas(words: &[String]) -> Result<Option<BTreeSet<Area>>> {
+    let read = |word: &String| {
+        Area::parse(word)
+            .with_context(|| format!("area {word:?}: use facility, cloud, application, support or security"))
+    };
+    let areas: BTreeSet<Area> = words.iter().map(read).collect::<Result<_>>()?;
+    Ok((!areas.is_empty()).then_some(areas))
 }
 
 /// Who may come in: everything but what proves it.
@@ -83,11 +95,12 @@ fn list(data: &Path, json: bool) -> Result<()> {
         let Record { id, name, role, tenant, .. } = one;
         let at = |at: Option<Timestamp>| at.map_or_else(|| "–".to_owned(), |at| at.to_string());
         let ends = one.revoked_at.map_or_else(|| at(one.expires_at), |at| format!("revoked {at}"));
-        let orgs = one.orgs.iter().flatten().map(OrgId::as_str).collect::<Vec<_>>();
-        let orgs = if orgs.is_empty() { String::new() } else { format!("  (only {})", orgs.join(", ")) };
+        let orgs = one.orgs.iter().flatten().map(OrgId::as_str);
+        let only: Vec<&str> = orgs.chain(one.areas.iter().flatten().map(|area| area.as_str())).collect();
+        let only = if only.is_empty() { String::new() } else { format!("  (only {})", only.join(", ")) };
         writeln!(
             stdout(),
-            "{id:<12}  {:<8}  {name:<20}  {:<12}  {:<24}  {:<24}  {ends}{orgs}",
+            "{id:<12}  {:<8}  {name:<20}  {:<12}  {:<24}  {:<24}  {ends}{only}",
             role.as_str(),
             tenant.as_str(),
             one.created_at.to_string(),
@@ -100,7 +113,7 @@ fn list(data: &Path, json: bool) -> Result<()> {
 fn shown(one: &Record) -> serde_json::Value {
     let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
     json!({
-        "id": one.id, "name": one.name, "role": one.role, "tenant": one.tenant, "orgs": one.orgs,
+        "id": one.id, "name": one.name, "role": one.role, "tenant": one.tenant, "orgs": one.orgs, "areas": one.areas,
         "created_at": one.created_at.to_string(), "expires_at": at(one.expires_at), "revoked_at": at(one.revoked_at),
         "last_used_at": at(one.last_used_at),
     })

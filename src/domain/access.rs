@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::ci::Area;
 use super::ids::{OrgId, TenantId};
 
 /// What a credential is for. Each role is checked on its own; they are no ladder.
@@ -61,4 +62,6 @@ pub struct Credential {
     pub role: Role,
     /// The organisations whose records it may see; `None`: all of the tenant.
     pub orgs: Option<BTreeSet<OrgId>>,
+    /// The managed-object areas whose records it may see; `None`: all, and what has none.
+    pub areas: Option<BTreeSet<Area>>,
 }

@@ -25,6 +25,11 @@ impl Area {
     /// All areas, in the order people list them.
     pub const ALL: [Self; 5] = [Self::Facility, Self::Cloud, Self::Application, Self::Support, Self::Security];
 
+    /// Reads the wire word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|area| area.as_str() == word)
+    }
+
     /// The wire word; never translated.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -99,6 +99,7 @@ async fn take(intake: &Arc<Intake>, source: &SourceId, mapping: String, request:
         name: source.as_str().into(),
         role: Role::Source,
         orgs: None,
+        areas: None,
     };
     parts.extensions.insert(Proven(Arc::new(credential)));
     let request = Request::from_parts(parts, HttpBody::from(bytes));

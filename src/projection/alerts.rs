@@ -11,7 +11,7 @@ use super::scope::Scope;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ascending::Ascending;
 use crate::domain::ci::CiRef;
-use crate::domain::ids::{AlertId, CiId, OrgId, SourceId};
+use crate::domain::ids::{AlertId, CiId, SourceId};
 use crate::domain::severity::Severity;
 use crate::domain::stream;
 use crate::domain::time::Timestamp;
@@ -42,9 +42,9 @@ impl AlertRow {
         self.view.count + self.more
     }
 
-    /// The organisation of its CI.
-    pub fn org(&self) -> Option<&OrgId> {
-        self.view.ci.as_ref().and_then(|ci| ci.org.as_ref())
+    /// Its CI.
+    pub fn ci(&self) -> Option<&CiRef> {
+        self.view.ci.as_deref()
     }
 }
 
@@ -101,10 +101,10 @@ impl Alerts {
 
     /// Alerts that are held, inside the scope.
     pub fn held(&self, scope: &Scope) -> u64 {
-        if scope.orgs.is_none() {
+        if scope.is_whole() {
             return self.held.len() as u64;
         }
-        self.held.iter().filter(|(at, ())| self.get(at.1).is_some_and(|row| scope.sees_one(row.org()))).count() as u64
+        self.held.iter().filter(|(at, ())| self.get(at.1).is_some_and(|row| scope.sees_ci(row.ci()))).count() as u64
     }
 
     /// Takes the alert as it is now.
@@ -243,7 +243,7 @@ fn wanted(row: &AlertRow, scope: &Scope, filter: &AlertFilter, q: Option<&str>) 
         && filter.ci.as_ref().is_none_or(|ci| view.ci.as_ref().is_some_and(|have| have.id == *ci))
         && filter.held.is_none_or(|held| view.held == held)
         && filter.muted.is_none_or(|muted| view.muted_by.is_empty() != muted)
-        && scope.sees_one(row.org())
+        && scope.sees_ci(row.ci())
         && q.is_none_or(|q| {
             let name = view.ci.as_ref().map_or("", |ci| &ci.name);
             [&*view.name, &*view.title, &*view.object, name].iter().any(|text| text.to_lowercase().contains(q))

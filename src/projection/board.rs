@@ -128,7 +128,7 @@ impl IncidentFilter {
     /// What is left of the filter for a caller: it cannot ask for what it does not see. `None`: nothing fits.
     pub fn within(&self, sight: &Sight) -> Option<Self> {
         let mut filter = self.clone();
-        filter.orgs.retain(|org| sight.scope.sees_one(Some(org)));
+        filter.orgs.retain(|org| sight.scope.knows(org));
         let asks_outside = self.ci.as_ref().is_some_and(|ci| !sight.sees_called(ci.as_str()));
         (filter.orgs.is_empty() == self.orgs.is_empty() && !asks_outside).then_some(filter)
     }
@@ -319,7 +319,7 @@ impl Board {
 
     /// What the overview counts, for every incident in scope.
     pub fn glances(&self, scope: &Scope) -> impl Iterator<Item = Glance> {
-        self.rows.iter().filter(|(_, row)| scope.sees(&row.orgs)).map(|(at, row)| Glance {
+        self.rows.iter().filter(|(_, row)| scope.sees(&row.orgs, row.area)).map(|(at, row)| Glance {
             state: row.state,
             progress: row.progress,
             severity: row.severity,
@@ -398,7 +398,7 @@ impl<'a> Wanted<'a> {
             && (filter.orgs.is_empty() || row.orgs.iter().any(|org| filter.orgs.contains(org)))
             && filter.since.is_none_or(|since| opened >= since)
             && filter.until.is_none_or(|until| opened < until)
-            && self.sight.scope.sees(&row.orgs)
+            && self.sight.scope.sees(&row.orgs, row.area)
             && self.q.as_ref().is_none_or(|q| row.text.contains(q.as_str()))
     }
 

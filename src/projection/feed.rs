@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::scope::Scope;
+use crate::domain::ci::Area;
 use crate::domain::ids::{AlertId, IncidentId, OrgId, TenantId};
 use crate::domain::incident::{IncidentView, TimelineEntry};
 use crate::domain::mute::Silence;
@@ -61,13 +62,27 @@ pub enum Change {
     },
 }
 
+/// Where an incident belongs, which says who may see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Belonging {
+    pub orgs: Vec<OrgId>,
+    pub area: Option<Area>,
+}
+
+impl Belonging {
+    /// Where this one does.
+    pub fn of(view: &IncidentView) -> Self {
+        Self { orgs: view.orgs.clone(), area: view.area }
+    }
+}
+
 /// One change with its place and who may see it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FeedItem {
     pub id: FeedId,
     pub tenant: TenantId,
-    /// Organisations that may see it (of an incident: now or before this change, so that a row can go away).
-    pub orgs: Vec<OrgId>,
+    /// Where its incident belongs now, and where it belonged before this change, so that a row can go away.
+    pub seen_as: Vec<Belonging>,
     pub change: Change,
 }
 
@@ -78,7 +93,9 @@ impl FeedItem {
             return false;
         }
         match &self.change {
-            Change::Incident { .. } | Change::Timeline { .. } => scope.sees(&self.orgs),
+            Change::Incident { .. } | Change::Timeline { .. } => {
+                self.seen_as.iter().any(|one| scope.sees(&one.orgs, one.area))
+            }
             Change::Silence { silence } => scope.sees_silence(silence),
             Change::Command { actor, .. } => actor.as_ref() == caller,
         }
@@ -140,10 +157,10 @@ impl Feed {
     }
 
     /// Publishes one change; its index is given here.
-    pub fn publish(&self, seq: u64, tenant: TenantId, orgs: Vec<OrgId>, change: Change) {
+    pub fn publish(&self, seq: u64, tenant: TenantId, seen_as: Vec<Belonging>, change: Change) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let index = if ring.head.seq == seq { ring.head.index.wrapping_add(1) } else { 0 };
-        let item = Arc::new(FeedItem { id: FeedId { seq, index }, tenant, orgs, change });
+        let item = Arc::new(FeedItem { id: FeedId { seq, index }, tenant, seen_as, change });
         ring.head = item.id;
         if ring.items.len() == RING_MAX
             && let Some(oldest) = ring.items.pop_front()

@@ -81,7 +81,7 @@ pub fn overview(tenant: &TenantView, scope: &Scope, now: Timestamp) -> Overview 
     seen.mtta_ms = acknowledged.mean();
     seen.mttr_ms = closed.mean();
     seen.held = tenant.alerts.held(scope);
-    seen.funnel = scope.orgs.is_none().then(|| funnel(tenant));
+    seen.funnel = scope.is_whole().then(|| funnel(tenant));
     seen
 }
 

@@ -1,4 +1,4 @@
-//! What a caller sees of a record that speaks of CIs of several organisations. What it may not see does not exist
+//! What a caller sees of a record that speaks of CIs of several organisations and areas. What it may not see does not exist
 //! for it; where a story needs the CI (the root cause, a step of the path), an anonymous one stands in its place.
 //! Counts, severity and area are those of the whole incident.
 
@@ -32,12 +32,12 @@ impl Sight {
     }
 
     fn is_whole(&self) -> bool {
-        self.scope.orgs.is_none()
+        self.scope.is_whole()
     }
 
     /// Whether a CI of the topology is inside.
     pub fn sees_at(&self, ci: CiIx) -> bool {
-        self.scope.sees_one(self.topology.attributes(ci).org.as_ref())
+        self.scope.sees_at(&self.topology, ci)
     }
 
     /// Whether all CIs with this id, name or other key are inside. What the topology does not know is not.
@@ -52,7 +52,7 @@ impl Sight {
 
     /// Whether a CI that a record speaks of is inside.
     pub fn sees(&self, ci: &CiRef) -> bool {
-        self.scope.sees_one(ci.org.as_ref())
+        self.scope.sees_ci(Some(ci))
     }
 
     /// The incident as the caller sees it.
@@ -83,7 +83,7 @@ impl Sight {
             at_risk: view.at_risk.iter().filter(|service| self.sees_called(service)).cloned().collect(),
             ..view.clone()
         };
-        seen.orgs.retain(|org| self.scope.sees_one(Some(org)));
+        seen.orgs.retain(|org| self.scope.knows(org));
         if is_outside {
             // It names the root cause.
             seen.title = "".into();

@@ -9,11 +9,11 @@ use super::Committed;
 use super::alerts::Alerts;
 use super::board::Board;
 use super::counts::{Conservation, DataQuality, Noise};
-use super::feed::{Change, Feed};
+use super::feed::{Belonging, Change, Feed};
 use super::novelty::Novelty;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, IncidentId, OrgId, SilenceId, SourceId, TenantId};
+use crate::domain::ids::{AlertId, IncidentId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::{IncidentView, TimelineEntry};
 use crate::domain::mute::Silence;
 use crate::domain::time::Timestamp;
@@ -144,28 +144,27 @@ impl TenantView {
         }
         self.incidents_seq = self.incidents_seq.max(telling.seq);
         let view = incident.clone();
-        let orgs = self.orgs_before_and_now(&view);
+        let seen_as = self.before_and_now(&view);
         let alerts = &self.alerts;
         let about = |id| alerts.get(id).map(|row| source_and_ci(&row.view));
         self.board.put(view.clone(), joined, left, about);
         let forgotten = self.board.trim();
         self.alerts.forget_resolved(&forgotten);
-        telling.tell(orgs, Change::Incident { incident: view, joined: joined.to_vec(), left: left.to_vec() });
+        telling.tell(seen_as, Change::Incident { incident: view, joined: joined.to_vec(), left: left.to_vec() });
     }
 
-    fn orgs_before_and_now(&self, view: &IncidentView) -> Vec<OrgId> {
-        let before = self.board.get(view.id).map(|known| known.view.orgs.clone()).unwrap_or_default();
-        let mut orgs = view.orgs.clone();
-        orgs.extend(before.into_iter().filter(|org| !view.orgs.contains(org)));
-        orgs
+    fn before_and_now(&self, view: &IncidentView) -> Vec<Belonging> {
+        let now = Belonging::of(view);
+        let before = self.board.get(view.id).map(|known| Belonging::of(&known.view));
+        before.into_iter().filter(|before| *before != now).chain([now.clone()]).collect()
     }
 
     /// Adds a timeline entry and tells it.
     pub fn apply_timeline(&mut self, incident: IncidentId, entry: &TimelineEntry, telling: &Telling<'_>) {
         let Some(known) = self.board.get(incident) else { return };
-        let orgs = known.view.orgs.clone();
+        let seen_as = vec![Belonging::of(&known.view)];
         self.board.note(incident, entry.clone());
-        telling.tell(orgs, Change::Timeline { incident, entry: entry.clone() });
+        telling.tell(seen_as, Change::Timeline { incident, entry: entry.clone() });
     }
 
     /// Takes a silence as it is now; one that is over is forgotten.
@@ -190,8 +189,8 @@ impl TenantView {
 }
 
 impl Telling<'_> {
-    fn tell(&self, orgs: Vec<OrgId>, change: Change) {
-        self.feed.publish(self.seq, self.tenant.clone(), orgs, change);
+    fn tell(&self, seen_as: Vec<Belonging>, change: Change) {
+        self.feed.publish(self.seq, self.tenant.clone(), seen_as, change);
     }
 }
 

@@ -68,6 +68,7 @@ fn caller(credential: &Credential) -> Caller {
         tenant: credential.tenant.clone(),
         role: credential.role,
         orgs: credential.orgs.clone(),
+        areas: credential.areas.clone(),
     }
 }
 

@@ -15,6 +15,7 @@ use headwater::api::state::Settings;
 use headwater::clock::Clock;
 use headwater::decode::formats::Formats;
 use headwater::domain::access::Role;
+use headwater::domain::ci::Area;
 use headwater::domain::time::Timestamp;
 use headwater::intake::registry::Registry;
 use headwater::journal::Durability;
@@ -65,18 +66,22 @@ impl Service {
         let options = Options { durability, clock: clock.clone(), receivers: None, retention, pace: Pace::default() };
         let pipeline = serve::start(folder, options).await.unwrap();
         let mut known = BTreeMap::new();
-        for (word, role, tenant, org) in [
-            ("admin", Role::Admin, "city", None),
-            ("analyst", Role::Analyst, "city", None),
-            ("operator", Role::Operator, "city", None),
-            ("viewer", Role::Viewer, "city", None),
-            ("tax", Role::Viewer, "city", Some("tax")),
-            ("omega", Role::Admin, "city", Some("omega")),
-            ("source", Role::Source, "city", None),
-            ("other", Role::Admin, "elsewhere", None),
+        let unguarded = [Area::Facility, Area::Cloud, Area::Application, Area::Support];
+        for (word, role, tenant, org, areas) in [
+            ("admin", Role::Admin, "city", None, None),
+            ("analyst", Role::Analyst, "city", None, None),
+            ("operator", Role::Operator, "city", None, None),
+            ("viewer", Role::Viewer, "city", None, None),
+            ("tax", Role::Viewer, "city", Some("tax"), None),
+            ("omega", Role::Admin, "city", Some("omega"), None),
+            ("guard", Role::Admin, "city", None, Some(&[Area::Security][..])),
+            ("unguarded", Role::Admin, "city", None, Some(&unguarded[..])),
+            ("source", Role::Source, "city", None, None),
+            ("other", Role::Admin, "elsewhere", None, None),
         ] {
             let orgs = org.map(|org| [org.into()].into_iter().collect());
-            let wanted = Wanted { name: word.into(), role, tenant: tenant.into(), orgs, expires_at: None };
+            let areas = areas.map(|areas| areas.iter().copied().collect());
+            let wanted = Wanted { name: word.into(), role, tenant: tenant.into(), orgs, areas, expires_at: None };
             known.insert(word, tokens.create(wanted, clock()).unwrap().reveal().to_owned());
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

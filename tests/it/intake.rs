@@ -39,7 +39,7 @@ impl Gate for PlainGate {
     fn bearer(&self, token: &str, _: Timestamp) -> Option<Arc<Credential>> {
         let (role, name) = token.split_once(':')?;
         let (role, tenant) = (Role::parse(role)?, TenantId::from("city"));
-        Some(Arc::new(Credential { id: name.into(), tenant, name: name.into(), role, orgs: None }))
+        Some(Arc::new(Credential { id: name.into(), tenant, name: name.into(), role, orgs: None, areas: None }))
     }
 }
 
@@ -385,8 +385,14 @@ async fn a_revoked_token_is_out_within_seconds() {
         let clock = Arc::clone(&clock);
         move || Timestamp(clock.load(Ordering::Relaxed))
     };
-    let wanted =
-        Wanted { name: "bms".into(), role: Role::Source, tenant: TenantId::from("city"), orgs: None, expires_at: None };
+    let wanted = Wanted {
+        name: "bms".into(),
+        role: Role::Source,
+        tenant: TenantId::from("city"),
+        orgs: None,
+        areas: None,
+        expires_at: None,
+    };
     let command = Tokens::open(&folder.path().join("tokens.json")).unwrap();
     let (one, two) = (command.create(wanted.clone(), now()).unwrap(), command.create(wanted, now()).unwrap());
     let formats = Arc::new(Formats::built_in());

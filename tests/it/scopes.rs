@@ -1,4 +1,4 @@
-//! Two organisations of one tenant, and two tenants: every answer of the API, whatever it is asked for, says nothing
+//! Two organisations of one tenant, two areas of one, and two tenants: every answer of the API, whatever it is asked for, says nothing
 //! of CIs that the caller may not see. The paths come from the OpenAPI document.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,9 +31,24 @@ relations:
   - {from: omega-vm, to: zeta-portal, type: serves}
 ";
 
-/// One storm over both organisations; people of the whole tenant have their say, too.
-async fn storm(service: &Service, hand: &std::sync::atomic::AtomicI64) {
-    let (found, text) = service.ask(Method::PUT, "analyst", "/api/v1/topology", Some(ESTATE.to_owned())).await;
+/// Security devices, and what stands behind one of them.
+const AREAS: &str = "
+cis:
+  - {id: omega-firewall, class: firewall, name: omega 防火墙, keys: {ip: [10.0.0.1]}}
+  - {id: omega-waf, class: waf, name: omega WAF}
+  - {id: zeta-host, class: server, name: zeta 主机, keys: {ip: [10.0.0.2]}, owner_team: zeta-ops}
+  - {id: zeta-vm, class: vm, name: zeta 云主机}
+  - {id: zeta-portal, class: biz_service, name: zeta 门户}
+  - {id: zeta-rack, class: rack, name: zeta 机柜}
+relations:
+  - {from: omega-firewall, to: omega-waf, type: protects}
+  - {from: omega-waf, to: zeta-portal, type: protects}
+  - {from: zeta-host, to: zeta-vm, type: hosts}
+";
+
+/// A topology, a silence and a window, all of what is foreign.
+async fn prepare(service: &Service, estate: &str) {
+    let (found, text) = service.ask(Method::PUT, "analyst", "/api/v1/topology", Some(estate.to_owned())).await;
     assert_eq!(found, 202, "{text}");
     let mute = json!({"matchers": [[{"field": "name", "value": "zetaNoise"}]], "ends_at": "2026-01-06T00:00:00Z",
                       "comment": "zeta"});
@@ -42,6 +57,11 @@ async fn storm(service: &Service, hand: &std::sync::atomic::AtomicI64) {
     let window = json!({"id": "zeta-move", "note": "zeta", "match": {"site": "zeta"},
                         "schedule": {"once": {"from": "2026-03-01 22:00", "to": "2026-03-02 06:00"}}});
     service.send(Method::POST, "operator", "/api/v1/windows", window, 202).await;
+}
+
+/// One storm over both organisations; people of the whole tenant have their say, too.
+async fn storm(service: &Service, hand: &std::sync::atomic::AtomicI64) {
+    prepare(service, ESTATE).await;
     let events = json!([
         event("z-1", "zetaPowerLost", "critical", "zeta-pdu", "00:01"),
         event("o-1", "omegaHostDown", "major", "10.0.0.1", "00:05"),
@@ -271,5 +291,80 @@ async fn a_foreign_root_cause_is_an_anonymous_one() {
     service
         .send(Method::POST, "omega", &format!("{path}/root"), json!({"verdict": "set", "ci": "omega-host"}), 202)
         .await;
+    service.stop().await;
+}
+
+/// An attack on a firewall that slows a portal, and a host that fails: the ids of both incidents.
+async fn attack(service: &Service, hand: &std::sync::atomic::AtomicI64) -> (String, String) {
+    prepare(service, AREAS).await;
+    let events = json!([
+        event("o-1", "omegaFirewallDown", "critical", "10.0.0.1", "00:01"),
+        event("o-2", "omegaWafDown", "major", "omega-waf", "00:03"),
+        event("z-1", "zetaPortalSlow", "major", "zeta-portal", "00:06"),
+        event("z-2", "zetaHostDown", "critical", "10.0.0.2", "00:06"),
+        event("z-3", "zetaVmDown", "major", "zeta-vm", "00:09"),
+        event("z-4", "zetaNoise", "minor", "zeta-vm", "00:11"),
+        {"id": "z-5", "name": "zetaBroken", "severity": "major", "object": {"name": "zeta-vm"}, "starts_at": "zeta"},
+    ]);
+    service.send(Method::POST, "source", "/api/v1/events", events, 202).await;
+    hand.fetch_add(400_000, Ordering::SeqCst);
+    let late = json!([event("o-3", "omegaDisk", "warning", "omega-waf", "05:00")]);
+    service.send(Method::POST, "source", "/api/v1/events", late, 202).await;
+    let started = Instant::now();
+    loop {
+        let list = service.get("viewer", "/api/v1/incidents").await;
+        let of = |root: &str| {
+            let found = list["items"].as_array().unwrap().iter().find(|one| one["root"]["ci"]["id"] == root);
+            found.map(|one| one["id"].as_str().unwrap().to_owned())
+        };
+        if let (Some(attack), Some(fault)) = (of("omega-firewall"), of("zeta-host")) {
+            return (attack, fault);
+        }
+        assert!(started.elapsed() < PATIENCE, "not both incidents: {list}");
+        hand.fetch_add(1_000, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_security_team_sees_its_area_alone_and_others_see_nothing_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, hand) = standing();
+    let service = Service::start(folder.path(), &clock).await;
+    let (attack, fault) = attack(&service, &hand).await;
+    let document = service.get("admin", "/api/v1/openapi.json").await;
+    let paths = readable(&document, &ids(&service).await);
+    for (who, own, foreign) in [("guard", OWN, FOREIGN), ("unguarded", FOREIGN, OWN)] {
+        assert_eq!(told(&service, who, &paths, foreign).await, BTreeSet::new(), "told to {who}");
+        let known = told(&service, who, &paths, own).await;
+        for template in
+            ["incidents/{id}/graph", "alerts/{id}/why", "events/{id}/why", "export/{file}", "topology/cis/{id}"]
+        {
+            assert!(known.contains(&format!("/api/v1/{template}")), "{who} {template}: {known:?}");
+        }
+        let heard = service.hear(who, "/api/v1/feed?after=0").await.to_lowercase();
+        assert!(heard.contains(own) && !heard.contains(foreign), "{who}: {heard}");
+    }
+    let page = |id: &str| format!("/api/v1/incidents/{id}");
+    for (who, mine, other) in [("guard", &attack, &fault), ("unguarded", &fault, &attack)] {
+        assert_eq!(service.get(who, "/api/v1/incidents").await["items"].as_array().unwrap().len(), 1, "{who}");
+        assert_eq!(service.ask(Method::GET, who, &page(mine), None).await.0, 200, "{who}");
+        assert_eq!(service.ask(Method::GET, who, &page(other), None).await.0, 404, "{who}");
+        service.send(Method::POST, who, &format!("{}/acknowledge", page(other)), json!({}), 404).await;
+        service.send(Method::POST, who, &format!("{}/acknowledge", page(mine)), json!({}), 202).await;
+        assert_eq!(
+            service.ask(Method::GET, who, "/api/v1/audit", None).await.0,
+            403,
+            "{who}: it is the whole tenant's"
+        );
+    }
+    // Whose cause is found elsewhere goes over to those of that area.
+    let order = json!({"verdict": "set", "ci": "zeta-portal"});
+    let taken = service.send(Method::POST, "operator", &format!("{}/root", page(&attack)), order, 202).await;
+    service.done("operator", &taken["seq"]).await;
+    assert_eq!(service.ask(Method::GET, "guard", &page(&attack), None).await.0, 404);
+    let (_, seen) = service.ask(Method::GET, "unguarded", &page(&attack), None).await;
+    assert!(seen.contains("zeta-portal") && !seen.to_lowercase().contains(OWN), "{seen}");
+    let heard = service.hear("guard", "/api/v1/feed?after=0").await;
+    assert!(heard.contains(&format!(r#"{{"id":"{attack}","gone":true"#)), "{heard}");
     service.stop().await;
 }

@@ -9,6 +9,9 @@ import { now } from "../now.js";
 import { Empty, Switch, toast } from "../parts.js";
 
 const ROLES = ["viewer", "operator", "analyst", "admin", "source"];
+const AREAS = ["facility", "cloud", "application", "support", "security"];
+/** What can be chosen of the areas, and which areas it means. @type {Record<string, string[]|null>} */
+const LIMITS = { all: null, others: AREAS.filter((area) => area !== "security"), ...Object.fromEntries(AREAS.map((area) => [area, [area]])) };
 const DAYS = ["0", "1", "30", "90", "365"];
 
 /** A fresh token: it is shown once. */
@@ -26,10 +29,12 @@ export const TokensPage = () => {
     const given = await ask({ title: t("token.make"), ok: t("token.make"), fields: [{ name: "name", kind: "line", label: t("token.ask.name") },
       { name: "role", kind: "choice", label: t("token.role"), value: "operator", choices: ROLES.map((word) => [word, t(`role.${word}`)]) },
       { name: "orgs", kind: "line", label: t("token.ask.orgs"), optional: true },
+      { name: "areas", kind: "choice", label: t("token.areas"), value: "all", choices: Object.keys(LIMITS).map((word) => [word, word === "all" ? t("token.all_areas") : word === "others" ? t("token.area.others") : t(`area.${word}`)]) },
       { name: "days", kind: "choice", label: t("token.expires"), value: "0", choices: DAYS.map((n) => [n, n === "0" ? t("token.never") : t("sug.days", { n })]) }] });
     if (!given) return;
     const orgs = (given.orgs ?? "").split(/[,，、\s]+/).filter(Boolean);
-    const body = { name: given.name, role: given.role, ...(orgs.length ? { orgs } : {}), ...(given.days === "0" ? {} : { expires_at: new Date(now() + Number(given.days) * 86_400_000).toISOString() }) };
+    const areas = LIMITS[given.areas];
+    const body = { name: given.name, role: given.role, ...(orgs.length ? { orgs } : {}), ...(areas ? { areas } : {}), ...(given.days === "0" ? {} : { expires_at: new Date(now() + Number(given.days) * 86_400_000).toISOString() }) };
     await send("POST", "/api/v1/tokens", body).then((answer) => { setMade({ ...answer, name: given.name }); load(); }, (failure) => toast([failure.message, ...failure.errors].join(" · "), "bad"));
   };
   const end = async (one) => {
@@ -42,8 +47,8 @@ export const TokensPage = () => {
     <div class="filters"><${Switch} label=${t("token.state")} value=${show} onChange=${setShow} choices=${["alive", "all"].map((word) => [word, t(`token.${word}`)])} /></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!items && !failed && html`<${Empty} text=${t("loading")} />`}
-    ${shown.length > 0 && html`<div class="scroll"><table class="plain"><thead><tr>${["name", "role", "orgs", "created", "used", "expires", "state"].map((word) => html`<th key=${word}>${t(`token.${word}`)}</th>`)}<th></th></tr></thead>
-      <tbody>${shown.map((one) => html`<tr key=${one.id} class=${one.alive ? "" : "dim"}><td><b>${one.name}</b><small>${one.id}</small></td><td>${t(`role.${one.role}`)}</td><td>${one.orgs ? one.orgs.join(t("and")) : t("token.all_orgs")}</td><td>${moment(one.created_at)}</td>
+    ${shown.length > 0 && html`<div class="scroll"><table class="plain"><thead><tr>${["name", "role", "orgs", "areas", "created", "used", "expires", "state"].map((word) => html`<th key=${word}>${t(`token.${word}`)}</th>`)}<th></th></tr></thead>
+      <tbody>${shown.map((one) => html`<tr key=${one.id} class=${one.alive ? "" : "dim"}><td><b>${one.name}</b><small>${one.id}</small></td><td>${t(`role.${one.role}`)}</td><td>${one.orgs ? one.orgs.join(t("and")) : t("token.all_orgs")}</td><td>${one.areas ? one.areas.map((area) => t(`area.${area}`)).join(t("and")) : t("token.all_areas")}</td><td>${moment(one.created_at)}</td>
         <td>${one.last_used_at ? moment(one.last_used_at) : t("token.unused")}</td><td>${one.expires_at ? moment(one.expires_at) : t("token.never")}</td>
         <td><em class=${`tag ${one.alive ? "good" : "bad"}`}>${t(one.alive ? "token.alive" : one.revoked_at ? "token.revoked" : "token.expired")}</em></td><td>${one.alive && html`<button class="warn" onClick=${() => end(one)}>${t("token.end.ok")}</button>`}</td></tr>`)}</tbody></table></div>`}`;
 };

@@ -188,6 +188,50 @@ async fn lists_and_exports_hold_only_what_the_caller_sees() {
 }
 
 #[tokio::test]
+async fn an_area_limits_what_is_seen_as_an_organisation_does() {
+    let bench = Bench::stocked();
+    let ids = async |token: &str, path: &str, key: &str| {
+        let answer = bench.get(token, path).await;
+        assert_eq!(answer.status.as_u16(), 200, "{token} {path}: {}", answer.text);
+        let list = answer.json();
+        list["items"].as_array().unwrap().iter().map(|i| i[key].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for archive in ["", "?archive=true"] {
+        let (incidents, alerts) = (format!("/api/v1/incidents{archive}"), format!("/api/v1/alerts{archive}"));
+        assert_eq!(ids("viewer-facility", &incidents, "id").await, ["i0-1"]);
+        assert_eq!(ids("viewer-support", &incidents, "id").await, ["i0-2"]);
+        assert_eq!(ids("viewer-security", &incidents, "id").await, [""; 0]);
+        assert_eq!(ids("viewer-facility", &alerts, "id").await, ["a0-1"]);
+        assert_eq!(ids("viewer-support", &alerts, "id").await, ["a0-5", "a0-3"]);
+        assert_eq!(ids("viewer-security", &alerts, "id").await, [""; 0]);
+    }
+    assert_eq!(ids("viewer-support", "/api/v1/events", "event").await, ["e5.0", "e2.0"]);
+    for file in ["incidents.csv", "alerts.csv", "events.csv"] {
+        let told = bench.get("viewer-security", &format!("/api/v1/export/{file}")).await.text;
+        assert_eq!(told.lines().count(), 1, "{file}: {told}");
+    }
+    // The host behind the switch is of another area: it is counted among what is hidden.
+    let members = bench.get("viewer-facility", "/api/v1/incidents/i0-1/members").await.json();
+    assert_eq!((members["items"].as_array().unwrap().len(), &members["hidden"]), (1, &1.into()), "{members}");
+    for (token, path) in [
+        ("viewer-facility", "/api/v1/incidents/i0-2"),
+        ("viewer-facility", "/api/v1/alerts/a0-2"),
+        ("viewer-facility", "/api/v1/alerts/a0-2/why"),
+        ("viewer-facility", "/api/v1/events/e2.0/why"),
+        ("viewer-facility", "/api/v1/events/e6.0/why"),
+        ("viewer-support", "/api/v1/incidents/i0-1/why"),
+        ("viewer-support", "/api/v1/incidents/i0-1/timeline"),
+    ] {
+        assert_eq!(bench.get(token, path).await.status.as_u16(), 404, "{token} {path}");
+    }
+    assert_eq!(bench.post("operator-support", "/api/v1/incidents/i0-1/close", "{}").await.status, 404);
+    assert_eq!(bench.get("analyst-security", "/api/v1/audit").await.status, 403);
+    let overview = bench.get("viewer-support", "/api/v1/overview").await.json();
+    assert_eq!((&overview["open"], &overview["alerts_held"]), (&1.into(), &1.into()), "{overview}");
+    assert!(overview.get("funnel").is_none(), "{overview}");
+}
+
+#[tokio::test]
 async fn orders_reach_only_what_the_caller_sees() {
     let bench = Bench::stocked();
     let check = async |token: &str, path: &str, body: &str, status: u16| {
@@ -278,6 +322,12 @@ async fn a_limited_caller_silences_only_its_own() {
         other => panic!("{other:?}"),
     };
     assert_eq!(silence.matchers.0[0][1].text().value, "civil", "pinned to its organisations");
+    assert_eq!(bench.post("operator-security", "/api/v1/silences", &body(named)).await.status, 202);
+    let guarded = match &bench.written.0.lock().unwrap()[1].order {
+        crate::engine::input::Order::Silence { silence } => silence.matchers.0[0][1].text().clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((&*guarded.field, &*guarded.value), ("area", "security"), "pinned to its areas");
     let id = silence.id.to_string();
     let effect = crate::engine::effect::Effect::Silence { tenant: "a".into(), silence };
     bench.put(crate::projection::Committed {
@@ -288,7 +338,9 @@ async fn a_limited_caller_silences_only_its_own() {
         input: None,
         effects: std::sync::Arc::new(vec![effect]),
     });
-    for (token, seen) in [("operator", 1), ("operator-civil", 1), ("operator-tax", 0), ("other", 0)] {
+    for (token, seen) in
+        [("operator", 1), ("operator-civil", 1), ("operator-tax", 0), ("operator-security", 0), ("other", 0)]
+    {
         let list = bench.get(token, "/api/v1/silences").await.json();
         assert_eq!(list["items"].as_array().unwrap().len(), seen, "{token}");
         let end = bench.ask(request("DELETE", token, &format!("/api/v1/silences/{id}"), None)).await;

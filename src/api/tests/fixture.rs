@@ -49,7 +49,7 @@ use crate::projection::scripted::stored;
 /// 2026-01-05T00:00:00Z.
 pub const T0: Timestamp = Timestamp(1_767_571_200_000);
 
-/// Tokens are `<role>`, `<role>-<org>` (limited to it) and `other` (an admin of another tenant).
+/// Tokens are `<role>`, `<role>-<org>` or `<role>-<area>` (limited to it) and `other` (an admin of another tenant).
 pub struct Tokens;
 
 impl Authenticate for Tokens {
@@ -61,12 +61,14 @@ impl Authenticate for Tokens {
                 tenant: "b".into(),
                 role: Role::Admin,
                 orgs: None,
+                areas: None,
             });
         }
-        let (word, org) = token.split_once('-').map_or((token, None), |(word, org)| (word, Some(org)));
-        let role = Role::ALL.into_iter().find(|role| role.as_str() == word)?;
-        let orgs = org.map(|org| [org.into()].into_iter().collect());
-        Some(Caller { credential: token.into(), name: token.into(), tenant: "a".into(), role, orgs })
+        let (word, limit) = token.split_once('-').map_or((token, None), |(word, limit)| (word, Some(limit)));
+        let (role, area) = (Role::parse(word)?, limit.and_then(Area::parse));
+        let orgs = limit.filter(|_| area.is_none()).map(|org| [org.into()].into_iter().collect());
+        let areas = area.map(|area| [area].into_iter().collect());
+        Some(Caller { credential: token.into(), name: token.into(), tenant: "a".into(), role, orgs, areas })
     }
 
     fn proven(&self, credential: &str) -> Option<Caller> {

@@ -9,6 +9,7 @@ use futures::StreamExt;
 use tokio::time::timeout;
 
 use super::fixture::{Bench, T0, request, steps};
+use crate::domain::ci::Area;
 use crate::domain::time::Span;
 
 /// The feed's text until it has been quiet for a moment.
@@ -91,12 +92,19 @@ async fn an_incident_that_leaves_the_scope_is_told_as_gone() {
     Arc::make_mut(&mut step.effects).retain(|effect| matches!(effect, crate::engine::effect::Effect::Incident { .. }));
     for effect in Arc::make_mut(&mut step.effects) {
         if let crate::engine::effect::Effect::Incident { incident, .. } = effect {
-            Arc::make_mut(incident).orgs = vec!["civil".into()];
+            let moved = Arc::make_mut(incident);
+            (moved.orgs, moved.area) = (vec!["civil".into()], Some(Area::Security));
         }
     }
     bench.api.live.apply(&step);
-    let text = read(&bench, "viewer-tax", "?after=9", None).await;
-    assert!(text.contains(r#"{"id":"i0-1","gone":true"#), "{text}");
+    for token in ["viewer-tax", "viewer-facility"] {
+        let text = read(&bench, token, "?after=9", None).await;
+        assert!(text.contains(r#"{"id":"i0-1","gone":true"#), "{token}: {text}");
+    }
+    for token in ["viewer-support", "viewer-health"] {
+        assert!(!read(&bench, token, "?after=9", None).await.contains("i0-1"), "{token} never saw it");
+    }
+    assert!(read(&bench, "viewer-security", "?after=9", None).await.contains(r#""area":"security""#));
 }
 
 #[tokio::test]

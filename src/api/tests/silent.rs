@@ -81,6 +81,7 @@ impl Credentials for Silent {
             role: Role::Operator,
             tenant: tenant.into(),
             orgs: None,
+            areas: None,
             sha256: "00".into(),
             created_at: T0,
             expires_at: None,

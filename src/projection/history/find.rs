@@ -9,7 +9,7 @@ use super::walk::{self, Judge};
 use super::{ids, letters};
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, EventRef, IncidentId, OrgId};
+use crate::domain::ids::{AlertId, EventRef, IncidentId};
 use crate::domain::incident::{IncidentView, TimelineEntry};
 use crate::domain::time::Timestamp;
 use crate::engine::input::DeadLetter;
@@ -106,12 +106,11 @@ pub fn place(text: &str) -> Option<EventRef> {
 
 /// The alert with the count of its newest duplicates.
 pub fn alert(from: &Connection, scope: &Scope, alert: AlertId) -> rusqlite::Result<Option<AlertView>> {
-    let sql = "SELECT a.view, coalesce(h.more, 0), coalesce(h.last_seen, a.last_seen), a.org
+    let sql = "SELECT a.view, coalesce(h.more, 0), coalesce(h.last_seen, a.last_seen)
                FROM alerts a LEFT JOIN heads h ON h.alert = a.id WHERE a.id = ?1 AND a.tenant = ?2";
     let found = from.prepare_cached(sql)?.query_row(params![alert.0 as i64, scope.tenant.as_str()], |row| {
-        let org: Option<String> = row.get(3)?;
-        let view = counted(read(row, 0)?, row.get(1)?, row.get(2)?);
-        Ok(scope.sees_one(org.map(OrgId::from).as_ref()).then_some(view))
+        let view: AlertView = counted(read(row, 0)?, row.get(1)?, row.get(2)?);
+        Ok(scope.sees_ci(view.ci.as_deref()).then_some(view))
     });
     Ok(found.optional()?.flatten())
 }
@@ -121,7 +120,7 @@ pub fn incident(from: &Connection, scope: &Scope, id: IncidentId) -> rusqlite::R
     let sql = "SELECT view FROM incidents WHERE id = ?1 AND tenant = ?2";
     let key = params![id.0 as i64, scope.tenant.as_str()];
     let view: Option<IncidentView> = from.prepare_cached(sql)?.query_row(key, |row| read(row, 0)).optional()?;
-    Ok(view.filter(|view| scope.sees(&view.orgs)))
+    Ok(view.filter(|view| scope.sees(&view.orgs, view.area)))
 }
 
 /// The newest `limit` lines of an incident's timeline, oldest first, and how many there are.

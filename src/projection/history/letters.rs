@@ -65,9 +65,9 @@ fn judged(row: &Row<'_>) -> rusqlite::Result<Judged> {
     Ok(Judged { event, at: Timestamp(row.get(2)?), verdict, raw: Raw::Letter(Box::new(letter)), alert: None, replayed })
 }
 
-/// The dead letter at this place. They belong to no organisation.
+/// The dead letter at this place. They belong to no organisation and no area.
 pub fn one(from: &Connection, scope: &Scope, place: EventRef) -> rusqlite::Result<Option<Judged>> {
-    if !scope.sees_one(None) {
+    if !scope.is_whole() {
         return Ok(None);
     }
     let sql = format!("{LETTERS} WHERE seq = ?1 AND idx = ?2 AND tenant = ?3");
@@ -89,7 +89,7 @@ pub fn newest(
         && filter.name.as_deref().is_none_or(str::is_empty)
         && filter.alert.is_none()
         && filter.incident.is_none()
-        && scope.sees_one(None);
+        && scope.is_whole();
     if !fits {
         return Ok(Vec::new());
     }

@@ -1,6 +1,7 @@
 //! Pages of incidents, alerts and events, newest first.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
@@ -13,7 +14,7 @@ use super::find::{Judged, counted, read};
 use super::walk;
 use super::write::word;
 use crate::domain::alert::{AlertState, AlertView};
-use crate::domain::ids::{AlertId, EventRef, IncidentId};
+use crate::domain::ids::{AlertId, EventRef, IncidentId, OrgId};
 use crate::domain::incident::IncidentView;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
@@ -57,11 +58,12 @@ impl Query {
         self.optional(&format!("instr({column}, ?) > 0"), q.map(Value::Text))
     }
 
-    pub fn orgs(&mut self, scope: &Scope, column: &str) -> &mut Self {
-        match &scope.orgs {
+    /// What a column holds is one of the caller's own; `None`: anything.
+    pub fn own<T>(&mut self, column: &str, mine: Option<&BTreeSet<T>>, word: impl Fn(&T) -> &str) -> &mut Self {
+        match mine {
             None => self,
-            Some(orgs) if orgs.is_empty() => self.and("0", []),
-            Some(orgs) => self.one_of(column, orgs.iter().map(|org| text(org.as_str())).collect()),
+            Some(mine) if mine.is_empty() => self.and("0", []),
+            Some(mine) => self.one_of(column, mine.iter().map(|one| text(word(one))).collect()),
         }
     }
 
@@ -135,6 +137,7 @@ fn whole_incidents(
         .optional("assignee = ?", filter.assignee.as_deref().map(text))
         .optional("opened >= ?", time(filter.since))
         .optional("opened < ?", time(filter.until))
+        .own("area", scope.areas.as_ref(), |area| area.as_str())
         .like("text", filter.q.as_deref());
     let in_orgs = |marks: usize| {
         let marks = vec!["?"; marks].join(",");
@@ -184,7 +187,8 @@ pub fn alerts(
         .optional("first_seen >= ?", time(span.0))
         .optional("first_seen < ?", time(span.1))
         .like("text", filter.q.as_deref())
-        .orgs(scope, "org");
+        .own("org", scope.orgs.as_ref(), OrgId::as_str)
+        .own("json_extract(a.view, '$.ci.area')", scope.areas.as_ref(), |area| area.as_str());
     if let Some((Reverse(first), Reverse(id))) = after {
         query.and("(first_seen, id) < (?, ?)", [Value::Integer(first.0), Value::Integer(id.0 as i64)]);
     }

@@ -110,7 +110,7 @@ fn an_event_is_found_by_its_own_id_and_by_its_place() {
 fn what_is_foreign_is_not_found() {
     let folder = tempfile::tempdir().unwrap();
     let (history, _writer) = filled(folder.path());
-    let civil = Scope { tenant: "a".into(), orgs: Some([("civil").into()].into_iter().collect()) };
+    let civil = Scope { tenant: "a".into(), orgs: Some([("civil").into()].into_iter().collect()), areas: None };
     for scope in [civil, Scope::whole("b".into())] {
         assert!(history.read(|c| find::event(c, &scope, EventRef { seq: 5, index: 0 })).unwrap().is_none());
         assert!(history.read(|c| find::why(c, &scope, "e5.0", 5)).unwrap().is_empty());

@@ -14,7 +14,7 @@ use super::write::reason;
 use super::{heads, letters};
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, EventRef, IncidentId, OrgId};
+use crate::domain::ids::{AlertId, EventRef, IncidentId};
 
 /// Records that are looked up at once.
 const RECORDS_AT_ONCE: usize = 200;
@@ -23,8 +23,8 @@ const RECORDS_AT_ONCE: usize = 200;
 pub struct Judge<'a> {
     from: &'a Connection,
     scope: &'a Scope,
-    /// Alerts that were asked for before, with their organisation.
-    alerts: BTreeMap<AlertId, Option<(AlertView, Option<OrgId>)>>,
+    /// Alerts that were asked for before.
+    alerts: BTreeMap<AlertId, Option<AlertView>>,
 }
 
 impl<'a> Judge<'a> {
@@ -44,25 +44,23 @@ impl<'a> Judge<'a> {
             Some(id) => self.alert(id)?.clone(),
             None => None,
         };
-        let org = alert.as_ref().and_then(|(_, org)| org.as_ref()).or(event.org.as_ref());
-        if !self.scope.sees_one(org) {
+        let ci = alert.as_ref().and_then(|view| view.ci.as_deref());
+        let org = ci.and_then(|ci| ci.org.as_ref()).or(event.org.as_ref());
+        if !self.scope.sees_one(org, ci.and_then(|ci| ci.area)) {
             return Ok(None);
         }
         let (event, raw) = (EventRef { seq: told.seq, index }, Raw::Event(Box::new(event)));
-        Ok(Some(Judged { event, at: told.at, verdict, raw, alert: alert.map(|(view, _)| view), replayed: None }))
+        Ok(Some(Judged { event, at: told.at, verdict, raw, alert, replayed: None }))
     }
 
-    fn alert(&mut self, id: AlertId) -> rusqlite::Result<&Option<(AlertView, Option<OrgId>)>> {
+    fn alert(&mut self, id: AlertId) -> rusqlite::Result<&Option<AlertView>> {
         if !self.alerts.contains_key(&id) {
-            let sql = "SELECT a.view, coalesce(h.more, 0), coalesce(h.last_seen, a.last_seen), a.org
+            let sql = "SELECT a.view, coalesce(h.more, 0), coalesce(h.last_seen, a.last_seen)
                        FROM alerts a LEFT JOIN heads h ON h.alert = a.id WHERE a.id = ?1 AND a.tenant = ?2";
             let mut query = self.from.prepare_cached(sql)?;
             let mut rows = query.query(params![id.0 as i64, self.scope.tenant.as_str()])?;
             let found = match rows.next()? {
-                Some(row) => {
-                    let org: Option<String> = row.get(3)?;
-                    Some((counted(read(row, 0)?, row.get(1)?, row.get(2)?), org.map(OrgId::from)))
-                }
+                Some(row) => Some(counted(read(row, 0)?, row.get(1)?, row.get(2)?)),
                 None => None,
             };
             self.alerts.insert(id, found);

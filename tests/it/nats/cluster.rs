@@ -63,7 +63,7 @@ impl Instance {
         let tokens = TENANTS.map(|tenant| {
             let of = |role: Role| {
                 let (name, tenant) = (format!("{tenant}-{role}"), TenantId::from(tenant));
-                let wanted = Wanted { name, role, tenant, orgs: None, expires_at: None };
+                let wanted = Wanted { name, role, tenant, orgs: None, areas: None, expires_at: None };
                 store.create(wanted, Timestamp(0)).unwrap().reveal().to_owned()
             };
             (tenant, (of(Role::Admin), of(Role::Source)))
