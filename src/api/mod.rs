@@ -36,6 +36,7 @@ mod plain;
 pub mod problem;
 pub mod reports;
 pub mod routes;
+mod rule_latency;
 pub mod rule_tests;
 pub mod rules;
 pub mod series;

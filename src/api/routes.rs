@@ -26,7 +26,7 @@ use super::shift_reports;
 use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents,
-    metric_model, notices, numbers, oncall, orders, reports, rule_tests, rules, series, session, shield, silences,
+    metric_model, notices, numbers, oncall, orders, reports, rule_latency, rule_tests, rules, series, session, shield, silences,
     similar, sources, stats, suggestions, tokens, topology, topology_versions, trial, trials, views, vocabulary, why,
     why_not, window_proposals, windows,
 };
@@ -110,6 +110,7 @@ pub fn table() -> Vec<Entry> {
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rules::check)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trial::dry_run)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(rule_tests::test)),
+        entry(ANALYSE, routes!(rule_latency::latency)),
         entry(ANALYSE, routes!(rules::roll_back)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::cost)),
         entry(READ,    routes!(trials::models)),

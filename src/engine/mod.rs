@@ -46,7 +46,7 @@ mod lookup;
 pub mod memory;
 mod mute;
 mod newest;
-mod notify;
+pub mod notify;
 pub mod obeyed;
 pub mod oncall;
 mod overtaken;

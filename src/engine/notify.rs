@@ -35,6 +35,14 @@ pub struct IncidentFields<'a> {
     top: Option<&'a Alert>,
 }
 
+impl<'a> IncidentFields<'a> {
+    /// The incident's own fields and those of its root CI.
+    pub fn of(view: &'a IncidentView, topology: &'a Topology) -> Self {
+        let ci = root_of(view).and_then(|id| topology.find(id.as_str()));
+        Self { view, ci: ci.map(|ci| CiFacts::of(topology, ci)), top: None }
+    }
+}
+
 impl Fields for IncidentFields<'_> {
     fn field(&self, name: &str) -> Option<Cow<'_, str>> {
         let view = self.view;
@@ -170,11 +178,9 @@ impl Cell {
 
     /// The incident as routes see it.
     pub fn incident_fields<'a>(&'a self, group: Place, view: &'a IncidentView) -> IncidentFields<'a> {
-        let topology: &Topology = &self.topology;
-        let ci = root_of(view).and_then(|id| topology.find(id.as_str()));
         let (top, members) = (&self.groups[group].root, &self.groups[group].members);
         let alert = std::iter::once(top).chain(members).map(|p| &self.alerts[*p]).find(|a| a.inferred.is_none());
-        IncidentFields { view, ci: ci.map(|ci| CiFacts::of(topology, ci)), top: alert }
+        IncidentFields { top: alert, ..IncidentFields::of(view, &self.topology) }
     }
 
     /// What is written about what to do.

@@ -4,6 +4,7 @@
 //! it again, so compiling depends on nothing but the text.
 
 pub mod actions;
+pub mod asking;
 pub mod enriching;
 pub mod expiry;
 pub mod expression;

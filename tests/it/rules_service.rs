@@ -101,6 +101,43 @@ async fn rules_are_replaced_as_a_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_asking_each_rule_costs_is_measured_on_the_newest_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, hand) = standing();
+    let service = Service::start(folder.path(), &clock).await;
+    let rules = with(&service, "site.yaml", MUTE).await;
+    let taken = service.send(Method::PUT, "analyst", "/api/v1/rules", rules, 202).await;
+    assert_eq!(taken["version"], 1);
+    let cost = async |rule: &str| {
+        let told = service.get("analyst", "/api/v1/rules/latency").await;
+        let found = told["items"].as_array().unwrap().iter().find(|one| one["id"] == rule).cloned();
+        (told, found.unwrap_or_else(|| panic!("no cost of {rule}")))
+    };
+    let (told, fans) = cost("fans-are-loud").await;
+    assert_eq!((&told["events"], &fans["of"], fans.get("median_ns")), (&json!(0), &json!(0), None), "{told}");
+    for n in 0..4 {
+        let name = if n == 0 { "BatchSlow" } else { "FanNoise" };
+        verdict(&service, event(&format!("c-{n}"), name, "minor", &format!("fan-{n}"), "00:02")).await;
+    }
+    hand.fetch_add(1_000, Ordering::SeqCst);
+    // The index passes over events of other names.
+    for (rule, asked) in [("fans-are-loud", 3), ("night-batch", 1)] {
+        let (told, cost) = cost(rule).await;
+        assert_eq!((&told["version"], &told["events"], &cost["of"]), (&json!(1), &json!(4), &json!(4)), "{told}");
+        assert_eq!((&cost["section"], &cost["asked"]), (&json!("mute"), &json!(asked)), "{told}");
+        let (median, worst) = (cost["median_ns"].as_u64().unwrap(), cost["worst_ns"].as_u64().unwrap());
+        assert!(0 < median && median <= worst, "{cost}");
+    }
+    // Every rule of the list has its line, and asking is no use of a rule.
+    let before = service.get("analyst", "/api/v1/rules").await;
+    let (told, _) = cost("fans-are-loud").await;
+    assert_eq!(told["items"].as_array().unwrap().len(), before["rules"].as_array().unwrap().len());
+    assert_eq!(service.get("analyst", "/api/v1/rules").await["rules"], before["rules"]);
+    assert_eq!(service.ask(Method::GET, "viewer", "/api/v1/rules/latency", None).await.0, 403);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trial_says_what_every_rule_would_do_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (clock, _) = standing();

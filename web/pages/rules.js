@@ -1,4 +1,4 @@
-// The rules that are valid: how often each applied, an editor with check, a trial on an event and a look at what they would
+// The rules that are valid: how often each applied and what asking it costs, an editor with check, a trial on an event and a look at what they would
 // have cost, and all versions.
 
 import { html, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
@@ -16,12 +16,29 @@ const SORTED = {
   order: () => 0,
   hits: (a, b) => b.hits - a.hits,
   never: (a, b) => a.hits - b.hits,
+  slow: (a, b) => (b.cost?.median_ns ?? 0) - (a.cost?.median_ns ?? 0),
+};
+
+/** A short time in words. @param {number} ns */
+const brief = (ns) => (ns < 1000 ? `${ns} ns` : ns < 1e6 ? `${(ns / 1000).toFixed(1)} µs` : `${(ns / 1e6).toFixed(1)} ms`);
+
+/** What asking a rule once costs. */
+const Asked = ({ cost }) => (cost?.median_ns ? html`<span title=${t("rules.asked", { n: cost.asked, of: cost.of, worst: brief(cost.worst_ns) })}>${brief(cost.median_ns)}</span>` : cost ? html`<span class="dim" title=${t("rules.unasked", { of: cost.of })}>–</span>` : null);
+
+/** Rules with what asking each one costs, once that is measured. @param {any[]} rules @param {boolean} may @returns {any[]} */
+const useCosts = (rules, may) => {
+  const [costs, set] = useState(/** @type {Record<string, any>} */ ({}));
+  useEffect(() => {
+    if (may) call("/api/v1/rules/latency").then((found) => set(Object.fromEntries(found.items.map((one) => [`${one.section}/${one.id}`, one]))), () => {});
+  }, [rules]);
+  return useMemo(() => rules.map((rule) => ({ ...rule, cost: costs[`${rule.section}/${rule.id}`] })), [rules, costs]);
 };
 
 const Mark = ({ rule }) => (rule.expired ? html`<em class="tag bad">${t("tuning.expired")}</em>` : rule.errors ? html`<em class="tag bad">${t("rules.errors", { n: rule.errors })}</em>` : rule.hits ? null : html`<em class="tag">${t("rules.never")}</em>`);
 
 /** All rules with what they did. */
-const List = ({ rules, onOpen }) => {
+const List = ({ rules: valid, me, onOpen }) => {
+  const rules = useCosts(valid, me.role === "analyst" || me.role === "admin");
   const [q, setQ] = useState("");
   const [sort, setSort] = useState("order");
   const most = Math.max(1, ...rules.map((rule) => rule.hits));
@@ -30,10 +47,10 @@ const List = ({ rules, onOpen }) => {
   return html`<div class="filters"><input id="search" type="search" placeholder=${t("rules.search")} aria-label=${t("rules.search")} value=${q} onInput=${(event) => setQ(event.target.value)} />
       <${Switch} label=${t("board.sort")} value=${sort} onChange=${setSort} choices=${Object.keys(SORTED).map((word) => [word, t(`rules.sort.${word}`)])} />
       <span class="dim count" role="status">${t("rules.count", { n: shown.length })}</span></div>
-    <div class="scroll"><table class="plain rules"><thead><tr>${["id", "section", "hits", "owner", "expires", "place"].map((word) => html`<th key=${word}>${t(`rules.${word}`)}</th>`)}</tr></thead>
+    <div class="scroll"><table class="plain rules"><thead><tr>${["id", "section", "hits", "cost.once", "owner", "expires", "place"].map((word) => html`<th key=${word}>${t(`rules.${word}`)}</th>`)}</tr></thead>
     <tbody>${shown.map((rule) => html`<tr key=${rule.section + rule.id} class=${rule.expired ? "dim" : ""}><td><b>${rule.id}</b> <${Mark} rule=${rule} /></td><td>${t(`rules.section.${rule.section}`)}</td>
       <td class="hits"><b>${count(rule.hits)}</b><svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="6" /><rect width=${(rule.hits / most) * 100} height="6" /></svg>${rule.cut > 0 && html`<small>${t("rules.cut", { n: count(rule.cut) })}</small>`}</td>
-      <td>${rule.owner ?? ""}</td><td>${rule.expires ? moment(rule.expires) : ""}</td><td><button class="linkish" onClick=${() => onOpen(rule)}>${rule.file}:${rule.line}</button></td></tr>`)}</tbody></table></div>`;
+      <td><${Asked} cost=${rule.cost} /></td><td>${rule.owner ?? ""}</td><td>${rule.expires ? moment(rule.expires) : ""}</td><td><button class="linkish" onClick=${() => onOpen(rule)}>${rule.file}:${rule.line}</button></td></tr>`)}</tbody></table></div>`;
 };
 
 /** A text with line numbers. @param {{text: string, onText: (text: string) => void, line: number, readonly: boolean, label: string}} props */
@@ -128,7 +145,7 @@ export const RulesPage = ({ me }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!rules && !failed && html`<${Empty} text=${t("loading")} />`}
     ${rules?.lints.length > 0 && tab === "list" && html`<details class="notice lints"><summary>${t("rules.lints", { n: rules.lints.length })}</summary><ul>${rules.lints.map((lint) => html`<li key=${lint}>${lint}</li>`)}</ul></details>`}
-    ${rules && tab === "list" && html`<${List} rules=${rules.rules} onOpen=${(rule) => { setOpen(rule); setTab("edit"); }} />`}
+    ${rules && tab === "list" && html`<${List} rules=${rules.rules} me=${me} onOpen=${(rule) => { setOpen(rule); setTab("edit"); }} />`}
     ${rules && tab === "edit" && html`<${Edit} key=${rules.version} rules=${rules} me=${me} open=${open} onTaken=${taken} onPlace=${place} />`}
     ${rules && tab === "tests" && html`<${RuleTests} atOnce onPlace=${place} />`}
     ${rules && tab === "versions" && html`<${Versions} me=${me} onTaken=${taken} />`}`;

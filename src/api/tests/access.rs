@@ -80,7 +80,7 @@ async fn the_matrix_is_what_was_agreed() {
             ("GET", path) if path.ends_with("/payloads") => "analyst admin",
             ("PUT", "/api/v1/topology" | "/api/v1/rules" | "/api/v1/models")
             | ("POST", "/api/v1/feedback/7/revoke")
-            | ("GET", "/api/v1/audit" | "/api/v1/suggestions") => "analyst admin",
+            | ("GET", "/api/v1/audit" | "/api/v1/suggestions" | "/api/v1/rules/latency") => "analyst admin",
             ("POST", path) if path.starts_with("/api/v1/rules/") || path.starts_with("/api/v1/models/") => {
                 "analyst admin"
             }
