@@ -215,7 +215,8 @@ impl Stage<'_> {
         let judging =
             Arc::new(Judging::new(&TenantId::from(TENANT), &Settings::default().anomalies, pipeline, &intake));
         let (takes_events, redis, back, views) = (true, None, Router::new(), Arc::default());
-        let front = serve::Front { sessions, views, intake, judging, settings, takes_events, redis, back };
+        let strangers = Default::default();
+        let front = serve::Front { sessions, views, intake, judging, settings, strangers, takes_events, redis, back };
         let app = serve::app(pipeline, tokens, front, clock.clone());
         let door = Door { app: app.clone(), tokens: doors };
         // The rates of a hurried storm are no news to anybody.

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::access::store::Tokens;
+use crate::access::strangers::Strangers;
 use crate::acting;
 use crate::api::routes::router;
 use crate::api::session::Sessions;
@@ -128,9 +129,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let judging = judging(&config, shared.as_ref(), &pipeline, &intake).await;
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
-    let watch = Watch::new(&config, pipeline.clone(), reload.refused(), judging.clone());
     let mut asides = JoinSet::new();
-    tell_of_itself(&config, watch, &mut asides)?;
+    tell_of_itself(&config, Watch::new(&config, pipeline.clone(), reload.refused(), judging.clone()), &mut asides)?;
     asides.spawn(reload.follow());
     asides.spawn(intake.clone().tell_anomalies());
     asides.spawn(judging.clone().run());
@@ -153,7 +153,9 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
     let (views, settings) = (Arc::new(views(&config, shared.as_ref())?), settings(&config));
-    let front = Front { sessions, views, intake: intake.clone(), judging, settings, takes_events, redis, back };
+    let strangers = Arc::new(Strangers::new(&config.strangers));
+    let front =
+        Front { sessions, views, intake: intake.clone(), judging, settings, strangers, takes_events, redis, back };
     let app = app(&pipeline, tokens, front, clock);
     open_doors(&config, &pipeline, &intake, &mut asides).await?;
     if config.nats.is_on() {
@@ -162,8 +164,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
     serve_until(stop, listener, app, &pipeline, drain).await;
     asides.abort_all();
-    let now = (pipeline.clock)();
-    tokio::task::spawn_blocking(move || keep_series(&of_series, now)).await?;
+    keep_series(of_series, (pipeline.clock)()).await?;
     close(pipeline, shared, drain).await
 }
 
@@ -194,13 +195,16 @@ async fn open_doors(
 }
 
 /// Keeps what was learned of metric series for the next start.
-fn keep_series(intake: &Intake, now: Timestamp) {
-    if let Err(error) = intake.senses().write_readings(now) {
-        tracing::warn!(%error, "the last readings for later training are not kept");
-    }
-    if let Err(error) = intake.senses().keep() {
-        tracing::warn!(%error, "what was learned of series is not kept; it is learned anew");
-    }
+async fn keep_series(intake: Arc<Intake>, now: Timestamp) -> Result<()> {
+    let keep = move || {
+        if let Err(error) = intake.senses().write_readings(now) {
+            tracing::warn!(%error, "the last readings for later training are not kept");
+        }
+        if let Err(error) = intake.senses().keep() {
+            tracing::warn!(%error, "what was learned of series is not kept; it is learned anew");
+        }
+    };
+    Ok(tokio::task::spawn_blocking(keep).await?)
 }
 
 /// A place among the instances of a cluster, and the folder's lock.
@@ -368,6 +372,8 @@ pub struct Front {
     /// By what series are judged.
     pub judging: Arc<Judging>,
     pub settings: Settings,
+    /// Those who ask without a valid credential.
+    pub strangers: Arc<Strangers>,
     /// What is counted of Redis, where it is used.
     pub redis: Option<OnRedis>,
     /// Whether events come in over HTTP.
@@ -378,7 +384,7 @@ pub struct Front {
 
 /// Everything that is served: intake, API and console over a pipeline.
 pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: Clock) -> Router {
-    let Front { sessions, views, intake, judging, settings, takes_events, redis, back } = front;
+    let Front { sessions, views, intake, judging, settings, strangers, takes_events, redis, back } = front;
     let vitals_only = settings.vitals_only;
     let (of_topology, of_readiness, of_notices) = (pipeline.clone(), pipeline.clone(), pipeline.clone());
     let of_intake = intake.clone();
@@ -394,6 +400,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         topology: Arc::new(move |tenant| of_topology.topology(tenant)),
         sessions,
         settings,
+        strangers: strangers.clone(),
         now: clock,
         readiness: Arc::new(move || {
             let engine = of_readiness.health().failure();
@@ -408,6 +415,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
             numbers::register(&of_intake, (of_notices.clock)(), registry);
             numbers::register_notices(&of_notices, registry);
             numbers::register_bounds(&of_notices, registry);
+            numbers::register_strangers(&strangers, registry);
             if let Some(redis) = &redis {
                 numbers::register_redis(redis, registry);
             }

@@ -2,4 +2,5 @@
 
 pub mod file;
 pub mod store;
+pub mod strangers;
 pub mod token;

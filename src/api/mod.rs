@@ -49,6 +49,7 @@ pub mod similar;
 pub mod sources;
 pub mod state;
 pub mod stats;
+pub mod strangers;
 pub mod suggestions;
 pub mod tokens;
 pub mod topology;

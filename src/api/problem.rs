@@ -53,6 +53,10 @@ pub enum ApiError {
     TryLater { wait_secs: u32 },
     #[error("too many attempts; try again in a minute")]
     TooMany,
+    #[error(
+        "too many requests without a valid credential come from this address: check the token, then try again in {wait_secs} s"
+    )]
+    Strange { wait_secs: u32 },
     #[error("something failed on our side; the log names it under this request's id")]
     Internal,
 }
@@ -76,7 +80,7 @@ impl ApiError {
             Self::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
             Self::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "changed"),
             Self::TryLater { .. } => (StatusCode::SERVICE_UNAVAILABLE, "try_later"),
-            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
+            Self::TooMany | Self::Strange { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
     }
@@ -88,7 +92,7 @@ impl IntoResponse for ApiError {
         let detail = self.to_string();
         let (errors, wait_secs) = match self {
             Self::Refused { errors, .. } => (errors, None),
-            Self::TryLater { wait_secs } => (Vec::new(), Some(wait_secs)),
+            Self::TryLater { wait_secs } | Self::Strange { wait_secs } => (Vec::new(), Some(wait_secs)),
             Self::TooMany => (Vec::new(), Some(60)),
             _ => (Vec::new(), None),
         };

@@ -26,9 +26,9 @@ use super::shift_reports;
 use super::state::Api;
 use super::{
     alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents,
-    metric_model, notices, numbers, oncall, orders, reports, rule_latency, rule_tests, rules, series, session, shield, silences,
-    similar, sources, stats, suggestions, tokens, topology, topology_versions, trial, trials, views, vocabulary, why,
-    why_not, window_proposals, windows,
+    metric_model, notices, numbers, oncall, orders, reports, rule_latency, rule_tests, rules, series, session, shield,
+    silences, similar, sources, stats, strangers, suggestions, tokens, topology, topology_versions, trial, trials,
+    views, vocabulary, why, why_not, window_proposals, windows,
 };
 
 /// Everyone who reads.
@@ -241,6 +241,7 @@ pub fn router(api: Arc<Api>, others: Router) -> Router {
     own.merge(others)
         .fallback(|| async { ApiError::NotFound("page") })
         .layer(CatchPanicLayer::custom(|_| ApiError::Internal.into_response()))
+        .layer(from_fn_with_state(api.clone(), strangers::limit))
         .layer(from_fn_with_state(api, shield::shield))
         .layer(compression())
 }

@@ -18,6 +18,7 @@ use super::suggestions::Suggested;
 use super::tokens::Credentials;
 use super::topology_past::Earlier;
 use super::view_file::Views;
+use crate::access::strangers::Strangers;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, ReceiverId, SourceId, TenantId};
@@ -402,6 +403,8 @@ pub struct Api {
     pub topology: TopologyOf,
     pub sessions: Arc<Sessions>,
     pub settings: Settings,
+    /// Those who ask without a valid credential.
+    pub strangers: Arc<Strangers>,
     /// The clock, for sessions, silences, spans that nobody named, and for readers to tell ages by.
     pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Empty when ready.

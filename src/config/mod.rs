@@ -14,6 +14,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::access::strangers;
 use crate::acting;
 use crate::clock::Clock;
 use crate::delivery::channels::nats::Bus;
@@ -60,6 +61,8 @@ pub struct Config {
     pub observe_only: bool,
     pub log: Log,
     pub console: Console,
+    /// Those who ask without a valid credential.
+    pub strangers: strangers::Settings,
     pub intake: intake::settings::Settings,
     /// Doors for devices that speak no HTTP.
     pub listeners: Vec<intake::listen::settings::ListenerSettings>,

@@ -34,6 +34,12 @@ pub fn warnings(config: &Config, layers: &Layers) -> Vec<Warning> {
             "the console's cookie goes over plain HTTP; put TLS in front and write secure_cookies: true",
         );
     }
+    if config.console.secure_cookies && config.strangers.proxies.is_empty() && config.strangers.per_minute > 0 {
+        warn(
+            "strangers.proxies",
+            "a proxy with TLS stands in front, and all clients behind it count as one address; write the proxy's address",
+        );
+    }
     if is_open && config.open_metrics() {
         warn("console.open_metrics", "everybody who reaches the address can read /metrics; write open_metrics: null");
     }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::acts::Acts;
 use super::channels::{Ground, Kind, Manner};
-use super::egress::{Cidr, Egress};
+use super::egress::Egress;
 use super::http::SetupError;
 use super::message::{Message, Style};
 use super::pending::{Pending, Place};
@@ -26,6 +26,7 @@ use super::signature::Secrets;
 use super::template::Templates;
 use super::*;
 use crate::domain::ci::CiRef;
+use crate::domain::cidr::Cidr;
 use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::incident::{Candidate, IncidentView, Priority};
 use crate::domain::severity::Severity;

@@ -5,6 +5,7 @@ pub mod action;
 pub mod alert;
 pub mod ascending;
 pub mod ci;
+pub mod cidr;
 pub mod event;
 pub mod few;
 pub mod ids;

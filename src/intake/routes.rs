@@ -18,6 +18,7 @@ use super::refusal::Refusal;
 use super::registry::Delivered;
 use super::sink::{Accepted, SinkError};
 use super::{Intake, foreign, heartbeats, lines, signed, writes};
+use crate::access::strangers::UsedUp;
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, BodyError, Decoded};
 use crate::engine::input::Batch;
@@ -196,9 +197,10 @@ pub(super) async fn receive_whole(
     let head = Head { headers: &parts.headers, uri: &parts.uri, proven: parts.extensions.get::<Proven>().cloned() };
     let arrived = arrive(intake, head, &mut body, in_path, format).await;
     if let Err(refusal) = &arrived {
-        // Whoever waits to be asked for the body has not sent it.
+        // Whoever waits to be asked for the body has not sent it, and who comes too often without a credential is not waited for.
+        let is_stranger = matches!(refusal, Refusal::Unauthorized) && parts.extensions.get::<UsedUp>().is_some();
         let is_coming = !parts.headers.contains_key(header::EXPECT);
-        if is_coming && !matches!(refusal, Refusal::Slow | Refusal::Torn) {
+        if is_coming && !is_stranger && !matches!(refusal, Refusal::Slow | Refusal::Torn) {
             discard(&mut body, &intake.settings).await;
         }
     }

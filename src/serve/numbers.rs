@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::redis::OnRedis;
+use crate::access::strangers::Strangers;
 use crate::domain::time::Timestamp;
 use crate::intake::Intake;
 use crate::pipeline::{Counted, Pipeline};
@@ -104,6 +105,15 @@ pub fn register_bounds(pipeline: &Pipeline, registry: &mut Registry) {
     let cut = sum(&|counted| counted.memory.kinds_cut);
     let said = "alerts whose type is learned together with others because there are too many types";
     registry.register("alert_types_cut", said, ConstCounter::new(cut));
+}
+
+/// Registers what was answered to those who asked without a valid credential.
+pub fn register_strangers(strangers: &Strangers, registry: &mut Registry) {
+    let [answered, refused] = strangers.counts();
+    let said = "requests without a valid credential that were answered 401";
+    registry.register("strangers_answered", said, ConstCounter::new(answered));
+    let said = "requests without a valid credential of addresses that sent too many of them: 429";
+    registry.register("strangers_refused", said, ConstCounter::new(refused));
 }
 
 /// Registers how notices ended since the start, and decisions that came out differently.

@@ -96,6 +96,7 @@ impl Service {
             views: Default::default(),
             intake,
             settings,
+            strangers: Default::default(),
             takes_events: true,
             redis: None,
             back: axum::Router::new(),

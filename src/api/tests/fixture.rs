@@ -54,21 +54,13 @@ pub struct Tokens;
 
 impl Authenticate for Tokens {
     fn bearer(&self, token: &str) -> Option<Caller> {
-        if token == "other" {
-            return Some(Caller {
-                credential: "other".into(),
-                name: "other".into(),
-                tenant: "b".into(),
-                role: Role::Admin,
-                orgs: None,
-                areas: None,
-            });
-        }
+        let tenant = if token == "other" { "b" } else { "a" };
         let (word, limit) = token.split_once('-').map_or((token, None), |(word, limit)| (word, Some(limit)));
-        let (role, area) = (Role::parse(word)?, limit.and_then(Area::parse));
+        let role = if word == "other" { Role::Admin } else { Role::parse(word)? };
+        let area = limit.and_then(Area::parse);
         let orgs = limit.filter(|_| area.is_none()).map(|org| [org.into()].into_iter().collect());
         let areas = area.map(|area| [area].into_iter().collect());
-        Some(Caller { credential: token.into(), name: token.into(), tenant: "a".into(), role, orgs, areas })
+        Some(Caller { credential: token.into(), name: token.into(), tenant: tenant.into(), role, orgs, areas })
     }
 
     fn proven(&self, credential: &str) -> Option<Caller> {
@@ -246,6 +238,7 @@ impl Bench {
             topology: Arc::new(|tenant| if tenant.as_str() == "a" { topology() } else { Topology::none() }),
             earlier: Default::default(),
             sessions: Default::default(),
+            strangers: Default::default(),
             settings: Settings { base_url: "http://hw".into(), ..Settings::default() },
             now: Arc::new(move || Timestamp(shown.load(Ordering::SeqCst))),
             readiness: Arc::new(Vec::new),

@@ -19,6 +19,7 @@ mod rule_tests;
 pub mod served;
 mod shadow;
 mod stopping;
+mod strangers;
 mod taught;
 mod tuning;
 mod vitals;
