@@ -1,6 +1,7 @@
 //! A stop, and a start that finds a decision which the program of today would not make.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,40 @@ fn an_open_feed_does_not_hold_a_stop() {
         feed.read_to_string(&mut rest).unwrap();
         assert!(rest.ends_with("0\r\n\r\n"), "the feed was cut, not ended: {rest:?}");
     }
+}
+
+#[test]
+fn a_request_that_is_under_way_is_answered_before_the_program_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (source, reader) = (token(&data, "source", "noc"), token(&data, "operator", "li"));
+    let config = write(folder.path(), "hw.yaml", "data: data\ndrain: 120s\n");
+    let served = Served::start(&["--config", &config]);
+    let address = served.base().trim_start_matches("http://").to_owned();
+    let event = r#"{"name":"disk-full","starts_at":"2026-01-05T00:00:00Z","object":{"name":"db-1"}}"#;
+    let (first, rest) = event.split_at(event.len() / 2);
+    let mut slow = TcpStream::connect(&address).unwrap();
+    let head = format!(
+        "POST /api/v1/events HTTP/1.1\r\nHost: hw\r\nAuthorization: Bearer {source}\r\nContent-Type: application/json\r\n\
+         Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        event.len()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    let mut asked = [0; 25];
+    slow.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n", "its body is waited for");
+    slow.write_all(first.as_bytes()).unwrap();
+    served.signal("TERM");
+    served.wait("no more connections", || TcpStream::connect(&address).is_err().then_some(()));
+    slow.write_all(rest.as_bytes()).unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 202 "), "{answer}");
+    served.wait_for("stopped");
+    served.stop();
+    let served = Served::start(&["--config", &config]);
+    assert_eq!(served.accounted(&reader), 1, "what was answered is there after the next start");
+    served.stop();
 }
 
 fn event(tenant: &TenantId, at: Timestamp) -> Event {
