@@ -113,6 +113,15 @@ async fn logger_is_heard_over_udp_and_tcp_in_both_formats() {
     heard.program.stop();
 }
 
+/// Makes a certificate of `headwater.example` and its key: `tls.pem` and `tls.key`.
+fn certificate(openssl: &Path, folder: &Path) {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let (key, pem) = (at("tls.key"), at("tls.pem"));
+    let names = "subjectAltName=DNS:headwater.example";
+    let arguments = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=headwater.example"];
+    run(Command::new(openssl).args(arguments).args(["-addext", names, "-keyout", &key, "-out", &pem]));
+}
+
 #[tokio::test]
 async fn rsyslog_forwards_here_over_tcp_and_tls() {
     let (Some(rsyslogd), Some(logger), Some(openssl)) = (tool("rsyslogd"), tool("logger"), tool("openssl")) else {
@@ -120,23 +129,7 @@ async fn rsyslog_forwards_here_over_tcp_and_tls() {
     };
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
-    run(Command::new(openssl).args([
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=headwater.example",
-        "-addext",
-        "subjectAltName=DNS:headwater.example",
-        "-keyout",
-        &at("tls.key"),
-        "-out",
-        &at("tls.pem"),
-    ]));
+    certificate(&openssl, folder.path());
     let (tcp, tls, local) = (free_port(), free_port(), free_port());
     let listeners = format!(
         "  - {{ kind: syslog, protocol: tcp, address: '127.0.0.1:{tcp}', source: plain }}\n  - {{ kind: syslog, protocol: tls, address: \
@@ -367,6 +360,85 @@ async fn a_device_that_can_only_send_mail_is_heard() {
     heard.program.stop();
 }
 
+/// Over STARTTLS on the first port, where nothing is taken without; over TLS from the first byte on on the second.
+const SEALED_MAIL: &str = r#"
+import smtplib, socket, ssl, sys
+from email.message import EmailMessage
+def message(subject):
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "UPS <ups@plant.example>", "alerts@headwater.example", subject
+    message.set_content("设备: UPS-1", charset="utf-8")
+    return message
+context = ssl.create_default_context(cafile=sys.argv[3])
+context.check_hostname = False
+begun, sealed = int(sys.argv[1]), int(sys.argv[2])
+with smtplib.SMTP("127.0.0.1", begun, timeout=20) as server:
+    server.ehlo()
+    assert server.has_extn("starttls"), server.esmtp_features
+    assert server.docmd("STARTTLS", "now")[0] == 502, "it takes no parameter"
+    try:
+        server.send_message(message("x"))
+        sys.exit("mail is taken without TLS")
+    except smtplib.SMTPSenderRefused as error:
+        assert error.smtp_code == 530, error
+    server.starttls(context=context)
+    assert server.docmd("DATA")[0] == 503, "what was said before is forgotten"
+    server.ehlo()
+    assert not server.has_extn("starttls"), "it is in TLS already"
+    assert server.docmd("STARTTLS")[0] == 502
+    server.send_message(message("[告警] 电池供电"))
+with smtplib.SMTP_SSL("127.0.0.1", sealed, timeout=20, context=context) as server:
+    server.ehlo()
+    assert not server.has_extn("starttls"), server.esmtp_features
+    server.send_message(message("[告警] 风扇停转"))
+def plain(said, wanted):
+    with socket.create_connection(("127.0.0.1", begun), timeout=20) as stream:
+        answers = stream.makefile("rb")
+        answers.readline()
+        stream.sendall(said)
+        rest = answers.read()
+        assert rest.startswith(wanted) and rest.count(b"\r\n") == 1, rest
+plain(b"STARTTLS\r\nMAIL FROM:<a@plant.example>\r\n", b"503")
+# Something else than a handshake ends the connection, whatever it says.
+with socket.create_connection(("127.0.0.1", begun), timeout=20) as stream:
+    answers = stream.makefile("rb")
+    answers.readline()
+    stream.sendall(b"STARTTLS\r\n")
+    assert answers.readline().startswith(b"220")
+    stream.sendall(b"MAIL FROM:<a@plant.example>\r\n")
+    try:
+        assert b"250" not in answers.read()
+    except ConnectionError:
+        pass
+"#;
+
+#[tokio::test]
+async fn mail_comes_over_tls_too() {
+    let (Some(python), Some(openssl)) = (python(), tool("openssl")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    certificate(&openssl, folder.path());
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let (begun, sealed) = (free_port(), free_port());
+    let files = format!(
+        "recipients: [alerts@headwater.example], certificate_file: '{}', key_file: '{}'",
+        at("tls.pem"),
+        at("tls.key")
+    );
+    let listeners = format!(
+        "  - {{ kind: smtp, address: '127.0.0.1:{begun}', tls_only: true, {files} }}\n  \
+         - {{ kind: smtp, protocol: tls, address: '127.0.0.1:{sealed}', {files} }}\n"
+    );
+    let heard = listening(folder.path(), &listeners).await;
+    let ports = [begun.to_string(), sealed.to_string()];
+    run(Command::new(&python).args(["-c", SEALED_MAIL, &ports[0], &ports[1], &at("tls.pem")]));
+    for name in ["电池供电", "风扇停转"] {
+        heard.alert(name, "UPS-1", "firing").await;
+    }
+    let told = heard.setup.all_decided(&heard.client, 2).await;
+    assert_eq!(told["accepted"], 2);
+    heard.program.stop();
+}
+
 #[tokio::test]
 async fn a_listener_that_cannot_be_is_told_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
@@ -393,6 +465,14 @@ async fn a_listener_that_cannot_be_is_told_at_the_start() {
     check("{ kind: syslog, protocol: tls, address: '127.0.0.1:0' }", "certificate_file and key_file");
     check("{ kind: snmp, address: '127.0.0.1:0' }", "communities");
     check("{ kind: smtp, address: '127.0.0.1:0' }", "name the recipients");
+    let to = "recipients: [a@b.example]";
+    for sealed in ["protocol: tls", "tls_only: true", "certificate_file: tls.pem", "client_ca_file: ca.pem"] {
+        check(
+            &format!("{{ kind: smtp, address: '127.0.0.1:0', {to}, {sealed} }}"),
+            "certificate_file and key_file",
+        );
+    }
+    check("{ kind: syslog, protocol: tcp, address: '127.0.0.1:0', tls_only: true }", "tls_only is of mail");
     check(
         "{ kind: snmp, address: '127.0.0.1:0', users: [{ name: noc, auth: sha1 }] }",
         "auth_password_file go together",

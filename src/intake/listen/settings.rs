@@ -38,7 +38,7 @@ impl Kind {
     }
 }
 
-/// What carries syslog.
+/// What carries syslog and mail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
@@ -72,6 +72,9 @@ pub struct ListenerSettings {
     pub key_file: Option<PathBuf>,
     /// Who signs the certificates of senders; without it they need none.
     pub client_ca_file: Option<PathBuf>,
+    /// Mail is taken in TLS only; so it is where `client_ca_file` is named.
+    #[serde(default)]
+    pub tls_only: bool,
     /// Communities of SNMP 1 and 2c.
     #[serde(default)]
     pub communities: Vec<String>,
@@ -116,6 +119,8 @@ pub struct Ready {
     pub senders: Senders,
     pub recipients: Vec<String>,
     pub tls: Option<Arc<ServerConfig>>,
+    /// Mail that does not come in TLS is refused.
+    pub is_tls_asked: bool,
 }
 
 struct Peer<'p>(&'p str);
@@ -155,8 +160,15 @@ impl ListenerSettings {
             allow: self.networks()?,
             senders: self.senders()?,
             recipients: self.recipients.clone(),
-            tls: if self.protocol == Protocol::Tls { Some(self.tls()?) } else { None },
+            tls: if self.seals() { Some(self.tls()?) } else { None },
+            is_tls_asked: self.tls_only || self.client_ca_file.is_some(),
         })
+    }
+
+    /// Whether it needs a certificate: mail begins without TLS and may go on in it.
+    fn seals(&self) -> bool {
+        let named = self.certificate_file.is_some() || self.key_file.is_some() || self.client_ca_file.is_some();
+        self.protocol == Protocol::Tls || self.kind == Kind::Smtp && (named || self.tls_only)
     }
 
     fn networks(&self) -> Result<Vec<Matcher>> {
@@ -178,6 +190,9 @@ impl ListenerSettings {
     fn senders(&self) -> Result<Senders> {
         if self.kind == Kind::Smtp && self.recipients.is_empty() {
             bail!("name the recipients that mail is taken for");
+        }
+        if self.kind != Kind::Smtp && self.tls_only {
+            bail!("tls_only is of mail; syslog is in TLS with protocol: tls");
         }
         if self.kind == Kind::Snmp && self.communities.is_empty() && self.users.is_empty() {
             bail!("name the communities of versions 1 and 2c, or the users of version 3, that may send");

@@ -1,24 +1,28 @@
 //! E-mail in, for devices that can send nothing else: a small SMTP server that takes messages for configured recipients. A message is
-//! answered "250" only when its event is durable.
+//! answered "250" only when its event is durable. With a certificate it offers STARTTLS (RFC 3207), or speaks TLS from the first byte on.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
 use super::Heard;
 use super::keeper::{Lines, keep};
-use super::settings::Ready;
+use super::settings::{Protocol, Ready};
+use super::streams::HANDSHAKE_MAX;
 use crate::decode::mail;
 
 /// The longest line of a command.
 const LINE_BYTES_MAX: usize = 2048;
 /// The longest message.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-/// So long somebody may say nothing.
+/// So long somebody may say nothing, or not listen.
 const PAUSE_MAX: Duration = Duration::from_secs(120);
 /// Messages in one connection.
 const MESSAGES_MAX: usize = 100;
@@ -30,53 +34,38 @@ struct Envelope {
     to: Option<String>,
 }
 
+/// How a talk went on.
+enum Turn {
+    Ended,
+    /// The sender wants to go on in TLS.
+    Tls,
+}
+
+/// A connection, in TLS or not.
+type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
 /// Talks with one sender until it ends.
 pub async fn serve(stream: TcpStream, ready: &Arc<Ready>, lines: &Lines) -> io::Result<()> {
-    let mut talk = Talk { stream: BufStream::new(stream), ready, lines };
+    let stream = if ready.protocol == Protocol::Tls { sealed(stream, ready).await? } else { Either::Left(stream) };
+    let mut talk = Talk { stream: BufReader::new(stream), ready, lines, messages: 0 };
     talk.say("220 headwater ESMTP").await?;
-    let (mut envelope, mut messages) = (Envelope::default(), 0);
-    while let Some(line) = talk.line().await? {
-        let (word, rest) = line.split_at_checked(4).unwrap_or((&line, ""));
-        match word.to_ascii_uppercase().as_str() {
-            "EHLO" => {
-                talk.say(&format!("250-headwater\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE {MESSAGE_BYTES_MAX}"))
-                    .await?
-            }
-            "HELO" => talk.say("250 headwater").await?,
-            "MAIL" => {
-                envelope = Envelope { from: Some(address(rest)), to: None };
-                talk.say("250 OK").await?;
-            }
-            "RCPT" if envelope.from.is_some() => {
-                let to = address(rest);
-                if ready.recipients.iter().any(|known| known.eq_ignore_ascii_case(&to)) {
-                    envelope.to.get_or_insert(to);
-                    talk.say("250 OK").await?;
-                } else {
-                    lines.heard(Heard::Refused);
-                    talk.say("550 5.1.1 no such recipient here: see `recipients` of the listener").await?;
-                }
-            }
-            "DATA" if envelope.to.is_some() => {
-                talk.say("354 end with a dot on a line of its own").await?;
-                let answer = talk.message(std::mem::take(&mut envelope)).await?;
-                talk.say(answer).await?;
-                messages += 1;
-                if messages == MESSAGES_MAX {
-                    return talk.say("421 4.7.0 enough messages for one connection, come again").await;
-                }
-            }
-            "RCPT" | "DATA" => talk.say("503 5.5.1 first MAIL FROM, then RCPT TO").await?,
-            "RSET" => {
-                envelope = Envelope::default();
-                talk.say("250 OK").await?;
-            }
-            "NOOP" => talk.say("250 OK").await?,
-            "QUIT" => return talk.say("221 bye").await,
-            _ => talk.say("502 5.5.2 unknown command").await?,
+    while matches!(talk.go_on().await?, Turn::Tls) {
+        // Whoever sits in between could put commands there that then seem to come from the sender.
+        if !talk.stream.buffer().is_empty() {
+            return talk.say("503 5.5.1 nothing may come between STARTTLS and its answer").await;
         }
+        talk.say("220 2.0.0 go ahead").await?;
+        let Either::Left(plain) = talk.stream.into_inner() else { return Err(io::ErrorKind::Unsupported.into()) };
+        talk = Talk { stream: BufReader::new(sealed(plain, ready).await?), ..talk };
     }
-    Ok(())
+    talk.stream.shutdown().await
+}
+
+/// The connection after a handshake.
+async fn sealed(stream: TcpStream, ready: &Ready) -> io::Result<Stream> {
+    let tls = ready.tls.clone().ok_or(io::ErrorKind::Unsupported)?;
+    let accepting = TlsAcceptor::from(tls).accept(stream);
+    Ok(Either::Right(timeout(HANDSHAKE_MAX, accepting).await.map_err(io::Error::other)??))
 }
 
 /// What stands between angle brackets.
@@ -86,15 +75,91 @@ fn address(rest: &str) -> String {
 }
 
 struct Talk<'t> {
-    stream: BufStream<TcpStream>,
+    stream: BufReader<Stream>,
     ready: &'t Arc<Ready>,
     lines: &'t Lines,
+    /// Messages so far.
+    messages: usize,
 }
 
 impl Talk<'_> {
+    /// Takes messages until the sender ends, or wants to go on in TLS; what was said of a message before is then forgotten.
+    async fn go_on(&mut self) -> io::Result<Turn> {
+        let mut envelope = Envelope::default();
+        while let Some(line) = self.line().await? {
+            let (word, rest) = line.split_at_checked(4).unwrap_or((&line, ""));
+            match word.to_ascii_uppercase().as_str() {
+                "EHLO" => {
+                    let extensions = self.extensions();
+                    self.say(&extensions).await?;
+                }
+                "HELO" => self.say("250 headwater").await?,
+                "STAR" if self.offers_tls() && rest.eq_ignore_ascii_case("TTLS") => return Ok(Turn::Tls),
+                "MAIL" | "RCPT" | "DATA" if self.ready.is_tls_asked && !self.is_sealed() => {
+                    self.say("530 5.7.0 must issue a STARTTLS command first").await?;
+                }
+                "MAIL" => {
+                    envelope = Envelope { from: Some(address(rest)), to: None };
+                    self.say("250 OK").await?;
+                }
+                "RCPT" if envelope.from.is_some() => self.recipient(&mut envelope, address(rest)).await?,
+                "DATA" if envelope.to.is_some() => {
+                    self.say("354 end with a dot on a line of its own").await?;
+                    let answer = self.message(std::mem::take(&mut envelope)).await?;
+                    self.say(answer).await?;
+                    self.messages += 1;
+                    if self.messages == MESSAGES_MAX {
+                        self.say("421 4.7.0 enough messages for one connection, come again").await?;
+                        return Ok(Turn::Ended);
+                    }
+                }
+                "RCPT" | "DATA" => self.say("503 5.5.1 first MAIL FROM, then RCPT TO").await?,
+                "RSET" => {
+                    envelope = Envelope::default();
+                    self.say("250 OK").await?;
+                }
+                "NOOP" => self.say("250 OK").await?,
+                "QUIT" => {
+                    self.say("221 bye").await?;
+                    return Ok(Turn::Ended);
+                }
+                _ => self.say("502 5.5.2 unknown command").await?,
+            }
+        }
+        Ok(Turn::Ended)
+    }
+
+    /// Whether it is in TLS.
+    fn is_sealed(&self) -> bool {
+        matches!(self.stream.get_ref(), Either::Right(_))
+    }
+
+    /// Whether TLS can be begun, and has not been.
+    fn offers_tls(&self) -> bool {
+        self.ready.tls.is_some() && !self.is_sealed()
+    }
+
+    fn extensions(&self) -> String {
+        let tls = if self.offers_tls() { "250-STARTTLS\r\n" } else { "" };
+        format!("250-headwater\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n{tls}250 SIZE {MESSAGE_BYTES_MAX}")
+    }
+
+    async fn recipient(&mut self, envelope: &mut Envelope, to: String) -> io::Result<()> {
+        if self.ready.recipients.iter().any(|known| known.eq_ignore_ascii_case(&to)) {
+            envelope.to.get_or_insert(to);
+            return self.say("250 OK").await;
+        }
+        self.lines.heard(Heard::Refused);
+        self.say("550 5.1.1 no such recipient here: see `recipients` of the listener").await
+    }
+
     async fn say(&mut self, text: &str) -> io::Result<()> {
-        self.stream.write_all(format!("{text}\r\n").as_bytes()).await?;
-        self.stream.flush().await
+        let text = format!("{text}\r\n");
+        let saying = async {
+            self.stream.write_all(text.as_bytes()).await?;
+            self.stream.flush().await
+        };
+        timeout(PAUSE_MAX, saying).await.map_err(io::Error::other)?
     }
 
     /// A line without its end; none at the end of the connection.

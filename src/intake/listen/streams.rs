@@ -19,7 +19,7 @@ use crate::decode::syslog::{self, Arrival, BYTES_MAX};
 /// Connections at a time; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 1024;
 /// How long a handshake may take.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// The pause when no connection can be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
