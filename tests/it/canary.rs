@@ -32,6 +32,7 @@ fn receivers(at: std::net::SocketAddr) -> Vec<Value> {
                 "template_code": "SMS_1", "params": params }),
         json!({ "kind": "tencent_sms", "url": url("tencent"), "secret_id": "id", "secret_key": secret("tencent"), "app_id": "1",
                 "sign_name": "某局", "template_id": "1", "params": ["title"] }),
+        json!({ "kind": "smpp", "server": "127.0.0.1", "port": at.port(), "security": "none", "system_id": "hw", "password": format!("s-{CANARY}") }),
         json!({ "kind": "pagerduty", "url": url("pagerduty"), "routing_key": secret("pagerduty") }),
         json!({ "kind": "opsgenie", "url": url("opsgenie"), "api_key": secret("opsgenie") }),
         json!({ "kind": "jira", "server": url("jira"), "token": secret("jira"), "project": "OPS", "webhook_secret": secret("hook") }),
@@ -58,9 +59,9 @@ async fn no_secret_and_no_address_of_a_person_leaves_the_configuration() {
     }
     std::fs::create_dir(root.path().join("rules")).unwrap();
     let mut routed = vec![json!({ "oncall": "core" })];
-    routed.extend(names[13..].iter().map(|name| json!(name)));
+    routed.extend(names[14..].iter().map(|name| json!(name)));
     let rules = json!({
-        "people": [{ "id": "li", "contact": [{ "by": names[..7] }, { "by": names[7..13] }] }],
+        "people": [{ "id": "li", "contact": [{ "by": names[..7] }, { "by": names[7..14] }] }],
         "escalations": [{ "id": "core", "levels": [{ "to": [{ "person": "li" }] }], "fallback": ["jira"] }],
         "promote": [{ "id": "at-once", "after": "now" }],
         "settings": { "pages": { "messages": 100, "within": "1m" } },

@@ -113,13 +113,14 @@ async fn logger_is_heard_over_udp_and_tcp_in_both_formats() {
     heard.program.stop();
 }
 
-/// Makes a certificate of `headwater.example` and its key: `tls.pem` and `tls.key`.
-fn certificate(openssl: &Path, folder: &Path) {
+/// Makes a certificate of `headwater.example` and `localhost`, signed by itself, and its key: `tls.pem` and `tls.key`.
+pub fn certificate(openssl: &Path, folder: &Path) {
     let at = |name: &str| folder.join(name).display().to_string();
     let (key, pem) = (at("tls.key"), at("tls.pem"));
-    let names = "subjectAltName=DNS:headwater.example";
+    let names = "subjectAltName=DNS:headwater.example,DNS:localhost";
     let arguments = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=headwater.example"];
-    run(Command::new(openssl).args(arguments).args(["-addext", names, "-keyout", &key, "-out", &pem]));
+    let extensions = ["-addext", names, "-addext", "basicConstraints=critical,CA:FALSE"];
+    run(Command::new(openssl).args(arguments).args(extensions).args(["-keyout", &key, "-out", &pem]));
 }
 
 #[tokio::test]

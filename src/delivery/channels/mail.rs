@@ -3,7 +3,6 @@
 //! The name of the server is looked up and checked as those of other receivers are, and the connection goes to a checked
 //! address. A message keeps its `Message-ID` however often it is tried, so a mailbox that drops repeats shows one.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::pieces::address;
 use super::{Channel, Colour, Ground, Manner, Secret, fit, one_or_more};
 use crate::delivery::Attempt;
 use crate::delivery::egress::Egress;
@@ -117,20 +117,6 @@ impl Settings {
 }
 
 impl Mail {
-    /// A checked address of the server.
-    async fn address(&self) -> Result<SocketAddr, Attempt> {
-        let later = |why: String| Attempt::TryLater { why, wait: None };
-        let found = tokio::net::lookup_host((self.server.as_str(), self.port)).await;
-        let found: Vec<SocketAddr> = found.map_err(|error| later(format!("{}: {error}", self.server)))?.collect();
-        for address in &found {
-            // One bad address among good ones is an attack or a mistake: none of them is used.
-            self.egress
-                .check(address.ip(), self.port)
-                .map_err(|error| Attempt::LockedOut { why: format!("server: {error}") })?;
-        }
-        found.first().copied().ok_or_else(|| later(format!("{} has no address", self.server)))
-    }
-
     fn message(&self, notice: &Notice) -> Result<Message, String> {
         let lines = Lines::of(notice, &self.manner.style());
         let host = self.from.email.domain();
@@ -179,7 +165,7 @@ impl Mail {
             Ok(message) => message,
             Err(why) => return Attempt::Refused { why },
         };
-        let address = match self.address().await {
+        let address = match address(&self.egress, &self.server, self.port).await {
             Ok(address) => address,
             Err(attempt) => return attempt,
         };

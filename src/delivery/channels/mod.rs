@@ -52,6 +52,7 @@ pub mod pagerduty;
 pub mod personal;
 mod pieces;
 pub mod slack;
+pub mod smpp;
 pub mod teams;
 pub mod telegram;
 pub mod tencent;
@@ -213,6 +214,7 @@ pub enum Kind {
     FeishuApp(feishu_app::Settings),
     WecomApp(wecom_app::Settings),
     DingtalkApp(dingtalk_app::Settings),
+    Smpp(smpp::Settings),
 }
 
 impl Kind {
@@ -234,6 +236,7 @@ impl Kind {
             | Self::AliyunSms(_)
             | Self::AliyunVoice(_)
             | Self::TencentSms(_)
+            | Self::Smpp(_)
             | Self::Dingtalk(_)
             | Self::Wecom(_) => Some(Takes::Mobile),
             Self::Feishu(_)
@@ -287,6 +290,7 @@ impl Kind {
             | Self::Mail(_)
             | Self::Pagerduty(_)
             | Self::Opsgenie(_)
+            | Self::Smpp(_)
             | Self::Nats(_) => None,
         }
     }
@@ -310,6 +314,7 @@ impl Kind {
             Self::AliyunSms(settings) => !settings.to.is_empty(),
             Self::AliyunVoice(settings) => !settings.to.is_empty(),
             Self::TencentSms(settings) => !settings.to.is_empty(),
+            Self::Smpp(settings) => !settings.to.is_empty(),
             Self::Telegram(settings) => !settings.chat.is_empty(),
             Self::FeishuApp(settings) => !settings.to.is_empty(),
             Self::WecomApp(settings) => !settings.to.is_empty(),
@@ -346,6 +351,7 @@ impl Kind {
             Self::AliyunSms(settings) => settings.to = one(),
             Self::AliyunVoice(settings) => settings.to = number,
             Self::TencentSms(settings) => settings.to = numbers::international(&number),
+            Self::Smpp(settings) => settings.to = numbers::international(&number),
             Self::Telegram(settings) => settings.chat = address.to_owned(),
             Self::FeishuApp(settings) => settings.to = address.to_owned(),
             Self::WecomApp(settings) => settings.to = address.to_owned(),
@@ -405,6 +411,7 @@ impl Kind {
             Self::FeishuApp(settings) => settings.ready(ground),
             Self::WecomApp(settings) => settings.ready(ground),
             Self::DingtalkApp(settings) => settings.ready(ground),
+            Self::Smpp(settings) => settings.ready(ground),
         }
     }
 
@@ -421,6 +428,7 @@ impl Kind {
             Self::FeishuApp(_) => Some(feishu_app::PER_MINUTE),
             Self::WecomApp(_) => Some(wecom_app::PER_MINUTE),
             Self::DingtalkApp(_) => Some(dingtalk_app::PER_MINUTE),
+            Self::Smpp(_) => Some(smpp::PER_MINUTE),
             Self::Webhook(_)
             | Self::Ntfy(_)
             | Self::Mail(_)

@@ -1,10 +1,13 @@
 //! Pieces of several channels: what an answer says, how a title is written, what colour it has.
 
+use std::net::SocketAddr;
+
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::Colour;
 use crate::delivery::Attempt;
+use crate::delivery::egress::Egress;
 use crate::delivery::http::Answer;
 use crate::domain::severity::Severity;
 use crate::domain::written::OneOrMore;
@@ -61,6 +64,19 @@ pub(super) fn with_keyword(title: &str, keyword: Option<&str>) -> String {
         Some(keyword) => format!("{keyword} {title}"),
         None => title.to_owned(),
     }
+}
+
+/// A checked address of a server that is not spoken to over HTTP.
+pub(super) async fn address(egress: &Egress, server: &str, port: u16) -> Result<SocketAddr, Attempt> {
+    let later = |why: String| Attempt::TryLater { why, wait: None };
+    let found = tokio::net::lookup_host((server, port)).await;
+    let found: Vec<SocketAddr> = found.map_err(|error| later(format!("{server}: {error}")))?.collect();
+    for address in &found {
+        // One bad address among good ones is an attack or a mistake: none of them is used.
+        let checked = egress.check(address.ip(), port);
+        checked.map_err(|error| Attempt::LockedOut { why: format!("server: {error}") })?;
+    }
+    found.first().copied().ok_or_else(|| later(format!("{server} has no address")))
 }
 
 /// One address or several, as they are written in the configuration.

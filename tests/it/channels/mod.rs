@@ -18,6 +18,7 @@ mod apps;
 mod fakes;
 mod people;
 mod previews;
+mod smpp;
 mod smtp;
 mod tickets;
 
@@ -314,6 +315,22 @@ fn a_wrong_setting_is_named_with_what_to_write() {
         (
             json!({ "kind": "tencent_sms", "secret_id": "", "secret_key": "", "to": "138", "app_id": "", "sign_name": "", "template_id": "", "params": [] }),
             "to: write one number with its country",
+        ),
+        (
+            json!({ "kind": "smpp", "server": "centre.example", "system_id": "headwater", "password": "123456789", "to": "+8613800000000" }),
+            "password: SMPP takes 8",
+        ),
+        (
+            json!({ "kind": "smpp", "server": "centre.example", "system_id": "headwater", "password": "s", "to": "12a" }),
+            "to: write one number",
+        ),
+        (
+            json!({ "kind": "smpp", "server": "169.254.169.254", "system_id": "headwater", "password": "s", "to": "13800000000" }),
+            "serves the machine's own credentials",
+        ),
+        (
+            json!({ "kind": "smpp", "server": "centre.example", "ca": "x", "system_id": "headwater", "password": "s", "to": "13800000000" }),
+            "ca: no certificates",
         ),
         (
             json!({ "kind": "gateway", "url": "https://sms.example/", "to": "1", "body": { "a": "{{ colour }}" } }),

@@ -81,6 +81,7 @@ fn receivers() -> Vec<Value> {
         json!({ "kind": "aliyun_voice", "access_key_id": "id", "access_key_secret": "s", "tts_code": "TTS_1", "params": params }),
         json!({ "kind": "tencent_sms", "secret_id": "id", "secret_key": "s", "app_id": "1400", "sign_name": "某局", "template_id": "1",
                 "params": ["level", "title", "alerts"] }),
+        json!({ "kind": "smpp", "server": "centre.example", "security": "none", "system_id": "headwater", "password": "s" }),
         json!({ "kind": "pagerduty", "routing_key": "0123456789abcdef0123456789abcdef" }),
         json!({ "kind": "opsgenie", "api_key": "k" }),
         json!({ "kind": "feishu_app", "app_id": "cli_1", "app_secret": "s", "verification_token": "v" }),

@@ -1,0 +1,390 @@
+//! SMS over SMPP, against a message centre by Python's smpplib, which prints what it was given.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use futures::{SinkExt as _, StreamExt as _};
+use headwater::delivery::Attempt;
+use headwater::engine::effect::NoticeKind;
+use rusmpp::pdus::{BindTransmitter, SubmitSm};
+use rusmpp::tokio_codec::CommandCodec;
+use rusmpp::types::{COctetString, OctetString};
+use rusmpp::values::{DataCoding, EsmClass, InterfaceVersion, RegisteredDelivery, Ton};
+use rusmpp::{CommandStatus, Pdu};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_util::codec::Framed;
+
+use super::{hostile, send};
+use crate::alertmanager::tool;
+use crate::delivery::{notice, python};
+
+/// Reads as the library does and answers as "SMPP v3.4" says: 4.1 (bind), 4.4 (submit), 5.1.3 (statuses), 5.2.12 (esm_class); the header of
+/// parts is that of 3GPP TS 23.040, 9.2.3.24.1. The end of a number asks for trouble. With a certificate it speaks TLS.
+const CENTRE: &str = r#"
+import json, socket, ssl, struct, sys, threading
+import smpplib.consts as c
+import smpplib.smpp as smpp
+class Peer:
+    sequence = 1
+    def next_sequence(self):
+        return self.sequence
+def exactly(sock, n):
+    data = b""
+    while len(data) < n:
+        piece = sock.recv(n - len(data))
+        if not piece:
+            return None
+        data += piece
+    return data
+def say(sock, name, sequence, status=c.SMPP_ESME_ROK, **fields):
+    pdu = smpp.make_pdu(name, client=Peer(), status=status, **fields)
+    pdu.sequence = sequence
+    sock.sendall(pdu.generate())
+def bind(pdu):
+    if pdu.interface_version != c.SMPP_VERSION_34 or (pdu.system_id, pdu.system_type) != (b"headwater", b"noc"):
+        return c.SMPP_ESME_RINVSYSID
+    return c.SMPP_ESME_ROK if pdu.password == b"secret" else c.SMPP_ESME_RINVPASWD
+def wrong(pdu):
+    to, text = pdu.destination_addr.decode(), pdu.short_message or b""
+    if not to.isdigit() or not 3 <= len(to) <= 20 or pdu.dest_addr_ton not in (0, 1) or pdu.dest_addr_npi != 1:
+        return c.SMPP_ESME_RINVDSTADR
+    if pdu.source_addr_ton == 5 and len(pdu.source_addr) > 11:
+        return c.SMPP_ESME_RINVSRCADR
+    if pdu.esm_class not in (0, 0x40):
+        return c.SMPP_ESME_RINVESMCLASS
+    if pdu.registered_delivery != 0:
+        return c.SMPP_ESME_RINVREGDLVFLG
+    room = {0: 160, 8: 140}.get(pdu.data_coding)
+    if room is None:
+        return c.SMPP_ESME_RX_P_APPN
+    if pdu.esm_class == 0x40:
+        count, n = text[4:6]
+        if text[:3] != b"\x05\x00\x03" or not 1 <= n <= count or count < 2:
+            return c.SMPP_ESME_RX_P_APPN
+        # Six bytes are seven letters of seven bits.
+        text, room = text[6:], room - (7 if pdu.data_coding == 0 else 6)
+    if not 1 <= len(text) <= room:
+        return c.SMPP_ESME_RINVMSGLEN
+    try:
+        if pdu.data_coding == 8:
+            text.decode("utf-16-be")
+        elif max(text) > 0x7f or text[-1] == 0x1b:
+            return c.SMPP_ESME_RX_P_APPN
+    except UnicodeDecodeError:
+        return c.SMPP_ESME_RX_P_APPN
+    trouble = {"0404": c.SMPP_ESME_RINVDSTADR, "0429": c.SMPP_ESME_RTHROTTLED, "0020": c.SMPP_ESME_RMSGQFUL, "0008": c.SMPP_ESME_RSYSERR}
+    return trouble.get(to[-4:], c.SMPP_ESME_ROK)
+def submitted(sock, pdu):
+    status = wrong(pdu)
+    if status != c.SMPP_ESME_ROK:
+        return say(sock, "submit_sm_resp", pdu.sequence, status, message_id="")
+    print(json.dumps({"from": pdu.source_addr.decode(), "from_ton": pdu.source_addr_ton, "to": pdu.destination_addr.decode(),
+        "ton": pdu.dest_addr_ton, "coding": pdu.data_coding, "esm": pdu.esm_class, "hex": pdu.short_message.hex()}), flush=True)
+    end = pdu.destination_addr.decode()[-4:]
+    if end == "0408":
+        return
+    if end == "0410":
+        return sock.close()
+    if end == "0100":
+        return say(sock, "generic_nack", 0, c.SMPP_ESME_RINVCMDLEN)
+    if end == "0006":
+        return say(sock, "unbind", 1)
+    if end == "0015":
+        # Its own numbers may be the same as those of the other side.
+        say(sock, "enquire_link", pdu.sequence)
+        raw = exactly(sock, 16)
+        assert raw and smpp.parse_pdu(raw, client=Peer()).command == "enquire_link_resp", raw
+    say(sock, "submit_sm_resp", pdu.sequence, message_id="1")
+def serve(sock):
+    is_bound = False
+    while True:
+        head = exactly(sock, 4)
+        if head is None:
+            return
+        raw = head + exactly(sock, struct.unpack(">L", head)[0] - 4)
+        pdu = smpp.parse_pdu(raw, client=Peer(), allow_unknown_opt_params=True)
+        if pdu.command == "bind_transmitter":
+            status = bind(pdu)
+            is_bound = status == c.SMPP_ESME_ROK
+            say(sock, "bind_transmitter_resp", pdu.sequence, status, system_id="centre")
+        elif pdu.command == "submit_sm" and is_bound:
+            submitted(sock, pdu)
+        elif pdu.command == "submit_sm":
+            say(sock, "submit_sm_resp", pdu.sequence, c.SMPP_ESME_RINVBNDSTS, message_id="")
+        elif pdu.command in ("unbind", "enquire_link"):
+            say(sock, pdu.command + "_resp", pdu.sequence)
+listener = socket.create_server(("127.0.0.1", 0))
+if len(sys.argv) > 1:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[2])
+def met(peer):
+    try:
+        serve(context.wrap_socket(peer, server_side=True) if len(sys.argv) > 1 else peer)
+    except (OSError, TypeError):
+        peer.close()
+print(listener.getsockname()[1], flush=True)
+while True:
+    peer, _ = listener.accept()
+    threading.Thread(target=met, args=(peer,), daemon=True).start()
+"#;
+
+/// The running centre.
+struct Centre {
+    child: Child,
+    said: BufReader<std::process::ChildStdout>,
+    port: u16,
+}
+
+impl Centre {
+    fn start(certificate: &[String]) -> Option<Self> {
+        let mut command = Command::new(python()?);
+        let mut child = command.args(["-c", CENTRE]).args(certificate).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        let port =
+            line.trim().parse().unwrap_or_else(|_| panic!("no port but {line:?}; tests/run.sh installs smpplib"));
+        Some(Self { child, said, port })
+    }
+
+    fn message(&mut self) -> Value {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn receiver(&self, to: &str) -> Value {
+        json!({ "kind": "smpp", "server": "127.0.0.1", "port": self.port, "security": "none", "system_id": "headwater",
+                "password": "secret", "system_type": "noc", "from": "Headwater", "to": to, "chars_max": 300 })
+    }
+}
+
+impl Drop for Centre {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The text in parts, joined: without headers, from UCS-2.
+fn text(parts: &[Value]) -> String {
+    let units = parts.iter().flat_map(|part| {
+        let bytes = hex::decode(part["hex"].as_str().unwrap()).unwrap();
+        let from = if part["esm"] == 0x40 { usize::from(bytes[0]) + 1 } else { 0 };
+        bytes[from..].chunks(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect::<Vec<_>>()
+    });
+    String::from_utf16(&units.collect::<Vec<_>>()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_arrives_in_parts_that_are_the_same_when_it_is_sent_again() {
+    let Some(mut centre) = Centre::start(&[]) else { return };
+    let mut sent = Vec::new();
+    for _ in 0..2 {
+        let own = centre.receiver("+8613800000000");
+        assert_eq!(send(&own, &hostile(NoticeKind::Opened, 3000)).await, Attempt::Accepted);
+        let first = centre.message();
+        let header = hex::decode(first["hex"].as_str().unwrap()).unwrap();
+        let count = usize::from(header[4]);
+        let parts: Vec<Value> = [first].into_iter().chain((1..count).map(|_| centre.message())).collect();
+        assert!(parts.len() > 1 && parts.iter().all(|part| part["coding"] == 8 && part["esm"] == 0x40), "{parts:?}");
+        assert_eq!((&parts[0]["to"], &parts[0]["ton"]), (&json!("8613800000000"), &json!(1)));
+        assert_eq!((&parts[0]["from"], &parts[0]["from_ton"]), (&json!("Headwater"), &json!(5)));
+        let text = text(&parts);
+        assert!(text.starts_with("【P1 紧急】新故障：核心交换机") && text.chars().count() == 300, "{text}");
+        sent.push(parts);
+    }
+    assert_eq!(sent[0], sent[1]);
+    // What the centre's own alphabet has goes in letters of seven bits.
+    let mut own = centre.receiver("13800000000");
+    (own["language"], own["from"], own["chars_max"]) = ("en".into(), "10690000".into(), 30.into());
+    let mut plain = notice(7, 3, NoticeKind::Opened, "hook");
+    plain.incident.title = "core_1 down".into();
+    assert_eq!(send(&own, &plain).await, Attempt::Accepted);
+    let told = centre.message();
+    assert_eq!((&told["to"], &told["ton"], &told["from_ton"]), (&json!("13800000000"), &json!(0), &json!(0)));
+    assert_eq!((&told["coding"], &told["esm"]), (&json!(0), &json!(0)));
+    let letters = told["hex"].as_str().unwrap();
+    assert!(letters.starts_with("1b3c5031") && letters.ends_with("2e2e2e"), "[P1 …: {letters}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_message_centre_answers_means_what_it_should() {
+    let Some(centre) = Centre::start(&[]) else { return };
+    let notice = hostile(NoticeKind::Opened, 1);
+    let later = |wait: Option<u64>| (0, wait);
+    for (to, expected) in [
+        ("13800000404", (1, None)),
+        ("13800000429", later(Some(30))),
+        ("13800000020", later(Some(30))),
+        ("13800000008", later(None)),
+        // No answer, no more connection, "what was that?", the end of the session: nobody knows whether it has it.
+        ("13800000408", later(None)),
+        ("13800000410", later(None)),
+        ("13800000006", later(None)),
+        ("13800000100", (1, None)),
+        // It asks whether we are there, and only then says yes.
+        ("13800000015", (9, None)),
+    ] {
+        let attempt = send(&centre.receiver(to), &notice).await;
+        assert_eq!(got(&attempt), expected, "{to}: {attempt:?}");
+    }
+    for (key, value) in [("password", "other"), ("system_id", "stranger"), ("system_type", "")] {
+        let mut wrong = centre.receiver("13800000000");
+        wrong[key] = value.into();
+        let wrong = send(&wrong, &notice).await;
+        assert!(matches!(&wrong, Attempt::LockedOut { why } if !why.contains("other")), "{wrong:?}");
+    }
+    let mut nobody = centre.receiver("13800000000");
+    nobody["port"] = 1.into();
+    assert_eq!(got(&send(&nobody, &notice).await), later(None));
+    // Something that is no message centre.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut other = centre.receiver("13800000000");
+    other["port"] = listener.local_addr().unwrap().port().into();
+    tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt as _;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    assert_eq!(got(&send(&other, &notice).await), later(None));
+}
+
+fn got(attempt: &Attempt) -> (u8, Option<u64>) {
+    match attempt {
+        Attempt::Filed { .. } | Attempt::Answered { .. } => panic!("a channel files no ticket and reports nothing"),
+        Attempt::Accepted => (9, None),
+        Attempt::TryLater { wait, .. } => (0, wait.map(|wait| wait.as_secs())),
+        Attempt::Refused { .. } => (1, None),
+        Attempt::LockedOut { .. } => (2, None),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_centre_is_spoken_to_in_tls_and_its_certificate_is_looked_at() {
+    let Some(openssl) = tool("openssl") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    crate::protocols::certificate(&openssl, folder.path());
+    let (Some(mut centre), Some(plain)) = (Centre::start(&[at("tls.pem"), at("tls.key")]), Centre::start(&[])) else {
+        return;
+    };
+    let notice = hostile(NoticeKind::Opened, 1);
+    let sealed = |port: u16, ca: Option<String>| {
+        let mut own = centre.receiver("13800000000");
+        (own["security"], own["port"], own["server"]) = ("tls".into(), port.into(), "localhost".into());
+        if let Some(ca) = ca {
+            own["ca_file"] = ca.into();
+        }
+        own
+    };
+    let (known, stranger) = (sealed(centre.port, Some(at("tls.pem"))), sealed(centre.port, None));
+    let unsealed = sealed(plain.port, Some(at("tls.pem")));
+    assert_eq!(send(&known, &notice).await, Attempt::Accepted);
+    assert_eq!(centre.message()["to"], "13800000000");
+    // Somebody else's certificate, and a centre without TLS: nothing is said to it, least of all the password.
+    let attempt = send(&stranger, &notice).await;
+    assert!(matches!(attempt, Attempt::LockedOut { .. }), "{attempt:?}");
+    let attempt = send(&unsealed, &notice).await;
+    assert!(!matches!(attempt, Attempt::Accepted | Attempt::Refused { .. }), "{attempt:?}");
+}
+
+/// A message that is right, to be made wrong.
+fn right() -> SubmitSm {
+    let octets = |bytes: &[u8]| OctetString::from_slice(bytes).unwrap();
+    SubmitSm::builder()
+        .dest_addr_npi(rusmpp::values::Npi::Isdn)
+        .destination_addr(COctetString::from_string("13800000000".into()).unwrap())
+        .esm_class(EsmClass::from(0))
+        .short_message(octets(b"core-1 is down"))
+        .build()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_message_centre_refuses_what_breaks_its_rules() {
+    let Some(centre) = Centre::start(&[]) else { return };
+    let stream = TcpStream::connect(("127.0.0.1", centre.port)).await.unwrap();
+    let mut framed = Framed::new(stream, CommandCodec::new());
+    let mut sequence = 0;
+    let mut ask = async |pdu: Pdu| {
+        sequence += 1;
+        framed.send(rusmpp::Command::new(CommandStatus::EsmeRok, sequence, pdu)).await.unwrap();
+        framed.next().await.unwrap().unwrap().status()
+    };
+    assert_eq!(ask(right().into()).await, CommandStatus::EsmeRinvbndsts, "nobody has said who he is");
+    let bind = |version: InterfaceVersion, password: &str| {
+        let text = |text: &str| text.to_owned();
+        BindTransmitter::builder()
+            .system_id(COctetString::from_string(text("headwater")).unwrap())
+            .password(COctetString::from_string(text(password)).unwrap())
+            .system_type(COctetString::from_string(text("noc")).unwrap())
+            .interface_version(version)
+            .build()
+    };
+    assert_eq!(ask(bind(InterfaceVersion::Smpp5_0, "secret").into()).await, CommandStatus::EsmeRinvsysid);
+    assert_eq!(ask(bind(InterfaceVersion::Smpp3_4, "other").into()).await, CommandStatus::EsmeRinvpaswd);
+    assert_eq!(ask(bind(InterfaceVersion::Smpp3_4, "secret").into()).await, CommandStatus::EsmeRok);
+    assert_eq!(ask(right().into()).await, CommandStatus::EsmeRok);
+    let octets = |bytes: &[u8]| OctetString::from_slice(bytes).unwrap();
+    let with = |change: &dyn Fn(&mut SubmitSm)| {
+        let mut submit = right();
+        change(&mut submit);
+        Pdu::from(submit)
+    };
+    let header = |count: u8, n: u8| [5, 0, 3, 9, count, n, b'x'];
+    for (wrong, status) in [
+        (
+            with(&|submit| submit.destination_addr = COctetString::from_string("+138".into()).unwrap()),
+            CommandStatus::EsmeRinvdstadr,
+        ),
+        (with(&|submit| submit.dest_addr_ton = Ton::Alphanumeric), CommandStatus::EsmeRinvdstadr),
+        (
+            with(&|submit| {
+                submit.source_addr_ton = Ton::Alphanumeric;
+                submit.source_addr = COctetString::from_string("HeadwaterNOC".into()).unwrap();
+            }),
+            CommandStatus::EsmeRinvsrcadr,
+        ),
+        (with(&|submit| submit.esm_class = EsmClass::default()), CommandStatus::EsmeRinvesmclass),
+        (
+            with(&|submit| submit.registered_delivery = RegisteredDelivery::request_all()),
+            CommandStatus::EsmeRinvregdlvflg,
+        ),
+        (with(&|submit| submit.data_coding = DataCoding::Latin1), CommandStatus::EsmeRxPAppn),
+        (with(&|submit| submit.set_short_message(octets(&[b'a'; 161]))), CommandStatus::EsmeRinvmsglen),
+        (with(&|submit| submit.set_short_message(octets("é".as_bytes()))), CommandStatus::EsmeRxPAppn),
+        (with(&|submit| submit.set_short_message(octets(b"cut\x1b"))), CommandStatus::EsmeRxPAppn),
+        (
+            with(&|submit| {
+                submit.data_coding = DataCoding::Ucs2;
+                submit.set_short_message(octets(&[0xd8, 0x42]));
+            }),
+            CommandStatus::EsmeRxPAppn,
+        ),
+        (
+            with(&|submit| {
+                submit.data_coding = DataCoding::Ucs2;
+                submit.set_short_message(octets(&[0x4e; 142]));
+            }),
+            CommandStatus::EsmeRinvmsglen,
+        ),
+        (
+            with(&|submit| {
+                submit.esm_class = EsmClass::from(0x40);
+                submit.set_short_message(octets(&header(2, 3)));
+            }),
+            CommandStatus::EsmeRxPAppn,
+        ),
+        (
+            with(&|submit| {
+                submit.esm_class = EsmClass::from(0x40);
+                submit.set_short_message(octets(&[header(2, 1).as_slice(), &[b'a'; 153]].concat()));
+            }),
+            CommandStatus::EsmeRinvmsglen,
+        ),
+    ] {
+        assert_eq!(ask(wrong.clone()).await, status, "{wrong:?}");
+    }
+}
