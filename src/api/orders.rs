@@ -299,7 +299,8 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Approve { .. }
         | Order::Deny { .. }
         | Order::ReportAction { .. }
-        | Order::TellHeld { .. } => (None, Vec::new(), true),
+        | Order::TellHeld { .. }
+        | Order::ForAlert { .. } => (None, Vec::new(), true),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {
         return Err(ApiError::NotFound("incident"));

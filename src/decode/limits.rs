@@ -75,6 +75,11 @@ pub(super) fn cut_identity(text: &str, chars_max: usize) -> Option<String> {
     Some(short)
 }
 
+/// A source's own key of an alert, as its events have it.
+pub fn dedup_key(text: &str, limits: &Limits) -> Box<str> {
+    cut_identity(text, limits.identity_chars).map_or_else(|| text.into(), Into::into)
+}
+
 /// For messages: the text as a quoted string of at most 64 characters.
 pub(super) fn shown(text: &str) -> String {
     let short = cut(text, 64).map_or(Cow::Borrowed(text), |head| Cow::Owned(format!("{head}…")));

@@ -8,7 +8,7 @@ use super::alert::Spot;
 use super::cell::Cell;
 use super::verdict::{Stage, Unmet};
 use crate::domain::event::Event;
-use crate::domain::ids::{CiId, SourceId};
+use crate::domain::ids::{CiId, IncidentId, SourceId};
 use crate::domain::label::identity_text;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::{CiIx, Resolution};
@@ -52,7 +52,22 @@ pub struct Identified {
     pub window: Option<Span>,
 }
 
+/// The fingerprint of what a source knows by a key of its own.
+fn keyed(source: &SourceId, key: &str) -> String {
+    [source.as_str(), key].join("\u{1f}")
+}
+
 impl Cell {
+    /// The incident that a source's newest alert of this key is in.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn incident_by_key(&self, source: &SourceId, key: &str) -> Result<IncidentId, &'static str> {
+        let alert = self.current.get(&self.alerts, &keyed(source, key));
+        let alert = alert.ok_or("the source has no alert of this key, or it was forgotten")?;
+        self.incident_of(alert).ok_or("the alert is held: it is in no incident")
+    }
+
     /// Where the event's object is: its CI, else the object by its own name.
     pub fn spot(&mut self, event: &Event) -> Spot {
         let several = match self.find_ci(event) {
@@ -123,7 +138,7 @@ impl Cell {
         let rule = if self.policy.dedup.is_empty() { None } else { self.policy.identity(event, &mut self.hits) };
         let window = rule.and_then(|rule| rule.window);
         if let Some(key) = &event.dedup_key {
-            return Identified { fingerprint: [event.source.as_str(), key].join("\u{1f}"), window };
+            return Identified { fingerprint: keyed(&event.source, key), window };
         }
         let object = match spot {
             Spot::Ci(ci) => self.topology.id(ci).as_str(),

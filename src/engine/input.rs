@@ -8,7 +8,7 @@ use super::effect::Notice;
 use super::oncall::Override;
 use crate::domain::action::ActionReport;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, PersonId, ReceiverId, SilenceId, TenantId};
+use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, PersonId, ReceiverId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::TicketRef;
 use crate::domain::mute::Silence;
 pub use crate::domain::reject::DeadLetter;
@@ -288,6 +288,32 @@ pub enum Order {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receiver: Option<ReceiverId>,
     },
+    /// What a source orders for the incident that its alert of this key is in: which one that is, is known in its turn only.
+    ForAlert {
+        source: SourceId,
+        key: Box<str>,
+        deed: AlertDeed,
+    },
+}
+
+/// What a source can order for the incident of its alert: what people there have done with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "deed")]
+pub enum AlertDeed {
+    Acknowledge,
+    Unacknowledge,
+    Comment { text: Box<str> },
+}
+
+impl AlertDeed {
+    /// The order, once the incident is known.
+    pub fn order(&self, incident: IncidentId) -> Order {
+        match self {
+            Self::Acknowledge => Order::Acknowledge { incident },
+            Self::Unacknowledge => Order::Unacknowledge { incident },
+            Self::Comment { text } => Order::Comment { incident, text: text.clone() },
+        }
+    }
 }
 
 impl Order {
@@ -335,7 +361,8 @@ impl Order {
             | Self::EndOverride { .. }
             | Self::Resend { .. }
             | Self::Noted { .. }
-            | Self::TellHeld { .. } => None,
+            | Self::TellHeld { .. }
+            | Self::ForAlert { .. } => None,
         }
     }
 }
@@ -374,7 +401,8 @@ impl Order {
             | Self::Approve { .. }
             | Self::Deny { .. }
             | Self::ReportAction { .. }
-            | Self::TellHeld { .. } => None,
+            | Self::TellHeld { .. }
+            | Self::ForAlert { .. } => None,
         }
     }
 }

@@ -375,6 +375,10 @@ impl Cell {
             Order::Deny { incident, action } => self.judge_action(*incident, action, Answer::No, actor),
             Order::ReportAction { incident, action, report } => self.report_action(*incident, action, report, actor),
             Order::TellHeld { receiver } => self.tell_held(receiver.as_ref()),
+            Order::ForAlert { source, key, deed } => {
+                let incident = self.incident_by_key(source, key)?;
+                self.carry_out(&deed.order(incident), actor)
+            }
             Order::RejectRoot { incident, ci } | Order::SetRoot { incident, ci } => {
                 let place = self.open_group(*incident)?;
                 let ci = self.topology.find(ci.as_str()).ok_or("the topology knows no such CI")?;

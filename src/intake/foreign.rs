@@ -14,17 +14,18 @@ use rand::RngCore;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Intake;
 use super::body::{Announced, receive, unpack};
 use super::format::Format;
 use super::gate::offered;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::routes::{FORM, answer, deliver};
+use super::{Intake, deeds};
 use crate::decode::limits::Limits;
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, form, otlp};
 use crate::domain::ids::{SourceId, TenantId};
+use crate::engine::input::AlertDeed;
 
 /// The largest body that is looked at before its sender is known: the token stands in it.
 const UNKNOWN_BYTES_MAX: usize = 512 * 1024;
@@ -145,11 +146,8 @@ async fn deliver_as(
     token: Option<String>,
     body: String,
 ) -> Result<Receipt, Refusal> {
-    let known = offered(&parts.headers, &parts.uri).map(Cow::into_owned);
-    let token = known.or(token).ok_or(Refusal::Unauthorized)?;
-    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Refusal::Unauthorized)?;
+    sign(&mut parts, token)?;
     parts.method = Method::POST;
-    parts.headers.insert(header::AUTHORIZATION, bearer);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     for gone in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::EXPECT, header::TRANSFER_ENCODING] {
         parts.headers.remove(gone);
@@ -163,38 +161,59 @@ async fn deliver_as(
     Ok(receipt)
 }
 
+/// Puts the token into the head of a request that has none there.
+fn sign(parts: &mut axum::http::request::Parts, token: Option<String>) -> Result<(), Refusal> {
+    let known = offered(&parts.headers, &parts.uri).map(Cow::into_owned);
+    let token = known.or(token).ok_or(Refusal::Unauthorized)?;
+    let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Refusal::Unauthorized)?;
+    parts.headers.insert(header::AUTHORIZATION, bearer);
+    Ok(())
+}
+
 fn random_id() -> String {
     let mut bytes = [0; 16];
     rand::rngs::OsRng.fill_bytes(&mut bytes);
     hex::encode(bytes)
 }
 
-/// PagerDuty's Events API v2: the token is the routing key.
+/// PagerDuty's Events API v2: the token is the routing key. An acknowledgement is an order for the alert's incident.
 async fn enqueue(State(intake): State<Arc<Intake>>, request: Request) -> Response {
     let outcome = async {
         let mut opened = open(&intake, request, None).await?;
         let routing_key = opened.take("routing_key").or_else(|| opened.take("service_key"));
+        let known = opened.text("dedup_key").map(str::to_owned);
+        if opened.text("event_action") == Some("acknowledge") {
+            let missing = "'dedup_key' is missing or blank: an acknowledgement names what it is of";
+            let key = known.ok_or_else(|| Refusal::Unreadable(missing.into()))?;
+            sign(&mut opened.request, routing_key)?;
+            deeds::order(&intake, &opened.request, &key, [AlertDeed::Acknowledge]).await?;
+            return Ok(key);
+        }
         // A trigger without a key is an alert of its own, and its sender is told the key to end it by.
-        let dedup_key = opened.text("dedup_key").map_or_else(random_id, str::to_owned);
+        let dedup_key = known.unwrap_or_else(random_id);
         if opened.text("event_action").is_some() {
             opened.members.insert("dedup_key".into(), dedup_key.clone().into());
         }
         opened.deliver(&intake, "pagerduty", routing_key).await?;
-        Ok((StatusCode::ACCEPTED, dedup_key))
+        Ok(dedup_key)
     };
-    match outcome.await {
-        Ok((status, dedup_key)) => {
-            (status, Json(json!({"status": "success", "message": "Event processed", "dedup_key": dedup_key})))
-                .into_response()
+    let errors: Vec<String> = match outcome.await {
+        Ok(dedup_key) => {
+            let told = json!({"status": "success", "message": "Event processed", "dedup_key": dedup_key});
+            return (StatusCode::ACCEPTED, Json(told)).into_response();
         }
         Err(Refusal::AllRejected(rejected)) => {
             intake.counters.refused(&Refusal::AllRejected(rejected.clone()));
-            let errors: Vec<&str> = rejected.iter().map(|rejected| rejected.detail.as_str()).collect();
-            let told = json!({"status": "invalid event", "message": "Event object is invalid", "errors": errors});
-            (StatusCode::BAD_REQUEST, Json(told)).into_response()
+            rejected.into_iter().map(|rejected| rejected.detail).collect()
         }
-        Err(refusal) => answer(&intake, Err(refusal)),
-    }
+        Err(Refusal::Unreadable(why)) => {
+            intake.counters.refused(&Refusal::Unreadable(why.clone()));
+            vec![why]
+        }
+        Err(refusal) => return answer(&intake, Err(refusal)),
+    };
+    let told = json!({"status": "invalid event", "message": "Event object is invalid", "errors": errors});
+    (StatusCode::BAD_REQUEST, Json(told)).into_response()
 }
 
 /// Opsgenie: an alert is created. The token is the API key.
@@ -209,14 +228,14 @@ struct IdentifierType {
     kind: Option<String>,
 }
 
-/// Opsgenie: something is done to an alert. Only its end changes anything here.
+/// Opsgenie: something is done to an alert. Its end is an event; what people have done with it is an order for its incident.
 async fn opsgenie_change(
     State(intake): State<Arc<Intake>>,
     Path((alias, action)): Path<(String, String)>,
     Query(identifier): Query<IdentifierType>,
     request: Request,
 ) -> Response {
-    let is_alias = identifier.kind.as_deref() == Some("alias") || action != "close";
+    let is_alias = identifier.kind.as_deref() == Some("alias");
     opsgenie(&intake, request, &action, Some(Named { alias, is_alias })).await
 }
 
@@ -230,23 +249,43 @@ async fn opsgenie(intake: &Arc<Intake>, request: Request, action: &str, named: O
     let (id, began) = (random_id(), std::time::Instant::now());
     let outcome = async {
         let mut opened = open(intake, request, None).await?;
-        if named.as_ref().is_some_and(|named| !named.is_alias) {
+        let wanted = done(action, &opened)?;
+        let needs_alias = action == "close" || !wanted.is_empty();
+        if needs_alias && named.as_ref().is_some_and(|named| !named.is_alias) {
             return Err(Refusal::Unreadable("alerts are known by alias here: add ?identifierType=alias".into()));
         }
         let alias = named
             .map(|named| named.alias)
             .or_else(|| opened.text("alias").map(str::to_owned))
             .unwrap_or_else(|| id.clone());
+        if !wanted.is_empty() {
+            return deeds::order(intake, &opened.request, &alias, wanted).await;
+        }
         opened.members.insert("alias".into(), alias.into());
         opened.members.insert("action".into(), action.into());
-        opened.deliver(intake, "opsgenie", None).await
+        opened.deliver(intake, "opsgenie", None).await.map(drop)
     };
-    let told = outcome.await.map(|_| {
+    let told = outcome.await.map(|()| {
         let took = began.elapsed().as_secs_f64();
         let told = json!({"result": "Request will be processed", "took": took, "requestId": id});
         (StatusCode::ACCEPTED, Json(told)).into_response()
     });
     answer(intake, told)
+}
+
+/// What people have done with an alert, by Opsgenie's word for it: with what they wrote. None of that: it is an event, or left out.
+fn done(action: &str, opened: &Opened) -> Result<Vec<AlertDeed>, Refusal> {
+    let note = deeds::comment(opened.text("user"), opened.text("note"));
+    let deed = match action {
+        "acknowledge" => AlertDeed::Acknowledge,
+        "unacknowledge" => AlertDeed::Unacknowledge,
+        "notes" => {
+            let missing = || Refusal::Unreadable("note is missing or blank".into());
+            return Ok(vec![note.ok_or_else(missing)?]);
+        }
+        _ => return Ok(Vec::new()),
+    };
+    Ok([Some(deed), note].into_iter().flatten().collect())
 }
 
 /// Slack's incoming webhook: the token is the last part of the address.

@@ -16,7 +16,6 @@ use super::gate::{admit, source};
 use super::refusal::Refusal;
 use super::routes::answer;
 use super::settings::Settings;
-use super::sink::SinkError;
 use crate::decode::Counts;
 use crate::domain::event::{Event, ObjectRef, Status};
 use crate::domain::ids::{SourceId, TenantId};
@@ -50,7 +49,7 @@ fn event(tenant: &TenantId, source: &SourceId, status: Status, words: &str, at: 
 
 async fn beat(State(intake): State<Arc<Intake>>, Path(name): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
     let outcome = async {
-        let (tenant, source, now) = known(&intake, &name, &headers, &uri).await?;
+        let (tenant, source, now) = known(&intake, Some(&name), &headers, &uri).await?;
         intake.registry.alive(&tenant, &source, now);
         // What it said had failed is over. Other instances learn only from the journal that it is alive.
         if intake.registry.was_bad(&tenant, &source) || intake.registry.is_shared() {
@@ -65,7 +64,7 @@ async fn beat(State(intake): State<Arc<Intake>>, Path(name): Path<String>, heade
 async fn fail(State(intake): State<Arc<Intake>>, Path(name): Path<String>, request: Request) -> Response {
     let outcome = async {
         let (parts, body) = request.into_parts();
-        let (tenant, source, now) = known(&intake, &name, &parts.headers, &parts.uri).await?;
+        let (tenant, source, now) = known(&intake, Some(&name), &parts.headers, &parts.uri).await?;
         let announced = Announced::read(&parts.headers, &intake.settings)?;
         let short = Settings { batch_bytes_max: WORDS_MAX, ..intake.settings.clone() };
         let words = receive(&mut body.into_data_stream(), &announced, &short).await?;
@@ -78,36 +77,26 @@ async fn fail(State(intake): State<Arc<Intake>>, Path(name): Path<String>, reque
     answer(&intake, outcome.await)
 }
 
-/// Whose heartbeat it is, when it may come in.
-async fn known(
+/// Who sends a request without events, when it may come in.
+pub(super) async fn known(
     intake: &Intake,
-    name: &str,
+    in_path: Option<&str>,
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Result<(TenantId, SourceId, Timestamp), Refusal> {
     let now = (intake.now)();
     intake.counters.request();
     let credential = admit(&*intake.gate, headers, uri, now)?;
-    let source = source(&credential, Some(name))?;
+    let source = source(&credential, in_path)?;
     intake.enabled(&credential.tenant, &source, now)?;
     intake.rates.request(&credential.tenant, &source, None).await?;
     Ok((credential.tenant.clone(), source, now))
 }
 
 async fn keep(intake: &Intake, event: Event) -> Result<(), Refusal> {
-    let tenant = event.tenant.clone();
+    let (tenant, source) = (event.tenant.clone(), event.source.clone());
     let batch = Batch { tenant, events: vec![event], rejected: Vec::new(), replay_of: None };
-    match intake.sink.accept(batch).await {
-        Ok(_) => {
-            intake.counters.kept(1, &[], &Counts::default());
-            Ok(())
-        }
-        Err(SinkError::TryLater { wait }) => {
-            Err(Refusal::Busy { wait_secs: wait.as_secs().max(intake.settings.retry_after_secs) })
-        }
-        Err(SinkError::Failed(cause)) => {
-            tracing::error!(cause, "a heartbeat is not kept");
-            Err(Refusal::Failed)
-        }
-    }
+    intake.sink.accept(batch).await.map_err(|error| intake.not_kept(&source, error))?;
+    intake.counters.kept(1, &[], &Counts::default());
+    Ok(())
 }

@@ -6,6 +6,7 @@ pub mod body;
 pub mod bus;
 pub mod counters;
 pub mod daybook;
+mod deeds;
 pub mod foreign;
 pub mod format;
 pub mod gate;
@@ -42,7 +43,7 @@ use refusal::Refusal;
 use registry::Registry;
 use senses::Senses;
 use settings::Settings;
-use sink::Sink;
+use sink::{Sink, SinkError};
 
 /// The machine's clock.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -108,6 +109,19 @@ impl Intake {
     /// Refuses what a source sends that is switched off.
     fn enabled(&self, tenant: &TenantId, source: &SourceId, now: Timestamp) -> Result<(), Refusal> {
         if self.registry.is_enabled(tenant, source, now) { Ok(()) } else { Err(Refusal::SwitchedOff) }
+    }
+
+    /// What a sender hears when what it sent was not kept.
+    fn not_kept(&self, source: &SourceId, error: SinkError) -> Refusal {
+        match error {
+            SinkError::TryLater { wait } => {
+                Refusal::Busy { wait_secs: wait.as_secs().max(self.settings.retry_after_secs) }
+            }
+            SinkError::Failed(cause) => {
+                tracing::error!(source.id = %source, cause, "what came in is not kept");
+                Refusal::Failed
+            }
+        }
     }
 
     /// From now on the rates of sources are those of all instances together.

@@ -16,7 +16,7 @@ use super::points::metrics;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::registry::Delivered;
-use super::sink::{Accepted, SinkError};
+use super::sink::Accepted;
 use super::{Intake, foreign, heartbeats, lines, signed, writes};
 use crate::access::strangers::UsedUp;
 use crate::decode::mapping::Shape;
@@ -291,15 +291,7 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };
     let counted = intake.senses.counted(&batch.events);
-    let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| match error {
-        SinkError::TryLater { wait } => {
-            Refusal::Busy { wait_secs: wait.as_secs().max(intake.settings.retry_after_secs) }
-        }
-        SinkError::Failed(cause) => {
-            tracing::error!(source.id = %source, cause, "events not kept");
-            Refusal::Failed
-        }
-    })?;
+    let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| intake.not_kept(&source, error))?;
     intake.counters.kept(count, &rejected, &counts);
     intake.senses.count_events(counted, (intake.now)());
     Ok(Receipt { left_out: counts.left_out, ..Receipt::new(count, &rejected, kept) })

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use crate::engine::input::Batch;
+use crate::engine::input::{Batch, Command};
 
-/// Keeps batches for good.
+/// Keeps for good what comes in.
 pub trait Sink: Send + Sync {
     /// Returns once the batch is durable. When the future is dropped before, the batch may or may not be kept.
     fn accept(&self, batch: Batch) -> BoxFuture<'_, Result<Accepted, SinkError>>;
+
+    /// The same for an order of a source.
+    fn order(&self, command: Command) -> BoxFuture<'_, Result<(), SinkError>>;
 }
 
 /// A batch that is durable. Its event `n` has the reference `e<seq>.<first + n>`; dead letters count on after the

@@ -206,21 +206,16 @@ impl Corrected {
             | Order::Approve { .. }
             | Order::Deny { .. }
             | Order::ReportAction { .. }
-            | Order::TellHeld { .. } => return,
+            | Order::TellHeld { .. }
+            | Order::ForAlert { .. } => return,
         }
         let pairs = self.pair(together, apart, seq, weight);
         for incident in &about {
             self.touched.entry(*incident).or_default().insert(seq);
         }
-        self.corrections.push(Correction {
-            seq,
-            at: at.to_string(),
-            by: actor.to_owned(),
-            says,
-            weight,
-            incidents: about.iter().map(ToString::to_string).collect(),
-            pairs,
-        });
+        let (at, by) = (at.to_string(), actor.to_owned());
+        let incidents = about.iter().map(ToString::to_string).collect();
+        self.corrections.push(Correction { seq, at, by, says, weight, incidents, pairs });
     }
 
     fn label(&mut self, incident: IncidentId, ci: CiId, is_root: bool, correction: u64, weight: u32) {

@@ -87,15 +87,26 @@ impl Sink for Door {
                     self.pipeline.live.accept(appended.seq, &tenant, events);
                     Ok(Accepted { seq: appended.seq, first: 0 })
                 }
-                // Whoever sends it again after `Unsure` sends the same events: what was stored is known by their ids.
-                Err(AppendError::TryLater { wait } | AppendError::Full { wait } | AppendError::Unsure { wait }) => {
-                    Err(SinkError::TryLater { wait })
-                }
-                Err(error @ (AppendError::Unfit { .. } | AppendError::Halted { .. })) => {
-                    Err(SinkError::Failed(error.to_string()))
-                }
+                Err(error) => Err(not_kept(error)),
             }
         })
+    }
+
+    fn order(&self, command: Command) -> BoxFuture<'_, Result<(), SinkError>> {
+        Box::pin(async move {
+            let partition = partition_of(&command.tenant);
+            self.pipeline.log.append(partition, Input::Command(command)).await.map(drop).map_err(not_kept)
+        })
+    }
+}
+
+/// What a sender does next. Whoever sends it again after `Unsure` sends the same events: what was stored is known by their ids.
+fn not_kept(error: AppendError) -> SinkError {
+    match error {
+        AppendError::TryLater { wait } | AppendError::Full { wait } | AppendError::Unsure { wait } => {
+            SinkError::TryLater { wait }
+        }
+        AppendError::Unfit { .. } | AppendError::Halted { .. } => SinkError::Failed(error.to_string()),
     }
 }
 

@@ -5,9 +5,11 @@
 use axum::body::Body;
 use axum::http::Request;
 use headwater::domain::event::Status;
+use headwater::engine::input::{AlertDeed, Order};
 use serde_json::{Value, json};
 
 use crate::intake::{Door, door, post};
+use crate::program::{Setup, client, token};
 
 /// A request without `Authorization`.
 fn bare(method: &str, uri: &str, media: &str, body: impl Into<Body>) -> Request<Body> {
@@ -17,6 +19,19 @@ fn bare(method: &str, uri: &str, media: &str, body: impl Into<Body>) -> Request<
 
 fn json_to(uri: &str, body: &Value) -> Request<Body> {
     bare("POST", uri, "application/json", body.to_string())
+}
+
+/// What sources have ordered: whose alert, by which key, and what.
+fn ordered(door: &Door) -> Vec<(String, String, AlertDeed)> {
+    let orders = door.list.orders.lock().unwrap();
+    let told = orders.iter().map(|command| match &command.order {
+        Order::ForAlert { source, key, deed } => {
+            assert_eq!(&*command.actor, source.as_str(), "nobody else's");
+            (source.to_string(), key.to_string(), deed.clone())
+        }
+        other => panic!("{other:?}"),
+    });
+    told.collect()
 }
 
 /// Status and dedup key of every event that was kept.
@@ -39,7 +54,11 @@ async fn what_sends_to_pagerduty_sends_here_with_its_routing_key() {
     let answer = door.send(json_to("/v2/enqueue", &event("trigger", Value::Null))).await;
     let own = answer.json()["dedup_key"].as_str().unwrap().to_owned();
     assert_eq!(own.len(), 32);
-    assert_eq!(door.send(json_to("/v2/enqueue", &event("acknowledge", json!("d1")))).await.status, 202);
+    // As its document has it: an acknowledgement needs no payload.
+    let taken = json!({"routing_key": "source:bms", "event_action": "acknowledge", "dedup_key": "d1"});
+    let answer = door.send(json_to("/v2/enqueue", &taken)).await;
+    let good = json!({"status": "success", "message": "Event processed", "dedup_key": "d1"});
+    assert_eq!((answer.status.as_u16(), answer.json()), (202, good));
     assert_eq!(
         door.send(json_to(
             "/v2/enqueue",
@@ -58,11 +77,19 @@ async fn what_sends_to_pagerduty_sends_here_with_its_routing_key() {
         (Status::Change, "change portal"),
     ];
     assert_eq!(told(&door), want.map(|(status, key)| (status, key.to_owned())));
-    assert_eq!(door.count("intake_events_marked", "left_out"), 1, "the acknowledgement");
+    assert_eq!(ordered(&door), [("bms".to_owned(), "d1".to_owned(), AlertDeed::Acknowledge)]);
+    let nameless = json!({"routing_key": "source:bms", "event_action": "acknowledge"});
+    let answer = door.send(json_to("/v2/enqueue", &nameless)).await;
+    assert_eq!((answer.status.as_u16(), answer.json()["status"].as_str()), (400, Some("invalid event")));
+    assert!(answer.json()["errors"][0].as_str().unwrap().contains("dedup_key"), "{}", answer.text);
 
     let mut strange = event("trigger", json!("d1"));
     strange["routing_key"] = "nobody".into();
     door.check(json_to("/v2/enqueue", &strange), 401, "unauthorized").await;
+    strange["event_action"] = "acknowledge".into();
+    door.check(json_to("/v2/enqueue", &strange), 401, "unauthorized").await;
+    strange["routing_key"] = "viewer:li".into();
+    door.check(json_to("/v2/enqueue", &strange), 403, "forbidden").await;
     let answer = door.send(json_to("/v2/enqueue", &event("explode", json!("d1")))).await;
     assert_eq!(
         (answer.status.as_u16(), answer.json()["status"].as_str()),
@@ -83,10 +110,22 @@ async fn what_sends_to_opsgenie_sends_here_with_its_key() {
         .send(of("/v2/alerts", json!({"message": "Disk full", "alias": "a/1", "entity": "db-1", "priority": "P1"})))
         .await;
     assert_eq!((answer.status.as_u16(), answer.json()["result"].as_str()), (202, Some("Request will be processed")));
-    assert_eq!(
-        door.send(of("/v2/alerts/a%2F1/acknowledge?identifierType=alias", json!({"user": "li"}))).await.status,
-        202
-    );
+    // The bodies of its documents.
+    let body = json!({"user": "Monitoring Script", "source": "AWS Lambda", "note": "Action executed via Alert API"});
+    for action in ["acknowledge", "notes", "unacknowledge"] {
+        let uri = format!("/v2/alerts/a%2F1/{action}?identifierType=alias");
+        let body = if action == "unacknowledge" { json!({}) } else { body.clone() };
+        let answer = door.send(of(&uri, body)).await;
+        assert_eq!(answer.json()["result"], "Request will be processed", "{}", answer.text);
+        assert!(answer.status == 202 && answer.json()["requestId"].is_string(), "{}", answer.text);
+    }
+    let note = || AlertDeed::Comment { text: "Monitoring Script: Action executed via Alert API".into() };
+    let want = [AlertDeed::Acknowledge, note(), note(), AlertDeed::Unacknowledge];
+    assert_eq!(ordered(&door), want.map(|deed| ("bms".to_owned(), "a/1".to_owned(), deed)));
+    let answer = door.check(of("/v2/alerts/77/acknowledge", json!({})), 400, "unreadable").await;
+    assert!(answer.text.contains("identifierType=alias"), "{}", answer.text);
+    door.check(of("/v2/alerts/77/notes?identifierType=alias", json!({"user": "li"})), 400, "unreadable").await;
+    assert_eq!(door.send(of("/v2/alerts/77/tags", json!({"tags": ["x"]}))).await.status, 202, "it is left out");
     assert_eq!(door.send(of("/v2/alerts/a%2F1/close?identifierType=alias", json!({"user": "li"}))).await.status, 202);
     assert_eq!(told(&door), [(Status::Firing, "a/1".to_owned()), (Status::Resolved, "a/1".to_owned())]);
     let answer = door.check(of("/v2/alerts/77/close", json!({})), 400, "unreadable").await;
@@ -166,4 +205,39 @@ async fn decoders_have_the_same_address_as_mappings() {
     let event = &batches[0].events[0];
     assert!(event.links.iter().any(|link| link.contains("viewPanel")), "{:?}", event.links);
     assert_eq!(event.annotations.get("value"), Some("[ var='A' value=97 ]"));
+}
+
+#[tokio::test]
+async fn who_has_an_alert_where_it_comes_from_has_its_incident_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(folder.path(), "");
+    let (mine, other) = (token(&setup.data, "source", "pd"), token(&setup.data, "source", "other"));
+    let client = client();
+    let mut program = setup.start(&[]);
+    program.answers(&client).await;
+    let tell = async |key: &str, action: &str| {
+        let payload = json!({"summary": "Disk full", "source": "db-1", "severity": "critical"});
+        let body = json!({"routing_key": key, "event_action": action, "dedup_key": "d1", "payload": payload});
+        let answer = client.post(setup.url("/v2/enqueue")).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+    };
+    tell(&mine, "trigger").await;
+    let path = "/api/v1/incidents";
+    setup.until(&client, path, "it is opened", |told| told["items"][0]["id"].is_string()).await;
+    // Somebody else's key of the same name is not this alert's.
+    tell(&other, "acknowledge").await;
+    tell(&mine, "acknowledge").await;
+    let taken = |told: &Value| told["items"][0]["acknowledged_by"].is_string();
+    let told = setup.until(&client, path, "somebody has it", taken).await;
+    assert_eq!(told["items"][0]["acknowledged_by"], "pd", "{told}");
+    let audit = setup
+        .until(&client, "/api/v1/audit", "both stand in the audit", |told| {
+            let actors: Vec<&Value> = told["items"].as_array().unwrap().iter().map(|one| &one["actor"]).collect();
+            actors.contains(&&json!("pd")) && actors.contains(&&json!("other"))
+        })
+        .await;
+    let of = |actor: &str| audit["items"].as_array().unwrap().iter().find(|one| one["actor"] == actor).unwrap().clone();
+    assert_eq!((&of("pd")["action"], &of("pd")["about"]), (&json!("for_alert"), &json!("d1")));
+    assert!(of("other").to_string().contains("no alert of this key"), "{audit}");
+    program.stop();
 }

@@ -19,7 +19,7 @@ use headwater::decode::formats::Formats;
 use headwater::domain::access::{Credential, Role};
 use headwater::domain::ids::{EventRef, TenantId};
 use headwater::domain::time::Timestamp;
-use headwater::engine::input::Batch;
+use headwater::engine::input::{Batch, Command};
 use headwater::intake::Intake;
 use headwater::intake::again::AgainError;
 use headwater::intake::gate::Gate;
@@ -47,6 +47,7 @@ impl Gate for PlainGate {
 #[derive(Default)]
 pub struct List {
     pub batches: Mutex<Vec<Batch>>,
+    pub orders: Mutex<Vec<Command>>,
     failure: Option<SinkError>,
     stuck: bool,
 }
@@ -62,6 +63,14 @@ impl Sink for List {
         let mut batches = self.batches.lock().unwrap();
         batches.push(batch);
         futures::future::ok(Accepted { seq: batches.len() as u64, first: 10 }).boxed()
+    }
+
+    fn order(&self, command: Command) -> BoxFuture<'_, Result<(), SinkError>> {
+        if let Some(failure) = &self.failure {
+            return futures::future::err(failure.clone()).boxed();
+        }
+        self.orders.lock().unwrap().push(command);
+        futures::future::ok(()).boxed()
     }
 }
 

@@ -150,3 +150,31 @@ fn what_fired_when_an_incident_was_closed_does_not_open_it_again() {
     let again = format!("{story}\n21:00 db-1 Late major");
     assert_eq!(last(&by("").play(&again), 1).state, IncidentState::Abnormal);
 }
+
+#[test]
+fn a_source_orders_for_the_incident_that_its_alert_is_in() {
+    let down = "00:00 db-1 Down critical source=pd key=d1";
+    let play = |rest: &str| by("").play(&format!("{down}\n{rest}"));
+    let effects = play("01:00 source pd d1 ack\n02:00 source pd d1 seen");
+    let incident = last(&effects, 1);
+    assert_eq!((refusals(&effects), incident.acknowledged_by.as_deref()), (vec![None, None], Some("wang.li")));
+    assert_eq!(last(&play("01:00 source pd d1 ack\n02:00 source pd d1 unack"), 1).acknowledged_at, None);
+    // Another source's, another key's, an alert's that is held, and one of an incident that is closed.
+    let (unknown, held) = (Some("no alert of this key"), Some("it is in no incident"));
+    let minor = "00:10 web-1 Slow minor source=pd key=d2";
+    for (rest, why) in [
+        ("01:00 source other d1 ack", unknown),
+        ("01:00 source pd d9 ack", unknown),
+        (&*format!("{minor}\n01:00 source pd d2 ack"), held),
+        ("01:00 close 1\n02:00 source pd d1 ack", Some("reopen it first")),
+    ] {
+        let effects = play(rest);
+        let refused = refusals(&effects).pop().unwrap().unwrap_or_default();
+        assert!(refused.contains(why.unwrap()) && last(&effects, 1).acknowledged_at.is_none(), "{rest}: {refused}");
+    }
+    // It goes with the alert into the incident that takes it.
+    let other = "00:20 web-9 Down critical";
+    let effects = play(&format!("{other}\n01:00 merge 1 2\n02:00 source pd d1 ack"));
+    assert_eq!(refusals(&effects), [None, None]);
+    assert!(last(&effects, 2).acknowledged_at.is_some());
+}

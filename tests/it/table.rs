@@ -1,10 +1,10 @@
 //! Short stories for the engine as text: what comes in, by which rules, and what is told.
 //!
 //! A line is `minutes:seconds`, then one of
-//! `OBJECT NAME SEVERITY [label=value …]` (`source=…` and `starts=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
+//! `OBJECT NAME SEVERITY [label=value …]` (`source=…`, `key=…` and `starts=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
 //! `snooze N minutes:seconds`, `severity N SEVERITY`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
 //! `gave-up RECEIVER N`, `approve N`, `deny N`, `report N ACTION RESULT [TEXT]`, `answer N ACTION EXECUTOR RESULT`,
-//! `lost N ACTION EXECUTOR`, `tell-held [RECEIVER]`, `rules NAME`, `end`. N is an incident's number in the order of opening.
+//! `lost N ACTION EXECUTOR`, `tell-held [RECEIVER]`, `source SOURCE KEY ack|unack|TEXT`, `rules NAME`, `end`. N is an incident's number in the order of opening.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use headwater::domain::severity::Severity;
 use headwater::domain::time::{Span, Timestamp};
 use headwater::domain::topology::Topology;
 use headwater::engine::effect::{Effect, Notice};
-use headwater::engine::input::{Batch, Command, Delivered, DeliveryOutcome, Digest, Input, Order};
+use headwater::engine::input::{AlertDeed, Batch, Command, Delivered, DeliveryOutcome, Digest, Input, Order};
 use headwater::engine::policy::Policy;
 use headwater::engine::policy::place::RuleFile;
 use headwater::engine::tuning::Tuning;
@@ -191,6 +191,14 @@ fn read(at: Timestamp, line: &str) -> Input {
         }
         ["tell-held"] => Order::TellHeld { receiver: None },
         ["tell-held", receiver] => Order::TellHeld { receiver: Some(receiver.into()) },
+        ["source", source, key, word] => {
+            let deed = match word {
+                "ack" => AlertDeed::Acknowledge,
+                "unack" => AlertDeed::Unacknowledge,
+                text => AlertDeed::Comment { text: text.into() },
+            };
+            Order::ForAlert { source: source.into(), key: key.into(), deed }
+        }
         ["ack", n] => Order::Acknowledge { incident: incident(n) },
         ["unack", n] => Order::Unacknowledge { incident: incident(n) },
         ["close", n] => Order::Close { incident: incident(n), note: "".into() },
@@ -264,6 +272,8 @@ fn event(at: Timestamp, object: &str, name: &str, severity: &str, labels: &[&str
         let (key, value) = label.split_once('=').unwrap_or_else(|| panic!("{label:?}: write key=value"));
         if key == "source" {
             event.source = value.into();
+        } else if key == "key" {
+            event.dedup_key = Some(value.into());
         } else if key == "starts" {
             event.starts_at = BEGIN.plus(span(value));
         } else {

@@ -112,8 +112,9 @@ fn ordered(command: &Command) -> Entry<'_> {
     let order = serde_json::to_value(&command.order).unwrap_or_default();
     let action = order["order"].as_str().unwrap_or_default().to_owned();
     let incident = ["incident", "from", "into"].iter().find_map(|key| order[key].as_u64());
-    let silence = || order["silence"]["id"].as_str().or(order["id"].as_str()).unwrap_or_default().to_owned();
-    let about = incident.map_or_else(silence, |id| crate::domain::ids::IncidentId(id).to_string());
+    let silence = || order["silence"]["id"].as_str().or(order["id"].as_str());
+    let other = || silence().or(order["key"].as_str()).unwrap_or_default().to_owned();
+    let about = incident.map_or_else(other, |id| crate::domain::ids::IncidentId(id).to_string());
     Entry { tenant: &command.tenant, actor: &command.actor, action, about, detail: order.to_string() }
 }
 

@@ -30,6 +30,14 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ("41-tell_held_to_all", json!({ "order": "tell_held" })),
         ("42-end_override", json!({ "order": "end_override", "id": 3 })),
         ("43-noted", json!({ "order": "noted", "what": "token_made", "about": "viewer", "detail": "wang.li" })),
+        (
+            "45-for_alert",
+            json!({ "order": "for_alert", "source": "pd", "key": "d1", "deed": { "deed": "acknowledge" } }),
+        ),
+        (
+            "46-for_alert_comment",
+            json!({ "order": "for_alert", "source": "pd", "key": "d1", "deed": { "deed": "comment", "text": "已在处理" } }),
+        ),
     ];
     let command = |order: Value| {
         let order: Order = serde_json::from_value(order).unwrap();
