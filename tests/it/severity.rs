@@ -37,6 +37,7 @@ const ROWS: &[(&str, &str)] = &[
         "CRITICAL critical, WARN minor, INFO warning, 紧急 critical, 警告 minor, 普通 warning, 信息 warning",
     ),
     ("tencent-cloud", "Serious critical, Warning minor, Note warning, 严重 critical, 警告 minor, 提示 warning"),
+    ("tencent-cls", "Critical critical, Warn minor, Info warning"),
     ("datadog", "P1 critical, P2 major, P3 minor, P4 warning, P5 warning, error major, warning minor"),
     ("datadog", "info warning, success cleared"),
     ("newrelic", "CRITICAL critical, HIGH major, MEDIUM minor, LOW warning"),
@@ -102,6 +103,7 @@ fn a_source_finds_its_map_by_its_name() {
     check("zabbix", Some("zabbix"));
     check("zabbix-east", Some("zabbix"));
     check("aliyun-sls", Some("aliyun-sls"));
+    check("tencent-cls", Some("tencent-cls"));
     check("my-zabbix", None);
     check("icinga-east", Some("nagios"));
 }
