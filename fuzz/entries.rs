@@ -116,10 +116,13 @@ fn decode_snmp(bytes: &[u8]) {
     let senders = SENDERS.get_or_init(|| {
         let plain = usm::Passwords { proof: None, privacy: None };
         let user = usm::User::new("noc", &plain).expect("a user without passwords");
-        snmp::Senders { communities: vec!["public".into()], users: usm::Users::of(vec![user]) }
+        let authority = Some(snmp::authority::Authority::new("fuzz", Timestamp(1_767_571_000_000)));
+        snmp::Senders { communities: vec!["public".into()], users: usm::Users::of(vec![user]), authority }
     });
-    if let Ok(trap) = snmp::read(bytes, "10.0.0.9", senders) {
-        protocol("snmp-trap", &trap.json, Shape::Lines);
+    if let Ok(packet) = snmp::read(bytes, "10.0.0.9", senders, Timestamp(1_767_571_260_000))
+        && let Some(trap) = packet.json
+    {
+        protocol("snmp-trap", &trap, Shape::Lines);
     }
 }
 

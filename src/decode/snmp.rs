@@ -1,12 +1,15 @@
-//! SNMP traps of versions 1, 2c and 3, and informs of version 2c, as the JSON object that the mapping `snmp-trap` reads. No MIB
+//! SNMP traps of versions 1, 2c and 3, and informs of versions 2c and 3, as the JSON object that the mapping `snmp-trap` reads. No MIB
 //! is needed: names of objects stay numbers, and each variable stands under its whole number and under that of its column.
 
 use serde_json::{Map, Value};
 
 use super::text;
+use crate::domain::time::Timestamp;
+use authority::{Authority, Reply};
 use ber::{Bad, Ber, oid_text};
-use usm::{Sealed, Users};
+use usm::{Here, Opened, Users};
 
+pub mod authority;
 mod ber;
 pub mod usm;
 
@@ -27,14 +30,16 @@ const VARIABLES_MAX: usize = 256;
 pub struct Senders {
     pub communities: Vec<String>,
     pub users: Users,
+    /// The engine to which informs of version 3 are sent; none: they are not taken.
+    pub authority: Option<Authority>,
 }
 
-/// A trap that was read.
+/// A packet that was read.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Trap {
-    /// One JSON text without line breaks.
-    pub json: String,
-    /// What the sender of an inform waits for.
+pub struct Packet {
+    /// The trap: one JSON text without line breaks. None: the sender has only asked who we are.
+    pub json: Option<String>,
+    /// What the sender waits for.
     pub response: Option<Vec<u8>>,
 }
 
@@ -59,7 +64,7 @@ impl From<Bad> for SnmpError {
 ///
 /// # Errors
 /// When it is no trap, or nobody configured has sent it.
-pub fn read(packet: &[u8], peer: &str, senders: &Senders) -> Result<Trap, SnmpError> {
+pub fn read(packet: &[u8], peer: &str, senders: &Senders, now: Timestamp) -> Result<Packet, SnmpError> {
     let mut message = Ber::new(packet).sequence()?;
     match message.integer()? {
         version @ (0 | 1) => {
@@ -72,21 +77,37 @@ pub fn read(packet: &[u8], peer: &str, senders: &Senders) -> Result<Trap, SnmpEr
             let response = (tag == INFORM && version == 1).then(|| answer(community, pdu));
             let mut told = Told::new(peer, word);
             told.pdu(tag, pdu)?;
-            Ok(Trap { json: told.json(), response })
+            Ok(Packet { json: Some(told.json()), response })
         }
-        3 => {
-            let Sealed { user, scoped } = senders.users.open(packet, message)?;
-            let mut scoped = Ber::new(&scoped).sequence()?;
-            scoped.octets()?;
-            scoped.octets()?;
-            let (tag, pdu) = scoped.next()?;
-            let mut told = Told::new(peer, "v3");
-            told.put("user", user);
-            told.pdu(tag, pdu)?;
-            Ok(Trap { json: told.json(), response: None })
-        }
+        3 => third((packet, message), Told::new(peer, "v3"), senders, now),
         _ => Err(SnmpError::Malformed("the version is none of 1, 2c and 3".into())),
     }
+}
+
+/// Reads a message of version 3, which begins behind its version.
+fn third(
+    (packet, message): (&[u8], Ber<'_>),
+    mut told: Told,
+    senders: &Senders,
+    now: Timestamp,
+) -> Result<Packet, SnmpError> {
+    let here = Here { authority: senders.authority.as_ref(), now };
+    let (scoped, id, flags, user, is_ours) = match senders.users.open(packet, message, here)? {
+        Opened::Asked(answer) => return Ok(Packet { json: None, response: Some(answer) }),
+        Opened::Message { scoped, id, flags, user, is_ours } => (scoped, id, flags, user, is_ours),
+    };
+    let mut scoped = Ber::new(&scoped).sequence()?;
+    let context = (scoped.octets()?, scoped.octets()?);
+    let (tag, pdu) = scoped.next()?;
+    told.put("user", user.name());
+    told.pdu(tag, pdu)?;
+    let authority = senders.authority.as_ref().filter(|_| tag == INFORM && is_ours);
+    let response = authority.map(|authority| {
+        let clock = authority.clock(now);
+        let reply = Reply { flags, user: Some(user), ..Reply::to((id, user.name()), packet, clock) };
+        reply.write(authority, context, &ber::value(RESPONSE, pdu))
+    });
+    Ok(Packet { json: Some(told.json()), response })
 }
 
 /// The response to an inform: the same content under another tag.
@@ -216,11 +237,7 @@ mod tests {
 
     /// linkDown of version 2c, community `public`.
     fn link_down() -> Vec<u8> {
-        let value = |tag: u8, content: &[u8]| {
-            let mut bytes = Vec::new();
-            ber::write(&mut bytes, tag, content);
-            bytes
-        };
+        let value = ber::value;
         let pair = |oid: &[u8], tag, content: &[u8]| value(0x30, &[value(0x06, oid), value(tag, content)].concat());
         let variables = [
             pair(&[0x2b, 6, 1, 2, 1, 1, 3, 0], 0x43, &[0x27, 0x10]),
@@ -232,32 +249,35 @@ mod tests {
         value(0x30, &[number(1), value(0x04, b"public"), value(TRAP_V2, &pdu)].concat())
     }
 
+    const NOW: Timestamp = Timestamp(1_780_272_000_000);
+
     fn senders() -> Senders {
         Senders { communities: vec!["public".into()], ..Senders::default() }
     }
 
     #[test]
     fn a_trap_is_read_and_its_sender_known() {
-        let told: Value = serde_json::from_str(&read(&link_down(), "10.0.0.1", &senders()).unwrap().json).unwrap();
+        let told: Value =
+            serde_json::from_str(&read(&link_down(), "10.0.0.1", &senders(), NOW).unwrap().json.unwrap()).unwrap();
         assert_eq!((&told["trap"], &told["uptime_secs"]), (&Value::from("1.3.6.1.6.3.1.1.5.3"), &Value::from(100)));
         assert_eq!(told["vars"]["1.3.6.1.2.1.2.2.1.2.7"], "Gi0/1");
         assert_eq!(told["vars"]["1.3.6.1.2.1.2.2.1.2"], "Gi0/1", "under its column, too");
-        assert_eq!(read(&link_down(), "10.0.0.1", &Senders::default()), Err(SnmpError::Community));
+        assert_eq!(read(&link_down(), "10.0.0.1", &Senders::default(), NOW), Err(SnmpError::Community));
     }
 
     #[test]
     fn whatever_is_cut_or_changed_is_refused_or_read_but_never_breaks() {
         let whole = link_down();
         for at in 0..whole.len() {
-            let _ = read(&whole[..at], "10.0.0.1", &senders());
+            let _ = read(&whole[..at], "10.0.0.1", &senders(), NOW);
             for value in [0x00, 0x7f, 0x80, 0xff] {
                 let mut other = whole.clone();
                 other[at] = value;
-                let _ = read(&other, "10.0.0.1", &senders());
+                let _ = read(&other, "10.0.0.1", &senders(), NOW);
             }
         }
-        assert_eq!(read(b"", "10.0.0.1", &senders()), Err(SnmpError::Malformed("it ends too early".into())));
-        let error = read(b"GET / HTTP/1.1\r\n", "10.0.0.1", &senders()).unwrap_err().to_string();
+        assert_eq!(read(b"", "10.0.0.1", &senders(), NOW), Err(SnmpError::Malformed("it ends too early".into())));
+        let error = read(b"GET / HTTP/1.1\r\n", "10.0.0.1", &senders(), NOW).unwrap_err().to_string();
         assert!(error.starts_with("not an SNMP trap"), "{error}");
     }
 

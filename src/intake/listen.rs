@@ -35,7 +35,7 @@ impl Listeners {
         let (mut tasks, mut addresses) = (JoinSet::new(), Vec::new());
         for (index, one) in settings.iter().enumerate() {
             let place = || format!("listeners.{index} ({} at {})", one.kind.as_str(), one.address);
-            let ready = Arc::new(one.ready(tenant).with_context(place)?);
+            let ready = Arc::new(one.ready(tenant, (intake.now)()).with_context(place)?);
             let keeper = Keeper::new(intake.clone(), ready.clone());
             let taken = || {
                 format!(

@@ -262,6 +262,17 @@ async fn snmptrap_is_heard_in_every_version_and_strangers_are_not() {
     heard.alert("1.3.6.1.4.1.2011.5.25.1", "127.0.0.1", "firing").await;
     good(&[&user("old", "MD5")[..], &["-l", "authNoPriv"], &engine, &[&to, "100", "1.3.6.1.6.3.1.1.5.5"]].concat());
     heard.alert("authenticationFailure", "127.0.0.1", "firing").await;
+    // Informs of version 3: the sender asks who we are and what time it is, and fails without an answer.
+    let inform = |name: &'static str| {
+        let interface = ["1.3.6.1.2.1.2.2.1.1.9", "i", name];
+        [&["-Ci", "-t", "5", &to, "100", "1.3.6.1.6.3.1.1.5.3"][..], &interface].concat()
+    };
+    good(&[&user("noc", "SHA-256")[..], &privacy, &["-l", "authPriv"], &inform("9")].concat());
+    heard.alert("linkDown", "127.0.0.1", "firing").await;
+    good(&[&user("old", "MD5")[..], &["-l", "authNoPriv"], &inform("10")].concat());
+    good(&[&user("mid", "SHA")[..], &privacy, &["-l", "authPriv"], &inform("11")].concat());
+    let wrong = ["-v", "3", "-u", "noc", "-a", "SHA-256", "-A", "wrongsyrup", "-r", "0"];
+    assert!(!trap(&[&wrong[..], &privacy, &["-l", "authPriv"], &inform("12")].concat()).status.success());
     // A wrong community, a wrong password, an unknown user, and less protection than the user must have.
     good(&["-v", "2c", "-c", "public", &to, "100", "1.3.6.1.6.3.1.1.5.3"]);
     good(
@@ -279,10 +290,10 @@ async fn snmptrap_is_heard_in_every_version_and_strangers_are_not() {
     );
     good(&[&user("noc", "SHA-256")[..], &["-l", "authNoPriv"], &engine, &[&to, "100", "1.3.6.1.6.3.1.1.5.3"]].concat());
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"nonsense", ("127.0.0.1", port)).unwrap();
-    while heard.counted("refused").await < 4 || heard.counted("malformed").await < 1 {
+    while heard.counted("refused").await < 5 || heard.counted("malformed").await < 1 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert_eq!(heard.counted("taken").await, 7);
+    assert_eq!(heard.counted("taken").await, 10);
     let log = heard.setup.log();
     assert!(log.contains("the community is none of those configured") && !log.contains("maplesyrup"), "{log}");
     heard.program.stop();
@@ -468,10 +479,7 @@ async fn a_listener_that_cannot_be_is_told_at_the_start() {
     check("{ kind: smtp, address: '127.0.0.1:0' }", "name the recipients");
     let to = "recipients: [a@b.example]";
     for sealed in ["protocol: tls", "tls_only: true", "certificate_file: tls.pem", "client_ca_file: ca.pem"] {
-        check(
-            &format!("{{ kind: smtp, address: '127.0.0.1:0', {to}, {sealed} }}"),
-            "certificate_file and key_file",
-        );
+        check(&format!("{{ kind: smtp, address: '127.0.0.1:0', {to}, {sealed} }}"), "certificate_file and key_file");
     }
     check("{ kind: syslog, protocol: tcp, address: '127.0.0.1:0', tls_only: true }", "tls_only is of mail");
     check(

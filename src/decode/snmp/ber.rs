@@ -106,6 +106,22 @@ pub fn oid_text(bytes: &[u8]) -> Result<String, Bad> {
     Ok(text)
 }
 
+/// One value.
+pub fn value(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut bytes, tag, content);
+    bytes
+}
+
+/// One number, in as few bytes as it needs.
+pub fn number(number: i64) -> Vec<u8> {
+    let bytes = number.to_be_bytes();
+    let is_spare =
+        |at: &usize| (bytes[*at] == 0 && bytes[at + 1] < 0x80) || (bytes[*at] == 0xff && bytes[at + 1] >= 0x80);
+    let spare = (0..7).take_while(is_spare).count();
+    value(0x02, &bytes[spare..])
+}
+
 /// Writes one value.
 pub fn write(into: &mut Vec<u8>, tag: u8, content: &[u8]) {
     into.push(tag);

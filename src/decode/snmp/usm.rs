@@ -1,5 +1,5 @@
 //! Users of SNMP version 3 (RFC 3414, RFC 3826, RFC 7860): who has sent a trap is proven by a key that only they know, and what is
-//! encrypted is opened. Traps are sent under the sender's own engine, so its clock is its own.
+//! encrypted is opened. Traps are sent under the sender's own engine, so its clock is its own; informs under ours (`authority`).
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
@@ -10,7 +10,9 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::SnmpError;
+use super::authority::{AUTH, Authority, Clock, OUT_OF_TIME, PRIVACY, REPORTABLE, Reply, UNKNOWN_ENGINE};
 use super::ber::Ber;
+use crate::domain::time::Timestamp;
 
 /// How messages are proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +33,10 @@ pub struct User {
 #[derive(Default)]
 pub struct Users(Vec<User>);
 
-/// A message that was opened.
-pub struct Sealed {
-    pub user: String,
-    pub scoped: Vec<u8>,
+/// A user's keys at one engine.
+pub(super) struct Keys {
+    pub proof: Option<(Proof, Vec<u8>)>,
+    pub privacy: Option<Vec<u8>>,
 }
 
 /// The passwords of a user, as somebody configured them.
@@ -67,6 +69,23 @@ impl User {
     }
 }
 
+impl User {
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The keys with which it speaks to an engine.
+    pub(super) fn keys(&self, engine: &[u8]) -> Keys {
+        let localized = |kind: Proof, key: &Vec<u8>| kind.localized(key, engine);
+        let kind = self.proof.as_ref().map(|(kind, _)| *kind);
+        Keys {
+            proof: self.proof.as_ref().map(|(kind, key)| (*kind, localized(*kind, key))),
+            privacy: kind.zip(self.privacy.as_ref()).map(|(kind, key)| localized(kind, key)),
+        }
+    }
+}
+
 impl Proof {
     fn hash(self, parts: &[&[u8]]) -> Vec<u8> {
         fn of<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
@@ -89,7 +108,7 @@ impl Proof {
         self.hash(&[key, engine, key])
     }
 
-    fn seal(self, key: &[u8], message: &[u8]) -> Vec<u8> {
+    pub(super) fn seal(self, key: &[u8], message: &[u8]) -> Vec<u8> {
         macro_rules! sealed {
             ($hash:ty) => {{
                 let mut mac = <Hmac<$hash> as hmac::KeyInit>::new_from_slice(key).expect("a key of any length will do");
@@ -105,7 +124,7 @@ impl Proof {
     }
 
     /// How much of the seal is sent.
-    const fn sent_bytes(self) -> usize {
+    pub(super) const fn sent_bytes(self) -> usize {
         match self {
             Self::Md5 | Self::Sha1 => 12,
             Self::Sha256 => 24,
@@ -120,24 +139,20 @@ impl Users {
     }
 
     /// Proves and opens a message of which the version has been read.
-    pub(super) fn open(&self, packet: &[u8], mut message: Ber<'_>) -> Result<Sealed, SnmpError> {
-        let mut header = message.sequence()?;
-        header.integer()?;
-        header.integer()?;
-        let flags = header.octets()?.first().copied().unwrap_or_default();
-        if header.integer()? != 3 {
-            return Err(SnmpError::Malformed("the security model is not that of users".into()));
+    pub(super) fn open(&self, packet: &[u8], mut message: Ber<'_>, here: Here<'_>) -> Result<Opened<'_>, SnmpError> {
+        let envelope = Envelope::read(&mut message)?;
+        let refused = |why| SnmpError::User { user: envelope.name.clone(), why };
+        let is_ours = here.authority.is_some_and(|authority| authority.name() == envelope.engine);
+        if let Some(authority) = here.authority.filter(|_| !is_ours && envelope.flags & REPORTABLE != 0) {
+            let reply = Reply::to((envelope.id, &envelope.name), packet, authority.clock(here.now));
+            return Ok(Opened::Asked(authority.report(&reply, UNKNOWN_ENGINE)));
         }
-        let mut security = Ber::new(message.octets()?).sequence()?;
-        let engine = security.octets()?;
-        let (boots, time) = (security.integer()?, security.integer()?);
-        let name = String::from_utf8_lossy(security.octets()?).into_owned();
-        let (seal, salt) = (security.octets()?, security.octets()?);
-        let refused = |why| SnmpError::User { user: name.clone(), why };
-        let user = self.0.iter().find(|user| user.name == name).ok_or_else(|| refused("is not configured"))?;
-        match (&user.proof, flags & 1 != 0) {
+        let known = self.0.iter().find(|user| user.name == envelope.name);
+        let user = known.ok_or_else(|| refused("is not configured"))?;
+        let keys = user.keys(envelope.engine);
+        match (&keys.proof, envelope.flags & AUTH != 0) {
             (Some((kind, key)), true) => {
-                if !proves(*kind, &kind.localized(key, engine), packet, seal) {
+                if !proves(*kind, key, packet, envelope.seal) {
                     return Err(refused("the authentication password is another one"));
                 }
             }
@@ -145,21 +160,76 @@ impl Users {
             (None, true) => return Err(refused("has no authentication password here")),
             (None, false) => {}
         }
-        let scoped = match (&user.privacy, flags & 2 != 0) {
+        let is_proven = keys.proof.is_some();
+        if let Some(authority) = here.authority.filter(|_| is_ours && is_proven)
+            && !authority.is_in_time(envelope.clock, here.now)
+        {
+            let reply = Reply::to((envelope.id, &envelope.name), packet, authority.clock(here.now));
+            let reply = Reply { flags: AUTH, user: Some(user), ..reply };
+            return Ok(Opened::Asked(authority.report(&reply, OUT_OF_TIME)));
+        }
+        let scoped = match (&keys.privacy, envelope.flags & PRIVACY != 0) {
             (Some(key), true) => {
-                let (kind, _) = user.proof.as_ref().ok_or_else(|| refused("has no authentication password here"))?;
-                let key = kind.localized(key, engine);
-                opened(&key, (boots, time), salt, message.octets()?).ok_or_else(|| refused("it cannot be decrypted"))?
+                let (begin, sealed) = (begin(envelope.clock, envelope.salt), message.octets()?);
+                let opened = begin.and_then(|begin| unmasked(key, begin, sealed));
+                opened.ok_or_else(|| refused("it cannot be decrypted"))?
             }
             (Some(_), false) => return Err(refused("must send with privacy")),
             (None, true) => return Err(refused("has no privacy password here")),
-            (None, false) => {
-                let mut scoped = Vec::new();
-                super::ber::write(&mut scoped, 0x30, message.tagged(0x30)?);
-                scoped
-            }
+            (None, false) => super::ber::value(0x30, message.tagged(0x30)?),
         };
-        Ok(Sealed { user: name, scoped })
+        let flags = envelope.flags & (AUTH | PRIVACY);
+        Ok(Opened::Message { scoped, id: envelope.id, flags, user, is_ours })
+    }
+}
+
+/// Where and when a message is read.
+#[derive(Clone, Copy)]
+pub struct Here<'a> {
+    /// Our engine; none: no informs of version 3 are taken.
+    pub authority: Option<&'a Authority>,
+    pub now: Timestamp,
+}
+
+/// What a message was.
+pub(super) enum Opened<'u> {
+    Message {
+        scoped: Vec<u8>,
+        id: i64,
+        flags: u8,
+        user: &'u User,
+        /// It was sent to our engine.
+        is_ours: bool,
+    },
+    /// The sender wants to know our name or our time: the answer.
+    Asked(Vec<u8>),
+}
+
+/// What stands around the content.
+struct Envelope<'m> {
+    id: i64,
+    flags: u8,
+    engine: &'m [u8],
+    clock: Clock,
+    name: String,
+    seal: &'m [u8],
+    salt: &'m [u8],
+}
+
+impl<'m> Envelope<'m> {
+    fn read(message: &mut Ber<'m>) -> Result<Self, SnmpError> {
+        let mut header = message.sequence()?;
+        let id = header.integer()?;
+        header.integer()?;
+        let flags = header.octets()?.first().copied().unwrap_or_default();
+        if header.integer()? != 3 {
+            return Err(SnmpError::Malformed("the security model is not that of users".into()));
+        }
+        let mut security = Ber::new(message.octets()?).sequence()?;
+        let engine = security.octets()?;
+        let clock = Clock { boots: security.integer()?, time: security.integer()? };
+        let name = String::from_utf8_lossy(security.octets()?).into_owned();
+        Ok(Self { id, flags, engine, clock, name, seal: security.octets()?, salt: security.octets()? })
     }
 }
 
@@ -174,21 +244,42 @@ fn proves(kind: Proof, key: &[u8], packet: &[u8], seal: &[u8]) -> bool {
     kind.seal(key, &blank)[..seal.len()].ct_eq(seal).into()
 }
 
-/// AES-128 in CFB mode.
-fn opened(key: &[u8], (boots, time): (i64, i64), salt: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+/// What AES-128 in CFB mode begins with: the engine's clock and the message's salt; none when they are not of the right size.
+pub(super) fn begin(clock: Clock, salt: &[u8]) -> Option<[u8; 16]> {
+    let mut begin = [0u8; 16];
+    begin[..4].copy_from_slice(&u32::try_from(clock.boots).ok()?.to_be_bytes());
+    begin[4..8].copy_from_slice(&u32::try_from(clock.time).ok()?.to_be_bytes());
+    begin[8..].copy_from_slice(salt.get(..8)?);
+    Some(begin)
+}
+
+/// Closes a text so.
+pub(super) fn masked(key: &[u8], begin: [u8; 16], plain: &[u8]) -> Option<Vec<u8>> {
+    cfb(key, begin, plain, |out, _| out)
+}
+
+/// Opens it.
+fn unmasked(key: &[u8], begin: [u8; 16], sealed: &[u8]) -> Option<Vec<u8>> {
+    cfb(key, begin, sealed, |_, sealed| sealed)
+}
+
+/// Both ways are the same but for what goes into the next block: always the closed text.
+fn cfb(
+    key: &[u8],
+    mut before: [u8; 16],
+    text: &[u8],
+    closed: impl for<'a> Fn(&'a [u8], &'a [u8]) -> &'a [u8],
+) -> Option<Vec<u8>> {
     let cipher = Aes128::new_from_slice(key.get(..16)?).ok()?;
-    let mut before = [0u8; 16];
-    before[..4].copy_from_slice(&u32::try_from(boots).ok()?.to_be_bytes());
-    before[4..8].copy_from_slice(&u32::try_from(time).ok()?.to_be_bytes());
-    before[8..].copy_from_slice(salt.get(..8)?);
-    let mut plain = Vec::with_capacity(sealed.len());
-    for chunk in sealed.chunks(16) {
+    let mut all = Vec::with_capacity(text.len());
+    for chunk in text.chunks(16) {
         let mut block = before.into();
         cipher.encrypt_block(&mut block);
-        plain.extend(chunk.iter().zip(block.iter()).map(|(byte, mask)| byte ^ mask));
-        before[..chunk.len()].copy_from_slice(chunk);
+        let out: Vec<u8> = chunk.iter().zip(block.iter()).map(|(byte, mask)| byte ^ mask).collect();
+        before[..chunk.len()].copy_from_slice(closed(&out, chunk));
+        all.extend(out);
     }
-    Some(plain)
+    Some(all)
 }
 
 #[cfg(test)]

@@ -37,10 +37,12 @@ pub async fn listen(socket: UdpSocket, ready: Arc<Ready>, lines: Lines) {
             }
             // Mail comes over connections only.
             Kind::Smtp => {}
-            Kind::Snmp => match snmp::read(&buffer[..length], &name, &ready.senders) {
-                Ok(trap) => {
-                    lines.offer(trap.json);
-                    if let Some(response) = trap.response
+            Kind::Snmp => match snmp::read(&buffer[..length], &name, &ready.senders, (lines.intake.now)()) {
+                Ok(packet) => {
+                    if let Some(trap) = packet.json {
+                        lines.offer(trap);
+                    }
+                    if let Some(response) = packet.response
                         && let Err(error) = socket.send_to(&response, peer).await
                     {
                         tracing::debug!(%error, %peer, "an inform is not answered; it comes again");

@@ -14,9 +14,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::decode::snmp::Senders;
+use crate::decode::snmp::authority::Authority;
 use crate::decode::snmp::usm::{Passwords, Proof, User, Users};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::matcher::{Fields, Matcher, MatcherText, Op};
+use crate::domain::time::Timestamp;
 
 /// What a listener speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -144,7 +146,7 @@ impl ListenerSettings {
     ///
     /// # Errors
     /// What is wrong, and what to do.
-    pub fn ready(&self, tenant: &TenantId) -> Result<Ready> {
+    pub fn ready(&self, tenant: &TenantId, now: Timestamp) -> Result<Ready> {
         let mapping = match self.kind {
             Kind::Syslog => "syslog",
             Kind::Snmp => "snmp-trap",
@@ -158,7 +160,7 @@ impl ListenerSettings {
             mapping: self.mapping.clone().unwrap_or_else(|| mapping.to_owned()),
             zone: self.zone.unwrap_or(Tz::Asia__Shanghai),
             allow: self.networks()?,
-            senders: self.senders()?,
+            senders: self.senders(now)?,
             recipients: self.recipients.clone(),
             tls: if self.seals() { Some(self.tls()?) } else { None },
             is_tls_asked: self.tls_only || self.client_ca_file.is_some(),
@@ -187,7 +189,7 @@ impl ListenerSettings {
         networks.into_iter().map(network).collect()
     }
 
-    fn senders(&self) -> Result<Senders> {
+    fn senders(&self, now: Timestamp) -> Result<Senders> {
         if self.kind == Kind::Smtp && self.recipients.is_empty() {
             bail!("name the recipients that mail is taken for");
         }
@@ -198,7 +200,11 @@ impl ListenerSettings {
             bail!("name the communities of versions 1 and 2c, or the users of version 3, that may send");
         }
         let users = self.users.iter().map(|user| user.ready().with_context(|| format!("user {}", user.name)));
-        Ok(Senders { communities: self.communities.clone(), users: Users::of(users.collect::<Result<_>>()?) })
+        let host = rustix::system::uname();
+        let about = format!("{} {} {}", host.nodename().to_string_lossy(), self.address, self.kind.as_str());
+        let authority = (!self.users.is_empty()).then(|| Authority::new(&about, now));
+        let users = Users::of(users.collect::<Result<_>>()?);
+        Ok(Senders { communities: self.communities.clone(), users, authority })
     }
 
     fn tls(&self) -> Result<Arc<ServerConfig>> {
