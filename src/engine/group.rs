@@ -301,23 +301,34 @@ impl Cell {
         let (stays, goes) = if is_theirs { (theirs, mine) } else { (mine, theirs) };
         let losing = if goes == mine { from } else { to };
         self.moving_members(losing, Some(goes), Some(stays));
-        let lost = self.tell_end(losing, |view, now| {
-            (view.state, view.merged_into, view.closed_at) = (IncidentState::Merged, Some(stays), Some(now));
-        });
+        let lost = self.end_merged(losing, stays);
         if losing == to {
             self.groups[to].incident = self.groups[from].incident.take();
             self.recount(to);
             self.set_timers(to);
         }
-        if let (Some(incident), Some(lost)) = (self.groups[to].incident.as_mut(), lost) {
-            incident.take_over(*lost, self.now);
-        }
         self.by_incident.insert(stays, to);
-        self.note(stays, "headwater", TimelineKind::Merged, goes.to_string());
+        self.inherit(to, lost);
+    }
+
+    /// Tells that a group's incident goes on in another one, and takes it away.
+    pub fn end_merged(&mut self, group: Place, into: IncidentId) -> Option<Box<Incident>> {
+        self.tell_end(group, |view, now| {
+            (view.state, view.merged_into, view.closed_at) = (IncidentState::Merged, Some(into), Some(now));
+        })
+    }
+
+    /// What people did with an incident that ended as merged holds on in that of this group.
+    pub fn inherit(&mut self, group: Place, lost: Option<Box<Incident>>) {
+        if let (Some(incident), Some(lost)) = (self.groups[group].incident.as_mut(), lost) {
+            let (stays, goes) = (incident.id, lost.id);
+            incident.take_over(*lost, self.now);
+            self.note(stays, "headwater", TimelineKind::Merged, goes.to_string());
+        }
     }
 
     /// Tells of a group's incident for the last time and takes it away.
-    pub fn tell_end(&mut self, group: Place, end: impl Fn(&mut IncidentView, Timestamp)) -> Option<Box<Incident>> {
+    fn tell_end(&mut self, group: Place, end: impl Fn(&mut IncidentView, Timestamp)) -> Option<Box<Incident>> {
         let id = self.incident_id_of(group)?;
         let mut view = self.incident_view(group);
         end(&mut view, self.now);
@@ -328,7 +339,7 @@ impl Cell {
         Some(incident)
     }
 
-    fn moving_members(&mut self, group: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
+    pub fn moving_members(&mut self, group: Place, old: Option<IncidentId>, new: Option<IncidentId>) {
         let members = self.groups[group].members.to_vec();
         for place in members {
             self.moves_between(place, old, new);

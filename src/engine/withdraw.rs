@@ -9,7 +9,7 @@ use super::group::Merit;
 use super::lifecycle::Incident;
 use super::slab::Place;
 use crate::domain::ids::{AlertId, IncidentId};
-use crate::domain::incident::{IncidentState, Progress, TimelineKind};
+use crate::domain::incident::{IncidentState, Progress};
 use crate::domain::time::{Span, Timestamp};
 
 /// So long after its last loss it is asked what is left of an incident.
@@ -86,17 +86,9 @@ impl Cell {
 
     fn withdraw(&mut self, place: Place, heir: IncidentId) {
         let (Some(id), Some(into)) = (self.incident_id_of(place), self.by_incident.get(&heir).copied()) else { return };
-        let members = self.groups[place].members.to_vec();
-        let lost = self.tell_end(place, |view, now| {
-            (view.state, view.merged_into, view.closed_at) = (IncidentState::Merged, Some(heir), Some(now));
-        });
-        for member in members {
-            self.moves_between(member, Some(id), None);
-        }
-        if let (Some(incident), Some(lost)) = (self.groups[into].incident.as_mut(), lost) {
-            incident.take_over(*lost, self.now);
-        }
-        self.note(heir, "headwater", TimelineKind::Merged, id.to_string());
+        self.moving_members(place, Some(id), None);
+        let lost = self.end_merged(place, heir);
+        self.inherit(into, lost);
         self.moment.groups.insert(into);
         self.plan_to_forget(place);
     }
