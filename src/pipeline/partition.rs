@@ -2,7 +2,7 @@
 //! when it is worth a snapshot.
 
 use std::collections::VecDeque;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
@@ -167,7 +167,7 @@ fn packed(engine: &Engine) -> Pieces {
             blocks.iter().for_each(|block| packer.write_all(&block).expect("memory takes what is written"));
             packer.into_pieces()
         });
-        let mut writer = BufWriter::with_capacity(BLOCK_BYTES, Blocks(send));
+        let mut writer = Blocks { block: Vec::with_capacity(BLOCK_BYTES), to: send };
         engine.freeze_into(&mut writer).and_then(|()| writer.flush()).expect("the thread takes all blocks");
         drop(writer);
         packing.join().expect("packing does not panic")
@@ -175,16 +175,23 @@ fn packed(engine: &Engine) -> Pieces {
 }
 
 /// Blocks of a text on their way to the thread that packs them.
-struct Blocks(SyncSender<Vec<u8>>);
+struct Blocks {
+    block: Vec<u8>,
+    to: SyncSender<Vec<u8>>,
+}
 
 impl Write for Blocks {
-    fn write(&mut self, block: &[u8]) -> io::Result<usize> {
-        self.0.send(block.to_vec()).map_err(io::Error::other)?;
-        Ok(block.len())
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.block.extend_from_slice(text);
+        if self.block.len() >= BLOCK_BYTES {
+            self.flush()?;
+        }
+        Ok(text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES));
+        self.to.send(block).map_err(io::Error::other)
     }
 }
 
