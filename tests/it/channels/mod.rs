@@ -16,6 +16,7 @@ use crate::delivery::notice;
 
 mod apps;
 mod fakes;
+mod library;
 mod people;
 mod previews;
 mod smpp;

@@ -1,8 +1,5 @@
 //! SMS over SMPP, against a message centre by Python's smpplib, which prints what it was given.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use futures::{SinkExt as _, StreamExt as _};
 use headwater::delivery::Attempt;
 use headwater::engine::effect::NoticeKind;
@@ -15,9 +12,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 
+use super::library::Library;
 use super::{hostile, send};
 use crate::alertmanager::tool;
-use crate::delivery::{notice, python};
+use crate::delivery::notice;
 
 /// Reads as the library does and answers as "SMPP v3.4" says: 4.1 (bind), 4.4 (submit), 5.1.3 (statuses), 5.2.12 (esm_class); the header of
 /// parts is that of 3GPP TS 23.040, 9.2.3.24.1. The end of a number asks for trouble. With a certificate it speaks TLS.
@@ -129,42 +127,9 @@ while True:
     threading.Thread(target=met, args=(peer,), daemon=True).start()
 "#;
 
-/// The running centre.
-struct Centre {
-    child: Child,
-    said: BufReader<std::process::ChildStdout>,
-    port: u16,
-}
-
-impl Centre {
-    fn start(certificate: &[String]) -> Option<Self> {
-        let mut command = Command::new(python()?);
-        let mut child = command.args(["-c", CENTRE]).args(certificate).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        let port =
-            line.trim().parse().unwrap_or_else(|_| panic!("no port but {line:?}; tests/run.sh installs smpplib"));
-        Some(Self { child, said, port })
-    }
-
-    fn message(&mut self) -> Value {
-        let mut line = String::new();
-        self.said.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn receiver(&self, to: &str) -> Value {
-        json!({ "kind": "smpp", "server": "127.0.0.1", "port": self.port, "security": "none", "system_id": "headwater",
-                "password": "secret", "system_type": "noc", "from": "Headwater", "to": to, "chars_max": 300 })
-    }
-}
-
-impl Drop for Centre {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn receiver(centre: &Library, to: &str) -> Value {
+    json!({ "kind": "smpp", "server": "127.0.0.1", "port": centre.port, "security": "none", "system_id": "headwater",
+            "password": "secret", "system_type": "noc", "from": "Headwater", "to": to, "chars_max": 300 })
 }
 
 /// The text in parts, joined: without headers, from UCS-2.
@@ -179,10 +144,10 @@ fn text(parts: &[Value]) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_arrives_in_parts_that_are_the_same_when_it_is_sent_again() {
-    let Some(mut centre) = Centre::start(&[]) else { return };
+    let Some(mut centre) = Library::start(CENTRE, &[]) else { return };
     let mut sent = Vec::new();
     for _ in 0..2 {
-        let own = centre.receiver("+8613800000000");
+        let own = receiver(&centre, "+8613800000000");
         assert_eq!(send(&own, &hostile(NoticeKind::Opened, 3000)).await, Attempt::Accepted);
         let first = centre.message();
         let header = hex::decode(first["hex"].as_str().unwrap()).unwrap();
@@ -197,7 +162,7 @@ async fn a_message_arrives_in_parts_that_are_the_same_when_it_is_sent_again() {
     }
     assert_eq!(sent[0], sent[1]);
     // What the centre's own alphabet has goes in letters of seven bits.
-    let mut own = centre.receiver("13800000000");
+    let mut own = receiver(&centre, "13800000000");
     (own["language"], own["from"], own["chars_max"]) = ("en".into(), "10690000".into(), 30.into());
     let mut plain = notice(7, 3, NoticeKind::Opened, "hook");
     plain.incident.title = "core_1 down".into();
@@ -211,7 +176,7 @@ async fn a_message_arrives_in_parts_that_are_the_same_when_it_is_sent_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_message_centre_answers_means_what_it_should() {
-    let Some(centre) = Centre::start(&[]) else { return };
+    let Some(centre) = Library::start(CENTRE, &[]) else { return };
     let notice = hostile(NoticeKind::Opened, 1);
     let later = |wait: Option<u64>| (0, wait);
     for (to, expected) in [
@@ -227,21 +192,21 @@ async fn what_a_message_centre_answers_means_what_it_should() {
         // It asks whether we are there, and only then says yes.
         ("13800000015", (9, None)),
     ] {
-        let attempt = send(&centre.receiver(to), &notice).await;
+        let attempt = send(&receiver(&centre, to), &notice).await;
         assert_eq!(got(&attempt), expected, "{to}: {attempt:?}");
     }
     for (key, value) in [("password", "other"), ("system_id", "stranger"), ("system_type", "")] {
-        let mut wrong = centre.receiver("13800000000");
+        let mut wrong = receiver(&centre, "13800000000");
         wrong[key] = value.into();
         let wrong = send(&wrong, &notice).await;
         assert!(matches!(&wrong, Attempt::LockedOut { why } if !why.contains("other")), "{wrong:?}");
     }
-    let mut nobody = centre.receiver("13800000000");
+    let mut nobody = receiver(&centre, "13800000000");
     nobody["port"] = 1.into();
     assert_eq!(got(&send(&nobody, &notice).await), later(None));
     // Something that is no message centre.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut other = centre.receiver("13800000000");
+    let mut other = receiver(&centre, "13800000000");
     other["port"] = listener.local_addr().unwrap().port().into();
     tokio::spawn(async move {
         use tokio::io::AsyncWriteExt as _;
@@ -268,12 +233,14 @@ async fn a_message_centre_is_spoken_to_in_tls_and_its_certificate_is_looked_at()
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).display().to_string();
     crate::protocols::certificate(&openssl, folder.path());
-    let (Some(mut centre), Some(plain)) = (Centre::start(&[at("tls.pem"), at("tls.key")]), Centre::start(&[])) else {
+    let (Some(mut centre), Some(plain)) =
+        (Library::start(CENTRE, &[at("tls.pem"), at("tls.key")]), Library::start(CENTRE, &[]))
+    else {
         return;
     };
     let notice = hostile(NoticeKind::Opened, 1);
     let sealed = |port: u16, ca: Option<String>| {
-        let mut own = centre.receiver("13800000000");
+        let mut own = receiver(&centre, "13800000000");
         (own["security"], own["port"], own["server"]) = ("tls".into(), port.into(), "localhost".into());
         if let Some(ca) = ca {
             own["ca_file"] = ca.into();
@@ -304,7 +271,7 @@ fn right() -> SubmitSm {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_message_centre_refuses_what_breaks_its_rules() {
-    let Some(centre) = Centre::start(&[]) else { return };
+    let Some(centre) = Library::start(CENTRE, &[]) else { return };
     let stream = TcpStream::connect(("127.0.0.1", centre.port)).await.unwrap();
     let mut framed = Framed::new(stream, CommandCodec::new());
     let mut sequence = 0;

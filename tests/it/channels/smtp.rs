@@ -1,14 +1,11 @@
 //! Mail, against a real SMTP server: Python's aiosmtpd, which prints what it was given.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use headwater::delivery::Attempt;
 use headwater::engine::effect::NoticeKind;
 use serde_json::{Value, json};
 
+use super::library::Library;
 use super::{HOSTILE, hostile, send};
-use crate::delivery::python;
 
 const SERVER: &str = r#"
 import email, email.policy, json, sys, time
@@ -36,47 +33,15 @@ print(controller.port, flush=True)
 sys.stdin.read()
 "#;
 
-/// The running server; it ends with its input.
-struct Smtp {
-    child: Child,
-    said: BufReader<std::process::ChildStdout>,
-    port: u16,
-}
-
-impl Smtp {
-    fn start() -> Option<Self> {
-        let mut child =
-            Command::new(python()?).args(["-c", SERVER]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
-        said.read_line(&mut line).unwrap();
-        let port = line.trim().parse().unwrap_or_else(|_| panic!("no port but {line:?}"));
-        Some(Self { child, said, port })
-    }
-
-    fn message(&mut self) -> Value {
-        let mut line = String::new();
-        self.said.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn receiver(&self, to: &str) -> Value {
-        json!({ "kind": "mail", "server": "127.0.0.1", "port": self.port, "security": "none",
-                "from": "Headwater 溯源 <noc@example.org>", "to": [to, "second@example.org"] })
-    }
-}
-
-impl Drop for Smtp {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn receiver(smtp: &Library, to: &str) -> Value {
+    json!({ "kind": "mail", "server": "127.0.0.1", "port": smtp.port, "security": "none",
+            "from": "Headwater 溯源 <noc@example.org>", "to": [to, "second@example.org"] })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_arrives_as_text_and_html_in_one_thread() {
-    let Some(mut smtp) = Smtp::start() else { return };
-    let own = smtp.receiver("first@example.org");
+    let Some(mut smtp) = Library::start(SERVER, &[]) else { return };
+    let own = receiver(&smtp, "first@example.org");
     let mut ids = Vec::new();
     for kind in [NoticeKind::Opened, NoticeKind::Opened, NoticeKind::Recovered] {
         assert_eq!(send(&own, &hostile(kind, 30)).await, Attempt::Accepted);
@@ -101,19 +66,19 @@ async fn mail_arrives_as_text_and_html_in_one_thread() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_mail_server_answers_means_what_it_should() {
-    let Some(smtp) = Smtp::start() else { return };
+    let Some(smtp) = Library::start(SERVER, &[]) else { return };
     let notice = hostile(NoticeKind::Opened, 1);
-    let gone = send(&smtp.receiver("gone@example.org"), &notice).await;
+    let gone = send(&receiver(&smtp, "gone@example.org"), &notice).await;
     assert!(matches!(gone, Attempt::Refused { .. }), "{gone:?}");
-    let busy = send(&smtp.receiver("busy@example.org"), &notice).await;
+    let busy = send(&receiver(&smtp, "busy@example.org"), &notice).await;
     assert!(matches!(busy, Attempt::TryLater { .. }), "{busy:?}");
-    let auth = send(&smtp.receiver("auth@example.org"), &notice).await;
+    let auth = send(&receiver(&smtp, "auth@example.org"), &notice).await;
     assert!(matches!(auth, Attempt::LockedOut { .. }), "{auth:?}");
-    let mut nobody = smtp.receiver("first@example.org");
+    let mut nobody = receiver(&smtp, "first@example.org");
     nobody["port"] = 1.into();
     let nobody = send(&nobody, &notice).await;
     assert!(matches!(nobody, Attempt::TryLater { .. }), "{nobody:?}");
-    let mut plain = smtp.receiver("first@example.org");
+    let mut plain = receiver(&smtp, "first@example.org");
     plain["security"] = "starttls".into();
     let plain = send(&plain, &notice).await;
     assert!(!matches!(plain, Attempt::Accepted), "a server without TLS gets nothing: {plain:?}");
