@@ -144,6 +144,15 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether it has no text.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Node::Null => true,
+            Node::Text(text) => text.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The value as text: numbers in decimal, arrays and objects as compact JSON; `None` for null.
     pub fn text(&self) -> Option<Cow<'_, str>> {
         match self {
@@ -168,7 +177,7 @@ impl fmt::Display for Node<'_> {
             Node::Int(n) => write!(f, "{n}"),
             Node::Big(n) => write!(f, "{n}"),
             Node::Float(n) => write!(f, "{n}"),
-            Node::Text(text) => f.write_str(&quoted(text)),
+            Node::Text(text) => quote(f, text),
             Node::Array(items) => {
                 f.write_str("[")?;
                 for (i, item) in items.iter().enumerate() {
@@ -179,7 +188,9 @@ impl fmt::Display for Node<'_> {
             Node::Object(members) => {
                 f.write_str("{")?;
                 for (i, (key, value)) in members.iter().enumerate() {
-                    write!(f, "{}{}:{value}", if i == 0 { "" } else { "," }, quoted(key))?;
+                    f.write_str(if i == 0 { "" } else { "," })?;
+                    quote(f, key)?;
+                    write!(f, ":{value}")?;
                 }
                 f.write_str("}")
             }
@@ -187,8 +198,13 @@ impl fmt::Display for Node<'_> {
     }
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        return f.write_str(&serde_json::Value::from(text).to_string());
+    }
+    f.write_str("\"")?;
+    f.write_str(text)?;
+    f.write_str("\"")
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {

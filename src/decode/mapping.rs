@@ -2,6 +2,8 @@
 //!
 //! The file format is told in `rules/mappings/README.md`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -74,15 +76,16 @@ impl Mapping {
 
     /// Decodes a body.
     pub fn decode(&self, body: Body<'_>, shape: Shape, context: &Context<'_>) -> Result<Decoded, BodyError> {
+        let mut reader = Reader::new(context, &self.mapping);
         if shape == Shape::Form {
-            let json = form::to_json(body, context.limits).map_err(BodyError::Unreadable)?;
-            return self.decode(Body::from(json.as_bytes()), Shape::Json, context);
+            let form = form::read(body, context.limits).map_err(BodyError::Unreadable)?;
+            self.tree(&mut reader, &form, || form.to_string().into())?;
+            return Ok(reader.finish_unopened());
         }
         let opened = open(body, context.limits.depth);
-        let mut reader = Reader::new(context, &self.mapping);
         match shape {
-            Shape::Json | Shape::Form => self.json(&mut reader, &opened)?,
             Shape::Lines => self.lines(&mut reader, &opened)?,
+            Shape::Json | Shape::Form => self.json(&mut reader, &opened)?,
         }
         Ok(reader.finish(&opened))
     }
@@ -97,31 +100,43 @@ impl Mapping {
 
     fn json(&self, reader: &mut Reader<'_>, opened: &Opened<'_>) -> Result<(), BodyError> {
         let (text, limits) = (opened.text.trim_start(), reader.context.limits);
-        let Some(path) = &self.events else {
-            if text.starts_with('[') {
-                return reader.array(text, opened.deep, |reader, node: Node<'_>| self.event(reader, &node, &node));
-            }
-            // Read once where nothing is wrong with it; what is wrong is looked for afterwards.
-            if !opened.deep
-                && let Ok(node) = serde_json::from_str::<Node<'_>>(text)
-            {
-                match self.event(reader, &node, &node) {
-                    Ok(event) => reader.take(event),
-                    Err(why) => reader.refuse(0, why, text),
-                }
-                return Ok(());
-            }
-            let raw: &serde_json::value::RawValue =
-                serde_json::from_str(text).map_err(|error| body_error(&error, limits.events))?;
-            reader.single(0, raw.get(), &mut |reader, node: Node<'_>| self.event(reader, &node, &node));
-            return Ok(());
-        };
-        if opened.deep {
+        if self.events.is_none() && text.starts_with('[') {
+            return reader.array(text, opened.deep, |reader, node: Node<'_>| self.event(reader, &node, &node));
+        }
+        if opened.deep && self.events.is_some() {
             return Err(BodyError::Unreadable(format!("arrays and objects are nested deeper than {}", limits.depth)));
         }
-        let outer: Node<'_> = serde_json::from_str(text).map_err(|error| body_error(&error, limits.events))?;
-        let inner = self.inner(reader, &outer).map_err(|why| BodyError::Unreadable(why.detail().to_owned()))?;
-        let top = inner.as_ref().unwrap_or(&outer);
+        // Read once where nothing is wrong with it; what is wrong is looked for afterwards.
+        let node = if opened.deep { None } else { Some(serde_json::from_str::<Node<'_>>(text)) };
+        match node {
+            Some(Ok(node)) => self.tree(reader, &node, || text.into()),
+            Some(Err(error)) if self.events.is_some() => Err(body_error(&error, limits.events)),
+            _ => {
+                let raw: &serde_json::value::RawValue =
+                    serde_json::from_str(text).map_err(|error| body_error(&error, limits.events))?;
+                reader.single(0, raw.get(), &mut |reader, node: Node<'_>| self.event(reader, &node, &node));
+                Ok(())
+            }
+        }
+    }
+
+    /// A body that is one event, or that holds an array of them.
+    fn tree<'t>(
+        &self,
+        reader: &mut Reader<'_>,
+        outer: &Node<'_>,
+        written: impl FnOnce() -> Cow<'t, str>,
+    ) -> Result<(), BodyError> {
+        let limits = reader.context.limits;
+        let Some(path) = &self.events else {
+            match self.event(reader, outer, outer) {
+                Ok(event) => reader.take(event),
+                Err(why) => reader.refuse(0, why, &written()),
+            }
+            return Ok(());
+        };
+        let inner = self.inner(reader, outer).map_err(|why| BodyError::Unreadable(why.detail().to_owned()))?;
+        let top = inner.as_ref().unwrap_or(outer);
         let Some(Node::Array(events)) = path.find(Place { top, event: top }) else {
             return Err(BodyError::Unreadable(format!("there is no array of events at {path}")));
         };

@@ -1,6 +1,7 @@
 //! What all decoders share: going through a body event by event, limits, severities, times.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use serde::de::{Deserialize, DeserializeSeed};
 use serde_json::value::RawValue;
@@ -29,7 +30,7 @@ const DETAIL_CHARS_MAX: usize = 300;
 pub(super) struct Reader<'c> {
     pub context: &'c Context<'c>,
     decoder: &'c str,
-    source_map: Option<&'c SeverityMap>,
+    source_map: OnceCell<Option<&'c SeverityMap>>,
     cut: bool,
     out: Decoded,
 }
@@ -54,8 +55,7 @@ pub(super) fn open<'t>(body: Body<'t>, depth_max: usize) -> Opened<'t> {
 
 impl<'c> Reader<'c> {
     pub fn new(context: &'c Context<'c>, decoder: &'c str) -> Self {
-        let source_map = context.severities.for_source(context.source.as_str());
-        Self { context, decoder, source_map, cut: false, out: Decoded::default() }
+        Self { context, decoder, source_map: OnceCell::new(), cut: false, out: Decoded::default() }
     }
 
     /// The body's events and rejections, and the counters that concern the body as a whole.
@@ -67,6 +67,11 @@ impl<'c> Reader<'c> {
             TextEncoding::Utf8 if opened.mended => self.out.counts.repaired_text = events,
             TextEncoding::Utf8 => {}
         }
+        self.out
+    }
+
+    /// The events and rejections of a body that was no JSON text.
+    pub fn finish_unopened(self) -> Decoded {
         self.out
     }
 
@@ -228,13 +233,22 @@ impl<'c> Reader<'c> {
         }
         event.source_severity = self.text(word, self.context.limits.label_key_chars);
         let ours = || Severity::parse(word).or_else(|| Severity::parse(&word.trim().to_lowercase()));
-        let meant = match (words, self.source_map) {
-            (Words::By(map), _) | (Words::BySource(_), Some(map)) | (Words::BySource(Some(map)), None) => map.get(word),
-            (Words::Ours, map) => ours().or_else(|| map?.get(word)),
-            (Words::BySource(None), None) => ours(),
+        let meant = match words {
+            Words::By(map) => map.get(word),
+            Words::Ours => ours().or_else(|| self.source_map()?.get(word)),
+            Words::BySource(named) => match self.source_map().or(named) {
+                Some(map) => map.get(word),
+                None => ours(),
+            },
         };
         self.out.counts.unmapped_severity += u64::from(meant.is_none());
         event.severity = meant.unwrap_or_default();
+    }
+
+    /// The map of the source's own words. Most formats name theirs and never ask.
+    fn source_map(&self) -> Option<&'c SeverityMap> {
+        let context = self.context;
+        *self.source_map.get_or_init(|| context.severities.for_source(context.source.as_str()))
     }
 
     /// The time of receipt, by which the times of an event are judged. Call it once `observed_at` is known.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use chrono::{NaiveDateTime, TimeZone};
+use chrono::TimeZone;
+use chrono::format::{Item, Parsed, StrftimeItems};
 use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -67,8 +68,8 @@ fn rfc3339(b: &[u8]) -> Option<Timestamp> {
     }
     let offset_minutes = match (b.get(at)?, b.len() - at) {
         (b'Z', 1) => 0,
-        (sign @ (b'+' | b'-'), 6) if b[at + 3] == b':' => {
-            let (hours, minutes) = (two(at + 1)?, two(at + 4)?);
+        (sign @ (b'+' | b'-'), length @ (5 | 6)) if length == 5 || b[at + 3] == b':' => {
+            let (hours, minutes) = (two(at + 1)?, two(b.len() - 2)?);
             let minutes = if hours < 24 && minutes < 60 { hours * 60 + minutes } else { return None };
             if *sign == b'+' { minutes } else { -minutes }
         }
@@ -134,7 +135,7 @@ pub(super) enum TimeFormat {
     /// A number of units since 1970; how many of them make a second.
     Epoch { per_second: i64 },
     /// A pattern such as `%Y-%m-%d %H:%M:%S`, and the zone that the times are in.
-    Pattern { pattern: String, zone: Tz },
+    Pattern { pattern: Vec<Item<'static>>, zone: Tz },
 }
 
 impl TimeFormat {
@@ -148,14 +149,12 @@ impl TimeFormat {
             "us" => epoch(1_000_000),
             "ns" => epoch(1_000_000_000),
             pattern if pattern.contains('%') => {
-                let broken =
-                    chrono::format::StrftimeItems::new(pattern).any(|item| matches!(item, chrono::format::Item::Error));
-                if broken {
-                    return Err(format!("{pattern:?} is not a time pattern: write it like %Y-%m-%d %H:%M:%S"));
-                }
+                let items = StrftimeItems::new(pattern)
+                    .parse_to_owned()
+                    .map_err(|_| format!("{pattern:?} is not a time pattern: write it like %Y-%m-%d %H:%M:%S"))?;
                 let zone = zone.unwrap_or("UTC");
                 let zone = zone.parse().map_err(|_| format!("{zone:?} is not a time zone such as Asia/Shanghai"))?;
-                Ok(Self::Pattern { pattern: pattern.into(), zone })
+                Ok(Self::Pattern { pattern: items, zone })
             }
             other => Err(format!("{other:?} is not a time format: use auto, s, ms, us, ns or a pattern with %")),
         }
@@ -166,18 +165,17 @@ impl TimeFormat {
         match self {
             Self::Auto => parse(text.trim()).or_else(|| fraction(text.trim().parse().ok()?)),
             Self::Epoch { per_second } => {
-                let number: f64 = text.trim().parse().ok()?;
-                let whole = text.trim().parse::<i64>().ok();
-                let ms = match whole {
-                    Some(n) if *per_second <= 1000 => n.checked_mul(1000 / per_second)?,
-                    Some(n) => n / (per_second / 1000),
-                    None => (number / *per_second as f64 * 1000.0).round() as i64,
+                let ms = match text.trim().parse::<i64>() {
+                    Ok(n) if *per_second <= 1000 => n.checked_mul(1000 / per_second)?,
+                    Ok(n) => n / (per_second / 1000),
+                    Err(_) => (text.trim().parse::<f64>().ok()? / *per_second as f64 * 1000.0).round() as i64,
                 };
                 Timestamp::from_epoch_ms(ms)
             }
             Self::Pattern { pattern, zone } => {
-                let local = NaiveDateTime::parse_from_str(text.trim(), pattern).ok()?;
-                let at = zone.from_local_datetime(&local).earliest()?;
+                let mut parsed = Parsed::new();
+                chrono::format::parse(&mut parsed, text.trim(), pattern.iter()).ok()?;
+                let at = zone.from_local_datetime(&parsed.to_naive_datetime_with_offset(0).ok()?).earliest()?;
                 Timestamp::from_epoch_ms(at.timestamp_millis())
             }
         }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use regex::{Regex, RegexBuilder};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -95,8 +96,11 @@ impl Value {
     fn shaped<'n>(&'n self, place: Place<'n, '_>) -> Option<Cow<'n, str>> {
         let mut text = self.taken(place)?;
         if let Some(pattern) = &self.pattern {
-            let found = pattern.captures(&text).and_then(|groups| groups.get(1).or_else(|| groups.get(0)));
-            text = found.map(|group| group.as_str().to_owned().into())?;
+            let found = found_by(pattern, &text)?;
+            text = match text {
+                Cow::Borrowed(text) => Cow::Borrowed(&text[found]),
+                Cow::Owned(text) => Cow::Owned(text[found].to_owned()),
+            };
         }
         if let Some(map) = &self.map {
             text = Cow::Borrowed(map.get(text.as_ref())?);
@@ -124,6 +128,16 @@ impl Value {
             }
         }
     }
+}
+
+/// Where the first group of a pattern stands, or all that it matches.
+fn found_by(pattern: &Regex, text: &str) -> Option<Range<usize>> {
+    // Groups are looked for by a slower machine than the whole.
+    if pattern.captures_len() == 1 {
+        return pattern.find(text).map(|found| found.range());
+    }
+    let groups = pattern.captures(text)?;
+    groups.get(1).or_else(|| groups.get(0)).map(|group| group.range())
 }
 
 impl TryFrom<ValueSpec> for Value {

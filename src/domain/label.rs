@@ -105,6 +105,9 @@ impl Labels {
 
     /// Sets labels.
     pub fn extend(&mut self, pairs: &[(&str, &str)]) {
+        if pairs.is_empty() {
+            return;
+        }
         *self = Self::of(self.iter().chain(pairs.iter().copied()));
     }
 
