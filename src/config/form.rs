@@ -65,7 +65,8 @@ fn plain(value: &Setting) -> Value {
         Setting::Char(_, letter) => letter.to_string().into(),
         Setting::Bool(_, yes) => (*yes).into(),
         Setting::Num(_, number) => {
-            number.to_i128().and_then(|n| i64::try_from(n).ok()).map_or_else(|| number.to_f64().into(), Value::from)
+            let whole = number.to_u128().and_then(|n| i128::try_from(n).ok()).or_else(|| number.to_i128());
+            whole.and_then(|n| i64::try_from(n).ok()).map_or_else(|| number.to_f64().into(), Value::from)
         }
         Setting::Empty(..) => Value::Null,
     }
