@@ -7,25 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use anyhow::{Context as _, Result, ensure};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use crate::decode::topology::feeds::{self, FEEDS_MAX};
 use crate::domain::ids::TenantId;
 use crate::domain::time::Span;
 use crate::engine::policy::spans::{self, SpanText};
 use crate::pipeline::{Pipeline, cmdb_text};
+use lists::{ListSettings, Lists};
 
-/// So long an answer may take.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
-/// Pages of one list.
-const PAGES_MAX: usize = 10_000;
-/// All answers of one look together, bytes.
-const BYTES_MAX: usize = 256 * 1024 * 1024;
+mod lists;
 
 /// Where the CMDB is.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -72,21 +65,6 @@ pub struct FeedSettings {
     pub lists: Vec<ListSettings>,
 }
 
-/// One list of the document.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ListSettings {
-    /// Its name in the document.
-    pub list: String,
-    pub url: String,
-    /// The member of an answer that holds the items; without it the answer is the array.
-    #[serde(default)]
-    pub items: Option<String>,
-    /// The member of an answer with the address of the next page.
-    #[serde(default)]
-    pub next: Option<String>,
-}
-
 /// Asks again and again.
 pub struct Feed {
     every: Duration,
@@ -106,15 +84,6 @@ struct Part {
 enum From {
     File(PathBuf),
     Lists(Box<Lists>),
-}
-
-/// Lists of a CMDB, and how it is asked.
-struct Lists {
-    lists: Vec<ListSettings>,
-    token: Option<String>,
-    token_header: String,
-    token_prefix: String,
-    client: Client,
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -239,82 +208,4 @@ impl Part {
             From::Lists(lists) => lists.document().await,
         }
     }
-}
-
-impl Lists {
-    fn new(settings: &Settings, lists: &[ListSettings], token_file: Option<&Path>) -> Result<Self> {
-        // Whoever came first has installed the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        for list in lists {
-            Url::parse(&list.url).with_context(|| format!("cmdb.lists: {:?}; write http(s)://host/path", list.url))?;
-        }
-        let token = token_file.map(read).transpose()?;
-        let token = token.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
-        let mut builder = Client::builder().redirect(Policy::none()).timeout(ANSWER_TIME_MAX);
-        if lists.iter().all(|list| list.url.starts_with("http://")) {
-            // Without TLS no certificates of the system are needed, and it may have none.
-            builder = builder.tls_certs_only([]);
-        }
-        let client =
-            builder.build().context("set up a connection to the CMDB; install the system's CA certificates")?;
-        let Settings { token_header, token_prefix, .. } = settings.clone();
-        Ok(Self { lists: lists.to_vec(), token, token_header, token_prefix, client })
-    }
-
-    /// All lists as one document.
-    async fn document(&self) -> Result<Vec<u8>> {
-        let mut document = Map::new();
-        let mut bytes = 0;
-        for list in &self.lists {
-            let items = self.list(list, &mut bytes).await.with_context(|| format!("cmdb.lists: {}", list.list))?;
-            document.insert(list.list.clone(), Value::Array(items));
-        }
-        Ok(Value::Object(document).to_string().into_bytes())
-    }
-
-    /// All pages of a list.
-    async fn list(&self, list: &ListSettings, bytes: &mut usize) -> Result<Vec<Value>> {
-        let first = Url::parse(&list.url)?;
-        let (mut page, mut items) = (first.clone(), Vec::new());
-        for _ in 0..PAGES_MAX {
-            let mut answer = self.page(&page, bytes).await?;
-            let found = match &list.items {
-                None => answer.take(),
-                Some(path) => at(&answer, path).cloned().unwrap_or_default(),
-            };
-            let Value::Array(found) = found else {
-                bail!("{page}: there is no array at {:?}: set `items`", list.items.as_deref().unwrap_or("the top"))
-            };
-            items.extend(found);
-            let next = list.next.as_ref().and_then(|path| at(&answer, path)?.as_str());
-            let Some(next) = next.filter(|next| !next.is_empty()) else { return Ok(items) };
-            page = page.join(next).with_context(|| format!("the next page {next:?}"))?;
-            // The token is for this server alone.
-            ensure!(page.origin() == first.origin(), "the next page {page} is on another server");
-        }
-        bail!("more than {PAGES_MAX} pages: ask for more items in one")
-    }
-
-    async fn page(&self, page: &Url, bytes: &mut usize) -> Result<Value> {
-        let mut request = self.client.get(page.clone()).header("accept", "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(&self.token_header, format!("{}{token}", self.token_prefix));
-        }
-        let mut answer =
-            request.send().await.map_err(reqwest::Error::without_url).with_context(|| page.path().to_owned())?;
-        let status = answer.status();
-        ensure!(status.is_success(), "{}: it answers {}: look at address and token", page.path(), status.as_u16());
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(reqwest::Error::without_url)? {
-            *bytes += chunk.len();
-            ensure!(*bytes <= BYTES_MAX, "the answers are larger than {BYTES_MAX} bytes together");
-            body.extend_from_slice(&chunk);
-        }
-        serde_json::from_slice(&body).with_context(|| format!("{}: no JSON", page.path()))
-    }
-}
-
-/// What stands at a path such as `data.items`.
-fn at<'v>(value: &'v Value, path: &str) -> Option<&'v Value> {
-    path.split('.').try_fold(value, |value, step| value.get(step))
 }
