@@ -4,25 +4,26 @@
 //!
 //! Each subject is read by itself, so that a source with a long queue delays no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::{AckKind, Message};
 use futures::future::join_all;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Intake;
+use super::rates::Turn;
 use super::sink::SinkError;
 use crate::decode::{Counts, Decoded, Rejected};
 use crate::domain::event::Event;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{SourceId, TenantId};
 use crate::engine::input::Batch;
 use crate::nats::NatsError;
 use crate::nats::connect::Nats;
-use crate::nats::queue::{Queue, Size, TAKEN_WITHIN};
+use crate::nats::queue::{Queue, Reading, Size, TAKEN_WITHIN};
 
 pub mod letter;
 pub mod points;
@@ -36,7 +37,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often new subjects are looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// Subjects that are read at a time; others wait until one of them has nothing more.
-const SUBJECTS_MAX: usize = 64;
+const SUBJECTS_MAX: usize = 256;
+/// While others wait, a subject of which nothing has come for so long gives its place up.
+const PAUSE_OF_OTHERS: Duration = Duration::from_millis(250);
 /// Looks of ten seconds without a message after which a subject is not read any more, unless others wait.
 const SILENT_LOOKS_MAX: usize = 360;
 
@@ -46,7 +49,7 @@ pub struct Bus {
     tenant: TenantId,
     queue: Queue,
     /// Subjects wait until another one has nothing more.
-    is_crowded: AtomicBool,
+    is_crowded: watch::Sender<bool>,
 }
 
 impl Bus {
@@ -57,7 +60,7 @@ impl Bus {
     pub async fn open(intake: Arc<Intake>, nats: Nats, tenant: TenantId, size: Size) -> Result<Self, NatsError> {
         let queue = Queue::open(nats, "SRC", tenant.as_str(), &letter::KINDS, size).await?;
         queue.by_subject().await?;
-        Ok(Self { intake, tenant, queue, is_crowded: AtomicBool::new(false) })
+        Ok(Self { intake, tenant, queue, is_crowded: watch::Sender::new(false) })
     }
 
     fn stream(&self) -> &str {
@@ -68,19 +71,22 @@ impl Bus {
     pub async fn run(self) {
         let bus = Arc::new(self);
         let (mut read, mut readers) = (BTreeSet::new(), JoinSet::new());
+        // Whoever has waited longest comes first.
+        let mut line: Vec<String> = Vec::new();
         let mut said = String::new();
         loop {
-            let waiting = bus.queue.waiting().await.unwrap_or_else(|error| {
+            let mut waiting = bus.queue.waiting().await.unwrap_or_else(|error| {
                 bus.say(&mut said, &error);
                 BTreeSet::new()
             });
-            let unread: Vec<String> = waiting.into_iter().filter(|subject| !read.contains(subject)).collect();
-            let room = SUBJECTS_MAX - read.len();
-            bus.is_crowded.store(unread.len() > room, Ordering::Relaxed);
-            for subject in unread.into_iter().take(room) {
+            line.retain(|subject| waiting.remove(subject) && !read.contains(subject));
+            line.extend(waiting.into_iter().filter(|subject| !read.contains(subject)));
+            let room = line.len().min(SUBJECTS_MAX - read.len());
+            for subject in line.drain(..room) {
                 read.insert(subject.clone());
                 readers.spawn(bus.clone().read(subject));
             }
+            bus.is_crowded.send_replace(!line.is_empty());
             tokio::select! {
                 () = sleep(LOOK_EVERY) => {}
                 Some(ended) = readers.join_next() => match ended {
@@ -114,29 +120,51 @@ impl Bus {
     }
 
     async fn take_all(&self, subject: &str) -> Result<(), NatsError> {
+        let source = letter::source(subject);
         let mut reading = self.queue.read_subject(subject).await?;
         let mut silent = 0;
         loop {
-            let messages = reading.next().await?;
+            let messages = self.look(&mut reading).await?;
             silent = if messages.is_empty() { silent + 1 } else { 0 };
-            if silent > SILENT_LOOKS_MAX || (silent > 0 && self.is_crowded.load(Ordering::Relaxed)) {
+            if silent > SILENT_LOOKS_MAX || (silent > 0 && *self.is_crowded.borrow()) {
                 return Ok(());
             }
-            self.take(messages).await;
+            self.take(&source, messages).await;
         }
     }
 
-    /// Takes messages in order, some to one journal record.
-    async fn take(&self, messages: Vec<Message>) {
+    /// Waits for messages, not long while others wait for the place.
+    async fn look(&self, reading: &mut Reading) -> Result<Vec<Message>, NatsError> {
+        let mut is_crowded = self.is_crowded.subscribe();
+        tokio::select! {
+            biased;
+            messages = reading.next() => return messages,
+            _ = is_crowded.wait_for(|is_crowded| *is_crowded) => {}
+        }
+        Ok(reading.within(PAUSE_OF_OTHERS).await?.unwrap_or_default())
+    }
+
+    /// Takes a source's messages in order, some to one journal record, and no faster than the source may send.
+    async fn take(&self, source: &SourceId, messages: Vec<Message>) {
         let mut waiting = Pack::default();
-        for message in messages {
-            let decoded = letter::open(&self.intake, &self.tenant, &message);
+        let mut messages = VecDeque::from(messages);
+        while let Some(message) = messages.front() {
+            let decoded = letter::open(&self.intake, &self.tenant, message);
             let is_full = waiting.bytes + message.payload.len() > RECORD_BYTES
                 || waiting.events.len() + decoded.events.len() > RECORD_EVENTS;
             if is_full && !waiting.messages.is_empty() {
                 self.keep(std::mem::take(&mut waiting)).await;
             }
-            waiting.add(message, decoded);
+            let mut turn = Turn::new(decoded.events.len());
+            while let Some(wait) = self.intake.turn(&self.tenant, source, &mut turn).await {
+                if !waiting.messages.is_empty() {
+                    self.keep(std::mem::take(&mut waiting)).await;
+                }
+                hold(messages.iter(), wait).await;
+            }
+            if let Some(message) = messages.pop_front() {
+                waiting.add(message, decoded);
+            }
         }
         if !waiting.messages.is_empty() {
             self.keep(waiting).await;
@@ -165,9 +193,7 @@ impl Bus {
                     PAUSE
                 }
             };
-            // Otherwise they come again while they still wait here.
-            join_all(messages.iter().map(|message| message.ack_with(AckKind::Progress))).await;
-            sleep(wait.min(TAKEN_WITHIN / 3)).await;
+            hold(messages.iter(), wait).await;
         }
         for outcome in join_all(messages.iter().map(Message::double_ack)).await {
             if let Err(error) = outcome {
@@ -175,6 +201,12 @@ impl Bus {
             }
         }
     }
+}
+
+/// Waits, but not longer than messages in hand may be told to wait: otherwise they come again while they still wait here.
+async fn hold(messages: impl Iterator<Item = &Message>, wait: Duration) {
+    join_all(messages.map(|message| message.ack_with(AckKind::Progress))).await;
+    sleep(wait.min(TAKEN_WITHIN / 3)).await;
 }
 
 /// Messages that become one journal record.

@@ -89,7 +89,8 @@ pub(super) async fn known(
     let credential = admit(&*intake.gate, headers, uri, now)?;
     let source = source(&credential, in_path)?;
     intake.enabled(&credential.tenant, &source, now)?;
-    intake.rates.request(&credential.tenant, &source, None).await?;
+    let own = intake.registry.rate(&credential.tenant, &source);
+    intake.rates.request(&credential.tenant, &source, own).await?;
     Ok((credential.tenant.clone(), source, now))
 }
 

@@ -27,6 +27,7 @@ pub mod sink;
 pub mod writes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -38,7 +39,7 @@ use crate::shared::Shared;
 use body::Room;
 use counters::IntakeCounters;
 use gate::Gate;
-use rates::Rates;
+use rates::{Rates, Turn};
 use refusal::Refusal;
 use registry::Registry;
 use senses::Senses;
@@ -104,6 +105,12 @@ impl Intake {
     /// Who sends, and what is expected of them.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// How long a message must wait before its source may send it, for doors where nobody can be refused.
+    async fn turn(&self, tenant: &TenantId, source: &SourceId, turn: &mut Turn) -> Option<Duration> {
+        let own = self.registry.rate(tenant, source);
+        self.rates.turn((tenant, source), own, turn).await
     }
 
     /// Refuses what a source sends that is switched off.

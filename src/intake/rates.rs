@@ -41,6 +41,25 @@ struct Limiters {
     events: Option<DefaultDirectRateLimiter>,
 }
 
+/// What a message of a sender who cannot be refused has still to wait for.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    is_request: bool,
+    events: usize,
+}
+
+impl Turn {
+    /// Of a message with so many events.
+    pub fn new(events: usize) -> Self {
+        Self { is_request: true, events }
+    }
+
+    /// Of events whose messages do not count, such as datagrams.
+    pub fn of_events(events: usize) -> Self {
+        Self { is_request: false, events }
+    }
+}
+
 impl Rates {
     /// Takes the rates of the settings.
     pub fn new(settings: &Settings) -> Self {
@@ -82,6 +101,23 @@ impl Rates {
         limits.whole.events(count)?;
         let asked = Limit { name: "events-second", period: SECOND, most: most.get(), count: count.get() };
         self.together(tenant, source, &[asked], || self.part(&limits).events(count.min(most))).await
+    }
+
+    /// How long a message must wait before its source may send it; `None`: it is its turn. Ask again with the same `turn`.
+    /// More events than the source may send in a second count as that many.
+    pub async fn turn(&self, whose: (&TenantId, &SourceId), own: Option<Rate>, turn: &mut Turn) -> Option<Duration> {
+        let rate = self.of(whose.0, whose.1, own)?.rate;
+        if std::mem::take(&mut turn.is_request)
+            && let Err(Refusal::RateLimited { wait_secs }) = self.request(whose.0, whose.1, own).await
+        {
+            turn.is_request = true;
+            return Some(Duration::from_secs(wait_secs));
+        }
+        let events = rate.events_per_second.map_or(0, |most| turn.events.min(most.get() as usize));
+        match self.events(whose, own, events).await {
+            Err(Refusal::RateLimited { wait_secs }) => Some(Duration::from_secs(wait_secs)),
+            _ => None,
+        }
     }
 
     /// Asks whoever counts for all instances; `alone` is asked when that cannot be.

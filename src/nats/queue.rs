@@ -186,23 +186,28 @@ impl Reading {
     /// # Errors
     /// When the consumer is gone, or silent although something waits: begin to read again.
     pub async fn next(&mut self) -> Result<Vec<Message>, NatsError> {
-        match timeout(SILENCE_MAX, self.chunks.next()).await {
-            Ok(Some(chunk)) => {
-                let (taken, failed): (Vec<_>, Vec<_>) = chunk.into_iter().partition(Result::is_ok);
-                // The stream goes on by itself after a missed heartbeat.
-                if let Some(Err(error)) = failed.into_iter().next() {
-                    tracing::debug!(%error, stream = self.name, "a message did not come");
-                }
-                Ok(taken.into_iter().flatten().collect())
-            }
-            Ok(None) => Err(NatsError::away("the consumer is gone")),
-            Err(_) => {
-                let info = self.consumer.get_info().await.map_err(NatsError::away)?;
-                if info.num_pending > 0 {
-                    return Err(NatsError::away(format!("{} messages wait and do not come", info.num_pending)));
-                }
-                Ok(Vec::new())
-            }
+        if let Some(messages) = self.within(SILENCE_MAX).await? {
+            return Ok(messages);
         }
+        let info = self.consumer.get_info().await.map_err(NatsError::away)?;
+        if info.num_pending > 0 {
+            return Err(NatsError::away(format!("{} messages wait and do not come", info.num_pending)));
+        }
+        Ok(Vec::new())
+    }
+
+    /// Messages that come within `wait`; `None` when none has come. The server is not asked whether any waits.
+    ///
+    /// # Errors
+    /// When the consumer is gone.
+    pub async fn within(&mut self, wait: Duration) -> Result<Option<Vec<Message>>, NatsError> {
+        let Ok(chunk) = timeout(wait, self.chunks.next()).await else { return Ok(None) };
+        let chunk = chunk.ok_or_else(|| NatsError::away("the consumer is gone"))?;
+        let (taken, failed): (Vec<_>, Vec<_>) = chunk.into_iter().partition(Result::is_ok);
+        // The stream goes on by itself after a missed heartbeat.
+        if let Some(Err(error)) = failed.into_iter().next() {
+            tracing::debug!(%error, stream = self.name, "a message did not come");
+        }
+        Ok(Some(taken.into_iter().flatten().collect()))
     }
 }

@@ -86,12 +86,16 @@ fn dead(intake: &Intake, format: &Format, envelope: &Envelope, bytes: &[u8], why
     Decoded { rejected: vec![Rejected { index: 0, letter }], ..Decoded::default() }
 }
 
+/// Who writes a subject, `src.<tenant>.<source>.<kind>`.
+pub fn source(subject: &str) -> SourceId {
+    SourceId::from(subject.split('.').nth(2).unwrap_or_default())
+}
+
 impl Envelope {
     /// The server lets a publisher write its own subject only, so the subject is who it is.
     fn read(tenant: &TenantId, message: &Message, now: Timestamp) -> Self {
-        let mut tokens = message.subject.split('.').skip(2);
-        let source = SourceId::from(tokens.next().unwrap_or_default());
-        let is_change = tokens.next() == Some("change");
+        let source = source(&message.subject);
+        let is_change = message.subject.split('.').nth(3) == Some("change");
         let (seq, stored_at) = message
             .info()
             .map_or((0, 0), |info| (info.stream_sequence, info.published.timestamp_nanos_opt().unwrap_or_default()));

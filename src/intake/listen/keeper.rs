@@ -13,6 +13,7 @@ use crate::decode::{Body, Decoded};
 use crate::engine::input::Batch;
 use crate::intake::Intake;
 use crate::intake::format::{Format, Sender as Whose};
+use crate::intake::rates::Turn;
 use crate::intake::registry::Delivered;
 use crate::intake::sink::SinkError;
 
@@ -87,6 +88,11 @@ impl Keeper {
                 body.push('\n');
                 body.push_str(&line);
                 count += 1;
+            }
+            // While a source is over its rate its messages wait here, and then where they come from, or are dropped.
+            let mut turn = Turn::of_events(count);
+            while let Some(wait) = self.intake.turn(&self.ready.tenant, &self.ready.source, &mut turn).await {
+                sleep(wait).await;
             }
             self.keep(&body).await;
         }
