@@ -1,5 +1,6 @@
 //! Alerts: those that fire or belong to an incident on the board, those that are held, and those of the past.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,9 +16,12 @@ use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
 use crate::domain::ids::AlertId;
 use crate::projection::alerts::AlertFilter;
-use crate::projection::history::{find, search};
+use crate::projection::history::find::{self, Raw};
+use crate::projection::history::search;
 use crate::projection::novelty::Unusual;
+use crate::projection::scope::Scope;
 use crate::wording::lang::Lang;
+use crate::wording::mask::mask_value;
 use crate::wording::words::{AlertStateWord, SeverityWord};
 
 /// Filters of the alert list.
@@ -120,6 +124,50 @@ pub struct AlertDetail {
     /// Of the last 28 days; absent when its type was not counted since, and in the archive.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusual: Option<UnusualItem>,
+    /// Absent when no event of it is kept any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<SaidItem>,
+}
+
+/// What the newest event of an alert said beside what correlates; phone numbers and secrets masked.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct SaidItem {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Addresses of dashboards, traces, logs, runbooks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proposed_repair: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricItem>,
+}
+
+/// The reading that an alert is about.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct MetricItem {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+}
+
+/// What the newest of an alert's events said.
+async fn said(api: &Arc<Api>, scope: Scope, id: AlertId) -> Result<Option<SaidItem>, ApiError> {
+    let newest = past(api, move |history| find::events_of(history, &scope, id, 1)).await?;
+    let Some(Raw::Event(event)) = newest.into_iter().next().map(|judged| judged.raw) else { return Ok(None) };
+    let mut raw = serde_json::to_value(&event).unwrap_or_default();
+    mask_value(&mut raw);
+    Ok(serde_json::from_value(raw).ok())
 }
 
 /// How unusual a type is on a class.
@@ -159,17 +207,22 @@ pub async fn one(
     lang: Lang,
     Id(id): Id<AlertId>,
 ) -> Result<Json<AlertDetail>, ApiError> {
-    {
+    let live = {
         let state = api.live.read();
         let tenant = state.tenant(&caller.tenant);
         let found = tenant.and_then(|tenant| Some((tenant, tenant.alerts.get(id)?)));
-        if let Some((tenant, row)) = found.filter(|(_, row)| caller.scope().sees_ci(row.ci())) {
-            let unusual = tenant.novelty.of(&row.view, state.stamp).map(UnusualItem::from);
-            return Ok(Json(AlertDetail { alert: AlertItem::of_row(row, lang), unusual }));
+        found.filter(|(_, row)| caller.scope().sees_ci(row.ci())).map(|(tenant, row)| {
+            (AlertItem::of_row(row, lang), tenant.novelty.of(&row.view, state.stamp).map(UnusualItem::from))
+        })
+    };
+    let (alert, unusual) = match live {
+        Some(found) => found,
+        None => {
+            let scope = caller.scope();
+            let old = past(&api, move |history| find::alert(history, &scope, id)).await?;
+            (old.map(|view| AlertItem::of(&view, lang)).ok_or(ApiError::NotFound("alert"))?, None)
         }
-    }
-    let scope = caller.scope();
-    let old = past(&api, move |history| find::alert(history, &scope, id)).await?;
-    let alert = old.map(|view| AlertItem::of(&view, lang)).ok_or(ApiError::NotFound("alert"))?;
-    Ok(Json(AlertDetail { alert, unusual: None }))
+    };
+    let said = said(&api, caller.scope(), id).await?;
+    Ok(Json(AlertDetail { alert, unusual, said }))
 }

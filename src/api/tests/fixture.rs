@@ -393,7 +393,11 @@ pub fn opening(seq: u64, incident: IncidentView, mut members: Vec<AlertView>) ->
             0 => Verdict::Opened { alert: alert.id, incident: id, decision },
             _ => Verdict::Joined { alert: alert.id, incident: id, decision },
         };
-        events.push(Event::new(alert.tenant.clone(), alert.source.clone(), &alert.name, at));
+        let mut event = Event::new(alert.tenant.clone(), alert.source.clone(), &alert.name, at);
+        event.description = "call 13800138000".into();
+        event.links = vec!["https://grafana.example/d/1".into()];
+        event.annotations.insert("runbook_url", "https://wiki.example/link-down");
+        events.push(event);
         effects.push(Effect::Verdict { index: index as u32, verdict });
         effects.push(Effect::Alert { alert: Arc::new(alert.clone()) });
     }

@@ -193,6 +193,16 @@ async fn why_tells_the_verdict_in_both_languages() {
 }
 
 #[tokio::test]
+async fn an_alert_says_what_its_source_said_of_it() {
+    let bench = Bench::stocked();
+    let said = &bench.get("viewer", "/api/v1/alerts/a0-1").await.json()["said"];
+    assert_eq!(said["links"], serde_json::json!(["https://grafana.example/d/1"]));
+    assert_eq!(said["annotations"]["runbook_url"], "https://wiki.example/link-down");
+    let words = said["description"].as_str().unwrap();
+    assert!(words.starts_with("call ") && !words.contains("13800138000"), "phone numbers are masked: {words}");
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_told_without_its_secrets_and_tried_again_once() {
     let bench = Bench::stocked();
     let list = bench.get("viewer", "/api/v1/dead-letters?reason=malformed&source=prom").await;
