@@ -1,7 +1,8 @@
 // New critical incidents: read aloud by screen readers, shown on every page, and, when the viewer wants it, heard or
 // told by the desktop.
 
-import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { call } from "./api.js";
 import { hear } from "./feed.js";
 import { t } from "./i18n.js";
 import { now } from "./now.js";
@@ -34,13 +35,32 @@ export async function chooseNotice(wanted) {
 /** @type {AudioContext|null} */
 let audio = null;
 let soundedAt = 0;
+/** A sound that a browser does not let out yet. */
+let pending = false;
 
-/** Two tones, made here: no file is loaded. */
-export function chime() {
+/** Gets ready to sound; a browser may hold it back until somebody clicks or types. */
+function ready() {
+  try { audio ??= new AudioContext(); } catch { /* A browser without sound shows and says it all the same. */ }
+}
+
+/** Whether what is to be heard is heard: after a reload nobody has clicked yet. */
+export const mayChime = () => audio?.state !== "suspended";
+
+// Any gesture lets the sound out, and what waited is heard then.
+for (const kind of ["click", "keydown"]) addEventListener(kind, () => { if (audio?.state === "suspended") audio.resume().catch(() => {}); }, { passive: true });
+
+/** Two tones, made here: no file is loaded. One that is held back is heard as soon as it may be. */
+export async function chime() {
+  ready();
+  if (!audio || pending) return;
+  if (audio.state === "suspended") {
+    pending = true;
+    await audio.resume().catch(() => {});
+    pending = false;
+  }
   if (Date.now() - soundedAt < PAUSE_MS) return;
   soundedAt = Date.now();
   try {
-    audio ??= new AudioContext();
     for (const [place, pitch] of [[0, 880], [0.18, 660]]) {
       const tone = audio.createOscillator();
       const gain = audio.createGain();
@@ -62,25 +82,42 @@ function tellDesktop(incident) {
   note.onclick = () => { window.focus(); location.href = `/incidents/${incident.id}`; };
 }
 
-/** Tells; a `quiet` one (on the wall) only sounds. */
+/** Sounds when something begins that the screen must not be trusted for. @param {string[]} reasons what holds now */
+export function useAlarm(reasons) {
+  const told = useRef(/** @type {Set<string>} */ (new Set()));
+  useEffect(() => {
+    const news = reasons.some((reason) => !told.current.has(reason));
+    told.current = new Set(reasons);
+    if (news && noticeChoice() !== "off") chime();
+  }, [reasons.join("\n")]);
+}
+
+/** Tells of incidents that are critical when they open or become so; a `quiet` one (on the wall) only sounds. */
 export const Announcer = ({ quiet = false }) => {
   const [said, say] = useState("");
   useEffect(() => {
     const since = now() - 5000;
     const known = new Set();
+    if (noticeChoice() !== "off") ready();
+    const tell = (incident, word) => {
+      if (incident?.severity !== "critical" || incident.state !== "abnormal" || known.has(incident.id)) return;
+      if (known.size >= KNOWN_MAX) known.clear();
+      known.add(incident.id);
+      const text = t(word, { id: incident.id, title: incident.title });
+      say(text);
+      const choice = noticeChoice();
+      if (choice !== "off") chime();
+      if (choice === "desktop" && document.hidden) tellDesktop(incident);
+      if (!quiet && location.pathname !== "/") toast(text, "bad", { to: `/incidents/${incident.id}`, text: t("open") });
+    };
     return hear((changes) => {
       for (const { kind, data } of changes) {
-        const incident = kind === "incident" ? data.incident : null;
-        const news = incident && incident.severity === "critical" && incident.state === "abnormal" && incident.progress === "triggered";
-        if (!news || known.has(incident.id) || Date.parse(incident.opened_at) < since) continue;
-        if (known.size >= KNOWN_MAX) known.clear();
-        known.add(incident.id);
-        const text = t("announce", { id: incident.id, title: incident.title });
-        say(text);
-        const choice = noticeChoice();
-        if (choice !== "off") chime();
-        if (choice === "desktop" && document.hidden) tellDesktop(incident);
-        if (!quiet && location.pathname !== "/") toast(text, "bad", { to: `/incidents/${incident.id}`, text: t("open") });
+        if (kind === "incident" && data.incident?.severity !== "critical") known.delete(data.id);
+        else if (kind === "incident" && Date.parse(data.incident.opened_at) >= since) tell(data.incident, "announce");
+        // One that was opened before was told then, unless it is critical only now.
+        else if (kind === "timeline" && data.entry.kind === "severity_changed" && data.entry.detail === "critical") {
+          call(`/api/v1/incidents/${encodeURIComponent(data.incident)}`).then((incident) => tell(incident, "announce.became"), () => {});
+        }
       }
     });
   }, []);

@@ -9,20 +9,22 @@ import { Severity, Tile, visit } from "./parts.js";
 
 export const SEVERITIES = ["critical", "major", "minor", "warning", "indeterminate"];
 export const AREAS = ["facility", "cloud", "application", "support", "security"];
-const EVERY_MS = 2000;
+const EVERY_MS = 1000;
 
-/** The newest overview, asked for at most every two seconds while things change. */
-export function useOverview() {
-  const [overview, set] = useState(/** @type {any} */ (null));
+/** What is read at once and, while things change, at most once a second. What was read last stays; why it could not be
+ * read again is told. @param {() => Promise<any>} read */
+export function useNewest(read) {
+  const [state, set] = useState({ found: /** @type {any} */ (null), failed: "" });
   const timer = useRef(0);
   useEffect(() => {
     let alive = true;
-    const load = () => call("/api/v1/overview").then((o) => { if (alive) set(o); }, () => {});
+    let askedAt = 0;
+    const load = () => { askedAt = Date.now(); return read().then((found) => { if (alive) set({ found, failed: "" }); }, (failure) => { if (alive && failure.status !== 401) set((old) => ({ ...old, failed: failure.message })); }); };
     load();
-    const stop = hear(() => { timer.current ||= setTimeout(() => { timer.current = 0; load(); }, EVERY_MS); });
+    const stop = hear(() => { timer.current ||= setTimeout(() => { timer.current = 0; load(); }, Math.max(0, askedAt + EVERY_MS - Date.now())); });
     return () => { alive = false; stop(); clearTimeout(timer.current); timer.current = 0; };
   }, []);
-  return overview;
+  return state;
 }
 
 const BySeverity = ({ overview, filter, onFilter }) => html`
@@ -74,16 +76,17 @@ const Degraded = ({ kinds }) => html`<p class="notice nobody" role="status">${ki
 
 /** Numbers; severities, areas and what waits also filter the board. */
 export const Overview = ({ filter, onFilter }) => {
-  const overview = useOverview();
+  const { found: overview, failed } = useNewest(() => call("/api/v1/overview"));
   useEffect(() => {
     if (overview) document.title = `${overview.unacknowledged ? `(${overview.unacknowledged}) ` : ""}${t("app")}`;
   }, [overview]);
-  if (!overview) return html`<div class="strip"></div>`;
+  const unread = failed && html`<p class="notice nobody" role="status">${t("ov.unread", { why: failed })}</p>`;
+  if (!overview) return html`${unread}<div class="strip"></div>`;
   const window = t("ov.window", { h: overview.window_hours });
   const mean = (secs) => (secs === null ? "–" : span(secs * 1000));
   const waits = filter.progress === "triggered";
   const degraded = overview.degraded.filter((kind) => DEGRADED[kind]);
-  return html`${overview.tells_nobody && html`<${Nobody} />`}${degraded.length > 0 && html`<${Degraded} kinds=${degraded} />`}<div class="strip">
+  return html`${unread}${overview.tells_nobody && html`<${Nobody} />`}${degraded.length > 0 && html`<${Degraded} kinds=${degraded} />`}<div class="strip">
     <${BySeverity} ...${{ overview, filter, onFilter }} />
     <${Tile} label=${t("ov.unack")} value=${overview.unacknowledged} kind=${overview.unacknowledged ? "alarm" : ""} pressed=${waits}
       note=${overview.recovering ? `${overview.recovering} ${t("ov.recovering")}` : ""}

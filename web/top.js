@@ -4,7 +4,8 @@ import { html, useState } from "./vendor/htm-preact.js";
 import * as feed from "./feed.js";
 import { ZONES, chooseZone, span, zoneChoice, zoneLabel } from "./format.js";
 import { t } from "./i18n.js";
-import { NOTICES, chooseNotice, noticeChoice } from "./news.js";
+import { NOTICES, chooseNotice, mayChime, noticeChoice } from "./news.js";
+import { now } from "./now.js";
 import { Go, useTick } from "./parts.js";
 
 const ANALYSTS = ["analyst", "admin"];
@@ -23,17 +24,21 @@ const SECTIONS = [
 
 /** A feed that was heard within this time is not called lost. */
 const PATIENCE_MS = 3000;
+/** Events are decided within a second; when one waits for so long, the engine is behind or stands still. */
+const BEHIND_MS = 10_000;
 
 /** Whether a page belongs to an entry of the bar. */
 const here = (path, to) => path === to || (to !== "/" && path.startsWith(`${to}/`)) || (to === "/" && path.startsWith("/incidents/"));
 
-/** Whether the screen shows what is. */
+/** Whether the screen shows what is: else why not, and how old it is. What was taken and is not decided is not on it. */
 export function useFreshness() {
   useTick();
   const status = feed.feedStatus();
   const age = Date.now() - status.heardAt;
   // The first moments after opening, and a short cut, are no news.
-  return { lost: (!status.connected || status.stale) && age > PATIENCE_MS, connected: status.connected, age };
+  if ((!status.connected || status.stale) && age > PATIENCE_MS) return { lost: true, why: status.connected ? "stale" : "lost", age };
+  const behind = status.pulse?.waits_since ? now() - Date.parse(status.pulse.waits_since) : 0;
+  return { lost: behind > BEHIND_MS, why: "behind", age: behind };
 }
 
 const Live = () => {
@@ -43,10 +48,10 @@ const Live = () => {
 
 /** Says across the page that what is shown is old, and what happens about it. */
 export const FeedBar = () => {
-  const { lost, connected, age } = useFreshness();
+  const { lost, why, age } = useFreshness();
   if (!lost) return null;
-  return html`<div class="feedbar" role="alert">${t(connected ? "feed.stale" : "feed.lost", { age: span(age) })}
-    <button onClick=${() => feed.start()}>${t("retry")}</button></div>`;
+  return html`<div class="feedbar" role="alert">${t(`feed.${why}`, { age: span(age) })}
+    ${why !== "behind" && html`<button onClick=${() => feed.start()}>${t("retry")}</button>`}</div>`;
 };
 
 function switchTheme() {
@@ -64,10 +69,12 @@ const Zone = ({ onZone }) => html`<select class="zone" value=${zoneChoice()} ari
 const Bell = () => {
   const [choice, set] = useState(noticeChoice());
   const next = async () => set(await chooseNotice(NOTICES[(NOTICES.indexOf(choice) + 1) % NOTICES.length]));
-  const label = t(`notice.${choice}`);
-  return html`<button class=${`icon bell bell-${choice}`} onClick=${next} title=${label} aria-label=${label}>
+  useTick();
+  const mute = choice !== "off" && !mayChime();
+  const label = mute ? t("notice.mute") : t(`notice.${choice}`);
+  return html`<button class=${`icon bell bell-${mute ? "mute" : choice}`} onClick=${next} title=${label} aria-label=${label}>
     <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="M8 1a4 4 0 0 0-4 4v3.2L2.6 11h10.8L12 8.2V5a4 4 0 0 0-4-4Zm-1.8 11a1.8 1.8 0 0 0 3.6 0Z" />
-      ${choice === "off" && html`<path class="strike" d="M2 2 14 14" />`}</svg></button>`;
+      ${(choice === "off" || mute) && html`<path class="strike" d="M2 2 14 14" />`}</svg></button>`;
 };
 
 export const Top = ({ me, path, onLang, onZone, onSignOut }) => {

@@ -82,6 +82,9 @@ struct Pulse {
     /// Our clock, which ages are told by: the reader's may be wrong.
     now: String,
     held: u64,
+    /// When the oldest record was taken that nothing has decided yet: the screen is that old. Absent: nothing waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<u64>,
 }
@@ -213,6 +216,7 @@ impl Reader {
             at: state.stamp.to_string(),
             now: (self.api.now)().to_string(),
             held: tenant.map_or(0, |tenant| tenant.alerts.held(&scope)),
+            waits_since: state.waits_since().map(|since| since.to_string()),
             events: tenant.filter(|_| whole).map(|tenant| tenant.conservation.accepted),
         };
         // With an id, a reader that has seen no change yet still knows where to go on.

@@ -41,12 +41,24 @@ pub struct IncidentQuery {
     pub until: Option<String>,
     /// Search the history instead of the board: slower, and nothing is forgotten within its retention.
     pub archive: bool,
+    /// `newest` (default), or `urgent`: the most urgent of the board first, one page of them.
+    #[param(inline)]
+    pub sort: Sorted,
     /// `next` of the page before.
     pub after: Option<String>,
     /// 1 to 500, default 50.
     pub limit: Option<usize>,
     /// `zh` or `en`.
     pub lang: Option<String>,
+}
+
+/// What comes first in the list of incidents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sorted {
+    #[default]
+    Newest,
+    Urgent,
 }
 
 impl IncidentQuery {
@@ -79,7 +91,10 @@ pub async fn list(
 ) -> Result<Json<Listed<IncidentItem>>, ApiError> {
     let limit = paging::limit(query.limit)?;
     let after = read_place(query.after.as_deref(), IncidentId)?;
-    let archive = query.archive;
+    let (archive, sort) = (query.archive, query.sort);
+    if sort == Sorted::Urgent && (archive || after.is_some()) {
+        return Err(ApiError::Bad("sort=urgent: one page of the board; leave archive and after out".into()));
+    }
     let filter = query.filter()?;
     let to = api.onlooker(&caller, lang);
     if archive {
@@ -93,7 +108,10 @@ pub async fn list(
     let Some(tenant) = state.tenant(&caller.tenant) else {
         return Ok(Json(Listed { items: Vec::new(), next: None, feed }));
     };
-    let page = tenant.board.page(&to.sight, &filter, after, limit);
+    let page = match sort {
+        Sorted::Newest => tenant.board.page(&to.sight, &filter, after, limit),
+        Sorted::Urgent => board::Page { items: tenant.board.urgent(&to.sight, &filter, limit), next: None },
+    };
     let row = |incident: &&Incident| IncidentItem::told(&incident.view, incident.timeline.iter(), &to);
     let items = page.items.iter().map(row).collect();
     Ok(Json(Listed { items, next: page.next.map(|at| cursor(at.0.0.0, at.1.0.0)), feed }))

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::access::Caller;
 use super::problem::{ApiError, Problem};
 use super::state::Api;
+use crate::domain::ci::Area;
 use crate::projection::counts;
 use crate::projection::overview::{self, WINDOW};
 use crate::wording::words::{AreaWord, SeverityWord};
@@ -28,6 +29,8 @@ pub struct OverviewBody {
     pub by_severity: BTreeMap<&'static str, u64>,
     /// Open incidents by managed-object area; `unknown` has no area.
     pub by_area: BTreeMap<&'static str, u64>,
+    /// The worst severity among an area's open incidents; an area without any is absent.
+    pub worst_by_area: BTreeMap<&'static str, SeverityWord>,
     pub window_hours: i64,
     /// Mean time to acknowledge in the window; null: none was acknowledged.
     pub mtta_seconds: Option<i64>,
@@ -98,7 +101,10 @@ pub async fn overview(State(api): State<Arc<Api>>, caller: Caller) -> Json<Overv
         .map(|word| (word.word(), seen.open_by_area.get(&Some((*word).into())).copied().unwrap_or(0)))
         .collect();
     by_area.insert("unknown", seen.open_by_area.get(&None).copied().unwrap_or(0));
+    let word = |area: Option<Area>| area.map_or("unknown", |area| AreaWord::from(area).word());
+    let worst_by_area = seen.worst_by_area.iter().map(|(area, worst)| (word(*area), SeverityWord::from(*worst)));
     Json(OverviewBody {
+        worst_by_area: worst_by_area.collect(),
         at: state.stamp.to_string(),
         open: seen.open,
         unacknowledged: seen.unacknowledged,

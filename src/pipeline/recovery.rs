@@ -315,7 +315,8 @@ impl Owner {
 
     pub(super) fn accept(&self, record: &Record) {
         if let Input::Batch(batch) = &*record.input {
-            self.live.accept(record.seq, &batch.tenant, (batch.events.len() + batch.rejected.len()) as u64);
+            let events = (batch.events.len() + batch.rejected.len()) as u64;
+            self.live.accept(record.seq, &batch.tenant, events, record.stamp);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::scope::Scope;
 use super::sight::Sight;
 use crate::domain::ci::Area;
 use crate::domain::ids::{AlertId, CiId, IncidentId, OrgId, SourceId};
-use crate::domain::incident::{IncidentState, IncidentView, Progress, TimelineEntry};
+use crate::domain::incident::{IncidentState, IncidentView, Priority, Progress, TimelineEntry};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
@@ -114,6 +114,13 @@ pub struct Board {
 /// The page key of an incident.
 pub fn place(view: &IncidentView) -> Place {
     (Reverse(view.opened_at), Reverse(view.id))
+}
+
+/// The rank of an incident, the most urgent lowest: open before ended, awake before snoozed, firing before recovering, then
+/// priority, then severity. The console's board ranks its rows in the same way.
+fn urgency(view: &IncidentView) -> (bool, bool, bool, Priority, Reverse<Severity>) {
+    let calm = view.state != IncidentState::Abnormal;
+    (!is_open(view.state), view.snoozed_until.is_some(), calm, view.priority, Reverse(view.severity))
 }
 
 /// Whether an incident is still somebody's business.
@@ -292,6 +299,22 @@ impl Board {
             }
         }
         Page { items, next }
+    }
+
+    /// At most `limit` incidents, those that want somebody most first, and of equal ones the newest.
+    pub fn urgent(&self, sight: &Sight, filter: &IncidentFilter, limit: usize) -> Vec<&Incident> {
+        let Some(filter) = &filter.within(sight) else { return Vec::new() };
+        let wanted = Wanted::of(filter, sight);
+        let fitting = self.rows.iter().filter(|(at, row)| wanted.row(at, row));
+        let whole = fitting.filter_map(|(at, _)| self.incidents.get(&at.1.0)).filter(|incident| wanted.rest(incident));
+        let mut all: Vec<&Incident> = whole.collect();
+        let key = |incident: &&Incident| (urgency(&incident.view), place(&incident.view));
+        if all.len() > limit {
+            all.select_nth_unstable_by_key(limit, key);
+            all.truncate(limit);
+        }
+        all.sort_unstable_by_key(key);
+        all
     }
 
     /// The smallest index set that must hold the answer: `Some(None)` when it is empty, `None` when no index applies.

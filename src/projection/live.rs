@@ -23,8 +23,8 @@ pub struct Live {
 #[derive(Default)]
 pub struct State {
     tenants: BTreeMap<TenantId, TenantView>,
-    /// Events of accepted records without verdicts yet, by journal sequence.
-    pending: BTreeMap<u64, u64>,
+    /// When accepted records without verdicts yet were taken, by journal sequence.
+    pending: BTreeMap<u64, Timestamp>,
     /// By partition: the last journal record that is shown.
     shown: BTreeMap<u16, u64>,
     /// The newest journal record that is shown; on a cluster, older ones of other partitions may be pending.
@@ -43,6 +43,11 @@ impl State {
     /// The newest journal record that is known here, shown or still pending.
     pub fn known_seq(&self) -> u64 {
         self.pending.last_key_value().map_or(self.journal_seq, |(last, _)| self.journal_seq.max(*last))
+    }
+
+    /// When the oldest accepted record was taken that is not decided yet; `None`: nothing waits.
+    pub fn waits_since(&self) -> Option<Timestamp> {
+        self.pending.first_key_value().map(|(_, since)| *since)
     }
 
     /// All tenants.
@@ -109,9 +114,9 @@ impl Live {
         state.tenants.values_mut().filter(|tenant| tenant.conservation.accepted == 0).for_each(TenantView::count_anew);
     }
 
-    /// The door has made `events` of a journal record durable; they are pending until `apply` sees the record.
+    /// The door has made `events` of a journal record durable at `since`; they are pending until `apply` sees the record.
     /// Without this call, `apply` counts them as accepted itself; what was counted before is not counted again.
-    pub fn accept(&self, journal_seq: u64, tenant: &TenantId, events: u64) {
+    pub fn accept(&self, journal_seq: u64, tenant: &TenantId, events: u64, since: Timestamp) {
         let mut state = self.write();
         let is_known = state.has_shown(partition_of(tenant), journal_seq) || state.pending.contains_key(&journal_seq);
         if events == 0 || is_known {
@@ -120,7 +125,7 @@ impl Live {
         let counts = &mut state.tenant_mut(tenant).conservation;
         counts.accepted += events;
         counts.pending += events;
-        state.pending.insert(journal_seq, events);
+        state.pending.insert(journal_seq, since);
     }
 
     /// Takes one committed step. A step that was taken before changes nothing.

@@ -26,6 +26,8 @@ pub struct Overview {
     pub open_by_severity: BTreeMap<Severity, u64>,
     /// Incidents without an area are under `None`.
     pub open_by_area: BTreeMap<Option<Area>, u64>,
+    /// The worst severity among an area's open incidents.
+    pub worst_by_area: BTreeMap<Option<Area>, Severity>,
     /// Mean time to acknowledge, over incidents acknowledged in the window, milliseconds.
     pub mtta_ms: Option<i64>,
     /// Mean time from opening to the close, over incidents closed in the window, milliseconds.
@@ -94,6 +96,8 @@ fn count_open(seen: &mut Overview, glance: &Glance) {
     seen.recovering += u64::from(glance.state != IncidentState::Abnormal);
     *seen.open_by_severity.entry(glance.severity).or_default() += 1;
     *seen.open_by_area.entry(glance.area).or_default() += 1;
+    let worst = seen.worst_by_area.entry(glance.area).or_default();
+    *worst = glance.severity.max(*worst);
 }
 
 fn funnel(tenant: &TenantView) -> Funnel {

@@ -84,7 +84,7 @@ impl Sink for Door {
             let events = (batch.events.len() + batch.rejected.len()) as u64;
             match self.pipeline.log.append(partition_of(&tenant), Input::Batch(batch)).await {
                 Ok(appended) => {
-                    self.pipeline.live.accept(appended.seq, &tenant, events);
+                    self.pipeline.live.accept(appended.seq, &tenant, events, (self.pipeline.clock)());
                     Ok(Accepted { seq: appended.seq, first: 0 })
                 }
                 Err(error) => Err(not_kept(error)),

@@ -12,6 +12,7 @@ mod keyboard;
 mod modules;
 mod series;
 mod served;
+mod sound;
 mod storm;
 mod together;
 mod tuning;

@@ -6,7 +6,7 @@ import { count, moment, percent, span } from "../format.js";
 import { labelOr, t } from "../i18n.js";
 import { Law } from "../law.js";
 import { now } from "../now.js";
-import { SEVERITIES, AREAS, useOverview } from "../overview.js";
+import { SEVERITIES, AREAS, useNewest } from "../overview.js";
 import { Empty, Panel, Switch, Tile } from "../parts.js";
 
 const RECORDS = ["event", "alert", "incident", "notification"];
@@ -72,12 +72,12 @@ const Counts = () => {
 };
 
 export const Numbers = () => {
-  const overview = useOverview();
-  if (!overview) return html`<${Empty} text=${t("loading")} />`;
+  const { found: overview, failed } = useNewest(() => call("/api/v1/overview"));
+  if (!overview) return html`<${Empty} text=${failed ? t("failed", { why: failed }) : t("loading")} />`;
   const mean = (secs) => (secs === null ? "–" : span(secs * 1000));
   const window = t("ov.window", { h: overview.window_hours });
   const funnel = overview.funnel;
-  return html`<div class="page-head"><h1>${t("nav.numbers")}</h1><p class="dim">${t("num.at", { t: moment(overview.at) })}</p></div>
+  return html`<div class="page-head"><h1>${t("nav.numbers")}</h1><p class="dim">${t("num.at", { t: moment(overview.at) })}</p>${failed && html`<p class="bad" role="alert">${t("ov.unread", { why: failed })}</p>`}</div>
     <div class="strip"><${Tile} label=${t("ov.open")} value=${overview.open} /><${Tile} label=${t("ov.unack")} value=${overview.unacknowledged} />
       <${Tile} label=${t("num.opened_in_window")} value=${overview.opened_in_window} note=${window} />
       <${Tile} label=${t("ov.mtta")} value=${mean(overview.mtta_seconds)} note=${window} /><${Tile} label=${t("ov.mttr")} value=${mean(overview.mttr_seconds)} note=${window} />

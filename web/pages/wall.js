@@ -2,15 +2,15 @@
 // says loudly when what it shows is old.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
-import { call } from "../api.js";
+import { call, query } from "../api.js";
 import { Spark } from "../charts.js";
 import { hear } from "../feed.js";
 import { clock, count, day, percent, span, zoneLabel } from "../format.js";
 import { say, t } from "../i18n.js";
-import { OPEN, urgency } from "../incidents.js";
-import { NOTICES, chooseNotice, noticeChoice } from "../news.js";
+import { OPEN } from "../incidents.js";
+import { NOTICES, chooseNotice, mayChime, noticeChoice, useAlarm } from "../news.js";
 import { now } from "../now.js";
-import { AREAS, DEGRADED, SEVERITIES, useOverview } from "../overview.js";
+import { AREAS, DEGRADED, SEVERITIES, useNewest } from "../overview.js";
 import { Age, Severity, useTick } from "../parts.js";
 import { useFreshness } from "../top.js";
 import { className } from "../vocabulary.js";
@@ -25,25 +25,26 @@ const TREND_MINUTES = 60;
 /** A number that grew shows so for this long. */
 const FLASH_MS = 4000;
 
-/** Reads again and again; keeps what was read last. @param {() => Promise<any>} read @param {number} every */
+/** Reads again and again; keeps what was read last and tells why it could not be read again.
+ * @param {() => Promise<any>} read @param {number} every */
 function useEvery(read, every) {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [state, set] = useState({ found: /** @type {any} */ (null), failed: "" });
   useEffect(() => {
     let alive = true;
-    const load = () => read().then((one) => { if (alive) set(one); }, () => {});
+    const load = () => read().then((found) => { if (alive) set({ found, failed: "" }); }, (failure) => { if (alive && failure.status !== 401) set((old) => ({ ...old, failed: failure.message })); });
     load();
     const timer = setInterval(load, every);
     return () => { alive = false; clearInterval(timer); };
   }, []);
-  return found;
+  return state;
 }
 
-/** Events per minute of the last hour. */
-const trend = () => call(`/api/v1/stats?record=event&step=minute&since=${new Date(now() - TREND_MINUTES * 60_000).toISOString()}`).then((stats) => {
+/** Events per minute of the last hour, without the minute that goes on. */
+const trend = () => call(`/api/v1/stats?record=event&step=minute&since=${new Date(now() - (TREND_MINUTES + 1) * 60_000).toISOString()}`).then((stats) => {
   const until = Math.floor(Date.parse(stats.until) / 60_000);
   const values = new Array(TREND_MINUTES).fill(0);
   for (const bucket of stats.buckets) {
-    const at = TREND_MINUTES - 1 - (until - Math.floor(Date.parse(bucket.at) / 60_000));
+    const at = TREND_MINUTES - (until - Math.floor(Date.parse(bucket.at) / 60_000));
     if (at >= 0 && at < TREND_MINUTES) values[at] += bucket.n;
   }
   return values;
@@ -52,29 +53,12 @@ const trend = () => call(`/api/v1/stats?record=event&step=minute&since=${new Dat
 /** The sources: those in trouble first, then the busiest. */
 const feeds = () => call("/api/v1/sources").then((page) => page.items.sort((a, b) => Number(b.silent) - Number(a.silent) || b.events - a.events));
 
-/** The open incidents that matter most, kept up by the feed. */
-function useWorst() {
-  const [list, set] = useState(/** @type {any[]} */ ([]));
-  const known = useRef(new Map());
-  useEffect(() => {
-    const tell = () => set([...known.current.values()].sort(urgency));
-    const load = () => call("/api/v1/incidents?state=abnormal&state=recovering&state=recovered&limit=500").then((page) => {
-      known.current = new Map(page.items.map((one) => [one.id, one]));
-      tell();
-    }, () => {});
-    load();
-    return hear((changes) => {
-      if (changes.some((change) => change.kind === "resync")) { load(); return; }
-      const news = changes.filter((change) => change.kind === "incident").map((change) => change.data);
-      for (const { id, gone, incident } of news) {
-        if (gone || !OPEN.includes(incident.state)) known.current.delete(id);
-        else if ((known.current.get(id)?.version ?? 0) <= incident.version) known.current.set(id, incident);
-      }
-      if (news.length) tell();
-    });
-  }, []);
-  return list;
-}
+/** The numbers, and the open incidents that want somebody most: read together, so that one does not deny the other. */
+const newest = () => Promise.all([call("/api/v1/overview"), call(`/api/v1/incidents?${query({ state: OPEN, sort: "urgent", limit: String(SHOWN) })}`)])
+  .then(([overview, page]) => ({ overview, list: page.items }));
+
+/** The worse of two severities. */
+const worse = (a, b) => (SEVERITIES.indexOf(a) + 1 || Infinity) <= (SEVERITIES.indexOf(b) + 1 || Infinity) ? a : b;
 
 /** Whether a number has just grown. @param {number} n */
 function useGrown(n) {
@@ -93,10 +77,13 @@ const Clock = () => {
   return html`<time class="w-clock"><b>${clock(now())}</b><i>${day(now())} ${zoneLabel()}</i></time>`;
 };
 
-/** How old the screen is, in words that cannot be overlooked when it is. */
-const Fresh = () => {
-  const { lost, connected, age } = useFreshness();
-  return lost ? html`<p class="w-stale" role="alert">⚠ ${t(connected ? "feed.stale" : "feed.lost", { age: span(age) })}</p>` : null;
+/** How old the screen is, or what of it cannot be read again, in words that cannot be overlooked.
+ * @param {{unread: [string, string][]}} props names of the parts and why */
+const Fresh = ({ unread }) => {
+  const { lost, why, age } = useFreshness();
+  if (lost) return html`<p class="w-stale" role="alert">⚠ ${t(`feed.${why}`, { age: span(age) })}</p>`;
+  if (!unread.length) return null;
+  return html`<p class="w-stale w-unread" role="alert">⚠ ${t("wall.unread", { what: unread.map(([word]) => t(word)).join(t("and")), why: unread[0][1] })}</p>`;
 };
 
 const ByOne = ({ severity, n }) => html`<div class=${`w-sev ${n ? "" : "zero"} ${useGrown(n) ? "grown" : ""} s-${severity}`}><${Severity} of=${severity} /><b>${count(n)}</b><i>${t(`sev.${severity}`)}</i></div>`;
@@ -106,21 +93,23 @@ const Open = ({ overview }) => html`<section class="w-open" aria-label=${t("ov.o
   <div class="w-sevs">${SEVERITIES.slice(0, 4).map((severity) => html`<${ByOne} key=${severity} severity=${severity} n=${overview.by_severity[severity]} />`)}</div>
   <div class=${`w-wait ${overview.unacknowledged ? "bad" : ""}`}><b>${count(overview.unacknowledged)}</b><i>${t("ov.unack")}</i></div></section>`;
 
-/** One managed-object area: its open incidents, and how much of it alerts. */
-const Area = ({ area, open, health }) => {
+/** One managed-object area: its open incidents, and how much of it alerts. It is as bad as the worst of both. */
+const Area = ({ area, open, worst, health }) => {
   const share = health?.cis ? health.alerting / health.cis : 0;
-  const state = health?.worst && health.alerting ? health.worst : "cleared";
-  return html`<div class=${`w-area s-${open ? state : "cleared"}`}><h3><${Severity} of=${open ? state : "cleared"} />${t(`area.${area}`)}</h3>
+  const alerts = health?.alerting ? health.worst : "cleared";
+  const state = worse(open ? worst : "cleared", alerts);
+  return html`<div class=${`w-area s-${state}`} data-area=${area}><h3><${Severity} of=${state} />${t(`area.${area}`)}</h3>
     <p><b>${count(open)}</b><i>${t("wall.incidents")}</i></p>
-    <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="4" /><rect class=${`k-${state}`} width=${share ? Math.max(1.5, share * 100) : 0} height="4" /></svg>
+    <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="4" /><rect class=${`k-${alerts}`} width=${share ? Math.max(1.5, share * 100) : 0} height="4" /></svg>
     <small>${health ? t("wall.cis", { n: count(health.alerting), of: count(health.cis) }) : ""}</small></div>`;
 };
 
 const Funnel = ({ funnel, pulse, rate }) => {
   const events = Math.max(funnel.events, pulse?.events ?? 0);
-  const parts = /** @type {[string, number, number][]} */ ([["ov.events", events, 100], ["ov.alerts", funnel.alerts, 62], ["ov.incidents", funnel.incidents, 30]]);
+  const parts = /** @type {[string, number][]} */ ([["ov.events", events], ["ov.alerts", funnel.alerts], ["ov.incidents", funnel.incidents]]);
   return html`<section class="w-funnel" aria-label=${t("ov.funnel")}><h2>${t("ov.funnel")}</h2>
-    <div class="w-steps">${parts.map(([word, n, wide]) => html`<div key=${word} class=${`w-step wide-${wide}`}><b>${count(n)}</b><i>${t(word)}</i></div>`)}</div>
+    <div class="w-steps">${parts.map(([word, n]) => html`<div key=${word} class="w-step"><b>${count(n)}</b><i>${t(word)}</i>
+      <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="4" /><rect class="w-bar" width=${n ? Math.max(0.8, (n / Math.max(1, events)) * 100) : 0} height="4" /></svg></div>`)}</div>
     <div class="w-ratio"><b>${funnel.compression === null ? "–" : percent(funnel.compression)}</b><i>${t("ov.compression")}</i></div>
     <p class="w-rate"><i>${t("wall.rate", { n: count(rate?.at(-1) ?? 0) })}</i></p><${Spark} values=${rate ?? []} label=${t("wall.trend")} /></section>`;
 };
@@ -131,16 +120,17 @@ const Times = ({ overview }) => {
     <div><b>${count(overview.opened_in_window)}</b><i>${t("wall.today", { h: overview.window_hours })}</i></div><div><b>${count(overview.alerts_held)}</b><i>${t("ov.held")}</i></div></section>`;
 };
 
-const Incidents = ({ list }) => html`<section class="w-list" aria-label=${t("wall.worst")}><h2>${t("wall.worst")}</h2>
+/** @param {{list: any[], total: number}} props of how many open ones these are the first */
+const Incidents = ({ list, total }) => html`<section class="w-list" aria-label=${t("wall.worst")}><h2>${t("wall.worst")}</h2>
   ${list.length === 0 && html`<p class="w-calm">✓ ${t("board.calm")}</p>`}
-  <ol>${list.slice(0, SHOWN).map((one) => html`<li key=${one.id} class=${`sev-${one.severity}`}>
+  <ol>${list.map((one) => html`<li key=${one.id} data-id=${one.id} class=${`sev-${one.severity}`}>
     <${Severity} of=${one.severity} /><b class=${`pri pri-${one.priority}`}>${one.priority}</b>
     <div><p><strong>${one.root ? (one.root.ci.outside ? t("ci.outside") : one.root.ci.name) : one.title}</strong><i>${one.root ? className(one.root.ci.class) : ""}</i></p>
       <small>${one.services.length ? one.services.slice(0, 3).join(t("and")) + (one.services.length > 3 ? ` +${one.services.length - 3}` : "") : say(one.headline)}</small></div>
     <span class="w-n">${count(one.alert_count)}<i>${t("ov.alerts")}</i></span>
     <span class=${`state state-${one.state === "abnormal" ? one.progress : one.state}`}>${one.state === "abnormal" ? one.assignee ?? one.acknowledged_by ?? t(`progress.${one.progress}`) : t(`state.${one.state}`)}</span>
     <${Age} from=${one.first_alert_at} to=${one.recovered_at} /></li>`)}</ol>
-  ${list.length > SHOWN && html`<p class="w-more">${t("wall.more", { n: list.length - SHOWN })}</p>`}</section>`;
+  ${total > list.length && html`<p class="w-more">${t("wall.more", { n: count(total - list.length) })}</p>`}</section>`;
 
 const Hot = ({ hot }) => html`<section class="w-hot" aria-label=${t("wall.hot")}><h2>${t("wall.hot")}</h2><ol>${hot.slice(0, HOT_SHOWN).map((one) => html`<li key=${one.ci.id}>
   <${Severity} of=${one.severity} /><strong>${one.ci.name}</strong><i>${className(one.ci.class)}</i><b>${count(one.firing)}</b></li>`)}</ol></section>`;
@@ -170,41 +160,49 @@ const Sites = ({ estate }) => {
 };
 
 /** What the program itself has to say: the sources, and what is degraded. */
-const Health = ({ overview, feeds }) => html`<section class="w-health" aria-label=${t("wall.sources")}><h2>${t("wall.sources")}</h2>
+const Health = ({ overview, feeds, silent }) => html`<section class="w-health" aria-label=${t("wall.sources")}><h2>${t("wall.sources")}</h2>
   <ol>${feeds.slice(0, SOURCES_SHOWN).map((one) => html`<li key=${one.id} class=${one.silent ? "late" : ""}><i class=${`w-dot ${one.silent ? "late" : one.enabled && one.last_seen ? "" : "off"}`}></i><strong>${one.id}</strong>${one.last_seen && html`<${Age} from=${one.last_seen} />`}</li>`)}</ol>
-  ${feeds.some((one) => one.silent) && html`<p class="w-bad" role="alert">⚠ ${t("wall.silent", { who: feeds.filter((one) => one.silent).map((one) => one.id).slice(0, 3).join(t("and")) })}</p>`}
+  ${silent.length > 0 && html`<p class="w-bad w-silent" role="alert">⚠ ${t("wall.silent", { who: silent.slice(0, 3).join(t("and")) + (silent.length > 3 ? ` +${silent.length - 3}` : "") })}</p>`}
   ${overview.tells_nobody && html`<p class="w-bad">⚠ ${t("ov.nobody")}</p>`}
   ${overview.degraded.filter((kind) => DEGRADED[kind]).map((kind) => html`<p key=${kind} class="w-bad">⚠ ${t(DEGRADED[kind])}</p>`)}</section>`;
 
 /** Whether the wall makes a sound; asked for by a click, as browsers want it. */
 const Sound = () => {
   const [choice, set] = useState(noticeChoice());
-  const next = async () => set(await chooseNotice(choice === "off" ? NOTICES[1] : "off"));
-  return html`<button class="icon" onClick=${next} aria-pressed=${choice !== "off"}>${t(`notice.${choice}`)}</button>`;
+  useTick();
+  // A browser lets nothing be heard before somebody has clicked; a click anywhere is enough.
+  const mute = choice !== "off" && !mayChime();
+  const next = async () => set(await chooseNotice(choice === "off" || mute ? NOTICES[1] : "off"));
+  return html`<button class=${`icon ${mute ? "w-mute" : ""}`} onClick=${next} aria-pressed=${choice !== "off"}>${mute ? `⚠ ${t("notice.mute")}` : t(`notice.${choice}`)}</button>`;
 };
 
 const whole = () => (document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen()).catch(() => {});
 
 export const Wall = () => {
-  const overview = useOverview();
-  const estate = useEvery(() => call("/api/v1/topology/health"), ESTATE_MS);
+  const { found, failed } = useNewest(newest);
+  const health = useEvery(() => call("/api/v1/topology/health"), ESTATE_MS);
   const rate = useEvery(trend, TREND_MS);
   const sources = useEvery(feeds, ESTATE_MS);
-  const list = useWorst();
+  const estate = health.found;
+  const { overview, list } = found ?? {};
   const [pulse, setPulse] = useState(/** @type {any} */ (null));
   const { lost } = useFreshness();
   useEffect(() => hear((_, status) => setPulse(status.pulse)), []);
+  const unread = /** @type {[string, string][]} */ ([["wall.numbers", failed], ["wall.layers", health.failed], ["wall.trend", rate.failed], ["wall.sources", sources.failed]]).filter(([, why]) => why);
+  const silent = (sources.found ?? []).filter((one) => one.silent).map((one) => one.id);
+  // What the wall does not know may be worse than what it shows.
+  useAlarm([lost ? "feed" : "", ...unread.map(([word]) => word), ...silent].filter(Boolean));
   useEffect(() => { document.title = `${overview?.by_severity.critical ? `(${overview.by_severity.critical}) ` : ""}${t("nav.wall")} · ${t("app")}`; }, [overview]);
-  if (!overview) return html`<div class="wall"></div>`;
-  const health = (area) => estate?.areas.find((one) => one.area === area);
+  if (!overview) return html`<div class="wall"><header class="w-head"><h1>${t("wall.title")}</h1><${Fresh} unread=${unread} /></header></div>`;
+  const of = (area) => estate?.areas.find((one) => one.area === area);
   return html`<div class=${`wall ${lost ? "old" : ""}`}>
-    <header class="w-head"><img src="/assets/icon.svg" alt="" /><h1>${t("wall.title")}</h1><${Fresh} />
+    <header class="w-head"><img src="/assets/icon.svg" alt="" /><h1>${t("wall.title")}</h1><${Fresh} unread=${unread} />
       <span class="w-tools"><${Sound} /><button class="icon" onClick=${whole}>${t("wall.whole")}</button></span><${Clock} /></header>
     <${Open} overview=${overview} />
-    <section class="w-areas" aria-label=${t("ov.areas")}>${AREAS.map((area) => html`<${Area} key=${area} area=${area} open=${overview.by_area[area]} health=${health(area)} />`)}</section>
-    <${Incidents} list=${list} />
+    <section class="w-areas" aria-label=${t("ov.areas")}>${AREAS.map((area) => html`<${Area} key=${area} area=${area} open=${overview.by_area[area]} worst=${overview.worst_by_area[area]} health=${of(area)} />`)}</section>
+    <${Incidents} list=${list} total=${overview.open} />
     <div class="w-middle">${estate && html`<${Sites} estate=${estate} /><${Hot} hot=${estate.hot} />`}</div>
-    <div class="w-side">${overview.funnel && html`<${Funnel} funnel=${overview.funnel} pulse=${pulse} rate=${rate} />`}<${Times} overview=${overview} /></div>
-    <${Health} overview=${overview} feeds=${sources ?? []} />
+    <div class="w-side">${overview.funnel && html`<${Funnel} funnel=${overview.funnel} pulse=${pulse} rate=${rate.found} />`}<${Times} overview=${overview} /></div>
+    <${Health} overview=${overview} feeds=${sources.found ?? []} silent=${silent} />
   </div>`;
 };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::fixture::{Bench, T0, alert, ci, incident, opening, steps};
 use crate::api::routes;
 use crate::domain::ci::Area;
+use crate::domain::incident::Priority;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 use crate::engine::effect::Effect;
@@ -65,10 +66,39 @@ async fn a_list_pages_without_gaps_or_repeats_and_filters() {
 }
 
 #[tokio::test]
+async fn the_most_urgent_come_first_however_old_they_are() {
+    let bench = Bench::empty(T0);
+    for n in 0..600u64 {
+        let at = T0.plus(Span::secs(n as i64));
+        let ci = ci(&format!("c{n}"), &format!("Host-{n}"), "server", Area::Facility, "tax");
+        let severity = [(3, Severity::Critical), (40, Severity::Major)].into_iter().find(|(of, _)| *of == n);
+        let members = vec![alert(n, "X", severity.map_or(Severity::Minor, |(_, s)| s), ci.clone(), at)];
+        let mut view = incident(n, &ci, &members, at);
+        // The second critical one is snoozed: somebody has seen to it.
+        if n == 5 {
+            (view.severity, view.priority, view.snoozed_until) = (Severity::Critical, Priority::P1, Some(T0));
+        }
+        bench.api.live.apply(&opening(n + 1, view, members));
+    }
+    let page = bench.get("viewer", "/api/v1/incidents?sort=urgent&limit=3").await.json();
+    let ids: Vec<&str> = page["items"].as_array().unwrap().iter().map(|i| i["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["i0-3", "i0-40", "i0-599"]);
+    assert_eq!(page["next"], serde_json::Value::Null);
+    let last = bench.get("viewer", "/api/v1/incidents?sort=urgent&limit=500&severity=critical").await.json();
+    assert_eq!(last["items"].as_array().unwrap().last().unwrap()["id"], "i0-5", "awake before snoozed");
+    for also in ["archive=true", "after=MS4x"] {
+        let refused = bench.get("viewer", &format!("/api/v1/incidents?sort=urgent&{also}")).await;
+        assert!(refused.status == 400 && refused.text.contains("sort=urgent"), "{}", refused.text);
+    }
+    let worst = &bench.get("viewer", "/api/v1/overview").await.json()["worst_by_area"];
+    assert_eq!(*worst, serde_json::json!({ "facility": "critical" }));
+}
+
+#[tokio::test]
 async fn conservation_holds_on_both_sides() {
     let bench = Bench::stocked();
     let live = &bench.api.live;
-    live.accept(8, &"a".into(), 4);
+    live.accept(8, &"a".into(), 4, T0);
     let counts = bench.get("admin", "/api/v1/conservation").await.json();
     assert_eq!(counts["accepted"], 10);
     assert_eq!(counts["dead_lettered"]["malformed"], 1);

@@ -65,6 +65,22 @@ async fn a_reader_that_has_heard_only_a_pulse_misses_nothing() {
 }
 
 #[tokio::test]
+async fn a_pulse_says_since_when_what_was_taken_waits_to_be_decided() {
+    let bench = Bench::empty(T0);
+    let steps = steps();
+    assert!(!read(&bench, "viewer", "", None).await.contains("waits_since"), "nothing waits");
+    bench.api.live.accept(1, &"a".into(), 2, T0);
+    bench.api.live.accept(2, &"a".into(), 1, T0.plus(Span::mins(1)));
+    let waiting =
+        async || read(&bench, "viewer", "", None).await.contains("\"waits_since\":\"2026-01-05T00:01:00.000Z\"");
+    assert!(read(&bench, "viewer", "", None).await.contains("\"waits_since\":\"2026-01-05T00:00:00.000Z\""));
+    bench.api.live.apply(&steps[0]);
+    assert!(waiting().await, "the oldest that is left");
+    bench.api.live.apply(&steps[1]);
+    assert!(!read(&bench, "viewer", "", None).await.contains("waits_since"));
+}
+
+#[tokio::test]
 async fn foreign_changes_are_not_told() {
     let bench = Bench::stocked();
     assert_eq!(ids(&read(&bench, "viewer-tax", "?after=0", None).await), "1.0 1.1");

@@ -90,6 +90,18 @@ impl Browser {
         self.command("/url", json!({ "url": url })).await;
     }
 
+    /// Runs statements in every page from now on, before anything of the page itself does.
+    pub async fn before(&self, statements: &str) {
+        let script = json!({ "cmd": "Page.addScriptToEvaluateOnNewDocument", "params": { "source": statements } });
+        self.command("/goog/cdp/execute", script).await;
+    }
+
+    /// Gives the machine that the browser runs on another time zone.
+    pub async fn zone(&self, name: &str) {
+        let zone = json!({ "cmd": "Emulation.setTimezoneOverride", "params": { "timezoneId": name } });
+        self.command("/goog/cdp/execute", zone).await;
+    }
+
     /// Runs statements that call `done` with what they found, their last argument.
     pub async fn timed(&self, statements: &str) -> Value {
         self.command("/execute/async", json!({ "script": statements, "args": [] })).await

@@ -33,7 +33,8 @@ fn repeated(n: usize) -> Value {
         "object": { "name": format!("switch-{}", n % 60) }, "starts_at": "2026-01-05T00:00:00Z", "id": format!("storm-{n}") })
 }
 
-fn lone(n: usize) -> Value {
+/// A lone critical alert of an object that the CMDB does not know: an incident of its own.
+pub fn lone(n: usize) -> Value {
     json!({ "name": format!("Service {n} is down"), "title": format!("service {n} is down"), "severity": "critical",
         "object": { "name": format!("service-{n}") }, "starts_at": "2026-01-05T00:00:00Z" })
 }
