@@ -1,10 +1,11 @@
 // What an operator can do with an incident, and what became of it.
 
-import { html, useState } from "./vendor/htm-preact.js";
-import { call } from "./api.js";
+import { html, useRef, useState } from "./vendor/htm-preact.js";
+import { call, query } from "./api.js";
 import { ask, inMinutes, spans } from "./ask.js";
 import { sayFalse } from "./false_alarm.js";
 import { t } from "./i18n.js";
+import { OPEN } from "./incidents.js";
 import { order, told } from "./orders.js";
 import { silenceIncident } from "./silencing.js";
 
@@ -19,14 +20,26 @@ export async function act(incident, word, given = undefined, name = `act.${word}
   await told(t(name), () => order(incident.id, word, body));
 }
 
-/** Open incidents, to merge into or to move to: the nearest in time first. @param {import("./types.js").Incident} self
- * @param {string[]} but @returns {Promise<[string, string][]>} */
-async function others(self, but) {
-  const page = await call("/api/v1/incidents?state=abnormal&state=recovering&state=recovered&limit=500");
+/** Candidates that are offered at a time. */
+const OFFERED = "100";
+/** What opened so much later at most is offered before anything is typed. */
+const LATER_MS = 3_600_000;
+
+/** An incident as a choice. @param {import("./types.js").Incident} one @returns {[string, string]} */
+const choice = (one) => [one.id, `${one.id} · ${one.priority} · ${one.title}${one.root ? ` · ${one.root.ci.name}` : ""}`];
+
+/** Finds open incidents to merge into or to move to, the nearest in time first: the server looks through all of them.
+ * @param {import("./types.js").Incident} self */
+const others = (self) => async (text) => {
+  const near = text ? { q: text } : { until: new Date(Date.parse(self.opened_at) + LATER_MS).toISOString() };
+  const page = await call(`/api/v1/incidents?${query({ state: OPEN, limit: OFFERED, ...near })}`);
   const apart = (one) => Math.abs(Date.parse(one.first_alert_at) - Date.parse(self.first_alert_at));
-  return page.items.filter((one) => !but.includes(one.id)).sort((a, b) => apart(a) - apart(b))
-    .map((one) => [one.id, `${one.id} · ${one.priority} · ${one.title}${one.root ? ` · ${one.root.ci.name}` : ""}`]);
-}
+  return page.items.filter((one) => one.id !== self.id).sort((a, b) => apart(a) - apart(b)).map(choice);
+};
+
+/** Which of several takes the others: the largest is offered first. @param {import("./types.js").Incident[]} about */
+const among = (about) => async (text) => [...about].sort((a, b) => b.alert_count - a.alert_count).map(choice)
+  .filter(([, label]) => label.toLowerCase().includes(text.toLowerCase()));
 
 /** Who has handled incidents: to choose from. */
 async function people() {
@@ -37,8 +50,8 @@ async function people() {
 const one = (name, kind, more = {}) => ({ name, kind, label: t(`ask.${name}`), ...more });
 
 /** Asks what an order needs: its body, or null when it was thought better of. `about` are the incidents that it is about.
- * @param {import("./types.js").Incident} incident @param {string} word @param {string[]} [about] @param {string} [title] */
-export async function details(incident, word, about = [incident.id], title = t(`act.${word}`)) {
+ * @param {import("./types.js").Incident} incident @param {string} word @param {import("./types.js").Incident[]} [about] @param {string} [title] */
+export async function details(incident, word, about = [incident], title = t(`act.${word}`)) {
   switch (word) {
     case "assign": {
       return ask({ title, fields: [one("assignee", "line", { value: incident.assignee ?? "", suggestions: await people() })] });
@@ -47,7 +60,7 @@ export async function details(incident, word, about = [incident.id], title = t(`
     case "close": return ask({ title, danger: true, ok: title, fields: [
       one("warn", "note", { label: "", value: incident.firing_count ? t("ask.firing", { n: incident.firing_count }) : t("ask.quiet") }),
       { ...one("text", "text", { optional: true }), label: t("ask.note") }] }).then((given) => given && { text: given.text });
-    case "merge": return ask({ title, fields: [one("into", "pick", { choices: about.length > 1 ? await among(about) : await others(incident, about) })] });
+    case "merge": return ask({ title, fields: [one("into", "pick", { search: about.length > 1 ? among(about) : others(incident) })] });
     case "severity": return ask({ title, fields: [
       one("severity", "choice", { value: incident.severity, choices: SEVERITIES.map((word) => [word, t(`sev.${word}`)]) })] });
     case "snooze": {
@@ -58,16 +71,9 @@ export async function details(incident, word, about = [incident.id], title = t(`
   }
 }
 
-/** Which of several takes the others: the largest is offered first. @param {string[]} about @returns {Promise<[string, string][]>} */
-async function among(about) {
-  const page = await call("/api/v1/incidents?state=abnormal&state=recovering&state=recovered&limit=500");
-  return page.items.filter((other) => about.includes(other.id)).sort((a, b) => b.alert_count - a.alert_count)
-    .map((other) => [other.id, `${other.id} · ${other.priority} · ${other.title}`]);
-}
-
 /** Moves alerts elsewhere. @param {import("./types.js").Incident} incident @param {string[]} alerts */
 export async function moveAlerts(incident, alerts) {
-  const given = await ask({ title: t("act.move"), fields: [one("into", "pick", { choices: await others(incident, [incident.id]) })] });
+  const given = await ask({ title: t("act.move"), fields: [one("into", "pick", { search: others(incident) })] });
   if (!given) return;
   // One after the other: the engine moves one alert at a time.
   await told(t("act.move"), async () => {
@@ -78,6 +84,14 @@ export async function moveAlerts(incident, alerts) {
     return "";
   });
 }
+
+/** What is seldom wanted, behind one button. It shuts when something in it is pressed, or the focus goes elsewhere. */
+const More = ({ children }) => {
+  const menu = useRef(/** @type {HTMLDetailsElement|null} */ (null));
+  const shut = () => menu.current?.removeAttribute("open");
+  return html`<details class="more-acts" ref=${menu} onFocusOut=${(event) => { if (!menu.current?.contains(event.relatedTarget)) shut(); }} onKeyDown=${(event) => { if (event.key === "Escape") { event.stopPropagation(); shut(); } }}>
+    <summary>${t("act.more")} ▾</summary><div onClick=${shut}>${children}</div></details>`;
+};
 
 /** The row of buttons. */
 export const Actions = ({ incident, me, onPostMortem }) => {
@@ -96,7 +110,7 @@ export const Actions = ({ incident, me, onPostMortem }) => {
     ${incident.progress === "triggered" ? button("acknowledge", "main") : button("unacknowledge")}
     ${button("assign")} ${button("comment")}
     ${incident.snoozed_until ? button("wake") : button("snooze")}
-    ${button("severity")} ${button("merge")} ${button("silence")} ${button("false_alarm")} ${post}
-    ${button("close", "warn")}
+    ${button("silence")} ${button("close", "warn")}
+    <${More}>${button("severity")} ${button("merge")} ${button("false_alarm")} ${post}<//>
   </div>`;
 };

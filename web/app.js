@@ -7,6 +7,7 @@ import { followTables } from "./cards.js";
 import * as feed from "./feed.js";
 import { lang, t, use } from "./i18n.js";
 import { Announcer } from "./news.js";
+import { setNow } from "./now.js";
 import { Empty, Toasts, visit } from "./parts.js";
 import { Login } from "./pages/login.js";
 import { Shortcuts } from "./shortcuts.js";
@@ -115,6 +116,7 @@ const App = () => {
   }, []);
   async function enter(who, token = "") {
     if (location.pathname === "/wall" && who.role === "viewer") standing = token;
+    setNow(who.now);
     await loadVocabulary();
     feed.start();
     setEnded(false);

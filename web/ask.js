@@ -16,7 +16,7 @@ export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOS
 
 /**
  * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note"|"moment", value?: string, optional?: boolean,
- *   choices?: [string, string][], suggestions?: string[]}} Field
+ *   choices?: [string, string][], suggestions?: string[], search?: (text: string) => Promise<[string, string][]>}} Field
  * @typedef {{title: string, ok?: string, danger?: boolean, fields: Field[]}} Question
  */
 
@@ -24,16 +24,26 @@ export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOS
  * @param {Question} question @returns {Promise<Record<string, string>|null>} */
 export const ask = (question) => new Promise((resolve) => asked.forEach((show) => show({ question, resolve })));
 
-/** Chooses one of many, narrowed by typing. */
+/** What is typed is looked for when so long nothing more was typed. */
+const TYPING_MS = 200;
+
+/** Chooses one of many, found by typing. */
 const Pick = ({ field, value, onValue, focus }) => {
   const [text, setText] = useState("");
-  const found = field.choices.filter(([word, label]) => `${word} ${label}`.toLowerCase().includes(text.toLowerCase()));
+  const [found, set] = useState(/** @type {[string, string][]|null} */ (null));
+  const [failed, setFailed] = useState("");
+  useEffect(() => {
+    let alive = true;
+    const look = () => field.search(text.trim()).then((all) => { if (alive) { set(all); setFailed(""); } }, (failure) => { if (alive) setFailed(failure.message); });
+    const timer = setTimeout(look, text ? TYPING_MS : 0);
+    return () => { alive = false; clearTimeout(timer); };
+  }, [text]);
   return html`<input type="search" autofocus=${focus} value=${text} placeholder=${t("ask.narrow")} aria-label=${t("ask.narrow")}
       onInput=${(event) => setText(event.target.value)} />
     <select size="7" value=${value} aria-label=${field.label} onChange=${(event) => onValue(event.target.value)}>
-      ${found.slice(0, 200).map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}
+      ${(found ?? []).slice(0, 200).map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}
     </select>
-    ${found.length === 0 && html`<p class="dim">${t("ask.none")}</p>`}`;
+    ${failed ? html`<p class="bad" role="alert">${t("failed", { why: failed })}</p>` : found?.length === 0 && html`<p class="dim">${t("ask.none")}</p>`}`;
 };
 
 const Input = ({ field, value, onValue, focus }) => {

@@ -42,7 +42,7 @@ export async function actMany(incidents, word) {
   const all = incidents.filter(fits(word));
   if (!all.length) { toast(t("bulk.nothing"), "bad"); return; }
   const example = { ...all[0], firing_count: all.reduce((sum, one) => sum + one.firing_count, 0) };
-  const body = await details(example, word, all.map((one) => one.id), t("bulk.title", { what: t(`act.${word}`), n: all.length }));
+  const body = await details(example, word, all, t("bulk.title", { what: t(`act.${word}`), n: all.length }));
   if (body === null) return;
   // Merging into one of them: it takes the others.
   await run(word === "merge" ? all.filter((one) => one.id !== body.into) : all, word, body);

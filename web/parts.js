@@ -31,6 +31,17 @@ export const Ci = ({ ci, link = false }) => {
     ${link ? html`<${Go} to=${`/topology/${encodeURIComponent(ci.id)}`}>${name}<//>` : name}<i>${className(ci.class)}</i></span>`;
 };
 
+/** An incident's title; one that names a silent root cause by its class's id says the class's name.
+ * @param {{title: string, root?: {ci: import("./types.js").Ci}}} incident */
+export function titleOf({ title, root }) {
+  const plain = root && `${root.ci.name} (${root.ci.class})`;
+  return plain === title ? `${root.ci.name} (${className(root.ci.class)})` : title;
+}
+
+/** What the root cause itself told, which its incident's title says behind its name; "" when it is silent.
+ * @param {{title: string, root?: {ci: import("./types.js").Ci, inferred: boolean}}} incident */
+export const symptomOf = ({ title, root }) => (!root || root.inferred || root.ci.outside ? "" : title.startsWith(`${root.ci.name}: `) ? title.slice(root.ci.name.length + 2) : title);
+
 /** An incident's state and progress. */
 export const State = ({ incident }) => {
   const open = incident.state === "abnormal";

@@ -234,10 +234,12 @@ pub struct Me {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub areas: Option<Vec<AreaWord>>,
     pub version: &'static str,
+    /// The server's clock, which ages and spans are told by.
+    pub now: String,
 }
 
 impl Me {
-    fn of(caller: &Caller) -> Self {
+    fn of(caller: &Caller, now: Timestamp) -> Self {
         Self {
             name: caller.name.to_string(),
             role: caller.role.as_str(),
@@ -245,6 +247,7 @@ impl Me {
             orgs: caller.orgs.as_ref().map(|orgs| orgs.iter().map(ToString::to_string).collect()),
             areas: caller.areas.as_ref().map(|areas| areas.iter().copied().map(Into::into).collect()),
             version: env!("CARGO_PKG_VERSION"),
+            now: now.to_string(),
         }
     }
 }
@@ -277,14 +280,14 @@ pub async fn sign_in(
     let id = api.sessions.open(&caller.credential, now);
     api.sessions.tell(&id, now, &*api.auth).await;
     let cookie = cookie(&api, &id, WHOLE.as_secs());
-    Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&caller))).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&caller, now))).into_response())
 }
 
 /// Who is signed in, with which role, organisations and areas.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session",
     responses((status = 200, body = Me), (status = "default", body = Problem)))]
-pub async fn me(caller: Caller) -> Json<Me> {
-    Json(Me::of(&caller))
+pub async fn me(State(api): State<Arc<Api>>, caller: Caller) -> Json<Me> {
+    Json(Me::of(&caller, (api.now)()))
 }
 
 /// Signs out.

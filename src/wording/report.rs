@@ -216,7 +216,9 @@ pub fn handover(of: &Handover<'_>, by: Reported) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "# {}\n", by.say("交接班报告", "Shift handover"));
     let _ = writeln!(text, "{} — {}\n", by.time(of.since), by.time(of.now));
-    let _ = writeln!(text, "## {}\n\n{}\n", by.say("当前值班", "On duty now"), plain(&of.duty).replace('\n', "  \n"));
+    let nobody = by.say("没有值班表", "There is no roster");
+    let duty = if of.duty.is_empty() { nobody.to_owned() } else { plain(&of.duty).replace('\n', "  \n") };
+    let _ = writeln!(text, "## {}\n\n{duty}\n", by.say("当前值班", "On duty now"));
     let _ = writeln!(text, "## {} ({})\n", by.say("未关闭的故障", "Open incidents"), of.open.len());
     for one in &of.open {
         let view = one.view;

@@ -9,6 +9,7 @@ mod driver;
 mod hostile;
 mod invited;
 mod keyboard;
+mod many;
 mod modules;
 mod series;
 mod served;
@@ -32,6 +33,12 @@ async fn sign_in(browser: &Browser, base: &str, token: &str) {
     browser.fill(".login input[name=token]", token).await;
     browser.click(".login button[type=submit]").await;
     browser.wait("document.querySelector('.strip .tile')").await;
+}
+
+/// Presses a button of an incident that stands behind the one called *More*.
+async fn menu(browser: &Browser, order: &str) {
+    browser.click(".more-acts summary").await;
+    browser.click(&format!(".more-acts [data-act={order}]")).await;
 }
 
 /// Nothing was complained about, and nobody else was asked for anything.

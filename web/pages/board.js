@@ -9,7 +9,7 @@ import { likelihood, moment } from "../format.js";
 import { say, t } from "../i18n.js";
 import { FIELDS, KEPT_MAX, keepOrder, useIncidents, useShown, useSteady } from "../incidents.js";
 import { Overview } from "../overview.js";
-import { Age, Ci, Empty, Go, Severity, State, useKeys, visit } from "../parts.js";
+import { Age, Ci, Empty, Go, Severity, State, symptomOf, titleOf, useKeys, visit } from "../parts.js";
 import { useRows } from "../rows.js";
 import { Views } from "../views.js";
 
@@ -33,13 +33,14 @@ const Reach = ({ incident }) => {
   </span>`;
 };
 
-const Root = ({ root }) => root
+/** The root cause: what it told itself, then why it is thought to be the cause. */
+const Root = ({ incident, root }) => root
   ? html`<span class="root"><span><${Ci} ci=${root.ci} />
       ${root.possible && !root.confirmed && html`<em class="tag" title=${t("root.possible.help")}>${t("root.possible")}</em>`}
       ${root.confirmed ? html`<em class="tag good">${t("root.confirmed")}</em>`
         : root.inferred ? html`<em class="tag" title=${t("root.inferred.help")}>${t("root.inferred")}</em>` : null}
       <i>${likelihood(root.score)}</i></span>
-      <small title=${say(root.reason)}>${say(root.reason)}</small></span>`
+      <small title=${[symptomOf(incident), say(root.reason)].filter(Boolean).join("\n")}>${symptomOf(incident) || say(root.reason)}</small></span>`
   : html`<span class="dim">${t("root.none")}</span>`;
 
 const Hit = ({ incident }) => {
@@ -61,9 +62,9 @@ const Row = ({ incident, chosen, marked, may, onChoose, onMark }) => html`
     ${may && html`<td class="pickone" onClick=${(event) => { event.stopPropagation(); if (event.target.tagName !== "INPUT") onMark(event.shiftKey); }}>
       <input type="checkbox" checked=${marked} aria-label=${t("pick", { what: incident.title })} onClick=${(event) => onMark(event.shiftKey)} /></td>`}
     <td class="mark"><${Severity} of=${incident.severity} /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></td>
-    <td class="what"><${Go} to=${`/incidents/${incident.id}`} title=${incident.title}>${incident.title}<//>
+    <td class="what"><${Go} to=${`/incidents/${incident.id}`} title=${titleOf(incident)}>${titleOf(incident)}<//>
       <small>${incident.id}${incident.area ? ` · ${t(`area.${incident.area}`)}` : ""}</small></td>
-    <td class="why"><${Root} root=${incident.root} /></td>
+    <td class="why"><${Root} incident=${incident} root=${incident.root} /></td>
     <td class="hit" title=${incident.services.join("\n")}><${Hit} incident=${incident} /></td>
     <td class="far"><${Reach} incident=${incident} /></td>
     <td class="how"><${State} incident=${incident} /><${Owner} incident=${incident} /></td>

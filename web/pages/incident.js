@@ -16,7 +16,7 @@ import { Metrics } from "../metrics.js";
 import { PostMortem } from "../postmortem.js";
 import { silenceIncident } from "../silencing.js";
 import { Similar } from "../similar.js";
-import { Age, Ci, Empty, Go, Panel, Severity, State, useKeys, visit } from "../parts.js";
+import { Age, Ci, Empty, Go, Panel, Severity, State, titleOf, useKeys, visit } from "../parts.js";
 import { Timeline } from "../timeline.js";
 import { relationName } from "../vocabulary.js";
 import { WhyNot } from "../why_not.js";
@@ -136,7 +136,7 @@ const Head = ({ incident, me, onPostMortem }) => {
   const owner = incident.assignee ?? incident.acknowledged_by;
   return html`<header class="head">
   <span class="mark"><${Severity} of=${incident.severity} label /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></span>
-  <div class="title"><h1>${incident.title}</h1>
+  <div class="title"><h1>${titleOf(incident)}</h1>
     <p class="headline">${say(incident.headline)}</p>
     <p>${incident.id} · <${State} incident=${incident} />
       ${owner && html` · ${t("col.owner")} <b>${owner}</b>`}
@@ -187,9 +187,9 @@ export const Incident = ({ id, me }) => {
       <${What} incident=${incident} /><${Since} incident=${incident} /><${Why} incident=${incident} /><${Who} incident=${incident} /></section>
     <div class="columns">
       <div>
+        <${Panel} title=${t("inc.root")} kind="rootcause"><${Candidates} incident=${incident} me=${me} /><//>
         <${Levels} levels=${incident.levels} />
         <${Deeds} incident=${incident} may=${may && incident.state !== "merged"} />
-        <${Panel} title=${t("inc.root")} kind="rootcause"><${Candidates} incident=${incident} me=${me} /><//>
         <${Panel} title=${t("inc.path")}><${Path} path=${incident.path} /><//>
         <${Changes} incident=${incident} />
         <${Similar} id=${id} />

@@ -76,7 +76,7 @@ const Shadow = ({ shadow, may, onChange }) => {
       <button data-act="end" onClick=${act("tuning.end", end)}>${t("tuning.end")}</button>`}
     <button data-act="rollback" onClick=${act("tuning.rollback", rollback)}>${t("tuning.rollback")}</button>`;
   return html`<${Panel} title=${t("tuning.shadow")} aside=${tools}>
-    ${!shadow.running && html`<p class="dim">${t("tuning.none")}</p>`}
+    ${!shadow.running && html`<p class="dim">${t("tuning.none").split("`").map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part))}</p>`}
     ${shadow.running && html`<p>${PARTS.filter((word) => shadow[`has_${word}`]).map((word) => t(`tuning.part.${word}`)).join(t("and"))}
       · ${shadow.author} · ${moment(shadow.at)} ${shadow.reason && `· ${shadow.reason}`}</p>
       <p class="dim">${t("tuning.lag", { lag: count(shadow.lag), anew: shadow.begun_anew })}</p>`}

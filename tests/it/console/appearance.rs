@@ -181,3 +181,73 @@ async fn nothing_moves_once_the_board_is_shown() {
     let shifted = browser.read("window.shifted").await.as_f64().unwrap();
     assert!(shifted < 0.1, "the page moved by {shifted} while it came");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_names_its_root_above_the_fold_and_says_classes_in_words() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..800).await;
+    let browser = Browser::open("en-US").await;
+    browser.screen(1366, 768).await;
+    sign_in(&browser, &served.base, &token).await;
+    let page = served.get(&token, "/api/v1/incidents?sort=urgent&limit=100").await;
+    let items = page["items"].as_array().unwrap();
+    let id = |one: &Value| one["id"].as_str().unwrap().to_owned();
+    // A silent root is named with its class, in the language's words.
+    let plain = |one: &&Value| {
+        one["title"]
+            == format!(
+                "{} ({})",
+                one["root"]["ci"]["name"].as_str().unwrap_or(""),
+                one["root"]["ci"]["class"].as_str().unwrap_or("")
+            )
+    };
+    let silent = items.iter().find(plain).expect("a silent root");
+    browser.wait(&format!("document.querySelector(\"tr[data-id='{}'] .what a\")", id(silent))).await;
+    let words = served.get(&token, "/api/v1/vocabulary").await;
+    let class = words["classes"][silent["root"]["ci"]["class"].as_str().unwrap()]["en"].as_str().unwrap();
+    let title = format!("{} ({class})", silent["root"]["ci"]["name"].as_str().unwrap());
+    browser
+        .wait(&format!(
+            "document.querySelector(\"tr[data-id='{}'] .what a\").textContent === {}",
+            id(silent),
+            json!(title)
+        ))
+        .await;
+    // A root that alerts says first what it told.
+    let loud = items
+        .iter()
+        .find(|one| one["root"]["inferred"] == false && one["title"].as_str().unwrap().contains(": "))
+        .unwrap();
+    let symptom = loud["title"].as_str().unwrap().split_once(": ").unwrap().1;
+    browser
+        .wait(&format!(
+            "document.querySelector(\"tr[data-id='{}'] .root small\").textContent.startsWith({})",
+            id(loud),
+            json!(symptom)
+        ))
+        .await;
+
+    browser.go(&format!("{}/incidents/{}", served.base, id(silent))).await;
+    browser.wait(&format!("document.querySelector('.head h1')?.textContent === {}", json!(title))).await;
+    let above = "document.querySelector('.rootcause .candidate .line').getBoundingClientRect().bottom < innerHeight";
+    browser.wait(above).await;
+    // The orders stand beside the title, in one row; what is seldom wanted is behind one of them.
+    let rows = "new Set([...document.querySelectorAll('.head .actions > *')].map((one) => Math.round(one.getBoundingClientRect().top))).size";
+    assert_eq!(browser.read(rows).await, 1);
+    let beside = "document.querySelector('.head .actions').getBoundingClientRect().top < document.querySelector('.head .title').getBoundingClientRect().bottom";
+    assert_eq!(browser.read(beside).await, true);
+
+    // The wall cuts no word of its own, and its funnel is as wide as its numbers.
+    browser.screen(1920, 1080).await;
+    browser.go(&format!("{}/wall", served.base)).await;
+    browser.wait("document.querySelectorAll('.w-layers strong, .w-site').length > 0 && document.querySelectorAll('.w-bar').length === 3").await;
+    let cut = "[...document.querySelectorAll('.w-layers strong, .w-area h3, .w-step i')].filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)";
+    assert_eq!(list(&browser.read(cut).await), Vec::<String>::new());
+    let overview = served.get(&token, "/api/v1/overview").await;
+    let share = overview["funnel"]["alerts"].as_f64().unwrap() / overview["funnel"]["events"].as_f64().unwrap() * 100.0;
+    browser
+        .wait(&format!("Math.abs(document.querySelectorAll('.w-bar')[1].width.baseVal.value - {share}) < 1.5"))
+        .await;
+    check_quiet(&browser, &served.base).await;
+}

@@ -21,6 +21,9 @@ impl Page<'_> {
     }
 
     async fn press(&self, order: &str) {
+        if ["severity", "merge"].contains(&order) {
+            return super::menu(self.browser, order).await;
+        }
         self.browser.click(&format!("[data-act={order}]")).await;
     }
 

@@ -233,7 +233,7 @@ async fn what_people_call_false_or_missed_is_counted_until_it_is_taken_back() {
     let browser = Browser::open("en-US").await;
     sign_in(&browser, &served.base, &token).await;
     browser.go(&format!("{}/incidents/{id}", served.base)).await;
-    browser.click("[data-act=false_alarm]").await;
+    super::menu(&browser, "false_alarm").await;
     browser.fill("dialog input[name=note]", "a test of the line").await;
     browser.click("dialog button[type=submit]").await;
     browser.wait("document.querySelector('.head .tag.warn')?.textContent.includes('chen')").await;

@@ -156,7 +156,7 @@ async fn two_hundred_hostile_texts_in_every_field_run_nowhere() {
     }
     // A report that is read as a page has it as text, too.
     browser.go(&format!("{}/incidents/{}", served.base, ids[0])).await;
-    browser.click("[data-act=postmortem]").await;
+    super::menu(&browser, "postmortem").await;
     browser.wait("document.querySelectorAll('dialog .prose li').length > 4").await;
     assert_eq!(browser.read("document.querySelectorAll('.prose script, .prose img, .prose iframe').length").await, 0);
     // The picture has the names as text.

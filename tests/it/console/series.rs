@@ -72,7 +72,7 @@ async fn a_post_mortem_and_a_handover_are_read_as_the_api_writes_them() {
     sign_in(&browser, &served.base, &token).await;
     browser.go(&format!("{}/incidents/{id}", served.base)).await;
     browser.wait("document.querySelector('.tl-commented')").await;
-    browser.click("[data-act=postmortem]").await;
+    super::menu(&browser, "postmortem").await;
     browser.wait("document.querySelector('dialog .prose h2').textContent.startsWith('Post-mortem')").await;
     let root = incident["root"]["ci"]["name"].as_str().unwrap();
     browser

@@ -82,7 +82,7 @@ async fn work(served: &Served, browser: &Browser, token: &str) {
     browser.click("[data-act=split]").await;
     browser.wait("document.querySelector('.tl-split')?.innerText.includes('li.na')").await;
     browser.go(&format!("{}/incidents/{other}", served.base)).await;
-    browser.click("[data-act=merge]").await;
+    super::menu(browser, "merge").await;
     browser.click(&format!("dialog option[value='{large}']")).await;
     browser.click("dialog button[type=submit]").await;
     browser.wait("document.querySelector('.notice a')?.textContent").await;
