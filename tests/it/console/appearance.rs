@@ -46,6 +46,9 @@ const FAINT: &str = r#"(() => {
   return [...new Set(bad)];
 })()"#;
 
+const RULES: &str = "service_levels:\n  - { id: vital, match: { priority: P1 }, acknowledge: 15m, resolve: 4h }\n\
+    runbooks:\n  - { id: power, title: 掉电处置手册, match: { name: like Power* }, url: \"https://wiki.example/power\" }\n";
+
 /// Finds controls that a screen reader has no name for.
 const NAMELESS: &str = r#"[...document.querySelectorAll('#app button, #app a[href], #app input, #app select, #app textarea')]
   .filter((one) => !one.closest('.unseen') && one.type !== 'hidden' && !one.getAttribute('aria-hidden'))
@@ -59,7 +62,10 @@ fn untranslated(language: &str) -> String {
     let starts: std::collections::BTreeSet<&str> =
         words.as_object().unwrap().keys().filter_map(|key| Some(key.split_once('.')?.0)).collect();
     let starts: Vec<&str> = starts.into_iter().filter(|start| start.len() > 2).collect();
-    format!("(document.body.innerText.match(/(?<![\\w.\\/-])(?:{})\\.[a-z_]+(?![\\w.-])/g) ?? [])", starts.join("|"))
+    format!(
+        "(document.body.innerText.match(/(?<![\\w.\\/-])(?:{})(?:\\.[a-z_]+)+(?![\\w-])/g) ?? [])",
+        starts.join("|")
+    )
 }
 
 fn list(found: &Value) -> Vec<String> {
@@ -112,6 +118,10 @@ async fn every_page_is_well_made_in_both_languages_light_and_dark() {
     let id = incident["id"].as_str().unwrap();
     let members = served.get(&token, &format!("/api/v1/incidents/{id}/members?limit=1")).await;
     let alert = members["items"][0]["id"].as_str().unwrap();
+    // Rules of every kind, so that each one's words are looked at.
+    let mut files = served.get(&token, "/api/v1/rules").await["files"].clone();
+    files["more.yaml"] = json!(RULES);
+    served.send(reqwest::Method::PUT, &token, "/api/v1/rules", &json!({ "files": files, "reason": "words" })).await;
     let browser = Browser::open("en-US").await;
     browser.screen(1366, 768).await;
     sign_in(&browser, &served.base, &token).await;

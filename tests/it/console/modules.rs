@@ -129,6 +129,24 @@ fn every_word_is_in_both_languages_and_used() {
 }
 
 #[test]
+fn every_section_of_the_rules_has_a_word() {
+    let mut files = vec![project().join("src/engine/policy.rs")];
+    files.extend(std::fs::read_dir(project().join("src/engine/policy")).unwrap().map(|entry| entry.unwrap().path()));
+    let texts = files.iter().filter(|path| path.is_file()).map(|path| std::fs::read_to_string(path).unwrap());
+    let all: String = texts.collect();
+    // `rule!(Route, "routes", …)` and `listed("inhibit", …)`.
+    let rules = all.split("\nrule!(").skip(1).filter_map(|rest| rest.split('"').nth(1));
+    let sections: BTreeSet<&str> = rules.chain(quoted(&all, "listed(\"")).collect();
+    assert!(sections.contains("service_levels") && sections.contains("key_periods"), "{sections:?}");
+    for language in ["zh", "en"] {
+        let words = words(language);
+        let missing: Vec<_> =
+            sections.iter().filter(|one| !words.contains_key(&format!("rules.section.{one}"))).collect();
+        assert!(missing.is_empty(), "{language}: sections of rules without a word: {missing:?}");
+    }
+}
+
+#[test]
 fn every_call_exists() {
     let document = serde_json::to_value(openapi()).unwrap();
     let known: Vec<Vec<String>> = document["paths"]
