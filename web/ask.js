@@ -1,6 +1,8 @@
 // One dialog that asks for what an order needs.
 
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
+import { DateField } from "./dates.js";
+import { zoneLabel } from "./format.js";
 import { t } from "./i18n.js";
 import { now } from "./now.js";
 
@@ -54,7 +56,7 @@ const Input = ({ field, value, onValue, focus }) => {
     case "text": return html`<textarea name=${field.name} autofocus=${focus} rows="4" value=${value} onInput=${type} maxlength="4000"></textarea>`;
     case "choice": return html`<select name=${field.name} autofocus=${focus} value=${value} onChange=${type}>
       ${field.choices.map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}</select>`;
-    case "moment": return html`<input type="datetime-local" name=${field.name} autofocus=${focus} value=${value} onInput=${type} />`;
+    case "moment": return html`<${DateField} kind="moment" name=${field.name} focus=${focus} value=${value} onValue=${onValue} />`;
     case "pick": return html`<${Pick} field=${field} value=${value} onValue=${onValue} focus=${focus} />`;
     default: return html`<input name=${field.name} autofocus=${focus} value=${value} onInput=${type} maxlength="200" list=${list} />
       ${list && html`<datalist id=${list}>${field.suggestions.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`}`;
@@ -84,7 +86,7 @@ export const Asker = () => {
   return html`<dialog ref=${dialog} onCancel=${(event) => { event.preventDefault(); end(null); }} aria-label=${question.title}>
     <form method="dialog" onSubmit=${(event) => { event.preventDefault(); if (ready) end(trimmed()); }}>
       <h2>${question.title}</h2>
-      ${question.fields.map((field, i) => html`<label key=${field.name}>${field.label}
+      ${question.fields.map((field, i) => html`<label key=${field.name}>${field.label}${field.kind === "moment" ? ` (${zoneLabel()})` : ""}
         <${Input} field=${field} value=${values[field.name] ?? ""} focus=${i === 0}
           onValue=${(value) => setValues((old) => ({ ...old, [field.name]: value }))} /></label>`)}
       <footer>

@@ -1,6 +1,8 @@
 // The row of filters of the board.
 
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
+import { DateField } from "./dates.js";
+import { zoneLabel } from "./format.js";
 import { t } from "./i18n.js";
 import { SORTS } from "./incidents.js";
 import { AREAS, SEVERITIES } from "./overview.js";
@@ -49,8 +51,8 @@ export const Filters = ({ filter, onFilter, orgs, services, count, total }) => {
       choices=${["open", "done", "history"].map((word) => [word, t(`board.state.${word}`)])} />
     <input id="search" type="search" placeholder=${`${t(past ? "board.search.history" : "board.search")}  /`} aria-label=${t("board.search")} value=${filter.q}
       onInput=${(event) => onFilter({ q: event.target.value })} />
-    ${past && html`<label class="when">${t("board.since")} <input type="date" value=${filter.since} onChange=${(event) => onFilter({ since: event.target.value })} /></label>
-      <label class="when">${t("board.until")} <input type="date" value=${filter.until} onChange=${(event) => onFilter({ until: event.target.value })} /></label>`}
+    ${past && html`<span class="when" title=${zoneLabel()}>${t("board.since")} <${DateField} kind="day" name="since" label=${`${t("board.since")} (${zoneLabel()})`} value=${filter.since} onValue=${(since) => onFilter({ since })} /></span>
+      <span class="when" title=${zoneLabel()}>${t("board.until")} <${DateField} kind="day" name="until" label=${`${t("board.until")} (${zoneLabel()})`} value=${filter.until} onValue=${(until) => onFilter({ until })} /></span>`}
     <${Choice} value=${filter.severity} any=${t("board.any_sev")} options=${SEVERITIES.map((word) => [word, t(`sev.${word}`)])} onChange=${(severity) => onFilter({ severity })} />
     <${Choice} value=${filter.area} any=${t("board.any_area")} options=${[...AREAS, "unknown"].map((word) => [word, t(`area.${word}`)])} onChange=${(area) => onFilter({ area })} />
     ${orgs.length > 0 && html`<${Choice} value=${filter.org} any=${t("board.any_org")} options=${counted(orgs)} onChange=${(org) => onFilter({ org })} />`}

@@ -55,11 +55,44 @@ export function zoneLabel() {
   return (parts.find((part) => part.type === "timeZoneName")?.value ?? "").replace("GMT", "UTC");
 }
 
-/** Minutes that the zone of the times shown is ahead of UTC now. */
-export function zoneMinutes() {
-  const [hours, minutes] = zoneLabel().replace("UTC", "").split(":").map(Number);
-  return hours ? hours * 60 + Math.sign(hours) * (minutes || 0) : 0;
+/** How the zone of the times shown writes a moment: year to minute. @param {number} at */
+function local(at) {
+  const two = /** @type {const} */ ("2-digit");
+  const parts = format("local", { year: "numeric", month: two, day: two, hour: two, minute: two }).formatToParts(new Date(at));
+  const part = (type) => parts.find((one) => one.type === type)?.value ?? "";
+  return { date: `${part("year")}-${part("month")}-${part("day")}`, time: `${part("hour")}:${part("minute")}` };
 }
+
+/** Milliseconds that the zone of the times shown is ahead of UTC at a moment. @param {number} at */
+function ahead(at) {
+  const { date, time } = local(at);
+  return Date.parse(`${date}T${time}:00Z`) - Math.floor(at / 60_000) * 60_000;
+}
+
+/** Minutes that the zone of the times shown is ahead of UTC now. */
+export const zoneMinutes = () => ahead(now()) / 60_000;
+
+/** `2026-11-27`: the day of a moment as fields have it. @param {number} at */
+export const localDay = (at) => local(at).date;
+
+/** `2026-11-27 14:00`: a moment as fields have it. @param {number} at */
+export const localMoment = (at) => `${local(at).date} ${local(at).time}`;
+
+/** The moment of what a field says, such as `2026-11-27` or `2026-11-27 14:00`, in the zone of the times shown; NaN when it
+ * says none. `days` later. @param {string} text @param {number} [days] */
+export function momentOf(text, days = 0) {
+  const [, year, month, date, hour = "0", minute = "0"] = text.trim().match(/^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T](\d{1,2}):(\d{2}))?$/) ?? [];
+  const [y, m, d, h, min] = [year, month, date, hour, minute].map(Number);
+  const real = new Date(Date.UTC(y, m - 1, d));
+  if (!year || real.getUTCMonth() !== m - 1 || real.getUTCDate() !== d || h > 23 || min > 59) return NaN;
+  const plain = Date.UTC(y, m - 1, d + days, h, min);
+  // The zone's distance at that moment, which may differ from the one now; twice, for moments beside its change.
+  const near = plain - ahead(plain);
+  return plain - ahead(near);
+}
+
+/** When the day of a moment began, `days` later. @param {number} at @param {number} [days] */
+export const midnight = (at, days = 0) => momentOf(localDay(at), days);
 
 const UNITS = { zh: ["秒", "分", "时", "天"], en: ["s", "m", "h", "d"] };
 

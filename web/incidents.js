@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { call, query } from "./api.js";
 import { hear } from "./feed.js";
+import { momentOf } from "./format.js";
 import { readAll } from "./rows.js";
 
 export const OPEN = ["abnormal", "recovering", "recovered"];
@@ -65,10 +66,10 @@ const asked = (filter) => (filter.state === "history"
   ? { archive: "true", q: filter.q, since: dayStart(filter.since, 0), until: dayStart(filter.until, 1), severity: filter.severity ? filter.severity.split(",") : undefined, area: filter.area === "unknown" ? "" : filter.area }
   : { state: STATES[filter.state || "open"] ?? OPEN });
 
-/** A day of the viewer's as a moment; `after` days later. */
+/** When a day of the zone shown begins; `after` days later. */
 function dayStart(day, after) {
-  const at = Date.parse(`${day}T00:00:00`);
-  return Number.isNaN(at) ? "" : new Date(at + after * 86400000).toISOString();
+  const at = momentOf(day ?? "", after);
+  return Number.isNaN(at) ? "" : new Date(at).toISOString();
 }
 
 /** All incidents of a kind with what the feed changes in them. @param {any} filter */

@@ -18,6 +18,7 @@ mod storm;
 mod together;
 mod tuning;
 mod wall;
+mod zones;
 
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { query, text } from "../api.js";
-import { moment, zoneName } from "../format.js";
+import { localDay, moment, zoneName } from "../format.js";
 import { lang, t } from "../i18n.js";
 import { Markdown, copy, save } from "../markdown.js";
 import { now } from "../now.js";
@@ -18,7 +18,7 @@ export const HandoverPage = () => {
   const load = () => text(`/api/v1/oncall/handover?${query({ since: new Date(now() - Number(hours) * HOUR_MS).toISOString(), lang: lang(), zone: zoneName() })}`)
     .then((report) => { set({ text: report, at: now() }); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); }, [hours]);
-  const name = `handover-${new Date(now()).toISOString().slice(0, 10)}.md`;
+  const name = `handover-${localDay(now())}.md`;
   const tools = found && html`<button onClick=${load}>${t("hand.again")}</button><button onClick=${() => copy(found.text)}>${t("copy")}</button><button onClick=${() => save(found.text, name)}>${t("save")}</button><button class="main" onClick=${() => print()}>${t("report.print")}</button>`;
   return html`<div class="page-head with-action"><div><h1>${t("nav.handover")}</h1><p class="dim">${t("hand.help")}</p></div>
       <div class="aside screen-only"><${Switch} label=${t("hand.since")} value=${hours} onChange=${setHours} choices=${SHIFTS.map((n) => [n, t("hand.hours", { n })])} /></div></div>

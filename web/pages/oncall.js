@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, query, send } from "../api.js";
 import { ask } from "../ask.js";
-import { day, hourMinute, moment, span } from "../format.js";
+import { day, hourMinute, localMoment, midnight, moment, momentOf, span, zoneLabel } from "../format.js";
 import { labelOr, t } from "../i18n.js";
 import { now } from "../now.js";
 import { outcome, told } from "../orders.js";
@@ -35,28 +35,28 @@ const Duty = ({ duty, onTake, may }) => html`<div class=${`duty ${duty.people.le
 
 /** The shifts of a roster as bars over days. */
 const Row = ({ roster, shifts, from, to }) => {
-  const x = (at) => Math.max(0, Math.min(1000, ((Date.parse(at) - from) / (to - from)) * 1000));
+  const x = (at) => Math.max(0, Math.min(1000, ((Number(new Date(at)) - from) / (to - from)) * 1000));
   return html`<div class="cal-row"><span title=${roster}>${roster}<a class="ical" href=${`/api/v1/oncall/rosters/${encodeURIComponent(roster)}/ical`} download>iCal</a></span>
     <svg class="shifts" viewBox="0 0 1000 26" preserveAspectRatio="none" role="img" aria-label=${t("onc.shifts.of", { roster })}>${shifts.map((shift) => html`<g key=${shift.from}>
       <title>${`${moment(shift.from)} – ${moment(shift.to)}  ${shift.people.length ? names(shift.people) : t("onc.nobody")}${shift.by_override ? ` (${t("onc.override")})` : ""}`}</title>
-      <rect class=${shift.people.length ? `tone-${tone(shift.people[0].id)}` : "gap"} x=${x(shift.from)} width=${Math.max(1, x(shift.to) - x(shift.from) - 1)} y=${shift.by_override ? 0 : 3} height=${shift.by_override ? 26 : 20} /></g>`)}</svg></div>`;
+      <rect class=${shift.people.length ? `tone-${tone(shift.people[0].id)}` : "gap"} x=${x(shift.from)} width=${Math.max(1, x(shift.to) - x(shift.from) - 1)} y=${shift.by_override ? 0 : 3} height=${shift.by_override ? 26 : 20} /></g>`)}<rect class="now" x=${x(now())} width="2" height="26" /></svg></div>`;
 };
 
 const Calendar = ({ rosters, days, version }) => {
   const [found, set] = useState(/** @type {any[]} */ ([]));
-  const from = Math.floor(now() / DAY_MS) * DAY_MS;
-  const to = from + Number(days) * DAY_MS;
+  const from = midnight(now());
+  const to = midnight(now(), Number(days));
   useEffect(() => {
     const fields = query({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
     Promise.all(rosters.map((id) => call(`/api/v1/oncall/rosters/${encodeURIComponent(id)}?${fields}`).then((page) => ({ id, shifts: page.items }), () => ({ id, shifts: [] })))).then(set);
-  }, [rosters.join("\n"), days, version]);
+  }, [rosters.join("\n"), days, version, from]);
   const marks = Math.min(7, Number(days));
-  const ticks = Array.from({ length: marks }, (_, i) => from + ((to - from) / marks) * i);
+  const ticks = Array.from({ length: marks }, (_, i) => midnight(now(), Math.round((Number(days) / marks) * i)));
   const people = new Map(found.flatMap((one) => one.shifts.flatMap((shift) => shift.people)).map((person) => [person.id, person]));
   const gaps = found.flatMap((one) => one.shifts.filter((shift) => !shift.people.length).map((shift) => ({ ...shift, roster: one.id })));
-  return html`<div class="calendar"><div class="cal-ticks">${ticks.map((at) => html`<span key=${at}>${day(at)}</span>`)}<span></span></div>
+  return html`<div class="calendar"><div class="cal-ticks">${ticks.map((at) => html`<span key=${at}>${day(at)}</span>`)}</div>
     ${found.map((one) => html`<${Row} key=${one.id} roster=${one.id} shifts=${one.shifts} from=${from} to=${to} />`)}
-    <p class="legend">${[...people.values()].map((person) => html`<span key=${person.id}><i class=${`tone-${tone(person.id)}`}></i>${person.name || person.id}</span>`)}${gaps.length > 0 && html`<span><i class="gap"></i>${t("onc.nobody")}</span>`}</p>
+    <p class="legend"><span><i class="now"></i>${t("cal.now", { t: `${hourMinute(now())} ${zoneLabel()}` })}</span>${[...people.values()].map((person) => html`<span key=${person.id}><i class=${`tone-${tone(person.id)}`}></i>${person.name || person.id}</span>`)}${gaps.length > 0 && html`<span><i class="gap"></i>${t("onc.nobody")}</span>`}</p>
     ${gaps.length > 0 && html`<p class="bad">${t("onc.gaps", { n: gaps.length, first: `${gaps[0].roster} ${moment(gaps[0].from)}` })}</p>`}</div>`;
 };
 
@@ -71,19 +71,16 @@ const Policy = ({ policy }) => html`<li><h3>${policy.id}${policy.note && html` <
     <i>${level.to.map(target).join(t("and"))}${level.round_robin ? ` · ${t("onc.robin")}` : ""}</i>${i < policy.levels.length - 1 || policy.rounds ? html`<em>${t("onc.waits", { t: span(level.wait_secs * 1000) })}</em>` : null}</li>`)}</ol>
   <p class="dim">${policy.rounds ? `${t("onc.rounds", { n: policy.rounds })} · ` : ""}${policy.until_close ? `${t("onc.until_close")} · ` : ""}${t("onc.fallback", { who: policy.fallback.join(t("and")) || "–" })}</p></li>`;
 
-/** A moment of this computer's zone as a field wants it. @param {number} at */
-const local = (at) => new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-
 /** Asks for an override of a roster. @param {any} duty @param {any[]} people @param {() => void} onMade */
 async function takeOver(duty, people, onMade) {
   const given = await ask({ title: t("onc.take.title", { roster: duty.roster }), ok: t("onc.take"), fields: [
     { name: "person", kind: "line", label: t("onc.person"), suggestions: people.map((person) => person.id) },
-    { name: "from", kind: "moment", label: t("win.from"), value: local(now()) },
-    { name: "to", kind: "moment", label: t("win.to"), value: local(duty.until ? Date.parse(duty.until) : now() + DAY_MS / 3) },
+    { name: "from", kind: "moment", label: t("win.from"), value: localMoment(now()) },
+    { name: "to", kind: "moment", label: t("win.to"), value: localMoment(duty.until ? Date.parse(duty.until) : now() + DAY_MS / 3) },
     { name: "note", kind: "line", label: t("silence.comment"), optional: true }] });
   if (!given) return;
   await told(t("onc.take"), async () => {
-    const { seq } = await send("POST", "/api/v1/oncall/overrides", { roster: duty.roster, person: given.person, from: new Date(given.from).toISOString(), to: new Date(given.to).toISOString(), note: given.note ?? "" });
+    const { seq } = await send("POST", "/api/v1/oncall/overrides", { roster: duty.roster, person: given.person, from: new Date(momentOf(given.from)).toISOString(), to: new Date(momentOf(given.to)).toISOString(), note: given.note ?? "" });
     return outcome(seq);
   });
   onMade();

@@ -5,7 +5,8 @@ import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, query, send } from "../api.js";
 import { ask } from "../ask.js";
 import { Bars, Ring } from "../charts.js";
-import { count, day, moment, percent, span, zoneMinutes } from "../format.js";
+import { DateField } from "../dates.js";
+import { count, day, moment, momentOf, percent, span, zoneLabel, zoneMinutes } from "../format.js";
 import { labelOr, t } from "../i18n.js";
 import { now } from "../now.js";
 import { outcome, told } from "../orders.js";
@@ -111,14 +112,14 @@ export const Reports = ({ me }) => {
   const custom = own.since && own.until;
   const fields = () => {
     const offset_minutes = String(zoneMinutes());
-    if (custom) return { since: new Date(`${own.since}T00:00:00`).toISOString(), until: new Date(Date.parse(`${own.until}T00:00:00`) + DAY_MS).toISOString(), offset_minutes };
+    if (custom) return { since: new Date(momentOf(own.since)).toISOString(), until: new Date(momentOf(own.until, 1)).toISOString(), offset_minutes };
     return { since: new Date(now() - Number(days) * DAY_MS).toISOString(), until: new Date(now()).toISOString(), offset_minutes };
   };
   const load = () => call(`/api/v1/reports?${query(fields())}`).then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { if (!own.since === !own.until) load(); }, [days, own.since, own.until]);
   return html`<div class="page-head with-action"><div><h1>${t("nav.reports")}</h1>${report && html`<p class="dim">${moment(report.since)} – ${moment(report.until)}</p>`}</div>
       <div class="aside screen-only"><${Switch} label=${t("sug.span")} value=${custom ? "" : days} onChange=${(n) => { setOwn({ since: "", until: "" }); setDays(n); }} choices=${SPANS.map((n) => [n, t("sug.days", { n })])} />
-        <label class="when">${t("board.since")} <input type="date" value=${own.since} onChange=${(event) => setOwn({ ...own, since: event.target.value })} /></label><label class="when">${t("board.until")} <input type="date" value=${own.until} onChange=${(event) => setOwn({ ...own, until: event.target.value })} /></label>
+        <span class="when" title=${zoneLabel()}>${t("board.since")} <${DateField} kind="day" name="since" label=${`${t("board.since")} (${zoneLabel()})`} value=${own.since} onValue=${(since) => setOwn((old) => ({ ...old, since }))} /></span><span class="when" title=${zoneLabel()}>${t("board.until")} <${DateField} kind="day" name="until" label=${`${t("board.until")} (${zoneLabel()})`} value=${own.until} onValue=${(until) => setOwn((old) => ({ ...old, until }))} /></span>
         <a class="buttonish" href=${`/api/v1/reports.csv?${query(fields())}`} download>CSV</a><button onClick=${() => print()}>${t("report.print")}</button></div></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!report && !failed && html`<${Empty} text=${t("loading")} />`}

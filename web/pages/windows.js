@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, send } from "../api.js";
 import { ask } from "../ask.js";
-import { day, hourMinute, moment } from "../format.js";
+import { day, hourMinute, localDay, localMoment, midnight, moment, zoneLabel, zoneName } from "../format.js";
 import { t } from "../i18n.js";
 import { now } from "../now.js";
 import { outcome, told } from "../orders.js";
@@ -12,12 +12,6 @@ import { Empty, Panel, Switch, toast } from "../parts.js";
 const DAYS = ["1", "7", "30"];
 const HOUR_MS = 3_600_000;
 const FIELDS = ["ci", "site", "class", "area", "org", "name", "source"];
-
-/** The local time of a field `datetime-local`, as rule files write it. @param {string} value */
-const written = (value) => value.replace("T", " ").slice(0, 16);
-
-/** @param {number} at a moment as `datetime-local` wants it, in this computer's zone */
-const local = (at) => new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 
 /** What became of a change: where the rules ask for a second person, it waits for one. @param {any} taken */
 async function asked(taken) {
@@ -30,20 +24,19 @@ async function asked(taken) {
 /** Asks for a window that happens once. @param {() => void} onMade */
 async function askWindow(onMade) {
   const given = await ask({ title: t("win.make"), ok: t("win.make"), fields: [
-    { name: "id", kind: "line", label: t("win.id"), value: `mw-${local(now()).slice(0, 10)}` },
+    { name: "id", kind: "line", label: t("win.id"), value: `mw-${localDay(now())}` },
     { name: "field", kind: "choice", label: t("silence.field"), choices: FIELDS.map((word) => [word, t(`silence.field.${word}`)]) },
     { name: "value", kind: "line", label: t("win.value") },
     { name: "subtree", kind: "choice", label: t("win.reach"), value: "no", choices: [["no", t("win.reach.own")], ["yes", t("win.reach.below")]] },
-    { name: "from", kind: "moment", label: t("win.from"), value: local(now() + HOUR_MS) },
-    { name: "to", kind: "moment", label: t("win.to"), value: local(now() + 3 * HOUR_MS) },
+    { name: "from", kind: "moment", label: t("win.from"), value: localMoment(now() + HOUR_MS) },
+    { name: "to", kind: "moment", label: t("win.to"), value: localMoment(now() + 3 * HOUR_MS) },
     { name: "effect", kind: "choice", label: t("win.effect"), choices: ["keep", "notice", "drop"].map((word) => [word, t(`win.effect.${word}`)]) },
     { name: "note", kind: "line", label: t("silence.comment") }] });
   if (!given) return;
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
   const below = given.subtree === "yes" && given.field === "ci";
   await told(t("win.make"), async () => {
     const taken = await send("POST", "/api/v1/windows", { id: given.id, note: given.note, ...(below ? { subtree: [given.value] } : { match: { [given.field]: given.value } }),
-      schedule: { once: { from: written(given.from), to: written(given.to) }, zone }, effect: given.effect, reason: given.note });
+      schedule: { once: { from: given.from, to: given.to }, zone: zoneName() }, effect: given.effect, reason: given.note });
     return asked(taken);
   });
   onMade();
@@ -56,17 +49,22 @@ function reach(one) {
   return one.starts_at ? [Date.parse(one.starts_at), Date.parse(one.starts_at) + HOUR_MS] : [Infinity, Infinity];
 }
 
-/** Bars over the coming days. */
+/** Parts of the calendar by the days that it shows. */
+const PARTS = { 1: 8, 7: 7, 30: 6 };
+
+/** Bars over today and the coming days. */
 const Calendar = ({ rows, days }) => {
-  const from = Math.floor(now() / HOUR_MS) * HOUR_MS;
-  const span = Number(days) * 24 * HOUR_MS;
-  const x = (at) => Math.max(0, Math.min(1000, ((at - from) / span) * 1000));
-  const ticks = Array.from({ length: days === "1" ? 9 : Number(days) > 7 ? 7 : 8 }, (_, i) => from + (span / (days === "1" ? 8 : Number(days) > 7 ? 6 : 7)) * i);
-  const shown = rows.filter(({ at }) => at[0] < from + span && at[1] > from);
+  const from = midnight(now());
+  const to = midnight(now(), Number(days));
+  const x = (at) => Math.max(0, Math.min(1000, ((at - from) / (to - from)) * 1000));
+  const parts = PARTS[days];
+  const ticks = Array.from({ length: parts }, (_, i) => (days === "1" ? from + ((to - from) / parts) * i : midnight(now(), (Number(days) / parts) * i)));
+  const shown = rows.filter(({ at }) => at[0] < to && at[1] > from);
   return html`<div class="calendar"><div class="cal-ticks">${ticks.map((at) => html`<span key=${at}>${days === "1" ? hourMinute(at) : day(at)}</span>`)}</div>
     ${shown.length === 0 && html`<p class="dim">${t("win.calm")}</p>`}
     ${shown.map((row) => html`<div key=${row.key} class="cal-row"><span title=${row.label}>${row.label}</span>
-      <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="1000" height="10" /><rect class=${row.kind} x=${x(row.at[0])} width=${Math.max(4, x(row.at[1]) - x(row.at[0]))} height="10" /></svg></div>`)}</div>`;
+      <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="1000" height="10" /><rect class=${row.kind} x=${x(row.at[0])} width=${Math.max(4, x(row.at[1]) - x(row.at[0]))} height="10" /><rect class="now" x=${x(now())} width="2" height="10" /></svg></div>`)}
+    <p class="legend"><span><i class="now"></i>${t("cal.now", { t: `${hourMinute(now())} ${zoneLabel()}` })}</span></p></div>`;
 };
 
 /** When a proposed window is to hold, in the words of its rule. @param {any} schedule */
