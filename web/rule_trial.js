@@ -40,7 +40,7 @@ const Outcome = ({ ran }) => html`<div class="outcome"><p><em class="tag strong"
   ${ran.outcome.incident && html`<p><${Severity} of=${ran.outcome.incident.severity} label /> ${ran.outcome.incident.priority} · ${ran.outcome.incident.title}</p>`}
   <p class="dim">${ran.outcome.notices.length ? t("rules.tells", { who: ran.outcome.notices.map((one) => `${one.receiver} (${one.kind}, ${moment(one.at)})`).join(t("and")) }) : t("rules.tells.nobody")}</p>
   <table class="plain"><tbody>${ran.rules.filter((rule) => rule.matched || rule.text).map((rule) => html`<tr key=${rule.section + rule.id} class=${rule.matched ? "matched" : "dim"}><td>${rule.matched ? "✓" : "–"}</td><td>${t(`rules.section.${rule.section}`)}</td><td><b>${rule.id}</b></td><td>${rule.text ? say(rule.text) : ""}</td></tr>`)}</tbody></table>
-  ${ran.checks.length > 0 && html`<details><summary>${t("why.title")}</summary><ol class="checks">${ran.checks.map((check, i) => html`<li key=${i} class=${check.matched ? "matched" : "not"}><b>${check.stage_label}</b><span>${say(check.text)}</span></li>`)}</ol></details>`}</div>`;
+  ${ran.checks.length > 0 && html`<details><summary>${t("why.title")}</summary><ol class="checks">${ran.checks.map((check, i) => html`<li key=${i} class=${check.matched ? "matched" : "not"}><span>${say(check.text)}</span></li>`)}</ol></details>`}</div>`;
 
 /** One event on the rules as they are written. @param {{files: () => Record<string, string>|undefined}} props */
 export const TryEvent = ({ files }) => {

@@ -18,10 +18,13 @@ const Weighed = ({ one }) => html`<li>
     <li class="sum"><span class="points">${points(one.sum)}</span><span>${t("whynot.sum", { needs: points(one.needs) })}</span></li></ul>`}
 </li>`;
 
-const List = ({ title, all }) => all.length > 0 && html`<h3>${title}</h3><ol class="weighed">${all.map((one, i) => html`<${Weighed} key=${i} one=${one} />`)}</ol>`;
+/** Explanations, one after the other. @param {{all: any[]}} props */
+export const Weighing = ({ all }) => all.length > 0 && html`<ol class="weighed">${all.map((one, i) => html`<${Weighed} key=${i} one=${one} />`)}</ol>`;
+
+const List = ({ title, all }) => all.length > 0 && html`<h3>${title}</h3><${Weighing} all=${all} />`;
 
 /** The whole answer. */
-export const Answer = ({ answer }) => html`<div class="answer">
+const Answer = ({ answer }) => html`<div class="answer">
   <ul class="reasons">${answer.reasons.map((reason, i) => html`<li key=${i}>${say(reason)}</li>`)}</ul>
   <${List} title=${t("whynot.weighed")} all=${answer.weighed} />
   ${answer.what_if.length > 0 && html`<h3>${t("whynot.whatif")}</h3><ul class="whatif">${answer.what_if.map((one, i) => html`<li key=${i} class=${one.enough ? "good" : "dim"}>${say(one.text)}</li>`)}</ul>`}
@@ -56,10 +59,9 @@ export const WhyNot = ({ incident }) => {
     <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>`} />`;
 };
 
-/** How an alert came where it is, and whether anybody was told. */
+/** Whether anybody was told of an alert. */
 export const OfAlert = ({ alert }) => {
   const of = `alert=${encodeURIComponent(alert.id)}`;
   return html`<${Asked} questions=${(run) => html`
-    <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>
-    <button data-ask="path" onClick=${() => run(`${of}&path=true`)}>${t("whynot.how")}</button>`} />`;
+    <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>`} />`;
 };

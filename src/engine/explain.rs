@@ -152,6 +152,13 @@ pub enum Reason {
     NotYet,
     Ended,
     InIncident(IncidentId),
+    /// What explains it brought it there.
+    Explained {
+        by: Box<Node>,
+        bond: Bond,
+    },
+    /// Nothing explains it: others are in its incident because of it.
+    Top,
     Link(Unlinked),
     Root(Unranked),
     Held(Held),

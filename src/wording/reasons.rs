@@ -46,6 +46,17 @@ pub fn reason(reason: &Reason) -> Text {
         Reason::InIncident(incident) => {
             Text::new(format!("告警属于故障 {incident}"), format!("the alert is part of incident {incident}"))
         }
+        Reason::Explained { by, bond } => {
+            let how = self::bond(*bond);
+            Text::new(
+                format!("它归入该故障，是因为 {}：{}", node_zh(by), how.zh),
+                format!("it is in there because of {}: {}", node_en(by), how.en),
+            )
+        }
+        Reason::Top => Text::new(
+            "没有其他告警能解释它：它位于顶端，故障由它而起",
+            "no other alert explains it: it stands at the top, the incident began with it",
+        ),
         Reason::Link(why) => link(why),
         Reason::Root(why) => root(why),
         Reason::Held(why) => held(why),
@@ -285,12 +296,17 @@ pub fn node(node: &Node) -> Text {
     Text::new(node_zh(node), node_en(node))
 }
 
+/// The object and what it told; a silent one told nothing.
+fn called(node: &Node) -> String {
+    match (node.name.is_empty(), node.name.contains(&*node.object)) {
+        (true, _) => node.object.to_string(),
+        (false, true) => node.name.to_string(),
+        (false, false) => format!("{} {}", node.object, node.name),
+    }
+}
+
 fn node_zh(node: &Node) -> String {
-    let name = if node.name.contains(&*node.object) {
-        node.name.to_string()
-    } else {
-        format!("{} {}", node.object, node.name)
-    };
+    let name = called(node);
     match (node.alert, node.incident) {
         (Some(alert), Some(incident)) => format!("{name}（告警 {alert}，故障 {incident}）"),
         (Some(alert), None) => format!("{name}（告警 {alert}）"),
@@ -299,11 +315,7 @@ fn node_zh(node: &Node) -> String {
 }
 
 fn node_en(node: &Node) -> String {
-    let name = if node.name.contains(&*node.object) {
-        node.name.to_string()
-    } else {
-        format!("{} {}", node.object, node.name)
-    };
+    let name = called(node);
     match (node.alert, node.incident) {
         (Some(alert), Some(incident)) => format!("{name} (alert {alert}, incident {incident})"),
         (Some(alert), None) => format!("{name} (alert {alert})"),

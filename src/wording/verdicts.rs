@@ -3,7 +3,7 @@
 use super::lang::{Lang, Text};
 use super::words::StageWord;
 use crate::domain::mute::MutedBy;
-use crate::engine::verdict::{Check, Hold, Reject, Repeat, Resolution, Unmet, Verdict};
+use crate::engine::verdict::{Check, Hold, Reject, Repeat, Resolution, Stage, Unmet, Verdict};
 
 /// A verdict's word for people.
 pub const fn label(verdict: &Verdict, lang: Lang) -> &'static str {
@@ -49,6 +49,9 @@ pub fn sentence(verdict: &Verdict) -> Text {
 pub fn check(check: &Check) -> Text {
     let stage = StageWord::from(check.stage);
     let rule = check.rule.as_ref();
+    if check.stage == Stage::Correlate && rule.is_none() {
+        return correlated(&check.about, check.matched);
+    }
     let about = &check.about;
     let (rule_zh, rule_en) = rule.map_or_else(Default::default, |r| (format!("规则 {r} "), format!("rule {r} ")));
     let (zh, en) = if check.matched { ("适用", "applies") } else { ("不适用", "does not apply") };
@@ -60,6 +63,20 @@ pub fn check(check: &Check) -> Text {
     Text::new(
         format!("{}：{rule_zh}{zh}{about_zh}{why_zh}", stage.label(Lang::Zh)),
         format!("{}: {rule_en}{en}{about_en}{why_en}", stage.label(Lang::En)),
+    )
+}
+
+/// What correlation found when the event came, as a sentence.
+fn correlated(about: &str, matched: bool) -> Text {
+    if matched {
+        return Text::new(
+            format!("关联：由 {about} 的告警解释"),
+            format!("Correlation: an alert of {about} explains it"),
+        );
+    }
+    Text::new(
+        "关联：当时没有已知告警能解释它；之后还会再次查看",
+        "Correlation: nothing known by then explained it; it is looked at again later",
     )
 }
 

@@ -2,6 +2,7 @@
 //! both languages, hostile text, a restart and long lists.
 
 mod appearance;
+mod asking;
 mod buttons;
 mod care;
 mod desk;

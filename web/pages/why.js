@@ -1,15 +1,25 @@
 // Why an event or an alert ended where it did: the decision record as a story.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call } from "../api.js";
+import { call, query } from "../api.js";
 import { points } from "../evidence.js";
 import { moment } from "../format.js";
 import { say, t } from "../i18n.js";
 import { Ci, Empty, Go, Panel, Severity, visit } from "../parts.js";
-import { OfAlert } from "../why_not.js";
+import { OfAlert, Weighing } from "../why_not.js";
 
+/** A sentence whose incident leads to its page; one that does not name it is followed by it.
+ * @param {string} text @param {string|undefined} incident */
+function linked(text, incident) {
+  if (!incident) return text;
+  const [before, ...rest] = text.split(incident);
+  const link = html`<${Go} to=${`/incidents/${incident}`}>${incident}<//>`;
+  return rest.length ? html`${before}${link}${rest.join(incident)}` : html`${text} ${link}`;
+}
+
+// The sentence begins with its stage.
 const Check = ({ check }) => html`<li class=${check.matched ? "matched" : "not"}>
-  <b>${check.stage_label}</b><em class=${`tag ${check.matched ? "good" : ""}`}>${t(check.matched ? "why.matched" : "why.not")}</em>
+  <em class=${`tag ${check.matched ? "good" : ""}`}>${t(check.matched ? "why.matched" : "why.not")}</em>
   <span>${say(check.text)}</span>
   ${check.evidence.length > 0 && html`<ul class="evidence plain">${check.evidence.map((item, i) => html`<li key=${i}>
     <span class="points">${points(item.points)}</span><span>${say(item.text)}</span></li>`)}</ul>`}
@@ -17,17 +27,29 @@ const Check = ({ check }) => html`<li class=${check.matched ? "matched" : "not"}
 
 const Record = ({ why }) => html`
   <${Panel} title=${`${t("why.event")} ${why.event}`} aside=${html`${why.source} · ${moment(why.at)}`}>
-    <p class="verdict"><em class="tag strong">${why.verdict_label}</em> ${say(why.text)}
-      ${why.incident && html` <${Go} to=${`/incidents/${why.incident}`}>${why.incident}<//>`}</p>
+    <p class="verdict"><em class="tag strong">${why.verdict_label}</em> ${linked(say(why.text), why.incident)}</p>
     ${why.now?.incident && why.now.incident !== why.incident && html`<p class="verdict">${t("why.now")} <${Go} to=${`/incidents/${why.now.incident}`}>${why.now.incident}<//></p>`}
     ${why.replayed_as && html`<p class="verdict">${t("why.replayed")} <${Go} to=${`/why/${why.replayed_as}`}>${why.replayed_as}<//></p>`}
-    ${why.checks.length ? html`<ol class="checks">${why.checks.map((check, i) => html`<${Check} key=${i} check=${check} />`)}</ol>` : html`<p class="dim">${t("why.none")}</p>`}
+    ${why.checks.length ? html`<ol class="checks">${why.checks.map((check, i) => html`<${Check} key=${i} check=${check} />`)}</ol>` : html`<p class="dim">${t(why.verdict === "duplicate" ? "why.none.repeat" : "why.none")}</p>`}
     ${why.raw && html`<details><summary>${t("why.raw")}</summary><pre>${JSON.stringify(why.raw, null, 2)}</pre></details>`}
   <//>`;
 
 const Alert = ({ alert }) => html`<p><${Severity} of=${alert.severity} label /> <b>${alert.title || alert.name}</b>
   · ${alert.ci ? html`<${Ci} ci=${alert.ci} link />` : alert.object} · ${t(`alert.${alert.state}`)}
   ${alert.incident && html` · <${Go} to=${`/incidents/${alert.incident}`}>${alert.incident}<//>`}</p>`;
+
+/** How an alert came where it is now, as the engine holds it: the sentence first, then link by link with the numbers. */
+const Story = ({ alert }) => {
+  const [found, set] = useState(/** @type {any} */ (null));
+  useEffect(() => {
+    // Who sees only a part of the estate is not told; the records below say what concerns them.
+    call(`/api/v1/why-not?${query({ alert: alert.id, path: "true" })}`).then(set, () => set(null));
+  }, [alert.id]);
+  if (!found) return null;
+  return html`<${Panel} title=${t("why.story")} kind="story">
+    <p class="verdict lead">${linked(found.reasons.map(say).join(t("then")), alert.incident)}</p>
+    <${Weighing} all=${found.path} /><//>`;
+};
 
 export const Why = ({ id }) => {
   const [found, set] = useState(/** @type {any} */ (undefined));
@@ -48,5 +70,5 @@ export const Why = ({ id }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${found === undefined && !failed && html`<${Empty} text=${t("loading")} />`}
     ${found === null && html`<${Empty} text=${t("why.missing")} />`}
-    ${found && html`<div class="stack">${found.alert && html`<${OfAlert} alert=${found.alert} />`}${found.events.map((why) => html`<${Record} key=${why.event} why=${why} />`)}</div>`}`;
+    ${found && html`<div class="stack">${found.alert && html`<${Story} alert=${found.alert} /><${OfAlert} alert=${found.alert} />`}${found.events.map((why) => html`<${Record} key=${why.event} why=${why} />`)}</div>`}`;
 };

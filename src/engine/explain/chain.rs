@@ -15,11 +15,24 @@ impl Cell {
             Err(answer) => return answer,
         };
         let mut answer = match self.incident_of(place) {
-            Some(incident) => Answer::because(Reason::InIncident(incident)),
+            Some(incident) => {
+                let mut answer = Answer::because(Reason::InIncident(incident));
+                answer.add(self.brought_by(place));
+                answer
+            }
             None => self.explain_held(place),
         };
         answer.path = self.path_of(place);
         answer
+    }
+
+    /// Why an alert is where it is, in one step.
+    fn brought_by(&self, place: Place) -> Reason {
+        let alert = &self.alerts[place];
+        match alert.parent {
+            Some(parent) => Reason::Explained { by: Box::new(self.node(parent)), bond: alert.bond },
+            None => Reason::Top,
+        }
     }
 
     /// The links from an alert to the top of its tree.
