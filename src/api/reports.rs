@@ -14,16 +14,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::duty_load::{self, Delivered, Judged, PersonLoad, REACHED_MAX, SAID};
+use super::heeded::{Heeded, Heeding};
 use super::paging::read_time;
 use super::past::past;
 use super::problem::{ApiError, Params, Problem};
+use super::report_lines::lines;
 use super::state::Api;
 use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::projection::board::IncidentFilter;
 use crate::projection::history::audit::{self, Audited};
-use crate::projection::history::export::csv_line;
 use crate::projection::history::notices;
 use crate::projection::history::search;
 use crate::projection::history::stats::{self, Bucket, By};
@@ -144,6 +145,8 @@ pub struct Report {
     pub before: Before,
     pub by_team: Vec<Group>,
     pub by_area: Vec<Group>,
+    /// Departments that an incident concerns; one that concerns several counts for each.
+    pub by_org: Vec<Group>,
     pub by_severity: Vec<Group>,
     /// work (Monday to Friday, 9 to 18), off or weekend, by the hour of opening.
     pub by_hours: Vec<Group>,
@@ -153,6 +156,8 @@ pub struct Report {
     /// How often people were interrupted, the most first.
     pub by_person: Vec<PersonLoad>,
     pub noisy_names: Vec<NoisyOne>,
+    /// Names of alerts whose incidents people acknowledge least, the most such incidents first.
+    pub heeded: Vec<Heeded>,
     pub noisy_cis: Vec<NoisyOne>,
     pub noisy_rules: Vec<NoisyRule>,
     /// There were more incidents: the newest 20,000 are counted.
@@ -221,9 +226,13 @@ async fn made(api: &Arc<Api>, caller: &Caller, query: &ReportQuery) -> Result<Re
         let reached = notices::reached(history, &sight.scope.tenant, (since, until), REACHED_MAX)?;
         let outcomes = notices::outcomes(history, &sight.scope.tenant, (since, until))?;
         let noisy = |column| stats::noisiest(history, &sight.scope, column, (since, until), ROWS_MAX);
-        Ok((now, before, (judged, said, reached, outcomes), noisy(stats::Noisy::Names)?, noisy(stats::Noisy::Cis)?))
+        let pairs = stats::names_by_incident(history, &sight.scope, (since, until))?;
+        let noisy = (noisy(stats::Noisy::Names)?, noisy(stats::Noisy::Cis)?, pairs);
+        Ok((now, before, (judged, said, reached, outcomes), noisy))
     };
-    let (now, before, (judged, said, reached, outcomes), names, cis) = past(api, read_all).await?;
+    let (now, before, (judged, said, reached, outcomes), (names, cis, pairs)) = past(api, read_all).await?;
+    let mut heeding = Heeding::of(&now.incidents);
+    pairs.iter().for_each(|(name, incident, n)| heeding.add(name, *incident, *n));
     let topology = (api.topology)(&caller.tenant);
     let reactions = |past: &Past| reaction(past.incidents.iter());
     let listed = |found: Vec<(String, u64)>| found.into_iter().map(|(key, alerts)| NoisyOne { key, alerts }).collect();
@@ -234,15 +243,17 @@ async fn made(api: &Arc<Api>, caller: &Caller, query: &ReportQuery) -> Result<Re
         days: days(&now.counts, zone),
         reaction: reactions(&now),
         before: Before { noise: noise(&before.counts), reaction: reactions(&before) },
-        by_team: grouped(&now.incidents, |view| team(&topology, view)),
-        by_area: grouped(&now.incidents, |view| view.area.map_or("", |a| AreaWord::from(a).word()).to_owned()),
-        by_severity: grouped(&now.incidents, |view| SeverityWord::from(view.severity).word().to_owned()),
-        by_hours: grouped(&now.incidents, |view| hours(view.opened_at, zone).to_owned()),
+        by_team: grouped(&now.incidents, |view| vec![team(&topology, view)]),
+        by_area: grouped(&now.incidents, |view| vec![view.area.map_or("", |a| AreaWord::from(a).word()).to_owned()]),
+        by_org: grouped(&now.incidents, orgs),
+        by_severity: grouped(&now.incidents, |view| vec![SeverityWord::from(view.severity).word().to_owned()]),
+        by_hours: grouped(&now.incidents, |view| vec![hours(view.opened_at, zone).to_owned()]),
         root_hits: root_hits(judged, (since, until)),
         delivered: duty_load::delivered(&outcomes),
         judged: duty_load::judged(&said, (since, until)),
         by_person: duty_load::by_person(api, caller, reached, zone),
         noisy_names: listed(names),
+        heeded: heeding.least(),
         noisy_cis: listed(cis),
         noisy_rules: rules(api, caller),
         cut: now.cut,
@@ -281,6 +292,11 @@ fn team(topology: &Topology, view: &IncidentView) -> String {
     root.and_then(|root| topology.attributes(root).owner_team.as_ref()).map(ToString::to_string).unwrap_or_default()
 }
 
+/// The departments that an incident concerns; one without any is nobody's.
+fn orgs(view: &IncidentView) -> Vec<String> {
+    if view.orgs.is_empty() { vec![String::new()] } else { view.orgs.iter().map(ToString::to_string).collect() }
+}
+
 fn hours(at: Timestamp, zone: FixedOffset) -> &'static str {
     let local = at.to_utc().with_timezone(&zone);
     match local.weekday() {
@@ -295,10 +311,10 @@ fn hours(at: Timestamp, zone: FixedOffset) -> &'static str {
     }
 }
 
-fn grouped(incidents: &[IncidentView], key: impl Fn(&IncidentView) -> String) -> Vec<Group> {
+fn grouped(incidents: &[IncidentView], keys: impl Fn(&IncidentView) -> Vec<String>) -> Vec<Group> {
     let mut groups: BTreeMap<String, Vec<&IncidentView>> = BTreeMap::new();
     for view in incidents {
-        groups.entry(key(view)).or_default().push(view);
+        keys(view).into_iter().for_each(|key| groups.entry(key).or_default().push(view));
     }
     let item = |(key, views): (String, Vec<&IncidentView>)| Group { key, reaction: reaction(views.into_iter()) };
     let mut all: Vec<Group> = groups.into_iter().map(item).collect();
@@ -358,57 +374,6 @@ fn rules(api: &Api, caller: &Caller) -> Vec<NoisyRule> {
     all.sort_by(|a, b| b.hits.cmp(&a.hits).then_with(|| a.id.cmp(&b.id)));
     all.truncate(ROWS_MAX);
     all
-}
-
-fn lines(report: &Report) -> String {
-    // Spreadsheets read UTF-8 only with this mark.
-    let mut text = String::from("\u{feff}");
-    let mut line = |section: &str, key: &str, figure: &str, value: String| {
-        text.push_str(&csv_line([section, key, figure, &value]));
-    };
-    line("section", "key", "figure", "value".into());
-    line("span", "", "since", report.since.clone());
-    line("span", "", "until", report.until.clone());
-    let noise_lines = |noise: &Noise| {
-        let n = |word, value: u64| (word, value.to_string());
-        let compression = ("compression", noise.compression.map_or_else(String::new, |share| share.to_string()));
-        let counts = [n("events", noise.events), n("alerts", noise.alerts), n("incidents", noise.incidents)];
-        counts.into_iter().chain([n("notifications", noise.notifications), compression])
-    };
-    noise_lines(&report.noise).for_each(|(figure, value)| line("noise", "", figure, value));
-    for day in &report.days {
-        noise_lines(&day.noise).for_each(|(figure, value)| line("day", &day.day, figure, value));
-    }
-    let none = || Group { key: String::new(), reaction: report.reaction.clone() };
-    let groups = [("all", vec![none()]), ("team", report.by_team.clone()), ("area", report.by_area.clone())];
-    for (section, group) in
-        groups.into_iter().chain([("severity", report.by_severity.clone()), ("hours", report.by_hours.clone())])
-    {
-        for Group { key, reaction } in &group {
-            let secs = |value: Option<i64>| value.map_or_else(String::new, |secs| secs.to_string());
-            line(section, key, "incidents", reaction.incidents.to_string());
-            line(section, key, "acknowledged", reaction.acknowledged.to_string());
-            line(section, key, "closed", reaction.closed.to_string());
-            line(section, key, "mtta_seconds", secs(reaction.mtta_seconds));
-            line(section, key, "mtta_p90_seconds", secs(reaction.mtta_p90_seconds));
-            line(section, key, "mttr_seconds", secs(reaction.mttr_seconds));
-            line(section, key, "mttr_p90_seconds", secs(reaction.mttr_p90_seconds));
-        }
-    }
-    line("root", "", "judged", report.root_hits.judged.to_string());
-    line("root", "", "right", report.root_hits.right.to_string());
-    line("judged", "", "false_alarms", report.judged.false_alarms.to_string());
-    line("judged", "", "missed", report.judged.missed.to_string());
-    line("delivered", "", "accepted", report.delivered.accepted.to_string());
-    line("delivered", "", "gave_up", report.delivered.gave_up.to_string());
-    for one in &report.by_person {
-        let figures = [("work", one.work), ("rest", one.rest), ("sleep", one.sleep), ("all", one.all)];
-        figures.into_iter().for_each(|(figure, n)| line("interruptions", &one.person, figure, n.to_string()));
-    }
-    report.noisy_names.iter().for_each(|one| line("noisy_name", &one.key, "alerts", one.alerts.to_string()));
-    report.noisy_cis.iter().for_each(|one| line("noisy_ci", &one.key, "alerts", one.alerts.to_string()));
-    report.noisy_rules.iter().for_each(|one| line("rule", &one.id, "hits", one.hits.to_string()));
-    text
 }
 
 #[cfg(test)]

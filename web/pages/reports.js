@@ -10,11 +10,11 @@ import { count, day, moment, momentOf, percent, span, zoneLabel, zoneMinutes } f
 import { labelOr, t } from "../i18n.js";
 import { now } from "../now.js";
 import { outcome, told } from "../orders.js";
-import { Empty, Panel, Switch } from "../parts.js";
+import { Empty, Go, Panel, Switch } from "../parts.js";
 
 const DAY_MS = 86_400_000;
 const SPANS = ["1", "7", "30", "90"];
-const GROUPS = /** @type {[string, string, string][]} */ ([["by_team", "report.team", ""], ["by_area", "report.area", "area"], ["by_severity", "report.severity", "sev"], ["by_hours", "report.hours", "hours"]]);
+const GROUPS = /** @type {[string, string, string][]} */ ([["by_team", "report.team", ""], ["by_area", "report.area", "area"], ["by_org", "report.org", ""], ["by_severity", "report.severity", "sev"], ["by_hours", "report.hours", "hours"]]);
 
 /** What a group's key is called. @type {Record<string, (key: string) => string>} */
 const NAMES = { area: (key) => labelOr(`area.${key}`, key), sev: (key) => labelOr(`sev.${key}`, key), hours: (key) => labelOr(`hours.${key}`, key) };
@@ -62,6 +62,11 @@ const Load = ({ people }) => {
       <td class="load-bar"><svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">${["work", "rest", "sleep"].map((word) => part(one, word))}</svg></td></tr>`)}</tbody></table></div>`}<//>`;
 };
 
+/** Whose alerts people acknowledge least: noise, which rules may take away. */
+const Heeded = ({ items, me }) => html`<${Panel} title=${t("report.heeded")} aside=${["analyst", "admin"].includes(me.role) && html`<${Go} class="screen-only" to="/suggestions">${t("report.heeded.rules")}<//>`}><p class="dim">${t("report.heeded.help")}</p>
+  ${items.length === 0 ? html`<p class="dim">${t("num.none")}</p>` : html`<div class="scroll"><table class="plain numbers heeded"><thead><tr><th></th>${["ov.alerts", "ov.incidents", "report.acknowledged", "report.share"].map((word) => html`<th key=${word}>${t(word)}</th>`)}</tr></thead>
+    <tbody>${items.map((one) => html`<tr key=${one.name}><td>${one.name}</td><td>${count(one.alerts)}</td><td>${count(one.incidents)}</td><td>${count(one.acknowledged)}</td><td><b>${percent(one.rate)}</b></td></tr>`)}</tbody></table></div>`}<//>`;
+
 /** What people said was told in vain, and what nothing told of. */
 const Said = ({ report, me, onChange }) => {
   const { judged, noise } = report;
@@ -99,6 +104,7 @@ const Body = ({ report, me, onChange }) => {
     <${Days} report=${report} />
     <div class="columns even">${GROUPS.map(([key, word, prefix]) => html`<${Group} key=${key} title=${t(word)} prefix=${prefix} groups=${report[key]} />`)}</div>
     <${Load} people=${report.by_person} />
+    <${Heeded} items=${report.heeded} me=${me} />
     <div class="thirds"><${Noisy} title=${t("num.noisy.names")} items=${n(report.noisy_names, "key", "alerts")} unit=${t("ov.alerts")} /><${Noisy} title=${t("num.noisy.cis")} items=${n(report.noisy_cis, "key", "alerts")} unit=${t("ov.alerts")} />
       <${Noisy} title=${t("report.rules")} items=${n(report.noisy_rules, "id", "hits")} unit=${t("rules.hits")} /></div>
     ${report.cut && html`<p class="dim note">${t("report.cut")}</p>`}`;

@@ -46,8 +46,17 @@ async fn a_report_counts_the_week_and_says_the_same_as_its_csv() {
     assert_eq!(report["reaction"]["incidents"], 2, "{report}");
     assert_eq!(report["by_area"].as_array().map(Vec::len), Some(2));
     assert_eq!(report["noisy_cis"][0]["alerts"], 2, "{report}");
+    // Each department's part, and the names of alerts whose incidents nobody has acknowledged.
+    let keys = |list: &str, key: &str| {
+        let all = report[list].as_array().unwrap().iter();
+        all.map(|one| one[key].as_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(keys("by_org", "key"), "civil tax");
+    assert_eq!(keys("heeded", "name"), "HostUnreachable LinkDown SlowQueries");
+    assert_eq!(report["heeded"][0]["rate"], 0.0);
     let csv = bench.get("viewer", "/api/v1/reports.csv").await.text;
-    assert!(csv.contains("all,,incidents,2"), "{csv}");
+    assert!(csv.contains("all,,incidents,2") && csv.contains("org,tax,incidents,1"), "{csv}");
+    assert!(csv.contains("heeded,LinkDown,acknowledged,0"), "{csv}");
     assert_eq!(bench.get("viewer", "/api/v1/reports?since=2026-01-06T00:00:00Z").await.status.as_u16(), 400);
     assert_eq!(bench.get("viewer-tax", "/api/v1/reports").await.status.as_u16(), 403);
 }

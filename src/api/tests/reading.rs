@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::fixture::{Bench, T0, alert, ci, incident, opening, steps};
+use super::fixture::{Bench, T0, alert, ci, incident, opening, request, steps};
 use crate::api::routes;
 use crate::domain::ci::Area;
 use crate::domain::incident::Priority;
@@ -25,6 +25,22 @@ async fn an_incident_is_told_in_both_languages_with_its_evidence() {
     assert_eq!(page["timeline"][0]["kind"], "opened");
     let zh = bench.get("viewer", "/api/v1/incidents/i0-1").await.json();
     assert_eq!((zh["severity"].as_str(), zh["severity_label"].as_str()), (Some("critical"), Some("紧急")));
+}
+
+#[tokio::test]
+async fn labels_follow_the_language_that_is_asked_for_and_wire_words_do_not() {
+    let bench = Bench::stocked();
+    for (asked, label) in [("zh-CN,zh;q=0.9", "紧急"), ("en-GB", "Critical"), ("fr", "紧急")] {
+        let mut request = request("GET", "viewer", "/api/v1/incidents/i0-1", None);
+        request.headers_mut().insert("accept-language", asked.parse().unwrap());
+        let incident = bench.ask(request).await.json();
+        assert_eq!(
+            (&incident["severity"], &incident["severity_label"]),
+            (&"critical".into(), &label.into()),
+            "{asked}"
+        );
+        assert_eq!(incident["state"], "abnormal");
+    }
 }
 
 #[tokio::test]

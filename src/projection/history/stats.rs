@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::scope::Scope;
+use crate::domain::ids::IncidentId;
 use crate::domain::time::Timestamp;
 
 /// By what counts are told apart.
@@ -47,6 +48,27 @@ pub fn buckets(
     let rows = query.query_map((scope.tenant.as_str(), record, since, until, step_minutes), |row| {
         let n = row.get::<_, i64>(2)? as u64;
         Ok(Bucket { at: Timestamp(row.get::<_, i64>(0)? * 60_000), key: row.get(1)?, n })
+    })?;
+    rows.collect()
+}
+
+/// Pairs of a name and an incident that are read at most: the largest.
+const PAIRS_MAX: i64 = 100_000;
+
+/// Alerts that began in `[since, until)` by name and the incident that they are part of.
+pub fn names_by_incident(
+    from: &Connection,
+    scope: &Scope,
+    span: (Timestamp, Timestamp),
+) -> rusqlite::Result<Vec<(String, Option<IncidentId>, u64)>> {
+    let mut query = from.prepare_cached(
+        "SELECT name, incident, count(*) AS n FROM alerts
+         WHERE tenant = ?1 AND first_seen >= ?2 AND first_seen < ?3
+         GROUP BY name, incident ORDER BY n DESC, name, incident LIMIT ?4",
+    )?;
+    let rows = query.query_map((scope.tenant.as_str(), span.0.0, span.1.0, PAIRS_MAX), |row| {
+        let incident = row.get::<_, Option<i64>>(1)?.map(|id| IncidentId(id as u64));
+        Ok((row.get(0)?, incident, row.get::<_, i64>(2)? as u64))
     })?;
     rows.collect()
 }

@@ -390,3 +390,30 @@ async fn sources_show_how_they_are_and_what_a_payload_would_become() {
     assert_eq!(served.get(&token, "/api/v1/sources").await["items"][0]["events"], 200);
     check_quiet(&browser, &served.base).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_few_acknowledge_leads_to_suggested_rules() {
+    let served = Served::start();
+    let token = served.token("analyst", "chen");
+    served.storm(0..600).await;
+    let incident = largest(&served, &token).await;
+    let acknowledge = format!("/api/v1/incidents/{}/acknowledge", incident["id"].as_str().unwrap());
+    served.send(reqwest::Method::POST, &token, &acknowledge, &json!({})).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/reports", served.base)).await;
+    browser.wait("document.querySelectorAll('table.heeded tbody tr').length > 3").await;
+    let report = served.get(&token, "/api/v1/reports").await;
+    let first = &report["heeded"][0];
+    let row = json!([
+        first["name"],
+        first["alerts"].to_string(),
+        first["incidents"].to_string(),
+        first["acknowledged"].to_string()
+    ]);
+    browser.wait(&format!("JSON.stringify([...document.querySelectorAll('table.heeded tbody tr:first-child td')].slice(0, 4).map((one) => one.textContent)) === {}", json!(row.to_string()))).await;
+    assert!(report["by_org"].as_array().is_some_and(|groups| !groups.is_empty()), "{report}");
+    browser.click(".panel a[href='/suggestions']").await;
+    browser.wait("location.pathname === '/suggestions'").await;
+    check_quiet(&browser, &served.base).await;
+}
