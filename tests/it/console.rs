@@ -17,6 +17,7 @@ mod served;
 mod sound;
 mod storm;
 mod together;
+mod trying;
 mod tuning;
 mod wall;
 mod zones;

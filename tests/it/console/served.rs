@@ -20,15 +20,27 @@ pub struct Served {
     folder: TempDir,
     process: Option<Child>,
     source: String,
+    /// A file of settings, where it has some.
+    settings: Option<std::path::PathBuf>,
     http: reqwest::Client,
 }
 
 impl Served {
     /// Starts it; answers when it serves.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts it with settings of its own.
+    pub fn start_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let source = token(folder.path(), "source", "monitors");
-        let mut served = Self { base: "127.0.0.1:0".into(), folder, process: None, source, http: client() };
+        let settings = (!settings.is_empty()).then(|| {
+            let file = folder.path().join("headwater.yaml");
+            std::fs::write(&file, settings).unwrap();
+            file
+        });
+        let mut served = Self { base: "127.0.0.1:0".into(), folder, process: None, source, settings, http: client() };
         served.up();
         served
     }
@@ -41,6 +53,7 @@ impl Served {
             .arg(self.folder.path())
             .arg("--topology")
             .arg(storms::folder("hard").join("cmdb.json.gz"))
+            .args(self.settings.iter().flat_map(|file| [std::ffi::OsStr::new("--config"), file.as_os_str()]))
             .env("NO_COLOR", "1")
             .stderr(Stdio::piped())
             .stdout(Stdio::null())
