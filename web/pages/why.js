@@ -6,6 +6,7 @@ import { points } from "../evidence.js";
 import { moment } from "../format.js";
 import { say, t } from "../i18n.js";
 import { Ci, Empty, Go, Panel, Severity, visit } from "../parts.js";
+import { Said } from "../said.js";
 import { OfAlert, Weighing } from "../why_not.js";
 
 /** A sentence whose incident leads to its page; one that does not name it is followed by it.
@@ -70,5 +71,5 @@ export const Why = ({ id }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${found === undefined && !failed && html`<${Empty} text=${t("loading")} />`}
     ${found === null && html`<${Empty} text=${t("why.missing")} />`}
-    ${found && html`<div class="stack">${found.alert && html`<${Story} alert=${found.alert} /><${OfAlert} alert=${found.alert} />`}${found.events.map((why) => html`<${Record} key=${why.event} why=${why} />`)}</div>`}`;
+    ${found && html`<div class="stack">${found.alert && html`<${Story} alert=${found.alert} />${found.events[0]?.raw && html`<${Said} event=${found.events[0].raw} />`}<${OfAlert} alert=${found.alert} />`}${found.events.map((why) => html`<${Record} key=${why.event} why=${why} />`)}</div>`}`;
 };

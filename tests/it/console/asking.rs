@@ -98,3 +98,37 @@ async fn why_not_is_asked_and_answered_on_the_page() {
     sees(&answer(&format!("alert={foreign}")).await).await;
     check_quiet(&browser, &served.base).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_source_said_of_an_alert_stands_on_its_page() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    let event = json!({
+        "name": "DiskFull", "severity": "major", "object": { "name": "db-9" }, "starts_at": "2026-01-05T00:00:00Z",
+        "description": "/data holds 97 % of 2 TiB", "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+        "links": ["https://grafana.example/d/disk"], "proposed_repair": "extend the volume",
+        "annotations": { "runbook_url": "https://wiki.example/disk", "note": "javascript:alert(1)" },
+        "metric": { "name": "disk.used", "value": 97.25, "unit": "%", "threshold": 90.0 }
+    });
+    served.events(std::slice::from_ref(&event)).await;
+    let alert = loop {
+        let list = served.get(&token, "/api/v1/alerts?q=DiskFull").await;
+        if let Some(id) = list["items"][0]["id"].as_str() {
+            break id.to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/why/{alert}", served.base)).await;
+    browser.wait("document.querySelector('.said')").await;
+    let text = browser.read("document.querySelector('.said').innerText").await;
+    for wanted in
+        ["/data holds 97 % of 2 TiB", "disk.used = 97.25 % (threshold 90)", "extend the volume", "4bf92f3577b3"]
+    {
+        assert!(text.as_str().unwrap().contains(wanted), "{wanted}: {text}");
+    }
+    let links = browser.read("[...document.querySelectorAll('.said a')].map((one) => one.href).join(' ')").await;
+    assert_eq!(links, "https://wiki.example/disk https://grafana.example/d/disk");
+    check_quiet(&browser, &served.base).await;
+}
