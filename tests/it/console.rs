@@ -8,6 +8,7 @@ mod care;
 mod desk;
 mod driver;
 mod hostile;
+mod hours;
 mod invited;
 mod keyboard;
 mod many;

@@ -47,7 +47,7 @@ pub struct Browser {
     port: u16,
     id: String,
     driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -65,7 +65,7 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
             "timeouts": { "script": PATIENCE_MS + 10_000 },
         } } });
-        let mut browser = Self { http: client(), port, id: String::new(), driver, _profile: profile };
+        let mut browser = Self { http: client(), port, id: String::new(), driver, profile: profile };
         let made = browser.ask(reqwest::Method::POST, "/session", wanted).await;
         let id = made["sessionId"].as_str();
         browser.id = id.unwrap_or_else(|| panic!("chromium does not start: {made}; {INSTALL}")).to_owned();
@@ -83,6 +83,30 @@ impl Browser {
         let answer = self.ask(reqwest::Method::POST, &format!("/session/{}{path}", self.id), body).await;
         assert!(answer["error"].is_null(), "{path}: {}", answer["message"]);
         answer
+    }
+
+    /// Bytes that the page holds when everything that nobody needs has been thrown away.
+    pub async fn collected(&self) -> f64 {
+        self.command("/goog/cdp/execute", json!({ "cmd": "HeapProfiler.collectGarbage", "params": {} })).await;
+        self.read("performance.memory.usedJSHeapSize").await.as_f64().unwrap()
+    }
+
+    /// Memory of the processes that draw this browser's pages, bytes.
+    pub fn renderer_bytes(&self) -> u64 {
+        let profile = self.profile.path().display().to_string();
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+        let ours = processes.filter(|path| {
+            let words = std::fs::read(path.join("cmdline")).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).into_owned();
+            words.contains("--type=renderer") && words.contains(&profile)
+        });
+        let pages = ours.filter_map(|path| {
+            // What it shares with others counts for its part.
+            let text = std::fs::read_to_string(path.join("smaps_rollup")).ok()?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        pages.sum::<u64>() * 1024
     }
 
     /// Opens an address and waits until it is loaded.
