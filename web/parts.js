@@ -87,6 +87,9 @@ export function visit(to) {
   scrollTo(0, 0);
 }
 
+/** A sentence in which what stands between backticks is to be typed. @param {{text: string}} props */
+export const Coded = ({ text }) => text.split("`").map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
+
 /** Something that has a title. */
 export const Panel = ({ title, aside = null, children, kind = "" }) => html`
   <section class=${`panel ${kind}`}>

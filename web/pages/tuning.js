@@ -9,7 +9,7 @@ import { t } from "../i18n.js";
 import { MetricTrial } from "../metric_trial.js";
 import { now } from "../now.js";
 import { told } from "../orders.js";
-import { Empty, Go, Panel } from "../parts.js";
+import { Coded, Empty, Go, Panel } from "../parts.js";
 
 const RELOAD_MS = 5000;
 /** What may run beside what is valid. */
@@ -76,7 +76,7 @@ const Shadow = ({ shadow, may, onChange }) => {
       <button data-act="end" onClick=${act("tuning.end", end)}>${t("tuning.end")}</button>`}
     <button data-act="rollback" onClick=${act("tuning.rollback", rollback)}>${t("tuning.rollback")}</button>`;
   return html`<${Panel} title=${t("tuning.shadow")} aside=${tools}>
-    ${!shadow.running && html`<p class="dim">${t("tuning.none").split("`").map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part))}</p>`}
+    ${!shadow.running && html`<p class="dim"><${Coded} text=${t("tuning.none")} /></p>`}
     ${shadow.running && html`<p>${PARTS.filter((word) => shadow[`has_${word}`]).map((word) => t(`tuning.part.${word}`)).join(t("and"))}
       · ${shadow.author} · ${moment(shadow.at)} ${shadow.reason && `· ${shadow.reason}`}</p>
       <p class="dim">${t("tuning.lag", { lag: count(shadow.lag), anew: shadow.begun_anew })}</p>`}
@@ -91,7 +91,7 @@ const Expiring = ({ rules }) => {
   const soon = (rule) => new Date(rule.expires).getTime() - now() < SOON_MS;
   const tag = (rule) => (rule.expired ? html`<em class="tag bad">${t("tuning.expired")}</em>` : soon(rule) && html`<em class="tag warn">${t("tuning.expires.soon")}</em>`);
   return html`<${Panel} title=${t("tuning.expiring")}>
-    ${ending.length === 0 && html`<p class="dim">${t("tuning.expiring.none")}</p>`}
+    ${ending.length === 0 && html`<p class="dim"><${Coded} text=${t("tuning.expiring.none")} /></p>`}
     <table class="plain expiring"><tbody>${ending.map((rule) => html`<tr key=${rule.id} class=${rule.expired ? "dim" : ""}><td>${rule.id}</td><td>${rule.section}</td><td>${rule.owner ?? ""}</td>
       <td>${moment(rule.expires)}</td><td>${tag(rule)}</td><td class="dim">${rule.file}:${rule.line}</td></tr>`)}</tbody></table><//>`;
 };
