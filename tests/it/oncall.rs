@@ -21,7 +21,8 @@ use headwater::engine::{Engine, Loaded};
 use crate::storms::{project, tenant};
 use crate::table::{by, policy};
 
-const DUTY: &str = include_str!("../oncall/duty.yaml");
+/// The calendar that is shipped, and rosters by it.
+const DUTY: &str = concat!(include_str!("../../rules/calendars/cn-2026.yaml"), include_str!("../oncall/duty.yaml"));
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap_or_else(|| panic!("{text}"))
@@ -50,6 +51,19 @@ fn shifts(roster: &str, from: &str, days: i64) -> String {
 fn duty_through_a_month_with_holidays_and_worked_weekends() {
     same_as("duty-2026-10-core.txt", &shifts("core", "2026-09-17T16:00:00Z", 35));
     same_as("duty-2026-02-core.txt", &shifts("core", "2026-02-12T16:00:00Z", 21));
+}
+
+#[test]
+fn duty_through_every_holiday_of_a_year() {
+    let around = [
+        ("元旦", "2025-12-30T16:00:00Z", 6),
+        ("清明节", "2026-04-02T16:00:00Z", 5),
+        ("劳动节", "2026-04-29T16:00:00Z", 11),
+        ("端午节", "2026-06-17T16:00:00Z", 5),
+        ("中秋节", "2026-09-23T16:00:00Z", 5),
+    ];
+    let text = around.map(|(name, from, days)| format!("# {name}\n{}", shifts("core", from, days)));
+    same_as("duty-2026-holidays.txt", &text.join("\n"));
 }
 
 #[test]
@@ -167,14 +181,14 @@ fn notices(effects: &[Effect]) -> Vec<&Notice> {
 }
 
 /// One incident at each of these moments: who is paged within 22 minutes while nobody answers.
-fn month(zone: &str, from: &str, count: i64, every: Span, severity: Severity) -> String {
+fn month((zone, objects): (&str, &str), from: &str, count: i64, every: Span, severity: Severity) -> String {
     let zone: chrono_tz::Tz = zone.parse().unwrap();
     let from = at(from);
     let mut desk = Desk::at(from.minus(Span::mins(1)));
     let mut text = String::new();
     for n in 0..count {
         let begin = from.plus(Span(every.0 * n));
-        let mut effects = desk.event(begin, &format!("db-{n}"), Some(severity));
+        let mut effects = desk.event(begin, &format!("{objects}-{n}"), Some(severity));
         for minutes in 1..=22 {
             effects.extend(desk.step(begin.plus(Span::mins(minutes)), &Input::Tick));
         }
@@ -190,10 +204,64 @@ fn month(zone: &str, from: &str, count: i64, every: Span, severity: Severity) ->
 
 #[test]
 fn who_is_paged_through_a_month_as_a_table() {
-    let table = month("Asia/Shanghai", "2026-09-28T00:30:00Z", 62, Span::hours(13), Severity::Critical);
+    let shanghai = ("Asia/Shanghai", "db");
+    let table = month(shanghai, "2026-09-28T00:30:00Z", 62, Span::hours(13), Severity::Critical);
     same_as("paged-2026-10-critical.txt", &table);
-    let table = month("Asia/Shanghai", "2026-02-12T00:30:00Z", 40, Span::hours(11), Severity::Major);
+    let table = month(shanghai, "2026-02-12T00:30:00Z", 40, Span::hours(11), Severity::Major);
     same_as("paged-2026-02-major.txt", &table);
+}
+
+#[test]
+fn who_is_paged_through_changes_of_the_clock_and_a_leap_day_as_a_table() {
+    let berlin = ("Europe/Berlin", "de");
+    // The night in which 02:30 is none, the handover after it, and the night in which it is twice.
+    let spring = month(berlin, "2026-03-28T21:30:00Z", 40, Span::mins(60), Severity::Critical);
+    let autumn = month(berlin, "2026-10-24T21:30:00Z", 40, Span::mins(60), Severity::Critical);
+    same_as("paged-2026-berlin.txt", &format!("# 2026-03-29\n{spring}\n# 2026-10-25\n{autumn}"));
+    let leap = month(("Asia/Shanghai", "db"), "2028-02-27T16:30:00Z", 12, Span::hours(7), Severity::Critical);
+    same_as("paged-2028-leap-day.txt", &leap);
+}
+
+/// One critical incident a night at a time, with its end half an hour later: who hears of the end when, and by which way.
+fn endings(objects: &str, from: &str, count: i64, every: Span) -> String {
+    let zone: chrono_tz::Tz = "Asia/Shanghai".parse().unwrap();
+    let from = at(from);
+    let mut desk = Desk::at(from.minus(Span::mins(1)));
+    let mut text = String::new();
+    for n in 0..count {
+        let begin = from.plus(Span(every.0 * n));
+        let object = format!("{objects}-{n}");
+        let mut effects = desk.event(begin, &object, Some(Severity::Critical));
+        for minute in 1..30 {
+            effects.extend(desk.step(begin.plus(Span::mins(minute)), &Input::Tick));
+        }
+        effects.extend(desk.event(begin.plus(Span::mins(30)), &object, None));
+        for quarter in 3..48 {
+            effects.extend(desk.step(begin.plus(Span::mins(15 * quarter)), &Input::Tick));
+        }
+        let clock = |at: Timestamp| local(zone, at).format("%H:%M").to_string();
+        let personal = notices(&effects).into_iter().filter(|notice| notice.to.is_some());
+        let (ends, pages): (Vec<&Notice>, Vec<&Notice>) =
+            personal.partition(|notice| notice.kind != NoticeKind::Opened);
+        let said = |all: &[&Notice]| {
+            let each = all.iter().map(|notice| format!("{} {}", clock(notice.at), notice.whom()));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        let day = local(zone, begin).format("%Y-%m-%d %a %H:%M");
+        let _ = writeln!(text, "{day}  paged {}  ended {}", said(&pages), said(&ends));
+    }
+    text
+}
+
+#[test]
+fn the_end_of_a_night_s_incident_wakes_nobody() {
+    let network = endings("sw", "2026-10-12T16:10:00Z", 6, Span::hours(23));
+    let core = endings("db", "2026-10-12T16:10:00Z", 3, Span::hours(24));
+    same_as("ended-at-night.txt", &format!("{network}{core}"));
+    let told = |line: &str| line.split_once("ended ").unwrap().1.to_owned();
+    assert!(network.lines().chain(core.lines()).all(|line| !told(line).contains("voice")), "{network}{core}");
+    let han: Vec<String> = network.lines().filter(|line| line.contains("/han")).map(told).collect();
+    assert!(!han.is_empty() && han.iter().any(|end| end.contains("07:00")), "Han sleeps until seven: {network}");
 }
 
 /// What is told of one incident, with timeline entries that matter, minutes after its begin.

@@ -23,6 +23,16 @@ pub struct Page {
     /// It was told last then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_at: Option<Timestamp>,
+    /// What became of it, for when the person's quiet hours end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_off: Option<PutOff>,
+}
+
+/// News that wait for the morning; later ones take their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutOff {
+    pub kind: NoticeKind,
+    pub until: Timestamp,
 }
 
 /// A policy at work for an incident.
@@ -101,10 +111,11 @@ impl Escalation {
 
     /// When time alone makes it tell somebody.
     pub fn wakes(&self, awake: Awake) -> Option<Timestamp> {
+        let put_off = self.pages.iter().filter_map(|page| page.put_off).map(|news| news.until);
         if self.is_over || !self.goes_on(awake) {
-            return None;
+            return put_off.min();
         }
-        self.pages.iter().filter_map(|page| page.due).chain(self.due).min()
+        self.pages.iter().filter_map(|page| page.due).chain(self.due).chain(put_off).min()
     }
 
     /// Asks for a page; one that is asked for already is not put off.
@@ -116,7 +127,7 @@ impl Escalation {
             return;
         }
         let (person, receiver) = (person.cloned(), receiver.clone());
-        self.pages.push(Page { person, receiver, level, due: Some(due), told_at: None });
+        self.pages.push(Page { person, receiver, level, due: Some(due), told_at: None, put_off: None });
     }
 
     /// Goes on to the next level, which is due after the wait; `has_told` says whether this one told somebody.
@@ -145,6 +156,25 @@ impl Escalation {
             }
         }
         told
+    }
+
+    /// Keeps news for later.
+    pub fn put_off(&mut self, page: &Page, news: PutOff) {
+        let same = |mine: &&mut Page| mine.person == page.person && mine.receiver == page.receiver;
+        if let Some(mine) = self.pages.iter_mut().find(same) {
+            mine.put_off = Some(news);
+        }
+    }
+
+    /// The pages whose news have waited long enough, as they were; they wait no more.
+    pub fn wake(&mut self, now: Timestamp) -> Vec<Page> {
+        let due = |page: &&mut Page| page.put_off.is_some_and(|news| news.until <= now);
+        let woken = self.pages.iter_mut().filter(due).map(|page| {
+            let was = page.clone();
+            page.put_off = None;
+            was
+        });
+        woken.collect()
     }
 
     /// A page did not arrive: the person's next way is tried at once, and without one the next level.

@@ -1,10 +1,11 @@
 //! Paging: runs escalations, inside `step`.
 
 use super::ladder::{Ladder, Level, Repeat, Target, Until};
-use super::page::{Escalation, Page};
+use super::page::{Escalation, Page, PutOff};
 use super::people::Person;
 use crate::domain::ids::{PersonId, ReceiverId, RuleId};
 use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
+use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::audience::Awake;
 use crate::engine::cell::Cell;
@@ -42,20 +43,73 @@ impl Cell {
         }
     }
 
-    /// Tells those who were told before what became of it, each by the way that told them first.
+    /// Tells those who were told before what became of it, each by the quietest way and not in their quiet hours.
     fn tell_paged(&mut self, one: &mut Escalation, news: &News, view: &IncidentView) {
         let is_end = view.state != IncidentState::Abnormal;
         if one.is_over {
             return;
         }
         for page in one.told() {
-            self.send_page(one, &page, news, view);
+            match self.sleeps_through(&page, news.kind, view) {
+                Some(until) => one.put_off(&page, PutOff { kind: news.kind, until }),
+                None => {
+                    let page = self.quietest(one, &page);
+                    self.send_page(one, &page, news, view);
+                }
+            }
         }
         if is_end {
             one.is_over = true;
             one.stop();
         } else if news.changes.contains(&Change::Severity) && !one.is_paused {
             self.widen(one, view);
+        }
+    }
+
+    /// Until when somebody is left alone with news: the end of an incident wakes nobody, however bad it was.
+    fn sleeps_through(&self, page: &Page, kind: NoticeKind, view: &IncidentView) -> Option<Timestamp> {
+        let person = self.policy.on_call.person(page.person.as_ref()?)?;
+        let until = match kind {
+            NoticeKind::Recovered | NoticeKind::Closed => person.quiet_until(self.now),
+            NoticeKind::Updated => person.sleeps_until(view.severity, self.now),
+            // One that goes on in another one is not kept until the morning.
+            NoticeKind::Merged
+            | NoticeKind::Opened
+            | NoticeKind::Reopened
+            | NoticeKind::Reminder
+            | NoticeKind::Digest
+            | NoticeKind::Action => None,
+        };
+        until.filter(|until| until.since(self.now) < self.policy.settings.retention)
+    }
+
+    /// The page by which somebody hears what became of it: of the ways that told them the one that the plan asks for
+    /// first, least severe and soonest. What rings for critical things only does not ring for news while the plan has
+    /// another way.
+    fn quietest(&self, one: &Escalation, page: &Page) -> Page {
+        let rules = &self.policy.on_call;
+        let Some(person) = page.person.as_ref().and_then(|person| rules.person(person)) else { return page.clone() };
+        let steps = rules.steps(person);
+        let loudness = |receiver: &ReceiverId| {
+            let taking = steps.iter().filter(|step| step.by.contains(receiver));
+            taking.map(|step| (step.severity, step.after)).min().unwrap_or((Severity::Critical, Span::hours(24)))
+        };
+        let told = one.pages.iter().filter(|told| told.person == page.person && told.told_at.is_some());
+        let mut quietest = told.min_by_key(|told| loudness(&told.receiver)).unwrap_or(page).clone();
+        if loudness(&quietest.receiver).0 == Severity::Critical {
+            let calm = steps.iter().filter(|step| step.severity < Severity::Critical);
+            let other = calm.min_by_key(|step| (step.severity, step.after)).and_then(|step| step.by.first());
+            quietest.receiver = other.unwrap_or(&quietest.receiver).clone();
+        }
+        quietest
+    }
+
+    /// Quiet hours are over: what became of it meanwhile is told.
+    fn tell_put_off(&mut self, one: &mut Escalation, view: &IncidentView) {
+        for page in one.wake(self.now) {
+            let Some(PutOff { kind, .. }) = page.put_off else { continue };
+            let page = self.quietest(one, &page);
+            self.send_page(one, &page, &News { kind, changes: Vec::new() }, view);
         }
     }
 
@@ -76,7 +130,11 @@ impl Cell {
     /// Tells whoever is due, level by level.
     pub fn climb(&mut self, all: &mut [Escalation], view: &IncidentView, awake: Awake) {
         let now = self.now;
-        for one in all.iter_mut().filter(|one| !one.is_over) {
+        for one in all.iter_mut() {
+            self.tell_put_off(one, view);
+            if one.is_over {
+                continue;
+            }
             if !one.goes_on(awake) {
                 if view.state == IncidentState::Abnormal {
                     one.pause();

@@ -138,6 +138,11 @@ impl Person {
         let quiet = self.quiet.as_ref().filter(|quiet| severity < quiet.unless)?;
         quiet.during.open_until(at)
     }
+
+    /// Until when the person's quiet hours last, whatever would wake them.
+    pub fn quiet_until(&self, at: Timestamp) -> Option<Timestamp> {
+        self.quiet.as_ref()?.during.open_until(at)
+    }
 }
 
 impl ContactStep {
