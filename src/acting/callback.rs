@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
 use super::deed::Deed;
-use super::words::{help, outcome};
+use super::words::{help, outcome, which};
 use super::{Acting, Outcome};
-use crate::delivery::ears::{Call, Deaf, Ear, Heard, Moved, Reply, Said, Tongue, Who};
+use crate::delivery::ears::{Call, Deaf, Ear, Heard, Moved, Place, Reply, Said, Tongue, Who};
 use crate::delivery::tickets;
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
@@ -54,17 +54,14 @@ pub async fn take(
     let query = pairs(&query.unwrap_or_default());
     let call = Call { headers: &headers, query: &query, body: &body, now: acting.desk.now() };
     match ear.hear(&call) {
-        Ok(Heard::Greeting(reply)) => told(reply),
-        Ok(Heard::Nothing) => StatusCode::OK.into_response(),
-        Ok(Heard::Pressed { by, word, mark }) => {
-            let Pressed { text, shown } = pressed(&acting, &receiver, &ear, &by, &word, &mark).await;
-            answer(&acting, &ear, &Said { to: &by, text: &text, shown })
+        Ok(Heard::Several(all)) => {
+            for one in all {
+                // Each is its own: the gateway is thanked for all of them.
+                take_one(&acting, &receiver, &ear, one).await;
+            }
+            StatusCode::OK.into_response()
         }
-        Ok(Heard::Said { by, text }) => {
-            let text = said(&acting, &receiver, &ear, &by, &text).await;
-            answer(&acting, &ear, &Said { to: &by, text: &text, shown: None })
-        }
-        Ok(Heard::Ticket { by, name, moved }) => ticket(&acting, &receiver, &by, &name, moved).await,
+        Ok(heard) => take_one(&acting, &receiver, &ear, heard).await,
         Err(error) => {
             tracing::warn!(receiver = %receiver, %error, "a callback is not believed");
             let status = match error {
@@ -73,6 +70,34 @@ pub async fn take(
             };
             (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], error.to_string()).into_response()
         }
+    }
+}
+
+/// What one press, text or change of a ticket does.
+async fn take_one(acting: &Acting, receiver: &ReceiverId, ear: &Ear, heard: Heard) -> Response {
+    match heard {
+        Heard::Greeting(reply) => told(reply),
+        Heard::Nothing | Heard::Several(_) => StatusCode::OK.into_response(),
+        Heard::Pressed { by, word, mark } => {
+            let Pressed { text, shown, told } = pressed(acting, receiver, ear, &by, &word, &mark).await;
+            reply(acting, receiver, &by, &told);
+            answer(acting, ear, &Said { to: &by, text: &text, shown })
+        }
+        Heard::Said { by, text } => {
+            let text = said(acting, receiver, ear, &by, &text).await;
+            reply(acting, receiver, &by, &text);
+            answer(acting, ear, &Said { to: &by, text: &text, shown: None })
+        }
+        Heard::Ticket { by, name, moved } => ticket(acting, receiver, &by, &name, moved).await,
+    }
+}
+
+/// Answers apart where the system wants that; its request does not wait for it.
+fn reply(acting: &Acting, receiver: &ReceiverId, by: &Who, text: &str) {
+    if let Place::Apart(to) = &by.at
+        && !text.is_empty()
+    {
+        tokio::spawn(acting.desk.reply(receiver, to, text));
     }
 }
 
@@ -109,11 +134,13 @@ struct Pressed {
     text: String,
     /// What stands in the message's place.
     shown: Option<Value>,
+    /// The same for others: who did it stands before.
+    told: String,
 }
 
 impl From<String> for Pressed {
     fn from(text: String) -> Self {
-        Self { text, shown: None }
+        Self { told: text.clone(), text, shown: None }
     }
 }
 
@@ -146,9 +173,10 @@ async fn pressed(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, wo
         None if by.name.is_empty() => by.id.clone(),
         None => by.name.clone(),
     };
+    let told = format!("{who} · {incident} {text}");
     let said = format!("{who} · {text}");
     let shown = acting.desk.shown(receiver, (&tenant, incident), &said, lang);
-    Pressed { text, shown }
+    Pressed { text, shown, told }
 }
 
 /// What people call a person.
@@ -214,11 +242,30 @@ async fn ticket(acting: &Acting, receiver: &ReceiverId, by: &Who, name: &str, mo
     }
 }
 
+/// The words of a text; what is written together, as in `4457认领`, is two.
+fn words(text: &str) -> Vec<&str> {
+    let is_latin = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let mut words = Vec::new();
+    for mut rest in text.split_whitespace() {
+        while let Some(first) = rest.chars().next() {
+            let end = rest.find(|letter| is_latin(letter) != is_latin(first)).unwrap_or(rest.len());
+            words.push(&rest[..end]);
+            rest = &rest[end..];
+        }
+    }
+    words
+}
+
+/// Whether somebody asks who has duty.
+fn asks_who(word: &str) -> bool {
+    word.contains("值班") || ["who", "oncall", "on-call"].contains(&word.to_lowercase().as_str())
+}
+
 /// A text: a word and an incident (in a chat), or a code (from a phone); or the question who has duty.
 async fn said(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, text: &str) -> String {
     let (tenant, lang, now) = (acting.desk.tenant(), ear.lang, acting.desk.now());
-    let words: Vec<&str> = text.split_whitespace().collect();
-    if words.iter().any(|word| ["谁值班", "值班", "who", "oncall"].contains(&word.to_lowercase().as_str())) {
+    let words = words(text);
+    if words.iter().any(|word| asks_who(word)) {
         return acting.desk.on_duty(&tenant);
     }
     let person = acting.desk.person_at(receiver, &by.id);
@@ -234,11 +281,20 @@ async fn said(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, text:
         let code = words.iter().find(is_code);
         let seal = acting.desk.seal();
         let means = |id: &IncidentId| code.is_some_and(|code| seal.code(&tenant, *id, person.as_str()) == **code);
-        let found = acting.desk.open(&tenant).into_iter().find(means);
-        if found.is_none() {
+        let mut found: Vec<IncidentId> = acting.desk.open(&tenant).into_iter().filter(means).collect();
+        if found.is_empty() {
             acting.guesses.note(person, now);
         }
-        found
+        // Few digits may be those of several incidents: then it is also said which one is meant.
+        if found.len() > 1 {
+            let named: Vec<IncidentId> = words.iter().filter_map(|word| IncidentId::parse(word)).collect();
+            let meant: Vec<IncidentId> = found.iter().copied().filter(|id| named.contains(id)).collect();
+            match meant[..] {
+                [one] => found = vec![one],
+                _ => return which(code.map_or("", |code| code), &found).of(lang).to_owned(),
+            }
+        }
+        found.first().copied()
     } else {
         words.iter().find_map(|word| IncidentId::parse(word)).filter(|id| acting.desk.incident(&tenant, *id).is_some())
     };
@@ -253,4 +309,20 @@ async fn said(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, text:
     let command = Command { tenant: tenant.clone(), actor, id, via, order: none(incident) };
     let ended = carry_out(acting, &tenant, incident, &deed, command).await;
     format!("{incident} {}", outcome(&deed, &ended).of(lang))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_together_is_read_apart() {
+        assert_eq!(words("4457认领"), ["4457", "认领"]);
+        assert_eq!(words(" 认领i0-12 "), ["认领", "i0-12"]);
+        assert_eq!(words("不是根因 i0-12"), ["不是根因", "i0-12"]);
+        for asked in ["谁值班", "现在谁值班？", "who", "On-Call"] {
+            assert!(words(asked).into_iter().any(asks_who), "{asked}");
+        }
+        assert!(!words("whoever 4457").into_iter().any(asks_who));
+    }
 }

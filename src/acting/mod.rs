@@ -68,6 +68,8 @@ pub trait Desk: Send + Sync {
     fn language(&self, person: &PersonId) -> Option<Lang>;
     /// What stands in the place of a receiver's message about an incident now that somebody has acted from it.
     fn shown(&self, by: &ReceiverId, of: (&TenantId, IncidentId), said: &str, lang: Lang) -> Option<Value>;
+    /// Tells somebody who has acted or asked through a receiver, at the place that its system named.
+    fn reply(&self, by: &ReceiverId, to: &str, said: &str) -> BoxFuture<'static, ()>;
     /// How a receiver's system is believed; none when it has no way back.
     fn ear(&self, receiver: &ReceiverId) -> Option<Ear>;
     /// What signs passes.

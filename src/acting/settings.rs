@@ -23,7 +23,7 @@ const KEY_FILE: &str = "acting.key";
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ActingSettings")]
 pub struct Settings {
-    /// Messages to people carry a link with which they act without signing in.
+    /// Messages that one person alone reads carry a link with which they act without signing in.
     pub links: bool,
     /// How long a link can be used.
     #[serde(deserialize_with = "spans::span")]

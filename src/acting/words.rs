@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::deed::Deed;
+use crate::domain::ids::IncidentId;
 use crate::wording::lang::Text;
 
 /// The name of a deed on a button.
@@ -47,5 +48,15 @@ pub fn help() -> Text {
     Text::new(
         "可用:认领 / 暂缓 / 解决 / 不是根因 / 批准 / 拒绝 + 故障编号(如 认领 i0-12);谁值班",
         "Say: ack, snooze, resolve, notcause, approve or deny and an incident, as in ack i0-12; or: who",
+    )
+}
+
+/// Asks back which incident is meant by a code.
+pub fn which(code: &str, incidents: &[IncidentId]) -> Text {
+    let names: Vec<String> = incidents.iter().map(ToString::to_string).collect();
+    let (all, one) = (names.join(", "), &names[0]);
+    Text::new(
+        format!("{code} 对应多起故障:{all}。请注明是哪一起,如 认领 {code} {one}"),
+        format!("{code} means several incidents: {all}. Say which one, as in ack {code} {one}"),
     )
 }

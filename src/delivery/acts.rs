@@ -6,6 +6,27 @@ use crate::domain::time::Span;
 use crate::engine::effect::{Notice, NoticeKind};
 use crate::wording::lang::Lang;
 
+/// Who reads what a receiver is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reader {
+    /// Whoever is there: a group's chat, another program.
+    #[default]
+    Room,
+    /// Those who work on tickets: nobody is called by name.
+    Desk,
+    /// One person alone, at an address of their own.
+    Person,
+}
+
+/// How a message reaches its reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Medium {
+    #[default]
+    Read,
+    /// A voice reads it out.
+    Spoken,
+}
+
 /// How the readers of one receiver's messages act.
 #[derive(Clone, Debug, Default)]
 pub struct Acts {
@@ -17,6 +38,9 @@ pub struct Acts {
     pub receiver: Box<str>,
     /// The console's address, without a slash at its end; empty: no links.
     pub base_url: String,
+    /// Who reads them.
+    pub reader: Reader,
+    pub medium: Medium,
     /// Its gateway brings answers back.
     pub is_answered: bool,
 }
@@ -46,10 +70,11 @@ impl Acts {
         self.seal.as_ref().filter(|_| is_open)
     }
 
-    /// The address with which the person who is told acts; rooms get none, since whoever reads there could use it.
+    /// The address with which the person who is told acts. A room gets none, also where it calls that person: whoever
+    /// reads there could use it, and would be that person.
     pub fn link(&self, notice: &Notice) -> Option<String> {
         let (seal, to) = (self.seal(notice)?, notice.to.as_ref()?);
-        if self.base_url.is_empty() {
+        if self.base_url.is_empty() || self.reader != Reader::Person {
             return None;
         }
         let pass = Pass {
@@ -72,13 +97,29 @@ impl Acts {
         left.map(|(word, name)| Button { word, name, mark: mark.clone() }).collect()
     }
 
-    /// Few digits with which the person answers, in a sentence.
+    /// Few digits with which the person answers.
+    pub fn code(&self, notice: &Notice) -> Option<String> {
+        let is_written = self.is_answered && self.medium == Medium::Read;
+        let (seal, to) = (self.seal(notice).filter(|_| is_written)?, notice.to.as_ref()?);
+        Some(seal.code(&notice.incident.tenant, notice.incident.id, to.person.as_str()))
+    }
+
+    /// The same in a sentence.
     pub fn answer(&self, notice: &Notice, lang: Lang) -> Option<String> {
-        let (seal, to) = (self.seal(notice).filter(|_| self.is_answered)?, notice.to.as_ref()?);
-        let code = seal.code(&notice.incident.tenant, notice.incident.id, to.person.as_str());
+        let code = self.code(notice)?;
         Some(match lang {
             Lang::Zh => format!("回复 {code} 认领"),
             Lang::En => format!("reply {code} to acknowledge"),
+        })
+    }
+
+    /// Which keys of a phone mean what, where a call brings them back.
+    pub fn keys(&self, notice: &Notice, lang: Lang) -> Option<&'static str> {
+        let is_heard = self.is_answered && self.medium == Medium::Spoken && notice.to.is_some();
+        self.seal(notice).filter(|_| is_heard)?;
+        Some(match lang {
+            Lang::Zh => "按 1 认领，按 2 暂缓一小时，按 3 已解决",
+            Lang::En => "press 1 to acknowledge, 2 to snooze for an hour, 3 if it is resolved",
         })
     }
 

@@ -22,8 +22,8 @@ pub fn called(notice: &Notice) -> String {
     notice.to.as_ref().map_or_else(String::new, |to| format!("@{} ", to.name))
 }
 
-/// What is done and what is late, what to do, and who else was told.
-pub fn lines(notice: &Notice, lang: Lang, zone: Tz) -> Vec<String> {
+/// What is done and what is late, and what to do.
+pub fn to_do(notice: &Notice, lang: Lang, zone: Tz) -> Vec<String> {
     let mut lines = Vec::new();
     if is_open(notice.kind) {
         let clock = |at: Timestamp| local(zone, at).format("%m-%d %H:%M").to_string();
@@ -36,7 +36,6 @@ pub fn lines(notice: &Notice, lang: Lang, zone: Tz) -> Vec<String> {
         lines.extend(late.map(|text| text.of(lang).to_owned()));
         lines.extend(notice.runbooks.iter().map(|book| runbook(book, lang)));
     }
-    lines.extend(told(&notice.told, lang));
     lines
 }
 
@@ -78,7 +77,8 @@ fn runbook(book: &RunbookLink, lang: Lang) -> String {
     if book.url.is_empty() { text } else { format!("{text} {}", book.url) }
 }
 
-fn told(names: &[Box<str>], lang: Lang) -> Option<String> {
+/// Who else was told.
+pub fn told(names: &[Box<str>], lang: Lang) -> Option<String> {
     let first: Vec<&str> = names.iter().take(TOLD_MAX).map(AsRef::as_ref).collect();
     let more = names.len().saturating_sub(TOLD_MAX);
     match (lang, more) {

@@ -1,6 +1,7 @@
 //! What a digest says: messages that came too fast, and the storm that held them back.
 
-use super::message::{Style, news, priority_word};
+use super::lines::{news, priority_word};
+use super::message::Style;
 use crate::engine::calendar::local;
 use crate::engine::effect::{NoticeDigest, StormNews};
 use crate::wording::lang::Lang;
@@ -42,8 +43,8 @@ fn storm_line(storm: &StormNews, style: &Style<'_>) -> String {
     let count = storm.incidents;
     let list = match (style.base_url, style.lang) {
         ("", _) => String::new(),
-        (base, Lang::Zh) => format!("；清单：{base}/api/v1/held-back"),
-        (base, Lang::En) => format!("; all of it: {base}/api/v1/held-back"),
+        (base, Lang::Zh) => format!("；清单：{base}/storm"),
+        (base, Lang::En) => format!("; all of it: {base}/storm"),
     };
     match (style.lang, storm.is_over) {
         (Lang::Zh, false) => {

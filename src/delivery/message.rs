@@ -1,4 +1,4 @@
-//! What a receiver reads: the incident's header, its root cause with the evidence, and a text for a phone.
+//! What another program reads: the incident's header, its root cause with the evidence, and a text for people.
 
 use std::cmp::Reverse;
 
@@ -6,23 +6,16 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::acts::Acts;
-use super::aside;
-use super::digest;
+use super::lines::{Lines, link};
 use super::template::Templates;
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Priority, Progress};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
-use crate::engine::calendar::local;
-use crate::engine::effect::{Addressee, Change, DigestLine, Notice, NoticeKind, RunbookLink, StormNews};
+use crate::engine::effect::{Addressee, Change, DigestLine, Notice, RunbookLink, StormNews};
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{evidence, headline};
-use crate::wording::words::{PriorityWord, SeverityWord};
-
-/// Sentences of evidence in the text; the message has all of them.
-const TEXT_EVIDENCE_MAX: usize = 2;
-/// Services that the text names.
-const TEXT_SERVICES_MAX: usize = 3;
+use crate::wording::words::SeverityWord;
 
 /// How a message is written for one receiver.
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +45,6 @@ struct Payload<'a> {
     headline: Text,
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    /// Where the person who is meant acts without signing in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    act_url: Option<String>,
     incident: Header<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     root_cause: Option<Root<'a>>,
@@ -160,18 +150,19 @@ struct Header<'a> {
     merged_into: Option<String>,
 }
 
+/// The most probable root cause.
 #[derive(Serialize)]
-struct Root<'a> {
-    ci: &'a CiRef,
+pub struct Root<'a> {
+    pub ci: &'a CiRef,
     /// The CI has no alert of its own.
-    inferred: bool,
+    pub inferred: bool,
     /// A person has confirmed it.
-    confirmed: bool,
+    pub confirmed: bool,
     /// Its alert tells of an attack or a violation: that the others come from it is possible, not proven.
-    possible: bool,
+    pub possible: bool,
     /// How likely it is, in percent.
-    percent: i32,
-    evidence: Vec<Text>,
+    pub percent: i32,
+    pub evidence: Vec<Text>,
 }
 
 impl<'a> Message<'a> {
@@ -179,8 +170,7 @@ impl<'a> Message<'a> {
     pub fn of(notice: &'a Notice, style: &Style<'_>) -> Self {
         let incident = &notice.incident;
         let url = link(incident, style);
-        let root_cause = Root::of(incident);
-        let text = Lines::written(notice, root_cause.as_ref(), style).text();
+        let text = Lines::of(notice, style).text();
         Self {
             r#type: format!("incident.{}", notice.kind.as_str()),
             timestamp: notice.at.to_string(),
@@ -188,9 +178,8 @@ impl<'a> Message<'a> {
                 text,
                 headline: headline(incident),
                 url,
-                act_url: style.acts.link(notice),
                 incident: Header::of(incident),
-                root_cause,
+                root_cause: Root::of(incident),
                 changes: &notice.changes,
                 rule: notice.rule.as_ref().map(|rule| rule.as_str()),
                 to: notice.to.as_deref(),
@@ -207,7 +196,8 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> Root<'a> {
-    fn of(incident: &'a IncidentView) -> Option<Self> {
+    /// That of an incident, if one is known.
+    pub fn of(incident: &'a IncidentView) -> Option<Self> {
         let candidate = incident.candidates.first()?;
         Some(Self {
             ci: &candidate.ci,
@@ -262,217 +252,12 @@ fn evidence_of(candidate: &Candidate) -> Vec<Text> {
     strongest.into_iter().map(|one| evidence(one, &candidate.ci.name)).collect()
 }
 
-fn severity_label(severity: Severity) -> Text {
+/// How bad, as people read it.
+pub fn severity_label(severity: Severity) -> Text {
     let word = SeverityWord::from(severity);
     Text::new(word.label(Lang::Zh), word.label(Lang::En))
 }
 
 fn percent(candidate: &Candidate) -> i32 {
     candidate.score / 10
-}
-
-/// Where the console shows an incident.
-fn link(incident: &IncidentView, style: &Style<'_>) -> Option<String> {
-    (!style.base_url.is_empty()).then(|| format!("{}/incidents/{}", style.base_url, incident.id))
-}
-
-/// What a tired person understands on a phone: what and how bad, why, who is hit, since when, where to look. Plain text:
-/// each channel writes it in its own markup.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lines {
-    /// How bad it is, what is new, and which incident.
-    pub title: String,
-    /// What changed, root cause and evidence, who is hit, since when.
-    pub body: Vec<String>,
-    /// Where the console shows it.
-    pub url: Option<String>,
-    /// Further incidents of a digest.
-    pub others: Vec<String>,
-}
-
-impl Lines {
-    /// The text for a notice.
-    pub fn of(notice: &Notice, style: &Style<'_>) -> Self {
-        Self::written(notice, Root::of(&notice.incident).as_ref(), style)
-    }
-
-    fn written(notice: &Notice, root: Option<&Root<'_>>, style: &Style<'_>) -> Self {
-        let (incident, lang) = (&notice.incident, style.lang);
-        let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
-        let (said, name, id) = (news(notice.kind), &incident.title, incident.id);
-        let called = aside::called(notice);
-        let title = match lang {
-            Lang::Zh => format!("{called}【{priority} {}】{}：{name}（{id}）", severity.zh, said.zh),
-            Lang::En => format!("{called}[{priority} {}] {}: {name} ({id})", severity.en, said.en),
-        };
-        let mut body: Vec<String> = changes_line(&notice.changes, lang).into_iter().collect();
-        if let Some(root) = root {
-            body.push(root_line(root, lang));
-            body.extend(root.evidence.iter().take(TEXT_EVIDENCE_MAX).map(|evidence| match lang {
-                Lang::Zh => format!("· {}", evidence.zh),
-                Lang::En => format!("- {}", evidence.en),
-            }));
-        }
-        body.push(reach_line(incident, lang));
-        body.push(since_line(incident, style));
-        body.extend(aside::lines(notice, lang, style.time_zone));
-        let others = notice.digest.as_ref().map(|digest| digest::lines(digest, style)).unwrap_or_default();
-        let url = style.acts.link(notice).or_else(|| link(incident, style));
-        let mut lines = Self { title, body, url, others };
-        style.templates.apply(notice, style, &mut lines);
-        lines
-    }
-
-    /// All of it, one below the other.
-    pub fn text(&self) -> String {
-        let first = std::iter::once(&self.title);
-        let all = first.chain(&self.body).chain(&self.url).chain(&self.others);
-        all.map(String::as_str).collect::<Vec<_>>().join("\n")
-    }
-
-    /// Everything but title and link, one below the other.
-    pub fn rest(&self) -> impl Iterator<Item = &str> {
-        self.body.iter().chain(&self.others).map(String::as_str)
-    }
-}
-
-/// In one line for a short message: what and how bad, the probable cause, how much is hit.
-pub fn short(notice: &Notice, style: &Style<'_>) -> String {
-    let lines = Lines::of(notice, style);
-    let (incident, lang) = (&notice.incident, style.lang);
-    let cause = Root::of(incident).map(|root| root_line(&root, lang));
-    let (separator, reach) = match lang {
-        Lang::Zh => ("；", format!("{} 条告警", incident.alert_count)),
-        Lang::En => ("; ", format!("alerts: {}", incident.alert_count)),
-    };
-    let parts = [Some(lines.title), cause, Some(reach), style.acts.answer(notice, lang), lines.url];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(separator)
-}
-
-/// The same without any name of a machine, an address or a service, for networks that must not carry them.
-pub fn nameless(notice: &Notice, style: &Style<'_>) -> String {
-    let incident = &notice.incident;
-    let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
-    let (said, id, count) = (news(notice.kind), incident.id, incident.alert_count);
-    let answer = style.acts.answer(notice, style.lang);
-    match style.lang {
-        Lang::Zh => {
-            let answer = answer.map_or_else(String::new, |answer| format!("，{answer}"));
-            format!("【{priority} {}】{}：故障 {id}，{count} 条告警，详情请登录平台查看{answer}", severity.zh, said.zh)
-        }
-        Lang::En => {
-            let answer = answer.map_or_else(String::new, |answer| format!("; {answer}"));
-            format!("[{priority} {}] {}: incident {id}, alerts: {count}; see the console{answer}", severity.en, said.en)
-        }
-    }
-}
-
-fn since_line(incident: &IncidentView, style: &Style<'_>) -> String {
-    let since = local(style.time_zone, incident.opened_at).format("%Y-%m-%d %H:%M:%S %:z");
-    match (style.lang, incident.merged_into) {
-        (Lang::Zh, None) => format!("开始：{since}"),
-        (Lang::En, None) => format!("Since {since}"),
-        (Lang::Zh, Some(into)) => format!("开始：{since}；后续见 {into}"),
-        (Lang::En, Some(into)) => format!("Since {since}; goes on in {into}"),
-    }
-}
-
-/// Why an update is told.
-fn changes_line(changes: &[Change], lang: Lang) -> Option<String> {
-    let words: Vec<&str> = changes
-        .iter()
-        .map(|change| match (change, lang) {
-            (Change::Severity, Lang::Zh) => "级别升高",
-            (Change::Severity, Lang::En) => "more severe",
-            (Change::Priority, Lang::Zh) => "优先级提高",
-            (Change::Priority, Lang::En) => "higher priority",
-            (Change::Storm, Lang::Zh) => "告警风暴",
-            (Change::Storm, Lang::En) => "alert storm",
-            (Change::Root, Lang::Zh) => "根因变更",
-            (Change::Root, Lang::En) => "another root cause",
-            (Change::Merged, Lang::Zh) => "并入其他故障",
-            (Change::Merged, Lang::En) => "another incident became part of it",
-            (Change::Approval, Lang::Zh) => "自动处置待批准",
-            (Change::Approval, Lang::En) => "an action waits for approval",
-            (Change::ActionFailed, Lang::Zh) => "自动处置未成功",
-            (Change::ActionFailed, Lang::En) => "an action came to nothing",
-            (Change::LevelNear, Lang::Zh) => "时限将到",
-            (Change::LevelNear, Lang::En) => "a service level is about to be missed",
-            (Change::LevelBreached, Lang::Zh) => "超出时限",
-            (Change::LevelBreached, Lang::En) => "a service level is missed",
-        })
-        .collect();
-    match lang {
-        _ if words.is_empty() => None,
-        Lang::Zh => Some(format!("变化：{}", words.join("、"))),
-        Lang::En => Some(format!("Changed: {}", words.join(", "))),
-    }
-}
-
-pub fn priority_word(priority: Priority) -> &'static str {
-    PriorityWord::from(priority).word()
-}
-
-pub fn news(kind: NoticeKind) -> Text {
-    let (zh, en) = match kind {
-        NoticeKind::Opened => ("新故障", "New incident"),
-        NoticeKind::Updated => ("故障更新", "Update"),
-        NoticeKind::Reminder => ("仍未认领", "Still unacknowledged"),
-        NoticeKind::Recovered => ("故障恢复", "Recovered"),
-        NoticeKind::Reopened => ("故障重现", "Back again"),
-        NoticeKind::Digest => ("多起故障，其中最重", "Several at once, the worst"),
-        NoticeKind::Action => ("请求处置", "Action requested"),
-        NoticeKind::Closed => ("故障关闭", "Closed"),
-        NoticeKind::Merged => ("故障合并", "Merged"),
-    };
-    Text::new(zh, en)
-}
-
-fn root_line(root: &Root<'_>, lang: Lang) -> String {
-    let (name, percent) = (&root.ci.name, root.percent);
-    if root.possible && !root.confirmed {
-        return match lang {
-            Lang::Zh => format!("可能原因（安全事件，{percent}%）：{name}"),
-            Lang::En => format!("Possible cause (a security event, {percent}%): {name}"),
-        };
-    }
-    match (lang, root.confirmed, root.inferred) {
-        (Lang::Zh, true, _) => format!("根因（已确认）：{name}"),
-        (Lang::Zh, false, true) => format!("根因（推断，自身无告警，{percent}%）：{name}"),
-        (Lang::Zh, false, false) => format!("疑似根因（{percent}%）：{name}"),
-        (Lang::En, true, _) => format!("Root cause (confirmed): {name}"),
-        (Lang::En, false, true) => format!("Root cause (inferred, no alert of its own, {percent}%): {name}"),
-        (Lang::En, false, false) => format!("Probable root cause ({percent}%): {name}"),
-    }
-}
-
-fn reach_line(incident: &IncidentView, lang: Lang) -> String {
-    let (cis, alerts, firing) = (incident.ci_count, incident.alert_count, incident.firing_count);
-    let mut line = match lang {
-        Lang::Zh => format!("影响：{cis} 个配置项，{alerts} 条告警（{firing} 条未恢复）"),
-        Lang::En => format!("Hit: CIs {cis}, alerts {alerts} (still firing: {firing})"),
-    };
-    line += &listed(Text::new("业务", "services"), &incident.services, lang);
-    line += &listed(Text::new("有风险（冗余尚在）的业务", "at risk, held by redundancy"), &incident.at_risk, lang);
-    let orgs: Vec<Box<str>> = incident.orgs.iter().map(|org| org.as_str().into()).collect();
-    line += &listed(Text::new("单位", "organisations"), &orgs, lang);
-    match (incident.unseen_count, lang) {
-        (0, _) => {}
-        (unseen, Lang::Zh) => line += &format!("；{unseen} 个对象失去监测，状态未知"),
-        (unseen, Lang::En) => line += &format!("; not watched, state unknown: {unseen}"),
-    }
-    line
-}
-
-/// `; what: one, two and 3 more`; nothing when there are none.
-fn listed(what: Text, all: &[Box<str>], lang: Lang) -> String {
-    let named: Vec<&str> = all.iter().take(TEXT_SERVICES_MAX).map(AsRef::as_ref).collect();
-    let (what, more) = (what.of(lang), all.len() - named.len());
-    match (lang, named.len(), more) {
-        (_, 0, _) => String::new(),
-        (Lang::Zh, _, 0) => format!("；{what}：{}", named.join("、")),
-        (Lang::Zh, ..) => format!("；{what}：{} 等 {} 项", named.join("、"), all.len()),
-        (Lang::En, _, 0) => format!("; {what}: {}", named.join(", ")),
-        (Lang::En, ..) => format!("; {what}: {} and {more} more", named.join(", ")),
-    }
 }

@@ -27,6 +27,7 @@ use crate::wording::lang::Lang;
 
 pub mod acts;
 mod aside;
+mod brief;
 pub mod channels;
 pub mod contacts;
 mod digest;
@@ -34,6 +35,7 @@ pub mod ears;
 pub mod egress;
 mod form;
 pub mod http;
+pub mod lines;
 pub mod message;
 pub mod parent;
 pub mod pending;
@@ -76,10 +78,20 @@ pub trait Channel: Send + Sync {
         Err(format!("a receiver of the kind {} shows nothing beforehand", self.name()))
     }
 
+    /// Tells somebody who has acted or asked, at the place that the system named in its callback.
+    fn reply<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Attempt> {
+        Box::pin(std::future::ready(no_reply(self.name())))
+    }
+
     /// What stands in a message's place once somebody has acted from it; none where a message stays as it was sent.
     fn acted(&self, _: &Acted<'_>) -> Option<Value> {
         None
     }
+}
+
+/// The end of an answer to a place that is none.
+fn no_reply(name: &str) -> Attempt {
+    Attempt::Refused { why: format!("a receiver of the kind {name} takes no answer there") }
 }
 
 /// Somebody has acted from a message.

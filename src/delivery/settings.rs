@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use super::acts::Acts;
 use super::channels::nats::Bus;
 use super::channels::personal::Personal;
+use super::channels::readers;
 use super::channels::{Ground, Kind, Lines, Manner};
 use super::contacts::{Contacts, Takes};
 use super::ears::{Ear, Tongue};
@@ -351,6 +352,8 @@ impl ReceiverSettings {
             valid_for: common.pass_valid_for,
             receiver: self.id.as_str().into(),
             base_url: common.base_url.trim_end_matches('/').to_owned(),
+            reader: readers::of(kind),
+            medium: readers::medium(kind),
             is_answered: matches!(kind.tongue(), Some(Tongue::Phone(_))),
         }
     }

@@ -8,7 +8,8 @@ use minijinja::{Environment, UndefinedBehavior, context};
 use serde::Serialize;
 
 use super::http::SetupError;
-use super::message::{Lines, Style};
+use super::lines::{self, Lines};
+use super::message::Style;
 use crate::domain::ids::IncidentId;
 use crate::domain::incident::IncidentView;
 use crate::domain::time::Timestamp;
@@ -40,8 +41,8 @@ struct Values<'a> {
     severity: &'static str,
     /// How bad, in the receiver's language.
     level: &'static str,
-    /// What is new, as the default title says it.
-    news: &'a str,
+    /// What is new, in the receiver's language.
+    news: String,
     kind: &'static str,
     incident: String,
     version: u32,
@@ -115,6 +116,7 @@ impl Templates {
             let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
             text.truncate(end);
             lines.body = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            lines.more.clear();
             lines.others.clear();
         }
         Ok(())
@@ -132,7 +134,7 @@ impl<'a> Values<'a> {
             priority: PriorityWord::from(view.priority).word(),
             severity: view.severity.as_str(),
             level: SeverityWord::from(view.severity).label(style.lang),
-            news: &lines.title,
+            news: lines::news(notice.kind).of(style.lang).to_owned(),
             kind: notice.kind.as_str(),
             incident: view.id.to_string(),
             version: view.version,
@@ -141,8 +143,8 @@ impl<'a> Values<'a> {
             services: &view.services,
             alerts: view.alert_count,
             cis: view.ci_count,
-            since: local(style.time_zone, view.opened_at).format("%Y-%m-%d %H:%M").to_string(),
-            minutes: notice.at.since(view.opened_at).as_secs() / 60,
+            since: local(style.time_zone, view.first_alert_at).format("%Y-%m-%d %H:%M").to_string(),
+            minutes: lines::ended(notice).unwrap_or(notice.at).since(view.first_alert_at).as_secs() / 60,
             url: lines.url.as_deref().unwrap_or_default(),
             person: notice.to.as_ref().map_or("", |to| &to.name),
             told: &notice.told,

@@ -215,8 +215,8 @@ async fn a_notice_arrives_signed_with_its_key() {
     assert_eq!(body["timestamp"], "2023-11-14T22:13:20.000Z");
     assert_eq!(body["data"]["incident"]["title"], "电源故障");
     assert_eq!(body["data"]["incident"]["id"], "i0-7");
-    let text = "【P2 重要】新故障：电源故障（i0-7）\n影响：1 个配置项，1 条告警（1 条未恢复）\n\
-                开始：2023-11-15 06:13:20 +08:00\nhttps://noc.example/incidents/i0-7";
+    let text = "【P2 重要】新故障：电源故障（i0-7）\n影响：1 个组件，1 条告警（均未恢复）\n\
+                开始：2023-11-15 06:13（+08:00）\nhttps://noc.example/incidents/i0-7";
     assert_eq!(body["data"]["text"], text);
     assert_eq!(body["data"]["url"], "https://noc.example/incidents/i0-7");
 }
@@ -468,17 +468,17 @@ fn a_message_names_services_departments_and_what_is_at_risk() {
     };
     let en = text(Lang::En);
     for said in [
-        "services: Licences, Taxes; at risk, held by redundancy: Pensions; organisations: civil-affairs, tax-bureau; \
-         not watched, state unknown: 3",
+        "Affected: services Licences, Taxes; at risk, held by redundancy: Pensions; organisations civil-affairs, tax-bureau; ",
+        "; not watched, state unknown: 3",
         "Possible cause (a security event, 90%): waf-1",
     ] {
         assert!(en.contains(said), "{said}: {en}");
     }
     let zh = text(Lang::Zh);
     for said in [
-        "业务：Licences、Taxes",
-        "有风险（冗余尚在）的业务：Pensions",
-        "单位：civil-affairs、tax-bureau",
+        "影响：业务 Licences、Taxes",
+        "有风险（冗余尚在）的业务 Pensions",
+        "单位 civil-affairs、tax-bureau",
         "3 个对象失去监测，状态未知",
         "可能原因（安全事件，90%）：waf-1",
     ] {

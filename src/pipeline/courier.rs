@@ -177,6 +177,17 @@ impl Courier {
         self.channel(&acted.notice.receiver)?.acted(acted)
     }
 
+    /// Tells somebody who has acted or asked through a receiver, at the place that its system named.
+    pub async fn reply(&self, receiver: &ReceiverId, to: &str, said: &str) {
+        let Some(channel) = self.channel(receiver).cloned() else { return };
+        match channel.reply(to, said).await {
+            Attempt::Accepted | Attempt::Filed { .. } | Attempt::Answered { .. } => {}
+            Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => {
+                tracing::warn!(receiver = %receiver, why, "whoever has acted is not told what became of it");
+            }
+        }
+    }
+
     fn channel(&self, receiver: &ReceiverId) -> Option<&Arc<dyn Channel>> {
         self.outfit.as_ref()?.ready.get(receiver)?.channel.as_ref()
     }

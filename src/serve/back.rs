@@ -100,7 +100,7 @@ impl Desk for Back {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{}: {people}", roster.id.id);
         }
-        text.trim_end().to_owned()
+        if text.is_empty() { "没有值班表 / there are no rosters".to_owned() } else { text.trim_end().to_owned() }
     }
 
     fn tenant(&self) -> TenantId {
@@ -156,6 +156,11 @@ impl Desk for Back {
         };
         let notice = Notice { receiver: by.clone(), kind, at: self.now(), incident, ..example() };
         self.pipeline.courier.acted(&Acted { notice: &notice, said, lang })
+    }
+
+    fn reply(&self, by: &ReceiverId, to: &str, said: &str) -> BoxFuture<'static, ()> {
+        let (pipeline, by, to, said) = (self.pipeline.clone(), by.clone(), to.to_owned(), said.to_owned());
+        Box::pin(async move { pipeline.courier.reply(&by, &to, &said).await })
     }
 
     fn ear(&self, receiver: &ReceiverId) -> Option<Ear> {

@@ -27,7 +27,7 @@ impl Lang {
     pub const fn buttons(self) -> [(&'static str, &'static str); 3] {
         match self {
             Self::Zh => [("ack", "认领"), ("snooze", "暂缓 1 小时"), ("resolve", "已解决")],
-            Self::En => [("ack", "Acknowledge"), ("snooze", "Snooze 1 h"), ("resolve", "Resolved")],
+            Self::En => [("ack", "Ack"), ("snooze", "Snooze 1 h"), ("resolve", "Resolved")],
         }
     }
 

@@ -25,11 +25,11 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
         }
         EvidenceTerm::TimeOrder if n > 0 => Text::new(
             format!("{ci} 的告警比其他告警最早的一条早 {}", span_zh(n)),
-            format!("its own alert came {} before the first of the others", span_en(n)),
+            format!("{ci} raised its alert {} before any other", span_en(n)),
         ),
         EvidenceTerm::TimeOrder => Text::new(
             format!("{ci} 的告警比其他告警最早的一条晚 {}", span_zh(-n)),
-            format!("its own alert came {} after the first of the others", span_en(-n)),
+            format!("{ci} raised its alert {} after the first one", span_en(-n)),
         ),
         EvidenceTerm::Path if n == 0 && evidence.points <= 0 => Text::new("位于同一对象", "on the same CI or object"),
         EvidenceTerm::Path if n == 0 => Text::new(
@@ -286,7 +286,7 @@ mod tests {
     fn numbers_read_well() {
         let text = |term, n, of| evidence(&Evidence { term, points: 1, n, of, about: "".into() }, "core-1").en;
         assert_eq!(text(EvidenceTerm::Coverage, 2, 3), "2 of 3 alerts of the incident lie downstream of core-1 (67%)");
-        assert_eq!(text(EvidenceTerm::TimeOrder, -1500, 0), "its own alert came 1.5 s after the first of the others");
+        assert_eq!(text(EvidenceTerm::TimeOrder, -1500, 0), "core-1 raised its alert 1.5 s after the first one");
         assert_eq!(text(EvidenceTerm::Path, 1, 0), "1 hop along the dependencies");
         assert_eq!(text(EvidenceTerm::RecentChange, 3_725_000, 0), "a change 1 h 2 min before");
     }

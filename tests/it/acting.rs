@@ -7,6 +7,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::Uri;
+use headwater::domain::ids::IncidentId;
+use headwater::domain::pass::Seal;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -35,8 +37,14 @@ impl Ends {
     }
 
     pub async fn first(&self, path: &str) -> Value {
+        self.until(path, |_| true).await
+    }
+
+    /// The first one of those sent there that is as it should be.
+    pub async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..3000 {
-            if let Some((_, body)) = self.0.lock().unwrap().iter().find(|(at, _)| at.starts_with(path)) {
+            let found = |(at, body): &&(String, Value)| at.starts_with(path) && is_it(body);
+            if let Some((_, body)) = self.0.lock().unwrap().iter().find(found) {
                 return body.clone();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -63,6 +71,7 @@ pub struct Scene {
     pub program: Program,
     client: Client,
     pub ends: Ends,
+    ends_at: std::net::SocketAddr,
     _folder: tempfile::TempDir,
 }
 
@@ -85,7 +94,7 @@ receivers:
   - id: phone
     kind: gateway
     url: http://{at}/phone
-    body: {{ to: "{{{{ to[0] }}}}", text: "{{{{ text }}}}", key: "{{{{ key }}}}" }}
+    body: {{ to: "{{{{ to[0] }}}}", text: "{{{{ text }}}}", key: "{{{{ key }}}}", url: "{{{{ url }}}}" }}
     answers: {{ token: phone-token }}
     allow_private: true
   - {{ id: slack, kind: slack, url: "http://{at}/slack", signing_secret: slack-secret, allow_private: true }}
@@ -102,7 +111,7 @@ receivers:
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::new();
         program.answers(&client).await;
-        Self { setup, program, client, ends, _folder: folder }
+        Self { setup, program, client, ends, ends_at: at, _folder: folder }
     }
 
     /// Opens an incident; its id.
@@ -177,8 +186,10 @@ async fn a_signed_link_acts_once_and_only_when_a_button_is_pressed() {
     let scene = Scene::set().await;
     let incident = scene.incident("db-1").await;
     let told = scene.ends.first("/hook").await;
-    let link = told["data"]["act_url"].as_str().unwrap().strip_prefix("http://noc.example").unwrap().to_owned();
     assert_eq!(told["data"]["to"]["person"], "li");
+    assert!(!told.to_string().contains("/a/"), "whoever reads a webhook is not that person: {told}");
+    let told = scene.ends.first("/phone").await;
+    let link = told["url"].as_str().unwrap().strip_prefix("http://noc.example").unwrap().to_owned();
     // Scanners look at links, again and again: nothing is done, and nothing of the alert is markup.
     for _ in 0..3 {
         let (status, page) = scene.get(&link).await;
@@ -204,7 +215,7 @@ async fn a_signed_link_acts_once_and_only_when_a_button_is_pressed() {
     }
     let (status, page) = scene.press(&link, "do=ack").await;
     assert_eq!((status, page.contains("已完成")), (StatusCode::OK, true), "{page}");
-    assert_eq!(scene.entries(&incident, "acknowledged").await, [("li".to_owned(), "hook".to_owned())]);
+    assert_eq!(scene.entries(&incident, "acknowledged").await, [("li".to_owned(), "phone".to_owned())]);
     // Replayed: refused, also by two at once, and after a kill -9.
     let both = tokio::join!(scene.press(&link, "do=ack"), scene.press(&link, "do=ack"));
     assert_eq!((both.0.0, both.1.0), (StatusCode::CONFLICT, StatusCode::CONFLICT));
@@ -218,12 +229,12 @@ async fn a_signed_link_acts_once_and_only_when_a_button_is_pressed() {
     assert_eq!(scene.press(&link, "do=snooze-60").await.0, StatusCode::OK);
     assert_eq!(scene.press(&link, "do=assign&to=nobody").await.0, StatusCode::BAD_REQUEST);
     assert_eq!(scene.press(&link, "do=assign&to=han").await.0, StatusCode::OK);
-    assert_eq!(scene.entries(&incident, "assigned").await, [("li".to_owned(), "hook".to_owned())]);
+    assert_eq!(scene.entries(&incident, "assigned").await, [("li".to_owned(), "phone".to_owned())]);
     for wrong in ["do=", "do=drop", "do=snooze-99999", "do=assign", "do=snooze-0"] {
         assert_eq!(scene.press(&link, wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
     }
     assert_eq!(scene.press(&link, "do=resolve").await.0, StatusCode::OK);
-    assert_eq!(scene.entries(&incident, "closed").await, [("li".to_owned(), "hook".to_owned())]);
+    assert_eq!(scene.entries(&incident, "closed").await, [("li".to_owned(), "phone".to_owned())]);
     // What makes no sense any more is refused with the engine's reason, and the other incident is as it was.
     let (status, page) = scene.press(&link, "do=snooze-30").await;
     assert_eq!((status, page.contains("closed")), (StatusCode::UNPROCESSABLE_ENTITY, true), "{page}");
@@ -243,7 +254,7 @@ async fn a_signed_link_acts_once_and_only_when_a_button_is_pressed() {
         async move { request.send().await.unwrap().text().await.unwrap() }
     };
     let draft = text(format!("/api/v1/incidents/{incident}/post-mortem?lang=zh")).await;
-    for piece in ["# 复盘", "掉电", "li 认领 (hook)", "(待填写)"] {
+    for piece in ["# 复盘", "掉电", "li 认领 (phone)", "(待填写)"] {
         assert!(draft.contains(piece), "{piece} is missing: {draft}");
     }
     assert!(!draft.contains("<b>掉电"), "{draft}");
@@ -306,9 +317,10 @@ async fn buttons_of_chats_are_believed_with_their_signature_only() {
     let buttons = sent["blocks"].as_array().unwrap().iter().find(|block| block["type"] == "actions").unwrap();
     let mark = buttons["elements"][0]["value"].as_str().unwrap().to_owned();
     assert_eq!(buttons["elements"][0]["action_id"], "ack");
+    let back = format!("http://{}/slack-back", scene.ends_at);
     let payload = |mark: &str| {
         let payload = json!({ "type": "block_actions", "user": { "id": "U1", "username": "lilei" },
-            "actions": [{ "action_id": "ack", "value": mark }] });
+            "response_url": back, "actions": [{ "action_id": "ack", "value": mark }] });
         let mut form = reqwest::Url::parse("form:").unwrap();
         form.query_pairs_mut().append_pair("payload", &payload.to_string());
         form.query().unwrap().to_owned()
@@ -327,6 +339,12 @@ async fn buttons_of_chats_are_believed_with_their_signature_only() {
     assert!(scene.entries(&incident, "acknowledged").await.is_empty(), "a mark of another incident is none");
     assert_eq!(scene.call("slack", &signed(&body, "slack-secret", now), &body).await.0, StatusCode::OK);
     assert_eq!(scene.entries(&incident, "acknowledged").await, [("slack:lilei".to_owned(), "slack".to_owned())]);
+    let told = scene.ends.until("/slack-back", |body| body["text"].as_str().unwrap().contains("lilei")).await;
+    assert!(
+        told["text"].as_str().unwrap().contains(&incident) && told["text"].as_str().unwrap().contains("认领:已完成"),
+        "{told}"
+    );
+    assert_eq!(told["replace_original"], false);
     // Telegram: the person whom our contacts know by that id.
     let sent = scene.ends.first("/telegram").await;
     assert_eq!(sent["chat_id"], "777");
@@ -337,7 +355,88 @@ async fn buttons_of_chats_are_believed_with_their_signature_only() {
     let secret = |text: &str| [("x-telegram-bot-api-secret-token", text.to_owned())];
     assert_eq!(scene.call("bot", &secret("guess"), &update).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(scene.call("bot", &[], &update).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(scene.call("bot", &secret("bot-secret"), &update).await.0, StatusCode::OK);
+    let (status, told) = scene.call("bot", &secret("bot-secret"), &update).await;
+    assert_eq!(
+        (status, &told["method"], &told["callback_query_id"]),
+        (StatusCode::OK, &json!("answerCallbackQuery"), &json!("1"))
+    );
+    assert!(told["text"].as_str().unwrap().contains("已完成"), "{told}");
     assert_eq!(scene.entries(&incident, "closed").await, [("li".to_owned(), "bot".to_owned())]);
+    scene.program.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_duty_is_answered_in_every_chat() {
+    let scene = Scene::set().await;
+    // Telegram: in a private chat and, as a command, in a group; what people say to each other there is left alone.
+    let secret = [("x-telegram-bot-api-secret-token", "bot-secret".to_owned())];
+    let update = |chat: i64, text: &str| {
+        json!({ "update_id": 1, "message": { "message_id": 3, "chat": { "id": chat }, "from": { "id": 777, "first_name": "Li" }, "text": text } })
+            .to_string()
+    };
+    for (chat, text) in [(777, "谁值班"), (777, "现在谁值班？"), (-100, "/who@headwater_bot"), (-100, "/who")]
+    {
+        let (status, told) = scene.call("bot", &secret, &update(chat, text)).await;
+        assert_eq!(
+            (status, &told["method"], &told["chat_id"]),
+            (StatusCode::OK, &json!("sendMessage"), &json!(chat)),
+            "{text}"
+        );
+        assert_eq!(told["text"], "core: 李雷", "{text}");
+    }
+    assert_eq!(scene.call("bot", &secret, &update(-100, "谁值班")).await.1, Value::Null);
+    let (_, told) = scene.call("bot", &secret, &update(777, "你好")).await;
+    assert!(told["text"].as_str().unwrap().contains("认领 i0-12"), "what may be said: {told}");
+    // Slack: a slash command.
+    let (body, now) = ("command=%2Fheadwater&text=who&user_id=U1&user_name=lilei", now_secs());
+    let sign = format!("v0={}", hmac_hex("slack-secret", &format!("v0:{now}:{body}")));
+    let headers = [("x-slack-request-timestamp", now.to_string()), ("x-slack-signature", sign)];
+    let (_, told) = scene.call("slack", &headers, body).await;
+    assert_eq!(told, json!({ "response_type": "ephemeral", "text": "core: 李雷" }));
+    // A phone.
+    let ask = json!({ "mobile": "13811112222", "content": "谁值班" }).to_string();
+    assert_eq!(scene.call("phone?token=phone-token", &[], &ask).await.1["message"], "core: 李雷");
+    scene.program.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_of_a_list_counts_and_a_code_of_two_incidents_is_asked_back() {
+    let scene = Scene::set().await;
+    let answer = |content: &str| json!({ "mobile": "13811112222", "content": content });
+    let right = "phone?token=phone-token";
+    let key = scene.setup.data.join("acting.key");
+    let seal = |key: &[u8]| Seal::of(key).unwrap();
+    let code = |key: &[u8], id: &str| seal(key).code(&"default".into(), IncidentId::parse(id).unwrap(), "li");
+    let (first, second) = (scene.incident("db-1").await, scene.incident("db-2").await);
+    // A pushed list: both are acted on, and what is no answer harms nobody.
+    let mine = std::fs::read(&key).unwrap();
+    let list = json!([answer(&format!("{}认领", code(&mine, &first))), { "report": "DELIVRD" }, answer(&code(&mine, &second))]);
+    assert_eq!(scene.call(right, &[], &list.to_string()).await.0, StatusCode::OK);
+    for id in [&first, &second] {
+        assert_eq!(scene.entries(id, "acknowledged").await, [("li".to_owned(), "phone".to_owned())], "{id}");
+    }
+    // A key under which both have the same code: it is said which one is meant, or nothing is done.
+    let shared =
+        (0u32..).map(|n| format!("{n:064}")).find(|key| code(key.as_bytes(), &first) == code(key.as_bytes(), &second));
+    let shared = shared.unwrap();
+    scene.program.stop();
+    std::fs::write(&key, &shared).unwrap();
+    let mut program = scene.setup.start(&[]);
+    program.answers(&scene.client).await;
+    let scene = Scene { program, ..scene };
+    let code = code(shared.as_bytes(), &first);
+    let say = async |text: String| {
+        let (_, told) = scene.call(right, &[], &answer(&text).to_string()).await;
+        told["message"].as_str().unwrap().to_owned()
+    };
+    let asked = say(format!("暂缓 {code}")).await;
+    assert!(asked.contains(&first) && asked.contains(&second) && asked.contains("请注明"), "{asked}");
+    for id in [&first, &second] {
+        assert!(scene.entries(id, "snoozed").await.is_empty(), "{id}");
+    }
+    let done = say(format!("暂缓 {code} {second}")).await;
+    assert!(done.contains("已完成"), "{done}");
+    assert!(scene.entries(&first, "snoozed").await.is_empty());
+    assert_eq!(scene.entries(&second, "snoozed").await.len(), 1);
     scene.program.stop();
 }

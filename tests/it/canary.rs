@@ -1,10 +1,12 @@
 //! Secrets and addresses of people are looked for everywhere: in the log at its most talkative, in the journal and the other
 //! files, and in what the API says, while every receiver fails.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use crate::program::{Setup, client};
@@ -17,7 +19,19 @@ fn receivers(at: std::net::SocketAddr) -> Vec<Value> {
     let url = |path: &str| format!("http://{at}/{path}");
     let secret = |name: &str| format!("{name}-{CANARY}");
     let params = json!({ "what": "title" });
+    // Ways to people, then whatever keeps tickets, and other programs.
     vec![
+        json!({ "kind": "feishu_app", "server": url("feishu-app"), "app_id": "cli_1", "app_secret": secret("app"), "verification_token": secret("v"),
+                "encrypt_key": secret("e") }),
+        json!({ "kind": "wecom_app", "server": url(""), "corp_id": "ww1", "agent_id": 7, "secret": secret("corp"), "token": secret("t"),
+                "aes_key": format!("{CANARY}{}", "A".repeat(37)) }),
+        json!({ "kind": "dingtalk_app", "server": url(""), "oapi": url(""), "app_key": "ding1", "app_secret": secret("ding"),
+                "card_template": "card.schema", "route_key": "r", "api_secret": secret("api") }),
+        json!({ "kind": "mail", "server": "127.0.0.1", "port": at.port(), "security": "starttls", "user": "noc", "password": secret("mail"),
+                "from": "noc@example.org" }),
+        json!({ "kind": "aliyun_voice", "url": url("aliyun/"), "access_key_id": "id", "access_key_secret": secret("voice"), "tts_code": "TTS_1",
+                "params": params }),
+        json!({ "kind": "teams", "url": url(&secret("workflows")) }),
         json!({ "kind": "dingtalk", "url": url(&secret("robot?access_token=x")), "secret": secret("SEC") }),
         json!({ "kind": "wecom", "url": url(&secret("send?key=x")) }),
         json!({ "kind": "feishu", "url": url(&secret("hook")), "secret": secret("feishu") }),
@@ -33,6 +47,8 @@ fn receivers(at: std::net::SocketAddr) -> Vec<Value> {
         json!({ "kind": "tencent_sms", "url": url("tencent"), "secret_id": "id", "secret_key": secret("tencent"), "app_id": "1",
                 "sign_name": "某局", "template_id": "1", "params": ["title"] }),
         json!({ "kind": "smpp", "server": "127.0.0.1", "port": at.port(), "security": "none", "system_id": "hw", "password": format!("s-{CANARY}") }),
+        json!({ "kind": "webhook", "url": url(&secret("webhook")), "secret": format!("whsec_{CANARY}{}", "A".repeat(26)) }),
+        json!({ "kind": "nats", "subject": "ops.incidents" }),
         json!({ "kind": "pagerduty", "url": url("pagerduty"), "routing_key": secret("pagerduty") }),
         json!({ "kind": "opsgenie", "url": url("opsgenie"), "api_key": secret("opsgenie") }),
         json!({ "kind": "jira", "server": url("jira"), "token": secret("jira"), "project": "OPS", "webhook_secret": secret("hook") }),
@@ -48,30 +64,48 @@ fn receivers(at: std::net::SocketAddr) -> Vec<Value> {
 async fn no_secret_and_no_address_of_a_person_leaves_the_configuration() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
-    let app = Router::new().fallback(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "out of order") });
+    // Apps get their tokens, which stand in the addresses of what they ask next; nothing else works.
+    let take = |uri: Uri| async move {
+        if !uri.path().contains("token") {
+            return (StatusCode::INTERNAL_SERVER_ERROR, "out of order").into_response();
+        }
+        let token = format!("token-{CANARY}");
+        let told = json!({ "code": 0, "errcode": 0, "access_token": token, "tenant_access_token": token, "expires_in": 7200, "expire": 7200 });
+        axum::Json(told).into_response()
+    };
+    let app = Router::new().fallback(take);
     tokio::spawn(async move { axum::serve(listener, app).await });
     let root = tempfile::tempdir().unwrap();
     let mut all = receivers(at);
     let names: Vec<String> = all.iter().map(|own| own["kind"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names.iter().cloned().collect::<BTreeSet<_>>(), crate::channels::kinds(), "every kind is tried");
     for (own, name) in all.iter_mut().zip(&names) {
         let own = own.as_object_mut().unwrap();
-        own.extend(json!({ "id": name, "allow_private": true, "rate": 60_000 }).as_object().unwrap().clone());
+        own.extend(
+            json!({ "id": name, "allow_private": true, "rate": 60_000, "timeout": "2s" }).as_object().unwrap().clone(),
+        );
     }
     std::fs::create_dir(root.path().join("rules")).unwrap();
+    let (ways, others) = names.split_at(names.iter().position(|name| name == "webhook").unwrap());
+    let steps: Vec<Value> = ways.chunks(10).map(|by| json!({ "by": by })).collect();
     let mut routed = vec![json!({ "oncall": "core" })];
-    routed.extend(names[14..].iter().map(|name| json!(name)));
+    routed.extend(others.iter().map(|name| json!(name)));
     let rules = json!({
-        "people": [{ "id": "li", "contact": [{ "by": names[..7] }, { "by": names[7..14] }] }],
+        "people": [{ "id": "li", "contact": steps }],
         "escalations": [{ "id": "core", "levels": [{ "to": [{ "person": "li" }] }], "fallback": ["jira"] }],
         "promote": [{ "id": "at-once", "after": "now" }],
         "settings": { "pages": { "messages": 100, "within": "1m" } },
         "routes": [{ "id": "all", "receivers": routed }],
     });
     std::fs::write(root.path().join("rules/rules.yaml"), rules.to_string()).unwrap();
-    let contacts =
-        format!("li: {{ mobile: \"{MOBILE}\", feishu: ou_{CANARY}, telegram: \"{CANARY}\", ntfy: topic-{CANARY} }}\n");
+    let contacts = format!(
+        "li: {{ mobile: \"{MOBILE}\", mail: {CANARY}@example.org, feishu: ou_{CANARY}, telegram: \"{CANARY}\", ntfy: topic-{CANARY}, \
+         feishu_app: ou_{CANARY}, wecom_app: {CANARY}, dingtalk_app: {CANARY} }}\n"
+    );
+    std::fs::write(root.path().join("nats.password"), format!("nats-{CANARY}")).unwrap();
     std::fs::write(root.path().join("contacts.yaml"), contacts).unwrap();
     let config = json!({ "rules": "rules", "contacts": "contacts.yaml", "base_url": "https://noc.example", "receivers": all,
+        "nats": { "urls": [format!("nats://{at}")], "user": "hw", "password_file": "nats.password", "intake": false, "cmdb": false, "publish": false },
         "log": { "level": "trace" }, "delivery": { "retry_first": "1s", "retry_max": "1s", "give_up_after": "2s" } });
     let setup = Setup::new(root.path(), &config.to_string());
     let mut program = setup.start(&[]);

@@ -18,9 +18,17 @@ const WECOM_KEY: &str = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFE=";
 
 /// A press as Feishu sends it: encrypted, and signed in its headers.
 async fn feishu(scene: &Scene, value: &Value, key: &str) -> (StatusCode, Value) {
-    let event = json!({ "schema": "2.0", "header": { "event_type": "card.action.trigger", "token": "feishu-token" },
+    feishu_event(
+        scene,
+        &json!({ "schema": "2.0", "header": { "event_type": "card.action.trigger", "token": "feishu-token" },
         "event": { "operator": { "open_id": "ou_li", "user_id": "e1" }, "token": "c-1",
-                   "action": { "tag": "button", "value": value }, "context": { "open_message_id": "om_1" } } });
+                   "action": { "tag": "button", "value": value }, "context": { "open_message_id": "om_1" } } }),
+        key,
+    )
+    .await
+}
+
+async fn feishu_event(scene: &Scene, event: &Value, key: &str) -> (StatusCode, Value) {
     let iv = [7u8; 16];
     let cipher = cbc::Encryptor::<Aes256>::new_from_slices(&Sha256::digest(b"feishu-key"), &iv).unwrap();
     let sealed = cipher.encrypt_padded_vec::<Pkcs7>(event.to_string().as_bytes());
@@ -102,9 +110,16 @@ async fn a_press_on_a_card_moves_the_incident_and_changes_the_card() {
     let scene = Scene::set().await;
     let incident = scene.incident("db-1").await;
     let acknowledged = || scene.entries(&incident, "acknowledged");
-    // Feishu: acknowledges.
-    let sent = scene.ends.first("/feishu/open-apis/im/v1/messages").await;
-    assert_eq!(sent["receive_id"], "ou_li");
+    // Feishu: whoever asks the app is answered below the question.
+    let asked = json!({ "schema": "2.0", "header": { "event_type": "im.message.receive_v1", "token": "feishu-token" },
+        "event": { "sender": { "sender_id": { "open_id": "ou_li" } },
+                   "message": { "message_id": "om_9", "message_type": "text", "content": "{\"text\":\"@_user_1 谁值班\"}" } } });
+    assert_eq!(feishu_event(&scene, &asked, "guess").await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(feishu_event(&scene, &asked, "feishu-key").await.0, StatusCode::OK);
+    let told = scene.ends.first("/feishu/open-apis/im/v1/messages/om_9/reply").await;
+    assert_eq!((&told["msg_type"], &told["content"]), (&json!("text"), &json!("{\"text\":\"core: 李雷\"}")));
+    // It acknowledges.
+    let sent = scene.ends.until("/feishu/open-apis/im/v1/messages", |body| body["receive_id"] == "ou_li").await;
     let card: Value = serde_json::from_str(sent["content"].as_str().unwrap()).unwrap();
     assert_eq!(card["config"]["update_multi"], true);
     let value = buttons(&card)[0].1.clone();

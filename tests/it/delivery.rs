@@ -160,7 +160,7 @@ async fn a_committed_notice_is_sent_once_and_its_end_is_on_record() {
     assert_eq!(seen.iter().map(|seen| seen.key.as_str()).collect::<Vec<_>>(), [&*sent.key, &*sent.key]);
     let text = seen[0].body["data"]["text"].as_str().unwrap();
     assert!(text.starts_with("【P1 紧急】新故障：核心交换机掉电（"), "{text}");
-    assert!(text.contains("影响：9 个配置项，12 条告警（12 条未恢复）；业务：社保查询"), "{text}");
+    assert!(text.contains("影响：业务 社保查询；9 个组件，12 条告警（均未恢复）"), "{text}");
     assert_eq!(seen[0].body["data"]["url"], format!("https://noc.example/incidents/{}", sent.incident.id));
     stop(pipeline).await;
     // After a restart nothing is sent again: what has a result is done.

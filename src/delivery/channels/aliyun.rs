@@ -268,7 +268,8 @@ impl Robot for Aliyun {
 
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String> {
         let Own { key, params, chars_max, nameless } = &self.own;
-        let fields = Fields::of(notice, &self.manner, *nameless, 500);
+        let fields =
+            Fields::of(notice, &self.manner, *nameless, *chars_max).saying_news(params.values().map(String::as_str));
         let filled: BTreeMap<&str, String> = params
             .iter()
             .map(|(name, piece)| (name.as_str(), fields.get(piece, *chars_max).unwrap_or_default()))

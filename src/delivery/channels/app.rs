@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{Attempt, Channel, Ground, Manner, code};
-use crate::delivery::Acted;
 use crate::delivery::http::{Answer, Call, SetupError};
+use crate::delivery::{Acted, no_reply};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::effect::Notice;
 
@@ -80,6 +80,11 @@ pub trait Api: Send + Sync + 'static {
         None
     }
 
+    /// The request that answers a message of somebody's, by its id.
+    fn reply(&self, _: &str, _: &str, _: &str) -> Option<Call> {
+        None
+    }
+
     /// What would be sent, for people to look at.
     fn preview(&self, notice: &Notice, manner: &Manner) -> String;
 
@@ -141,13 +146,24 @@ impl<A: Api> App<A> {
         if let Some(call) = self.api.again(&answer, notice, &token) {
             answer = self.answer(call).await?;
         }
-        Ok(match self.api.judge(&answer) {
+        Ok(self.judge(&answer, &token).await)
+    }
+
+    async fn reply_once(&self, to: &str, said: &str) -> Result<Attempt, Attempt> {
+        let Ground { token: kept, clock, .. } = &self.ground;
+        let token = kept.get(clock(), self.fetch().boxed()).await?;
+        let call = self.api.reply(to, said, &token).ok_or_else(|| no_reply(self.api.name()))?;
+        Ok(self.judge(&self.answer(call).await?, &token).await)
+    }
+
+    async fn judge(&self, answer: &Answer, token: &str) -> Attempt {
+        match self.api.judge(answer) {
             Judged::Ended(attempt) => attempt,
             Judged::StaleToken(why) => {
-                kept.forget(&token).await;
+                self.ground.token.forget(token).await;
                 Attempt::TryLater { why, wait: Some(Duration::from_secs(1)) }
             }
-        })
+        }
     }
 }
 
@@ -158,6 +174,10 @@ impl<A: Api> Channel for App<A> {
 
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
         Box::pin(async move { self.try_once(notice).await.unwrap_or_else(|attempt| attempt) })
+    }
+
+    fn reply<'a>(&'a self, to: &'a str, said: &'a str) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move { self.reply_once(to, said).await.unwrap_or_else(|attempt| attempt) })
     }
 
     fn preview(&self, notice: &Notice) -> Result<String, String> {

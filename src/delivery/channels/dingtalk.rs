@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{Attempt, Ground, Manner, Robot, Secret, code, fit, with_keyword};
 use crate::delivery::http::{Answer, Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::seal::hmac_sha256;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;

@@ -23,7 +23,7 @@ use super::{Attempt, Channel, Colour, Ground, Manner, Secret, code, fit};
 use crate::delivery::Acted;
 use crate::delivery::ears::Tongue;
 use crate::delivery::http::{Answer, Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::time::Span;
 use crate::engine::effect::Notice;
 
@@ -86,7 +86,7 @@ struct DingTalk {
 }
 
 /// A group, by the form of its id.
-fn is_group(to: &str) -> bool {
+pub fn is_group(to: &str) -> bool {
     to.starts_with("cid") && to.ends_with('=')
 }
 

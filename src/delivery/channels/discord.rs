@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Attempt, Colour, Ground, Manner, Robot, Secret, fit};
 use crate::delivery::http::{Answer, Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 

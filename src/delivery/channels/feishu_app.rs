@@ -148,6 +148,18 @@ impl Api for Feishu {
         })
     }
 
+    /// To a message of somebody's (`om_…`): "回复消息".
+    fn reply(&self, to: &str, said: &str, token: &str) -> Option<Call> {
+        let is_id = !to.is_empty() && to.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let mut url = is_id.then(|| self.token_url.clone())?;
+        url.set_path(&format!("{}/im/v1/messages/{to}/reply", url.path().split("/auth/").next()?));
+        let content = json!({ "text": fit::plain(said) }).to_string();
+        Some(
+            Call::json(url, &json!({ "msg_type": "text", "content": content }))
+                .with("authorization", &format!("Bearer {token}")),
+        )
+    }
+
     fn preview(&self, notice: &Notice, manner: &Manner) -> String {
         let body = self.body(notice, manner);
         let card: Value = serde_json::from_str(body["content"].as_str().unwrap_or_default()).unwrap_or_default();

@@ -80,8 +80,9 @@ pub struct Settings {
     pub answers: Option<Answers>,
 }
 
+/// Three parts of 67 characters, as SMS in Chinese are counted.
 const fn chars_max() -> usize {
-    140
+    201
 }
 
 pub struct Gateway {

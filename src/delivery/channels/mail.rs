@@ -21,7 +21,7 @@ use super::{Channel, Colour, Ground, Manner, Secret, fit, one_or_more};
 use crate::delivery::Attempt;
 use crate::delivery::egress::Egress;
 use crate::delivery::http::SetupError;
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::written::OneOrMore;
 use crate::engine::effect::Notice;
 use crate::wording::markup::html;
@@ -238,6 +238,10 @@ impl Channel for Mail {
     }
 
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
-        Box::pin(self.post(notice))
+        Box::pin(async move {
+            // Its own time-out is one for the connection: a server that is silent afterwards would be waited for.
+            let ended = tokio::time::timeout(self.timeout, self.post(notice)).await;
+            ended.unwrap_or_else(|_| Attempt::TryLater { why: "no answer in time".to_owned(), wait: None })
+        })
     }
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use app::Token;
-use pieces::{code, is_over, name_of, one_or_more, with_keyword};
+use pieces::{Colour, code, is_over, name_of, one_or_more, with_keyword};
 
 use super::acts::Acts;
 use super::contacts::Takes;
@@ -27,7 +27,7 @@ use super::message::Style;
 use super::template::Templates;
 use super::tickets;
 use super::webhook;
-use super::{Attempt, Channel, Clock};
+use super::{Attempt, Channel, Clock, no_reply};
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::wording::lang::Lang;
@@ -51,6 +51,8 @@ pub mod opsgenie;
 pub mod pagerduty;
 pub mod personal;
 mod pieces;
+mod rates;
+pub mod readers;
 pub mod slack;
 pub mod smpp;
 pub mod teams;
@@ -135,6 +137,11 @@ pub trait Robot: Send + Sync + 'static {
     /// Why there is none: this notice is refused.
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String>;
 
+    /// The request that tells somebody who has acted what became of it; none where the callback's own answer does.
+    fn reply(&self, _: &str, _: &str) -> Option<Call> {
+        None
+    }
+
     /// What an answer means. A system that says no inside a 200 has to look into it.
     fn judge(&self, answer: &Answer) -> Attempt {
         answer.judge()
@@ -159,6 +166,16 @@ impl<R: Robot> Channel for ByHttp<R> {
                 Ok(call) => call,
                 Err(why) => return Attempt::Refused { why },
             };
+            match self.line.send(call).await {
+                Ok(answer) => self.robot.judge(&answer),
+                Err(attempt) => attempt,
+            }
+        })
+    }
+
+    fn reply<'a>(&'a self, to: &'a str, said: &'a str) -> BoxFuture<'a, Attempt> {
+        Box::pin(async move {
+            let Some(call) = self.robot.reply(to, said) else { return no_reply(self.name()) };
             match self.line.send(call).await {
                 Ok(answer) => self.robot.judge(&answer),
                 Err(attempt) => attempt,
@@ -414,50 +431,6 @@ impl Kind {
             Self::Smpp(settings) => settings.ready(ground),
         }
     }
-
-    /// Messages per minute that the system takes from one sender, where its documents name a number.
-    pub const fn rate(&self) -> Option<u32> {
-        match self {
-            Self::Dingtalk(_) => Some(dingtalk::PER_MINUTE),
-            Self::Wecom(_) => Some(wecom::PER_MINUTE),
-            Self::Feishu(_) => Some(feishu::PER_MINUTE),
-            Self::Slack(_) => Some(slack::PER_MINUTE),
-            Self::Teams(_) => Some(teams::PER_MINUTE),
-            Self::Telegram(_) => Some(telegram::PER_MINUTE),
-            Self::Discord(_) => Some(discord::PER_MINUTE),
-            Self::FeishuApp(_) => Some(feishu_app::PER_MINUTE),
-            Self::WecomApp(_) => Some(wecom_app::PER_MINUTE),
-            Self::DingtalkApp(_) => Some(dingtalk_app::PER_MINUTE),
-            Self::Smpp(_) => Some(smpp::PER_MINUTE),
-            Self::Webhook(_)
-            | Self::Ntfy(_)
-            | Self::Mail(_)
-            | Self::Gateway(_)
-            | Self::CloudMas(_)
-            | Self::AliyunSms(_)
-            | Self::AliyunVoice(_)
-            | Self::TencentSms(_)
-            | Self::Pagerduty(_)
-            | Self::Opsgenie(_)
-            | Self::Jira(_)
-            | Self::Servicenow(_)
-            | Self::Github(_)
-            | Self::Gitlab(_)
-            | Self::BkItsm(_)
-            | Self::RestTicket(_)
-            | Self::Nats(_) => None,
-        }
-    }
-}
-
-/// What colour a message has where messages have one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Colour {
-    Red,
-    Orange,
-    Yellow,
-    Blue,
-    Green,
 }
 
 fn filed(desk: Desk, secret: Option<&Secret>) -> Option<Tongue> {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Ground, Manner, Robot, Secret, fit, is_over, name_of};
 use crate::delivery::http::{Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::incident::Priority;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;

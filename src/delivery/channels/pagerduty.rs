@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::{Ground, Manner, Robot, Secret, fit, is_over, name_of};
 use crate::delivery::http::{Call, SetupError};
-use crate::delivery::message::{Lines, Message};
+use crate::delivery::lines::Lines;
+use crate::delivery::message::Message;
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;

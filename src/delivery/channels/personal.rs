@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Ground, Kind};
+use super::{Ground, Kind, readers};
 use crate::delivery::contacts::Contacts;
 use crate::delivery::http::SetupError;
 use crate::delivery::{Acted, Attempt, Channel, request};
@@ -64,6 +64,7 @@ impl Personal {
         let address = address.ok_or_else(missing)?;
         let mut ground = self.ground.clone();
         ground.manner.lang = self.contacts.language(&to.person).unwrap_or(ground.manner.lang);
+        ground.manner.acts.reader = readers::at(&self.kind, &address);
         let kept_as = format!("{:?} {address}", ground.manner.lang);
         let mut each = self.each.lock().expect("nobody panics while holding it");
         if let Some(known) = each.get(&kept_as) {
@@ -87,6 +88,10 @@ impl Channel for Personal {
 
     fn preview(&self, notice: &Notice) -> Result<String, String> {
         self.channel(notice)?.preview(notice)
+    }
+
+    fn reply<'a>(&'a self, to: &'a str, said: &'a str) -> BoxFuture<'a, Attempt> {
+        self.any.reply(to, said)
     }
 
     fn acted(&self, acted: &Acted<'_>) -> Option<Value> {

@@ -5,13 +5,22 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Colour;
 use crate::delivery::Attempt;
 use crate::delivery::egress::Egress;
 use crate::delivery::http::Answer;
 use crate::domain::severity::Severity;
 use crate::domain::written::OneOrMore;
 use crate::engine::effect::{Notice, NoticeKind};
+
+/// What colour a message has where messages have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colour {
+    Red,
+    Orange,
+    Yellow,
+    Blue,
+    Green,
+}
 
 impl Colour {
     /// Its name, as systems write it.

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Attempt, Ground, Manner, Robot, Secret, fit};
 use crate::delivery::acts::Button;
+use crate::delivery::ears::slack::escaped;
 use crate::delivery::http::{Answer, Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 
@@ -48,11 +49,6 @@ impl Settings {
     }
 }
 
-/// Only these three mean something in its `mrkdwn`.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
 impl Robot for Slack {
     fn name(&self) -> &'static str {
         "slack"
@@ -81,11 +77,45 @@ impl Robot for Slack {
         Ok(Call::json(self.url.clone(), &json!({ "text": text, "blocks": blocks })))
     }
 
+    /// To the `response_url` of a press, which lies where the webhook does: everybody in the channel reads who has it now.
+    fn reply(&self, to: &str, said: &str) -> Option<Call> {
+        let url = Url::parse(to).ok().filter(|url| url.origin() == self.url.origin())?;
+        let body = json!({ "response_type": "in_channel", "replace_original": false, "text": escaped(said) });
+        Some(Call::json(url, &body))
+    }
+
     fn judge(&self, answer: &Answer) -> Attempt {
         match answer.status.as_u16() {
             // The webhook or its channel is gone.
             404 | 410 => Attempt::LockedOut { why: answer.why() },
             _ => answer.judge(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::acts::Acts;
+    use crate::delivery::template::Templates;
+    use crate::wording::lang::Lang;
+
+    #[test]
+    fn who_has_pressed_is_answered_where_slack_is_and_nowhere_else() {
+        let (base_url, acts, templates) = (String::new(), Acts::default(), Templates::default());
+        let manner = Manner { lang: Lang::Zh, time_zone: chrono_tz::UTC, base_url, acts, templates };
+        let url = Url::parse("https://hooks.slack.com/services/T/B/x").unwrap();
+        let slack = Slack { url, has_buttons: true, manner };
+        let call = slack.reply("https://hooks.slack.com/actions/T/1/y", "a <b>").unwrap();
+        let body: Value = serde_json::from_slice(&call.body).unwrap();
+        assert_eq!((call.url.path(), &body["text"]), ("/actions/T/1/y", &json!("a &lt;b&gt;")));
+        let elsewhere = [
+            "http://hooks.slack.com/x",
+            "https://hooks.slack.com:444/x",
+            "https://169.254.169.254/latest",
+            "file:///etc/passwd",
+            "",
+        ];
+        assert!(elsewhere.into_iter().all(|to| slack.reply(to, "x").is_none()));
     }
 }

@@ -108,8 +108,9 @@ pub struct Settings {
     pub nameless: bool,
 }
 
+/// Three parts of 67 characters, as SMS in Chinese are counted.
 const fn chars_max() -> usize {
-    140
+    201
 }
 
 struct Smpp {

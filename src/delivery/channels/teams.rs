@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Colour, Ground, Manner, Robot, Secret, fit};
 use crate::delivery::http::{Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Attempt, Ground, Manner, Robot, Secret, fit};
 use crate::delivery::acts::Button;
 use crate::delivery::http::{Answer, Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 

@@ -119,7 +119,8 @@ impl Robot for TencentSms {
 
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String> {
         let settings = &self.settings;
-        let fields = Fields::of(notice, &self.manner, settings.nameless, 500);
+        let fields = Fields::of(notice, &self.manner, settings.nameless, settings.chars_max);
+        let fields = fields.saying_news(settings.params.iter().map(String::as_str));
         let filled: Vec<String> =
             settings.params.iter().map(|piece| fields.get(piece, settings.chars_max).unwrap_or_default()).collect();
         let body = json!({

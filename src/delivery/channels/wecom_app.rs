@@ -20,7 +20,7 @@ use crate::delivery::Acted;
 use crate::delivery::acts::Button;
 use crate::delivery::ears::Tongue;
 use crate::delivery::http::{Answer, Call, SetupError};
-use crate::delivery::message::Lines;
+use crate::delivery::lines::Lines;
 use crate::domain::time::Span;
 use crate::engine::effect::Notice;
 
@@ -86,11 +86,10 @@ impl Settings {
 /// A card with buttons; `said` stands first in its text.
 fn card(lines: &Lines, buttons: &[Button], said: Option<&str>) -> Value {
     let button = |one: &Button| json!({ "text": fit::chars(one.name, 10), "style": 1, "key": format!("{}:{}", one.word, one.mark) });
-    let rest = said.into_iter().chain(lines.rest()).collect::<Vec<_>>().join("\n");
     let mut card = json!({
         "card_type": "button_interaction",
         "main_title": { "title": fit::chars(&lines.title, TITLE_CHARS_MAX) },
-        "sub_title_text": fit::chars(&rest, TEXT_CHARS_MAX),
+        "sub_title_text": lines.brief(said, TEXT_CHARS_MAX),
         "button_list": buttons.iter().map(button).collect::<Vec<_>>(),
     });
     if let Some(url) = &lines.url {

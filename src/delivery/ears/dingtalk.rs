@@ -47,5 +47,5 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     if text.is_empty() {
         return Ok(Heard::Nothing);
     }
-    Ok(Heard::Said { by: Who { id, name: message.sender_nick }, text })
+    Ok(Heard::Said { by: Who { id, name: message.sender_nick, ..Who::default() }, text })
 }

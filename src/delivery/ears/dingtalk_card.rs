@@ -68,7 +68,7 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
     if word.is_empty() || mark.is_empty() {
         return Ok(Heard::Nothing);
     }
-    Ok(Heard::Pressed { by: Who { name: event.user_id.clone(), id: event.user_id }, word, mark })
+    Ok(Heard::Pressed { by: Who { name: event.user_id.clone(), id: event.user_id, ..Who::default() }, word, mark })
 }
 
 /// Changes the card for everybody who sees it.
@@ -98,7 +98,7 @@ mod tests {
             headers.insert("x-ddpaas-signature-timestamp", at.parse().unwrap());
             super::hear("card-secret", &Call { headers: &headers, query: &[], body, now: Timestamp(now) })
         };
-        let li = Who { id: "li".into(), name: "li".into() };
+        let li = Who { id: "li".into(), name: "li".into(), ..Who::default() };
         let pressed = Heard::Pressed { by: li, word: "ack".into(), mark: "m".into() };
         assert_eq!(hear(signed, at, body, 1_700_000_000_000), Ok(pressed));
         assert_eq!(hear(signed, at, body, 1_700_000_301_000), Err(Deaf::Old));

@@ -1,6 +1,6 @@
-//! Card callbacks of a Feishu (Lark) app.
+//! Card callbacks of a Feishu (Lark) app, and what people write to it.
 //!
-//! Documents: open.feishu.cn, "卡片回传交互" and "配置 Encrypt Key": with an encrypt key the header `X-Lark-Signature` is the hex
+//! Documents: open.feishu.cn, "卡片回传交互", "接收消息" (`im.message.receive_v1`: of a group only what calls the app by name) and "配置 Encrypt Key": with an encrypt key the header `X-Lark-Signature` is the hex
 //! SHA-256 (no HMAC) of timestamp + nonce + encrypt key + body, and the body is `{"encrypt": …}`: base64 of 16 bytes IV and
 //! AES-256-CBC with the SHA-256 of the key, PKCS#7. `url_verification` is answered with its challenge. The answer, within 3
 //! seconds, may bring a `toast` and a `card` in place of the one that was pressed.
@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Call, Deaf, Heard, Reply, Who, same, strange};
+use super::{Call, Deaf, Heard, Place, Reply, Said, Who, same, strange};
 
 /// What an app's settings in the developer console say.
 #[derive(Clone, Copy, Debug)]
@@ -48,21 +48,42 @@ pub fn hear(keys: Keys<'_>, call: &Call<'_>) -> Result<Heard, Deaf> {
         return Ok(Heard::Greeting(Reply::Json(json!({ "challenge": event["challenge"] }).to_string())));
     }
     let inner = event.get("event").unwrap_or(&event);
+    if let Some(message) = inner.get("message") {
+        return Ok(written(message, inner.pointer("/sender/sender_id/open_id").and_then(Value::as_str)));
+    }
     let value = &inner["action"]["value"];
     let (Some(word), Some(mark)) = (value["word"].as_str(), value["mark"].as_str()) else { return Ok(Heard::Nothing) };
     let operator = inner.get("operator").unwrap_or(inner);
     let id = operator["open_id"].as_str().unwrap_or_default().to_owned();
     let name = operator["user_id"].as_str().unwrap_or_default().to_owned();
-    Ok(Heard::Pressed { by: Who { id, name }, word: word.to_owned(), mark: mark.to_owned() })
+    Ok(Heard::Pressed { by: Who { id, name, ..Who::default() }, word: word.to_owned(), mark: mark.to_owned() })
 }
 
-/// A word for who has pressed, and the card that stands in its place for everybody.
-pub fn answer(text: &str, card: Option<Value>) -> Reply {
-    let mut answer = json!({ "toast": { "type": "info", "content": text } });
-    if let Some(card) = card {
+/// A text to the app; whoever is called in it stands there as `@_user_1`.
+fn written(message: &Value, from: Option<&str>) -> Heard {
+    let content = message["content"].as_str().unwrap_or_default();
+    let content: Value = serde_json::from_str(content).unwrap_or_default();
+    let text = content["text"].as_str().unwrap_or_default();
+    let text = text.split_whitespace().filter(|word| !word.starts_with("@_")).collect::<Vec<_>>().join(" ");
+    match (from, message["message_id"].as_str()) {
+        (Some(from), Some(id)) if !text.is_empty() => {
+            let by = Who { id: from.to_owned(), name: String::new(), at: Place::Apart(id.to_owned()) };
+            Heard::Said { by, text }
+        }
+        _ => Heard::Nothing,
+    }
+}
+
+/// A word for who has pressed, and the card that stands in its place for everybody. Who has written is answered apart.
+pub fn answer(said: &Said<'_>) -> Option<Reply> {
+    if said.to.at != Place::Here {
+        return None;
+    }
+    let mut answer = json!({ "toast": { "type": "info", "content": said.text } });
+    if let Some(card) = &said.shown {
         answer["card"] = json!({ "type": "raw", "data": card });
     }
-    Reply::Json(answer.to_string())
+    Some(Reply::Json(answer.to_string()))
 }
 
 fn is_signed(key: &str, call: &Call<'_>) -> Result<(), Deaf> {

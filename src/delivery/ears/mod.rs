@@ -72,12 +72,14 @@ impl Ear {
     pub fn answer(&self, said: &Said<'_>, now: Timestamp) -> Option<Reply> {
         let text = said.text;
         match &self.tongue {
-            Tongue::Slack(_) | Tongue::Telegram(_) | Tongue::Ticket(..) => None,
+            Tongue::Ticket(..) => None,
+            Tongue::Slack(_) => slack::answer(said),
+            Tongue::Telegram(_) => telegram::answer(said),
             Tongue::Dingtalk(_) => {
                 Some(Reply::Json(json!({ "msgtype": "text", "text": { "content": text } }).to_string()))
             }
             Tongue::DingtalkCard(_) => Some(dingtalk_card::answer(said.shown.clone())),
-            Tongue::Feishu { .. } => Some(feishu::answer(text, said.shown.clone())),
+            Tongue::Feishu { .. } => feishu::answer(said),
             Tongue::Wecom { token, aes_key, corp_id } => {
                 let keys = wecom::Keys { token: token.text(), aes_key: aes_key.text(), corp_id };
                 wecom::answer(keys, said, now)
@@ -110,6 +112,22 @@ pub struct Who {
     pub id: String,
     /// For people.
     pub name: String,
+    /// Where they are answered.
+    pub at: Place,
+}
+
+/// Where somebody is answered who has pressed or written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// The answer to the request is what they read.
+    #[default]
+    Here,
+    /// The answer to the request names what was pressed, by the system's id.
+    Press(String),
+    /// The answer to the request names the chat.
+    Chat(i64),
+    /// A request of its own, to what the receiver's channel knows by this text.
+    Apart(String),
 }
 
 /// What was heard.
@@ -123,6 +141,8 @@ pub enum Heard {
     Said { by: Who, text: String },
     /// People have changed a ticket with our name on it.
     Ticket { by: Who, name: String, moved: Moved },
+    /// Several at once, in their order.
+    Several(Vec<Self>),
     /// Nothing that means something.
     Nothing,
 }

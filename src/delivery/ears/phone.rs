@@ -35,7 +35,7 @@ fn text() -> String {
     "/content".into()
 }
 
-/// Reads a request; the first answer of several.
+/// Reads a request: one answer, or a list of them. Of a list, what is no answer is left out.
 ///
 /// # Errors
 /// When it is not believed or not understood.
@@ -48,8 +48,17 @@ pub fn hear(answers: &Answers, call: &Call<'_>) -> Result<Heard, Deaf> {
         Ok(body) => body,
         Err(_) => form(call.body)?,
     };
-    let one = body.as_array().and_then(|all| all.first()).unwrap_or(&body);
-    let find = |place: &str| match one.pointer(place) {
+    let Some(all) = body.as_array() else { return one(answers, &body) };
+    let mut heard: Vec<Result<Heard, Deaf>> = all.iter().map(|each| one(answers, each)).collect();
+    if !heard.is_empty() && heard.iter().all(Result::is_err) {
+        return heard.swap_remove(0);
+    }
+    Ok(Heard::Several(heard.into_iter().flatten().collect()))
+}
+
+/// Reads one answer.
+fn one(answers: &Answers, body: &Value) -> Result<Heard, Deaf> {
+    let find = |place: &str| match body.pointer(place) {
         Some(Value::String(text)) => Some(text.trim().to_owned()),
         Some(Value::Number(number)) => Some(number.to_string()),
         Some(_) | None => None,
@@ -57,7 +66,7 @@ pub fn hear(answers: &Answers, call: &Call<'_>) -> Result<Heard, Deaf> {
     let (Some(number), Some(text)) = (find(&answers.number), find(&answers.text)) else {
         return Err(super::strange(format!("nothing stands at {} or {}", answers.number, answers.text)));
     };
-    let by = Who { id: number, name: String::new() };
+    let by = Who { id: number, ..Who::default() };
     match answers.key.as_deref().and_then(find) {
         Some(key) => Ok(Heard::Pressed { by, word: text, mark: key }),
         None => Ok(Heard::Said { by, text }),

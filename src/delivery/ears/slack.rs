@@ -1,12 +1,14 @@
-//! Slack's interactive messages.
+//! Slack's interactive messages and slash commands.
 //!
 //! Documents: docs.slack.dev, "Verifying requests from Slack" (`X-Slack-Signature` = `v0=` and the hex HMAC-SHA256 of
 //! `v0:<timestamp>:<body>` with the signing secret; not older than five minutes) and "Handling user interaction":
-//! a form with `payload`, answered within three seconds.
+//! a form with `payload`, answered within three seconds; its `response_url` takes up to five messages within half an hour.
+//! "Implementing slash commands": a form with `command`, `text` and `user_id`; the answer is a message.
 
 use serde::Deserialize;
+use serde_json::json;
 
-use super::{Call, Deaf, Heard, Who, parsed, same, strange};
+use super::{Call, Deaf, Heard, Place, Reply, Said, Who, parsed, same, strange};
 use crate::domain::seal::hmac_sha256;
 
 #[derive(Deserialize)]
@@ -15,6 +17,8 @@ struct Payload {
     user: User,
     #[serde(default)]
     actions: Vec<Action>,
+    #[serde(default)]
+    response_url: String,
 }
 
 #[derive(Deserialize)]
@@ -45,16 +49,32 @@ pub fn hear(secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
         return Err(Deaf::Unsigned);
     }
     let form = reqwest::Url::parse(&format!("form:?{}", String::from_utf8_lossy(call.body))).map_err(strange)?;
-    let payload = form.query_pairs().find(|(key, _)| key == "payload").map(|(_, value)| value.into_owned());
-    let payload = payload.ok_or_else(|| strange("there is no payload"))?;
+    let field = |name: &str| form.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    if let (Some(text), Some(id)) = (field("text").filter(|_| field("command").is_some()), field("user_id")) {
+        let by = Who { id, name: field("user_name").unwrap_or_default(), at: Place::Here };
+        return Ok(Heard::Said { by, text });
+    }
+    let payload = field("payload").ok_or_else(|| strange("there is no payload"))?;
     let payload: Payload = parsed(payload.as_bytes())?;
     if payload.r#type != "block_actions" {
         return Ok(Heard::Nothing);
     }
     let Some(action) = payload.actions.into_iter().next() else { return Ok(Heard::Nothing) };
     let User { id, username, name } = payload.user;
-    let by = Who { id, name: if username.is_empty() { name } else { username } };
+    let at = if payload.response_url.is_empty() { Place::Here } else { Place::Apart(payload.response_url) };
+    let by = Who { id, name: if username.is_empty() { name } else { username }, at };
     Ok(Heard::Pressed { by, word: action.action_id, mark: action.value })
+}
+
+/// A message to who has given a command; who has pressed is answered apart.
+pub fn answer(said: &Said<'_>) -> Option<Reply> {
+    let is_here = said.to.at == Place::Here && !said.text.is_empty();
+    is_here.then(|| Reply::Json(json!({ "response_type": "ephemeral", "text": escaped(said.text) }).to_string()))
+}
+
+/// Only these three mean something in its `mrkdwn`.
+pub fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -78,8 +98,9 @@ mod tests {
                 &Call { headers: &headers, query: &[], body, now: Timestamp(secs * 1000) },
             )
         };
-        // It is no press of a button, but it is signed.
-        assert_eq!(hear(signature, 1_531_420_618), Err(Deaf::Strange("there is no payload".into())));
+        // A slash command without a text.
+        let by = Who { id: "U2CERLKJA".into(), name: "roadrunner".into(), at: Place::Here };
+        assert_eq!(hear(signature, 1_531_420_618), Ok(Heard::Said { by, text: String::new() }));
         assert_eq!(hear(&signature.replace('a', "b"), 1_531_420_618), Err(Deaf::Unsigned));
         assert_eq!(hear(signature, 1_531_420_618 + 301), Err(Deaf::Old));
         assert_eq!(hear(signature, 1_531_420_618 - 301), Err(Deaf::Old));

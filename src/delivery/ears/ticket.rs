@@ -91,7 +91,7 @@ pub fn hear(desk: Desk, secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
             (Some(text("/name").to_owned()), moved, text("/by"))
         }
     };
-    let by = Who { id: by.to_owned(), name: by.to_owned() };
+    let by = Who { id: by.to_owned(), name: by.to_owned(), ..Who::default() };
     Ok(match (name.filter(|name| name.starts_with(OURS)), moved) {
         (Some(name), Some(moved)) => Heard::Ticket { by, name, moved },
         _ => Heard::Nothing,
@@ -143,7 +143,7 @@ mod tests {
         let name = "headwater-default-i0-12";
         let token = [("x-gitlab-token", "It's a Secret to Everybody".to_owned())];
         let done = |heard: Result<Heard, Deaf>, who: &str| {
-            let by = Who { id: who.into(), name: who.into() };
+            let by = Who { id: who.into(), name: who.into(), ..Who::default() };
             assert_eq!(heard, Ok(Heard::Ticket { by, name: name.into(), moved: Moved::Done }));
         };
         let signed = |body: &str| {

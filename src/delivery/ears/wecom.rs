@@ -67,7 +67,7 @@ pub fn hear(keys: Keys<'_>, call: &Call<'_>) -> Result<Heard, Deaf> {
     }
     let by = || {
         let id = element(&message, "FromUserName").unwrap_or_default();
-        Who { name: id.clone(), id }
+        Who { name: id.clone(), id, ..Who::default() }
     };
     match (element(&message, "MsgType").as_deref(), element(&message, "Event").as_deref()) {
         (Some("event"), Some("template_card_event")) => {

@@ -18,7 +18,8 @@ use crate::delivery::{Attempt, Channel};
 use crate::engine::effect::Notice;
 
 const TITLE_CHARS_MAX: usize = 256;
-const BODY_BYTES_MAX: usize = 65_000;
+// A character may count several times on its side.
+const BODY_CHARS_MAX: usize = 16_000;
 
 /// A repository.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -109,7 +110,7 @@ impl System for GitHub {
     fn open<'a>(&'a self, wire: &'a Wire, name: &'a str, _: &'a Notice, words: &'a Words) -> Asked<'a, Found> {
         Box::pin(async move {
             let labels: Vec<&str> = std::iter::once(name).chain(self.labels.iter().map(String::as_str)).collect();
-            let (title, body) = (fit::chars(&words.title, TITLE_CHARS_MAX), fit::bytes(&words.body, BODY_BYTES_MAX));
+            let (title, body) = (fit::chars(&words.title, TITLE_CHARS_MAX), words.body(BODY_CHARS_MAX));
             let issue = json!({ "title": title, "body": fenced(&body), "labels": labels });
             let made = ask(wire, Method::POST, &self.path(""), &[], Some(&issue)).await?;
             found(&made).ok_or_else(|| strange("number", &made))
@@ -118,7 +119,7 @@ impl System for GitHub {
 
     fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
         Box::pin(async move {
-            let text = fit::bytes(&format!("{}\n{}", words.title, words.body), BODY_BYTES_MAX);
+            let text = words.all(BODY_CHARS_MAX);
             let body = json!({ "body": fenced(&text) });
             ask(wire, Method::POST, &self.path(&format!("/{}/comments", ticket.id)), &[], Some(&body)).await.map(drop)
         })

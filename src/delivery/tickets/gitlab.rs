@@ -18,7 +18,7 @@ use crate::delivery::http::SetupError;
 use crate::engine::effect::Notice;
 
 const TITLE_CHARS_MAX: usize = 255;
-const BODY_BYTES_MAX: usize = 500_000;
+const BODY_CHARS_MAX: usize = 125_000;
 
 /// A project.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -85,7 +85,7 @@ impl System for GitLab {
     fn open<'a>(&'a self, wire: &'a Wire, name: &'a str, _: &'a Notice, words: &'a Words) -> Asked<'a, Found> {
         Box::pin(async move {
             let labels: Vec<&str> = std::iter::once(name).chain(self.labels.iter().map(String::as_str)).collect();
-            let description = fenced(&fit::bytes(&words.body, BODY_BYTES_MAX));
+            let description = fenced(&words.body(BODY_CHARS_MAX));
             let title = fit::chars(&words.title, TITLE_CHARS_MAX);
             let issue = json!({ "title": title, "description": description, "labels": labels.join(",") });
             let made = wire.ask(Method::POST, &self.path(""), &[], Some(&issue)).await?;
@@ -95,7 +95,7 @@ impl System for GitLab {
 
     fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
         Box::pin(async move {
-            let text = fit::bytes(&format!("{}\n{}", words.title, words.body), BODY_BYTES_MAX);
+            let text = words.all(BODY_CHARS_MAX);
             let path = self.path(&format!("/{}/notes", ticket.id));
             wire.ask(Method::POST, &path, &[], Some(&json!({ "body": fenced(&text) }))).await.map(drop)
         })

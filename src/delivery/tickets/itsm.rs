@@ -128,10 +128,8 @@ impl System for Itsm {
         Box::pin(async move {
             let settings = &self.settings;
             let title = fit::chars(&words.title, TITLE_CHARS_MAX - name.len().min(60) - 3);
-            let own = [
-                ("title", format!("{title} [{name}]")),
-                (settings.content_key.as_str(), fit::chars(&words.body, TEXT_CHARS_MAX)),
-            ];
+            let own =
+                [("title", format!("{title} [{name}]")), (settings.content_key.as_str(), words.body(TEXT_CHARS_MAX))];
             let own = own.map(|(key, value)| json!({ "key": key, "value": value }));
             let more = settings.fields.iter().map(|(key, value)| json!({ "key": key, "value": value }));
             let fields: Vec<Value> = own.into_iter().chain(more).collect();
@@ -146,7 +144,7 @@ impl System for Itsm {
 
     fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
         Box::pin(async move {
-            let text = fit::chars(&format!("{}\n{}", words.title, words.body), TEXT_CHARS_MAX);
+            let text = words.all(TEXT_CHARS_MAX);
             let body = json!({ "sn": ticket.id, "operator": self.settings.creator, "comment": text });
             ask(wire, "comment_ticket/", &body).await.map(drop)
         })

@@ -90,7 +90,6 @@ impl Jira {
 
     /// A text as the server takes it: what an alert says is plain text there.
     fn rich(&self, text: &str) -> Value {
-        let text = fit::chars(text, TEXT_CHARS_MAX);
         if !self.is_cloud {
             // `{noformat}` ends at the next one.
             return format!("{{noformat}}\n{}\n{{noformat}}", text.replace("{noformat}", "{ noformat }")).into();
@@ -147,7 +146,7 @@ impl System for Jira {
             fields.insert("project".into(), json!({ "key": settings.project }));
             fields.insert("issuetype".into(), json!({ "name": settings.issue_type }));
             fields.insert("summary".into(), fit::chars(&words.title, SUMMARY_CHARS_MAX).into());
-            fields.insert("description".into(), self.rich(&words.body));
+            fields.insert("description".into(), self.rich(&words.body(TEXT_CHARS_MAX)));
             let rank = match notice.incident.priority {
                 Priority::P1 => 0,
                 Priority::P2 => 1,
@@ -165,7 +164,7 @@ impl System for Jira {
 
     fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
         Box::pin(async move {
-            let body = json!({ "body": self.rich(&format!("{}\n{}", words.title, words.body)) });
+            let body = json!({ "body": self.rich(&words.all(TEXT_CHARS_MAX)) });
             let path = self.path(&format!("issue/{}/comment", ticket.id));
             wire.ask(Method::POST, &path, &[], Some(&body)).await.map(drop)
         })

@@ -11,9 +11,9 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
-use super::channels::{Ground, Manner};
+use super::channels::{Ground, Manner, fit};
 use super::http::{Answer, Call, Line, SetupError};
-use super::message::Lines;
+use super::lines::Lines;
 use super::{Attempt, Channel};
 use crate::domain::ids::{IncidentId, ReceiverId, TenantId};
 use crate::domain::incident::TicketRef;
@@ -67,8 +67,22 @@ pub struct Found {
 /// What is written into a ticket.
 pub struct Words {
     pub title: String,
-    /// What changed, why, who is hit, since when, what to do, and a link.
-    pub body: String,
+    /// What changed, the cause, who is affected, since when, what to do, and why.
+    pub text: String,
+    /// Where the console shows it.
+    pub url: Option<String>,
+}
+
+impl Words {
+    /// Text and link, in at most so many characters.
+    pub fn body(&self, chars_max: usize) -> String {
+        fit::with_last(&self.text, self.url.as_deref(), chars_max)
+    }
+
+    /// The same below the title.
+    pub fn all(&self, chars_max: usize) -> String {
+        fit::with_last(&format!("{}\n{}", self.title, self.text), self.url.as_deref(), chars_max)
+    }
 }
 
 /// The way to a system, and how it is told who asks.
@@ -216,15 +230,15 @@ impl<S: System> Tickets<S> {
 
     fn words(&self, notice: &Notice) -> Words {
         let lines = Lines::of(notice, &self.manner.style());
-        let body: Vec<&str> = lines.rest().chain(lines.url.as_deref()).collect();
-        Words { title: one_line(&lines.title), body: body.join("\n") }
+        let text: Vec<&str> = lines.rest().collect();
+        Words { title: one_line(&lines.title), text: text.join("\n"), url: lines.url }
     }
 }
 
 impl<S: System> Channel for Tickets<S> {
     fn preview(&self, notice: &Notice) -> Result<String, String> {
         let words = self.words(notice);
-        Ok(format!("{}\n{}\n\n{}", name_of(notice), words.title, words.body))
+        Ok(format!("{}\n{}\n\n{}", name_of(notice), words.title, words.body(usize::MAX)))
     }
 
     fn name(&self) -> &'static str {

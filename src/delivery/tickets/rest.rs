@@ -126,7 +126,7 @@ impl Values {
             name: name.to_owned(),
             id: found.map(|found| found.id.clone()).unwrap_or_default(),
             title: words.map(|words| words.title.clone()).unwrap_or_default(),
-            text: words.map(|words| words.body.clone()).unwrap_or_default(),
+            text: words.map(|words| words.body(usize::MAX)).unwrap_or_default(),
             priority: incident.map(|incident| PriorityWord::from(incident.priority).word()).unwrap_or_default(),
             severity: incident.map(|incident| incident.severity.as_str()).unwrap_or_default(),
             incident: incident.map(|incident| incident.id.to_string()).unwrap_or_default(),

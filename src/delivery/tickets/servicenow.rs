@@ -85,10 +85,6 @@ impl ServiceNow {
     }
 }
 
-fn both(words: &Words) -> String {
-    fit::chars(&format!("{}\n{}", words.title, words.body), TEXT_CHARS_MAX)
-}
-
 impl System for ServiceNow {
     fn name(&self) -> &'static str {
         "servicenow"
@@ -116,7 +112,7 @@ impl System for ServiceNow {
             let mut record = self.settings.fields.clone();
             let own = json!({
                 "short_description": fit::chars(&words.title, SHORT_CHARS_MAX),
-                "description": fit::chars(&words.body, TEXT_CHARS_MAX),
+                "description": words.body(TEXT_CHARS_MAX),
                 "correlation_id": name, "correlation_display": "Headwater",
                 "impact": impact.to_string(), "urgency": urgency.to_string(),
             });
@@ -127,15 +123,15 @@ impl System for ServiceNow {
     }
 
     fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
-        Box::pin(async move { self.patch(wire, ticket, &json!({ "work_notes": both(words) })).await })
+        Box::pin(async move { self.patch(wire, ticket, &json!({ "work_notes": words.all(TEXT_CHARS_MAX) })).await })
     }
 
     fn set<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, to: State, words: &'a Words) -> Asked<'a, ()> {
         Box::pin(async move {
             let body = match to {
-                State::Open => json!({ "state": "1", "work_notes": both(words) }),
+                State::Open => json!({ "state": "1", "work_notes": words.all(TEXT_CHARS_MAX) }),
                 State::Closed => {
-                    json!({ "state": "6", "close_code": self.settings.close_code, "close_notes": both(words) })
+                    json!({ "state": "6", "close_code": self.settings.close_code, "close_notes": words.all(TEXT_CHARS_MAX) })
                 }
             };
             self.patch(wire, ticket, &body).await

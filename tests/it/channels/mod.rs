@@ -1,6 +1,7 @@
 //! Every channel against the other end that its documents describe: what is sent is taken, and each way of saying no
 //! means what it should.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use headwater::engine::effect::{Notice, NoticeKind};
 use serde_json::{Value, json};
 
 use crate::delivery::notice;
+use crate::storms::project;
 
 mod apps;
 mod fakes;
@@ -24,6 +26,24 @@ mod smtp;
 mod tickets;
 
 use fakes::{Running, SECRET, TOKEN};
+
+/// Every kind of receiver, as the configuration's schema has them.
+pub fn kinds() -> BTreeSet<String> {
+    fn collect(value: &Value, found: &mut BTreeSet<String>) {
+        if let Some(kind) = value.pointer("/properties/kind/const").and_then(Value::as_str) {
+            found.insert(kind.to_owned());
+        }
+        match value {
+            Value::Object(map) => map.values().for_each(|one| collect(one, found)),
+            Value::Array(all) => all.iter().for_each(|one| collect(one, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let schema = std::fs::read_to_string(project().join("docs/schema/config.json")).unwrap();
+    let mut found = BTreeSet::new();
+    collect(serde_json::from_str::<Value>(&schema).unwrap().pointer("/$defs/Receiver").unwrap(), &mut found);
+    found
+}
 
 /// What an alert's sender could write to make others click, be called or run something.
 const HOSTILE: &str = "<script>alert(1)</script> [登录](http://evil.example) @all <@U1> <!channel> **磁盘** `rm -rf` {{ secret }} \u{202e}";
