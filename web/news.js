@@ -113,7 +113,8 @@ export const Announcer = ({ quiet = false }) => {
     return hear((changes) => {
       for (const { kind, data } of changes) {
         if (kind === "incident" && data.incident?.severity !== "critical") known.delete(data.id);
-        else if (kind === "incident" && Date.parse(data.incident.opened_at) >= since) tell(data.incident, "announce");
+        // One that somebody has already is no news.
+        else if (kind === "incident" && data.incident.progress === "triggered" && Date.parse(data.incident.opened_at) >= since) tell(data.incident, "announce");
         // One that was opened before was told then, unless it is critical only now.
         else if (kind === "timeline" && data.entry.kind === "severity_changed" && data.entry.detail === "critical") {
           call(`/api/v1/incidents/${encodeURIComponent(data.incident)}`).then((incident) => tell(incident, "announce.became"), () => {});

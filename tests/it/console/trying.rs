@@ -49,7 +49,8 @@ async fn a_suggestion_and_an_edit_are_tried_beside_and_their_cost_is_counted() {
     browser.run("scrollTo(0, 0)").await;
     browser.click("[data-act=beside]").await;
     because(&browser, "only a remark").await;
-    browser.wait("location.pathname === '/tuning'").await;
+    browser.wait("document.querySelector('.toast.good')").await;
+    browser.go(&format!("{}/tuning", served.base)).await;
     browser.sees("only a remark").await;
     assert_eq!(served.get(&token, "/api/v1/shadow").await["reason"], "only a remark");
     check_quiet(&browser, &served.base).await;
