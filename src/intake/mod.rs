@@ -24,6 +24,7 @@ pub mod senses;
 pub mod settings;
 pub mod signed;
 pub mod sink;
+mod telling;
 pub mod writes;
 
 use std::sync::Arc;

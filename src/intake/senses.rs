@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
@@ -15,7 +15,7 @@ use super::counters::IntakeCounters;
 use super::daybook::Daybook;
 use super::settings::{Anomalies, Settings};
 use super::sink::{Sink, SinkError};
-use crate::decode::{Counts, Rejected};
+use super::telling::Waiting;
 use crate::detect::envelope::Unread;
 use crate::detect::log::watch::{FRESH, Logs};
 use crate::detect::pace::Pace;
@@ -28,21 +28,7 @@ use crate::domain::point::Point;
 use crate::domain::reject::DeadLetter;
 use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::input::Batch;
 use crate::private;
-
-/// Events in one journal record.
-const RECORD_EVENTS: usize = 500;
-/// Events of a tenant that may wait for the journal; of more, only the last one of each alert is told.
-const WAITING_MAX: usize = 10_000;
-/// Dead letters that may wait; more are counted and not kept.
-const LETTERS_MAX: usize = 100;
-/// How often silent series are looked for.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// How often what was learned is written.
-const KEEP_EVERY: Duration = Duration::from_secs(300);
-/// The pause when the journal has failed.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The way of points that come over HTTP, where others may be the ones who watch their series.
 pub trait Road: Send + Sync {
@@ -65,10 +51,10 @@ pub trait Road: Send + Sync {
 /// Watches series and tells what is unusual.
 pub struct Senses {
     state: Mutex<State>,
-    sink: Arc<dyn Sink>,
+    pub(super) sink: Arc<dyn Sink>,
     pub(super) counters: Arc<IntakeCounters>,
-    idle: Span,
-    wake: Notify,
+    pub(super) idle: Span,
+    pub(super) wake: Notify,
     /// Set once, where several instances share the work.
     road: OnceLock<OnceLock<Arc<dyn Road>>>,
     /// The file with what was learned; none where the points are kept for whoever watches them.
@@ -79,7 +65,6 @@ pub struct Senses {
     /// Where readings are kept, to make models from.
     daybook: OnceLock<Daybook>,
     kept_days: u16,
-    kept_at: Mutex<Instant>,
 }
 
 pub(super) struct State {
@@ -88,16 +73,10 @@ pub(super) struct State {
     pub logs: Logs,
     /// Tenants whose model cannot be used, and why.
     pub faults: BTreeMap<TenantId, String>,
-    waiting: BTreeMap<TenantId, Waiting>,
+    pub waiting: BTreeMap<TenantId, Waiting>,
     /// Tenants whose kept points are being read again: of them, nothing is told before that is done.
-    learning: BTreeSet<TenantId>,
+    pub learning: BTreeSet<TenantId>,
     rates: Rates,
-}
-
-#[derive(Default)]
-struct Waiting {
-    events: Vec<Event>,
-    letters: Vec<DeadLetter>,
 }
 
 /// Where points of HTTP go.
@@ -136,7 +115,6 @@ impl Senses {
             point_us_max: settings.anomalies.point_us_max,
             daybook: OnceLock::new(),
             kept_days: settings.anomalies.kept_days,
-            kept_at: Mutex::new(Instant::now()),
         }
     }
 
@@ -249,7 +227,7 @@ impl Senses {
         self.score_rates(&mut state, now);
     }
 
-    fn score_rates(&self, state: &mut State, now: Timestamp) {
+    pub(super) fn score_rates(&self, state: &mut State, now: Timestamp) {
         for (tenant, source, point) in state.rates.due(now) {
             state.watch.take(&tenant, &source, &point, now);
         }
@@ -283,25 +261,8 @@ impl Senses {
         if state.learning.contains(tenant) {
             return;
         }
-        let waiting = state.waiting.entry(tenant.clone()).or_default();
-        if waiting.letters.len() < LETTERS_MAX {
-            waiting.letters.push(letter);
-        }
+        state.waiting.entry(tenant.clone()).or_default().note(letter);
         drop(state);
-        self.wake.notify_one();
-    }
-
-    pub(super) fn wait(&self, state: &mut State, told: Vec<Event>) {
-        if told.is_empty() {
-            return;
-        }
-        for event in told {
-            let waiting = state.waiting.entry(event.tenant.clone()).or_default();
-            if waiting.events.len() >= WAITING_MAX {
-                waiting.keep_last();
-            }
-            waiting.events.push(event);
-        }
         self.wake.notify_one();
     }
 
@@ -323,103 +284,6 @@ impl Senses {
         }
         drop(state);
         self.wake.notify_one();
-    }
-
-    /// Tells what is unusual until the future is dropped.
-    pub async fn run(self: &Arc<Self>, now: impl Fn() -> Timestamp) {
-        loop {
-            if tokio::time::timeout(SWEEP_EVERY, self.wake.notified()).await.is_err() {
-                self.sweep(now());
-                self.write_apart(now()).await;
-            }
-            if self.is_due() {
-                self.keep_apart().await;
-            }
-            while let Err(wait) = self.tell().await {
-                tokio::time::sleep(wait).await;
-            }
-        }
-    }
-
-    fn sweep(&self, now: Timestamp) {
-        let mut state = self.state();
-        self.score_rates(&mut state, now);
-        self.score_lines(&mut state, now);
-        state.watch.sweep(now, self.idle);
-        let told = state.watch.told();
-        self.wait(&mut state, told);
-    }
-
-    /// Whether what was learned is to be written now.
-    fn is_due(&self) -> bool {
-        let mut last = self.kept_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = self.memory.get().is_some() && last.elapsed() >= KEEP_EVERY;
-        if is_due {
-            *last = Instant::now();
-        }
-        is_due
-    }
-
-    /// Writes what was learned, beside the runtime's threads.
-    async fn keep_apart(self: &Arc<Self>) {
-        let own = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || own.keep()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "what was learned of series is not kept"),
-            Err(error) => tracing::error!(%error, "what was learned of series is not kept"),
-        }
-    }
-
-    /// Writes readings, beside the runtime's threads.
-    async fn write_apart(self: &Arc<Self>, now: Timestamp) {
-        let own = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || own.write_readings(now)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "readings for later training are not kept"),
-            Err(error) => tracing::error!(%error, "readings for later training are not kept"),
-        }
-    }
-
-    /// Puts what waits into the journal; an error says how long to wait.
-    async fn tell(&self) -> Result<(), Duration> {
-        while let Some(batch) = self.next() {
-            let rejected: Vec<Rejected> =
-                batch.rejected.iter().map(|letter| Rejected { index: 0, letter: letter.clone() }).collect();
-            let error = match self.sink.accept(batch.clone()).await {
-                Ok(_) => {
-                    self.counters.kept(batch.events.len(), &rejected, &Counts::default());
-                    continue;
-                }
-                Err(error) => error,
-            };
-            let mut state = self.state();
-            let waiting = state.waiting.entry(batch.tenant).or_default();
-            waiting.events.splice(0..0, batch.events);
-            waiting.letters.splice(0..0, batch.rejected);
-            return Err(match error {
-                SinkError::TryLater { wait } => wait,
-                SinkError::Failed(cause) => {
-                    tracing::error!(cause, "anomalies are not kept yet");
-                    PAUSE
-                }
-            });
-        }
-        Ok(())
-    }
-
-    fn next(&self) -> Option<Batch> {
-        let mut state = self.state();
-        let State { waiting, learning, .. } = &mut *state;
-        let tenant = waiting.keys().find(|tenant| !learning.contains(*tenant))?.clone();
-        let mut all = waiting.remove(&tenant)?;
-        let rest = all.events.split_off(all.events.len().min(RECORD_EVENTS));
-        if !rest.is_empty() {
-            waiting.insert(tenant.clone(), Waiting { events: rest, letters: Vec::new() });
-        }
-        let is_empty = all.events.is_empty() && all.letters.is_empty();
-        drop(state);
-        let batch = Batch { tenant, events: all.events, rejected: all.letters, replay_of: None };
-        if is_empty { self.next() } else { Some(batch) }
     }
 }
 
@@ -455,16 +319,4 @@ fn write_whole(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     out.write_all(bytes)?;
     out.sync_all()?;
     std::fs::rename(unfinished, file)
-}
-
-impl Waiting {
-    /// Of each alert, the last event says how it is.
-    fn keep_last(&mut self) {
-        let mut seen = BTreeSet::new();
-        let key = |event: &Event| (event.source.clone(), event.name.clone(), event.object.label().to_owned());
-        let mut kept: Vec<Event> = std::mem::take(&mut self.events).into_iter().rev().collect();
-        kept.retain(|event| seen.insert(key(event)));
-        kept.reverse();
-        self.events = kept;
-    }
 }
