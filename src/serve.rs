@@ -26,7 +26,6 @@ use crate::decode::formats::Formats;
 use crate::delivery::channels::nats::Bus;
 use crate::delivery::parent::Upward;
 use crate::delivery::settings::NOBODY;
-use crate::domain::alert::AlertState;
 use crate::domain::time::Timestamp;
 use crate::intake::listen::Listeners;
 use crate::intake::registry::Registry;
@@ -64,6 +63,7 @@ mod sources;
 mod together;
 mod trials;
 pub mod view;
+pub mod watching;
 
 use back::Back;
 use behind::{Bearers, Door, Pen};
@@ -77,6 +77,7 @@ use redis::OnRedis;
 use series::{Judging, Shown};
 use sources::{Desk, SilenceWatch};
 use trials::Bench;
+use watching::Watching;
 
 /// The file with the tokens' hashes, in the data folder.
 pub const TOKENS_FILE: &str = "tokens.json";
@@ -125,7 +126,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     warn_of_receivers(&config, &pipeline);
     let registry = Registry::open(&config.data)?;
     let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, registry);
-    teach(&config, (&pipeline, &intake), shared.as_ref(), clock());
+    teach(&config, &intake, shared.as_ref(), clock());
     let judging = judging(&config, shared.as_ref(), &pipeline, &intake).await;
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
@@ -177,7 +178,7 @@ fn warn_of_receivers(config: &Config, pipeline: &Pipeline) {
     reload::warn_of_unknown(&known, &pipeline.named_receivers);
 }
 
-/// Listens for devices, where this instance takes events, asks the CMDB, and watches who falls silent.
+/// Listens for devices, where this instance takes events, asks the CMDB, and watches series and who falls silent.
 async fn open_doors(
     config: &Config,
     pipeline: &Arc<Pipeline>,
@@ -187,6 +188,7 @@ async fn open_doors(
     if let Some(feed) = Feed::new(&config.cmdb, &config.tenant, pipeline)? {
         asides.spawn(feed.run());
     }
+    asides.spawn(Watching::new(pipeline.clone(), intake.clone()).run());
     asides.spawn(SilenceWatch { pipeline: pipeline.clone(), intake: intake.clone() }.run());
     if config.cluster.has(Role::Intake) {
         asides.spawn(Listeners::open(&config.listeners, &config.tenant, intake).await?.run());
@@ -342,25 +344,13 @@ pub fn intake(
     Arc::new(Intake::new(settings, Arc::new(formats), tokens.clone(), sink, clock.clone()).with_registry(registry))
 }
 
-/// What the senses must know before the first point: what was learned (in a cluster the stream teaches it), and what stands.
-fn teach(config: &Config, (pipeline, intake): (&Pipeline, &Intake), place: Option<&Place>, now: Timestamp) {
-    match place {
-        Some(_) => intake.share(),
-        None => intake.senses().remember(&config.data.join(SERIES_FILE), now),
+/// What the senses must know before the first point: what was learned, and where others watch, too, that points go to them.
+fn teach(config: &Config, intake: &Intake, place: Option<&Place>, now: Timestamp) {
+    if place.is_some() {
+        intake.share();
     }
+    intake.senses().remember(&config.data.join(SERIES_FILE), now);
     intake.senses().keep_readings(&config.data.join(READINGS_FOLDER));
-    remember_anomalies(pipeline, intake);
-}
-
-/// Anomalies that stand from before the start: what began them is not known any more.
-fn remember_anomalies(pipeline: &Pipeline, intake: &Intake) {
-    let state = pipeline.live.read();
-    for (tenant, view) in state.tenants() {
-        for row in view.alerts.iter().filter(|row| row.view.state == AlertState::Firing) {
-            let (alert, since) = ((&*row.view.name, &*row.view.object), row.view.last_seen);
-            intake.senses().stood_before(tenant, &row.view.source, alert, since);
-        }
-    }
 }
 
 /// What stands in front of a pipeline.

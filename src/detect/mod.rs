@@ -9,6 +9,7 @@
 pub mod anomaly;
 pub mod bar;
 pub mod baseline;
+mod before;
 pub mod daybook;
 pub mod drift;
 pub mod envelope;
@@ -26,6 +27,7 @@ pub mod season;
 pub mod series;
 pub mod shape;
 pub mod shown;
+mod shows;
 pub mod state;
 pub mod stream;
 pub mod tail;

@@ -202,7 +202,8 @@ impl Series {
 
     /// Takes a reading.
     pub fn take(&mut self, at: Timestamp, value: f64, now: Timestamp, ear: Ear) -> Turn {
-        self.heard = now;
+        // What is read again came before what was heard since.
+        self.heard = self.heard.max(now);
         if at <= self.last {
             return Turn::Old;
         }

@@ -9,25 +9,22 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::anomaly::{Anomaly, Kind};
+use super::anomaly::Kind;
+use super::before::{Before, ended_by, object_of};
 use super::daybook::Daybook;
 use super::drift::Scores;
 use super::judge::Rule;
 use super::jury::{Bench, Beside, Jury, Model};
-use super::series::{Look, Series, Turn};
+use super::series::{Series, Turn};
 use super::stream::{Basis, Ear, Trigger};
-use super::together::{self, Together};
+use super::together::Together;
 use super::trial::{Lone, Seen};
 use super::unusual::{Unusual, Whose};
-use crate::domain::event::{Event, ObjectRef, Signal};
+use crate::domain::event::{Event, ObjectRef};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::label::Labels;
 use crate::domain::point::{Aspect, Point};
-use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
-
-/// Silence that is no silence yet, however often readings come.
-const SILENT_FROM: Span = Span::mins(3);
 
 /// Which series: a digest of its names.
 pub(super) type Key = [u8; 16];
@@ -82,8 +79,7 @@ pub struct Watch {
     limits: Limits,
     pub(super) series: usize,
     pub(super) sources: BTreeMap<(TenantId, SourceId), Source>,
-    /// Alerts that stood before we began, and of which nobody would tell the end.
-    before: BTreeSet<(TenantId, SourceId, Subject)>,
+    before: Before,
     told: Vec<Event>,
     pub(super) jury: Jury,
     /// There is no time for models at present.
@@ -95,7 +91,7 @@ pub struct Watch {
 pub(super) struct Source {
     pub series: BTreeMap<Key, Kept>,
     pub unusual: BTreeMap<Subject, Unusual>,
-    together: BTreeMap<Box<str>, Together<Key>>,
+    pub together: BTreeMap<Box<str>, Together<Key>>,
 }
 
 /// A series and its names.
@@ -120,7 +116,7 @@ pub(super) struct Names {
 impl Watch {
     /// Watches within these limits.
     pub fn new(limits: Limits) -> Self {
-        let (sources, before, told) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
+        let (sources, before, told) = (BTreeMap::new(), Before::default(), Vec::new());
         let daybook = Daybook::of(limits.kept_series);
         Self { limits, series: 0, sources, before, told, jury: Jury::default(), rests: false, daybook }
     }
@@ -160,10 +156,13 @@ impl Watch {
         self.series < self.limits.series_max
     }
 
-    /// An alert of ours that stands from before: its end is told when its series are usual.
-    pub fn stood_before(&mut self, tenant: TenantId, source: SourceId, alert: &str, object: &str) {
-        if let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == alert) {
-            self.before.insert((tenant, source, (object.into(), kind)));
+    /// An alert of ours that stands from before: its end is told when its series are usual, or do not come.
+    pub fn stood_before(&mut self, whose: (TenantId, SourceId), (alert, object): (&str, &str), now: Timestamp) {
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == alert) else { return };
+        let subject: Subject = (object.into(), kind);
+        // What its series show already they also end.
+        if self.sources.get(&whose).is_none_or(|of| !of.unusual.contains_key(&subject)) {
+            self.before.note((whose.0, whose.1, subject), now);
         }
     }
 
@@ -213,22 +212,20 @@ impl Watch {
         let subject: Subject = (names.object.label().into(), Kind::Unusual(aspect));
         match turn {
             Turn::Old | Turn::Learning => return Taken::Learned,
+            Turn::Usual if self.before.is_empty() => {}
             Turn::Usual => {
-                let silent = (source.as_str().into(), Kind::Silent);
-                let kinds = [subject.1, Kind::Flat, Kind::Silent, Kind::Together];
-                for subject in kinds.map(|kind| (subject.0.clone(), kind)).into_iter().chain([silent]) {
-                    if of.unusual.contains_key(&subject) || self.before.is_empty() {
-                        continue;
-                    }
-                    if self.before.remove(&(tenant.clone(), source.clone(), subject.clone())) {
-                        let object = names.object.clone();
-                        let object = if *subject.0 == *names.object.label() { object } else { named(source) };
+                for subject in ended_by(&subject, source) {
+                    if !of.unusual.contains_key(&subject) && self.before.is_over(tenant, source, &subject) {
+                        let object = object_of(&subject, &names.object, source);
                         let gone = Unusual::plain(subject.1, object, &names.name, point.value, point.at);
                         told.push(gone.ended(whose, point.at, "it is usual after a restart"));
                     }
                 }
             }
-            Turn::Begun(look) | Turn::GoesOn(look) => told.extend(of.is_unusual(&one, subject, aspect, look)),
+            Turn::Begun(look) | Turn::GoesOn(look) => {
+                self.before.is_over(tenant, source, &subject);
+                told.extend(of.is_unusual(&one, subject, aspect, look));
+            }
             Turn::Ended(_) => told.extend(of.is_usual(whose, &subject, key, point.at, "it is usual again")),
         }
         Taken::Scored
@@ -241,7 +238,7 @@ impl Watch {
             let version = self.jury.get(tenant).map_or(1, |bench| bench.valid.map_or(0, |model| model.version));
             let whose = Whose { tenant, source, version };
             let silent = |kept: &Kept| now.since(kept.series.heard) > idle;
-            let gone: Vec<Key> = of.series.iter().filter(|(_, one)| silent(one)).map(|(key, _)| *key).collect();
+            let gone: BTreeSet<Key> = of.series.iter().filter(|(_, one)| silent(one)).map(|(key, _)| *key).collect();
             self.series -= gone.len();
             for key in gone {
                 of.series.remove(&key);
@@ -254,25 +251,26 @@ impl Watch {
             self.told.extend(of.is_silent(whose, now, self.limits.silent_gaps));
         }
         self.sources.retain(|_, of| !of.series.is_empty());
+        self.told.extend(self.before.unheard(now, idle));
     }
 
-    /// Forgets a tenant's series without a word: somebody else watches them, or they are read once more.
-    pub fn forget(&mut self, tenant: &TenantId) {
-        self.sources.retain(|(of, _), source| {
-            let stays = of != tenant;
-            self.series -= if stays { 0 } else { source.series.len() };
-            stays
+    /// Forgets the series of sources without a word: somebody else watches them.
+    pub fn forget(&mut self, is_gone: impl Fn(&TenantId, &SourceId) -> bool) {
+        self.sources.retain(|(tenant, source), of| {
+            let goes = is_gone(tenant, source);
+            self.series -= if goes { of.series.len() } else { 0 };
+            !goes
         });
-        self.told.retain(|event| event.tenant != *tenant);
+        self.before.forget(is_gone);
     }
 }
 
 /// A reading, and whose it is.
-struct One<'a> {
-    whose: Whose<'a>,
-    names: &'a Names,
-    key: Key,
-    point: &'a Point,
+pub(super) struct One<'a> {
+    pub whose: Whose<'a>,
+    pub names: &'a Names,
+    pub key: Key,
+    pub point: &'a Point,
 }
 
 impl Kept {
@@ -304,163 +302,6 @@ impl Kept {
             bench.tried.take(&seen, said, &mut self.lone);
         }
     }
-}
-
-impl Source {
-    fn is_unusual(&mut self, one: &One<'_>, subject: Subject, aspect: Aspect, look: Look) -> Option<Event> {
-        let Look { deviation, reading, usual, .. } = look;
-        let series = one.names.name.clone();
-        let anomaly = Anomaly { aspect, series, signal: Signal::Metric, deviation, reading, usual };
-        let severity = anomaly.severity();
-        let Some(known) = self.unusual.get_mut(&subject) else {
-            let fresh = Unusual {
-                kind: subject.1,
-                object: one.point.object.clone(),
-                labels: one.point.labels.clone(),
-                shown_by: BTreeSet::from([one.key]),
-                worst: anomaly,
-                look,
-                told: severity,
-                began: look.from,
-                why: String::new(),
-            };
-            let event = fresh.firing(one.whose);
-            self.unusual.insert(subject, fresh);
-            return Some(event);
-        };
-        known.shown_by.insert(one.key);
-        if look.deviation > known.worst.deviation {
-            (known.worst, known.look, known.labels) = (anomaly, look, one.point.labels.clone());
-        }
-        if severity <= known.told {
-            return None;
-        }
-        known.told = severity;
-        Some(known.firing(one.whose))
-    }
-
-    fn is_usual(&mut self, whose: Whose<'_>, subject: &Subject, key: Key, at: Timestamp, why: &str) -> Option<Event> {
-        let known = self.unusual.get_mut(subject)?;
-        known.shown_by.remove(&key);
-        if !known.shown_by.is_empty() {
-            return None;
-        }
-        let event = known.ended(whose, at, why);
-        self.unusual.remove(subject);
-        Some(event)
-    }
-
-    /// A reading came: neither its object nor the source is silent.
-    fn is_heard(&mut self, one: &One<'_>) -> Vec<Event> {
-        let names = [one.names.object.label(), one.whose.source.as_str()];
-        let gone = names.into_iter().filter_map(|name| self.unusual.remove(&(name.into(), Kind::Silent)));
-        gone.map(|silent| silent.ended(one.whose, one.point.at, "it is heard of again")).collect()
-    }
-
-    fn is_flat(&mut self, one: &One<'_>, is_flat: bool) -> Option<Event> {
-        let subject: Subject = (one.names.object.label().into(), Kind::Flat);
-        let Some(known) = self.unusual.get_mut(&subject) else {
-            if !is_flat {
-                return None;
-            }
-            let (point, name) = (one.point, &one.names.name);
-            let mut fresh = Unusual::plain(Kind::Flat, point.object.clone(), name, point.value, point.at);
-            fresh.why =
-                format!("{name} 一直在变，现已停在 {0} / {name} always moved and stands at {0} now", point.value);
-            fresh.labels = point.labels.clone();
-            fresh.shown_by.insert(one.key);
-            let event = fresh.firing(one.whose);
-            self.unusual.insert(subject, fresh);
-            return Some(event);
-        };
-        if is_flat {
-            known.shown_by.insert(one.key);
-            return None;
-        }
-        self.is_usual(one.whose, &subject, one.key, one.point.at, "it moves again")
-    }
-
-    fn goes_together(&mut self, one: &One<'_>, away: f64) -> Option<Event> {
-        let object = one.names.object.label();
-        if !self.together.contains_key(object) {
-            self.together.insert(object.into(), Together::default());
-        }
-        let together = self.together.get_mut(object)?;
-        let turn = together.take(one.key, away);
-        let subject: Subject = (object.into(), Kind::Together);
-        match turn {
-            together::Turn::Usual | together::Turn::GoesOn(_) => None,
-            together::Turn::Ended => {
-                let known = self.unusual.remove(&subject)?;
-                Some(known.ended(one.whose, one.point.at, "its metrics go together again"))
-            }
-            together::Turn::Begun(how) => {
-                let key = together.column(how.column).unwrap_or(one.key);
-                let name = self.series.get(&key).map_or(&one.names.name, |kept| &kept.names.name).clone();
-                let (object, at) = (one.point.object.clone(), one.point.at);
-                let mut fresh = Unusual::plain(Kind::Together, object, &name, how.deviations, at);
-                fresh.worst.deviation = super::anomaly::TOLD_FROM * how.height();
-                (fresh.worst.usual, fresh.look.deviation) = (0.0, fresh.worst.deviation);
-                fresh.told = fresh.worst.severity();
-                fresh.why = format!(
-                    "{name} 偏离最大，{0:.1} 个标准差 / {name} is off most, by {0:.1} deviations",
-                    how.deviations
-                );
-                fresh.shown_by.insert(key);
-                let event = fresh.firing(one.whose);
-                self.unusual.insert(subject, fresh);
-                Some(event)
-            }
-        }
-    }
-
-    /// Objects all of whose series are silent; when that is every object of several, it is the source that is silent.
-    fn is_silent(&mut self, whose: Whose<'_>, now: Timestamp, gaps: u16) -> Vec<Event> {
-        if gaps == 0 {
-            return Vec::new();
-        }
-        let mut objects: BTreeMap<&str, (bool, &Kept, BTreeSet<Key>)> = BTreeMap::new();
-        for (key, kept) in &self.series {
-            let Some(gap) = kept.series.gap() else { continue };
-            let allowed = Span(gap.0.saturating_mul(i64::from(gaps))).max(SILENT_FROM);
-            let is_silent = now.since(kept.series.heard) > allowed;
-            let entry = objects.entry(kept.names.object.label()).or_insert((true, kept, BTreeSet::new()));
-            entry.0 &= is_silent;
-            entry.2.insert(*key);
-        }
-        let all = objects.len();
-        let silent: Vec<(&Kept, BTreeSet<Key>)> =
-            objects.into_values().filter(|(silent, ..)| *silent).map(|(_, kept, keys)| (kept, keys)).collect();
-        let whole = silent.len() > 1 && silent.len() == all;
-        let fresh = |object: ObjectRef, heard: Timestamp, shown_by: BTreeSet<Key>| {
-            let mut silent = Unusual::plain(Kind::Silent, object, "", 0.0, heard);
-            (silent.told, silent.shown_by) = (Severity::Minor, shown_by);
-            silent.why = format!("最后数据 {heard} / last heard of at {heard}");
-            silent
-        };
-        let all: Vec<Unusual> = if whole {
-            let heard = silent.iter().map(|(kept, _)| kept.series.heard).max().unwrap_or(now);
-            let keys = silent.into_iter().flat_map(|(_, keys)| keys).collect();
-            vec![fresh(named(whose.source), heard, keys)]
-        } else {
-            silent.into_iter().map(|(kept, keys)| fresh(kept.names.object.clone(), kept.series.heard, keys)).collect()
-        };
-        let source: Subject = (whose.source.as_str().into(), Kind::Silent);
-        let mut told = Vec::new();
-        for one in all {
-            let subject: Subject = (one.object.label().into(), Kind::Silent);
-            if !self.unusual.contains_key(&subject) && !self.unusual.contains_key(&source) {
-                told.push(one.firing(whose));
-                self.unusual.insert(subject, one);
-            }
-        }
-        told
-    }
-}
-
-/// The source itself as an object.
-fn named(source: &SourceId) -> ObjectRef {
-    ObjectRef { name: Some(source.as_str().to_owned()), ..ObjectRef::default() }
 }
 
 /// Two series are one when object, name and labels are.

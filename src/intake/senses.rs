@@ -1,6 +1,6 @@
 //! Points become anomaly events here: they are scored as they come, and only what is unusual goes into the journal, like any
-//! other event. What is known of series is in memory and may be lost: after a start, or when another instance takes a
-//! source over, it is learned anew, from the points that the stream still has.
+//! other event. What is known of series is in memory, and in a file for the next start of this instance. It may be lost: then,
+//! or when another instance takes a source over, it is learned anew, from the points that the stream still has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -57,7 +57,7 @@ pub struct Senses {
     pub(super) wake: Notify,
     /// Set once, where several instances share the work.
     road: OnceLock<OnceLock<Arc<dyn Road>>>,
-    /// The file with what was learned; none where the points are kept for whoever watches them.
+    /// The file with what was learned.
     memory: OnceLock<PathBuf>,
     watches_rates: bool,
     /// What scoring a point may cost; 0: anything.
@@ -150,13 +150,13 @@ impl Senses {
         }
     }
 
-    /// An alert of ours that stands at the start, told at `since`: its end is told when it is over.
-    pub fn stood_before(&self, tenant: &TenantId, source: &SourceId, (alert, object): (&str, &str), since: Timestamp) {
+    /// An alert of ours that stands when a source begins to be watched here: its end is told when it is over.
+    pub fn stood_before(&self, tenant: &TenantId, source: &SourceId, (alert, object): (&str, &str), now: Timestamp) {
         let mut state = self.state();
         if alert == FRESH {
-            state.logs.stood_before(tenant, source, object, since);
+            state.logs.stood_before(tenant, source, object, now);
         } else {
-            state.watch.stood_before(tenant.clone(), source.clone(), alert, object);
+            state.watch.stood_before((tenant.clone(), source.clone()), (alert, object), now);
         }
     }
 
@@ -266,13 +266,21 @@ impl Senses {
         self.wake.notify_one();
     }
 
-    /// Forgets a tenant's series and templates: its kept points and lines are read from their beginning.
-    pub fn begin(&self, tenant: &TenantId) {
+    /// Forgets the series, templates and alerts of sources that somebody else watches from now on.
+    pub fn give_away(&self, is_gone: impl Fn(&TenantId, &SourceId) -> bool) {
         let mut state = self.state();
-        state.watch.forget(tenant);
-        state.logs.forget(tenant);
-        state.waiting.remove(tenant);
-        state.learning.insert(tenant.clone());
+        state.watch.forget(&is_gone);
+        state.logs.forget(&is_gone);
+        let State { waiting, learning, .. } = &mut *state;
+        // Nothing that is half known may be told.
+        for (_, waiting) in waiting.iter_mut().filter(|(tenant, _)| learning.contains(*tenant)) {
+            waiting.events.retain(|event| !is_gone(&event.tenant, &event.source));
+        }
+    }
+
+    /// Sources of a tenant begin to be watched whose kept points are still to be read: until then nothing is told of it.
+    pub fn begin(&self, tenant: &TenantId) {
+        self.state().learning.insert(tenant.clone());
     }
 
     /// The kept points of a tenant have been read: what of it is unusual is told now, and the last end of everything else.

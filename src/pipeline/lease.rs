@@ -83,7 +83,12 @@ impl Lease {
 
     /// What is this instance's turn; nothing while others may take it for dead.
     pub fn duty(&self) -> Arc<Duty> {
-        if self.is_valid() { self.duty.load_full() } else { Arc::default() }
+        self.known_duty().unwrap_or_default()
+    }
+
+    /// The same; `None` while others may take it for dead: whose turn everything is then is not known.
+    pub fn known_duty(&self) -> Option<Arc<Duty>> {
+        self.is_valid().then(|| self.duty.load_full())
     }
 }
 
@@ -99,13 +104,14 @@ mod tests {
         let now = Instant::now();
         lease.renew(now, Duration::from_secs(60));
         assert!(lease.is_valid() && lease.duty().is_first());
+        assert_eq!(lease.known_duty(), Some(lease.duty()));
         // An answer that came late says what was true when it was asked for.
         let other = Lease::none();
         other.assign(Duty::whole());
         other.renew(now.checked_sub(Duration::from_secs(60)).unwrap_or(now), Duration::ZERO);
         assert!(!other.is_valid() && !other.duty().is_first());
         lease.end();
-        assert!(!lease.is_valid());
+        assert!(!lease.is_valid() && lease.known_duty().is_none());
         assert!(Lease::for_good().is_valid());
     }
 }

@@ -269,13 +269,14 @@ impl Membership {
         let is_new = !self.lease.is_valid();
         self.tell().await?;
         let beats = self.look().await?;
-        self.lease.renew(began, TRUSTED_FOR);
         let with = |role: Role| beats.iter().filter(move |beat| beat.roles.contains(&role));
         let names = |role: Role| with(role).map(|beat| beat.instance.as_str()).collect::<BTreeSet<_>>();
         let me = self.beat.instance.as_str();
         let of = |role: Role| assigned(&names(role), me);
         let duty = Duty { decides: of(Role::Engine), sends: of(Role::Delivery), watches: of(Role::Intake) };
+        // In this order: nobody may take a duty of before for today's.
         self.lease.assign(duty);
+        self.lease.renew(began, TRUSTED_FOR);
         self.health.note_instances(beats.iter().map(|beat| beat.instance.clone()).collect());
         if is_new {
             self.wake_others().await;

@@ -149,7 +149,7 @@ impl OnNats {
 
     async fn point_door(&self, nats: &Nats, tenant: &TenantId) -> Result<PointDoor, NatsError> {
         let pipeline = self.pipeline.clone();
-        let mine: Mine = Arc::new(move || pipeline.lease.duty().watches.clone());
+        let mine: Mine = Arc::new(move || Some(pipeline.lease.known_duty()?.watches.clone()));
         PointDoor::open(self.intake.clone(), nats.clone(), tenant.clone(), self.kept(), mine).await
     }
 

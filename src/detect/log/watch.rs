@@ -207,7 +207,8 @@ impl Logs {
     /// An alert of ours that stands from before: it ends when nothing new comes.
     pub fn stood_before(&mut self, tenant: &TenantId, source: &SourceId, object: &str, now: Timestamp) {
         let of = ObjectRef { name: Some(object.to_owned()), ..ObjectRef::default() };
-        self.standing.insert(((tenant.clone(), source.clone()), object.into()), (of, now));
+        // What came since counts.
+        self.standing.entry(((tenant.clone(), source.clone()), object.into())).or_insert((of, now));
     }
 
     /// The events that are to be told.
@@ -215,11 +216,10 @@ impl Logs {
         std::mem::take(&mut self.told)
     }
 
-    /// Forgets a tenant's programs: somebody else listens, or they are read once more.
-    pub fn forget(&mut self, tenant: &TenantId) {
-        self.programs.retain(|(whose, _), _| whose.0 != *tenant);
-        self.standing.retain(|(whose, _), _| whose.0 != *tenant);
-        self.told.retain(|event| event.tenant != *tenant);
+    /// Forgets the programs of sources: somebody else listens.
+    pub fn forget(&mut self, is_gone: impl Fn(&TenantId, &SourceId) -> bool) {
+        self.programs.retain(|((tenant, source), _), _| !is_gone(tenant, source));
+        self.standing.retain(|((tenant, source), _), _| !is_gone(tenant, source));
     }
 
     /// How many templates are known.

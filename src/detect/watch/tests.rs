@@ -85,12 +85,63 @@ fn too_many_series_are_refused_and_silent_ones_make_room() {
 #[test]
 fn the_end_of_an_alert_from_before_is_told_once() {
     let mut watch = Watch::new(Limits::of(10));
-    watch.stood_before("t".into(), "s".into(), "latency-unusual", "web");
-    watch.stood_before("t".into(), "s".into(), "LinkDown", "web");
+    let (whose, now) = (|| ("t".into(), "s".into()), point("", "", 0, 0.0).at);
+    watch.stood_before(whose(), ("latency-unusual", "web"), now);
+    watch.stood_before(whose(), ("LinkDown", "web"), now);
     feed(&mut watch, 0..60, 10.0, 30.0);
     assert_eq!(told(&mut watch), ["Resolved latency-unusual web minor"]);
-    watch.forget(&"t".into());
-    assert_eq!(watch.series(), 0);
+    // What its own series show stands by them, and is told once.
+    feed(&mut watch, 60..70, 10.0, 300.0);
+    watch.stood_before(whose(), ("latency-unusual", "web"), now);
+    feed(&mut watch, 70..90, 10.0, 30.0);
+    assert_eq!(told(&mut watch), ["Firing latency-unusual web critical", "Resolved latency-unusual web critical"]);
+}
+
+#[test]
+fn an_alert_from_before_that_its_series_show_anew_is_ended_once() {
+    let mut watch = Watch::new(Limits::of(10));
+    let (tenant, source) = ("t".into(), SourceId::from("s"));
+    for minute in 0..90 {
+        let level = if (60..70).contains(&minute) { 300.0 } else { 10.0 };
+        if minute == 61 {
+            watch.stood_before(("t".into(), "s".into()), ("latency-unusual", "db"), point("", "", minute, 0.0).at);
+        }
+        let point = point("db", "latency_p99", minute, level + (minute % 5) as f64 / 5.0);
+        watch.take(&tenant, &source, &point, point.at);
+    }
+    assert_eq!(told(&mut watch), ["Firing latency-unusual db critical", "Resolved latency-unusual db critical"]);
+}
+
+#[test]
+fn an_alert_from_before_whose_series_do_not_come_ends_when_they_would_be_forgotten() {
+    let mut watch = Watch::new(Limits::of(10));
+    let at = |minute: i64| point("", "", minute, 0.0).at;
+    for (alert, object) in [("no-data", "db"), ("together-unusual", "web")] {
+        watch.stood_before(("t".into(), "s".into()), (alert, object), at(0));
+        watch.stood_before(("t".into(), "other".into()), (alert, object), at(0));
+    }
+    watch.forget(|_, source| source.as_str() == "other");
+    watch.sweep(at(359), Span::hours(6));
+    assert_eq!(told(&mut watch), Vec::<String>::new());
+    watch.sweep(at(361), Span::hours(6));
+    assert_eq!(told(&mut watch), ["Resolved no-data db minor", "Resolved together-unusual web minor"]);
+    watch.sweep(at(400), Span::hours(6));
+    assert_eq!(told(&mut watch), Vec::<String>::new());
+}
+
+#[test]
+fn only_what_is_given_away_is_forgotten() {
+    let mut watch = Watch::new(Limits::of(10));
+    for source in ["s", "r"] {
+        for minute in 0..30 {
+            let point = point("web", "latency", minute, 10.0 + (minute % 3) as f64);
+            watch.take(&"t".into(), &source.into(), &point, point.at);
+        }
+    }
+    watch.forget(|tenant, source| tenant.as_str() == "t" && source.as_str() == "r");
+    let (left, _) = watch.shown(&"t".into(), &SeriesQuery { limit: 10, ..SeriesQuery::default() });
+    assert_eq!(left.iter().map(|one| (one.source.as_str(), one.readings)).collect::<Vec<_>>(), [("s", 30)]);
+    assert_eq!(watch.series(), 1);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Points over NATS. A tenant's stream keeps them for some time whoever has read them: each source has one instance that
-//! watches it, and whoever becomes that one reads the kept points first, so that it knows what is usual and what has begun.
+//! watches it, and whoever becomes that one reads the kept points first, so that it knows what is usual and what has begun. How
+//! far each part was read is remembered: after a failure, or a change that leaves the part here, reading goes on there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +37,8 @@ const MESSAGE_POINTS: usize = 500;
 /// And lines: a line may have 4 KiB.
 const MESSAGE_LINES: usize = 200;
 
-/// The parts of the sources that this instance watches, as of now.
-pub type Mine = Arc<dyn Fn() -> BTreeSet<u16> + Send + Sync>;
+/// The parts of the sources that this instance watches, as of now; `None` while that is not known.
+pub type Mine = Arc<dyn Fn() -> Option<BTreeSet<u16>> + Send + Sync>;
 
 /// How long points are kept, and how many of them.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +55,10 @@ pub struct PointDoor {
     tenant: TenantId,
     wanted: Wanted,
     mine: Mine,
+    /// The parts that are watched, and the last message of each that was read.
+    read: BTreeMap<u16, u64>,
+    /// Some parts have not been read up to what the stream had when they came.
+    is_learning: bool,
 }
 
 impl PointDoor {
@@ -70,58 +75,93 @@ impl PointDoor {
     ) -> Result<Self, NatsError> {
         let wanted = wanted(&tenant, kept);
         ensure(&nats, &wanted).await?;
-        Ok(Self { intake, nats, tenant, wanted, mine })
+        Ok(Self { intake, nats, tenant, wanted, mine, read: BTreeMap::new(), is_learning: false })
     }
 
     /// Watches until the future is dropped. A failure is logged once and tried again.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let mut said = String::new();
         loop {
-            let mine = (self.mine)();
-            let outcome = if mine.is_empty() { Ok(()) } else { self.watch(&mine).await };
-            if let Err(error) = outcome {
-                let error = error.to_string();
-                if error != said {
-                    tracing::warn!(error, stream = self.wanted.name, "points are not taken from NATS, trying again");
-                    said = error;
+            // Who has lost sight of the others keeps what it knows: it may still be its turn.
+            if let Some(mine) = (self.mine)() {
+                self.change(&mine);
+                let outcome = if mine.is_empty() { Ok(()) } else { self.watch().await };
+                if let Err(error) = outcome {
+                    let error = error.to_string();
+                    if error != said {
+                        tracing::warn!(
+                            error,
+                            stream = self.wanted.name,
+                            "points are not taken from NATS, trying again"
+                        );
+                        said = error;
+                    }
                 }
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    /// Reads all that is kept, and goes on for as long as the same sources are ours.
-    async fn watch(&self, mine: &BTreeSet<u16>) -> Result<(), NatsError> {
+    /// Forgets what is somebody else's turn now, and begins with what has become ours.
+    fn change(&mut self, mine: &BTreeSet<u16>) {
+        if self.is_ours(mine) {
+            return;
+        }
+        let own = &self.tenant;
+        let is_gone = |tenant: &TenantId, source: &SourceId| {
+            tenant == own && !mine.contains(&partition_of_source(tenant, source))
+        };
+        self.intake.senses.give_away(is_gone);
+        self.read.retain(|part, _| mine.contains(part));
+        let known = self.read.len();
+        mine.iter().for_each(|part| _ = self.read.entry(*part).or_default());
+        self.is_learning |= self.read.len() > known;
+        if self.is_learning {
+            self.intake.senses.begin(&self.tenant);
+        }
+    }
+
+    fn is_ours(&self, mine: &BTreeSet<u16>) -> bool {
+        mine.iter().eq(self.read.keys())
+    }
+
+    /// Reads what is kept behind what was read, and goes on for as long as the same sources are ours.
+    async fn watch(&mut self) -> Result<(), NatsError> {
         // Somebody may have deleted or changed it since.
         let found = ensure(&self.nats, &self.wanted).await?;
         let (first, level) = (found.first_seq.max(1), found.last_seq);
+        if self.read.values().any(|read| *read > level) {
+            // It is another stream: what it has is not newer than what is known, or it is new.
+            self.read.values_mut().for_each(|read| *read = 0);
+        }
         let subject = format!("src.{}.*.*", self.tenant);
-        let mut puller = Puller::new(self.nats.clone(), &self.wanted.name, &subject, first - 1);
-        self.intake.senses.begin(&self.tenant);
-        let mut is_level = false;
+        let behind = self.read.values().copied().min().unwrap_or_default().max(first - 1);
+        let mut puller = Puller::new(self.nats.clone(), &self.wanted.name, &subject, behind);
         let mut outcome = Ok(());
-        while (self.mine)() == *mine {
-            if !is_level && puller.seen() >= level {
+        while (self.mine)().is_some_and(|mine| self.is_ours(&mine)) {
+            if self.is_learning && puller.seen() >= level {
                 self.intake.senses.caught_up(&self.tenant);
-                is_level = true;
+                self.is_learning = false;
             }
             match puller.next(PATIENCE).await {
-                Ok(read) => read.iter().for_each(|message| self.take(message, mine)),
+                Ok(messages) => {
+                    messages.iter().for_each(|message| self.take(message));
+                    self.read.values_mut().for_each(|read| *read = puller.seen().max(*read));
+                }
                 Err(error) => {
                     outcome = Err(error);
                     break;
                 }
             }
         }
-        // Nothing that is half known may be told.
-        self.intake.senses.begin(&self.tenant);
         puller.close().await;
         outcome
     }
 
-    fn take(&self, message: &Read, mine: &BTreeSet<u16>) {
+    fn take(&self, message: &Read) {
         let source = SourceId::from(message.subject.split('.').nth(2).unwrap_or_default());
-        if !mine.contains(&partition_of_source(&self.tenant, &source)) {
+        let part = partition_of_source(&self.tenant, &source);
+        if self.read.get(&part).is_none_or(|read| *read >= message.seq) {
             return;
         }
         if message.subject.ends_with(".log") {

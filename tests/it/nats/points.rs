@@ -149,3 +149,150 @@ fn each_source_is_watched_by_one_instance_and_another_one_takes_it_over() {
     let account = all_decided(instances[0].served(), &admin, 25);
     assert_eq!((&account["balanced"], shown(&instances[0])["items"].as_array().unwrap().len()), (&json!(true), 13));
 }
+
+/// Ten minutes.
+const STEP: i64 = 600_000;
+/// Readings of a day.
+const OF_DAY: i64 = 144;
+
+/// The beginning of a day, five days ago.
+fn five_days_ago() -> i64 {
+    (headwater::clock::machine()().0.div_euclid(OF_DAY * STEP) - 5) * OF_DAY * STEP
+}
+
+/// Readings of a load that is ten times as high from eight to ten each morning, one message.
+fn load(range: std::ops::Range<i64>) -> Vec<String> {
+    let point = |n: i64| {
+        let level = if (48..60).contains(&n.rem_euclid(OF_DAY)) { 200.0 } else { 20.0 };
+        let at = Timestamp(five_days_ago() + n * STEP).to_string();
+        json!({ "name": "load", "object": { "name": "web-1" }, "value": level + (n * 7 % 5) as f64, "at": at })
+    };
+    vec![json!(range.map(point).collect::<Vec<_>>()).to_string()]
+}
+
+/// Four days of it, a message a day.
+fn four_days() -> Vec<String> {
+    (0..4).flat_map(|day| load(day * OF_DAY..(day + 1) * OF_DAY)).collect()
+}
+
+/// Nothing that was published can be read again.
+fn purge(server: &Server, stream: &str) {
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let settings = super::server::settings(vec![server.url()]);
+        let nats = headwater::nats::connect::connect(&settings).await.unwrap();
+        nats.jetstream.get_stream(stream).await.unwrap().purge().await.unwrap();
+    });
+}
+
+/// How many readings are known of the load, and what was expected of the last one.
+fn known(served: &Served, token: &str) -> Option<(u64, f64)> {
+    let page = get(served, token, "/api/v1/series?q=load");
+    let one = &page["items"][0];
+    Some((one["readings"].as_u64()?, one["last"]["expected"].as_f64()?))
+}
+
+fn knows(served: &Served, token: &str, readings: u64) -> f64 {
+    until("its readings", || known(served, token).filter(|(n, _)| *n == readings)).1
+}
+
+#[test]
+fn a_usual_day_stays_known_when_the_server_or_the_program_is_started_again() {
+    let Some(path) = Program::Recent.path() else { return };
+    let mut server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let (program, token) = served(&server.url(), folder.path());
+    let in_use = |program: &Served| {
+        until("NATS is in use", || program.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    };
+    in_use(&program);
+    // What comes over HTTP is watched beside, and no matter of the server's.
+    for body in minutes(start(), 0..30, 1, 20.0) {
+        assert_eq!(program.send(&Request::post("/api/v1/metrics", &token, body.as_bytes())).status, 202);
+    }
+    publish(&server, to("src.default.prom.metric", four_days()));
+    knows(&program, &token, 4 * 144);
+    // The first two mornings began and ended an alert each.
+    assert_eq!(all_decided(&program, &token, 4)["accepted"], 4);
+    purge(&server, "METRIC-default");
+
+    server.kill();
+    let is_away = |line: &String| line.contains("points are not taken from NATS");
+    until("it is missed", || program.said().iter().any(is_away).then_some(()));
+    server.run();
+    publish(&server, to("src.default.prom.metric", load(576..624)));
+    knows(&program, &token, 624);
+    publish(&server, to("src.default.prom.metric", load(624..628)));
+    let expected = knows(&program, &token, 628);
+    assert!(expected > 150.0, "the morning is known: {expected}");
+    assert_eq!(program.metrics(&token)["headwater_series_watched"], 2.0);
+    assert_eq!(all_decided(&program, &token, 4)["accepted"], 4, "nothing of it is unusual");
+
+    // It is stopped and started again; the stream has nothing that would teach it.
+    purge(&server, "METRIC-default");
+    let mut program = program;
+    let pid = program.pid().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    until("it has stopped", || (!program.is_alive()).then_some(()));
+    let program = program.again(&["--config", folder.path().join("headwater.yaml").to_str().unwrap()]);
+    in_use(&program);
+    publish(&server, to("src.default.prom.metric", load(628..632)));
+    let expected = knows(&program, &token, 632);
+    assert!(expected > 150.0, "the morning is known: {expected}");
+    assert_eq!(program.metrics(&token)["headwater_series_watched"], 2.0, "both series are known again");
+    // And what is unusual is told.
+    let far = load(632..640).remove(0).replace("\"value\":2", "\"value\":99");
+    publish(&server, to("src.default.prom.metric", vec![far]));
+    all_decided(&program, &token, 5);
+}
+
+#[test]
+fn an_instance_knows_its_sources_again_and_ends_what_another_one_told() {
+    let Some(path) = Program::Recent.path() else { return };
+    let mut server = Server::start(&path, "one.conf".as_ref());
+    let variables = [("HEADWATER__NATS__INTAKE", "true".into()), ("HEADWATER__NATS__TENANTS", "[\"north\"]".into())];
+    let of = |name: &str, server: &Server| {
+        let roles = "  roles: [intake, engine, delivery, api]\n";
+        Instance::by(name, &[server.url()], roles).start_with(&variables)
+    };
+    let mut instances: Vec<Instance> = ["mill", "mine"].map(|name| of(name, &server)).into();
+    settled(&instances);
+    let send = |server: &Server, bodies: Vec<String>| publish(server, to("src.north.prom.metric", bodies));
+    send(&server, four_days());
+    let watched = |one: &Instance| one.number("headwater_series_watched");
+    until("it is watched once", || (instances.iter().map(watched).sum::<f64>() == 1.0).then_some(()));
+    instances.sort_by_key(|one| watched(one) as u64);
+    let (other, mut owner) = (instances.remove(0), instances.remove(0));
+    let token = |one: &Instance| one.admin("north").to_owned();
+    knows(owner.served(), &token(&owner), 576);
+    purge(&server, "METRIC-north");
+
+    // Without the server nobody knows whose turn it is; nothing is forgotten for that.
+    server.kill();
+    let says = |word: &str| owner.served().said().iter().any(|line| line.contains(word)).then_some(());
+    until("it has lost sight of the others", || says("the others do not hear of this instance"));
+    server.run();
+    until("it is heard of again", || says("the others hear of this instance again"));
+    send(&server, load(576..586));
+    knows(owner.served(), &token(&owner), 586);
+    let far = load(586..592).remove(0).replace("\"value\":2", "\"value\":99");
+    send(&server, vec![far]);
+    let state = |one: &Instance| alerts(one.served(), &token(one)).remove("web-1").unwrap_or_default();
+    until("it is told", || state(&owner).contains("firing").then_some(()));
+    until("the other one hears of it", || state(&other).contains("firing").then_some(()));
+
+    // The other one takes over, from a stream that has nothing: it ends what stood before.
+    purge(&server, "METRIC-north");
+    owner.leave();
+    until("the other one knows that it is alone", || (other.number("headwater_instances") == 1.0).then_some(()));
+    send(&server, load(592..622));
+    until("it has ended", || state(&other).contains("resolved").then_some(()));
+    assert!(knows(other.served(), &token(&other), 30) < 50.0);
+
+    // The one that left comes back and knows its days.
+    purge(&server, "METRIC-north");
+    owner = owner.start_with(&variables);
+    until("it has its turn again", || (watched(&owner) == 1.0 && watched(&other) == 0.0).then_some(()));
+    send(&server, load(622..628));
+    let expected = knows(owner.served(), &token(&owner), 592 + 6);
+    assert!(expected > 150.0, "the morning is known: {expected}");
+}

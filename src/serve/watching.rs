@@ -1,0 +1,71 @@
+//! Whose turn the parts of the sources are: whoever begins to watch a part knows which of its alerts stand, and whoever gives one
+//! away forgets what it knew of it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::alert::AlertState;
+use crate::domain::ids::{SourceId, TenantId};
+use crate::domain::partition::partition_of_source;
+use crate::domain::time::{Span, Timestamp};
+use crate::intake::Intake;
+use crate::pipeline::Pipeline;
+
+/// How often it is looked whether a turn has changed.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// For so long after a change alerts that stand are looked for: what others told last may still be on its way here.
+const LATE: Span = Span::mins(5);
+
+/// Follows the turns of this instance.
+pub struct Watching {
+    pipeline: Arc<Pipeline>,
+    intake: Arc<Intake>,
+    /// None: nothing was looked at yet.
+    watched: Option<BTreeSet<u16>>,
+    /// When that was seen to change.
+    changed_at: Timestamp,
+}
+
+impl Watching {
+    /// One that watches nothing yet.
+    pub fn new(pipeline: Arc<Pipeline>, intake: Arc<Intake>) -> Self {
+        Self { pipeline, intake, watched: None, changed_at: Timestamp::default() }
+    }
+
+    /// Follows until the future is dropped.
+    pub async fn run(mut self) {
+        loop {
+            self.look();
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Takes up what has become this instance's turn. While it is not known whose turn everything is nothing changes.
+    pub fn look(&mut self) {
+        let Some(duty) = self.pipeline.lease.known_duty() else { return };
+        let (senses, mine) = (self.intake.senses(), &duty.watches);
+        let is_mine = |tenant: &TenantId, source: &SourceId| mine.contains(&partition_of_source(tenant, source));
+        let now = (self.pipeline.clock)();
+        if self.watched.as_ref() != Some(mine) {
+            senses.give_away(|tenant, source| !is_mine(tenant, source));
+            (self.watched, self.changed_at) = (Some(mine.clone()), now);
+        }
+        if now.since(self.changed_at) < LATE {
+            self.take_up(is_mine, now);
+        }
+    }
+
+    /// Anomalies that stand, of sources that are watched here: what began them may not be known here.
+    fn take_up(&self, is_mine: impl Fn(&TenantId, &SourceId) -> bool, now: Timestamp) {
+        let state = self.pipeline.live.read();
+        for (tenant, view) in state.tenants() {
+            for row in view.alerts.iter().filter(|row| row.view.state == AlertState::Firing) {
+                let (source, alert) = (&row.view.source, (&*row.view.name, &*row.view.object));
+                if is_mine(tenant, source) {
+                    self.intake.senses().stood_before(tenant, source, alert, now);
+                }
+            }
+        }
+    }
+}
