@@ -3,6 +3,7 @@
 use super::envelope::{Head, Unread, opened, sealed};
 use super::series::Series;
 use super::state::{Reader, Writer};
+use super::together::Together;
 use super::watch::{Kept, Key, Names, Watch};
 use crate::domain::event::ObjectRef;
 use crate::domain::ids::{SourceId, TenantId};
@@ -10,21 +11,42 @@ use crate::domain::label::Labels;
 use crate::domain::point::{Aspect, Measure, Worse};
 use crate::domain::time::Timestamp;
 
-const HEAD: &Head = b"hw-series\0\0\x01";
+const HEAD: &Head = b"hw-series\0\0\x02";
+/// The version before: series alone, without a mark.
+const HEAD_OF_SERIES: &Head = b"hw-series\0\0\x01";
+const SERIES: u8 = 0;
+const TOGETHER: u8 = 1;
 const ASPECTS: [Aspect; 4] = [Aspect::Traffic, Aspect::Latency, Aspect::Errors, Aspect::Saturation];
 const MEASURES: [Measure; 4] = [Measure::Amount, Measure::Count, Measure::Share, Measure::Usage];
 const WORSE: [Worse; 3] = [Worse::Up, Worse::Down, Worse::Either];
 
+/// What one entry is.
+enum Entry {
+    Series(Key, Box<Kept>),
+    /// How the series of an object go together.
+    Together(Box<str>, Box<Together<Key>>),
+}
+
 impl Watch {
     /// What was learned of all series.
     pub fn keep(&self) -> Vec<u8> {
-        sealed(HEAD, self.series(), |out| {
+        let together: usize = self.sources.values().map(|of| of.together.len()).sum();
+        sealed(HEAD, self.series() + together, |out| {
             for ((tenant, source), of) in &self.sources {
-                for (key, kept) in &of.series {
+                let begin = |out: &mut Writer<'_>, mark: u8| {
+                    out.u8(mark);
                     out.text(tenant.as_str());
                     out.text(source.as_str());
+                };
+                for (key, kept) in &of.series {
+                    begin(out, SERIES);
                     out.0.extend(key);
                     write(out, kept);
+                }
+                for (object, together) in &of.together {
+                    begin(out, TOGETHER);
+                    out.text(object);
+                    together.write(out, |out, key| out.0.extend(key));
                 }
             }
         })
@@ -35,12 +57,27 @@ impl Watch {
     /// # Errors
     /// When the bytes are no such memory, or not whole. Nothing is taken then.
     pub fn recall(&mut self, bytes: &[u8], now: Timestamp) -> Result<usize, Unread> {
-        for (tenant, source, key, kept) in opened(HEAD, bytes, |from| one(from, now))? {
-            if !self.has_room() {
-                break;
+        let entries = if bytes.starts_with(HEAD_OF_SERIES) {
+            opened(HEAD_OF_SERIES, bytes, |from| entry(from, SERIES, now))?
+        } else {
+            opened(HEAD, bytes, |from| from.u8().and_then(|mark| entry(from, mark, now)))?
+        };
+        for (whose, entry) in entries {
+            match entry {
+                Entry::Series(..) if !self.has_room() => {}
+                Entry::Series(key, kept) => {
+                    let of = self.sources.entry(whose).or_default();
+                    self.series += usize::from(of.series.insert(key, *kept).is_none());
+                }
+                Entry::Together(object, mut together) => {
+                    let Some(of) = self.sources.get_mut(&whose) else { continue };
+                    // What found no room would be waited for.
+                    together.leave(|key| !of.series.contains_key(key));
+                    if !together.is_empty() {
+                        of.together.insert(object, *together);
+                    }
+                }
             }
-            let of = self.sources.entry((tenant, source)).or_default();
-            self.series += usize::from(of.series.insert(key, kept).is_none());
         }
         Ok(self.series())
     }
@@ -60,12 +97,25 @@ fn write(out: &mut Writer<'_>, kept: &Kept) {
     kept.series.write(out);
 }
 
-fn one(from: &mut Reader<'_>, now: Timestamp) -> Option<(TenantId, SourceId, Key, Kept)> {
-    let (tenant, source) = (TenantId::from(from.text()?), SourceId::from(from.text()?));
+fn entry(from: &mut Reader<'_>, mark: u8, now: Timestamp) -> Option<((TenantId, SourceId), Entry)> {
+    let whose = (TenantId::from(from.text()?), SourceId::from(from.text()?));
+    let entry = match mark {
+        SERIES => Entry::Series(key(from)?, Box::new(series(from, now)?)),
+        TOGETHER => Entry::Together(from.text()?.into(), Box::new(Together::read(from, key)?)),
+        _ => return None,
+    };
+    Some((whose, entry))
+}
+
+fn key(from: &mut Reader<'_>) -> Option<Key> {
     let mut key = Key::default();
     for byte in &mut key {
         *byte = from.u8()?;
     }
+    Some(key)
+}
+
+fn series(from: &mut Reader<'_>, now: Timestamp) -> Option<Kept> {
     let object: ObjectRef = serde_json::from_str(from.text()?).ok()?;
     let name = from.text()?.into();
     let labels: Vec<(String, String)> = serde_json::from_str(from.text()?).ok()?;
@@ -74,10 +124,37 @@ fn one(from: &mut Reader<'_>, now: Timestamp) -> Option<(TenantId, SourceId, Key
     let measure = MEASURES.get(usize::from(from.u8()?)).copied();
     let worse = *WORSE.get(usize::from(from.u8()?))?;
     let series = Series::new(aspect, measure, worse, now).read(from)?;
-    Some((
-        tenant,
-        source,
-        key,
-        Kept { series, names: std::sync::Arc::new(Names { object, name, labels }), lone: None, counted: None },
-    ))
+    Some(Kept { series, names: std::sync::Arc::new(Names { object, name, labels }), lone: None, counted: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::watch::Limits;
+    use crate::domain::point::Point;
+
+    #[test]
+    fn the_file_of_the_version_before_is_still_read() {
+        let (tenant, source) = (TenantId::from("t"), SourceId::from("s"));
+        let mut watch = Watch::new(Limits::of(10));
+        let mut now = Timestamp(1_767_225_600_000);
+        for n in 0..100 {
+            now = now.plus(crate::domain::time::Span::mins(1));
+            let object = ObjectRef { name: Some("web".into()), ..ObjectRef::default() };
+            let (name, labels, value) = ("load".into(), Labels::of([("zone", "a")]), f64::from(n * 7 % 13));
+            let (unit, aspect, measure, worse) = (None, None, None, None);
+            let point = Point { name, object, labels, value, at: now, unit, aspect, measure, worse, is_counter: false };
+            watch.take(&tenant, &source, &point, now);
+        }
+        let (key, kept) = watch.sources[&(tenant.clone(), source.clone())].series.first_key_value().unwrap();
+        let old = sealed(HEAD_OF_SERIES, 1, |out| {
+            out.text("t");
+            out.text("s");
+            out.0.extend(key);
+            write(out, kept);
+        });
+        let mut again = Watch::new(Limits::of(10));
+        assert_eq!(again.recall(&old, now), Ok(1));
+        assert_eq!(again.keep(), watch.keep());
+    }
 }

@@ -131,6 +131,24 @@ impl Source {
         }
     }
 
+    /// Forgets series, and with them what they showed; what is left of their objects goes together without them.
+    pub fn lose(&mut self, whose: Whose<'_>, gone: &BTreeSet<Key>, now: Timestamp, why: &str) -> Vec<Event> {
+        let mut told = Vec::new();
+        for key in gone {
+            self.series.remove(key);
+            let shown: Vec<Subject> = self.unusual.keys().cloned().collect();
+            told.extend(shown.iter().filter_map(|subject| self.is_usual(whose, subject, *key, now, why)));
+        }
+        for (object, together) in self.together.iter_mut().filter(|_| !gone.is_empty()) {
+            if together.leave(|key| gone.contains(key)) {
+                let known = self.unusual.remove(&(object.clone(), Kind::Together));
+                told.extend(known.map(|known| known.ended(whose, now, why)));
+            }
+        }
+        self.together.retain(|_, together| !together.is_empty());
+        told
+    }
+
     /// Objects all of whose series are silent; when that is every object of several, it is the source that is silent.
     pub fn is_silent(&mut self, whose: Whose<'_>, now: Timestamp, gaps: u16) -> Vec<Event> {
         if gaps == 0 {

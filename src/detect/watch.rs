@@ -240,14 +240,7 @@ impl Watch {
             let silent = |kept: &Kept| now.since(kept.series.heard) > idle;
             let gone: BTreeSet<Key> = of.series.iter().filter(|(_, one)| silent(one)).map(|(key, _)| *key).collect();
             self.series -= gone.len();
-            for key in gone {
-                of.series.remove(&key);
-                let shown: Vec<Subject> = of.unusual.keys().cloned().collect();
-                for subject in shown {
-                    let why = "its series is not heard of any more";
-                    self.told.extend(of.is_usual(whose, &subject, key, now, why));
-                }
-            }
+            self.told.extend(of.lose(whose, &gone, now, "its series is not heard of any more"));
             self.told.extend(of.is_silent(whose, now, self.limits.silent_gaps));
         }
         self.sources.retain(|_, of| !of.series.is_empty());

@@ -216,3 +216,73 @@ fn series_are_shown_with_their_readings() {
     assert_eq!((chart.samples.len(), chart.samples.last().unwrap().is_unusual), (70, true));
     assert!(watch.chart(&tenant, "00").is_none() && watch.chart(&"other".into(), &unusual[0].id).is_none());
 }
+
+/// Hours of three series of `web` that go together, a reading every five minutes; from `parts` on the second one does not, nor
+/// is any of them unusual by itself.
+fn feed_together(watch: &mut Watch, steps: std::ops::Range<i64>, parts: std::ops::Range<i64>, width: usize) {
+    let (tenant, source) = ("t".into(), "s".into());
+    for n in steps {
+        let jitter = |k: i64| ((n * 7919 + k * 104_729) % 1009) as f64 / 1009.0 - 0.5;
+        let load = 20.0 * ((n * n * 31 % 977) as f64 / 977.0 - 0.5);
+        let second = if parts.contains(&n) { -load } else { load };
+        let values = [200.0 + load + jitter(1), 300.0 + 2.0 * second + jitter(2), 100.0 + load / 2.0 + jitter(3)];
+        for (name, value) in ["memory", "threads", "heap"].into_iter().zip(values).take(width) {
+            let point = point("web", name, n * 5, value);
+            assert_ne!(watch.take(&tenant, &source, &point, point.at), Taken::Refused);
+        }
+    }
+}
+
+/// Two and a half days, after which the usual day of each is known, and how they go together.
+const DAYS: i64 = 720 + 150;
+
+fn of_together(watch: &mut Watch) -> Vec<String> {
+    let mut all = told(watch);
+    all.retain(|line| line.contains("together"));
+    all
+}
+
+#[test]
+fn series_of_an_object_that_do_not_go_together_any_more_are_an_event() {
+    let mut watch = Watch::new(Limits::of(10));
+    feed_together(&mut watch, 0..DAYS, 0..0, 3);
+    assert_eq!(of_together(&mut watch), Vec::<String>::new());
+    feed_together(&mut watch, DAYS..DAYS + 60, DAYS..DAYS + 60, 3);
+    feed_together(&mut watch, DAYS + 60..DAYS + 200, 0..0, 3);
+    let mut events = watch.told();
+    events.retain(|event| &*event.name == "together-unusual");
+    let (first, last) = (events.first().expect("it is told"), events.last().expect("it is told"));
+    assert!(first.anomaly_score() > Some(0) && first.description.contains("deviations"), "{first:?}");
+    assert_eq!((first.status, last.status), (Status::Firing, Status::Resolved), "{events:?}");
+}
+
+#[test]
+fn an_object_whose_series_vanished_is_judged_without_it() {
+    let mut watch = Watch::new(Limits::of(10));
+    feed_together(&mut watch, 0..DAYS, 0..0, 3);
+    // Six hours later the third one is not waited for any more.
+    feed_together(&mut watch, DAYS..DAYS + 80, 0..0, 2);
+    watch.sweep(point("", "", (DAYS + 80) * 5, 0.0).at, Span::hours(6));
+    assert_eq!((watch.series(), of_together(&mut watch).len()), (2, 0));
+    feed_together(&mut watch, DAYS + 80..DAYS + 140, DAYS + 80..DAYS + 140, 2);
+    assert!(of_together(&mut watch)[0].starts_with("Firing together-unusual web"));
+    // It ends when the other one goes, too; nothing of the object is left then.
+    watch.sweep(point("", "", (DAYS + 400) * 5, 0.0).at, Span::hours(6));
+    assert!(of_together(&mut watch)[0].starts_with("Resolved together-unusual web"));
+    assert_eq!((watch.series(), watch.sources.len()), (0, 0));
+}
+
+#[test]
+fn how_series_go_together_is_known_after_a_restart() {
+    let mut watch = Watch::new(Limits::of(10));
+    feed_together(&mut watch, 0..DAYS, 0..0, 3);
+    let mut again = Watch::new(Limits::of(10));
+    assert_eq!(again.recall(&watch.keep(), point("", "", DAYS * 5, 0.0).at), Ok(3));
+    feed_together(&mut again, DAYS..DAYS + 60, DAYS..DAYS + 60, 3);
+    assert!(of_together(&mut again)[0].starts_with("Firing together-unusual web"));
+    // What found no room is not waited for.
+    let mut small = Watch::new(Limits::of(2));
+    assert_eq!(small.recall(&watch.keep(), point("", "", DAYS * 5, 0.0).at), Ok(2));
+    let together = &small.sources.values().next().unwrap().together;
+    assert!(together.values().all(|one| one.column(1).is_some() && one.column(2).is_none()), "{together:?}");
+}
