@@ -55,6 +55,7 @@ mod desk;
 pub mod ending;
 pub mod feeds;
 mod judge;
+mod minutes;
 mod numbers;
 mod oracle;
 mod redis;

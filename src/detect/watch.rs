@@ -15,6 +15,7 @@ use super::daybook::Daybook;
 use super::drift::Scores;
 use super::judge::Rule;
 use super::jury::{Bench, Beside, Jury, Model};
+use super::rates::Rates;
 use super::series::{Series, Turn};
 use super::stream::{Basis, Ear, Trigger};
 use super::together::Together;
@@ -23,7 +24,7 @@ use super::unusual::{Unusual, Whose};
 use crate::domain::event::{Event, ObjectRef};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::label::Labels;
-use crate::domain::point::{Aspect, Point};
+use crate::domain::point::{Aspect, Measure, Point};
 use crate::domain::time::{Span, Timestamp};
 
 /// Which series: a digest of its names.
@@ -205,7 +206,9 @@ impl Watch {
         let one = One { whose, names: &names, key, point };
         let told = &mut self.told;
         told.extend(of.is_heard(&one));
-        told.extend(of.is_flat(&one, is_flat));
+        // That there is nothing to count is no standstill.
+        let is_none = point.measure == Some(Measure::Count) && point.value == 0.0;
+        told.extend(of.is_flat(&one, is_flat && !is_none));
         if let Some(away) = away {
             told.extend(of.goes_together(&one, away));
         }
@@ -245,6 +248,24 @@ impl Watch {
         }
         self.sources.retain(|_, of| !of.series.is_empty());
         self.told.extend(self.before.unheard(now, idle));
+    }
+
+    /// Forgets the series of a reading: nothing comes of it any more, and that is right.
+    pub fn leave(&mut self, (tenant, source, point): &(TenantId, SourceId, Point)) {
+        let Some(of) = self.sources.get_mut(&(tenant.clone(), source.clone())) else { return };
+        let key = key(point);
+        if of.series.contains_key(&key) {
+            self.series -= 1;
+            let whose = Whose { tenant, source, version: 0 };
+            self.told.extend(of.lose(whose, &BTreeSet::from([key]), point.at, "it is not counted any more"));
+        }
+    }
+
+    /// The rates that are among the series are known to `rates`, too.
+    pub fn tell_rates(&self, rates: &mut Rates) {
+        for ((tenant, _), of) in &self.sources {
+            of.series.values().for_each(|kept| rates.know(tenant, &kept.names));
+        }
     }
 
     /// Forgets the series of sources without a word: somebody else watches them.

@@ -115,14 +115,20 @@ fn digit(number: u8) -> &'static str {
 
 /// The names of the business services that need the CI, nearest first, separated by `; `.
 fn services(topology: &Topology, ci: CiIx) -> Option<String> {
-    let mut names: Vec<&str> = Vec::new();
+    let names: Vec<&str> = services_of(topology, ci).into_iter().map(|service| topology.name(service)).collect();
+    (!names.is_empty()).then(|| names.join("; "))
+}
+
+/// The business services that need the CI, nearest first, at most five.
+pub fn services_of(topology: &Topology, ci: CiIx) -> Vec<CiIx> {
+    let mut services = Vec::new();
     let mut seen = BTreeSet::from([ci]);
     let mut queue = VecDeque::from([ci]);
     while let Some(ci) = queue.pop_front()
-        && names.len() < SERVICES_MAX
+        && services.len() < SERVICES_MAX
     {
         if topology.class(ci).is_service {
-            names.push(topology.name(ci));
+            services.push(ci);
         }
         for edge in topology.effects(ci) {
             if seen.len() < SERVICE_WALK_MAX && seen.insert(edge.ci) {
@@ -130,7 +136,7 @@ fn services(topology: &Topology, ci: CiIx) -> Option<String> {
             }
         }
     }
-    (!names.is_empty()).then(|| names.join("; "))
+    services
 }
 
 /// An event together with what the CMDB knows of its CI.

@@ -290,9 +290,7 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     intake.rates.events((&tenant, &source), own, count).await?;
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };
-    let counted = intake.senses.counted(&batch.events);
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| intake.not_kept(&source, error))?;
     intake.counters.kept(count, &rejected, &counts);
-    intake.senses.count_events(counted, (intake.now)());
     Ok(Receipt { left_out: counts.left_out, ..Receipt::new(count, &rejected, kept) })
 }

@@ -19,15 +19,15 @@ use super::telling::Waiting;
 use crate::detect::envelope::Unread;
 use crate::detect::log::watch::{FRESH, Logs};
 use crate::detect::pace::Pace;
-use crate::detect::rates::{Counted, Rates};
+use crate::detect::rates::{Ended, Rates, Told};
 use crate::detect::watch::{Limits, Taken, Watch};
-use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::line::LogLine;
 use crate::domain::point::Point;
 use crate::domain::reject::DeadLetter;
 use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::memory::OWN_SOURCE;
 use crate::private;
 
 /// The way of points that come over HTTP, where others may be the ones who watch their series.
@@ -100,7 +100,7 @@ impl Senses {
             faults: BTreeMap::new(),
             waiting: BTreeMap::new(),
             learning: BTreeSet::new(),
-            rates: Rates::default(),
+            rates: Rates::new(OWN_SOURCE),
         };
         let idle = Span::secs(i64::from(settings.series_idle_secs));
         Self {
@@ -165,7 +165,12 @@ impl Senses {
     pub fn remember(&self, file: &Path, now: Timestamp) {
         // Only the first call counts: there is one folder.
         let _ = self.memory.set(file.to_owned());
-        recall(file, "series", |bytes| self.state().watch.recall(bytes, now));
+        recall(file, "series", |bytes| {
+            let State { watch, rates, .. } = &mut *self.state();
+            let known = watch.recall(bytes, now)?;
+            watch.tell_rates(rates);
+            Ok(known)
+        });
         recall(&beside(file), "log templates", |bytes| self.state().logs.recall(bytes));
     }
 
@@ -211,28 +216,21 @@ impl Senses {
         self.state().watch.chart(tenant, id)
     }
 
-    /// What of these events is counted once they are kept: an instance among several sees a part of a source's only, so it
-    /// counts none.
-    pub fn counted(&self, events: &[Event]) -> Counted {
-        if self.watches_rates && self.road.get().is_none() { Counted::of(events) } else { Counted::default() }
+    /// Whether the rates of alerts are watched.
+    pub const fn watches_rates(&self) -> bool {
+        self.watches_rates
     }
 
-    /// Events of others were kept: how many, per source and alert name, becomes a series of its own.
-    pub fn count_events(&self, counted: Counted, now: Timestamp) {
-        if counted.is_empty() {
-            return;
-        }
+    /// A minute of events of others has ended: how many there were becomes readings of those sources that are watched here.
+    pub fn close_minute(&self, ended: &Ended, is_mine: impl Fn(&TenantId, &SourceId) -> bool, now: Timestamp) {
         let mut state = self.state();
-        state.rates.count(counted);
-        self.score_rates(&mut state, now);
-    }
-
-    pub(super) fn score_rates(&self, state: &mut State, now: Timestamp) {
-        for (tenant, source, point) in state.rates.due(now) {
-            state.watch.take(&tenant, &source, &point, now);
+        let Told { readings, left } = state.rates.close(ended);
+        for (tenant, source, point) in readings.iter().filter(|(tenant, source, _)| is_mine(tenant, source)) {
+            state.watch.take(tenant, source, point, now);
         }
+        left.iter().for_each(|one| state.watch.leave(one));
         let told = state.watch.told();
-        self.wait(state, told);
+        self.wait(&mut state, told);
     }
 
     /// Scores points that came at `now`; returns the places of those that would begin one series too many.

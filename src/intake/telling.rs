@@ -69,7 +69,6 @@ impl Senses {
 
     fn sweep(&self, now: Timestamp) {
         let mut state = self.state();
-        self.score_rates(&mut state, now);
         self.score_lines(&mut state, now);
         state.watch.sweep(now, self.idle);
         let told = state.watch.told();

@@ -5,6 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Committed;
 use super::feed::Feed;
+use super::fired::Minute;
 use super::tenant::{CommandEnd, Telling, TenantView, verdicts};
 use crate::domain::ids::TenantId;
 use crate::domain::partition::partition_of;
@@ -126,6 +127,12 @@ impl Live {
         counts.accepted += events;
         counts.pending += events;
         state.pending.insert(journal_seq, since);
+    }
+
+    /// Takes the events that fired in the minutes before this one, counted from 1970, of each tenant.
+    pub fn take_fired(&self, before: i64) -> Vec<(TenantId, BTreeMap<i64, Minute>)> {
+        let mut state = self.write();
+        state.tenants.iter_mut().map(|(tenant, view)| (tenant.clone(), view.fired.take(before))).collect()
     }
 
     /// Takes one committed step. A step that was taken before changes nothing.

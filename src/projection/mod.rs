@@ -9,6 +9,7 @@ pub mod board;
 pub mod bus;
 pub mod counts;
 pub mod feed;
+pub mod fired;
 pub mod history;
 pub mod live;
 pub mod novelty;

@@ -10,10 +10,11 @@ use super::alerts::Alerts;
 use super::board::Board;
 use super::counts::{Conservation, DataQuality, Noise};
 use super::feed::{Belonging, Change, Feed};
+use super::fired::{Fired, is_counted};
 use super::novelty::Novelty;
 use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, IncidentId, SilenceId, SourceId, TenantId};
+use crate::domain::ids::{AlertId, CiId, IncidentId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::{IncidentView, TimelineEntry};
 use crate::domain::mute::Silence;
 use crate::domain::time::Timestamp;
@@ -56,6 +57,9 @@ pub struct TenantView {
     /// The types of alerts, by class of CI.
     #[serde(default)]
     pub novelty: Novelty,
+    /// The events of the last minutes, for whoever watches their rates.
+    #[serde(skip)]
+    pub fired: Fired,
 }
 
 /// Where a change is told: the feed and the outbox sequence it belongs to.
@@ -74,9 +78,12 @@ impl TenantView {
         } else {
             self.conservation.accepted += n;
         }
-        for (_, verdict) in verdicts {
+        for (index, verdict) in verdicts {
             self.conservation.count(verdict);
-            self.count_verdict(verdict, stamp);
+            let ci = self.count_verdict(verdict, stamp);
+            if let Some(event) = batch.events.get(*index as usize).filter(|event| is_counted(event, verdict)) {
+                self.fired.count(event, ci.as_ref(), stamp);
+            }
         }
         let events: Vec<&Event> = verdicts.iter().filter_map(|(index, _)| batch.events.get(*index as usize)).collect();
         events.iter().for_each(|event| self.quality.event(event, stamp));
@@ -89,7 +96,8 @@ impl TenantView {
         }
     }
 
-    fn count_verdict(&mut self, verdict: &Verdict, stamp: Timestamp) {
+    /// Counts one verdict; the CI that it is about.
+    fn count_verdict(&mut self, verdict: &Verdict, stamp: Timestamp) -> Option<CiId> {
         match verdict {
             Verdict::Duplicate { alert: Some(alert), why } if counts(*why) => self.alerts.count(*alert, stamp),
             Verdict::Duplicate { .. }
@@ -100,11 +108,13 @@ impl TenantView {
             | Verdict::Resolved { .. }
             | Verdict::Rejected { .. } => {}
         }
-        let Some(row) = verdict.alert().and_then(|id| self.alerts.get(id)) else { return };
-        match &row.view.ci {
-            Some(ci) => self.noisy_cis.add(ci.id.as_str(), 1),
-            None => self.quality.unresolved_object += 1,
-        }
+        let row = verdict.alert().and_then(|id| self.alerts.get(id))?;
+        let Some(ci) = &row.view.ci else {
+            self.quality.unresolved_object += 1;
+            return None;
+        };
+        self.noisy_cis.add(ci.id.as_str(), 1);
+        Some(ci.id.clone())
     }
 
     /// How good what sources send is.
@@ -194,7 +204,7 @@ impl Telling<'_> {
     }
 }
 
-fn source_and_ci(view: &AlertView) -> (SourceId, Option<crate::domain::ids::CiId>) {
+fn source_and_ci(view: &AlertView) -> (SourceId, Option<CiId>) {
     (view.source.clone(), view.ci.as_ref().map(|ci| ci.id.clone()))
 }
 

@@ -12,6 +12,8 @@ use crate::domain::time::{Span, Timestamp};
 use crate::intake::Intake;
 use crate::pipeline::Pipeline;
 
+use super::minutes::Minutes;
+
 /// How often it is looked whether a turn has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// For so long after a change alerts that stand are looked for: what others told last may still be on its way here.
@@ -25,12 +27,13 @@ pub struct Watching {
     watched: Option<BTreeSet<u16>>,
     /// When that was seen to change.
     changed_at: Timestamp,
+    minutes: Minutes,
 }
 
 impl Watching {
     /// One that watches nothing yet.
     pub fn new(pipeline: Arc<Pipeline>, intake: Arc<Intake>) -> Self {
-        Self { pipeline, intake, watched: None, changed_at: Timestamp::default() }
+        Self { pipeline, intake, watched: None, changed_at: Timestamp::default(), minutes: Minutes::default() }
     }
 
     /// Follows until the future is dropped.
@@ -41,7 +44,8 @@ impl Watching {
         }
     }
 
-    /// Takes up what has become this instance's turn. While it is not known whose turn everything is nothing changes.
+    /// Takes up what has become this instance's turn, and the rates of the minutes that have ended. While it is not known whose
+    /// turn everything is nothing changes.
     pub fn look(&mut self) {
         let Some(duty) = self.pipeline.lease.known_duty() else { return };
         let (senses, mine) = (self.intake.senses(), &duty.watches);
@@ -53,6 +57,11 @@ impl Watching {
         }
         if now.since(self.changed_at) < LATE {
             self.take_up(is_mine, now);
+        }
+        if senses.watches_rates() {
+            for ended in self.minutes.ended(&self.pipeline, now) {
+                senses.close_minute(&ended, is_mine, now);
+            }
         }
     }
 

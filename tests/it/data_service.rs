@@ -17,6 +17,7 @@ use headwater::decode::formats::Formats;
 use headwater::domain::access::Role;
 use headwater::domain::ci::Area;
 use headwater::domain::time::Timestamp;
+use headwater::intake::Intake;
 use headwater::intake::registry::Registry;
 use headwater::journal::Durability;
 use headwater::pipeline::{Options, Pace, Pipeline};
@@ -44,7 +45,8 @@ relations:
 /// The program on a folder, with the tokens of its callers.
 pub struct Service {
     address: SocketAddr,
-    pipeline: Arc<Pipeline>,
+    pub pipeline: Arc<Pipeline>,
+    pub intake: Arc<Intake>,
     client: Client,
     tokens: BTreeMap<&'static str, String>,
     stop: oneshot::Sender<()>,
@@ -94,7 +96,7 @@ impl Service {
             judging: Arc::new(judging),
             sessions: Default::default(),
             views: Default::default(),
-            intake,
+            intake: intake.clone(),
             settings,
             strangers: Default::default(),
             takes_events: true,
@@ -107,7 +109,7 @@ impl Service {
             let serving = axum::serve(listener, app.into_make_service());
             serving.with_graceful_shutdown(async { drop(stopped.await) }).await.unwrap();
         });
-        Self { address, pipeline, client: Client::new(), tokens: known, stop, serving }
+        Self { address, pipeline, intake, client: Client::new(), tokens: known, stop, serving }
     }
 
     pub async fn stop(self) {

@@ -44,6 +44,7 @@ mod patterns;
 mod policy;
 mod program;
 mod protocols;
+mod rates;
 mod receiver;
 mod redis;
 mod remote_write;
