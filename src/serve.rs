@@ -59,6 +59,7 @@ mod minutes;
 mod numbers;
 mod oracle;
 mod redis;
+mod schedule;
 pub mod series;
 mod sources;
 mod together;

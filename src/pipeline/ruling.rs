@@ -60,6 +60,9 @@ pub struct Ruled {
     /// Oldest first; none: metric series are judged by the built-in model.
     pub metric_models: Vec<RuleVersion>,
     pub shade: Option<Shade>,
+    /// When a metric model was tried last, whatever came of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric_tried_at: Option<Timestamp>,
 }
 
 /// All tenants' versions; the engine's thread writes, everyone reads.
@@ -126,7 +129,12 @@ impl Rulings {
                 let (author, reason) = (author.clone(), reason.clone());
                 let is_any = rules.is_some() || model.is_some() || metric.is_some();
                 let shade = is_any.then_some(Shade { rules, model, metric, author, reason, at, seq });
-                self.change(tenant, |ruled| ruled.shade.clone_from(&shade));
+                self.change(tenant, |ruled| {
+                    if let Some(tried) = shade.as_ref().filter(|one| one.metric.is_some()) {
+                        ruled.metric_tried_at = Some(tried.at);
+                    }
+                    ruled.shade.clone_from(&shade);
+                });
             }
             Input::Batch(_) | Input::Command(_) | Input::Topology { .. } | Input::Delivered(_) | Input::Tick => {}
         }

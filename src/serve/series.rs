@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::api::state::{Retrained, Trouble, Watched};
+use crate::api::state::{Trouble, Watched};
 use crate::detect::drift::{DRIFTED_FROM, EDGES, READINGS_MIN};
 use crate::detect::jury::{Beside, Model};
 use crate::domain::ids::TenantId;
-use crate::domain::partition::partition_of;
 use crate::domain::series::{ModelHealth, ScoreShare, SeriesChart, SeriesQuery, SeriesView, TrialOfSeries};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{By, Digest};
@@ -20,41 +19,39 @@ use crate::folders::metric::MetricModel;
 use crate::intake::Intake;
 use crate::intake::counters::Taught;
 use crate::intake::settings::Anomalies;
-use crate::lab::series::{fit, recorded};
 use crate::nats::shelf::Shelf;
 use crate::pipeline::Pipeline;
-use crate::pipeline::put::Trial;
 use crate::pipeline::ruling::Ruled;
 
+use super::schedule::Schedule;
 use super::together::{self, Came, Together};
 
 /// How often the journal's word is compared with what series are judged by.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const DAY: Span = Span::hours(24);
-/// Who makes models on schedule.
-pub const TRAINER: &str = "headwater";
 
 /// Sees to it that series are judged by what the journal says.
 pub struct Judging {
-    pipeline: Arc<Pipeline>,
+    pub(super) pipeline: Arc<Pipeline>,
     intake: Arc<Intake>,
-    tenant: TenantId,
-    data: PathBuf,
-    settings: Anomalies,
+    pub(super) tenant: TenantId,
+    pub(super) data: PathBuf,
+    pub(super) settings: Anomalies,
     applied: Mutex<BTreeMap<TenantId, Applied>>,
     /// Why the folder of the settings was refused.
     refused: Mutex<Option<String>>,
-    retrained_at: Mutex<Timestamp>,
+    /// When models are made by themselves.
+    pub(super) schedule: Schedule,
     /// The other instances.
-    together: Option<Together>,
+    pub(super) together: Option<Together>,
 }
 
 /// What a tenant's series are judged by.
 #[derive(Clone, Debug, Default)]
-struct Applied {
+pub(super) struct Applied {
     valid: Option<Digest>,
     /// None: the built-in one, or one that cannot be read.
-    model: Option<MetricModel>,
+    pub(super) model: Option<MetricModel>,
     trial: Option<(u64, Digest)>,
 }
 
@@ -69,7 +66,7 @@ impl Judging {
             settings: settings.clone(),
             applied: Mutex::default(),
             refused: Mutex::default(),
-            retrained_at: Mutex::new((pipeline.clock)()),
+            schedule: Schedule::default(),
             together: None,
         }
     }
@@ -80,7 +77,7 @@ impl Judging {
         Self { together: Some(Together::new(shelf, instance)), ..self }
     }
 
-    fn applied(&self) -> MutexGuard<'_, BTreeMap<TenantId, Applied>> {
+    pub(super) fn applied(&self) -> MutexGuard<'_, BTreeMap<TenantId, Applied>> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -116,14 +113,9 @@ impl Judging {
             self.look();
             if let Some(together) = self.together.as_ref().filter(|_| told_at.elapsed() >= together::EVERY) {
                 told_at = Instant::now();
-                together.exchange(self.trials()).await;
+                together.exchange(self.trials(), self.schedule.held()).await;
             }
-            if self.is_retraining_due() {
-                let by = By { author: TRAINER.into(), reason: "on schedule".into() };
-                if let Err(error) = self.retrain(&self.tenant, &by).await {
-                    tracing::warn!(error = format!("{error:#}"), "no metric model was made on schedule");
-                }
-            }
+            self.keep_to_schedule().await;
         }
     }
 
@@ -137,7 +129,7 @@ impl Judging {
     }
 
     /// Takes what the journal says of each tenant where that is not what its series are judged by.
-    fn look(&self) {
+    pub(super) fn look(&self) {
         for tenant in self.pipeline.rulings().tenants() {
             let ruled = self.pipeline.rulings().ruled(&tenant);
             let mut applied = self.applied();
@@ -196,56 +188,6 @@ impl Judging {
 
     fn read(&self, digest: &Digest) -> Result<MetricModel> {
         MetricModel::parse("model.yaml", &self.pipeline.kept_model(digest)?)
-    }
-
-    /// Whether a model is to be made now, here: nothing is tried, and the last one was made long ago. Of several instances it
-    /// is done by the one whose turn the tenant's own part of the sources is: one at a time, and one that has readings of its
-    /// own to make it from. Whoever takes over counts from what the journal's model was made of, or from its own start.
-    fn is_retraining_due(&self) -> bool {
-        let days = i64::from(self.settings.retrain_days);
-        let lease = &self.pipeline.lease;
-        let is_my_turn = lease.is_valid() && lease.duty().watches.contains(&partition_of(&self.tenant));
-        if days == 0 || !is_my_turn || self.pipeline.rulings().ruled(&self.tenant).shade.is_some() {
-            return false;
-        }
-        let made = self.applied().get(&self.tenant).and_then(|one| one.model.as_ref()?.trained).map(|of| of.until);
-        let tried = *self.retrained_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = made.map_or(tried, |made| made.max(tried));
-        (self.pipeline.clock)() >= last.plus(Span(days * DAY.0))
-    }
-
-    /// Makes a model from what was kept of a tenant's series and lets it run beside what is valid; nobody but a person activates
-    /// it.
-    ///
-    /// # Errors
-    /// When too little was kept, something else is tried, or the journal does not take it; says what to do.
-    pub async fn retrain(&self, tenant: &TenantId, by: &By) -> Result<Retrained> {
-        *self.retrained_at.lock().unwrap_or_else(PoisonError::into_inner) = (self.pipeline.clock)();
-        let ruled = self.pipeline.rulings().ruled(tenant);
-        if ruled.shade.is_some() {
-            bail!("something is tried already: end it first (headwater shadow end)");
-        }
-        let (data, of) = (self.data.clone(), tenant.clone());
-        let per_day = f64::from(self.settings.false_alarms_per_mille) / 1000.0;
-        let fitted = tokio::task::spawn_blocking(move || {
-            let series = recorded::read(&data, &of)?;
-            fit::fit(&series, per_day, |_, _| {})
-        });
-        let found = fitted.await??;
-        let valid = self.applied().get(tenant).and_then(|one| one.model.as_ref().map(|model| model.version));
-        let version = valid.unwrap_or(1) + 1;
-        let text = MetricModel::text_of(version, &found.numbers, &found.trained);
-        let trial = Trial { metric: Some(text), ..Trial::default() };
-        let seq = self.pipeline.put_shade(tenant, trial, by).await?;
-        self.look();
-        tracing::info!(%tenant, version, seq, "a metric model was made and is tried beside what is valid");
-        Ok(Retrained {
-            seq,
-            version,
-            series: found.trained.series,
-            told_from: found.numbers.told_from,
-            false_alarms_per_day: found.quiet.per_series_day(),
-        })
     }
 
     /// What came of the model that is tried, on all instances.

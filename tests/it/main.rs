@@ -49,6 +49,7 @@ mod receiver;
 mod redis;
 mod remote_write;
 mod replay;
+mod retraining;
 mod routing;
 mod rules_service;
 mod running;

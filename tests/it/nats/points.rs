@@ -296,3 +296,37 @@ fn an_instance_knows_its_sources_again_and_ends_what_another_one_told() {
     let expected = knows(owner.served(), &token(&owner), 592 + 6);
     assert!(expected > 150.0, "the morning is known: {expected}");
 }
+
+#[test]
+fn the_instance_that_has_readings_makes_the_model_and_another_one_names_it() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let retrain = "HEADWATER__INTAKE__ANOMALIES__RETRAIN_DAYS";
+    let variables = [
+        ("HEADWATER__NATS__INTAKE", "true".into()),
+        ("HEADWATER__NATS__TENANTS", "[\"north\"]".into()),
+        (retrain, "1".into()),
+    ];
+    let roles = "  roles: [intake, engine, delivery, api]\n";
+    let of = |name: &str| Instance::by(name, &[server.url()], roles);
+    // One source: all its readings are where it is watched.
+    let (has_none, has_all) = (of("mill"), of("mine"));
+    let now = headwater::clock::machine()().0;
+    crate::retraining::daybook(has_all.stopped.as_ref().unwrap().path(), &["north"], now);
+    let instances: Vec<Instance> = [has_none, has_all].map(|one| one.start_with(&variables)).into();
+    settled(&instances);
+    let ask = |method: &'static str, path: &'static str| {
+        let mut request = Request::post(path, instances[0].admin("north"), br#"{"reason":"new racks"}"#);
+        request.method = method;
+        instances[0].served().send(&request)
+    };
+    let shadow = || instances[0].served().send(&Request::get("/api/v1/shadow", instances[0].admin("north")));
+    let is_tried = |text: &String| text.contains("\"has_metric\":true");
+    let tried = until("a model is tried", || Some(shadow().text()).filter(is_tried));
+    assert!(tried.contains("\"author\":\"headwater\""), "{tried}");
+    let ended = ask("DELETE", "/api/v1/shadow?reason=too+loud");
+    assert_eq!(ended.status, 202, "{}", ended.text());
+    until("nothing is tried", || shadow().text().contains("\"running\":false").then_some(()));
+    let refused = ask("POST", "/api/v1/models/metric/retrain");
+    assert!(refused.text().contains("instance mine keeps most readings"), "{} {}", refused.status, refused.text());
+}
