@@ -145,4 +145,36 @@ mod tests {
         assert_eq!((shipped.version, &shipped.digest), (built_in.version, &built_in.digest));
         assert_eq!(*shipped.tuning, *built_in.tuning);
     }
+
+    #[test]
+    fn a_model_that_is_cut_off_or_changed_is_refused() {
+        let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/correlation/5"));
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        let is_refused = || Model::read(folder.path(), 5).is_err();
+        let whole = FILES.into_iter().chain([SUMS]).map(|name| (name, std::fs::read(shipped.join(name)).unwrap()));
+        let whole: Vec<(&str, Vec<u8>)> = whole.collect();
+        whole.iter().for_each(|(name, bytes)| put(name, bytes));
+        assert!(!is_refused());
+        for (name, bytes) in &whole {
+            // A list of digests without its last line break says the same.
+            let (step, end) = if *name == SUMS { (1, bytes.len() - 1) } else { (1024, bytes.len()) };
+            let cuts: Vec<usize> = (0..end).step_by(step).collect();
+            assert!(cuts.len() >= 4, "{name} is too short to be cut");
+            for cut in cuts {
+                put(name, &bytes[..cut]);
+                assert!(is_refused(), "{name} cut at {cut}");
+            }
+            for n in 0..1000 {
+                let mut flipped = bytes.clone();
+                flipped[n * 7919 % end] ^= 1 << (n % 8);
+                put(name, &flipped);
+                assert!(is_refused(), "{name} flip {n}");
+            }
+            put(name, bytes);
+        }
+        assert!(!is_refused());
+        std::fs::remove_file(folder.path().join(FILES[1])).unwrap();
+        assert!(is_refused(), "a model without its card");
+    }
 }

@@ -11,8 +11,8 @@ use headwater::domain::time::Timestamp;
 use headwater::lab::series::synthetic::{self, Anomalous};
 use serde_json::{Value, json};
 
-use super::Ran;
 use super::served::{Served, token};
+use super::{Ran, headwater, write};
 
 const START: i64 = 1_767_225_600_000;
 
@@ -32,6 +32,24 @@ impl Person {
         let (status, text) = served.ask("GET", path, &self.token, "");
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {status} {text}"))
     }
+
+    /// Waits until the program's own alert of this name is in this state.
+    fn is_told(&self, served: &Served, name: &str, state: &str) {
+        served.wait(&format!("{name} {state}"), || {
+            let page = self.reads(served, "/api/v1/alerts?limit=200");
+            let is_it = |one: &Value| one["name"] == name && one["state"] == state && one["source"] == "headwater";
+            page["items"].as_array().unwrap().iter().any(is_it).then_some(())
+        });
+    }
+}
+
+/// A model of series that ended years ago, as a person trains it; its version.
+fn trained(out: &std::path::Path, seed: &str) -> u32 {
+    let out = out.to_str().unwrap();
+    let ran = headwater(&["model", "train", "metric", "--synthetic", "2", "--series-seed", seed, "--out", out]);
+    ran.does(&["version"]);
+    let version = ran.out.split("version ").nth(1).and_then(|rest| rest.split(',').next()).unwrap();
+    version.parse().unwrap()
 }
 
 /// Quiet series as a server would have kept them.
@@ -79,7 +97,10 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
     let probe = token(&data, "source", "probe");
     let analyst = token(&data, "analyst", "li");
     daybook(&data);
-    let served = Served::start(&["--data", data.to_str().unwrap()]);
+    // It looks at itself every second.
+    let config = write(folder.path(), "hw.yaml", "data: data\nvitals: { every: 1s, disk_free_mib_min: 0 }\n");
+    let started = || Served::start(&["--config", &config]);
+    let served = started();
     let li = Person { base: served.base(), token: analyst.clone() };
     li.runs(&["model", "health"]).does(&["metric model 1", "not made from series of your own"]);
     li.runs(&["model", "retrain", "correlation"]).refuses(&["feedback export"]);
@@ -114,7 +135,7 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
 
     // It is known after a restart, and its text is in the journal's file alone.
     served.stop();
-    let served = Served::start(&["--data", data.to_str().unwrap()]);
+    let served = started();
     let li = Person { base: served.base(), token: analyst.clone() };
     let known = li.reads(&served, "/api/v1/models/metric");
     assert_eq!(known["version"], 2, "{known}");
@@ -123,7 +144,7 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
     let file = rusqlite::Connection::open(data.join("headwater.db")).unwrap();
     assert_eq!(file.execute("DELETE FROM blobs WHERE digest = ?1", [digest]).unwrap(), 1);
     drop(file);
-    let served = Served::start(&["--data", data.to_str().unwrap()]);
+    let served = started();
     let li = Person { base: served.base(), token: analyst };
     let (status, ready) = served.ask("GET", "/readyz", &li.token, "");
     assert!(status == 200 && ready.contains("last hours alone") && ready.contains("is not kept"), "{status} {ready}");
@@ -131,6 +152,7 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
     let (_, metrics) = served.ask("GET", "/metrics", &li.token, "");
     assert!(metrics.contains("headwater_metric_model_degraded 1"), "{metrics}");
     li.runs(&["model", "health"]).does(&["no model: judged by the last hours alone", "degraded:"]);
+    li.is_told(&served, "model-degraded", "firing");
     send(&served, &probe, 700, 100);
     let event =
         r#"{"name":"disk-full","severity":"major","starts_at":"2026-01-05T00:00:00Z","object":{"name":"db-1"}}"#;
@@ -141,6 +163,7 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
         Some(li.reads(&served, "/api/v1/models/metric")).filter(|known| known["version"] == 1)
     });
     assert!(!served.ask("GET", "/readyz", &li.token, "").1.contains("last hours alone"));
+    li.is_told(&served, "model-degraded", "resolved");
 }
 
 #[test]
@@ -176,4 +199,87 @@ fn a_model_that_is_too_slow_is_told_everywhere_and_tried_again_after_a_minute() 
     (6..9).for_each(|n| send(&served, &probe, n * 1000, 1000));
     served.wait("it is too slow again", || degraded().contains("2 times so far").then_some(()));
     served.stop();
+}
+
+#[test]
+fn a_model_folder_that_was_touched_is_refused_and_the_model_before_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (probe, analyst) = (token(&data, "source", "probe"), token(&data, "analyst", "li"));
+    let own = folder.path().join("own");
+    let version = trained(&own, "1");
+    let vitals = "data: data\nvitals: { every: 1s, disk_free_mib_min: 0 }\n";
+    let settings = format!("{vitals}intake: {{ anomalies: {{ models: {} }} }}\n", own.display());
+    let config = write(folder.path(), "hw.yaml", &settings);
+    let served = Served::start(&["--config", &config]);
+    let li = Person { base: served.base(), token: analyst.clone() };
+    assert_eq!(li.reads(&served, "/api/v1/models/metric")["version"], version);
+    // Its series are old.
+    li.is_told(&served, "model-drifted", "firing");
+    assert!(served.wait_for("sign=\"model-drifted\"").contains("its series ended"));
+    served.stop();
+
+    let newer = trained(&own, "2");
+    let touched = own.join(format!("metric/{newer}/model.yaml"));
+    let text = std::fs::read_to_string(&touched).unwrap();
+    std::fs::write(&touched, text.replacen("told_from: ", "told_from: 1", 1)).unwrap();
+    let served = Served::start(&["--config", &config]);
+    let li = Person { base: served.base(), token: analyst };
+    assert_eq!(li.reads(&served, "/api/v1/models/metric")["version"], version, "the one before goes on");
+    let (status, ready) = served.ask("GET", "/readyz", &li.token, "");
+    assert!(status == 200 && ready.contains("a metric model is refused") && ready.contains("has digest"), "{ready}");
+    li.is_told(&served, "model-degraded", "firing");
+    send(&served, &probe, 0, 200);
+    served.wait("points are judged by it", || {
+        let known = li.reads(&served, "/api/v1/models/metric");
+        (known["readings"].as_u64() > Some(50) && known["version"] == version).then_some(())
+    });
+    let event =
+        r#"{"name":"disk-full","severity":"major","starts_at":"2026-01-05T00:00:00Z","object":{"name":"db-1"}}"#;
+    served.send(&probe, &li.token, event);
+    served.stop();
+}
+
+#[test]
+fn series_that_have_changed_their_ways_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (probe, analyst) = (token(&data, "source", "probe"), token(&data, "analyst", "li"));
+    let own = folder.path().join("own");
+    trained(&own, "1");
+    let vitals = "data: data\nvitals: { every: 1s, disk_free_mib_min: 0 }\n";
+    let models = own.display();
+    let settings = format!("{vitals}intake: {{ anomalies: {{ models: {models}, stale_days: 0 }} }}\n");
+    let served = Served::start(&["--config", &write(folder.path(), "hw.yaml", &settings)]);
+    let li = Person { base: served.base(), token: analyst };
+    // Nothing of such a series is ever rare.
+    let mut all = points(0, 11_000);
+    all.iter_mut().for_each(|point| point.value = 20.0);
+    for part in all[..9_000].chunks(1000) {
+        let (status, text) = served.ask("POST", "/api/v1/metrics", &probe, &String::from_utf8(encode(part)).unwrap());
+        assert_eq!(status, 202, "{text}");
+    }
+    let health = || li.reads(&served, "/api/v1/models/metric");
+    served.wait("most readings", || (health()["readings"].as_u64() > Some(8_500)).then_some(()));
+    assert_eq!(health()["drifted"], false, "of so few nothing is said: {}", health());
+    for part in all[9_000..].chunks(1000) {
+        served.ask("POST", "/api/v1/metrics", &probe, &String::from_utf8(encode(part)).unwrap());
+    }
+    served.wait("the drift", || (health()["drifted"] == true).then_some(()));
+    li.is_told(&served, "model-drifted", "firing");
+    assert!(served.wait_for("sign=\"model-drifted\"").contains("index "));
+    served.stop();
+}
+
+#[test]
+fn an_evaluation_draws_a_series() {
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("series.svg");
+    let plot = picture.to_str().unwrap();
+    headwater(&["model", "evaluate", "--synthetic", "1", "--plot", plot]).does(&["metric 1", "quiet"]);
+    let text = std::fs::read_to_string(&picture).unwrap();
+    assert!(text.starts_with("<svg ") && text.trim_end().ends_with("</svg>") && text.len() > 10_000, "{}", text.len());
+    for part in ["<polyline", "readings, band, labels", "读数"] {
+        assert!(text.contains(part), "{part}");
+    }
 }
