@@ -14,14 +14,17 @@ use super::paging::{self, Listed, cursor, read_place, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
+use crate::domain::alert::AlertView;
 use crate::domain::ids::AlertId;
+use crate::domain::time::Timestamp;
 use crate::projection::alerts::AlertFilter;
 use crate::projection::history::find::{self, Raw};
 use crate::projection::history::search;
-use crate::projection::novelty::Unusual;
 use crate::projection::scope::Scope;
-use crate::wording::lang::Lang;
+use crate::projection::tenant::TenantView;
+use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::mask_value;
+use crate::wording::rarity;
 use crate::wording::words::{AlertStateWord, SeverityWord};
 
 /// Filters of the alert list.
@@ -121,7 +124,7 @@ async fn page(
 pub struct AlertDetail {
     #[serde(flatten)]
     pub alert: AlertItem,
-    /// Of the last 28 days; absent when its type was not counted since, and in the archive.
+    /// Of the last 28 days; absent when its type was not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusual: Option<UnusualItem>,
     /// Absent when no event of it is kept any more.
@@ -183,18 +186,32 @@ pub struct UnusualItem {
     pub rarity_per_mille: u16,
     /// The entropy of its days: 1000 comes every day alike; 0 came on one day alone.
     pub noise_per_mille: u16,
+    /// All of it in a sentence.
+    pub text: Text,
 }
 
-impl From<Unusual> for UnusualItem {
-    fn from(known: Unusual) -> Self {
-        Self {
+impl UnusualItem {
+    /// What is known of an alert's type on its class.
+    pub fn of(tenant: &TenantView, alert: &AlertView, now: Timestamp) -> Option<Self> {
+        let known = tenant.novelty.of(alert, now)?;
+        let text = rarity::sentence(&rarity::Counted {
+            is_new: known.is_new,
+            is_on_ci: alert.ci.is_some(),
+            first_seen: known.first_seen,
+            times: known.times,
+            of: known.of,
+            rarity_per_mille: known.rarity_per_mille,
+            noise_per_mille: known.noise_per_mille,
+        });
+        Some(Self {
+            text,
             new: known.is_new,
             first_seen: known.first_seen.to_string(),
             times: known.times,
             of: known.of,
             rarity_per_mille: known.rarity_per_mille,
             noise_per_mille: known.noise_per_mille,
-        }
+        })
     }
 }
 
@@ -212,7 +229,7 @@ pub async fn one(
         let tenant = state.tenant(&caller.tenant);
         let found = tenant.and_then(|tenant| Some((tenant, tenant.alerts.get(id)?)));
         found.filter(|(_, row)| caller.scope().sees_ci(row.ci())).map(|(tenant, row)| {
-            (AlertItem::of_row(row, lang), tenant.novelty.of(&row.view, state.stamp).map(UnusualItem::from))
+            (AlertItem::of_row(row, lang), UnusualItem::of(tenant, &row.view, state.stamp))
         })
     };
     let (alert, unusual) = match live {
@@ -220,9 +237,16 @@ pub async fn one(
         None => {
             let scope = caller.scope();
             let old = past(&api, move |history| find::alert(history, &scope, id)).await?;
-            (old.map(|view| AlertItem::of(&view, lang)).ok_or(ApiError::NotFound("alert"))?, None)
+            let view = old.ok_or(ApiError::NotFound("alert"))?;
+            (AlertItem::of(&view, lang), unusual(&api, &caller, &view))
         }
     };
     let said = said(&api, caller.scope(), id).await?;
     Ok(Json(AlertDetail { alert, unusual, said }))
+}
+
+/// How unusual it is that an alert of this type comes on a CI of this class.
+pub(super) fn unusual(api: &Api, caller: &Caller, alert: &AlertView) -> Option<UnusualItem> {
+    let state = api.live.read();
+    UnusualItem::of(state.tenant(&caller.tenant)?, alert, state.stamp)
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::alerts::{UnusualItem, unusual};
 use super::incident_types::{AlertItem, EvidenceItem, IncidentItem, Onlooker};
 use super::paging::{self, Listed, read_time};
 use super::past::past;
@@ -130,6 +131,9 @@ pub struct EventsWhy {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct AlertWhy {
     pub alert: AlertItem,
+    /// How unusual it is that one of its type comes on a CI of its class; absent when its type was not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unusual: Option<UnusualItem>,
     /// Newest first, at most 50.
     pub events: Vec<EventWhy>,
 }
@@ -180,7 +184,7 @@ pub async fn alert(
     });
     let (alert, events) = found.await?.ok_or(ApiError::NotFound("alert"))?;
     let events = told(&events, &api.onlooker(&caller, lang));
-    Ok(Json(AlertWhy { alert: AlertItem::of(&alert, lang), events }))
+    Ok(Json(AlertWhy { alert: AlertItem::of(&alert, lang), unusual: unusual(&api, &caller, &alert), events }))
 }
 
 /// Why an incident is what it is. The reasons for its root cause are the candidates of `/incidents/{id}`.

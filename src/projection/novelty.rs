@@ -141,6 +141,7 @@ fn noise(days: impl Iterator<Item = u64>, times: u64) -> u16 {
 mod tests {
     use super::*;
     use crate::domain::alert::AlertState;
+    use crate::domain::ci::CiRef;
     use crate::domain::ids::AlertId;
     use crate::domain::severity::Severity;
 
@@ -209,5 +210,24 @@ mod tests {
         let text = serde_json::to_string(&novelty).unwrap();
         let again: Novelty = serde_json::from_str(&text).unwrap();
         assert_eq!(again.of(&alert("A"), at(4, 1)), Some(of));
+    }
+
+    #[test]
+    fn what_is_usual_on_one_class_is_new_on_another() {
+        let on = |class: &str| {
+            let (id, name, class) = ("ci-1".into(), "ci-1".into(), class.into());
+            let ci = CiRef { id, name, class, area: None, org: None };
+            AlertView { ci: Some(std::sync::Arc::new(ci)), ..alert("PingLost") }
+        };
+        let mut novelty = Novelty::default();
+        (0..20).for_each(|day| novelty.note(&on("access_point"), at(day, 8)));
+        novelty.note(&on("core_switch"), at(20, 8));
+        let now = at(20, 9);
+        let [usual, new] = ["access_point", "core_switch"].map(|class| novelty.of(&on(class), now).unwrap());
+        assert_eq!((usual.is_new, usual.times), (false, 20));
+        assert_eq!((new.is_new, new.times, new.of, new.noise_per_mille), (true, 1, 21, 0));
+        assert!(new.rarity_per_mille > 900 && usual.rarity_per_mille < 100, "{new:?} {usual:?}");
+        assert_eq!(novelty.of(&on("server"), now), None);
+        assert_eq!(novelty.of(&alert("PingLost"), now), None, "without a CI it is another one");
     }
 }

@@ -6,6 +6,7 @@ pub mod lang;
 mod learned;
 pub mod markup;
 pub mod mask;
+pub mod rarity;
 pub mod reasons;
 pub mod report;
 pub mod sentences;

@@ -461,6 +461,28 @@ async fn the_command_line_tells_why_beside_a_running_server() {
     service.stop().await;
 }
 
+#[tokio::test]
+async fn it_is_told_how_unusual_a_type_is_on_the_class_of_its_ci() {
+    let folder = tempfile::tempdir().unwrap();
+    let (clock, hand) = standing();
+    let service = Service::start(folder.path(), &clock).await;
+    tell(&service, &hand).await;
+    let page = service.get("viewer", "/api/v1/alerts?limit=100").await;
+    let items = page["items"].as_array().unwrap();
+    let of = |name: &str| items.iter().find(|one| one["name"] == name).unwrap()["id"].as_str().unwrap().to_owned();
+    for (name, times, place) in [("HostDown", 2, "on CIs of this class"), ("DiskNearlyFull", 1, "does not know")] {
+        let path = format!("/api/v1/alerts/{}", of(name));
+        let unusual = service.get("viewer", &path).await["unusual"].clone();
+        assert_eq!((&unusual["times"], &unusual["new"]), (&json!(times), &json!(false)), "{unusual}");
+        let (zh, en) = (unusual["text"]["zh"].as_str().unwrap(), unusual["text"]["en"].as_str().unwrap());
+        let told = format!("{times} of the {} alerts of the last 28 days", unusual["of"]);
+        assert!(en.starts_with(&told) && en.contains(place), "{en}");
+        assert!(zh.contains(&format!("近 28 天有 {times} 条此类告警")), "{zh}");
+        assert_eq!(service.get("viewer", &format!("{path}/why")).await["unusual"], unusual);
+    }
+    service.stop().await;
+}
+
 /// Method and path of everything in the OpenAPI document, with example parameters.
 fn documented(document: &Value) -> Vec<(Method, String, String)> {
     let mut all = Vec::new();

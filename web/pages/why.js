@@ -52,6 +52,9 @@ const Story = ({ alert }) => {
     <${Weighing} all=${found.path} /><//>`;
 };
 
+/** How unusual it is that an alert of this type comes on a CI of this class. */
+const Unusual = ({ unusual }) => html`<p class="dim unusual">${unusual.new && html`<em class="tag strong">${t("why.new")}</em> `}${say(unusual.text)}</p>`;
+
 export const Why = ({ id }) => {
   const [found, set] = useState(/** @type {any} */ (undefined));
   const [failed, setFailed] = useState("");
@@ -67,6 +70,7 @@ export const Why = ({ id }) => {
   };
   return html`<div class="page-head"><h1>${t("why.title")} · ${id}</h1>
       ${found?.alert && html`<${Alert} alert=${found.alert} />`}
+      ${found?.unusual && html`<${Unusual} unusual=${found.unusual} />`}
       <form class="filters" onSubmit=${search}><input type="search" name="id" placeholder=${t("why.search")} aria-label=${t("why.search")} /><button type="submit">${t("why")}</button></form></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${found === undefined && !failed && html`<${Empty} text=${t("loading")} />`}

@@ -101,7 +101,7 @@ fn pages(incident: &str, alert: &str) -> Vec<(String, &'static str)> {
     ];
     let mut all: Vec<(String, &str)> = fixed.into_iter().map(|(path, there)| (path.to_owned(), there)).collect();
     all.push((format!("/incidents/{incident}"), ".canvas[data-drawn]"));
-    all.push((format!("/why/{alert}"), ".checks li"));
+    all.push((format!("/why/{alert}"), ".page-head:has(.unusual) + .stack .checks li"));
     all
 }
 
