@@ -228,9 +228,9 @@ pub async fn one(
         let state = api.live.read();
         let tenant = state.tenant(&caller.tenant);
         let found = tenant.and_then(|tenant| Some((tenant, tenant.alerts.get(id)?)));
-        found.filter(|(_, row)| caller.scope().sees_ci(row.ci())).map(|(tenant, row)| {
-            (AlertItem::of_row(row, lang), UnusualItem::of(tenant, &row.view, state.stamp))
-        })
+        found
+            .filter(|(_, row)| caller.scope().sees_ci(row.ci()))
+            .map(|(tenant, row)| (AlertItem::of_row(row, lang), UnusualItem::of(tenant, &row.view, state.stamp)))
     };
     let (alert, unusual) = match live {
         Some(found) => found,
