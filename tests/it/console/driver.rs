@@ -65,7 +65,7 @@ impl Browser {
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
             "timeouts": { "script": PATIENCE_MS + 10_000 },
         } } });
-        let mut browser = Self { http: client(), port, id: String::new(), driver, profile: profile };
+        let mut browser = Self { http: client(), port, id: String::new(), driver, profile };
         let made = browser.ask(reqwest::Method::POST, "/session", wanted).await;
         let id = made["sessionId"].as_str();
         browser.id = id.unwrap_or_else(|| panic!("chromium does not start: {made}; {INSTALL}")).to_owned();
