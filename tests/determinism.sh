@@ -2,7 +2,8 @@
 # Shows that the same events give the same effects, to the byte, in every build: each back-tests the labelled storms in
 # tests/storms; the seals over all their effects must be equal. Compared are release and debug, the latter built with the
 # RUSTFLAGS that are set: `.ci/run` sets target-cpu=x86-64-v3, dependencies included (they are optimised in debug, too, and
-# are where vector instructions would change sums). `tests/determinism.sh each` builds debug and release for both processors.
+# are where vector instructions would change sums). `tests/determinism.sh PROGRAM` takes a debug build that is there;
+# `tests/determinism.sh each` builds debug and release for both processors.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
@@ -33,10 +34,15 @@ newer() { # PROFILE FOLDER
 }
 
 echo "== one seal in every build"
-cargo build --quiet --bin headwater && record "debug ${RUSTFLAGS:-}" "$target/debug/headwater"
+asked=${1:-}
+if [ -x "$asked" ]; then
+  record "debug ${RUSTFLAGS:-}" "$asked"
+else
+  cargo build --quiet --bin headwater && record "debug ${RUSTFLAGS:-}" "$target/debug/headwater"
+fi
 env -u RUSTFLAGS cargo build --quiet --release --bin headwater && record release "$target/release/headwater"
 record "release, again" "$target/release/headwater"
-if [ "${1:-}" = each ]; then
+if [ "$asked" = each ]; then
   lacking=$(bash tests/lacks_v3.sh)
   [ -z "$lacking" ] || { echo "!! x86-64-v3 NOT COMPARED: this processor lacks" $lacking; exit 1; }
   newer dev debug
