@@ -471,9 +471,9 @@ async fn it_is_told_how_unusual_a_type_is_on_the_class_of_its_ci() {
     let items = loop {
         let page = service.get("viewer", "/api/v1/alerts?limit=100").await;
         let items = page["items"].as_array().unwrap().clone();
-        // The last of the first record, and both of the type that is asked for.
+        // They came in one record, which is shown as a whole.
         let named = |name: &str| items.iter().filter(|one| one["name"] == name).count();
-        if (named("HostDown"), named("DiskNearlyFull")) == (2, 1) {
+        if named("HostDown") > 0 && named("DiskNearlyFull") > 0 {
             break items;
         }
         assert!(began.elapsed().as_secs() < 60, "not shown: {page}");
