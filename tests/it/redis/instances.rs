@@ -13,13 +13,16 @@ use crate::served::{Answer, Request, Served};
 fn two(redis: &Redis, more: &str) -> (Served, Served, String) {
     let (first, token) = served(&redis.url(), more);
     let (second, _) = served(&redis.url(), more);
-    know(&first, second.folder.path());
+    know(&first, &second, &token);
     (first, second, token)
 }
 
-/// Copies the credentials, as an operator does.
-fn know(first: &Served, second: &Path) {
-    std::fs::copy(first.folder.path().join("tokens.json"), second.join("tokens.json")).unwrap();
+/// Copies the credentials, as an operator does; the second one follows its file.
+fn know(first: &Served, second: &Served, token: &str) {
+    std::fs::copy(first.folder.path().join("tokens.json"), second.folder.path().join("tokens.json")).unwrap();
+    until("the other's credentials are known", || {
+        (second.send(&Request::get("/api/v1/overview", token)).status == 200).then_some(())
+    });
 }
 
 /// A request of a browser.
@@ -72,7 +75,7 @@ fn who_signs_in_at_one_instance_is_in_at_all_until_signing_out_at_any() {
     redis.say(&["FLUSHALL"]);
     until("it is there again", || redis.keys().iter().any(|key| key.contains("{sessions}")).then_some(()));
     let (third, _) = served(&redis.url(), "");
-    know(&first, third.folder.path());
+    know(&first, &third, &token);
     until_in(&third, &cookie, true);
     // The cookie is nowhere in Redis.
     assert!(redis.keys().iter().all(|key| !key.contains(&cookie)));
@@ -209,7 +212,7 @@ fn instances_of_a_cluster_write_one_view_and_whoever_is_left_keeps_it() {
     let (server, folder) = (Server::start(&path, "one.conf".as_ref()), tempfile::tempdir().unwrap());
     let (first, token) = member("one", &server.url(), &redis, folder.path());
     let (second, _) = member("two", &server.url(), &redis, folder.path());
-    know(&first, second.folder.path());
+    know(&first, &second, &token);
     post_all(&first, &token, 0..20, "firing");
     post_all(&second, &token, 20..40, "firing");
     for instance in [&first, &second] {
