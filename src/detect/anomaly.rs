@@ -63,6 +63,11 @@ impl Kind {
         }
     }
 
+    /// The kind whose alert has this name.
+    pub fn named(alert: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == alert)
+    }
+
     const fn event_type(self) -> EventType {
         match self {
             Self::Unusual(aspect) => event_type(aspect),

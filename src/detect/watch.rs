@@ -159,7 +159,7 @@ impl Watch {
 
     /// An alert of ours that stands from before: its end is told when its series are usual, or do not come.
     pub fn stood_before(&mut self, whose: (TenantId, SourceId), (alert, object): (&str, &str), now: Timestamp) {
-        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.name() == alert) else { return };
+        let Some(kind) = Kind::named(alert) else { return };
         let subject: Subject = (object.into(), kind);
         // What its series show already they also end.
         if self.sources.get(&whose).is_none_or(|of| !of.unusual.contains_key(&subject)) {

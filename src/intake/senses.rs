@@ -16,6 +16,7 @@ use super::daybook::Daybook;
 use super::settings::{Anomalies, Settings};
 use super::sink::{Sink, SinkError};
 use super::telling::Waiting;
+use crate::detect::anomaly::Kind;
 use crate::detect::envelope::Unread;
 use crate::detect::log::watch::{FRESH, Logs};
 use crate::detect::pace::Pace;
@@ -148,6 +149,11 @@ impl Senses {
             Some(Some(road)) => Way::Road(road),
             Some(None) => Way::Closed,
         }
+    }
+
+    /// Whether alerts of this name are of ours.
+    pub fn tells(alert: &str) -> bool {
+        alert == FRESH || Kind::named(alert).is_some()
     }
 
     /// An alert of ours that stands when a source begins to be watched here: its end is told when it is over.

@@ -10,6 +10,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of_source;
 use crate::domain::time::{Span, Timestamp};
 use crate::intake::Intake;
+use crate::intake::senses::Senses;
 use crate::pipeline::Pipeline;
 
 use super::minutes::Minutes;
@@ -69,7 +70,10 @@ impl Watching {
     fn take_up(&self, is_mine: impl Fn(&TenantId, &SourceId) -> bool, now: Timestamp) {
         let state = self.pipeline.live.read();
         for (tenant, view) in state.tenants() {
-            for row in view.alerts.iter().filter(|row| row.view.state == AlertState::Firing) {
+            // Few of those that fire are ours: what is dear is asked of these alone.
+            let ours =
+                view.alerts.iter().filter(|row| row.view.state == AlertState::Firing && Senses::tells(&row.view.name));
+            for row in ours {
                 let (source, alert) = (&row.view.source, (&*row.view.name, &*row.view.object));
                 if is_mine(tenant, source) {
                     self.intake.senses().stood_before(tenant, source, alert, now);
