@@ -62,7 +62,7 @@ cargo test --no-run --quiet --lib --test it
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
-  cargo nextest run --no-fail-fast --lib --test it
+  cargo nextest run --profile ci --no-fail-fast --lib --test it
 else
   cargo test --no-fail-fast --lib --test it
 fi

@@ -148,8 +148,9 @@ fn poisoned_values_of_every_kind_are_put_right() {
     let Some(redis) = Redis::start(&[]) else { return };
     let (served, token) = served(&redis.url(), "");
     post_all(&served, &token, 0..12, "firing");
-    until_equal(&redis, &served, &token);
     let index = "headwater:v1:{default}:open";
+    until("they are shown", || (redis.members(index).len() == 12).then_some(()));
+    until_equal(&redis, &served, &token);
     let incident = |n: usize| format!("headwater:v1:{{default}}:incident:{}", redis.members(index)[n]);
     let sound = redis.text(&incident(0)).unwrap();
     let poison: [(String, Vec<String>); 12] = [

@@ -17,9 +17,14 @@ fn two(redis: &Redis, more: &str) -> (Served, Served, String) {
     (first, second, token)
 }
 
-/// Copies the credentials, as an operator does; the second one follows its file.
+/// Copies the credentials, as an operator does; the second one follows its file. It first notes there that its own was
+/// made, which would take the place of a copy made at that moment.
 fn know(first: &Served, second: &Served, token: &str) {
-    std::fs::copy(first.folder.path().join("tokens.json"), second.folder.path().join("tokens.json")).unwrap();
+    let file = |served: &Served| served.folder.path().join("tokens.json");
+    until("its own credential is noted", || {
+        (!std::fs::read_to_string(file(second)).unwrap().contains("to_note")).then_some(())
+    });
+    std::fs::copy(file(first), file(second)).unwrap();
     until("the other's credentials are known", || {
         (second.send(&Request::get("/api/v1/overview", token)).status == 200).then_some(())
     });
