@@ -66,7 +66,7 @@ impl From<&Node> for NodeItem {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct WeighedItem {
     pub cause: NodeItem,
-    /// Absent: the cause is weighed as a root.
+    /// Absent: the cause is weighed as a root, or as what is to be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<NodeItem>,
     /// How the two are bound, where they are.

@@ -90,10 +90,12 @@ pub struct Evidence {
 pub enum EvidenceTerm {
     /// n of `of` alerts of the incident lie downstream of the candidate.
     Coverage,
-    /// The candidate's own alert came n ms before the first of the others (negative: after).
+    /// The candidate began n ms before the first of the other CIs (negative: after).
     TimeOrder,
-    /// Best path from cause to effect: n hops, attenuation in points.
+    /// Best path from cause to effect: n hops, attenuation in points. Of a candidate: all others were traced back to it.
     Path,
+    /// The candidate's own alert has an explanation within the incident.
+    Explained,
     /// How well the delay of n ms fits the relation's window.
     DelayFit,
     /// The class of the CI often is a cause.

@@ -135,9 +135,15 @@ impl Cell {
 
     /// Whether several alerts are an incident, when the model answers that.
     pub fn merit_by_model(&self, group: Place, members: &[Place]) -> Option<Merit> {
-        let logit = self.answers(Question::Tell, self.speaks_for(group, members))?;
-        let score = logit.score(&self.tell_features(group, members));
+        let score = self.asked_of_several(group, members)?.score;
         Some(if score > 0 { Merit::Earned } else { Merit::Doubtful { short: -score } })
+    }
+
+    /// What the model says of several alerts, with what was seen.
+    pub fn asked_of_several(&self, group: Place, members: &[Place]) -> Option<Weighed> {
+        let logit = self.answers(Question::Tell, self.speaks_for(group, members))?;
+        let features = self.tell_features(group, members);
+        Some(Weighed { question: Question::Tell, features, score: logit.score(&features) })
     }
 
     /// Keeps what is seen of a group that is no incident so far.
@@ -146,8 +152,7 @@ impl Cell {
             return;
         }
         let Some(group) = self.groups.get(place).filter(|group| group.incident.is_none()) else { return };
-        let members: Vec<Place> =
-            group.members.iter().copied().filter(|m| self.alerts[*m].counts_in_incidents()).collect();
+        let members = self.counted_members(place);
         if self.alerts[group.root].chronic || members.len() < 2 || !self.is_known(self.speaks_for(place, &members)) {
             return;
         }
@@ -200,8 +205,14 @@ impl Cell {
 
     /// Whether a lone alert is likely nobody's: its type is known for background noise, or the model says so.
     pub fn is_doubtful(&self, place: Place) -> bool {
-        let logit = self.answers(Question::Lone, place);
-        self.is_noisy(place) || logit.is_some_and(|logit| logit.score(&self.lone_features(place)) <= 0)
+        self.is_noisy(place) || self.asked_of_lone(place).is_some_and(|asked| asked.score <= 0)
+    }
+
+    /// What the model says of a lone alert, with what was seen.
+    pub fn asked_of_lone(&self, place: Place) -> Option<Weighed> {
+        let logit = self.answers(Question::Lone, place)?;
+        let features = self.lone_features(place);
+        Some(Weighed { question: Question::Lone, features, score: logit.score(&features) })
     }
 
     /// As `is_doubtful`; what was seen is kept.

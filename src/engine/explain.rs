@@ -78,7 +78,7 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weighed {
     pub cause: Node,
-    /// None: the cause is weighed as a root.
+    /// None: the cause is weighed as a root, or as what is to be told.
     pub effect: Option<Node>,
     /// How the two are bound, where they are.
     pub bond: Option<Bond>,

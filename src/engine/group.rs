@@ -401,12 +401,16 @@ impl Cell {
         if self.alerts[group.root].chronic {
             return Merit::Chronic;
         }
-        let members: Vec<Place> =
-            group.members.iter().copied().filter(|m| self.alerts[*m].counts_in_incidents()).collect();
+        let members = self.counted_members(place);
         if let [only] = members[..] {
             return Merit::Alone(only);
         }
         self.merit_by_model(place, &members).unwrap_or_else(|| self.merit_by_numbers(&members))
+    }
+
+    /// Those of a group that make it an incident.
+    pub fn counted_members(&self, group: Place) -> Vec<Place> {
+        self.groups[group].members.iter().copied().filter(|m| self.alerts[*m].counts_in_incidents()).collect()
     }
 
     /// Whether several alerts are an incident, by the chosen numbers alone.

@@ -432,7 +432,11 @@ impl Cell {
                 (TimelineKind::Woken, "".into())
             }
             Order::ConfirmRoot { .. } => {
+                // It holds on, whatever comes later.
+                let first = incident.candidates.first().and_then(|first| self.topology.find(first.ci.id.as_str()));
+                incident.chosen_root = first.or(incident.chosen_root);
                 incident.root_confirmed = true;
+                incident.ranked_for.1 = 0;
                 (TimelineKind::RootConfirmed, "".into())
             }
             Order::SetSeverity { severity, .. } => {
@@ -459,7 +463,9 @@ impl Cell {
             incident.root_confirmed = true;
             self.note(id, actor, TimelineKind::RootChanged, name);
         } else {
-            incident.rejected_roots.push(ci);
+            if !incident.rejected_roots.contains(&ci) {
+                incident.rejected_roots.push(ci);
+            }
             incident.chosen_root = incident.chosen_root.filter(|c| *c != ci);
             incident.root_confirmed = false;
             self.note(id, actor, TimelineKind::RootRejected, name);

@@ -44,7 +44,11 @@ impl Cell {
         if self.groups[place].incident.as_ref().is_some_and(|i| i.changes_for != changes_known) {
             let changes = self.changes_near(place);
             let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
+            let is_ranked_without = incident.changes_for != NOTHING_KNOWN && incident.changes != changes;
             (incident.changes, incident.changes_for) = (changes, changes_known);
+            if is_ranked_without {
+                self.rank_again(place);
+            }
         }
         let group = &mut self.groups[place];
         let (worst, alerts, firing, events) = (group.severity(), group.alerts(), group.firing(), group.events);
@@ -170,6 +174,15 @@ impl Cell {
         if ranked_root == root && ranked_size > 0 && size < ranked_size + 1 + ranked_size / 4 && size >= ranked_size {
             return;
         }
+        // Other candidates, other changes.
+        self.groups[place].incident.as_mut().expect("only called for incidents").changes_for = NOTHING_KNOWN;
+        self.rank_again(place);
+    }
+
+    fn rank_again(&mut self, place: Place) {
+        let group = &self.groups[place];
+        let (root, size) = (group.root, group.members.len() as u32);
+        let incident = group.incident.as_ref().expect("only called for incidents");
         let before = incident.candidates.first().map(|c| c.ci.id.clone());
         let id = incident.id;
         let candidates: Arc<[Candidate]> = self.rank(place).into();
@@ -180,9 +193,10 @@ impl Cell {
         }
         let title = self.title(place, candidates.first());
         let incident = self.groups[place].incident.as_mut().expect("only called for incidents");
+        // What a person confirmed was another one.
+        incident.root_confirmed &= before == after || incident.chosen_root.is_some();
         (incident.candidates, incident.path, incident.title) = (candidates, path, title);
-        // Other candidates, other changes.
-        (incident.ranked_for, incident.changes_for) = ((root, size), NOTHING_KNOWN);
+        incident.ranked_for = (root, size);
     }
 
     /// Alerts below each alert of the tree, itself included; inferred causes do not count.
@@ -210,21 +224,24 @@ impl Cell {
             (*p != group.root, -below.get(p).copied().unwrap_or(0), self.onset(alert), alert.id)
         });
         let anomalies = self.anomalies(&group.members);
+        let firsts = self.firsts(&group.members);
         let mut seen = BTreeSet::new();
         let mut found: Vec<(CiIx, Timestamp, Candidate)> = Vec::new();
         for node in nodes {
             let alert = &self.alerts[node];
             let Some(ci) = alert.spot.ci() else { continue };
-            if found.len() >= CANDIDATES_MAX || !seen.insert(ci) {
+            let is_chosen = incident.chosen_root == Some(ci);
+            if (found.len() >= CANDIDATES_MAX && !is_chosen) || !seen.insert(ci) {
                 continue;
             }
             let mut evidence = self.terms(place, node, below.get(&node).copied().unwrap_or(0), total);
+            evidence.extend(self.time_order(group.root, alert, firsts.before(ci)));
             if let Some((odds, anomaly)) = anomalies.get(&ci) {
                 evidence.push(term(EvidenceTerm::Anomaly, *odds, (*anomaly).into(), 1000));
             } else if alert.inferred.is_some() && !anomalies.is_empty() {
                 evidence.push(term(EvidenceTerm::Anomaly, CALM_POINTS, 0, 1000));
             }
-            if incident.chosen_root == Some(ci) {
+            if is_chosen {
                 evidence.push(term(EvidenceTerm::Person, PERSON_POINTS, 1, 0));
             }
             let rejected = incident.rejected_roots.contains(&ci);
@@ -244,6 +261,9 @@ impl Cell {
             };
             found.push((ci, self.onset(alert), candidate));
         }
+        if let Some(ci) = incident.chosen_root.filter(|ci| !seen.contains(ci)) {
+            found.push((ci, incident.first_alert_at, self.said_to_be_root(ci)));
+        }
         let mut scored: Vec<(Milli, Candidate)> = Vec::with_capacity(found.len());
         for (ci, onset, mut candidate) in found {
             candidate.evidence.extend(self.recent_change(ci, onset));
@@ -260,6 +280,26 @@ impl Cell {
                 candidate
             })
             .collect()
+    }
+
+    /// What a person takes for the cause without an alert of it in the incident.
+    fn said_to_be_root(&self, ci: CiIx) -> Candidate {
+        let prior = i64::from(self.topology.class(ci).root_prior);
+        let evidence = vec![
+            term(EvidenceTerm::Person, PERSON_POINTS, 1, 0),
+            term(EvidenceTerm::ClassPrior, ln_permille(prior) / 4, prior, 1000),
+        ];
+        let ci = self.ci_ref(ci);
+        Candidate { ci, alert: None, inferred: true, score: 0, evidence, rejected: false, possible: false }
+    }
+
+    /// When the incident's CIs began to alert, as far as one has to know to compare any of them with the others.
+    fn firsts(&self, members: &[Place]) -> Firsts {
+        let mut firsts = Firsts::default();
+        for alert in members.iter().map(|m| &self.alerts[*m]).filter(|alert| alert.inferred.is_none()) {
+            firsts.note(self.onset(alert), alert.spot.ci());
+        }
+        firsts
     }
 
     /// The strongest anomaly on each CI, as log-odds and score.
@@ -279,9 +319,8 @@ impl Cell {
         if node == group.root {
             terms.push(term(EvidenceTerm::Path, TREE_POINTS, 0, 0));
         } else {
-            terms.push(term(EvidenceTerm::Path, -alert.score.clamp(0, 5000), 1, 0));
+            terms.push(term(EvidenceTerm::Explained, -alert.score.clamp(0, 5000), 0, 0));
         }
-        terms.push(self.time_order(group.root, alert));
         if alert.inferred.is_some() {
             terms.push(term(EvidenceTerm::Silent, -500, 0, 0));
         } else {
@@ -303,9 +342,12 @@ impl Cell {
         terms
     }
 
-    fn time_order(&self, root: Place, alert: &Alert) -> Evidence {
-        let lead = self.onset(&self.alerts[root]).since(self.onset(alert)).0;
-        term(EvidenceTerm::TimeOrder, (lead / 20).clamp(-1000, 300), lead, 0)
+    /// How long before the top of the tree it began is what counts; how long before the first of the others, what is told.
+    fn time_order(&self, root: Place, alert: &Alert, others: Option<Timestamp>) -> Option<Evidence> {
+        let onset = self.onset(alert);
+        let points = (self.onset(&self.alerts[root]).since(onset).0 / 20).clamp(-1000, 300);
+        let says = points != 0 || alert.inferred.is_none();
+        Some(term(EvidenceTerm::TimeOrder, points, others?.since(onset).0, 0)).filter(|_| says)
     }
 
     /// The tree from the root outwards, nearest first.
@@ -334,6 +376,29 @@ impl Cell {
             }
         }
         steps
+    }
+}
+
+/// The CI that began to alert first, and when the first of the others did.
+#[derive(Default)]
+struct Firsts {
+    first: Option<(Timestamp, Option<CiIx>)>,
+    next: Option<Timestamp>,
+}
+
+impl Firsts {
+    fn note(&mut self, at: Timestamp, ci: Option<CiIx>) {
+        match self.first {
+            Some((first, of)) if of == ci => self.first = Some((first.min(at), of)),
+            Some((first, _)) if first <= at => self.next = Some(self.next.map_or(at, |next| next.min(at))),
+            Some((first, _)) => (self.first, self.next) = (Some((at, ci)), Some(first)),
+            None => self.first = Some((at, ci)),
+        }
+    }
+
+    /// When the first of the other CIs began.
+    fn before(&self, ci: CiIx) -> Option<Timestamp> {
+        self.first.filter(|(_, of)| *of != Some(ci)).map_or(self.next, |(first, _)| Some(first))
     }
 }
 

@@ -24,12 +24,12 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             Text::new("没有可比较的时间先后（相差 0 秒）", "no lead in time over the others (0 s)")
         }
         EvidenceTerm::TimeOrder if n > 0 => Text::new(
-            format!("{ci} 的告警比其他告警最早的一条早 {}", span_zh(n)),
-            format!("{ci} raised its alert {} before any other", span_en(n)),
+            format!("{ci} 最先发生，比其他对象早 {}", span_zh(n)),
+            format!("{ci} began {} before any other", span_en(n)),
         ),
         EvidenceTerm::TimeOrder => Text::new(
-            format!("{ci} 的告警比其他告警最早的一条晚 {}", span_zh(-n)),
-            format!("{ci} raised its alert {} after the first one", span_en(-n)),
+            format!("{ci} 比最先发生的对象晚 {}", span_zh(-n)),
+            format!("{ci} began {} after the first one", span_en(-n)),
         ),
         EvidenceTerm::Path if n == 0 && evidence.points <= 0 => Text::new("位于同一对象", "on the same CI or object"),
         EvidenceTerm::Path if n == 0 => Text::new(
@@ -40,6 +40,10 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("沿依赖关系 {n} 跳可达{}", about_zh(about)),
             format!("{n} {} along the dependencies{}", plural(n, "hop", "hops"), about_en(" to ", about)),
         ),
+        EvidenceTerm::Explained => Text::new(
+            format!("{ci} 自身的告警可由本故障中的其他告警解释"),
+            format!("{ci}'s own alert is explained by another one of the incident"),
+        ),
         EvidenceTerm::DelayFit if evidence.points < DELAY_UNUSUAL => Text::new(
             format!("告警延迟 {} 对该关系而言不常见", span_zh(n)),
             format!("a delay of {} is unusual for the relation", span_en(n)),
@@ -49,12 +53,8 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("the delay of {} fits the relation's window", span_en(n)),
         ),
         EvidenceTerm::ClassPrior if of > 0 => Text::new(
-            format!("该类配置项{}出问题时，约 {} 是根因而非受害者", about_zh(about), percent(n, of)),
-            format!(
-                "when CIs of this class{} alert, about {} are the cause, not a victim",
-                about_en(" ", about),
-                percent(n, of)
-            ),
+            format!("该类对象{}作为根因的先验为 {}（见对象类别）", about_zh(about), percent(n, of)),
+            format!("CIs of this class{} are taken for a cause at {} beforehand", about_en(" ", about), percent(n, of)),
         ),
         EvidenceTerm::ClassPrior => Text::new(
             format!("该类配置项{}常为根因", about_zh(about)),
@@ -249,7 +249,8 @@ mod tests {
         match term {
             T::Coverage => Some(T::TimeOrder),
             T::TimeOrder => Some(T::Path),
-            T::Path => Some(T::DelayFit),
+            T::Path => Some(T::Explained),
+            T::Explained => Some(T::DelayFit),
             T::DelayFit => Some(T::ClassPrior),
             T::ClassPrior => Some(T::OwnAlert),
             T::OwnAlert => Some(T::Silent),
@@ -279,14 +280,14 @@ mod tests {
             assert!(seen.insert((text.zh, text.en)), "{this:?} says the same as another term");
             term = every(this);
         }
-        assert_eq!(seen.len(), 18);
+        assert_eq!(seen.len(), 19);
     }
 
     #[test]
     fn numbers_read_well() {
         let text = |term, n, of| evidence(&Evidence { term, points: 1, n, of, about: "".into() }, "core-1").en;
         assert_eq!(text(EvidenceTerm::Coverage, 2, 3), "2 of 3 alerts of the incident lie downstream of core-1 (67%)");
-        assert_eq!(text(EvidenceTerm::TimeOrder, -1500, 0), "core-1 raised its alert 1.5 s after the first one");
+        assert_eq!(text(EvidenceTerm::TimeOrder, -1500, 0), "core-1 began 1.5 s after the first one");
         assert_eq!(text(EvidenceTerm::Path, 1, 0), "1 hop along the dependencies");
         assert_eq!(text(EvidenceTerm::RecentChange, 3_725_000, 0), "a change 1 h 2 min before");
     }

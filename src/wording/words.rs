@@ -201,6 +201,7 @@ words!(
         Coverage = "coverage", "覆盖的告警", "Alerts covered";
         TimeOrder = "time_order", "时间先后", "Order in time";
         Path = "path", "传播路径", "Path";
+        Explained = "explained", "自身另有原因", "Explained itself";
         DelayFit = "delay_fit", "延迟吻合", "Fit of the delay";
         ClassPrior = "class_prior", "类别先验", "Prior of the class";
         OwnAlert = "own_alert", "自身告警", "Own alert";

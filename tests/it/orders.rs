@@ -178,3 +178,74 @@ fn a_source_orders_for_the_incident_that_its_alert_is_in() {
     assert_eq!(refusals(&effects), [None, None]);
     assert!(last(&effects, 2).acknowledged_at.is_some());
 }
+
+/// The likeliest cause, whether a person confirmed it, and how sure the engine is.
+fn root(effects: &[Effect]) -> (String, bool, i32) {
+    let incident = last(effects, 1);
+    let first = &incident.candidates[0];
+    (first.ci.id.to_string(), incident.root_confirmed, first.score)
+}
+
+#[test]
+fn what_a_person_takes_for_the_cause_is_the_cause_also_without_an_alert_there() {
+    let table = by("").on(ESTATE);
+    let story = "00:30 vm-1 Down critical\n01:00 root 1 server-1\n02:00 vm-1 Slow critical\n03:00 end";
+    let effects = table.play(story);
+    let (ci, confirmed, score) = root(&effects);
+    assert_eq!((ci.as_str(), confirmed), ("server-1", true));
+    assert!(score > 900, "{score}");
+    let first = last(&effects, 1).candidates[0].clone();
+    assert!(first.inferred && first.alert.is_none());
+    assert!(first.evidence.iter().any(|term| term.term == EvidenceTerm::Person && term.points > 0));
+    assert_eq!(root(&table.play(&format!("{story}\n04:00 no-root 1 server-1"))).0, "vm-1");
+}
+
+/// Two applications on one database.
+const SHARED: &str = "
+cis:
+- {id: db-1, class: database}
+- {id: app-1, class: application}
+- {id: app-2, class: application}
+relations:
+- {from: app-1, type: depends_on, to: db-1}
+- {from: app-2, type: depends_on, to: db-1}
+";
+
+#[test]
+fn a_confirmed_cause_stays_when_a_likelier_one_comes() {
+    let table = by("").on(SHARED);
+    let story = "00:10 app-1 Errors critical\n00:20 end\nCONFIRM\n00:25 app-2 Logins critical\n01:40 db-1 Down critical starts=00:00\n05:00 end";
+    let late = table.play(&story.replace("CONFIRM\n", ""));
+    assert_eq!(root(&late).0, "db-1", "the late cause is found");
+    let (ci, confirmed, _) = root(&table.play(&story.replace("CONFIRM", "00:22 confirm 1")));
+    assert_eq!((ci.as_str(), confirmed), ("app-1", true));
+}
+
+#[test]
+fn what_is_said_of_the_order_in_time_is_what_was_measured() {
+    let table = by("").on(SHARED);
+    let terms = |story: &str, ci: &str| {
+        let incident = last(&table.play(story), 1);
+        let candidate = incident.candidates.iter().find(|candidate| candidate.ci.id.as_str() == ci).unwrap();
+        candidate.evidence.clone()
+    };
+    let lead = |story: &str, ci: &str| {
+        terms(story, ci).iter().find(|term| term.term == EvidenceTerm::TimeOrder).map(|term| term.n)
+    };
+    let story =
+        "00:10 app-1 Errors critical\n00:25 app-2 Logins critical\n01:40 db-1 Down critical starts=BEGIN\n05:00 end";
+    let (first, late) = (&story.replace("BEGIN", "00:00"), &story.replace("BEGIN", "00:12"));
+    let leads = |story: &str| ["db-1", "app-1", "app-2"].map(|ci| lead(story, ci));
+    assert_eq!(leads(first), [Some(10_000), Some(-10_000), Some(-25_000)]);
+    assert_eq!(leads(late), [Some(-2_000), Some(2_000), Some(-15_000)]);
+    assert_eq!(lead("00:30 db-1 Down critical\n02:00 end", "db-1"), None, "there is nothing to compare it with");
+    let explained = |ci: &str| terms(first, ci).iter().any(|term| term.term == EvidenceTerm::Explained);
+    assert!(explained("app-1") && !explained("db-1"));
+}
+
+#[test]
+fn a_change_that_is_told_late_ranks_the_causes_again() {
+    let table = by("").on(ESTATE);
+    let story = "00:30 vm-1 Down critical\n00:40 end\n01:00 vm-1 release-7 change starts=00:10\n01:10 ack 1\n02:00 end";
+    assert_eq!(change(&table.play(story)).map(|(_, before, _)| before), Some(20_000));
+}

@@ -388,3 +388,25 @@ routes:
     by(rules).on(RACK).tells(story, "00:00 facility opened 1");
     by(rules).on(RACK).groups(story, "1 pdu-1: pdu-1/OutputLost, server-1/Unreachable");
 }
+
+#[test]
+fn a_root_that_changes_again_and_again_is_told_once_an_interval() {
+    let estate = "
+cis:
+- {id: server-1, class: server}
+- {id: vm-1, class: vm}
+relations:
+- {from: server-1, type: hosts, to: vm-1}
+";
+    by("settings: { update_interval: 2m }").on(estate).tells(
+        "00:00 vm-1 Down critical
+         00:10 root 1 server-1
+         00:20 root 1 vm-1
+         00:30 root 1 server-1
+         03:00 root 1 vm-1
+         10:00 end",
+        "00:00 team opened 1
+         02:00 team updated 1 (root)
+         04:00 team updated 1 (root)",
+    );
+}

@@ -208,6 +208,9 @@ fn read(at: Timestamp, line: &str) -> Input {
             Order::SetSeverity { incident: incident(n), severity }
         }
         ["snooze", n, until] => Order::Snooze { incident: incident(n), until: BEGIN.plus(span(until)) },
+        ["root", n, ci] => Order::SetRoot { incident: incident(n), ci: ci.into() },
+        ["no-root", n, ci] => Order::RejectRoot { incident: incident(n), ci: ci.into() },
+        ["confirm", n] => Order::ConfirmRoot { incident: incident(n) },
         ["merge", from, into] => Order::Merge { from: incident(from), into: incident(into) },
         ["move", a, into] => Order::Move { alert: alert(a), into: incident(into) },
         ["split", n, ..] => {

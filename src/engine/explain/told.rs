@@ -1,11 +1,12 @@
 //! Why nobody was told: muted, held, over too soon, or a matter of routes.
 
-use super::{Altered, Answer, Held, Reason, Untold};
+use super::{Altered, Answer, Held, Reason, Untold, Weighed};
 use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::incident::IncidentState;
 use crate::engine::audience::Known;
 use crate::engine::cell::Cell;
 use crate::engine::group::Merit;
+use crate::engine::logit;
 use crate::engine::slab::Place;
 
 impl Cell {
@@ -37,12 +38,14 @@ impl Cell {
         answer.reasons.extend(self.alerts[place].muted_by.iter().map(|by| Reason::Muted(by.clone())));
         let until = self.held_until(place);
         let lasts = until.map(|until| Altered::Lasts { until });
-        match self.merit(self.alerts[place].group) {
+        let group = self.alerts[place].group;
+        match self.merit(group) {
             Merit::Told | Merit::Earned => answer.add(Reason::NotYet),
             Merit::Empty => answer.add(Reason::Ended),
             Merit::Chronic => answer.add(Reason::Chronic),
-            Merit::Alone(_) => {
+            Merit::Alone(only) => {
                 answer.add(Reason::Held(Held::Alone { until }));
+                answer.weighed.extend(self.asked_of_lone(only).map(|asked| self.as_asked(only, &asked)));
                 lasts.into_iter().for_each(|change| answer.if_only(change, true));
                 answer.if_only(Altered::Second, false);
             }
@@ -52,6 +55,10 @@ impl Cell {
             }
             Merit::Doubtful { short } => {
                 answer.add(Reason::Held(Held::Doubtful { short }));
+                let root = self.groups[group].root;
+                answer.weighed.extend(
+                    self.asked_of_several(group, &self.counted_members(group)).map(|asked| self.as_asked(root, &asked)),
+                );
                 answer.if_only(Altered::Second, false);
             }
             Merit::FewCis { cis } => {
@@ -63,6 +70,12 @@ impl Cell {
         }
         answer.if_only(Altered::Rule, true);
         answer
+    }
+
+    /// What the model was asked of an alert, or of the group below it, term by term.
+    fn as_asked(&self, place: Place, asked: &logit::Weighed) -> Weighed {
+        let (cause, evidence) = (self.node(place), self.weighed(asked));
+        Weighed { cause, effect: None, bond: None, rule: None, evidence, sum: asked.score, needs: 0 }
     }
 
     pub(super) fn explain_not_told(&mut self, incident: IncidentId) -> Answer {
