@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::dead_letters::DeadLettersCommand;
 use super::lab_arguments::{BacktestArguments, FeedbackCommand, ShadowCommand, SuggestArguments};
 use super::model_arguments::ModelCommand;
 use super::notify::NotifyCommand;
@@ -104,6 +105,11 @@ pub enum Command {
     Oncall {
         #[command(subcommand)]
         command: OnCallCommand,
+    },
+    /// What could not be taken, and trying it again / 死信
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
     },
     /// What people corrected, as labelled data / 反馈
     Feedback {

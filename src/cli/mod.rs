@@ -5,6 +5,7 @@ mod asked;
 mod backtest;
 mod backup;
 mod check;
+mod dead_letters;
 mod feedback;
 mod import;
 mod lab_arguments;
@@ -93,6 +94,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Shadow { command } => shadow::run(command, &mut stdout().lock())?,
         Command::Notify { command } => notify::run(command, &mut stdout().lock())?,
         Command::Oncall { command } => return oncall::run(command, &mut stdout().lock()),
+        Command::DeadLetters { command } => return dead_letters::run(command, &mut stdout().lock()),
         Command::Feedback { command } => feedback::run(command)?,
         Command::Token { command } => token::run(command)?,
         Command::Topology { command } => topology::run(command)?,

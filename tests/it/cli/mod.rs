@@ -2,6 +2,7 @@
 
 mod backtest;
 mod config;
+mod dead_letters;
 mod demo;
 pub mod full_disk;
 mod help;
