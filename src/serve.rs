@@ -148,7 +148,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     });
     if let Some(redis) = &redis {
         redis.start(&pipeline, &clock, &mut asides);
-        redis.rates().into_iter().for_each(|shared| intake.share_rates(shared));
+        redis.count_together(&intake);
         let auth = Arc::new(Bearers { tokens: tokens.clone(), clock: clock.clone() });
         let now = clock.clone();
         asides.spawn(sessions.clone().compare_always(auth, move || now()));

@@ -14,6 +14,7 @@ pub mod heartbeats;
 mod judged;
 pub mod lines;
 pub mod listen;
+mod once;
 pub mod points;
 pub mod rates;
 pub mod receipt;
@@ -63,7 +64,7 @@ pub struct Intake {
     counters: Arc<IntakeCounters>,
     senses: Arc<Senses>,
     registry: Arc<Registry>,
-    once: signed::Once,
+    once: once::Once,
 }
 
 impl Intake {
@@ -88,7 +89,7 @@ impl Intake {
             sink,
             now,
             registry: Arc::new(Registry::in_memory()),
-            once: signed::Once::default(),
+            once: once::Once::default(),
         }
     }
 
@@ -135,6 +136,11 @@ impl Intake {
     /// From now on the rates of sources are those of all instances together.
     pub fn share_rates(&self, shared: Arc<Shared>) {
         self.rates.share(shared);
+    }
+
+    /// From now on a signed delivery is taken once by all instances together.
+    pub fn share_deliveries(&self, shared: Arc<Shared>) {
+        self.once.share(shared);
     }
 
     /// Takes other formats from the next request on.

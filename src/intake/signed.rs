@@ -1,8 +1,7 @@
 //! Bodies that are signed instead of sent with a token: Standard Webhooks (id, time and body under HMAC-SHA256) and the signatures of
 //! GitHub and of those who do as it does. What is signed with its time is taken once, however often it comes.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body as HttpBody;
@@ -16,9 +15,9 @@ use serde_json::json;
 use super::Intake;
 use super::body::{Announced, receive};
 use super::gate::Proven;
+use super::once::Turn;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
-use super::registry::Key;
 use super::routes::{answer, deliver, ingest_format};
 use crate::domain::access::{Credential, Role};
 use crate::domain::ids::SourceId;
@@ -30,41 +29,6 @@ pub const PATH: &str = "/api/v1/sources/{source}/ingest/{mapping}";
 
 /// So far a signed time may be from ours.
 const AWAY_MAX: Span = Span::mins(5);
-/// Deliveries that are remembered; the oldest go first.
-const REMEMBERED_MAX: usize = 100_000;
-
-/// Deliveries that were taken, so that nobody sends them again.
-#[derive(Default)]
-pub struct Once(Mutex<Taken>);
-
-#[derive(Default)]
-struct Taken {
-    by_id: BTreeMap<(Key, String), Timestamp>,
-    by_time: BTreeMap<(Timestamp, Key, String), ()>,
-}
-
-impl Once {
-    fn was_taken(&self, key: &Key, id: &str) -> bool {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.by_id.contains_key(&(key.clone(), id.to_owned()))
-    }
-
-    fn take(&self, key: &Key, id: &str, now: Timestamp) {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.by_id.insert((key.clone(), id.to_owned()), now);
-        taken.by_time.insert((now, key.clone(), id.to_owned()), ());
-        while let Some(((at, key, id), ())) = taken.by_time.first_key_value().map(|(first, ())| (first.clone(), ())) {
-            // A signed time that far back is refused anyway.
-            let is_over = now.since(at) > Span::mins(15) || taken.by_id.len() > REMEMBERED_MAX;
-            if !is_over {
-                break;
-            }
-            taken.by_time.remove(&(at, key.clone(), id.clone()));
-            taken.by_id.remove(&(key, id));
-        }
-    }
-}
-
 /// Takes a signed body.
 pub async fn ingest(
     State(intake): State<Arc<Intake>>,
@@ -83,16 +47,17 @@ async fn take(intake: &Arc<Intake>, source: &SourceId, mapping: String, request:
     let _room = intake.room.take((&whose.0, &whose.1), &announced, &intake.settings)?;
     let bytes = receive(&mut body.into_data_stream(), &announced, &intake.settings).await?;
     let id = prove(&secret, &parts.headers, &bytes, now)?;
-    let key = kept.key();
-    if let Some(id) = &id
-        && intake.once.was_taken(&key, id)
-    {
-        return Ok((
-            StatusCode::ACCEPTED,
-            Json(json!({"accepted": 0, "rejected": [], "event_refs": [], "repeated": true})),
-        )
-            .into_response());
-    }
+    let hand = match &id {
+        None => None,
+        Some(id) => match intake.once.turn(&kept.key(), id, &secret, now).await {
+            Turn::Take(hand) => Some(hand),
+            Turn::InHand => return Err(Refusal::Busy { wait_secs: intake.settings.retry_after_secs }),
+            Turn::Repeated => {
+                let nothing = json!({"accepted": 0, "rejected": [], "event_refs": [], "repeated": true});
+                return Ok((StatusCode::ACCEPTED, Json(nothing)).into_response());
+            }
+        },
+    };
     let credential = Credential {
         id: format!("signed:{source}").into(),
         tenant: kept.tenant.clone(),
@@ -104,8 +69,8 @@ async fn take(intake: &Arc<Intake>, source: &SourceId, mapping: String, request:
     parts.extensions.insert(Proven(Arc::new(credential)));
     let request = Request::from_parts(parts, HttpBody::from(bytes));
     let receipt = deliver(intake, request, None, |announced, _| ingest_format(intake, mapping, announced)).await?;
-    if let Some(id) = id {
-        intake.once.take(&key, &id, now);
+    if let Some(hand) = hand {
+        hand.kept().await;
     }
     Receipt::into_answer(receipt)
 }
@@ -169,14 +134,5 @@ mod tests {
         let hub = [("x-hub-signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")];
         assert_eq!(prove("It's a Secret to Everybody", &headers(&hub), b"Hello, World!", sent), Ok(None));
         assert_eq!(prove("s", &headers(&[]), b"", sent), Err(Refusal::Unauthorized));
-    }
-
-    #[test]
-    fn what_was_taken_is_known_until_its_time_is_over() {
-        let (once, key): (Once, Key) = (Once::default(), ("city".into(), "bms".into()));
-        once.take(&key, "1", Timestamp(0));
-        assert!(once.was_taken(&key, "1") && !once.was_taken(&key, "2"));
-        once.take(&key, "2", Timestamp(16 * 60_000));
-        assert!(!once.was_taken(&key, "1") && once.was_taken(&key, "2"));
     }
 }

@@ -9,6 +9,7 @@ use super::view::{Others, View, ViewCounts};
 use crate::api::session::Sessions;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::intake::Intake;
 use crate::pipeline::Pipeline;
 use crate::shared::Shared;
 
@@ -40,9 +41,13 @@ impl OnRedis {
         if self.shared.settings.sessions { sessions.shared_by(self.shared.clone()) } else { sessions }
     }
 
-    /// Who counts what comes in from all instances, unless the configuration says that each counts alone.
-    pub fn rates(&self) -> Option<Arc<Shared>> {
-        self.shared.settings.rates.then(|| self.shared.clone())
+    /// What is signed is taken once by all instances, and what comes in is counted by all, unless the configuration says that
+    /// each counts alone.
+    pub fn count_together(&self, intake: &Intake) {
+        intake.share_deliveries(self.shared.clone());
+        if self.shared.settings.rates {
+            intake.share_rates(self.shared.clone());
+        }
     }
 
     /// Keeps the connection and the view until the tasks are dropped.

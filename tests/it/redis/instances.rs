@@ -238,3 +238,48 @@ fn instances_of_a_cluster_write_one_view_and_whoever_is_left_keeps_it() {
     until_equal(&redis, &second, &token);
     until_in(&second, &cookie, true);
 }
+
+#[test]
+fn a_signed_delivery_is_taken_once_by_all_instances_together() {
+    use base64::Engine as _;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    let Some(mut redis) = Redis::start(&[]) else { return };
+    let (first, second, token) = two(&redis, "");
+    let secret = "0123456789abcdef0123456789abcdef";
+    for served in [&first, &second] {
+        until_away(served, &token, false);
+        let body = format!("{{\"secret\":\"{secret}\"}}");
+        let put = Request { method: "PUT", ..Request::post("/api/v1/sources/forge", &token, body.as_bytes()) };
+        assert_eq!(served.send(&put).status, 204);
+    }
+    let body =
+        std::fs::read_to_string(crate::storms::project().join("tests/golden/decode/github/firing.json")).unwrap();
+    let send = |served: &Served, id: &str| {
+        let secs = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(format!("{id}.{secs}.{body}").as_bytes());
+        let seal = base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes());
+        let headers = vec![
+            ("content-type", "application/json".to_owned()),
+            ("content-length", body.len().to_string()),
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", secs),
+            ("webhook-signature", format!("v1,{seal}")),
+        ];
+        let path = "/api/v1/sources/forge/ingest/github";
+        let answer = served.send(&Request { method: "POST", path, headers, body: body.as_bytes() });
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        answer.text().contains("repeated")
+    };
+    assert!(!send(&first, "m1"));
+    assert!(send(&first, "m1") && send(&second, "m1"), "taken once");
+    assert!(!send(&second, "m2"));
+    // What somebody writes there keeps nothing out, and what they take away lets nothing in twice where it was taken.
+    for key in redis.keys().iter().filter(|key| key.contains("{once:")) {
+        redis.say(&["SET", key, "forged"]);
+    }
+    assert!(send(&first, "m1") && !send(&first, "m2"), "each knows its own; a forged entry is none");
+    redis.kill();
+    until_away(&second, &token, true);
+    assert!(!send(&second, "m3") && send(&second, "m3"), "it goes on without Redis");
+}
