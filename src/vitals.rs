@@ -20,7 +20,7 @@ use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{Batch, Input};
 use crate::engine::memory::OWN_SOURCE;
-use crate::engine::policy::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 use crate::serve::series::Judging;

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::domain::pass::{KEY_BYTES_MIN, Seal};
 use crate::domain::time::Span;
-use crate::engine::policy::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::private;
 
 /// The file with the key in the data folder.

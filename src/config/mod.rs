@@ -26,7 +26,7 @@ use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::pass::Seal;
 use crate::domain::time::Span;
 use crate::engine::effect::PARENT;
-use crate::engine::policy::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::intake;
 use crate::journal::Durability;
 use crate::nats;

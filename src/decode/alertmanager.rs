@@ -19,7 +19,8 @@ use super::{Body, BodyError, Context, Decoded};
 use crate::domain::event::{Event, ObjectRef, Status};
 use crate::domain::label::identity_text;
 use crate::domain::reject::Reject;
-use crate::domain::time::Timestamp;
+use crate::domain::spans::{self, SpanText};
+use crate::domain::time::{Span, Timestamp};
 
 /// This decoder's name in dead letters.
 pub const DECODER: &str = "alertmanager";
@@ -35,6 +36,11 @@ pub struct AlertmanagerRules {
     severity_label: String,
     severity_map: String,
     replica_labels: Vec<String>,
+    /// A posted alert that names no end is over after so long without another word. 0: no posted alert ends by itself, not even
+    /// at the end that it names.
+    #[serde(default = "five_minutes", deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
+    resolve_timeout: Span,
     object: Vec<ObjectRow>,
 }
 
@@ -57,6 +63,11 @@ enum ObjectKey {
     #[default]
     Name,
     Ip,
+}
+
+/// Alertmanager's own default.
+const fn five_minutes() -> Span {
+    Span::mins(5)
 }
 
 /// One alert of either format.
@@ -99,11 +110,21 @@ pub fn decode(body: Body<'_>, context: &Context<'_>, rules: &AlertmanagerRules) 
     if !text.starts_with('[') {
         return Err(BodyError::Unreadable("the body must be a JSON array of alerts".into()));
     }
-    reader.array(text, opened.deep, |reader, posted: Posted<'_>| posted.event(reader, rules))?;
+    reader.array(text, opened.deep, |reader, posted: Posted<'_>| {
+        let mut event = posted.event(reader, rules)?;
+        event.expires_at = rules.expiry(&event, reader.now(&event));
+        Ok(event)
+    })?;
     Ok(reader.finish(&opened))
 }
 
 impl AlertmanagerRules {
+    /// When a posted alert is over by itself.
+    fn expiry(&self, event: &Event, received_at: Timestamp) -> Option<Timestamp> {
+        let lasts = event.status == Status::Firing && self.resolve_timeout > Span::default();
+        lasts.then(|| event.ends_at.unwrap_or(received_at.plus(self.resolve_timeout)))
+    }
+
     /// Reads one YAML file; `place` is named in errors.
     pub fn parse(place: &str, yaml: &str) -> Result<Self, FormatError> {
         read_yaml(place, yaml)

@@ -46,6 +46,8 @@ pub(super) struct Written<'a> {
     #[serde(borrow)]
     ends_at: Option<Moment<'a>>,
     #[serde(borrow)]
+    expires_at: Option<Moment<'a>>,
+    #[serde(borrow)]
     observed_at: Option<Moment<'a>>,
     #[serde(borrow)]
     dedup_key: Option<Str<'a>>,
@@ -160,6 +162,7 @@ impl<'a> Written<'a> {
             reader.observed(event, at);
         }
         event.ends_at = read("ends_at", &self.ends_at)?;
+        event.expires_at = read("expires_at", &self.expires_at)?;
         reader.start(event, starts_at)
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::channels::Kind;
 use super::settings::{FILE, ReceiverSettings};
-use crate::engine::policy::spans::SpanText;
+use crate::domain::spans::SpanText;
 use crate::wording::lang::Lang;
 
 impl JsonSchema for ReceiverSettings {

@@ -32,7 +32,7 @@ use crate::domain::pass::Seal;
 use crate::domain::time::Span;
 use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::effect::PARENT;
-use crate::engine::policy::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::wording::lang::Lang;
 
 /// How hard it is tried: the section `delivery`.

@@ -147,6 +147,9 @@ pub struct Event {
     pub starts_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
+    /// A firing alert is over then unless it is said again; absent: until its end is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// Seen by the collector, else received by us.
     pub observed_at: Timestamp,
     /// The source's own identity for the alert; wins over every default.
@@ -201,6 +204,7 @@ impl Event {
             annotations: Labels::default(),
             starts_at: at,
             ends_at: None,
+            expires_at: None,
             observed_at: at,
             dedup_key: None,
             identity: "".into(),

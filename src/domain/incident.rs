@@ -368,4 +368,6 @@ pub enum TimelineKind {
     /// A service level is about to be missed.
     LevelNear,
     LevelBreached,
+    /// The last of its alerts is over because its source, named in the detail, says it no longer.
+    NoLongerReported,
 }

@@ -23,6 +23,7 @@ pub mod reject;
 pub mod seal;
 pub mod series;
 pub mod severity;
+pub mod spans;
 pub mod stream;
 pub mod text;
 pub mod time;

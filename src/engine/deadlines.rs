@@ -45,6 +45,8 @@ pub enum Due {
     Care(Place),
     /// The incident has lost alerts: is what is left of it one?
     Doubt(Place),
+    /// What the source said of the alert may hold no longer.
+    Lease(Place),
 }
 
 /// A timer: when, in which order among equal times, and what for.
@@ -82,6 +84,7 @@ impl From<Timer> for Waiting {
             Due::Lapse(place) => (14, place),
             Due::Care(place) => (15, place),
             Due::Doubt(place) => (16, place),
+            Due::Lease(place) => (17, place),
         };
         Self { at, order: order << KIND_BITS | kind, place }
     }
@@ -106,7 +109,8 @@ impl From<Waiting> for Timer {
             13 => Due::Calm(place),
             14 => Due::Lapse(place),
             15 => Due::Care(place),
-            _ => Due::Doubt(place),
+            16 => Due::Doubt(place),
+            _ => Due::Lease(place),
         };
         (at, order >> KIND_BITS, due)
     }

@@ -10,7 +10,7 @@ use super::facts::Facts;
 use super::identity::Identified;
 use super::lane::Lane;
 use super::lookup::Lookup;
-use super::rare::Rare;
+use super::rare::{Parts, Rare};
 use super::seen::SEEN_MAX;
 use super::slab::Place;
 use super::verdict::{Hold, Repeat, Resolution};
@@ -341,7 +341,7 @@ impl Cell {
             score: 0,
             children: Few::default(),
             group: Place::default(),
-            rare: Rare::of(flaps.map(|flaps| Box::new(flaps.of_a_later_alert())), None, None),
+            rare: Rare::of(Parts { flaps: flaps.map(|flaps| Box::new(flaps.of_a_later_alert())), ..Parts::default() }),
         };
         let place = self.keep(alert);
         self.plan_promotion(place);
@@ -381,7 +381,7 @@ impl Cell {
             ghost.listed = false;
             let flaps = self.alerts[place].rare.found().and_then(|parts| parts.flaps.take());
             let flaps = flaps.map(|flaps| Box::new(flaps.of_a_later_alert()));
-            ghost.rare = Rare::of(flaps, None, ghost.rare.parts().ruled);
+            ghost.rare = Rare::of(Parts { flaps, ruled: ghost.rare.parts().ruled, ..Parts::default() });
             ghost.count = 1;
             let ghost = self.keep(ghost);
             self.look_at_flaps(ghost);

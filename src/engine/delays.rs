@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::policy::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use super::tuning::Tuning;
 use crate::domain::time::Span;
 use crate::domain::topology::schema::Kind;

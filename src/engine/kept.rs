@@ -10,8 +10,9 @@ use super::facts::Facts;
 use super::fixed::Milli;
 use super::flap::Flaps;
 use super::inhibit::Sides;
+use super::lease::Lease;
 use super::memory::is_zero;
-use super::rare::Rare;
+use super::rare::{Parts, Rare};
 use super::slab::Place;
 use crate::domain::alert::AlertState;
 use crate::domain::few::Few;
@@ -87,6 +88,8 @@ pub struct Kept {
     flaps: Option<Box<Flaps>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sides: Option<Box<Sides>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lease: Option<Lease>,
     #[serde(default, skip_serializing_if = "is_zero")]
     body: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,6 +146,7 @@ impl From<Alert> for Kept {
             facts: alert.facts,
             flaps: rare.flaps,
             sides: rare.sides,
+            lease: rare.lease,
             body: alert.body,
             parent: alert.parent,
             bond: other(alert.bond, Bond::Evidence),
@@ -195,7 +199,7 @@ impl From<Kept> for Alert {
             score: kept.score.unwrap_or(0),
             children: kept.children,
             group: kept.group,
-            rare: Rare::of(kept.flaps, kept.sides, kept.ruled),
+            rare: Rare::of(Parts { flaps: kept.flaps, sides: kept.sides, ruled: kept.ruled, lease: kept.lease }),
         }
     }
 }

@@ -40,6 +40,7 @@ mod kept;
 mod kin;
 mod lane;
 mod learn;
+mod lease;
 mod lifecycle;
 pub mod logit;
 mod lookup;
@@ -402,13 +403,16 @@ impl Cell {
             Due::Calm(alert) => self.calm(alert),
             Due::Lapse(alert) => self.lapse(alert),
             Due::Care(group) => self.care_due(group),
+            Due::Lease(alert) => self.lease_over(alert),
         }
     }
 
     /// An event's journey through the stages, to its verdict.
     fn on_event(&mut self, event: &Event) -> Verdict {
         self.moment.checks.begin();
-        match self.dedup(event) {
+        let found = self.dedup(event);
+        self.renew(&found, event);
+        match found {
             Found::Repeat(place, why) => {
                 if let (Some(place), Repeat::StillFiring) = (place, why) {
                     self.watch(place, Heard::Repeat);

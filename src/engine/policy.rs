@@ -23,7 +23,6 @@ pub mod rule;
 pub mod runbooks;
 pub mod settings;
 mod sheet;
-pub mod spans;
 pub mod template;
 mod variables;
 

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use super::bonds::Ruled;
 use super::flap::Flaps;
 use super::inhibit::Sides;
+use super::lease::Lease;
 
 /// What few alerts have. Reads as its parts, which are all missing with most alerts.
 #[derive(Clone, Debug, Default)]
@@ -19,15 +20,18 @@ pub struct Parts {
     pub sides: Option<Box<Sides>>,
     /// What rules have made of it.
     pub ruled: Option<Box<Ruled>>,
+    /// How long it fires without another word.
+    pub lease: Option<Lease>,
 }
 
-static NONE: Parts = Parts { flaps: None, sides: None, ruled: None };
+static NONE: Parts = Parts { flaps: None, sides: None, ruled: None, lease: None };
 
 impl Rare {
     /// These parts, and no room when there is none.
-    pub fn of(flaps: Option<Box<Flaps>>, sides: Option<Box<Sides>>, ruled: Option<Box<Ruled>>) -> Self {
-        let is_any = flaps.is_some() || sides.is_some() || ruled.is_some();
-        Self(is_any.then(|| Box::new(Parts { flaps, sides, ruled })))
+    pub fn of(parts: Parts) -> Self {
+        let Parts { flaps, sides, ruled, lease } = &parts;
+        let is_any = flaps.is_some() || sides.is_some() || ruled.is_some() || lease.is_some();
+        Self(is_any.then(|| Box::new(parts)))
     }
 
     /// The parts for change, when there is any.

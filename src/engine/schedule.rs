@@ -13,7 +13,7 @@ use super::calendar::{
     Calendar, DayText, Edge, ZONE_DEFAULT, day_after, day_before, days_in_month, instant, local, weekdays,
 };
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::policy::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 
 /// How far ahead the next occurrence is looked for.
 const HORIZON_DAYS: u64 = 800;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::delays::Delay;
 use super::fixed::Milli;
 use super::logit::Answers;
-use super::policy::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::domain::time::Span;
 
 /// The model's name: also its folder's.

@@ -143,7 +143,8 @@ impl Sight {
             | TimelineKind::ActionFailed
             | TimelineKind::ActionHeldBack
             | TimelineKind::LevelNear
-            | TimelineKind::LevelBreached => false,
+            | TimelineKind::LevelBreached
+            | TimelineKind::NoLongerReported => false,
         };
         if !names_ci || self.sees_called(&entry.detail) {
             return Cow::Borrowed(entry);

@@ -167,6 +167,7 @@ words!(
         ActionHeldBack = "action_held_back", "处置未执行", "Action held back";
         LevelNear = "level_near", "时限将到", "Service level about to be missed";
         LevelBreached = "level_breached", "超出时限", "Service level missed";
+        NoLongerReported = "no_longer_reported", "来源不再上报,视为结束", "No longer reported: taken as over";
     }
 );
 

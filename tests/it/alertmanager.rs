@@ -171,6 +171,63 @@ async fn prometheus_and_amtool_find_their_alertmanager() {
     program.stop();
 }
 
+/// A Prometheus that is killed resolves nothing: what it said ends at the `endsAt` that it named last.
+#[tokio::test]
+async fn what_a_prometheus_that_died_has_said_ends_at_its_time() {
+    let Some(_) = tool("prometheus") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(folder.path(), "{}");
+    let source = token(&setup.data, "source", "prometheus");
+    let client = client();
+    let mut program = setup.start(&[]);
+    program.answers(&client).await;
+    let prometheus = Prometheus::start(folder.path(), setup.port, &source).unwrap();
+    let is_said = |told: &Value| told[0]["annotations"]["summary"] == "Load of web-1 is high";
+    let told = setup.until(&client, "/api/v2/alerts", "Prometheus' alert with what it said", is_said).await;
+    let link = told[0]["generatorURL"].as_str().unwrap();
+    assert!(link.contains("/graph?g0.expr=vector"), "{link}");
+    let first = told[0]["endsAt"].as_str().unwrap().to_owned();
+    let is_renewed = |told: &Value| told[0]["endsAt"].as_str() > Some(first.as_str());
+    setup.until(&client, "/api/v2/alerts", "each post makes it longer", is_renewed).await;
+    drop(prometheus);
+    let is_over = |told: &Value| told["items"].as_array().is_some_and(|items| items.len() == 1 && items[0]["state"] == "resolved");
+    setup.until(&client, "/api/v1/alerts", "it ends by itself", is_over).await;
+    assert_eq!(setup.get(&client, "/api/v2/alerts").await.unwrap(), json!([]));
+    let incidents = setup.get(&client, "/api/v1/incidents").await.unwrap();
+    let id = incidents["items"][0]["id"].as_str().unwrap();
+    let timeline = setup.get(&client, &format!("/api/v1/incidents/{id}/timeline")).await.unwrap();
+    let lines = timeline["items"].as_array().unwrap();
+    let line = lines.iter().find(|line| line["kind"] == "no_longer_reported").unwrap_or_else(|| panic!("{timeline}"));
+    assert_eq!(line["detail"], "prometheus");
+    program.stop();
+}
+
+/// `amtool alert add` names no end: the alert lasts for `resolve_timeout`.
+#[tokio::test]
+async fn an_alert_without_an_end_is_over_after_resolve_timeout() {
+    let Some(_) = tool("amtool") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let rules = folder.path().join("rules");
+    fs::create_dir(&rules).unwrap();
+    fs::copy("rules/00-defaults.yaml", rules.join("00-defaults.yaml")).unwrap();
+    let shipped = fs::read_to_string("rules/alertmanager.yaml").unwrap();
+    assert!(shipped.contains("resolve_timeout: 5m"));
+    fs::write(rules.join("alertmanager.yaml"), shipped.replace("resolve_timeout: 5m", "resolve_timeout: 3s")).unwrap();
+    let setup = Setup::new(folder.path(), &format!("rules: {}\n", rules.display()));
+    let source = token(&setup.data, "source", "script");
+    let client = client();
+    let mut program = setup.start(&[]);
+    program.answers(&client).await;
+    let amtool = Amtool::new(folder.path(), &setup, &source).unwrap();
+    let add = ["alert", "add", "BackupFailed", "instance=db-1", "--annotation=summary=No backup", "--generator-url=http://cron.example/7"];
+    amtool.run(&add).unwrap();
+    let said = |told: &Value| told[0]["annotations"] == json!({"summary": "No backup"}) && told[0]["generatorURL"] == "http://cron.example/7";
+    setup.until(&client, "/api/v2/alerts", "what amtool sent is shown as it was sent", said).await;
+    let is_over = |told: &Value| told["items"].as_array().is_some_and(|items| items.len() == 1 && items[0]["state"] == "resolved");
+    setup.until(&client, "/api/v1/alerts", "it is over by itself", is_over).await;
+    program.stop();
+}
+
 /// As Grafana's data source and Karma ask: over HTTP, with basic auth.
 #[tokio::test]
 async fn the_api_is_alertmanagers_for_those_who_may() {
@@ -193,6 +250,10 @@ async fn the_api_is_alertmanagers_for_those_who_may() {
     assert_eq!(list("/api/v2/alerts").await.as_array().map(Vec::len), Some(2));
     assert_eq!(list("/api/v2/alerts?filter=instance%3D%22db-1%22").await.as_array().map(Vec::len), Some(1));
     assert_eq!(list("/api/v2/alerts?active=false").await, json!([]));
+    assert_eq!(list("/api/v2/alerts?receiver=head.*").await.as_array().map(Vec::len), Some(2));
+    assert_eq!(list("/api/v2/alerts?receiver=head").await, json!([]), "the whole name must fit");
+    assert_eq!(list("/api/v2/alerts/groups?receiver=nobody").await, json!([]));
+    assert_eq!(ask("/api/v2/alerts?receiver=(").await.0, 400);
     let groups = list("/api/v2/alerts/groups").await;
     let in_groups = groups.as_array().unwrap().iter().map(|group| group["alerts"].as_array().unwrap().len());
     assert_eq!(in_groups.sum::<usize>(), 2, "{groups}");

@@ -35,6 +35,7 @@ mod held_back;
 mod intake;
 mod kill;
 mod kill_delivery;
+mod leases;
 mod nats;
 mod oncall;
 mod orders;

@@ -1,7 +1,7 @@
 //! Short stories for the engine as text: what comes in, by which rules, and what is told.
 //!
 //! A line is `minutes:seconds`, then one of
-//! `OBJECT NAME SEVERITY [label=value …]` (`source=…`, `key=…` and `starts=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
+//! `OBJECT NAME SEVERITY [label=value …]` (`source=…`, `key=…`, `starts=` and `until=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
 //! `snooze N minutes:seconds`, `severity N SEVERITY`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
 //! `gave-up RECEIVER N`, `approve N`, `deny N`, `report N ACTION RESULT [TEXT]`, `answer N ACTION EXECUTOR RESULT`,
 //! `lost N ACTION EXECUTOR`, `tell-held [RECEIVER]`, `source SOURCE KEY ack|unack|TEXT`, `rules NAME`, `end`. N is an incident's number in the order of opening.
@@ -279,6 +279,8 @@ fn event(at: Timestamp, object: &str, name: &str, severity: &str, labels: &[&str
             event.dedup_key = Some(value.into());
         } else if key == "starts" {
             event.starts_at = BEGIN.plus(span(value));
+        } else if key == "until" {
+            event.expires_at = Some(BEGIN.plus(span(value)));
         } else {
             event.labels.insert(key, value);
         }
@@ -305,6 +307,7 @@ pub fn told(effects: &[Effect]) -> Vec<String> {
                     TimelineKind::ActionHeldBack => "held back",
                     TimelineKind::LevelNear => "near",
                     TimelineKind::LevelBreached => "missed",
+                    TimelineKind::NoLongerReported => "unheard",
                     _ => continue,
                 };
                 lines.push(format!("{} ({word}: {}) {}", clock(entry.at), entry.detail, incident.0));

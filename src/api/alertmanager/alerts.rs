@@ -1,27 +1,35 @@
 //! Alerts and their groups, as Alertmanager lists them. A group is an incident.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::filter::{self, Filter};
 use crate::api::access::Caller;
+use crate::api::past::past;
 use crate::api::problem::{ApiError, Params, Problem};
 use crate::api::state::Api;
 use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::event::Event;
+use crate::domain::ids::{AlertId, IncidentId};
 use crate::domain::mute::MutedBy;
 use crate::domain::time::Span;
 use crate::projection::alerts::{AlertFilter, AlertRow};
+use crate::projection::history::{find, notices};
+use crate::wording::mask::mask;
 
-/// How long an alert is said to last from when it was last seen: Alertmanager's own default.
+/// How long an alert that says no end is said to last from when it was last seen: Alertmanager's own default.
 const RESOLVE_TIMEOUT: Span = Span::mins(5);
 /// Alerts in one answer.
 const ALERTS_MAX: usize = 50_000;
-/// The one receiver that every alert is said to go to: where an incident goes is a matter of its routes.
+/// Records of the history that are read for one answer; alerts of earlier ones are shown without what they said.
+const RECORDS_MAX: usize = 2_000;
+/// The receiver that every alert is said to go to, beside those who were told of its incident.
 pub(super) const RECEIVER: &str = "headwater";
 
 /// What is asked for.
@@ -37,11 +45,13 @@ pub struct AlertmanagerQuery {
     pub inhibited: bool,
     /// Matchers such as `alertname="Down"`; all of them must hold.
     pub filter: Vec<String>,
+    /// A regular expression over the whole name of a receiver: alerts that go to such a one.
+    pub receiver: Option<String>,
 }
 
 impl Default for AlertmanagerQuery {
     fn default() -> Self {
-        Self { active: true, silenced: true, inhibited: true, filter: Vec::new() }
+        Self { active: true, silenced: true, inhibited: true, filter: Vec::new(), receiver: None }
     }
 }
 
@@ -57,7 +67,7 @@ pub struct AlertmanagerAlert {
     pub updated_at: String,
     pub ends_at: String,
     pub status: AlertmanagerAlertStatus,
-    /// The incident, where the console's address is configured.
+    /// What the source gave, else the incident where the console's address is configured.
     #[serde(rename = "generatorURL")]
     pub generator_url: String,
 }
@@ -86,6 +96,15 @@ pub struct AlertmanagerGroup {
     pub alerts: Vec<AlertmanagerAlert>,
 }
 
+/// An alert, and what it belongs to.
+struct Found {
+    id: AlertId,
+    incident: Option<IncidentId>,
+    /// Shown where the source gave no summary.
+    title: String,
+    alert: AlertmanagerAlert,
+}
+
 /// Alerts that fire, in Alertmanager's form.
 #[utoipa::path(get, path = "/api/v2/alerts", tag = "alertmanager", params(AlertmanagerQuery),
     responses((status = 200, body = Vec<AlertmanagerAlert>), (status = "default", body = Problem)))]
@@ -94,7 +113,7 @@ pub async fn alerts(
     caller: Caller,
     Params(query): Params<AlertmanagerQuery>,
 ) -> Result<Json<Vec<AlertmanagerAlert>>, ApiError> {
-    Ok(Json(found(&api, &caller, &query)?.into_iter().map(|(_, alert)| alert).collect()))
+    Ok(Json(asked(&api, &caller, &query).await?.into_iter().map(|found| found.alert).collect()))
 }
 
 /// Alerts that fire, by incident, in Alertmanager's form.
@@ -105,24 +124,76 @@ pub async fn groups(
     caller: Caller,
     Params(query): Params<AlertmanagerQuery>,
 ) -> Result<Json<Vec<AlertmanagerGroup>>, ApiError> {
-    let mut groups: BTreeMap<Option<String>, Vec<AlertmanagerAlert>> = BTreeMap::new();
-    for (incident, alert) in found(&api, &caller, &query)? {
-        groups.entry(incident).or_default().push(alert);
+    let mut groups: BTreeMap<Option<IncidentId>, Vec<AlertmanagerAlert>> = BTreeMap::new();
+    for found in asked(&api, &caller, &query).await? {
+        groups.entry(found.incident).or_default().push(found.alert);
     }
-    let group = |(incident, alerts): (Option<String>, Vec<AlertmanagerAlert>)| AlertmanagerGroup {
-        labels: incident.into_iter().map(|id| ("headwater_incident".to_owned(), id)).collect(),
-        receiver: AlertmanagerReceiver { name: RECEIVER.into() },
-        alerts,
+    let wanted = receiver(&query)?;
+    let group = |(incident, alerts): (Option<IncidentId>, Vec<AlertmanagerAlert>)| {
+        let mut all = alerts.iter().flat_map(|alert| &alert.receivers);
+        let fits = |one: &&AlertmanagerReceiver| wanted.as_ref().is_none_or(|wanted| wanted.is_match(&one.name));
+        AlertmanagerGroup {
+            labels: incident.into_iter().map(|id| ("headwater_incident".to_owned(), id.to_string())).collect(),
+            receiver: all.find(fits).cloned().unwrap_or_else(|| AlertmanagerReceiver { name: RECEIVER.into() }),
+            alerts,
+        }
     };
     Ok(Json(groups.into_iter().map(group).collect()))
 }
 
-/// The alerts that a query asks for, each with its incident.
-fn found(
-    api: &Api,
-    caller: &Caller,
-    query: &AlertmanagerQuery,
-) -> Result<Vec<(Option<String>, AlertmanagerAlert)>, ApiError> {
+/// The receiver that a query asks for.
+fn receiver(query: &AlertmanagerQuery) -> Result<Option<Regex>, ApiError> {
+    let pattern = query.receiver.as_deref().filter(|pattern| !pattern.is_empty());
+    let read = |pattern| filter::whole(pattern).map_err(|error| ApiError::Bad(format!("receiver: {error}")));
+    pattern.map(read).transpose()
+}
+
+/// The alerts that a query asks for, with what their sources said of them and whom they go to.
+async fn asked(api: &Arc<Api>, caller: &Caller, query: &AlertmanagerQuery) -> Result<Vec<Found>, ApiError> {
+    let wanted = receiver(query)?;
+    let mut found = found(api, caller, query)?;
+    let (scope, alerts) = (caller.scope(), found.iter().map(|found| found.id).collect::<Vec<_>>());
+    let incidents: BTreeSet<IncidentId> = found.iter().filter_map(|found| found.incident).collect();
+    let read = past(api, move |history| {
+        let said = find::newest_of(history, &scope, alerts, RECORDS_MAX)?;
+        let told = incidents.into_iter().map(|incident| Ok((incident, notices::receivers(history, incident)?)));
+        Ok((said, told.collect::<rusqlite::Result<BTreeMap<_, _>>>()?))
+    });
+    // While the history is made anew, the alerts are worth more than what stands beside them.
+    let (mut said, told) = read.await.unwrap_or_default();
+    for Found { id, incident, title, alert } in &mut found {
+        if let Some(event) = said.remove(id) {
+            say(alert, event);
+        }
+        if !title.is_empty() {
+            alert.annotations.entry("summary".into()).or_insert_with(|| std::mem::take(title));
+        }
+        let names = incident.and_then(|incident| told.get(&incident)).into_iter().flatten();
+        alert.receivers.extend(names.map(|name| AlertmanagerReceiver { name: name.clone() }));
+    }
+    found.retain(|found| {
+        wanted.as_ref().is_none_or(|wanted| found.alert.receivers.iter().any(|one| wanted.is_match(&one.name)))
+    });
+    Ok(found)
+}
+
+/// Adds what an alert's newest event said; phone numbers and secrets are masked.
+fn say(alert: &mut AlertmanagerAlert, event: Event) {
+    let masked = |text: &str| mask(text).into_owned();
+    alert.annotations = event.annotations.iter().map(|(key, value)| (key.to_owned(), masked(value))).collect();
+    if !event.description.is_empty() {
+        alert.annotations.entry("description".into()).or_insert_with(|| masked(&event.description));
+    }
+    if let Some(link) = event.links.first() {
+        alert.generator_url = masked(link);
+    }
+    if let Some(at) = event.expires_at {
+        alert.ends_at = at.to_string();
+    }
+}
+
+/// The alerts that a query asks for, as the live view has them.
+fn found(api: &Api, caller: &Caller, query: &AlertmanagerQuery) -> Result<Vec<Found>, ApiError> {
     let filters = filter::read(&query.filter)?;
     let firing = AlertFilter { states: vec![AlertState::Firing], ..AlertFilter::default() };
     let state = api.live.read();
@@ -139,12 +210,7 @@ fn found(
 }
 
 /// The alert as it is shown, when it is asked for.
-fn shown(
-    api: &Api,
-    row: &AlertRow,
-    query: &AlertmanagerQuery,
-    filters: &[Filter],
-) -> Option<(Option<String>, AlertmanagerAlert)> {
+fn shown(api: &Api, row: &AlertRow, query: &AlertmanagerQuery, filters: &[Filter]) -> Option<Found> {
     let view = &*row.view;
     let status = status(view);
     let is_inhibited = !status.inhibited_by.is_empty();
@@ -159,12 +225,11 @@ fn shown(
     if !wanted || !filters.iter().all(passes) {
         return None;
     }
-    let incident = view.incident.map(|id| id.to_string());
     let base = &api.settings.base_url;
-    let link = incident.as_ref().filter(|_| !base.is_empty()).map(|id| format!("{base}/incidents/{id}"));
+    let link = view.incident.filter(|_| !base.is_empty()).map(|id| format!("{base}/incidents/{id}"));
     let alert = AlertmanagerAlert {
         fingerprint: format!("{:016x}", view.id.0),
-        annotations: BTreeMap::from([("summary".to_owned(), view.title.to_string())]),
+        annotations: BTreeMap::new(),
         receivers: vec![AlertmanagerReceiver { name: RECEIVER.into() }],
         starts_at: view.starts_at.to_string(),
         updated_at: row.last_seen.to_string(),
@@ -173,7 +238,7 @@ fn shown(
         generator_url: link.unwrap_or_default(),
         labels,
     };
-    Some((incident, alert))
+    Some(Found { id: view.id, incident: view.incident, title: view.title.to_string(), alert })
 }
 
 fn labels(view: &AlertView) -> BTreeMap<String, String> {

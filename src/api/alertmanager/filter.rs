@@ -61,7 +61,7 @@ impl Filter {
 }
 
 /// A regular expression over the whole value, within the bounds of our own matchers.
-fn whole(pattern: &str) -> Result<Regex, String> {
+pub fn whole(pattern: &str) -> Result<Regex, String> {
     let text = MatcherText { field: "x".into(), op: Op::Regex, value: pattern.into(), not: false };
     Matcher::try_from(text).map_err(|error| error.to_string())?;
     Regex::new(&format!(r"\A(?:{pattern})\z")).map_err(|error| error.to_string())

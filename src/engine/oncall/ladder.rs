@@ -7,7 +7,7 @@ use crate::domain::ids::{PersonId, ReceiverId};
 use crate::domain::time::Span;
 use crate::engine::policy::place::RuleName;
 use crate::engine::policy::settings::bounded;
-use crate::engine::policy::spans::SpanText;
+use crate::domain::spans::SpanText;
 
 /// Levels of a policy, and targets of a level.
 const LEVELS_MAX: usize = 20;

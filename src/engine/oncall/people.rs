@@ -11,7 +11,7 @@ use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::policy::place::RuleName;
 use crate::engine::policy::settings::bounded;
-use crate::engine::policy::spans::SpanText;
+use crate::domain::spans::SpanText;
 use crate::engine::schedule::Schedule;
 
 /// The contact plan of people who name none and have no steps of their own.

@@ -15,7 +15,7 @@ use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::{bounded, number};
-use super::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::domain::ids::ReceiverId;
 use crate::domain::time::Span;
 use crate::engine::schedule::Schedule;

@@ -9,7 +9,7 @@ use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::bounded;
-use super::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::domain::ids::{CiId, ReceiverId};
 use crate::domain::mute::MuteEffect;
 use crate::domain::severity::Severity;

@@ -10,7 +10,7 @@ use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::{bounded, number};
-use super::spans::SpanText;
+use crate::domain::spans::SpanText;
 use crate::domain::ids::ReceiverId;
 use crate::domain::level::LevelKind;
 use crate::domain::time::Span;

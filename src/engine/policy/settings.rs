@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::spans::{self, SpanText};
+use crate::domain::spans::{self, SpanText};
 use crate::domain::ids::ReceiverId;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;

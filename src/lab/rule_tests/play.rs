@@ -22,7 +22,7 @@ use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Batch, Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::LineColumn;
-use crate::engine::policy::spans;
+use crate::domain::spans;
 use crate::engine::tuning::Tuning;
 use crate::engine::verdict::Verdict;
 use crate::engine::{Engine, Loaded};

@@ -1,14 +1,16 @@
 //! Single records: why an event ended as it did, an incident with all of its past, a dead letter.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::super::scope::Scope;
 use super::search::EventFilter;
 use super::walk::{self, Judge};
-use super::{ids, letters};
+use super::{heads, ids, letters};
 use crate::domain::alert::AlertView;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Status};
 use crate::domain::ids::{AlertId, EventRef, IncidentId};
 use crate::domain::incident::{IncidentView, TimelineEntry};
 use crate::domain::time::Timestamp;
@@ -81,6 +83,29 @@ pub fn events_called(from: &Connection, scope: &Scope, id: &str, limit: usize) -
 /// The newest `limit` events of an alert, newest first.
 pub fn events_of(from: &Connection, scope: &Scope, alert: AlertId, limit: usize) -> rusqlite::Result<Vec<Judged>> {
     walk::newest(from, scope, &EventFilter { alert: Some(alert), ..EventFilter::default() }, None, limit)
+}
+
+/// The newest event of each of these alerts that says it fires, as far as the newest `records_max` records tell it.
+pub fn newest_of(
+    from: &Connection,
+    scope: &Scope,
+    alerts: impl IntoIterator<Item = AlertId>,
+    records_max: usize,
+) -> rusqlite::Result<BTreeMap<AlertId, Event>> {
+    let (judge, mut heads, mut found) = (Judge::new(from, scope), BTreeMap::<u64, BTreeSet<AlertId>>::new(), BTreeMap::new());
+    for alert in alerts {
+        let seq = heads::read(from, alert)?.map_or(0, |head| head.seq);
+        heads.entry(seq).or_default().insert(alert);
+    }
+    for (seq, alerts) in heads.into_iter().rev().take(records_max) {
+        let ends = judge.record(seq)?.map_or_else(Vec::new, |told| told.ends);
+        for ended in ends.into_iter().filter(|ended| ended.event.status == Status::Firing) {
+            if let Some(alert) = ended.verdict.alert().filter(|alert| alerts.contains(alert)) {
+                found.insert(alert, ended.event);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Everything called so: by the source's own id, or by `e<seq>.<index>` or `<seq>-<index>`. Newest first.

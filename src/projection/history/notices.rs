@@ -79,6 +79,12 @@ pub fn of(from: &Connection, incident: IncidentId, limit: usize) -> rusqlite::Re
     Ok(told)
 }
 
+/// Who was told of an incident.
+pub fn receivers(from: &Connection, incident: IncidentId) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT receiver FROM notices WHERE incident = ?1 ORDER BY receiver";
+    from.prepare_cached(sql)?.query_map([incident.0 as i64], |row| row.get(0))?.collect()
+}
+
 /// What of the log is asked for; what is none does not matter.
 #[derive(Clone, Debug)]
 pub struct Asked {

@@ -55,6 +55,9 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         "key": "i7-1.1-ansible-action", "outcome": { "outcome": "accepted" }, "attempts": 1, "report": report }))
         .unwrap();
     inputs.push(("44-answered", Input::Delivered(answered)));
+    let batch = json!({ "input": "batch", "tenant": TENANT, "events": [{ "tenant": TENANT, "source": "prometheus", "severity": "critical",
+        "name": "HighLoad", "object": { "name": "web-1" }, "starts_at": AT.0, "observed_at": AT.0, "expires_at": AT.0 + 240_000 }] });
+    inputs.push(("47-an_event_that_expires", serde_json::from_value(batch).unwrap()));
     inputs
 }
 

@@ -1,13 +1,13 @@
-//! Lengths of time as people write them in rules: `90s`, `5m`, `2h`, `1h30m`, `7d`.
+//! Lengths of time as people write them: `90s`, `5m`, `2h`, `1h30m`, `7d`.
 
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
-use crate::domain::time::Span;
+use super::time::Span;
 
-/// The longest length of time in a rule: 400 days.
+/// The longest length of time that can be written: 400 days.
 const SPAN_MAX: Span = Span::hours(400 * 24);
 
 /// Reads one or more numbers with a unit (`s`, `m`, `h`, `d`); `0` needs none.
