@@ -8,7 +8,7 @@ token=${NOTIFY_PARAMETER_2:?the second parameter of the notification rule is the
 
 set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-connrefused
 for name in NOTIFICATIONTYPE WHAT HOSTNAME HOSTADDRESS HOSTSTATE HOSTOUTPUT HOSTTAGS SERVICEDESC SERVICESTATE SERVICEOUTPUT \
-    SERVICECONTACTGROUPNAMES MICROTIME OMD_SITE; do
+    SERVICECONTACTGROUPNAMES MICROTIME OMD_SITE NOTIFICATIONAUTHOR NOTIFICATIONCOMMENT; do
     eval "value=\${NOTIFY_$name:-}"
     [ -z "$value" ] || set -- "$@" --data-urlencode "NOTIFY_$name=$value"
 done

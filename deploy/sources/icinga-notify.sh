@@ -11,6 +11,8 @@
 #     service_state = "$service.state$"    service_output = "$service.output$"
 #     last_state_change = "$service.last_state_change$"
 #     notes_url = "$service.notes_url$"
+#     notification_author = "$notification.author$"
+#     notification_comment = "$notification.comment$"
 #   }
 # }
 # apply Notification "headwater" to Service { command = "headwater"  users = [ "icingaadmin" ]  assign where true }
@@ -24,7 +26,7 @@ if [ -r "$conf" ]; then . "$conf"; fi
 
 set -- --silent --show-error --fail-with-body --max-time 10 --retry 5 --retry-connrefused
 for name in notification_type host_name host_address host_state host_output service_name service_display_name service_state \
-    service_output last_state_change notes_url groups; do
+    service_output last_state_change notes_url groups notification_author notification_comment; do
     eval "value=\${$name:-}"
     [ -z "$value" ] || set -- "$@" --data-urlencode "$name=$value"
 done

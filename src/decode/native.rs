@@ -50,6 +50,8 @@ pub(super) struct Written<'a> {
     #[serde(borrow)]
     observed_at: Option<Moment<'a>>,
     #[serde(borrow)]
+    acknowledged_by: Option<Str<'a>>,
+    #[serde(borrow)]
     dedup_key: Option<Str<'a>>,
     event_type: Option<EventType>,
     #[serde(borrow)]
@@ -137,6 +139,7 @@ impl<'a> Written<'a> {
         event.title = reader.text(plain(&self.title), limits.title_chars);
         event.description = reader.text(plain(&self.description), limits.description_chars);
         self.pairs(reader, &mut event);
+        event.acknowledged_by = reader.optional(Some(plain(&self.acknowledged_by)));
         event.dedup_key = reader.optional(Some(plain(&self.dedup_key)));
         event.event_type = self.event_type;
         event.probable_cause = reader.optional(Some(plain(&self.probable_cause)));

@@ -152,6 +152,9 @@ pub struct Event {
     pub expires_at: Option<Timestamp>,
     /// Seen by the collector, else received by us.
     pub observed_at: Timestamp,
+    /// Who has acknowledged it where it comes from, as the source says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<Box<str>>,
     /// The source's own identity for the alert; wins over every default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedup_key: Option<Box<str>>,
@@ -206,6 +209,7 @@ impl Event {
             ends_at: None,
             expires_at: None,
             observed_at: at,
+            acknowledged_by: None,
             dedup_key: None,
             identity: "".into(),
             event_type: None,

@@ -42,9 +42,17 @@ fn word(found: &Found, event: &Event) -> Option<(Place, Word)> {
 
 impl Cell {
     /// An event was heard: its alert fires for as long as it says. The newest word counts; another one, such as that of a second
-    /// observer whose alert began earlier, only makes it longer.
-    pub fn renew(&mut self, found: &Found, event: &Event) {
-        let Some((place, word)) = word(found, event).filter(|_| event.status == Status::Firing) else { return };
+    /// observer whose alert began earlier, only makes it longer. Gives back what was found.
+    pub fn renew(&mut self, found: Found, event: &Event) -> Found {
+        if event.status == Status::Firing
+            && let Some((place, word)) = word(&found, event)
+        {
+            self.extend(place, word, event);
+        }
+        found
+    }
+
+    fn extend(&mut self, place: Place, word: Word, event: &Event) {
         let now = self.now;
         let alert = &mut self.alerts[place];
         let before = alert.rare.lease;

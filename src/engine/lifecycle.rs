@@ -332,7 +332,11 @@ impl Cell {
         Ok(())
     }
 
-    fn carry_out(&mut self, order: &Order, actor: &str) -> Result<(), &'static str> {
+    /// Carries out an order.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn carry_out(&mut self, order: &Order, actor: &str) -> Result<(), &'static str> {
         self.allows(order)?;
         match order {
             Order::Merge { from, into } => self.merge(*from, *into, actor),

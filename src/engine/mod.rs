@@ -72,6 +72,7 @@ pub mod slab;
 pub mod snapshot;
 mod standing;
 pub mod storm;
+mod taken;
 mod tally;
 mod touched;
 mod trees;
@@ -366,6 +367,7 @@ impl Engine {
         for (index, event) in batch.events.iter().enumerate() {
             cell.moment.opened.clear();
             let verdict = cell.on_event(event);
+            cell.heed(event, &verdict);
             cell.settle_composites();
             effects.push(Effect::Verdict { index: index as u32, verdict });
         }
@@ -411,8 +413,7 @@ impl Cell {
     fn on_event(&mut self, event: &Event) -> Verdict {
         self.moment.checks.begin();
         let found = self.dedup(event);
-        self.renew(&found, event);
-        match found {
+        match self.renew(found, event) {
             Found::Repeat(place, why) => {
                 if let (Some(place), Repeat::StillFiring) = (place, why) {
                     self.watch(place, Heard::Repeat);

@@ -241,3 +241,63 @@ async fn who_has_an_alert_where_it_comes_from_has_its_incident_here() {
     assert!(of("other").to_string().contains("no alert of this key"), "{audit}");
     program.stop();
 }
+
+/// Zabbix's update with the macros of our media type, and our own JSON: both say who has the problem.
+#[tokio::test]
+async fn what_an_event_says_is_acknowledged_is_acknowledged_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(folder.path(), "");
+    let (zabbix, own) = (token(&setup.data, "source", "zabbix-east"), token(&setup.data, "source", "scada"));
+    let client = client();
+    let mut program = setup.start(&[]);
+    program.answers(&client).await;
+    let send = async |token: &str, path: &str, body: &str| {
+        let request = client.post(setup.url(path)).bearer_auth(token).header("content-type", "application/json");
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{}", answer.text().await.unwrap());
+    };
+    let golden = |case: &str| std::fs::read_to_string(format!("tests/golden/decode/zabbix/{case}.json")).unwrap();
+    // Its severity 4 alone opens nothing at once: a disaster does.
+    let fires = golden("firing").replace(r#""nseverity": "4""#, r#""nseverity": "5""#);
+    let taken = golden("acknowledged").replace(r#""nseverity": "4""#, r#""nseverity": "5""#);
+    send(&zabbix, "/api/v1/ingest/zabbix", &fires).await;
+    let path = "/api/v1/incidents";
+    let of = |told: &Value, object: &str| {
+        let items = told["items"].as_array().unwrap();
+        items.iter().find(|one| one["title"].as_str().is_some_and(|title| title.contains(object))).cloned()
+    };
+    setup.until(&client, path, "Zabbix's is opened", |told| of(told, "db-01").is_some()).await;
+    send(&zabbix, "/api/v1/ingest/zabbix", &taken).await;
+    let has = |told: &Value, object: &str| of(told, object).is_some_and(|one| one["acknowledged_by"].is_string());
+    let told = setup.until(&client, path, "Zabbix's is acknowledged", |told| has(told, "db-01")).await;
+    let incident = of(&told, "db-01").unwrap();
+    assert_eq!(incident["acknowledged_by"], "李伟 (li) (zabbix-east)", "{told}");
+    let id = incident["id"].as_str().unwrap().to_owned();
+    let lines = setup.get(&client, &format!("{path}/{id}/timeline")).await.unwrap();
+    let line = lines["items"].as_array().unwrap().iter().find(|line| line["kind"] == "acknowledged").unwrap();
+    assert_eq!((&line["actor"], &line["via"]), (&json!("李伟 (li) (zabbix-east)"), &json!("zabbix-east")));
+
+    // Whoever gives it back here keeps that, although the source says the same words once more.
+    let (status, _) = setup.post(&client, &format!("{path}/{id}/unacknowledge"), &json!({})).await;
+    assert_eq!(status, 202);
+    setup.until(&client, path, "it is given back", |told| !has(told, "db-01")).await;
+    send(&zabbix, "/api/v1/ingest/zabbix", &taken).await;
+
+    let event = |by: Option<&str>| {
+        let mut event = json!({"name": "PumpDown", "severity": "critical", "object": {"name": "pump-1"}, "starts_at": "2026-01-05T08:00:00Z"});
+        if let Some(by) = by {
+            event["acknowledged_by"] = json!(by);
+        }
+        event.to_string()
+    };
+    // Said with the first word already; nobody else's name is put over it.
+    send(&own, "/api/v1/events", &event(Some("wang"))).await;
+    send(&own, "/api/v1/events", &event(Some("zhao"))).await;
+    let told = setup.until(&client, path, "the pump's is acknowledged", |told| has(told, "pump-1")).await;
+    assert_eq!(of(&told, "pump-1").unwrap()["acknowledged_by"], "wang (scada)", "{told}");
+    setup.all_decided(&client, 5).await;
+    let told = setup.get(&client, path).await.unwrap();
+    assert_eq!(of(&told, "pump-1").unwrap()["acknowledged_by"], "wang (scada)", "{told}");
+    assert!(!has(&told, "db-01"), "{told}");
+    program.stop();
+}

@@ -44,6 +44,7 @@ pub(super) struct EventSpec {
     annotations: PairsSpec,
     #[serde(default)]
     identity_labels: Vec<String>,
+    acknowledged_by: Option<Value>,
     dedup_key: Option<Value>,
     event_type: Option<Value>,
     probable_cause: Option<Value>,
@@ -231,6 +232,7 @@ impl EventSpec {
         if let Some(words) = self.description.as_ref().and_then(|value| value.text(place)) {
             event.description = reader.text(&words, limits.description_chars);
         }
+        event.acknowledged_by = reader.optional(text(&self.acknowledged_by, place).as_deref());
         event.dedup_key = reader.optional(text(&self.dedup_key, place).as_deref());
         event.probable_cause = reader.optional(text(&self.probable_cause, place).as_deref());
         event.specific_problem = reader.optional(text(&self.specific_problem, place).as_deref());

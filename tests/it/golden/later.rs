@@ -58,6 +58,9 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
     let batch = json!({ "input": "batch", "tenant": TENANT, "events": [{ "tenant": TENANT, "source": "prometheus", "severity": "critical",
         "name": "HighLoad", "object": { "name": "web-1" }, "starts_at": AT.0, "observed_at": AT.0, "expires_at": AT.0 + 240_000 }] });
     inputs.push(("47-an_event_that_expires", serde_json::from_value(batch).unwrap()));
+    let batch = json!({ "input": "batch", "tenant": TENANT, "events": [{ "tenant": TENANT, "source": "zabbix", "severity": "critical",
+        "name": "HighLoad", "object": { "name": "web-1" }, "starts_at": AT.0, "observed_at": AT.0, "acknowledged_by": "李伟" }] });
+    inputs.push(("48-an_event_that_says_who_has_it", serde_json::from_value(batch).unwrap()));
     inputs
 }
 

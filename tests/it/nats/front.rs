@@ -219,3 +219,40 @@ fn a_topology_comes_over_nats_and_a_bad_one_changes_nothing() {
     let topology = get(&served, &token, "/api/v1/topology");
     assert_eq!(topology["version"], 1, "{topology}");
 }
+
+/// With the official Python client: an event that says who has it, in our own JSON and through a mapping.
+#[test]
+fn who_has_it_there_has_it_here() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let (served, token) = served(&server.url(), folder.path());
+    until("NATS is in use", || served.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let program = r#"
+import asyncio, json, os, nats
+
+async def main():
+    nc = await nats.connect(os.environ["NATS_URL"])
+    js = nc.jetstream()
+    own = {"name": "PumpDown", "severity": "critical", "object": {"name": "pump-1"}, "starts_at": "2026-01-05T08:00:00Z"}
+    await js.publish("src.default.scada.event", json.dumps(own).encode())
+    await js.publish("src.default.scada.event", json.dumps({**own, "acknowledged_by": "wang"}).encode())
+    form = {"NOTIFICATIONTYPE": "PROBLEM", "HOSTNAME": "web-1", "HOSTSTATE": "DOWN", "LASTHOSTSTATECHANGE": "1767571203"}
+    mapped = {"Headwater-Mapping": "nagios"}
+    await js.publish("src.default.nagios.event", json.dumps(form).encode(), headers=mapped)
+    taken = {**form, "NOTIFICATIONTYPE": "ACKNOWLEDGEMENT", "NOTIFICATIONAUTHOR": "li"}
+    await js.publish("src.default.nagios.event", json.dumps(taken).encode(), headers=mapped)
+    await nc.close()
+
+asyncio.run(main())
+"#;
+    let Some(output) = python(program, &server, &token) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let by = until("both have somebody", || {
+        let told = get(&served, &token, "/api/v1/incidents");
+        let mut by: Vec<String> = told["items"].as_array().unwrap().iter().filter_map(|one| Some(one["acknowledged_by"].as_str()?.to_owned())).collect();
+        by.sort();
+        (by.len() == 2).then_some(by)
+    });
+    assert_eq!(by, ["li (nagios)", "wang (scada)"]);
+}
