@@ -25,7 +25,7 @@ use crate::projection::tenant::TenantView;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::mask_value;
 use crate::wording::rarity;
-use crate::wording::words::{AlertStateWord, SeverityWord};
+use crate::wording::words::{AlertStateWord, SeverityWord, SideWord, SignalWord};
 
 /// Filters of the alert list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -38,6 +38,10 @@ pub struct AlertQuery {
     pub severity: Vec<SeverityWord>,
     /// Repeat the key for alternatives.
     pub source: Vec<String>,
+    /// Repeat the key for alternatives; alerts of which it is not known are left out.
+    pub signal: Vec<SignalWord>,
+    /// Repeat the key for alternatives; alerts of which it is not known are left out.
+    pub side: Vec<SideWord>,
     /// Id of the CI.
     pub ci: Option<String>,
     /// Firing, but without an incident of its own yet.
@@ -99,6 +103,8 @@ async fn page(
         states: query.state.into_iter().map(Into::into).collect(),
         severities: query.severity.into_iter().map(Into::into).collect(),
         sources: query.source.into_iter().map(Into::into).collect(),
+        signals: query.signal.into_iter().map(Into::into).collect(),
+        sides: query.side.into_iter().map(Into::into).collect(),
         ci: query.ci.map(Into::into),
         held: query.held,
         muted: query.muted,

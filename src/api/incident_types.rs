@@ -432,6 +432,12 @@ pub struct AlertItem {
     pub ci: Option<Ci>,
     pub object: String,
     pub labels: BTreeMap<String, String>,
+    /// The kind of telemetry that it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<SignalWord>,
+    /// Where in the estate the signal was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<SideWord>,
     /// By our clock.
     pub first_seen: String,
     pub last_seen: String,
@@ -468,6 +474,8 @@ impl AlertItem {
             ci: view.ci.as_ref().map(Into::into),
             object: view.object.to_string(),
             labels: view.labels.iter().map(|(k, v)| (k.to_string(), mask_label(k, v))).collect(),
+            signal: view.signal.map(Into::into),
+            side: view.side.map(Into::into),
             first_seen: view.first_seen.to_string(),
             last_seen: view.last_seen.to_string(),
             starts_at: view.starts_at.to_string(),

@@ -21,7 +21,7 @@ use crate::projection::history::search::{self, EventFilter};
 use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::mask_value;
 use crate::wording::verdicts;
-use crate::wording::words::{SeverityWord, StageWord};
+use crate::wording::words::{SeverityWord, SideWord, SignalWord, StageWord};
 
 /// Events shown of one name, alert or incident, newest first.
 const EVENTS_MAX: usize = 50;
@@ -216,6 +216,10 @@ pub struct EventQuery {
     /// Repeat the key for alternatives.
     pub severity: Vec<SeverityWord>,
     pub source: Option<String>,
+    /// Repeat the key for alternatives; events that do not say it, and dead letters, are left out.
+    pub signal: Vec<SignalWord>,
+    /// Repeat the key for alternatives; events that do not say it, and dead letters, are left out.
+    pub side: Vec<SideWord>,
     pub name: Option<String>,
     /// duplicate, muted, joined, opened, held, resolved or rejected; repeat the key for alternatives.
     pub verdict: Vec<String>,
@@ -256,6 +260,8 @@ pub async fn events(
         until: read_time("until", query.until.as_deref())?,
         severities: query.severity.into_iter().map(Into::into).collect(),
         source: query.source,
+        signals: query.signal.into_iter().map(Into::into).collect(),
+        sides: query.side.into_iter().map(Into::into).collect(),
         name: query.name,
         verdicts: query.verdict,
         reason: query.reason,

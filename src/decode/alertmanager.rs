@@ -16,7 +16,7 @@ use super::reader::{Reader, bad_time, open};
 use super::severity::Words;
 use super::times;
 use super::{Body, BodyError, Context, Decoded};
-use crate::domain::event::{Event, ObjectRef, Status};
+use crate::domain::event::{Event, ObjectRef, Signal, Status};
 use crate::domain::label::identity_text;
 use crate::domain::reject::Reject;
 use crate::domain::spans::{self, SpanText};
@@ -36,6 +36,8 @@ pub struct AlertmanagerRules {
     severity_label: String,
     severity_map: String,
     replica_labels: Vec<String>,
+    /// The kind of telemetry that alerts come from.
+    signal: Option<Signal>,
     /// A posted alert that names no end is over after so long without another word. 0: no posted alert ends by itself, not even
     /// at the end that it names.
     #[serde(default = "five_minutes", deserialize_with = "spans::span")]
@@ -214,6 +216,7 @@ impl Posted<'_> {
         }
         let links = rules.links.iter().map(|key| annotations.get(key));
         let own = [&self.generator_url, &self.panel_url, &self.dashboard_url].map(plain);
+        event.signal = rules.signal;
         event.links = reader.links(own.into_iter().chain(links));
         reader.done(event)
     }

@@ -12,7 +12,7 @@ use super::json::Node;
 use super::path::{Path, Place};
 use super::reader::{Opened, Reader, body_error, open};
 use super::{Body, BodyError, Context, Decoded, form};
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Side, Signal};
 use crate::domain::reject::Reject;
 use cases::Case;
 use event::EventSpec;
@@ -30,6 +30,10 @@ pub struct Mapping {
     /// One sentence for people.
     #[serde(default)]
     pub about: String,
+    /// The kind of telemetry that its events come from, unless an event says it itself.
+    signal: Option<Signal>,
+    /// Where in the estate that was taken, likewise.
+    side: Option<Side>,
     /// Where the array of events stands in the body; without it the body is one event or an array of events.
     events: Option<Path>,
     /// The text in the body that holds the event as JSON once more, as message queues wrap it.
@@ -185,6 +189,10 @@ impl Mapping {
                 Reject::Malformed(format!("none of the cases of the mapping {} fits this body", self.mapping))
             })?),
         };
-        spec.map(|spec| spec.read(reader, place)).transpose()
+        let Some(spec) = spec else { return Ok(None) };
+        let mut event = spec.read(reader, place)?;
+        event.signal = event.signal.or(self.signal);
+        event.side = event.side.or(self.side);
+        Ok(Some(event))
     }
 }

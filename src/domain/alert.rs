@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ci::CiRef;
+use super::event::{Side, Signal};
 use super::few::Few;
 use super::ids::{AlertId, IncidentId, SourceId, TenantId};
 use super::label::Labels;
@@ -40,6 +41,10 @@ pub struct AlertView {
     pub object: Arc<str>,
     #[serde(default, skip_serializing_if = "Labels::are_none")]
     pub labels: Labels,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
     /// By our clock (journal stamps).
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,

@@ -31,7 +31,7 @@ pub enum Status {
 }
 
 /// The kind of telemetry an event comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Signal {
     Metric,
@@ -40,13 +40,42 @@ pub enum Signal {
     Trace,
 }
 
+impl Signal {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 4] = [Self::Metric, Self::Log, Self::Event, Self::Trace];
+
+    /// The wire word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Metric => "metric",
+            Self::Log => "log",
+            Self::Event => "event",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// Where in the estate the signal was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     Endpoint,
     Network,
     Cloud,
+}
+
+impl Side {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 3] = [Self::Endpoint, Self::Network, Self::Cloud];
+
+    /// The wire word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Network => "network",
+            Self::Cloud => "cloud",
+        }
+    }
 }
 
 /// X.733 / X.736 alarm type (names as in 3GPP TS 28.532).

@@ -392,6 +392,8 @@ impl Cell {
             ci: alert.spot.ci().map(|ci| self.ci_ref(ci)),
             object: alert.object.clone(),
             labels: alert.labels.clone(),
+            signal: alert.facts.signal(&alert.object),
+            side: alert.facts.side(&alert.object),
             first_seen: alert.received,
             last_seen: alert.last_seen,
             starts_at: alert.starts,

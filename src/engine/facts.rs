@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::fields::{event_type_word, object_key, signal_word};
+use super::fields::{event_type_word, object_key};
 use super::policy::lasting::Lasting;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, Side, Signal};
 use crate::domain::ids::OrgId;
 use crate::domain::matcher::Fields;
 use crate::domain::pairs::{self, Pairs, packed_len};
@@ -51,7 +51,8 @@ impl Facts {
             ("event_type", event.event_type.map(event_type_word)),
             ("org", event.org.as_ref().map(OrgId::as_str)),
             ("probable_cause", event.probable_cause.as_deref()),
-            ("signal", event.signal.map(signal_word)),
+            ("signal", event.signal.map(Signal::as_str)),
+            ("side", event.side.map(Side::as_str)),
             ("source_severity", Some(&*event.source_severity)),
             ("specific_problem", event.specific_problem.as_deref()),
             ("object.ci_id", object_key(event, "ci_id")),
@@ -98,6 +99,18 @@ impl Facts {
     pub fn get<'a>(&'a self, name: &str, object: &'a str) -> Option<&'a str> {
         let (_, value) = Pairs::of(&self.0).find(|(known, _)| *known == name)?;
         Some(if value == AS_OBJECT { object } else { value })
+    }
+
+    /// The kind of telemetry of an alert about `object`.
+    pub fn signal(&self, object: &str) -> Option<Signal> {
+        let word = self.get("signal", object)?;
+        Signal::ALL.into_iter().find(|signal| signal.as_str() == word)
+    }
+
+    /// Where it was taken.
+    pub fn side(&self, object: &str) -> Option<Side> {
+        let word = self.get("side", object)?;
+        Side::ALL.into_iter().find(|side| side.as_str() == word)
     }
 
     /// Whether there is none.

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use super::alert::Alert;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
-use crate::domain::event::{Event, EventType, Signal, Status};
+use crate::domain::event::{Event, EventType, Status};
 use crate::domain::matcher::Fields;
 use crate::domain::topology::{CiIx, CiState, Topology};
 
@@ -179,7 +179,8 @@ impl Fields for Event {
             "event_type" => event_type_word(self.event_type?),
             "probable_cause" => self.probable_cause.as_deref()?,
             "specific_problem" => self.specific_problem.as_deref()?,
-            "signal" => signal_word(self.signal?),
+            "signal" => self.signal?.as_str(),
+            "side" => self.side?.as_str(),
             "source_severity" => &self.source_severity,
             _ => return None,
         };
@@ -276,6 +277,7 @@ pub const NAMES: &[&str] = &[
     "probable_cause",
     "specific_problem",
     "signal",
+    "side",
     "source_severity",
     "metric.name",
     "metric.unit",
@@ -324,15 +326,6 @@ pub const fn status_word(status: Status) -> &'static str {
     }
 }
 
-pub(super) const fn signal_word(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Metric => "metric",
-        Signal::Log => "log",
-        Signal::Event => "event",
-        Signal::Trace => "trace",
-    }
-}
-
 /// The wire word of an event type.
 pub const fn event_type_word(event_type: EventType) -> &'static str {
     match event_type {
@@ -352,6 +345,7 @@ pub const fn event_type_word(event_type: EventType) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::event::{Side, Signal};
     use crate::domain::time::Timestamp;
 
     #[test]
@@ -362,7 +356,7 @@ mod tests {
         event.event_type = Some(EventType::Equipment);
         event.probable_cause = Some("p".into());
         event.specific_problem = Some("p".into());
-        event.signal = Some(Signal::Log);
+        (event.signal, event.side) = (Some(Signal::Log), Some(Side::Cloud));
         event.source_severity = "High".into();
         event.labels.insert("k", "v");
         event.object.ip = Some("10.0.0.1".into());

@@ -1,6 +1,7 @@
 //! Dead letters, tried again by the decoder that refused them and on the way that every event takes.
 
 use super::Intake;
+use super::counters::Origins;
 use super::sink::{Accepted, SinkError};
 use crate::decode::{Context, again};
 use crate::domain::ids::{EventRef, TenantId};
@@ -39,10 +40,10 @@ impl Intake {
         if decoded.events.is_empty() {
             return Err(AgainError::Still("there is no event in it".into()));
         }
-        let count = decoded.events.len();
+        let origins = Origins::of(&decoded.events);
         let batch = Batch { tenant, events: decoded.events, rejected: Vec::new(), replay_of: Some(of) };
         let kept = self.sink.accept(batch).await?;
-        self.counters.kept(count, &[], &decoded.counts);
+        self.counters.kept(&origins, &[], &decoded.counts);
         Ok(kept)
     }
 }

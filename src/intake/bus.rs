@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::Intake;
+use super::counters::Origins;
 use super::rates::Turn;
 use super::sink::SinkError;
 use crate::decode::{Counts, Decoded, Rejected};
@@ -177,13 +178,13 @@ impl Bus {
         self.intake.counters.request();
         self.intake.counters.body(bytes);
         let letters: Vec<_> = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
-        let count = events.len();
+        let origins = Origins::of(&events);
         let batch = Batch { tenant: self.tenant.clone(), events, rejected: letters, replay_of: None };
         let mut is_kept = batch.events.is_empty() && batch.rejected.is_empty();
         while !is_kept {
             let wait = match self.intake.sink.accept(batch.clone()).await {
                 Ok(_) => {
-                    self.intake.counters.kept(count, &rejected, &counts);
+                    self.intake.counters.kept(&origins, &rejected, &counts);
                     is_kept = true;
                     continue;
                 }

@@ -7,6 +7,7 @@ use super::refusal::Refusal;
 use crate::decode::{Counts, Rejected};
 use crate::detect::log::watch::Taken as Line;
 use crate::detect::watch::Taken;
+use crate::domain::event::Event;
 
 /// Counters since the start. Refused requests are no part of the conservation law: nothing of them was kept.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct IntakeCounters {
     dead_lettered: [AtomicU64; DEAD_LETTERS.len()],
     refused: [AtomicU64; REFUSALS.len()],
     marks: [AtomicU64; MARKS.len()],
+    signals: [AtomicU64; SIGNALS.len()],
+    sides: [AtomicU64; SIDES.len()],
     points: [AtomicU64; POINTS.len()],
     heard: [AtomicU64; HEARD.len()],
     lines: [AtomicU64; LINES.len()],
@@ -64,6 +67,36 @@ const MARKS: [&str; 8] = [
     "left_out_by_sender",
     "left_out",
 ];
+
+/// The kinds of telemetry that events come from, as they are declared; the last: the event does not say.
+const SIGNALS: [&str; 5] = ["metric", "log", "event", "trace", "unknown"];
+
+/// Where signals were taken, likewise.
+const SIDES: [&str; 4] = ["endpoint", "network", "cloud", "unknown"];
+
+/// Events by what they say of where they come from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origins {
+    signals: [u64; SIGNALS.len()],
+    sides: [u64; SIDES.len()],
+}
+
+impl Origins {
+    /// Counts events.
+    pub fn of(events: &[Event]) -> Self {
+        let mut origins = Self::default();
+        for event in events {
+            origins.signals[event.signal.map_or(SIGNALS.len() - 1, |signal| signal as usize)] += 1;
+            origins.sides[event.side.map_or(SIDES.len() - 1, |side| side as usize)] += 1;
+        }
+        origins
+    }
+
+    /// All of them.
+    pub fn events(&self) -> usize {
+        self.sides.iter().sum::<u64>() as usize
+    }
+}
 
 /// What became of metric points; `over_limit` would have begun one series too many.
 const POINTS: [&str; 5] = ["scored", "learned", "old", "over_limit", "malformed"];
@@ -130,8 +163,11 @@ impl IntakeCounters {
         add(&POINTS, &self.points, "malformed", count as u64);
     }
 
-    pub(super) fn kept(&self, events: usize, rejected: &[Rejected], counts: &Counts) {
-        self.accepted.fetch_add(events as u64, Ordering::Relaxed);
+    pub(super) fn kept(&self, origins: &Origins, rejected: &[Rejected], counts: &Counts) {
+        self.accepted.fetch_add(origins.events() as u64, Ordering::Relaxed);
+        for (counter, count) in self.signals.iter().zip(origins.signals).chain(self.sides.iter().zip(origins.sides)) {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
         for rejected in rejected {
             add(&DEAD_LETTERS, &self.dead_lettered, rejected.letter.why.word(), 1);
         }
@@ -166,6 +202,8 @@ impl IntakeCounters {
             ("intake_events_dead_lettered", &DEAD_LETTERS[..], &self.dead_lettered[..]),
             ("intake_requests_refused", &REFUSALS[..], &self.refused[..]),
             ("intake_events_marked", &MARKS[..], &self.marks[..]),
+            ("intake_events_by_signal", &SIGNALS[..], &self.signals[..]),
+            ("intake_events_by_side", &SIDES[..], &self.sides[..]),
             ("intake_points", &POINTS[..], &self.points[..]),
             ("intake_listener_messages", &HEARD[..], &self.heard[..]),
             ("intake_log_lines", &LINES[..], &self.lines[..]),

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::Intake;
 use super::body::{Announced, receive};
+use super::counters::Origins;
 use super::gate::{admit, source};
 use super::refusal::Refusal;
 use super::routes::answer;
@@ -96,8 +97,9 @@ pub(super) async fn known(
 
 async fn keep(intake: &Intake, event: Event) -> Result<(), Refusal> {
     let (tenant, source) = (event.tenant.clone(), event.source.clone());
+    let origins = Origins::of(std::slice::from_ref(&event));
     let batch = Batch { tenant, events: vec![event], rejected: Vec::new(), replay_of: None };
     intake.sink.accept(batch).await.map_err(|error| intake.not_kept(&source, error))?;
-    intake.counters.kept(1, &[], &Counts::default());
+    intake.counters.kept(&origins, &[], &Counts::default());
     Ok(())
 }

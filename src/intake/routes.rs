@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 
 use super::body::{Announced, Place, discard, receive, unpack};
+use super::counters::Origins;
 use super::format::{Format, Sender, Undecoded};
 use super::gate::{IN_QUERY, Proven, admit, source};
 use super::points::metrics;
@@ -282,15 +283,16 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     let Decoded { events, rejected, counts } = decoded;
     let count = events.len();
     if count + rejected.len() == 0 {
-        intake.counters.kept(0, &[], &counts);
+        intake.counters.kept(&Origins::default(), &[], &counts);
         return Ok(Receipt { left_out: counts.left_out, ..Receipt::default() });
     }
     let Sender { tenant, source, .. } = delivery.sender;
     let own = intake.registry.rate(&tenant, &source);
     intake.rates.events((&tenant, &source), own, count).await?;
+    let origins = Origins::of(&events);
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| intake.not_kept(&source, error))?;
-    intake.counters.kept(count, &rejected, &counts);
+    intake.counters.kept(&origins, &rejected, &counts);
     Ok(Receipt { left_out: counts.left_out, ..Receipt::new(count, &rejected, kept) })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use super::counters::Origins;
 use super::senses::{Senses, State};
 use super::sink::SinkError;
 use crate::decode::{Counts, Rejected};
@@ -117,7 +118,7 @@ impl Senses {
                 batch.rejected.iter().map(|letter| Rejected { index: 0, letter: letter.clone() }).collect();
             let error = match self.sink.accept(batch.clone()).await {
                 Ok(_) => {
-                    self.counters.kept(batch.events.len(), &rejected, &Counts::default());
+                    self.counters.kept(&Origins::of(&batch.events), &rejected, &Counts::default());
                     continue;
                 }
                 Err(error) => error,

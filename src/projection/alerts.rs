@@ -11,6 +11,7 @@ use super::scope::Scope;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ascending::Ascending;
 use crate::domain::ci::CiRef;
+use crate::domain::event::{Side, Signal};
 use crate::domain::ids::{AlertId, CiId, SourceId};
 use crate::domain::severity::Severity;
 use crate::domain::stream;
@@ -54,6 +55,8 @@ pub struct AlertFilter {
     pub states: Vec<AlertState>,
     pub severities: Vec<Severity>,
     pub sources: Vec<SourceId>,
+    pub signals: Vec<Signal>,
+    pub sides: Vec<Side>,
     pub ci: Option<CiId>,
     pub held: Option<bool>,
     pub muted: Option<bool>,
@@ -240,6 +243,8 @@ fn wanted(row: &AlertRow, scope: &Scope, filter: &AlertFilter, q: Option<&str>) 
     (filter.states.is_empty() || filter.states.contains(&view.state))
         && (filter.severities.is_empty() || filter.severities.contains(&view.severity))
         && (filter.sources.is_empty() || filter.sources.contains(&view.source))
+        && (filter.signals.is_empty() || view.signal.is_some_and(|signal| filter.signals.contains(&signal)))
+        && (filter.sides.is_empty() || view.side.is_some_and(|side| filter.sides.contains(&side)))
         && filter.ci.as_ref().is_none_or(|ci| view.ci.as_ref().is_some_and(|have| have.id == *ci))
         && filter.held.is_none_or(|held| view.held == held)
         && filter.muted.is_none_or(|muted| view.muted_by.is_empty() != muted)

@@ -157,6 +157,8 @@ mod tests {
             object: "o".into(),
             ci: None,
             labels: Default::default(),
+            signal: None,
+            side: None,
             first_seen: Timestamp(0),
             last_seen: Timestamp(0),
             starts_at: Timestamp(0),

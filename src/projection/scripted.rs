@@ -47,6 +47,8 @@ fn alert(id: u64, ci: CiRef, incident: u64, at: Timestamp) -> AlertView {
         object: ci.name.as_ref().into(),
         ci: Some(ci.into()),
         labels: Labels::default(),
+        signal: None,
+        side: None,
         first_seen: at,
         last_seen: at,
         starts_at: at,

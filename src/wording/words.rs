@@ -7,6 +7,7 @@ use super::lang::Lang;
 use crate::domain::action::ActionState;
 use crate::domain::alert::AlertState;
 use crate::domain::ci::Area;
+use crate::domain::event::{Side, Signal};
 use crate::domain::incident::{EvidenceTerm, IncidentState, Priority, Progress, TimelineKind};
 use crate::domain::level::LevelKind;
 use crate::domain::severity::Severity;
@@ -102,6 +103,25 @@ words!(
         Application = "application", "政务应用", "Applications";
         Support = "support", "公共支撑", "Shared support";
         Security = "security", "安全资源", "Security";
+    }
+);
+
+words!(
+    /// The kind of telemetry that an alert comes from.
+    SignalWord of Signal {
+        Metric = "metric", "指标", "Metric";
+        Log = "log", "日志", "Log";
+        Event = "event", "事件", "Event";
+        Trace = "trace", "链路", "Trace";
+    }
+);
+
+words!(
+    /// Where in the estate the signal was taken.
+    SideWord of Side {
+        Endpoint = "endpoint", "端", "Endpoint";
+        Network = "network", "网", "Network";
+        Cloud = "cloud", "云", "Cloud";
     }
 );
 

@@ -301,3 +301,55 @@ async fn what_an_event_says_is_acknowledged_is_acknowledged_here() {
     assert!(!has(&told, "db-01"), "{told}");
     program.stop();
 }
+
+#[tokio::test]
+async fn signal_and_side_filter_alerts_and_events_and_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(folder.path(), "");
+    let client = client();
+    let mut program = setup.start(&[]);
+    program.answers(&client).await;
+    let event = |name: &str, more: Value| {
+        let mut event = json!({"name": name, "severity": "critical", "object": {"name": name}, "starts_at": "2026-01-05T08:00:00Z"});
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let events = json!([
+        event("NodeNotReady", json!({"signal": "event", "side": "cloud"})),
+        event("ErrorsInLog", json!({"signal": "log", "side": "endpoint"})),
+        event("PortDown", json!({"signal": "event", "side": "network"})),
+        event("Silent", json!({})),
+    ]);
+    let (status, told) = setup.post(&client, "/api/v1/events", &events).await;
+    assert_eq!(status, 202, "{told}");
+    // What the format tells: CloudMonitor's callbacks are metrics of a cloud.
+    let form = std::fs::read_to_string("tests/golden/decode/aliyun-cms/firing.form").unwrap();
+    let request = client.post(setup.url("/api/v1/ingest/aliyun-cms")).bearer_auth(&setup.token);
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(form.trim_end().to_owned());
+    assert_eq!(request.send().await.unwrap().status(), 202);
+    setup.all_decided(&client, 5).await;
+    let names = async |path: &str, name: &str| {
+        let five = |told: &Value| told["items"].as_array().is_some_and(|items| items.len() == 5);
+        setup.until(&client, path.split('?').next().unwrap(), "all five are shown", five).await;
+        let told = setup.get(&client, path).await.unwrap_or_else(|| panic!("{path}"));
+        let mut names: Vec<String> =
+            told["items"].as_array().unwrap().iter().map(|item| item.pointer(name).unwrap().as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    for (list, name) in [("/api/v1/alerts", "/name"), ("/api/v1/events", "/raw/name")] {
+        assert_eq!(names(&format!("{list}?signal=event"), name).await, ["NodeNotReady", "PortDown"]);
+        assert_eq!(names(&format!("{list}?signal=event&side=cloud"), name).await, ["NodeNotReady"]);
+        assert_eq!(names(&format!("{list}?side=network&side=endpoint"), name).await, ["ErrorsInLog", "PortDown"]);
+        assert_eq!(names(&format!("{list}?signal=metric&side=cloud"), name).await.len(), 1);
+    }
+    let archived = setup.get(&client, "/api/v1/alerts?archive=true&side=network").await.unwrap();
+    assert_eq!((&archived["items"][0]["name"], &archived["items"][0]["side"]), (&json!("PortDown"), &json!("network")));
+    assert_eq!(archived["items"].as_array().map(Vec::len), Some(1), "{archived}");
+    let metrics = client.get(setup.url("/metrics")).bearer_auth(&setup.token).send().await.unwrap().text().await.unwrap();
+    let counted = |line: &str| assert!(metrics.lines().any(|one| one == line), "{line} in {metrics}");
+    counted(r#"headwater_intake_events_by_signal{word="event"} 2"#);
+    counted(r#"headwater_intake_events_by_side{word="cloud"} 2"#);
+    counted(r#"headwater_intake_events_by_side{word="unknown"} 1"#);
+    program.stop();
+}

@@ -314,6 +314,8 @@ pub fn alert(n: u64, name: &str, severity: Severity, ci: CiRef, at: Timestamp) -
         object: ci.name.as_ref().into(),
         ci: Some(ci.into()),
         labels: Labels::of([("rack", "r-07")]),
+        signal: None,
+        side: None,
         first_seen: at,
         last_seen: at,
         starts_at: at,

@@ -12,6 +12,7 @@ use crate::decode::mapping::Shape;
 use crate::decode::{Body, Decoded};
 use crate::engine::input::Batch;
 use crate::intake::Intake;
+use crate::intake::counters::Origins;
 use crate::intake::format::{Format, Sender as Whose};
 use crate::intake::rates::Turn;
 use crate::intake::registry::Delivered;
@@ -133,13 +134,13 @@ pub async fn keep(intake: &Intake, ready: &Ready, body: &str) -> Result<(), Sink
         return Ok(());
     }
     let Decoded { events, rejected, counts } = decoded;
-    let (count, letters) = (events.len(), rejected.iter().map(|rejected| rejected.letter.clone()).collect());
+    let (origins, letters) = (Origins::of(&events), rejected.iter().map(|rejected| rejected.letter.clone()).collect());
     let batch = Batch { tenant: sender.tenant, events, rejected: letters, replay_of: None };
     if !batch.events.is_empty() || !batch.rejected.is_empty() {
         intake.sink.accept(batch).await?;
     }
     intake.counters.request();
     intake.counters.body(body.len());
-    intake.counters.kept(count, &rejected, &counts);
+    intake.counters.kept(&origins, &rejected, &counts);
     Ok(())
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::CiRef;
+use crate::domain::event::{Side, Signal};
 use crate::domain::ids::AlertId;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Progress};
 use crate::projection::shared::{CountsForm, MetaForm};
@@ -171,6 +172,12 @@ pub struct AlertForm {
     pub ci: Option<CiForm>,
     pub object: String,
     pub labels: std::collections::BTreeMap<String, String>,
+    /// The kind of telemetry that it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Signal>,
+    /// Where in the estate the signal was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
     pub first_seen: String,
     pub last_seen: String,
     pub starts_at: String,
@@ -203,6 +210,8 @@ impl AlertForm {
             ci: view.ci.as_deref().map(ci),
             object: view.object.to_string(),
             labels: view.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+            signal: view.signal,
+            side: view.side,
             first_seen: view.first_seen.to_string(),
             last_seen: view.last_seen.to_string(),
             starts_at: view.starts_at.to_string(),

@@ -14,6 +14,7 @@ use super::find::{Judged, counted, read};
 use super::walk;
 use super::write::word;
 use crate::domain::alert::{AlertState, AlertView};
+use crate::domain::event::{Side, Signal};
 use crate::domain::ids::{AlertId, EventRef, IncidentId, OrgId};
 use crate::domain::incident::IncidentView;
 use crate::domain::severity::Severity;
@@ -181,6 +182,8 @@ pub fn alerts(
         .one_of("firing", filter.states.iter().map(|s| Value::Integer((*s == AlertState::Firing).into())).collect())
         .one_of("severity", filter.severities.iter().map(|s| Value::Integer(s.rank().into())).collect())
         .one_of("source", filter.sources.iter().map(|s| text(s.as_str())).collect())
+        .one_of("json_extract(a.view, '$.signal')", filter.signals.iter().map(|s| text(s.as_str())).collect())
+        .one_of("json_extract(a.view, '$.side')", filter.sides.iter().map(|s| text(s.as_str())).collect())
         .optional("ci = ?", filter.ci.as_ref().map(|ci| text(ci.as_str())))
         .optional("held = ?", filter.held.map(|held| Value::Integer(held.into())))
         .optional("muted = ?", filter.muted.map(|muted| Value::Integer(muted.into())))
@@ -205,6 +208,8 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
     pub severities: Vec<Severity>,
     pub source: Option<String>,
+    pub signals: Vec<Signal>,
+    pub sides: Vec<Side>,
     pub name: Option<String>,
     /// Words of verdicts.
     pub verdicts: Vec<String>,

@@ -221,10 +221,12 @@ impl Walk<'_> {
 
     fn wants(&self, told: &Told, ended: &Ended) -> bool {
         let Ended { event, verdict, .. } = ended;
-        let EventFilter { since, until, severities, source, name, verdicts, reason: why, .. } = self.filter;
+        let EventFilter { since, until, severities, source, signals, sides, name, verdicts, reason: why, .. } = self.filter;
         since.is_none_or(|since| told.at >= since)
             && until.is_none_or(|until| told.at < until)
             && (severities.is_empty() || severities.contains(&event.severity))
+            && (signals.is_empty() || event.signal.is_some_and(|signal| signals.contains(&signal)))
+            && (sides.is_empty() || event.side.is_some_and(|side| sides.contains(&side)))
             && source.as_deref().is_none_or(|source| source == event.source.as_str())
             && name.as_deref().is_none_or(|name| name == &*event.name)
             && (verdicts.is_empty() || verdicts.iter().any(|word| word == verdict.word()))

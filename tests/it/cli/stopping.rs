@@ -93,6 +93,8 @@ fn decided_then(tenant: &TenantId, at: Timestamp) -> Vec<Effect> {
         ci: None,
         object: "db-1".into(),
         labels: Default::default(),
+        signal: None,
+        side: None,
         first_seen: at,
         last_seen: at,
         starts_at: at,
