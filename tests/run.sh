@@ -22,6 +22,7 @@ need amtool prometheus-alertmanager
 need rsyslogd rsyslog
 [ -e /usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so ] || [ -e /usr/lib/aarch64-linux-gnu/rsyslog/lmnsd_gtls.so ] || missing+=(rsyslog-gnutls)
 need snmptrap snmp
+need node nodejs
 
 step() { echo; echo "== $(date -u +%H:%M:%S) (${SECONDS} s) $*"; }
 

@@ -39,6 +39,7 @@ mod leases;
 mod nats;
 mod oncall;
 mod orders;
+mod pages;
 mod parents;
 mod past_topology;
 mod patterns;

@@ -147,8 +147,17 @@ impl Drop for Program {
 
 /// Makes a credential.
 pub fn token(data: &Path, role: &str, name: &str) -> String {
+    made(data, &["--role", role, "--name", name])
+}
+
+/// Makes the key of a source that can only send a short one.
+pub fn short_token(data: &Path, name: &str) -> String {
+    made(data, &["--role", "source", "--name", name, "--short"])
+}
+
+fn made(data: &Path, more: &[&str]) -> String {
     let data = data.display().to_string();
-    let made = crate::cli::headwater(&["token", "create", "--data", &data, "--role", role, "--name", name]);
+    let made = crate::cli::headwater(&[&["token", "create", "--data", &data], more].concat());
     made.does(&[]);
     made.out.split_whitespace().last().unwrap().to_owned()
 }
