@@ -64,6 +64,7 @@ mod notices;
 mod partition;
 mod past;
 pub mod put;
+mod recall;
 mod recovery;
 pub mod ruling;
 mod scribe;

@@ -20,10 +20,11 @@ use super::lease::Lease;
 use super::log::AnyLog;
 use crate::clock::Clock;
 use crate::delivery::pending::{Pending, Place};
-use crate::delivery::settings::Ready;
+use crate::delivery::settings::{Ready, Settings};
 use crate::delivery::{Acted, Attempt, Channel, Delivery, Report};
 use crate::domain::ids::ReceiverId;
 use crate::domain::partition::partition_of;
+use crate::domain::time::Span;
 use crate::engine::effect::{Effect, Notice};
 use crate::engine::input::{Delivered, Input};
 use crate::journal::{AppendError, ReadError, Record};
@@ -132,6 +133,13 @@ impl Courier {
         }
         *sending = Sending::Goes { of, delivery };
         Ok(())
+    }
+
+    /// How long a notice may wait for the most patient receiver.
+    pub fn waits_max(&self) -> Span {
+        let ready = self.outfit.iter().flat_map(|outfit| outfit.ready.values());
+        let patience = ready.map(|ready| ready.settings.give_up_after).max().unwrap_or(Span(0));
+        patience.max(Settings::default().give_up_after)
     }
 
     /// The notice with this key that was committed at a place.

@@ -143,6 +143,7 @@ impl Owner {
         let end = heads.values().map(|head| head.journal_seq).max().unwrap_or(0);
         let is_short = oldest == 0 && end <= self.pace.remade_records_max;
         let (mut floor, mut start) = (Floor::None, Start::default());
+        let mut begun = BTreeMap::new();
         for (number, kept) in kept {
             let engine_at = OutboxHead {
                 seq: stored.get(&number).copied().unwrap_or(0),
@@ -168,6 +169,7 @@ impl Owner {
                         (OutboxHead::start(number), None)
                     } else {
                         start.begun += 1;
+                        begun.insert(number, engine_at.seq);
                         tracing::warn!(
                             partition = number,
                             why,
@@ -180,6 +182,7 @@ impl Owner {
             floor = floor.max(told);
             self.partition(number).shown = place;
         }
+        self.recall_notices(&begun)?;
         Ok((floor, start))
     }
 

@@ -75,6 +75,10 @@ impl Instance {
         let mut owner =
             Owner::new(&log, &lease, self.folder.path(), &clock, &Arc::new(Live::default()), &courier, pace);
         owner.rebuild()?;
+        let begun = owner.health.start().begun;
+        if begun > 0 {
+            lock(world).tell("view begun", format_args!("{begun} of {}", self.number));
+        }
         settle(&mut owner);
         owner.accept_rest()?;
         owner.take_duty()?;

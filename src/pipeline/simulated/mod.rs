@@ -122,6 +122,7 @@ fn seeds_of_the_simulation_keep_every_promise() {
         "view lost",
         "view torn",
         "view old",
+        "view begun",
         "order",
         "told",
     ];

@@ -26,6 +26,8 @@ use crate::pipeline::lease::Duty;
 /// Often enough that every story has snapshots of several partitions.
 const PACE: Pace =
     Pace { snapshot_every: 25, remade_records_max: u64::MAX, archive_every: std::time::Duration::from_secs(3600) };
+/// The journal is too long to make a lost view again from its records.
+const IMPATIENT: Pace = Pace { remade_records_max: 10, ..PACE };
 /// Rounds after the last fault within which everything must have come to rest.
 const ROUNDS_MAX: usize = 3_000;
 
@@ -56,6 +58,8 @@ pub struct Story {
     pub instances: Vec<Instance>,
     /// What each receiver was told, by key.
     pub told: BTreeMap<Box<str>, String>,
+    /// How lost views are made again.
+    pub pace: Pace,
     inputs: VecDeque<Input>,
     planted: Planted,
     step: usize,
@@ -73,7 +77,8 @@ impl Story {
             instance.skew = Span::secs(world.dice.gen_range(-2..=2));
         }
         let world = Arc::new(Mutex::new(world));
-        Self { world, instances, told: BTreeMap::new(), inputs, planted, step: 0 }
+        let pace = if seed / 4 % 2 == 0 { PACE } else { IMPATIENT };
+        Self { world, instances, told: BTreeMap::new(), pace, inputs, planted, step: 0 }
     }
 
     /// Tells all of it, up to the rest behind the last fault.
@@ -137,7 +142,7 @@ impl Story {
                 }
                 world.tell("start", number);
                 drop(world);
-                instance.start(&self.world, PACE)
+                instance.start(&self.world, self.pace)
             }
         };
         self.note_end(number, went)
