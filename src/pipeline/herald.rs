@@ -14,9 +14,10 @@ use super::past::{Records, whole_commits};
 use super::{PATIENCE, Pipeline};
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::ReadError;
+use crate::nats::NatsError;
 use crate::nats::connect::Nats;
 use crate::nats::publish::{Outgoing, PublishError, publish};
-use crate::nats::streams::{Wanted, Which, ask, ensure};
+use crate::nats::streams::{Stored, Wanted, Which, ask, ensure};
 use crate::outbox::OutboxRecord;
 use crate::projection::Committed;
 use crate::projection::bus::tellings;
@@ -86,14 +87,7 @@ impl Herald {
 
     /// The outbox record with which the stream ends; 0 when it belongs to another outbox.
     fn told_up_to(&self) -> Result<u64> {
-        let last = self.runtime.block_on(async {
-            // Somebody may have deleted or changed it since.
-            match ensure(&self.nats, &self.stream).await?.last_seq {
-                0 => Ok(None),
-                last => ask(&self.nats, &self.stream.name, Which::Seq(last)).await,
-            }
-        })?;
-        let Some(last) = last else { return Ok(0) };
+        let Some(last) = self.runtime.block_on(self.last_told())? else { return Ok(0) };
         let header = |name: &str| last.headers.get(name).map(ToString::to_string).unwrap_or_default();
         let seq: u64 = header(PLACE).parse().context("the last message of the stream is not ours")?;
         let records = match self.pipeline.log.decisions_after(seq.saturating_sub(1), 1) {
@@ -109,6 +103,19 @@ impl Herald {
             "the stream was told of another outbox: everything that is kept is told anew"
         );
         Ok(0)
+    }
+
+    /// The last message of the stream that tells what was committed. Refusals of CMDB exports stand there, too.
+    async fn last_told(&self) -> Result<Option<Stored>, NatsError> {
+        // Somebody may have deleted or changed it since.
+        let found = ensure(&self.nats, &self.stream).await?;
+        for seq in (found.first_seq.max(1)..=found.last_seq).rev() {
+            let message = ask(&self.nats, &self.stream.name, Which::Seq(seq)).await?;
+            if let Some(told) = message.filter(|message| message.headers.get(PLACE).is_some()) {
+                return Ok(Some(told));
+            }
+        }
+        Ok(None)
     }
 
     fn tell(&self, decided: &[Arc<OutboxRecord>], records: &mut Records) -> Result<()> {

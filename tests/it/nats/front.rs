@@ -256,3 +256,34 @@ asyncio.run(main())
     });
     assert_eq!(by, ["li (nagios)", "wang (scada)"]);
 }
+
+#[test]
+fn after_a_bad_topology_and_a_restart_incidents_are_told() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("headwater.yaml");
+    std::fs::write(&file, format!("nats:\n  urls: [{}]\n  cmdb: true\n", server.url())).unwrap();
+    let arguments = ["--config", file.to_str().unwrap()];
+    let (served, token) = Served::start(&arguments);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let nats = runtime.block_on(headwater::nats::connect::connect(&settings(vec![server.url()]))).unwrap();
+    let last = |subject: &str| {
+        runtime.block_on(async {
+            let stream = nats.jetstream.get_stream("HEADWATER-OUT").await.ok()?;
+            Some(stream.get_last_raw_message_by_subject(subject).await.ok()?.payload)
+        })
+    };
+    let post = |served: &Served, n: usize| {
+        let event = event(n).replace("major", "critical");
+        assert_eq!(served.send(&Request::post("/api/v1/events", &token, event.as_bytes())).status, 202);
+    };
+    post(&served, 1);
+    let first = until("the first one is told", || last("incidents.default.opened"));
+    publish(&server, vec![("src.default.cmdb.ci".into(), None, "{\"cis\": 7}".into())]);
+    until("the refusal is told", || last("dead.default.cmdb"));
+    // All of the first one was told before: the refusal is the last message.
+    let served = served.again(&arguments);
+    post(&served, 2);
+    until("the second one is told", || last("incidents.default.opened").filter(|told| *told != first));
+}
