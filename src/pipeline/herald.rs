@@ -25,6 +25,8 @@ use crate::projection::bus::tellings;
 /// The header with the place in the outbox, and the one with its hash.
 const PLACE: &str = "Headwater-Outbox-Seq";
 const HASH: &str = "Headwater-Outbox-Hash";
+/// The header with the first place of what was under way together: everything before that was confirmed.
+const FROM: &str = "Headwater-Outbox-From";
 /// Outbox records that are told together.
 const STEPS_AT_ONCE: usize = 64;
 /// Messages that are on their way at a time.
@@ -85,7 +87,8 @@ impl Herald {
         Ok(())
     }
 
-    /// The outbox record with which the stream ends; 0 when it belongs to another outbox.
+    /// The outbox record up to which everything is told; 0 when the stream belongs to another outbox. Messages that are under
+    /// way together may be stored with gaps: whatever the last one belongs to is told once more.
     fn told_up_to(&self) -> Result<u64> {
         let Some(last) = self.runtime.block_on(self.last_told())? else { return Ok(0) };
         let header = |name: &str| last.headers.get(name).map(ToString::to_string).unwrap_or_default();
@@ -95,8 +98,9 @@ impl Herald {
             records => records?,
         };
         if records.iter().any(|record| record.seq == seq && record.hash.to_string() == header(HASH)) {
-            // It may have been told in part only: it is told once more.
-            return Ok(seq - 1);
+            // Programs before this header told one record after the other.
+            let from = last.headers.get(FROM).map_or(Ok(seq), |from| from.as_str().parse::<u64>());
+            return Ok(from.context("the last message of the stream is not ours")?.min(seq).saturating_sub(1));
         }
         tracing::warn!(
             stream = self.stream.name,
@@ -125,6 +129,7 @@ impl Herald {
             std::thread::sleep(SHOWN_SOON);
         }
         let now: Timestamp = (self.pipeline.clock)();
+        let from = decided.first().map_or(0, |first| first.seq);
         let mut sends = Vec::new();
         for decision in decided {
             let Some(record) = records.of(decision)? else { continue };
@@ -145,6 +150,7 @@ impl Herald {
                 headers.insert("Content-Type", "application/cloudevents+json");
                 headers.insert(PLACE, decision.seq.to_string());
                 headers.insert(HASH, decision.hash.to_string());
+                headers.insert(FROM, from.to_string());
                 let message = Outgoing { subject: telling.subject, headers, body: telling.body.into(), behind: None };
                 sends.push(self.send(message));
             }

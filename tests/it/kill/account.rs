@@ -18,6 +18,8 @@ use headwater::journal::{Durability, Journal, Record};
 use headwater::lab::built_in::{read_topology, shipped_mapping};
 use headwater::outbox::sqlite::SqliteOutbox;
 use headwater::outbox::{Outbox, OutboxRecord};
+use headwater::projection::Committed;
+use headwater::projection::bus::tellings;
 use serde_json::Value;
 
 use crate::receiver::Seen;
@@ -78,6 +80,23 @@ impl Account {
 
     fn decided(&self) -> impl Iterator<Item = &Record> {
         self.records.iter().take(self.decisions.len())
+    }
+
+    /// The ids of everything that is to be told on NATS of events that came in. Timers may run out until the last moment.
+    pub fn tellings(&self) -> Vec<String> {
+        let of_events = self.decided().filter(|record| matches!(&*record.input, Input::Batch(_)));
+        let told = of_events.flat_map(|record| {
+            let decision = &self.decisions[&record.seq];
+            tellings(&Committed {
+                partition: record.partition,
+                journal_seq: record.seq,
+                outbox_seq: decision.seq,
+                stamp: record.stamp,
+                input: Some(record.input.clone()),
+                effects: decision.effects.clone(),
+            })
+        });
+        told.map(|telling| telling.id).collect()
     }
 
     /// Decides the whole journal again, from nothing: every stored hash comes out.

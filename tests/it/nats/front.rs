@@ -1,8 +1,10 @@
 //! Events in and incidents out over NATS, with the real program and the official Python client.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::time::Instant;
 
+use headwater::nats::connect::Nats;
 use serde_json::{Value, json};
 
 use super::server::{PATIENCE, Program, Server, free_port, settings};
@@ -286,4 +288,57 @@ fn after_a_bad_topology_and_a_restart_incidents_are_told() {
     let served = served.again(&arguments);
     post(&served, 2);
     until("the second one is told", || last("incidents.default.opened").filter(|told| *told != first));
+}
+
+/// The ids and bodies of everything that the stream keeps.
+async fn kept(nats: &Nats) -> BTreeMap<String, String> {
+    let mut kept = BTreeMap::new();
+    let Ok(mut stream) = nats.jetstream.get_stream("HEADWATER-OUT").await else { return kept };
+    let state = stream.info().await.unwrap().state.clone();
+    for seq in state.first_sequence.max(1)..=state.last_sequence {
+        if let Ok(message) = stream.get_raw_message(seq).await {
+            let body = String::from_utf8_lossy(&message.payload).into_owned();
+            kept.insert(message.headers.get("Nats-Msg-Id").unwrap().to_string(), body);
+        }
+    }
+    kept
+}
+
+#[test]
+fn what_was_under_way_with_the_last_message_is_told_once_more() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let nats = runtime.block_on(headwater::nats::connect::connect(&settings(vec![server.url()]))).unwrap();
+    let (served, token) = served(&server.url(), folder.path());
+    for n in 0..6 {
+        assert_eq!(served.send(&Request::post("/api/v1/events", &token, event(n).as_bytes())).status, 202);
+    }
+    all_decided(&served, &token, 6);
+    let all_told = || {
+        let kept = runtime.block_on(kept(&nats));
+        let is_told = |n: usize| kept.values().any(|body| body.contains(&format!("\"h{n}\"")));
+        (0..6).all(is_told).then_some(kept)
+    };
+    until("all is told", all_told);
+    let down = served.stop();
+    // Told from the beginning, all of it is under way together.
+    runtime.block_on(nats.jetstream.delete_stream("HEADWATER-OUT")).unwrap();
+    let arguments = ["--config".to_owned(), folder.path().join("headwater.yaml").to_str().unwrap().to_owned()];
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let served = down.start(&arguments);
+    let told = until("all is told anew", all_told);
+    let down = served.stop();
+    // As after a connection that broke and came back: of what was sent together, the last message alone is there.
+    let purged = runtime.block_on(async {
+        let stream = nats.jetstream.get_stream("HEADWATER-OUT").await.unwrap();
+        stream.purge().keep(1).await.unwrap()
+    });
+    assert!(purged.success);
+    let _served = down.start(&arguments);
+    until("the others are told once more", || {
+        let kept = runtime.block_on(kept(&nats));
+        told.keys().all(|id| kept.contains_key(id)).then_some(())
+    });
 }

@@ -139,6 +139,8 @@ async fn kills_of_program_and_nats_server_lose_nothing_that_was_confirmed() {
     let account = Account::read(&setup.data);
     account.check_decisions();
     account.check_events(&sent, &numbers);
+    let untold: Vec<String> = account.tellings().into_iter().filter(|id| !told.contains_key(id)).collect();
+    assert!(untold.is_empty(), "{} are never told, like {:?}", untold.len(), untold.first());
     let again: u64 = told.values().map(|times| times - 1).sum();
     eprintln!(
         "{events} events confirmed, {} kills of the program, {} of nats-server: 0 lost; {} messages told, {again} of them \
