@@ -401,7 +401,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
                 let kind = "the journal has stopped";
                 Trouble { kind, detail: format!("{kind}, restart the program: {why}") }
             });
-            engine.into_iter().chain(journal).collect()
+            engine.into_iter().chain(journal).chain(of_readiness.unheard()).collect()
         }),
         more_metrics: Arc::new(move |registry| {
             numbers::register(&of_intake, (of_notices.clock)(), registry);

@@ -18,6 +18,14 @@ use crate::engine::effect::Notice;
 const INTERRUPTING: [&str; 9] =
     ["gateway", "cloud_mas", "aliyun_sms", "aliyun_voice", "tencent_sms", "smpp", "ntfy", "pagerduty", "opsgenie"];
 
+impl Pipeline {
+    /// What is wrong while the others may take this instance for dead: what it accepts, it cannot write down either.
+    pub fn unheard(&self) -> Option<Trouble> {
+        let kind = "the other instances do not hear of this one: it decides and sends nothing";
+        (!self.lease.is_valid()).then(|| Trouble { kind, detail: format!("{kind}; look at the connection to NATS") })
+    }
+}
+
 impl Notices for Pipeline {
     fn troubles(&self) -> Vec<Trouble> {
         let mut troubles = Vec::new();
@@ -38,9 +46,8 @@ impl Notices for Pipeline {
             let what = "the CMDB is not read";
             found(what, format!("{what}, what it said last stays in force: {why}"));
         }
-        if !self.lease.is_valid() {
-            let what = "the other instances do not hear of this one: it decides and sends nothing";
-            found(what, format!("{what}; look at the connection to NATS"));
+        if let Some(Trouble { kind, detail }) = self.unheard() {
+            found(kind, detail);
         }
         if self.log.is_full() {
             let what = "the disk of the journal is full: input is refused until there is room";

@@ -62,11 +62,14 @@ fn without_a_majority_of_servers_nothing_is_accepted_and_nothing_is_lost() {
     until("both know that nothing is decided", || {
         instances.iter().all(|one| one.number("headwater_partitions_decided") == 0.0).then_some(())
     });
+    let is_out = |one: &Instance| one.served().send(&Request::get("/readyz", one.admin(TENANTS[0]))).status == 503;
+    until("both are out of service", || instances.iter().all(is_out).then_some(()));
     assert!(refusal(&instances[1], TENANTS[1], &lines[50..60]).is_some(), "one server of three is no majority");
     servers[1..].iter_mut().for_each(Server::run);
     for tenant in TENANTS {
         send(&instances[0], tenant, &lines[50..100]);
     }
+    until("both are back in service", || instances.iter().all(|one| !is_out(one)).then_some(()));
     all_the_same(instances.into(), urls, 100);
 }
 

@@ -91,9 +91,13 @@ fn an_instance_whose_line_is_dead_is_taken_over_and_comes_back() {
     assert_eq!(near.number("headwater_partitions_decided"), TENANTS.len() as f64);
     let ready = far.served().send(&Request::get("/readyz", far.admin(TENANTS[0])));
     assert!(ready.text().contains("do not hear of this one"), "{}", ready.text());
+    assert_eq!(ready.status, 503, "a load balancer leaves it out");
     assert_eq!(far.number("headwater_partitions_decided"), 0.0);
     proxy.release();
     settled(&instances);
+    until("it is ready again", || {
+        (far.served().send(&Request::get("/readyz", far.admin(TENANTS[0]))).status == 200).then_some(())
+    });
     for tenant in TENANTS {
         send(far, tenant, &lines[200..300]);
     }
