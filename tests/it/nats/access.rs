@@ -112,13 +112,18 @@ fn the_deployed_users_can_do_what_they_need_and_a_source_nothing_else() {
     // An instance among others, which uses every door that it has.
     let text = format!(
         "nats:\n  urls: [\"tls://localhost:{}\"]\n  user: headwater\n  password_file: {}\n  ca_file: {}\n  cmdb: true\n\
-         cluster: {{ on: true, instance: mill }}\n",
+         cluster: {{ on: true, instance: mill }}\n\
+         rules: rules\n\
+         receivers: [{{ id: ops, kind: nats, subject: ops.told, timeout: 2s }}]\n",
         server.port(),
         secret.display(),
         folder.path().join("ca.pem").display()
     );
     let file = folder.path().join("headwater.yaml");
     std::fs::write(&file, text).unwrap();
+    let rules = "promote: [{ id: at-once, after: now }]\nroutes: [{ id: all, receivers: [ops] }]\n";
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    std::fs::write(folder.path().join("rules/rules.yaml"), rules).unwrap();
     let (program, token) = Served::start(&["--config", file.to_str().unwrap()]);
     until("NATS is in use", || program.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
     let points = json!({ "name": "cpu", "object": { "name": "web" }, "value": 0.5, "at": "2026-05-04T10:00:00Z" });
@@ -158,6 +163,17 @@ fn the_deployed_users_can_do_what_they_need_and_a_source_nothing_else() {
         (program.metrics(&token).get("headwater_series_watched") == Some(&2.0)).then_some(())
     });
     assert_eq!(get(&program, &token, "/api/v1/alerts")["items"].as_array().unwrap().len(), 1);
+    let lines = program.send(&Request::post_as("/api/v1/logs?object=web", &token, "text/plain", b"GET /a 200\n"));
+    assert_eq!(lines.status, 202, "{}", lines.text());
+    Runtime::new().unwrap().block_on(async {
+        let shop = async_nats::jetstream::new(client(&server, folder.path(), "shop").await);
+        let line = json!({ "host": "web", "message": "GET /b 200" }).to_string();
+        shop.publish("src.default.shop.log", line.into()).await.unwrap().await.unwrap();
+    });
+    // What it may not publish would wait for an answer in vain.
+    until("the receiver on a subject is tried", || {
+        get(&program, &token, "/api/v1/receivers").to_string().contains("nobody listens").then_some(())
+    });
 }
 
 #[test]
