@@ -24,17 +24,17 @@ use crate::domain::spans::{self, SpanText};
 use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 use crate::serve::series::Judging;
+use told::Told;
 
 pub mod alarm;
 pub mod heartbeat;
+mod told;
 
 /// Over which time the share of rejected events is taken, and of how many events at least.
 const SHARE_OVER: Span = Span::mins(5);
 const SHARE_EVENTS_MIN: u64 = 20;
 /// Over which time dead letters are counted.
 const GROWTH_OVER: Span = Span::hours(1);
-/// An event that still holds is told again after this time, so that its alert does not expire.
-const TELL_AGAIN: Span = Span::hours(1);
 
 /// When something counts as wrong.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -218,7 +218,7 @@ impl Watch {
     pub async fn run(self) {
         let every = Duration::from_millis(self.settings.every.0.unsigned_abs());
         let mut counts: VecDeque<(Timestamp, u64, u64)> = VecDeque::new();
-        let mut told: BTreeMap<Sign, Timestamp> = BTreeMap::new();
+        let mut told = Told::default();
         let mut before: Option<String> = None;
         let mut was_outside = BTreeSet::new();
         loop {
@@ -339,33 +339,31 @@ impl Watch {
         }
     }
 
-    /// Logs what is new or over, and sends it through the journal.
-    async fn tell(&self, now: Timestamp, found: &BTreeMap<Sign, String>, told: &mut BTreeMap<Sign, Timestamp>) {
-        let mut events = Vec::new();
-        for sign in Sign::ALL {
-            let before = events.len();
-            match (found.get(&sign), told.get(&sign).copied()) {
-                (Some(figures), before) if before.is_none_or(|at| now >= at.plus(TELL_AGAIN)) => {
-                    tracing::error!(sign = sign.as_str(), figures, "headwater itself is not well");
-                    told.insert(sign, now);
-                    events.push(self.event(sign, Status::Firing, figures, now));
-                }
-                (None, Some(_)) => {
-                    tracing::info!(sign = sign.as_str(), "headwater itself is well again");
-                    told.remove(&sign);
-                    events.push(self.event(sign, Status::Resolved, "", now));
-                }
-                (Some(_) | None, _) => {}
+    /// Logs what is new or over, and sends it through the journal; what that does not take goes with the next look.
+    async fn tell(&self, now: Timestamp, found: &BTreeMap<Sign, String>, told: &mut Told) {
+        for sign in told.look(now, found) {
+            match found.get(&sign) {
+                Some(figures) => tracing::error!(sign = sign.as_str(), figures, "headwater itself is not well"),
+                None => tracing::info!(sign = sign.as_str(), "headwater itself is well again"),
             }
-            let told = if found.contains_key(&sign) { (events.len() - before) as u64 } else { 0 };
-            self.pipeline.health().note_sign(sign.as_str(), found.contains_key(&sign), told);
         }
-        if events.is_empty() {
+        for sign in Sign::ALL {
+            self.pipeline.health().note_sign(sign.as_str(), found.contains_key(&sign), 0);
+        }
+        let owed = told.owed();
+        if owed.is_empty() {
             return;
         }
+        let figures = |sign: &Sign| found.get(sign).map_or("", String::as_str);
+        let events = owed.iter().map(|(sign, status)| self.event(*sign, *status, figures(sign), now)).collect();
         let batch = Batch { tenant: self.tenant.clone(), events, rejected: Vec::new(), replay_of: None };
         if let Err(error) = self.pipeline.log.append(partition_of(&self.tenant), Input::Batch(batch)).await {
-            tracing::warn!(%error, "what is wrong is in the log only");
+            tracing::warn!(%error, "what is wrong is in the log only, until the journal takes it");
+            return;
+        }
+        told.written();
+        for (sign, _) in owed.iter().filter(|(_, status)| *status == Status::Firing) {
+            self.pipeline.health().note_sign(sign.as_str(), true, 1);
         }
     }
 
