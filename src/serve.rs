@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, bail};
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
 
 use crate::access::store::Tokens;
 use crate::access::strangers::Strangers;
@@ -44,6 +43,7 @@ use crate::vitals::heartbeat::Heartbeat;
 
 mod advise;
 mod again;
+mod asides;
 mod back;
 mod behind;
 mod board;
@@ -67,6 +67,7 @@ mod trials;
 pub mod view;
 pub mod watching;
 
+use asides::Asides;
 use back::Back;
 use behind::{Bearers, Door, Pen};
 use board::OnShelf;
@@ -132,12 +133,12 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let judging = judging(&config, shared.as_ref(), &pipeline, &intake).await;
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());
     reload.start().await?;
-    let mut asides = JoinSet::new();
+    let mut asides = Asides::default();
     tell_of_itself(&config, Watch::new(&config, pipeline.clone(), reload.refused(), judging.clone()), &mut asides)?;
-    asides.spawn(reload.follow());
-    asides.spawn(intake.clone().tell_anomalies());
-    asides.spawn(judging.clone().run());
-    asides.spawn(clerk::note(tokens.clone(), pipeline.clone(), clock.clone()));
+    asides.spawn("reload", reload.follow());
+    asides.spawn("anomalies", intake.clone().tell_anomalies());
+    asides.spawn("models", judging.clone().run());
+    asides.spawn("clerk", clerk::note(tokens.clone(), pipeline.clone(), clock.clone()));
     let stop = ending::listen()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
     let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
@@ -151,7 +152,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         redis.count_together(&intake);
         let auth = Arc::new(Bearers { tokens: tokens.clone(), clock: clock.clone() });
         let now = clock.clone();
-        asides.spawn(sessions.clone().compare_always(auth, move || now()));
+        asides.spawn("sessions", sessions.clone().compare_always(auth, move || now()));
     }
     let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
@@ -162,11 +163,14 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let app = app(&pipeline, tokens, front, clock);
     open_doors(&config, &pipeline, &intake, &mut asides).await?;
     if config.nats.is_on() {
-        asides.spawn(OnNats::new(&config, pipeline.clone(), intake, app.clone(), onto_nats).run());
+        asides.spawn("nats", OnNats::new(&config, pipeline.clone(), intake, app.clone(), onto_nats).run());
     }
     let drain = Duration::from_millis(config.drain.0.unsigned_abs());
-    serve_until(stop, listener, app, &pipeline, drain).await;
-    asides.abort_all();
+    tokio::select! {
+        () = serve_until(stop, listener, app, &pipeline, drain) => {}
+        never = asides.watch(pipeline.health()) => match never {},
+    }
+    asides.end();
     keep_series(of_series, (pipeline.clock)()).await?;
     close(pipeline, shared, drain).await
 }
@@ -185,15 +189,15 @@ async fn open_doors(
     config: &Config,
     pipeline: &Arc<Pipeline>,
     intake: &Arc<Intake>,
-    asides: &mut JoinSet<()>,
+    asides: &mut Asides,
 ) -> Result<()> {
     if let Some(feed) = Feed::new(&config.cmdb, &config.tenant, pipeline)? {
-        asides.spawn(feed.run());
+        asides.spawn("cmdb", feed.run());
     }
-    asides.spawn(Watching::new(pipeline.clone(), intake.clone()).run());
-    asides.spawn(SilenceWatch { pipeline: pipeline.clone(), intake: intake.clone() }.run());
+    asides.spawn("series", Watching::new(pipeline.clone(), intake.clone()).run());
+    asides.spawn("silent sources", SilenceWatch { pipeline: pipeline.clone(), intake: intake.clone() }.run());
     if config.cluster.has(Role::Intake) {
-        asides.spawn(Listeners::open(&config.listeners, &config.tenant, intake).await?.run());
+        asides.spawn("listeners", Listeners::open(&config.listeners, &config.tenant, intake).await?.run());
     }
     Ok(())
 }
@@ -284,15 +288,15 @@ fn refuse_when_nobody_could_sign_in(config: &Config, tokens: &Tokens, now: Times
 }
 
 /// Tells of itself what `watch` finds: by a heartbeat, by an alarm, and as events.
-fn tell_of_itself(config: &Config, watch: Watch, asides: &mut JoinSet<()>) -> Result<()> {
+fn tell_of_itself(config: &Config, watch: Watch, asides: &mut Asides) -> Result<()> {
     if let Some(url) = &config.vitals.heartbeat_url {
-        asides.spawn(Heartbeat::new(url, watch.vitals())?.run());
+        asides.spawn("heartbeat", Heartbeat::new(url, watch.vitals())?.run());
     }
     if let Some(url) = &config.vitals.alarm_url {
         let every = Duration::from_millis(config.vitals.every.0.unsigned_abs());
-        asides.spawn(Alarm::new(url, config.cluster.name(), watch.vitals())?.run(every));
+        asides.spawn("alarm", Alarm::new(url, config.cluster.name(), watch.vitals())?.run(every));
     }
-    asides.spawn(watch.run());
+    asides.spawn("vitals", watch.run());
     Ok(())
 }
 
@@ -401,7 +405,8 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
                 let kind = "the journal has stopped";
                 Trouble { kind, detail: format!("{kind}, restart the program: {why}") }
             });
-            engine.into_iter().chain(journal).chain(of_readiness.unheard()).collect()
+            let broken = of_readiness.broken();
+            engine.into_iter().chain(journal).chain(of_readiness.unheard()).chain(broken).collect()
         }),
         more_metrics: Arc::new(move |registry| {
             numbers::register(&of_intake, (of_notices.clock)(), registry);

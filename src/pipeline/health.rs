@@ -26,6 +26,8 @@ pub struct Health {
     /// Why what the CMDB says now is not in force, or only some of it.
     cmdb: Mutex<Option<String>>,
     signs: Mutex<BTreeMap<&'static str, SignCount>>,
+    /// Parts beside the engine that have broken.
+    broken: Mutex<Vec<&'static str>>,
 }
 
 /// What the program has found wrong with itself, of one kind.
@@ -43,6 +45,16 @@ impl Health {
         let count = signs.entry(sign).or_default();
         count.holds = holds;
         count.told += told;
+    }
+
+    /// Notes that a part beside the engine has broken.
+    pub fn note_broken(&self, part: &'static str) {
+        self.broken.lock().expect("nobody panics while holding it").push(part);
+    }
+
+    /// The parts that have broken since the start.
+    pub fn broken(&self) -> Vec<&'static str> {
+        self.broken.lock().expect("nobody panics while holding it").clone()
     }
 
     /// Notes who shares the log.

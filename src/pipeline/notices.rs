@@ -24,6 +24,12 @@ impl Pipeline {
         let kind = "the other instances do not hear of this one: it decides and sends nothing";
         (!self.lease.is_valid()).then(|| Trouble { kind, detail: format!("{kind}; look at the connection to NATS") })
     }
+
+    /// What is wrong when a part beside the engine has broken.
+    pub fn broken(&self) -> Option<Trouble> {
+        let (broken, kind) = (self.health().broken(), "a part of the program has broken, restart it");
+        (!broken.is_empty()).then(|| Trouble { kind, detail: format!("{kind}: {}", broken.join(", ")) })
+    }
 }
 
 impl Notices for Pipeline {

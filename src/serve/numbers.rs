@@ -78,6 +78,8 @@ pub fn register_bounds(pipeline: &Pipeline, registry: &mut Registry) {
     let lost = start.remade + start.begun;
     gauge(registry, "start_views_lost", "partitions whose stored view could not be used at the start", lost);
     let health = pipeline.health();
+    let broken = ConstCounter::new(health.broken().len() as u64);
+    registry.register("parts_broken", "parts beside the engine that have broken since the start", broken);
     let said = "partitions whose records are decided here";
     gauge(registry, "partitions_decided", said, pipeline.decides());
     let said = "instances that share the journal; 0 when it is a file";

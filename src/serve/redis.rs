@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use tokio::task::JoinSet;
 
+use super::asides::Asides;
 use super::view::{Others, View, ViewCounts};
 use crate::api::session::Sessions;
 use crate::clock::Clock;
@@ -51,13 +51,13 @@ impl OnRedis {
     }
 
     /// Keeps the connection and the view until the tasks are dropped.
-    pub fn start(&self, pipeline: &Arc<Pipeline>, clock: &Clock, tasks: &mut JoinSet<()>) {
+    pub fn start(&self, pipeline: &Arc<Pipeline>, clock: &Clock, asides: &mut Asides) {
         let of_health = pipeline.clone();
         let shared = self.shared.clone();
-        tasks.spawn(async move { shared.keep(|trouble| of_health.health().note_redis(trouble)).await });
+        asides.spawn("redis", async move { shared.keep(|trouble| of_health.health().note_redis(trouble)).await });
         if self.shared.settings.view {
             let view = View::new(pipeline.live.clone(), self.shared.clone(), clock.clone(), self.others);
-            tasks.spawn(view.counting(self.view.clone()).run());
+            asides.spawn("redis view", view.counting(self.view.clone()).run());
         }
     }
 }
