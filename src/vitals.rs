@@ -24,10 +24,12 @@ use crate::domain::spans::{self, SpanText};
 use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 use crate::serve::series::Judging;
+use progress::Progress;
 use told::Told;
 
 pub mod alarm;
 pub mod heartbeat;
+mod progress;
 mod told;
 
 /// Over which time the share of rejected events is taken, and of how many events at least.
@@ -183,6 +185,12 @@ impl Sign {
 pub struct Vitals(Mutex<BTreeMap<Sign, String>>);
 
 impl Vitals {
+    /// Whether somebody outside may believe that alerts come in, are decided and told.
+    pub fn is_alive(&self) -> bool {
+        let wrong = self.0.lock().expect("nobody panics while holding it");
+        !wrong.contains_key(&Sign::EngineHalted) && !wrong.contains_key(&Sign::Unheard)
+    }
+
     /// Each sign that holds, with its figures.
     pub fn now(&self) -> BTreeMap<Sign, String> {
         self.0.lock().expect("nobody panics while holding it").clone()
@@ -221,10 +229,16 @@ impl Watch {
         let mut told = Told::default();
         let mut before: Option<String> = None;
         let mut was_outside = BTreeSet::new();
+        let mut progress = Progress::default();
         loop {
             tokio::time::sleep(every).await;
             let now = (self.clock)();
             let mut found = self.look(now, &mut counts);
+            let waits_since = self.pipeline.live.read().waits_since();
+            if let Some(still) = progress.look(now, waits_since) {
+                let figures = format!("nothing is decided for {} seconds, although records wait", still.0 / 1000);
+                found.entry(Sign::EngineHalted).or_insert(figures);
+            }
             // Counts may be caught between the door and the verdict: only what stays as it is counts.
             let imbalance = found.get(&Sign::Imbalance).cloned();
             if imbalance != before {
@@ -375,5 +389,22 @@ impl Watch {
         event.description = figures.into();
         event.object = ObjectRef { name: Some(OWN_SOURCE.into()), ..ObjectRef::default() };
         event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_heartbeat_is_silent_while_nothing_can_be_decided_or_told() {
+        let alive = |sign: Sign| {
+            let vitals = Vitals::default();
+            vitals.0.lock().unwrap().insert(sign, String::new());
+            vitals.is_alive()
+        };
+        let silent: Vec<Sign> = Sign::ALL.into_iter().filter(|sign| !alive(*sign)).collect();
+        assert_eq!(silent, [Sign::EngineHalted, Sign::Unheard]);
+        assert!(Vitals::default().is_alive());
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
-use super::{Sign, Vitals};
+use super::Vitals;
 
 /// Between two requests, and how long one may take.
 const EVERY: Duration = Duration::from_secs(60);
@@ -48,11 +48,12 @@ impl Heartbeat {
         Ok(Self { url, client, vitals })
     }
 
-    /// Asks at once and then every minute, for as long as the program runs. While the engine stands still it is
-    /// silent: then the outside has to notice.
+    /// Asks at once and then every minute, for as long as the program runs. While the engine stands still or decides
+    /// nothing of what waits, or the other instances do not hear of this one, it is silent: then the outside has to
+    /// notice.
     pub async fn run(self) {
         loop {
-            if !self.vitals.now().contains_key(&Sign::EngineHalted) {
+            if self.vitals.is_alive() {
                 match self.client.get(self.url.clone()).send().await {
                     Ok(answer) if answer.status().is_success() => {}
                     Ok(answer) => tracing::warn!(status = %answer.status(), "the heartbeat was not taken"),
