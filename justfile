@@ -17,7 +17,7 @@ chaos:
     HEADWATER_ALL_TOOLS=1 HEADWATER_POWER_SEEDS=3000 HEADWATER_MOVES=20 HEADWATER_STOPS=20 HEADWATER_STORM_EVENTS=1000000 \
     HEADWATER_HOT_EVENTS=200000 HEADWATER_BACKLOG_EVENTS=500000 HEADWATER_TOPOLOGIES=60 HEADWATER_SOAK_SECONDS=600 \
     HEADWATER_REDIS_ROUNDS=200 HEADWATER_FLIP_STRIDE=5 \
-    cargo nextest run --release --no-fail-fast -j 1 --no-capture -E 'test(/^(faults|nats|redis|kill|parents|cli::full_disk|starting|golden)::|damage_tests/)'
+    cargo nextest run --release --no-fail-fast -j 1 --no-capture -E 'test(/^(faults|nats|redis|kill|parents|starting|golden|bounds|bad_input|intake|policy::schedules|cli::full_disk|cli::stopping)::|damage_tests|sqlite::tests/)'
 
 # Hours of random faults over three nats-servers, redis-server and three instances; a line says how to repeat them.
 soak hours="1":

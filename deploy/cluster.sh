@@ -19,7 +19,8 @@ trap 'exit 130' INT TERM
 
 routes=nats://127.0.0.1:17431,nats://127.0.0.1:17432,nats://127.0.0.1:17433
 for n in 1 2 3; do
-  HEADWATER_NATS_NAME=n$n HEADWATER_NATS_PORT=1740$n HEADWATER_NATS_MONITOR_PORT=1741$n HEADWATER_NATS_STORE=$folder/nats$n \
+  HEADWATER_NATS_NAME=n$n HEADWATER_NATS_HOST=127.0.0.1 HEADWATER_NATS_PORT=1740$n HEADWATER_NATS_MONITOR_PORT=1741$n \
+    HEADWATER_NATS_STORE=$folder/nats$n \
     "$nats" -c deploy/nats/one.conf --cluster_name headwater --cluster nats://127.0.0.1:1743$n --routes $routes \
     >"$folder/nats$n.log" 2>&1 &
   pids+=($!)

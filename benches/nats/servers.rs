@@ -46,6 +46,7 @@ impl Servers {
             }
             command
                 .env("HEADWATER_NATS_NAME", format!("n{n}"))
+                .env("HEADWATER_NATS_HOST", "127.0.0.1")
                 .env("HEADWATER_NATS_PORT", port(n).to_string())
                 .env("HEADWATER_NATS_MONITOR_PORT", (port(n) + 1).to_string())
                 .env("HEADWATER_NATS_STORE", folder.path().join(n.to_string()))

@@ -34,33 +34,47 @@ fn word(text: &str) -> &str {
 
 /// Functions behind `#[test]`, and the lines of the macros that make tests: a name and what it is about.
 pub fn tests() -> BTreeSet<String> {
+    places().into_iter().map(|(name, _)| name).collect()
+}
+
+/// The same, each with the path of its module as the tests' runner writes it.
+pub fn places() -> BTreeSet<(String, String)> {
     let mut files = Vec::new();
     for folder in ["src", "tests/it"] {
         rust_files(&project().join(folder), &mut files);
     }
     let mut names = BTreeSet::new();
     for file in files {
-        let text = std::fs::read_to_string(file).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let module = module(&file);
+        let named = |name: &str| (name.to_owned(), format!("{module}::{name}"));
         let mut marked = false;
         for line in text.lines().map(str::trim) {
             marked |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
             if let Some(rest) = line.strip_prefix("fn ").or_else(|| line.strip_prefix("async fn "))
                 && std::mem::take(&mut marked)
             {
-                names.insert(word(rest).to_owned());
+                names.insert(named(word(rest)));
             }
             let (name, rest) = line.split_at(word(line).len());
             let about = rest.strip_prefix(' ').unwrap_or("");
             if name.contains('_') && about.starts_with(|c: char| c == '"' || c.is_ascii_digit()) {
-                names.insert(name.to_owned());
+                names.insert(named(name));
             }
         }
         // Properties stand in a macro of their own.
         if let Some((_, properties)) = text.split_once("proptest! {") {
-            names.extend(properties.split("fn ").skip(1).map(|rest| word(rest).to_owned()));
+            names.extend(properties.split("fn ").skip(1).map(|rest| named(word(rest))));
         }
     }
     names
+}
+
+fn module(file: &Path) -> String {
+    let path = file.strip_prefix(project()).unwrap().with_extension("");
+    let path = path.strip_prefix("tests/it").or_else(|_| path.strip_prefix("src")).unwrap();
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).filter(|part| part != "mod").collect();
+    parts.join("::")
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The table of faults in `docs/reliability.md`: every row of the catalogue that concerns us, each with tests that are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::conformance::tests;
+use regex::Regex;
+
+use crate::conformance::{places, tests};
 use crate::storms::project;
 
 /// Rows that must be there.
@@ -32,4 +34,21 @@ fn every_fault_of_the_catalogue_has_its_tests() {
     wrong
         .extend(wanted().into_iter().filter(|row| rows.get(row) != Some(&1)).map(|row| format!("row {row}: not once")));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_chaos_run_has_every_row() {
+    let page = std::fs::read_to_string(project().join("docs/reliability.md")).unwrap();
+    let recipes = std::fs::read_to_string(project().join("justfile")).unwrap();
+    let (_, chaos) = recipes.split_once("\nchaos:\n").unwrap();
+    let filter = Regex::new(chaos.split_once("test(/").unwrap().1.split_once("/)").unwrap().0).unwrap();
+    let is_row = |line: &&str| line.split('|').nth(1).is_some_and(|cell| cell.trim().parse::<u32>().is_ok());
+    let rows = page.lines().filter(is_row);
+    let named: BTreeSet<&str> = rows.flat_map(|line| line.split('`').skip(1).step_by(2)).collect();
+    let known = places();
+    let run: BTreeSet<&str> =
+        known.iter().filter(|(_, place)| filter.is_match(place)).map(|(name, _)| name.as_str()).collect();
+    let left_out: Vec<&&str> =
+        named.iter().filter(|name| name.matches('_').count() >= 2 && !run.contains(**name)).collect();
+    assert!(left_out.is_empty(), "`just chaos` leaves out {left_out:?}");
 }

@@ -116,6 +116,7 @@ impl Server {
             .arg(conf)
             .args(more)
             .env("HEADWATER_NATS_NAME", name)
+            .env("HEADWATER_NATS_HOST", "127.0.0.1")
             .env("HEADWATER_NATS_PORT", port.to_string())
             .env("HEADWATER_NATS_MONITOR_PORT", monitor_port.to_string())
             .env("HEADWATER_NATS_STORE", store);
