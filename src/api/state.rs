@@ -19,7 +19,6 @@ use super::tokens::Credentials;
 use super::topology_past::Earlier;
 use super::view_file::Views;
 use crate::access::strangers::Strangers;
-use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{EventRef, ReceiverId, SourceId, TenantId};
 use crate::domain::incident::IncidentView;
@@ -147,11 +146,11 @@ pub trait Rules: Send + Sync {
     /// # Errors
     /// When rules or tests cannot be read.
     fn test(&self, tenant: &TenantId, files: Option<Vec<RuleFile>>) -> Result<RulesTested, WriteError>;
-    /// What recorded alerts, oldest first, give reason for, tried on the valid rules. Blocks; changes nothing.
+    /// What recorded events, oldest first, give reason for, tried on the valid rules. Blocks; changes nothing.
     ///
     /// # Errors
     /// When the valid rules cannot be read.
-    fn suggest(&self, tenant: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError>;
+    fn suggest(&self, tenant: &TenantId, events: Vec<Event>) -> Result<Suggested, WriteError>;
 }
 
 /// A model and when it came.

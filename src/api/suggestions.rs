@@ -1,11 +1,10 @@
-//! Suggestions: rules and relations that the recorded alerts give reason for, each with its proof. Nothing is changed by
+//! Suggestions: rules and relations that the recorded events give reason for, each with its proof. Nothing is changed by
 //! asking; a draft becomes a rule when somebody puts it into the rules.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -15,36 +14,35 @@ use super::paging::read_time;
 use super::past::past;
 use super::problem::{ApiError, Params, Problem};
 use super::state::Api;
-use crate::domain::alert::AlertView;
+use crate::domain::event::Event;
+use crate::domain::ids::TenantId;
 use crate::domain::time::{Span, Timestamp};
-use crate::projection::alerts::AlertFilter;
-use crate::projection::history::search;
-use crate::projection::scope::Scope;
+use crate::projection::history::records;
 use crate::wording::lang::Text;
 
 /// What is looked at when nobody says since when.
 const USUAL: Span = Span::hours(30 * 24);
-/// Alerts looked at: the newest.
-const ALERTS_MAX: usize = 20_000;
-/// Alerts read at once.
-const PAGE: usize = 1000;
+/// Events looked at: the newest.
+const EVENTS_MAX: usize = 40_000;
+/// Records read at once.
+const PAGE: usize = 2_000;
 
-/// Which alerts are looked at.
+/// Which events are looked at.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct SuggestionQuery {
-    /// First seen at or after (RFC 3339); default: 30 days ago.
+    /// Received at or after (RFC 3339); default: 30 days ago.
     pub since: Option<String>,
-    /// First seen before (RFC 3339).
+    /// Received before (RFC 3339).
     pub until: Option<String>,
 }
 
 /// Everything that is suggested.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Suggested {
-    /// Alerts that were looked at: the newest of the time asked for, at most 20000.
-    pub alerts: usize,
+    /// Events that were looked at, repeats and ends among them: the newest of the time asked for, at most 40000.
+    pub events: usize,
     /// Beginnings of alert types at places.
     pub episodes: usize,
     /// Alert types that cause others, the surest first.
@@ -88,7 +86,11 @@ pub struct PairItem {
 /// A rule that somebody may want.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct DraftItem {
+    /// Says what it is about: the same reason and alert types have the same id at any time. What the rules name already is not
+    /// suggested again.
     pub id: String,
+    /// The file of the rules that it was tried as and that is its own.
+    pub file: String,
     /// `causes`, `always_with`, `flapping` or `noise`.
     pub reason: &'static str,
     pub because: Text,
@@ -98,7 +100,7 @@ pub struct DraftItem {
     pub trial: Option<TrialItem>,
 }
 
-/// The alerts without and with the draft.
+/// What the events came to without and with the draft.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TrialItem {
     /// How often the draft applied.
@@ -132,7 +134,7 @@ pub struct SilentRelation {
     pub expected: f64,
 }
 
-/// What the recorded alerts give reason for. Every draft is tried on them: this takes seconds.
+/// What the recorded events give reason for. Every draft is tried on them: this takes seconds.
 #[utoipa::path(get, path = "/api/v1/suggestions", tag = "rules", params(SuggestionQuery),
     responses((status = 200, body = Suggested), (status = "default", body = Problem)))]
 pub async fn suggestions(
@@ -142,30 +144,25 @@ pub async fn suggestions(
 ) -> Result<Json<Suggested>, ApiError> {
     caller.whole_tenant()?;
     let since = read_time("since", query.since.as_deref())?.unwrap_or_else(|| (api.now)().minus(USUAL));
-    let until = read_time("until", query.until.as_deref())?;
-    let scope = caller.scope();
-    let alerts = past(&api, move |history| newest(history, &scope, since, until)).await?;
+    let until = read_time("until", query.until.as_deref())?.unwrap_or(Timestamp(i64::MAX));
+    let events = newest(&api, &caller.tenant, (since, until)).await?;
     let (rules, tenant) = (api.rules.clone(), caller.tenant);
-    let made = tokio::task::spawn_blocking(move || rules.suggest(&tenant, alerts)).await;
+    let made = tokio::task::spawn_blocking(move || rules.suggest(&tenant, events)).await;
     Ok(Json(made.map_err(ApiError::internal)?.map_err(refused)?))
 }
 
-/// The newest alerts, oldest first.
-fn newest(
-    history: &Connection,
-    scope: &Scope,
-    since: Timestamp,
-    until: Option<Timestamp>,
-) -> rusqlite::Result<Vec<AlertView>> {
-    let (mut alerts, mut after) = (Vec::new(), None);
+/// The newest events, oldest first. Read in pages: each has the time that a question has.
+async fn newest(api: &Arc<Api>, tenant: &TenantId, span: (Timestamp, Timestamp)) -> Result<Vec<Event>, ApiError> {
+    let (mut batches, mut count, mut before) = (Vec::new(), 0, u64::MAX);
     loop {
-        let page = search::alerts(history, scope, &AlertFilter::default(), (Some(since), until), after, PAGE)?;
-        alerts.extend(page.items);
-        after = page.next;
-        if after.is_none() || alerts.len() >= ALERTS_MAX {
-            alerts.truncate(ALERTS_MAX);
-            alerts.reverse();
-            return Ok(alerts);
-        }
+        let of = tenant.clone();
+        let (page, last) = past(api, move |history| records::newest(history, &of, span, before, PAGE)).await?;
+        count += page.iter().map(Vec::len).sum::<usize>();
+        batches.extend(page);
+        let Some(last) = last.filter(|_| count < EVENTS_MAX) else { break };
+        before = last;
     }
+    let mut events: Vec<Event> = batches.into_iter().rev().flatten().collect();
+    events.drain(..events.len().saturating_sub(EVENTS_MAX));
+    Ok(events)
 }

@@ -1,30 +1,27 @@
-//! Suggestions behind the API: alerts as the history has them, through the lab, on the tenant's own rules.
+//! Suggestions behind the API: events as the history has them, through the lab, on the tenant's own rules.
 
 use std::sync::Arc;
 
 use crate::api::suggestions::{DraftItem, MissingRelation, PairItem, SilentRelation, Suggested, TrialItem, TypeItem};
-use crate::domain::alert::{AlertState, AlertView};
-use crate::domain::event::{Event, ObjectRef, Status};
+use crate::domain::event::Event;
 use crate::domain::topology::Topology;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::Tuning;
-use crate::lab::suggest::draft::{Draft, Reason};
+use crate::lab::suggest::draft::Draft;
 use crate::lab::suggest::{NamedPair, Recorded, suggest};
 use crate::wording::lang::Text;
 
-/// What alerts give reason for.
+/// What recorded events, oldest first, give reason for.
 ///
 /// # Errors
 /// When the rules are refused.
 pub fn advise(
-    alerts: &[AlertView],
+    events: &[Event],
     topology: Arc<Topology>,
     tuning: Arc<Tuning>,
     rules: Vec<RuleFile>,
 ) -> anyhow::Result<Suggested> {
-    let mut events: Vec<Event> = alerts.iter().flat_map(events).collect();
-    events.sort_by_key(|event| event.observed_at);
-    let found = suggest(Recorded { events: &events, topology, tuning, rules })?;
+    let found = suggest(Recorded { events, topology, tuning, rules })?;
     let missing = found.missing_edges.into_iter().map(|edge| MissingRelation {
         cause: edge.cause,
         effect: edge.effect,
@@ -41,7 +38,7 @@ pub fn advise(
         expected: edge.expected,
     });
     Ok(Suggested {
-        alerts: alerts.len(),
+        events: found.events,
         episodes: found.episodes,
         pairs: found.pairs.into_iter().map(pair).collect(),
         drafts_dropped: found.drafts_dropped,
@@ -50,24 +47,6 @@ pub fn advise(
         silent_relations: silent.collect(),
         cut: found.cut,
     })
-}
-
-/// An alert as the events that made it: its begin, and its end when it is over.
-fn events(alert: &AlertView) -> Vec<Event> {
-    let mut began = Event::new(alert.tenant.clone(), alert.source.clone(), &alert.name, alert.starts_at);
-    (began.severity, began.title, began.labels) = (alert.severity, alert.title.clone(), alert.labels.clone());
-    began.observed_at = alert.first_seen;
-    began.object = match &alert.ci {
-        Some(ci) => ObjectRef { ci_id: Some(ci.id.to_string()), ..ObjectRef::default() },
-        None => ObjectRef { name: Some(alert.object.to_string()), ..ObjectRef::default() },
-    };
-    if alert.state == AlertState::Firing {
-        return vec![began];
-    }
-    let mut ended = began.clone();
-    ended.status = Status::Resolved;
-    (ended.starts_at, ended.observed_at) = (alert.last_seen.max(alert.starts_at), alert.last_seen);
-    vec![began, ended]
 }
 
 fn pair(pair: NamedPair) -> PairItem {
@@ -95,12 +74,8 @@ fn draft(draft: Draft) -> DraftItem {
     });
     DraftItem {
         id: draft.id,
-        reason: match draft.reason {
-            Reason::Causes => "causes",
-            Reason::AlwaysWith => "always_with",
-            Reason::Flapping => "flapping",
-            Reason::Noise => "noise",
-        },
+        file: draft.file,
+        reason: draft.reason.word(),
         because: Text::new(draft.because_zh, draft.because_en),
         yaml: draft.yaml,
         trial,

@@ -11,7 +11,6 @@ use crate::api::suggestions::Suggested;
 use crate::clock::Clock;
 use crate::decode::limits::Limits;
 use crate::decode::{Body, Context, native};
-use crate::domain::alert::AlertView;
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::mute::Silence;
@@ -161,11 +160,11 @@ impl Rules for Judge {
         Ok(RulesTested { failed: tests.iter().filter(|test| !test.differences.is_empty()).count(), tests })
     }
 
-    fn suggest(&self, tenant: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError> {
+    fn suggest(&self, tenant: &TenantId, events: Vec<Event>) -> Result<Suggested, WriteError> {
         let refused = |error: anyhow::Error| WriteError::Refused { errors: vec![format!("{error:#}")] };
         let (_, files) = self.pipeline.newest_rules(tenant).map_err(refused)?;
         let tuning = self.pipeline.tuning(tenant).map_err(refused)?;
-        advise(&alerts, self.pipeline.topology(tenant), tuning, files).map_err(refused)
+        advise(&events, self.pipeline.topology(tenant), tuning, files).map_err(refused)
     }
 }
 

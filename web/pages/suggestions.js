@@ -14,8 +14,6 @@ const SPANS = { "1": 1, "7": 7, "30": 30 };
 const PAIRS_SHOWN = 30;
 /** More often than by chance: beyond this the number says nothing more. */
 const LIFT_SHOWN = 1000;
-/** The file that tried drafts stand in. */
-const FILE = "suggested.yaml";
 
 /** Lets a draft run beside what is valid. @param {any} draft */
 async function tryBeside(draft) {
@@ -23,7 +21,7 @@ async function tryBeside(draft) {
   if (!given) return;
   await told(t("sug.try"), async () => {
     const { files } = await call("/api/v1/rules");
-    await send("PUT", "/api/v1/shadow", { files: { ...files, [FILE]: `${files[FILE] ?? ""}${draft.yaml.trimEnd()}\n` }, reason: given.reason });
+    await send("PUT", "/api/v1/shadow", { files: { ...files, [draft.file]: draft.yaml }, reason: given.reason });
     visit("/tuning");
     return "";
   });
@@ -69,7 +67,7 @@ export const Suggestions = () => {
       <${Switch} label=${t("sug.span")} value=${days} onChange=${setDays} choices=${Object.keys(SPANS).map((n) => [n, t("sug.days", { n })])} /></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!found && !failed && html`<${Empty} text=${t("sug.working")} />`}
-    ${found && html`<p class="dim note">${t("sug.looked", { n: count(found.alerts), episodes: count(found.episodes), dropped: found.drafts_dropped })}</p>
+    ${found && html`<p class="dim note">${t("sug.looked", { n: count(found.events), episodes: count(found.episodes), dropped: found.drafts_dropped })}</p>
       ${found.drafts.length === 0 && html`<${Empty} text=${t("sug.none")} calm />`}
       <div class="drafts">${found.drafts.map((draft) => html`<${Draft} key=${draft.id} draft=${draft} />`)}</div>
       <div class="stack">${found.pairs.length > 0 && html`<${Pairs} pairs=${found.pairs} />`}

@@ -157,8 +157,8 @@ impl Rules for BuiltIn {
         Ok(Default::default())
     }
 
-    fn suggest(&self, _: &TenantId, alerts: Vec<AlertView>) -> Result<Suggested, WriteError> {
-        Ok(Suggested { alerts: alerts.len(), ..Suggested::default() })
+    fn suggest(&self, _: &TenantId, events: Vec<Event>) -> Result<Suggested, WriteError> {
+        Ok(Suggested { events: events.len(), ..Suggested::default() })
     }
 }
 

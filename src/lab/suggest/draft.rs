@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::super::backtest::{AFTERMATH, one_event, primed};
 use super::history::{History, Kind};
@@ -33,8 +34,10 @@ const ALWAYS_SHARE: f64 = 0.9;
 /// Times a type fires again per episode from which on it is flapping, and the least number of episodes.
 const AGAIN_LEAST: f64 = 8.0;
 const EPISODES_LEAST: u64 = 10;
-/// The name sorts before those of other files: the first rule that applies counts.
-const FILE: &str = "00-0-suggested.yaml";
+/// In front of the name of a draft's file, so that it sorts before those of other files: the first rule that applies counts.
+const FILE_FIRST: &str = "00-0-";
+/// Digits of its digest in a draft's id.
+const DIGITS: usize = 12;
 
 /// What a rule is suggested for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,10 +53,56 @@ pub enum Reason {
     Noise,
 }
 
+impl Reason {
+    /// Its word, as it is stored and told.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Causes => "causes",
+            Self::AlwaysWith => "always_with",
+            Self::Flapping => "flapping",
+            Self::Noise => "noise",
+        }
+    }
+}
+
+/// A rule without the words around it.
+struct Rule<'a> {
+    reason: Reason,
+    /// The alert types that it is about.
+    of: &'a [&'a Kind],
+    because: (String, String),
+}
+
+impl Rule<'_> {
+    /// The draft, its text made with its id.
+    fn draft(self, yaml: impl FnOnce(&str) -> String) -> Draft {
+        let mut sha = Sha256::new();
+        let types = self.of.iter().flat_map(|kind| [&*kind.source, &*kind.name]);
+        for part in [self.reason.word()].into_iter().chain(types) {
+            sha.update((part.len() as u64).to_be_bytes());
+            sha.update(part);
+        }
+        let id = format!("suggested-{}", &hex::encode(sha.finalize())[..DIGITS]);
+        let (because_zh, because_en) = self.because;
+        let file = format!("{FILE_FIRST}{id}.yaml");
+        Draft { yaml: yaml(&id), file, reason: self.reason, because_zh, because_en, trial: None, id }
+    }
+}
+
+impl Draft {
+    /// Whether the rules name it already: it is in force, or somebody keeps it there as a remark.
+    pub fn is_in(&self, rules: &[RuleFile]) -> bool {
+        rules.iter().any(|file| file.text.contains(&self.id))
+    }
+}
+
 /// A rule that somebody may want, as text to copy into a set of rules.
 #[derive(Clone, Debug, Serialize)]
 pub struct Draft {
+    /// Says what it is about: the same reason and alert types have the same id at any time.
     pub id: String,
+    /// The file of the rules that is its own.
+    pub file: String,
     pub reason: Reason,
     pub because_zh: String,
     pub because_en: String,
@@ -81,29 +130,28 @@ impl Trial {
     }
 }
 
-/// The drafts that pairs and noise give, without their trials.
-pub fn drafts(history: &History, pairs: &[Pair]) -> Vec<Draft> {
+/// The drafts that pairs and noise give and that the rules do not have yet, without their trials.
+pub fn drafts(history: &History, pairs: &[Pair], rules: &[RuleFile]) -> Vec<Draft> {
     let together = pairs.iter().filter(|p| p.same_place >= SAME_PLACE_LEAST && p.share >= JOINED_SHARE_LEAST);
     let mut drafts: Vec<Draft> = Vec::new();
     let mut muted: BTreeSet<usize> = BTreeSet::new();
     for pair in together {
         let (cause, effect) = (&history.kinds[pair.cause], &history.kinds[pair.effect]);
-        let always = pair.share >= ALWAYS_SHARE && muted.insert(pair.effect);
-        drafts.push(joined(drafts.len() + 1, pair, cause, effect));
-        if always {
-            drafts.push(inhibited(drafts.len() + 1, pair, cause, effect));
+        drafts.push(joined(pair, cause, effect));
+        if pair.share >= ALWAYS_SHARE && muted.insert(pair.effect) {
+            drafts.push(inhibited(pair, cause, effect));
         }
     }
     for (kind, seen) in history.kinds.iter().zip(&history.seen) {
         let again = seen.again as f64 / seen.episodes.max(1) as f64;
         if seen.episodes >= EPISODES_LEAST && again >= AGAIN_LEAST {
-            drafts.push(quieted(drafts.len() + 1, kind, again));
+            drafts.push(quieted(kind, again));
         }
     }
     for (kind, share) in noise::lone(history) {
-        let episodes = history.seen[kind].episodes;
-        drafts.push(held_back(drafts.len() + 1, &history.kinds[kind], share, episodes));
+        drafts.push(held_back(&history.kinds[kind], share, history.seen[kind].episodes));
     }
+    drafts.retain(|draft| !draft.is_in(rules));
     drafts.truncate(DRAFTS_MAX);
     drafts
 }
@@ -138,57 +186,49 @@ fn proof(pair: &Pair, cause: &Kind, effect: &Kind) -> (String, String) {
     )
 }
 
-fn joined(number: usize, pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
-    let id = format!("suggested-{number}");
-    let (because_zh, because_en) = proof(pair, cause, effect);
-    let yaml = format!(
-        "correlate:\n  - id: {id}\n    type: pair\n    by: [object]\n    of: [{{ as: cause, match: {} }}, {{ match: {} }}]\n    \
-         within: {}s\n    effect: {{ join: {{ root: cause }} }}\n",
-        of(cause),
-        of(effect),
-        within(pair)
-    );
-    Draft { id, reason: Reason::Causes, because_zh, because_en, yaml, trial: None }
+fn joined(pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
+    let rule = Rule { reason: Reason::Causes, of: &[cause, effect], because: proof(pair, cause, effect) };
+    rule.draft(|id| {
+        format!(
+            "correlate:\n  - id: {id}\n    type: pair\n    by: [object]\n    of: [{{ as: cause, match: {} }}, {{ match: {} }}]\n    \
+             within: {}s\n    effect: {{ join: {{ root: cause }} }}\n",
+            of(cause),
+            of(effect),
+            within(pair)
+        )
+    })
 }
 
-fn inhibited(number: usize, pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
-    let id = format!("suggested-{number}");
-    let (because_zh, because_en) = proof(pair, cause, effect);
-    let yaml = format!(
-        "inhibit:\n  - {{ id: {id}, source: {}, target: {}, equal: [object], recent: {}s }}\n",
-        of(cause),
-        of(effect),
-        within(pair)
-    );
-    Draft { id, reason: Reason::AlwaysWith, because_zh, because_en, yaml, trial: None }
+fn inhibited(pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
+    let rule = Rule { reason: Reason::AlwaysWith, of: &[cause, effect], because: proof(pair, cause, effect) };
+    rule.draft(|id| {
+        format!(
+            "inhibit:\n  - {{ id: {id}, source: {}, target: {}, equal: [object], recent: {}s }}\n",
+            of(cause),
+            of(effect),
+            within(pair)
+        )
+    })
 }
 
-fn quieted(number: usize, kind: &Kind, again: f64) -> Draft {
-    let id = format!("suggested-{number}");
+fn quieted(kind: &Kind, again: f64) -> Draft {
     let (name, again) = (&kind.name, again.round());
-    Draft {
-        because_zh: format!("“{name}”每次出现后平均反复 {again} 次"),
-        because_en: format!("{name:?} comes back {again} times per episode on average"),
-        yaml: format!("mute:\n  - {{ id: {id}, match: {}, effect: notice }}\n", of(kind)),
-        reason: Reason::Flapping,
-        trial: None,
-        id,
-    }
+    let because = (
+        format!("“{name}”每次出现后平均反复 {again} 次"),
+        format!("{name:?} comes back {again} times per episode on average"),
+    );
+    let rule = Rule { reason: Reason::Flapping, of: &[kind], because };
+    rule.draft(|id| format!("mute:\n  - {{ id: {id}, match: {}, effect: notice }}\n", of(kind)))
 }
 
-fn held_back(number: usize, kind: &Kind, share: f64, episodes: u64) -> Draft {
-    let id = format!("suggested-{number}");
+fn held_back(kind: &Kind, share: f64, episodes: u64) -> Draft {
     let (name, share) = (&kind.name, percent(share));
-    Draft {
-        because_zh: format!("“{name}”的 {episodes} 次中有 {share}% 前后五分钟内周边没有其他告警"),
-        because_en: format!(
-            "around {share} % of the {episodes} times of {name:?} nothing else happened within five minutes"
-        ),
-        yaml: format!("promote:\n  - {{ id: {id}, match: {}, after: never }}\n", of(kind)),
-        reason: Reason::Noise,
-        trial: None,
-        id,
-    }
+    let because = (
+        format!("“{name}”的 {episodes} 次中有 {share}% 前后五分钟内周边没有其他告警"),
+        format!("around {share} % of the {episodes} times of {name:?} nothing else happened within five minutes"),
+    );
+    let rule = Rule { reason: Reason::Noise, of: &[kind], because };
+    rule.draft(|id| format!("promote:\n  - {{ id: {id}, match: {}, after: never }}\n", of(kind)))
 }
 
 /// What drafts are tried on.
@@ -224,7 +264,7 @@ impl Ground<'_> {
     /// When the rules are refused: a draft that is no rule is a mistake of this program.
     pub fn trial(&self, draft: &Draft, before: Told) -> Result<Trial> {
         let mut rules = self.rules.clone();
-        rules.push(RuleFile { name: FILE.to_owned(), text: draft.yaml.clone() });
+        rules.push(RuleFile { name: draft.file.clone(), text: draft.yaml.clone() });
         let after = self.run(&rules, Some(&draft.id))?;
         Ok(Trial {
             hits: after.hits,

@@ -41,7 +41,7 @@ pub struct Seen {
     /// Firing events.
     pub events: u64,
     pub episodes: u64,
-    /// Times it fired again at a place within the span that makes it the same alert.
+    /// Times it began again at a place within the span that makes it the same alert.
     pub again: u64,
     pub worst: Severity,
 }
@@ -98,8 +98,9 @@ impl History {
             let before = last.insert((firing.kind, firing.place), firing.at);
             let seen = &mut self.seen[firing.kind];
             seen.events += 1;
-            if before.is_some_and(|before| firing.at.since(before) < refire) {
-                seen.again += 1;
+            if let Some(before) = before.filter(|before| firing.at.since(*before) < refire) {
+                // What only tells again that it still fires has not come and gone.
+                seen.again += u64::from(firing.at > before);
             } else {
                 seen.episodes += 1;
                 self.episodes.push(firing);

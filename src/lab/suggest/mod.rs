@@ -69,7 +69,7 @@ pub fn suggest(recorded: Recorded<'_>) -> Result<Suggestions> {
     let Recorded { events, topology, tuning, rules } = recorded;
     let history = History::of(events, &topology, tuning.refire_window);
     let pairs = pairs::causes(&history);
-    let mut drafts = draft::drafts(&history, &pairs);
+    let mut drafts = draft::drafts(&history, &pairs, &rules);
     let ground = Ground { events, topology: topology.clone(), tuning, rules };
     if !drafts.is_empty() {
         let before = ground.as_it_is()?;

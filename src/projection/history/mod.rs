@@ -21,7 +21,7 @@ mod heads;
 mod ids;
 mod letters;
 pub mod notices;
-mod records;
+pub mod records;
 pub mod retention;
 mod schema;
 pub mod search;

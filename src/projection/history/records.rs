@@ -10,7 +10,7 @@ use super::heads::Heads;
 use super::ids::{self, Named};
 use super::writer::Stored;
 use crate::domain::event::Event;
-use crate::domain::ids::{AlertId, SourceId};
+use crate::domain::ids::{AlertId, SourceId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Batch, Input};
 use crate::engine::verdict::Verdict;
@@ -168,6 +168,33 @@ pub fn read(from: &Connection, scope: &Scope, seq: u64, may: impl Fn(&[u8]) -> b
         Ok(Told { seq, at, ends })
     };
     from.prepare_cached(sql)?.query_row(params![seq as i64, scope.tenant.as_str()], told).optional()
+}
+
+/// The events of a tenant's records before `before`, received in `[since, until)`, the newest record first: of at most
+/// `records_max` records, and the last record that was read.
+pub fn newest(
+    from: &Connection,
+    tenant: &TenantId,
+    (since, until): (Timestamp, Timestamp),
+    before: u64,
+    records_max: usize,
+) -> rusqlite::Result<(Vec<Vec<Event>>, Option<u64>)> {
+    let sql = "SELECT seq, input FROM records WHERE tenant = ?1 AND seq < ?2 AND stamp >= ?3 AND stamp < ?4
+               ORDER BY seq DESC LIMIT ?5";
+    let before = i64::try_from(before).unwrap_or(i64::MAX);
+    let mut query = from.prepare_cached(sql)?;
+    let mut rows = query.query(params![tenant.as_str(), before, since.0, until.0, records_max as i64])?;
+    let (mut events, mut last) = (Vec::new(), None);
+    while let Some(row) = rows.next()? {
+        let seq = row.get::<_, i64>(0)? as u64;
+        let text = unpack(row.get_ref(1)?.as_blob()?).map_err(|why| broken(seq, &why))?;
+        let Input::Batch(batch) = body::read(&text).map_err(|error| broken(seq, &error.to_string()))? else {
+            return Err(broken(seq, "it has no events"));
+        };
+        events.push(batch.events);
+        last = Some(seq);
+    }
+    Ok((events, last))
 }
 
 fn parsed<T: DeserializeOwned>(seq: u64, text: &[u8]) -> rusqlite::Result<T> {

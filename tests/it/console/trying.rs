@@ -13,8 +13,8 @@ use crate::receiver::{Receiver, SECRET};
 /// One draft of a rule, whatever the recorded alerts give reason for.
 const DRAFT: &str = "const ask = window.fetch;
     window.fetch = (path, options) => (String(path).includes('/api/v1/suggestions')
-      ? Promise.resolve(new Response(JSON.stringify({ alerts: 10, episodes: 2, drafts_dropped: 0, pairs: [], missing_relations: [], silent_relations: [],
-          drafts: [{ id: 'hush', reason: 'noise', because: { zh: '噪声', en: 'it is noise' }, yaml: 'mute:\\n  - { id: hush, match: { name: Noise } }' }] }))) : ask(path, options));";
+      ? Promise.resolve(new Response(JSON.stringify({ events: 10, episodes: 2, drafts_dropped: 0, pairs: [], missing_relations: [], silent_relations: [],
+          drafts: [{ id: 'hush', file: '00-0-hush.yaml', reason: 'noise', because: { zh: '噪声', en: 'it is noise' }, yaml: 'mute:\\n  - { id: hush, match: { name: Noise } }' }] }))) : ask(path, options));";
 
 /// Gives the reason that a dialog asks for, and sends it.
 async fn because(browser: &Browser, reason: &str) {
