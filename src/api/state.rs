@@ -38,7 +38,7 @@ use crate::engine::storm::Storm;
 use crate::projection::history::History;
 use crate::projection::live::Live;
 use crate::projection::sight::Sight;
-use crate::wording::lang::Lang;
+use crate::wording::lang::{Lang, Text};
 
 /// Why something could not be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,6 +184,22 @@ pub struct ShadowState {
     pub has_metric: bool,
     /// What came of the metric model.
     pub metric: Option<TrialOfSeries>,
+}
+
+/// Records that a trial may be behind when it is activated: at work there are always some.
+const BEHIND_MAX: u64 = 1_000;
+
+impl ShadowState {
+    /// Why its report says too little to activate it by.
+    pub fn doubt(&self) -> Option<Text> {
+        if let Some(why) = &self.failure {
+            return Some(Text::new(format!("试运行已中止:{why}"), format!("the trial has ended: {why}")));
+        }
+        let lag = self.lag;
+        (lag > BEHIND_MAX).then(|| {
+            Text::new(format!("试运行落后 {lag} 条记录"), format!("the trial is {lag} records behind what is valid"))
+        })
+    }
 }
 
 /// What a model is for.
@@ -434,5 +450,24 @@ impl Api {
     /// The caller as one who is told things in a language.
     pub fn onlooker(&self, caller: &Caller, lang: Lang) -> Onlooker {
         Onlooker { sight: self.sight(caller), lang, base_url: self.settings.base_url.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_failed_or_is_far_behind_says_too_little() {
+        let state = |lag, failure: Option<&str>| ShadowState {
+            since_seq: 7,
+            lag,
+            failure: failure.map(ToOwned::to_owned),
+            ..ShadowState::default()
+        };
+        assert_eq!(state(BEHIND_MAX, None).doubt(), None);
+        let doubt = |state: ShadowState| state.doubt().expect("it says too little").en;
+        assert_eq!(doubt(state(BEHIND_MAX + 1, None)), "the trial is 1001 records behind what is valid");
+        assert_eq!(doubt(state(0, Some("it panicked"))), "the trial has ended: it panicked");
     }
 }

@@ -18,6 +18,7 @@ use super::problem::{ApiError, Body, Params, Problem};
 use super::rules::{NewRules, may_change, needs_reason};
 use super::state::{Api, ModelKind, ModelSet, NewTrial, PutInForce, ShadowState};
 use crate::engine::input::By;
+use crate::wording::lang::Text;
 
 /// Days that `cost` looks back when nobody says how many, and at most.
 const DAYS: u32 = 7;
@@ -114,8 +115,10 @@ pub struct Activation {
     /// The `since_seq` of the trial whose report was read: another one is not activated. Needed where the rules in force ask
     /// for a second person.
     pub since_seq: Option<u64>,
-    /// Needed where the rules in force say so.
+    /// Needed where the rules in force say so, and with `force`.
     pub reason: String,
+    /// Also when the trial has ended by a failure or is far behind (`doubt`).
+    pub force: bool,
 }
 
 /// What runs beside, and the comparison with what is valid as it grows.
@@ -139,6 +142,9 @@ pub struct ShadowBody {
     /// Why it does not run any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+    /// Why its report says too little: it is activated with `force` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Text>,
     /// As `headwater backtest --against live` writes it; `why` are paths of the console.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Object)]
@@ -265,6 +271,7 @@ fn shown(state: ShadowState) -> ShadowBody {
         seq: state.seq,
         lag: state.lag,
         begun_anew: state.begun_anew,
+        doubt: state.doubt(),
         failure: state.failure,
         report: state.report,
         metric: state.metric.map(MetricTrial::from),
@@ -328,7 +335,7 @@ fn in_force(put: PutInForce) -> (StatusCode, Json<InForce>) {
 }
 
 /// Makes what runs beside valid and ends the trial. Where the rules in force ask for a second person, who started the trial
-/// cannot be who activates it.
+/// cannot be who activates it. One that failed or is far behind is refused (422) unless it is forced with a reason.
 #[utoipa::path(post, path = "/api/v1/shadow/activate", tag = "models", request_body = Activation,
     responses((status = 202, body = InForce), (status = "default", body = Problem)))]
 pub async fn activate(
@@ -357,6 +364,15 @@ pub async fn activate(
         return Err(ApiError::Refused { detail, errors: Vec::new() });
     }
     needs_reason(&policy, &body.reason)?;
+    if let Some(doubt) = running.doubt() {
+        if !body.force {
+            let detail = format!("{}: activate it with `force` and a reason, or let it run again", doubt.en);
+            return Err(ApiError::Refused { detail, errors: Vec::new() });
+        }
+        if body.reason.trim().is_empty() {
+            return Err(ApiError::Bad(format!("reason: {}; say why it is activated all the same", doubt.en)));
+        }
+    }
     // What was looked at here is what is activated, whatever is started meanwhile.
     let put = api.trials.activate(caller.tenant.clone(), by(&caller, &body.reason), running.since_seq).await;
     Ok(in_force(put.map_err(refused)?))

@@ -213,6 +213,9 @@ pub enum ShadowCommand {
         /// The trial whose report was read: `shadow report` prints it. Another one is not activated.
         #[arg(long)]
         since_seq: Option<u64>,
+        /// Also when it has ended by a failure or is far behind; needs --reason.
+        #[arg(long, requires = "reason")]
+        force: bool,
         #[command(flatten)]
         change: ChangeArguments,
     },

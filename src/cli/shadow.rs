@@ -40,8 +40,8 @@ pub fn run(command: ShadowCommand, out: &mut impl Write) -> Result<()> {
             say(&text, change.server.lang, out)
         }
         ShadowCommand::Report { server, out: folder, json } => report(&server, folder, json, out),
-        ShadowCommand::Activate { since_seq, change } => {
-            let body = json!({ "reason": change.reason, "since_seq": since_seq });
+        ShadowCommand::Activate { since_seq, force, change } => {
+            let body = json!({ "reason": change.reason, "since_seq": since_seq, "force": force });
             let answer = Server::of(&change.server)?.ask(Method::POST, "/shadow/activate", Some(&body))?;
             put(&answer, ("已启用", "valid now"), change.server.lang, out)
         }

@@ -92,6 +92,10 @@ impl Trials for Bench {
         // What is shown may still be that of another trial.
         let is_this = shown.shade.as_ref().is_some_and(|known| known.seq == shade.seq);
         let report = shown.report.clone().filter(|_| is_this);
+        // One that has not begun is behind by all that came since; a metric model alone is tried where series are watched.
+        let since = || self.pipeline.live.read().known_seq().saturating_sub(shade.seq);
+        let is_compared = shade.rules.is_some() || shade.model.is_some();
+        let lag = if is_this { shown.lag } else { since() };
         ShadowState {
             since_seq: shade.seq,
             by: By { author: shade.author, reason: shade.reason },
@@ -99,7 +103,7 @@ impl Trials for Bench {
             has_rules: shade.rules.is_some(),
             has_model: shade.model.is_some(),
             seq: shown.seq,
-            lag: shown.lag,
+            lag: if is_compared { lag } else { 0 },
             begun_anew: shown.begun_anew,
             failure: shown.failure.clone().filter(|_| is_this),
             report,

@@ -5,7 +5,7 @@ import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, send } from "../api.js";
 import { ask } from "../ask.js";
 import { count, moment } from "../format.js";
-import { t } from "../i18n.js";
+import { say, t } from "../i18n.js";
 import { MetricTrial } from "../metric_trial.js";
 import { now } from "../now.js";
 import { told } from "../orders.js";
@@ -63,16 +63,18 @@ const Report = ({ report }) => html`
 
 const Shadow = ({ shadow, may, onChange }) => {
   // Whoever reads the journal later wants to know why.
-  const act = (name, run) => async () => {
-    const given = await ask({ title: t(name), ok: t(name), fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
+  const act = (name, run, doubt = "") => async () => {
+    const note = doubt ? [{ name: "doubt", kind: "note", label: "", value: doubt, optional: true }] : [];
+    const given = await ask({ title: t(name), ok: t(name), danger: doubt !== "", fields: [...note, { name: "reason", kind: "line", label: t("tuning.reason"), optional: doubt === "" }] });
     if (given) await told(t(name), async () => { await run(given.reason ?? ""); return ""; }).then(onChange);
   };
   const since_seq = shadow.since_seq;
-  const activate = (reason) => send("POST", "/api/v1/shadow/activate", { reason, since_seq });
+  const doubt = shadow.doubt ? say(shadow.doubt) : "";
+  const activate = (reason) => send("POST", "/api/v1/shadow/activate", { reason, since_seq, force: doubt !== "" });
   const end = (reason) => call(`/api/v1/shadow?${new URLSearchParams({ reason })}`, { method: "DELETE" });
   const rollback = (reason) => send("POST", "/api/v1/shadow/rollback", { reason });
   const tools = may && html`
-    ${shadow.running && html`<button data-act="activate" onClick=${act("tuning.activate", activate)}>${t("tuning.activate")}</button>
+    ${shadow.running && html`<button data-act="activate" onClick=${act(doubt ? "tuning.activate.anyway" : "tuning.activate", activate, doubt)}>${t(doubt ? "tuning.activate.anyway" : "tuning.activate")}</button>
       <button data-act="end" onClick=${act("tuning.end", end)}>${t("tuning.end")}</button>`}
     <button data-act="rollback" onClick=${act("tuning.rollback", rollback)}>${t("tuning.rollback")}</button>`;
   return html`<${Panel} title=${t("tuning.shadow")} aside=${tools}>
@@ -80,7 +82,7 @@ const Shadow = ({ shadow, may, onChange }) => {
     ${shadow.running && html`<p>${PARTS.filter((word) => shadow[`has_${word}`]).map((word) => t(`tuning.part.${word}`)).join(t("and"))}
       · ${shadow.author} · ${moment(shadow.at)} ${shadow.reason && `· ${shadow.reason}`}</p>
       <p class="dim">${t("tuning.lag", { lag: count(shadow.lag), anew: shadow.begun_anew })}</p>`}
-    ${shadow.failure && html`<p class="notice">${t("failed", { why: shadow.failure })}</p>`}
+    ${doubt && html`<p class="notice">${doubt}</p>`}
     ${shadow.metric && html`<${MetricTrial} trial=${shadow.metric} />`}
     ${shadow.report && html`<${Report} report=${shadow.report} />`}<//>`;
 };

@@ -28,6 +28,22 @@ async fn a_ci_is_drawn_with_what_is_around_it() {
 }
 
 #[tokio::test]
+async fn a_trial_that_failed_is_activated_only_with_force_and_a_reason() {
+    let bench = Bench::stocked();
+    let shadow = bench.get("other", "/api/v1/shadow").await.json();
+    assert_eq!(shadow["doubt"]["en"], "the trial has ended: it panicked", "{shadow}");
+    for (body, status, why) in [
+        ("{}", 422, "it panicked: activate it with `force` and a reason"),
+        (r#"{"force": true}"#, 400, "say why it is activated all the same"),
+        (r#"{"force": true, "reason": "it is known why"}"#, 202, ""),
+    ] {
+        let answer = bench.post("other", "/api/v1/shadow/activate", body).await;
+        assert_eq!(answer.status.as_u16(), status, "{body}: {}", answer.text);
+        assert!(answer.text.contains(why), "{body}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
 async fn what_is_foreign_is_not_alike() {
     let bench = Bench::stocked();
     let alike = bench.get("viewer", "/api/v1/incidents/i0-1/similar").await.json();

@@ -48,8 +48,12 @@ impl Trials for Silent {
         Box::pin(async { Ok((Some(8_000), 1)) })
     }
 
-    fn shadow(&self, _: &TenantId) -> ShadowState {
-        ShadowState::default()
+    fn shadow(&self, tenant: &TenantId) -> ShadowState {
+        if tenant.as_str() == "a" {
+            return ShadowState::default();
+        }
+        // Elsewhere one has failed.
+        ShadowState { since_seq: 7, failure: Some("it panicked".into()), ..ShadowState::default() }
     }
 
     fn put_shadow(&self, _: TenantId, _: By, _: NewTrial) -> BoxFuture<'static, Result<u64, WriteError>> {
