@@ -111,6 +111,13 @@ impl Truth {
         Self { incidents: incidents.collect(), unknown: all(&self.unknown) }
     }
 
+    /// What it says of these events alone; incidents that have none of them are left out.
+    pub fn only(&self, events: &BTreeSet<String>) -> Self {
+        let mut kept = self.renamed(|event| events.contains(event).then(|| event.to_owned()));
+        kept.incidents.retain(|known| !known.truth.events.is_empty());
+        kept
+    }
+
     /// The events that it speaks of.
     pub fn events(&self) -> BTreeSet<&str> {
         let known = self.incidents.iter().flat_map(|known| &known.truth.events);

@@ -164,6 +164,14 @@ impl Labelled {
         (!truth.incidents.is_empty()).then_some(Self { from, truth, is_partial: true })
     }
 
+    /// What it says of the events that the worlds have: what only set the scene was told of by neither. Nothing when that is
+    /// of none.
+    pub fn within(self, worlds: [&World; 2]) -> Option<Self> {
+        let fates = worlds.into_iter().flat_map(|world| &world.fates);
+        let truth = self.truth.only(&fates.map(|fate| fate.event.to_string()).collect());
+        (!truth.incidents.is_empty()).then_some(Self { truth, ..self })
+    }
+
     fn scores(&self, told: Vec<ToldIncident>) -> Scores {
         let truth = self.truth.incidents();
         let known: BTreeSet<&String> = truth.iter().flat_map(|incident| &incident.events).collect();
@@ -403,5 +411,32 @@ fn course(sides: &[Side<'_>; 2], stream: &Stream<'_>) -> Course {
         step_secs: step / 1000,
         incidents: [opened(&sides[0]), opened(&sides[1])],
         messages: [&sides[0], &sides[1]].map(|side| counted(side.world.told_at.clone())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::world::Fate;
+
+    #[test]
+    fn truth_of_what_only_set_the_scene_is_judged_by_nobody() {
+        let at = |seq| EventRef { seq, index: 0 };
+        let incident = |seqs: &[u64]| TrueIncident {
+            events: seqs.iter().map(|seq| at(*seq).to_string()).collect(),
+            root_ci: "ci".into(),
+        };
+        let mut world = World::default();
+        world.fates.extend([5, 6].map(|seq| Fate { event: at(seq), alert: None, muted: None }));
+        let within = |incidents: &[&[u64]]| {
+            let all = incidents.iter().map(|seqs| incident(seqs)).collect();
+            Labelled::corrected(all)?.within([&world, &world])
+        };
+        assert!(within(&[&[1, 2], &[3]]).is_none());
+        let kept = within(&[&[1, 2], &[3, 5, 6]]).expect("one is of that time");
+        assert!(kept.is_partial);
+        let kept = kept.truth.incidents();
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].events, incident(&[5, 6]).events);
     }
 }

@@ -94,9 +94,14 @@ pub fn run(plan: &Plan<'_>) -> Result<Report> {
         Some((folder, truth)) => Some(Labelled::of(folder, placed(truth, &named)?)),
         None => Labelled::corrected(corrected.incidents()),
     };
+    let worlds = [&sides[0].world, &sides[1].world];
+    let labelled = labelled.and_then(|labelled| labelled.within(worlds));
+    if let Some(folder) = plan.truth.filter(|_| labelled.is_none()) {
+        bail!("{}: the truth names no incident of that time; look further back", folder.display());
+    }
     let runs = [0, 1].map(|at| plan.sides[at].run("as recorded", "as recorded"));
     let stream = Stream { from, to, why: &why, truth: labelled.as_ref() };
-    Ok(compare(runs, [&sides[0].world, &sides[1].world], &stream))
+    Ok(compare(runs, worlds, &stream))
 }
 
 /// Notes which events of a record the truth speaks of, by the source's own id or by their place.
