@@ -76,7 +76,8 @@ pub struct Corrected {
     pub roots: Vec<RootLabel>,
     /// Incidents that somebody judged, by correction.
     touched: BTreeMap<IncidentId, BTreeSet<u64>>,
-    chosen: BTreeMap<IncidentId, (u64, CiId)>,
+    /// What was said of their roots, in order: the correction, the CI, and whether it is the root.
+    said: BTreeMap<IncidentId, Vec<(u64, CiId, bool)>>,
 }
 
 impl Corrected {
@@ -93,7 +94,7 @@ impl Corrected {
             pairs: Vec::new(),
             roots: Vec::new(),
             touched: BTreeMap::new(),
-            chosen: BTreeMap::new(),
+            said: BTreeMap::new(),
         }
     }
 
@@ -121,8 +122,11 @@ impl Corrected {
                         if let Some(touched) = self.touched.remove(&incident.id) {
                             self.touched.entry(into).or_default().extend(touched);
                         }
-                        if let Some(root) = self.chosen.remove(&incident.id) {
-                            self.chosen.entry(into).or_insert(root);
+                        // What was said of the one that stays counts more.
+                        if let Some(mut said) = self.said.remove(&incident.id) {
+                            let own = self.said.entry(into).or_default();
+                            said.append(own);
+                            *own = said;
                         }
                     }
                     self.incidents.insert(incident.id, incident.clone());
@@ -227,11 +231,16 @@ impl Corrected {
             correction,
         };
         self.roots.push(label);
-        match self.chosen.get(&incident) {
-            Some((_, chosen)) if !is_root && *chosen == ci => drop(self.chosen.remove(&incident)),
-            _ if is_root => drop(self.chosen.insert(incident, (correction, ci))),
-            Some(_) | None => {}
+        self.said.entry(incident).or_default().push((correction, ci, is_root));
+    }
+
+    /// The root that people named last and did not reject afterwards, as far as nobody took it back.
+    fn chosen(&self, incident: IncidentId) -> Option<&CiId> {
+        let mut chosen = None;
+        for (_, ci, is_root) in self.said.get(&incident)? {
+            chosen = if *is_root { Some(ci) } else { chosen.filter(|chosen| *chosen != ci) };
         }
+        chosen
     }
 
     /// Every correction weighs the same, however many pairs it gives.
@@ -260,7 +269,9 @@ impl Corrected {
         self.corrections.retain(|one| one.seq != of);
         self.pairs.retain(|pair| pair.correction != of);
         self.roots.retain(|label| label.correction != of);
-        self.chosen.retain(|_, (correction, _)| *correction != of);
+        for said in self.said.values_mut() {
+            said.retain(|(correction, ..)| *correction != of);
+        }
         for corrections in self.touched.values_mut() {
             corrections.remove(&of);
         }
@@ -288,7 +299,7 @@ impl Corrected {
         let view = self.incidents.get(&id)?.clone();
         let members = self.members.get(&id)?;
         let events = members.iter().filter_map(|alert| self.events.get(alert)).flatten().copied().collect();
-        let said = self.chosen.get(&id).map(|(_, ci)| ci.clone());
+        let said = self.chosen(id).cloned();
         let best = || view.candidates.iter().find(|candidate| !candidate.rejected).map(|best| best.ci.id.clone());
         let is_root_said = said.is_some();
         let root = said.or_else(best);
@@ -312,4 +323,34 @@ impl Corrected {
 
 fn crossed(left: &BTreeSet<AlertId>, right: &BTreeSet<AlertId>) -> Vec<(AlertId, AlertId)> {
     left.iter().flat_map(|a| right.iter().map(move |b| (*a, *b))).filter(|(a, b)| a != b).take(PAIRS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABOUT: IncidentId = IncidentId(1);
+
+    fn check(said: &[Order], root: Option<&str>) {
+        let mut corrected = Corrected::of("t".into());
+        for (at, order) in said.iter().enumerate() {
+            corrected.hear(at as u64, Timestamp(0), "li", order);
+        }
+        assert_eq!(corrected.chosen(ABOUT).map(CiId::as_str), root, "{said:?}");
+    }
+
+    #[test]
+    fn what_was_taken_back_leaves_what_was_said_before() {
+        let is = |ci: &str| Order::SetRoot { incident: ABOUT, ci: ci.into() };
+        let is_not = |ci: &str| Order::RejectRoot { incident: ABOUT, ci: ci.into() };
+        let revoke = |of| Order::Revoke { of };
+        check(&[is("x"), is("y")], Some("y"));
+        check(&[is("x"), is("y"), revoke(1)], Some("x"));
+        check(&[is("x"), is("y"), revoke(0)], Some("y"));
+        check(&[is("x"), is_not("x")], None);
+        check(&[is("x"), is_not("y")], Some("x"));
+        check(&[is("x"), is_not("x"), revoke(1)], Some("x"));
+        check(&[is("x"), is_not("x"), is("x"), revoke(2)], None);
+        check(&[is("x"), revoke(0)], None);
+    }
 }
