@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! cargo run --release --example accuracy -- storm   DIR --out incidents.jsonl   (or clusters.csv)
-//! cargo run --release --example accuracy -- ait     DIR --out clusters.csv
+//! cargo run --release --example accuracy -- ait     DIR --out clusters.csv      (and of several scenarios the folder clusters/)
 //! cargo run --release --example accuracy -- telecom DIR --out edges.csv
 //! cargo run --release --example accuracy -- petshop DIR --out pred.jsonl
 //! cargo run --release --example accuracy -- nezha   DIR --out pred.jsonl
@@ -34,7 +34,11 @@ type Set = (&'static str, fn(&Path, &Path) -> Result<Vec<String>>, &'static str)
 
 const SETS: &[Set] = &[
     ("storm", storm::predict, "incidents, or with --out *.csv the incident of every event"),
-    ("ait", ait::predict, "the group of every alert of one scenario (give its alerts.csv.gz)"),
+    (
+        "ait",
+        ait::predict,
+        "the group of every alert; of several scenarios one file each in the folder FILE without its ending",
+    ),
     ("telecom", telecom::predict, "directed pairs of alarm types"),
     ("petshop", petshop::predict, "ranked root causes per case"),
     ("nezha", nezha::predict, "ranked root causes per case"),

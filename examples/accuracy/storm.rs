@@ -31,7 +31,7 @@ pub fn predict(folder: &Path, out: &Path) -> Result<Vec<String>> {
 }
 
 /// The packed file when it is there, else the plain one.
-fn either(folder: &Path, name: &str) -> PathBuf {
+pub fn either(folder: &Path, name: &str) -> PathBuf {
     let packed = folder.join(format!("{name}.gz"));
     if packed.exists() { packed } else { folder.join(name) }
 }

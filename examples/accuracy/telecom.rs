@@ -13,13 +13,14 @@ use headwater::lab::suggest::history::History;
 use headwater::lab::suggest::pairs::causes;
 
 use crate::run::tenant;
+use crate::storm::either;
 use crate::table::{Table, number};
 
 /// The files count seconds from the beginning of the record.
 const BEGIN_SECS: f64 = 1_700_000_000.0;
 
 pub fn predict(folder: &Path, _out: &Path) -> Result<Vec<String>> {
-    let table = Table::read(&folder.join("alarms.csv.gz"))?;
+    let table = Table::read(&either(folder, "alarms.csv"))?;
     let (kind, device, start) =
         (table.column("alarm_id")?, table.column("device_id")?, table.column("start_timestamp")?);
     let mut events = Vec::new();
@@ -31,9 +32,10 @@ pub fn predict(folder: &Path, _out: &Path) -> Result<Vec<String>> {
         event.object = ObjectRef { ci_id: Some(format!("device-{}", row[device])), ..ObjectRef::default() };
         events.push(event);
     }
-    let links = Table::read(&folder.join("topology.csv"))?;
+    // Some histories come without their network: then only what happens at one device is related.
+    let links = either(folder, "topology.csv");
+    let links = if links.exists() { Table::read(&links)?.rows().to_vec() } else { Vec::new() };
     let devices: std::collections::BTreeSet<&str> = links
-        .rows()
         .iter()
         .flat_map(|row| [row[0].as_str(), row[1].as_str()])
         .chain(table.rows().iter().map(|row| row[device].as_str()))
@@ -43,7 +45,6 @@ pub fn predict(folder: &Path, _out: &Path) -> Result<Vec<String>> {
         .map(|id| serde_json::json!({"id": format!("device-{id}"), "class": "router", "name": format!("device-{id}")}))
         .collect();
     let relations: Vec<_> = links
-        .rows()
         .iter()
         .map(|row| {
             let (from, to) = (format!("device-{}", row[0]), format!("device-{}", row[1]));
