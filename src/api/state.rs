@@ -14,7 +14,7 @@ use super::incident_types::Onlooker;
 use super::rule_tests::RulesTested;
 use super::session::Sessions;
 use super::sources::Sources;
-use super::suggestions::Suggested;
+use super::suggestions::{Seen, Suggested};
 use super::tokens::Credentials;
 use super::topology_past::Earlier;
 use super::view_file::Views;
@@ -150,7 +150,7 @@ pub trait Rules: Send + Sync {
     ///
     /// # Errors
     /// When the valid rules cannot be read.
-    fn suggest(&self, tenant: &TenantId, events: Vec<Event>) -> Result<Suggested, WriteError>;
+    fn suggest(&self, tenant: &TenantId, seen: Seen) -> Result<Suggested, WriteError>;
 }
 
 /// A model and when it came.

@@ -18,6 +18,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::TenantId;
 use crate::domain::time::{Span, Timestamp};
 use crate::projection::history::records;
+use crate::projection::history::stats::{self, HeededType};
 use crate::wording::lang::Text;
 
 /// What is looked at when nobody says since when.
@@ -36,6 +37,13 @@ pub struct SuggestionQuery {
     pub since: Option<String>,
     /// Received before (RFC 3339).
     pub until: Option<String>,
+}
+
+/// What suggestions are made from.
+pub struct Seen {
+    /// Oldest first.
+    pub events: Vec<Event>,
+    pub heeded: Vec<HeededType>,
 }
 
 /// Everything that is suggested.
@@ -91,7 +99,7 @@ pub struct DraftItem {
     pub id: String,
     /// The file of the rules that it was tried as and that is its own.
     pub file: String,
-    /// `causes`, `always_with`, `flapping` or `noise`.
+    /// `causes`, `always_with`, `flapping`, `noise` or `unheeded` (nobody ever acknowledged its incidents).
     pub reason: &'static str,
     pub because: Text,
     /// To copy into a file of the rules.
@@ -146,8 +154,10 @@ pub async fn suggestions(
     let since = read_time("since", query.since.as_deref())?.unwrap_or_else(|| (api.now)().minus(USUAL));
     let until = read_time("until", query.until.as_deref())?.unwrap_or(Timestamp(i64::MAX));
     let events = newest(&api, &caller.tenant, (since, until)).await?;
+    let of = caller.tenant.clone();
+    let heeded = past(&api, move |history| stats::heeded_types(history, &of, (since, until))).await?;
     let (rules, tenant) = (api.rules.clone(), caller.tenant);
-    let made = tokio::task::spawn_blocking(move || rules.suggest(&tenant, events)).await;
+    let made = tokio::task::spawn_blocking(move || rules.suggest(&tenant, Seen { events, heeded })).await;
     Ok(Json(made.map_err(ApiError::internal)?.map_err(refused)?))
 }
 

@@ -32,8 +32,8 @@ pub fn run(arguments: &SuggestArguments, out: &mut dyn Write) -> Result<()> {
     if stream.left_out > 0 {
         eprintln!("left out: {} events, more than {EVENTS_MAX} are not looked at", stream.left_out);
     }
-    let Stream { events, topology, tuning, rules, .. } = stream;
-    let suggestions = suggest(Recorded { events: &events, topology, tuning, rules })?;
+    let Stream { events, topology, tuning, rules, heeded, .. } = stream;
+    let suggestions = suggest(Recorded { events: &events, topology, tuning, rules, heeded })?;
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&suggestions)?)?;
     } else {
@@ -66,7 +66,7 @@ fn stream(arguments: &SuggestArguments) -> Result<Stream> {
         eprintln!("left out: {place}");
     }
     let tuning = std::sync::Arc::new(Tuning::default());
-    Ok(Stream { events, left_out, topology, rules: Policy::default_files(), tuning })
+    Ok(Stream { events, left_out, topology, rules: Policy::default_files(), tuning, heeded: Default::default() })
 }
 
 fn tell(all: &Suggestions, lang: Lang, out: &mut dyn Write) -> Result<()> {

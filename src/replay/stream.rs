@@ -1,5 +1,6 @@
 //! A tenant's recorded events, and what is valid for them: what suggestions are made from.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ use crate::engine::input::{Digest, Input};
 use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::Tuning;
+use crate::lab::suggest::heed::{Heed, Heeding};
+use crate::lab::suggest::history::Kind;
 use crate::pipeline::texts::compile_model;
 
 /// Events, in the order of the journal, and the newest of everything else.
@@ -26,6 +29,8 @@ pub struct Stream {
     pub topology: Arc<Topology>,
     pub rules: Vec<RuleFile>,
     pub tuning: Arc<Tuning>,
+    /// What became of the incidents of alert types.
+    pub heeded: BTreeMap<Kind, Heed>,
 }
 
 /// The texts that are valid.
@@ -53,7 +58,11 @@ pub fn read(data: &Path, tenant: &TenantId, since: Option<Timestamp>, events_max
     }
     let mut events: Vec<Event> = Vec::new();
     let mut left_out = 0;
-    recorded.each(|record, _| {
+    let mut heeding = Heeding::default();
+    recorded.each(|record, decision| {
+        if since.is_none_or(|since| record.stamp >= since) {
+            heeding.fold(tenant, &decision.effects);
+        }
         match &*record.input {
             Input::Batch(batch) if batch.tenant == *tenant && since.is_none_or(|since| record.stamp >= since) => {
                 events.extend(batch.events.iter().cloned());
@@ -90,6 +99,7 @@ pub fn read(data: &Path, tenant: &TenantId, since: Option<Timestamp>, events_max
         topology: topology.unwrap_or_else(Topology::none),
         rules: rules(&recorded, valid.rules.as_ref())?,
         tuning: tuning(&recorded, valid.model.as_ref())?,
+        heeded: heeding.heeded(),
     })
 }
 

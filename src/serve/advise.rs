@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::api::suggestions::{DraftItem, MissingRelation, PairItem, SilentRelation, Suggested, TrialItem, TypeItem};
-use crate::domain::event::Event;
+use crate::api::suggestions::{
+    DraftItem, MissingRelation, PairItem, Seen, SilentRelation, Suggested, TrialItem, TypeItem,
+};
 use crate::domain::topology::Topology;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::Tuning;
 use crate::lab::suggest::draft::Draft;
+use crate::lab::suggest::heed::Heed;
+use crate::lab::suggest::history::Kind;
 use crate::lab::suggest::{NamedPair, Recorded, suggest};
 use crate::wording::lang::Text;
 
@@ -16,12 +19,17 @@ use crate::wording::lang::Text;
 /// # Errors
 /// When the rules are refused.
 pub fn advise(
-    events: &[Event],
+    seen: &Seen,
     topology: Arc<Topology>,
     tuning: Arc<Tuning>,
     rules: Vec<RuleFile>,
 ) -> anyhow::Result<Suggested> {
-    let found = suggest(Recorded { events, topology, tuning, rules })?;
+    let heeded = seen.heeded.iter().map(|of| {
+        let kind = Kind { source: of.source.as_str().into(), name: of.name.as_str().into() };
+        (kind, Heed { incidents: of.incidents, acknowledged: of.acknowledged })
+    });
+    let heeded = heeded.collect();
+    let found = suggest(Recorded { events: &seen.events, topology, tuning, rules, heeded })?;
     let missing = found.missing_edges.into_iter().map(|edge| MissingRelation {
         cause: edge.cause,
         effect: edge.effect,

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::api::rule_tests::{DifferenceItem, RulesTested, TestItem};
 use crate::api::state::{RuleSet, Rules, Trial, WriteError};
-use crate::api::suggestions::Suggested;
+use crate::api::suggestions::{Seen, Suggested};
 use crate::clock::Clock;
 use crate::decode::limits::Limits;
 use crate::decode::{Body, Context, native};
@@ -160,11 +160,11 @@ impl Rules for Judge {
         Ok(RulesTested { failed: tests.iter().filter(|test| !test.differences.is_empty()).count(), tests })
     }
 
-    fn suggest(&self, tenant: &TenantId, events: Vec<Event>) -> Result<Suggested, WriteError> {
+    fn suggest(&self, tenant: &TenantId, seen: Seen) -> Result<Suggested, WriteError> {
         let refused = |error: anyhow::Error| WriteError::Refused { errors: vec![format!("{error:#}")] };
         let (_, files) = self.pipeline.newest_rules(tenant).map_err(refused)?;
         let tuning = self.pipeline.tuning(tenant).map_err(refused)?;
-        advise(&events, self.pipeline.topology(tenant), tuning, files).map_err(refused)
+        advise(&seen, self.pipeline.topology(tenant), tuning, files).map_err(refused)
     }
 }
 

@@ -16,7 +16,8 @@ use crate::storms::{events, topology};
 fn every_draft_is_a_rule_and_says_what_it_would_have_done() {
     let (topology, events) = (topology("hard"), events("hard", 6000));
     let tuning = std::sync::Arc::new(Tuning::default());
-    let recorded = Recorded { events: &events, topology, tuning, rules: Policy::default_files() };
+    let recorded =
+        Recorded { events: &events, topology, tuning, rules: Policy::default_files(), heeded: Default::default() };
     let found = suggest(recorded).unwrap();
     assert_eq!(found.events, events.len());
     assert!(!found.pairs.is_empty(), "a storm has alert types that cause others");

@@ -16,7 +16,7 @@ use crate::api::routes;
 use crate::api::state::{
     Api, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, Trouble, UndeliveredNotice, WriteError, Writes,
 };
-use crate::api::suggestions::Suggested;
+use crate::api::suggestions::{Seen, Suggested};
 use crate::api::tests::silent::Silent;
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::{Area, CiRef};
@@ -157,8 +157,8 @@ impl Rules for BuiltIn {
         Ok(Default::default())
     }
 
-    fn suggest(&self, _: &TenantId, events: Vec<Event>) -> Result<Suggested, WriteError> {
-        Ok(Suggested { events: events.len(), ..Suggested::default() })
+    fn suggest(&self, _: &TenantId, seen: Seen) -> Result<Suggested, WriteError> {
+        Ok(Suggested { events: seen.events.len(), ..Suggested::default() })
     }
 }
 

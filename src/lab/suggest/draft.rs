@@ -8,13 +8,15 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::super::backtest::{AFTERMATH, one_event, primed};
+use super::heed::{self, Heed};
 use super::history::{History, Kind};
 use super::noise;
 use super::pairs::Pair;
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, IncidentId, RuleId, TenantId};
 use crate::domain::incident::IncidentState;
-use crate::domain::time::Timestamp;
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::engine::Loaded;
 use crate::engine::effect::Effect;
@@ -23,8 +25,10 @@ use crate::engine::policy::Policy;
 use crate::engine::policy::place::RuleFile;
 use crate::engine::tuning::Tuning;
 
-/// Drafts made: the surest.
+/// Drafts made: the surest of each reason, in turn, so that no reason leaves the others without room.
 const DRAFTS_MAX: usize = 20;
+/// How long a draft that keeps something quiet is in force: then somebody looks again.
+const QUIET_FOR: Span = Span::hours(90 * 24);
 /// A pair is joined by a rule when this share of it is at one place; otherwise the topology does that already.
 const SAME_PLACE_LEAST: f64 = 0.5;
 /// … and this share of the effect's episodes comes of the cause.
@@ -51,6 +55,8 @@ pub enum Reason {
     Flapping,
     /// Nothing else ever happens around it.
     Noise,
+    /// Its incidents were never acknowledged by anybody.
+    Unheeded,
 }
 
 impl Reason {
@@ -61,6 +67,7 @@ impl Reason {
             Self::AlwaysWith => "always_with",
             Self::Flapping => "flapping",
             Self::Noise => "noise",
+            Self::Unheeded => "unheeded",
         }
     }
 }
@@ -74,8 +81,8 @@ struct Rule<'a> {
 }
 
 impl Rule<'_> {
-    /// The draft, its text made with its id.
-    fn draft(self, yaml: impl FnOnce(&str) -> String) -> Draft {
+    /// The draft, its text made with its id and its note.
+    fn draft(self, yaml: impl FnOnce(&str, &str) -> String) -> Draft {
         let mut sha = Sha256::new();
         let types = self.of.iter().flat_map(|kind| [&*kind.source, &*kind.name]);
         for part in [self.reason.word()].into_iter().chain(types) {
@@ -85,7 +92,9 @@ impl Rule<'_> {
         let id = format!("suggested-{}", &hex::encode(sha.finalize())[..DIGITS]);
         let (because_zh, because_en) = self.because;
         let file = format!("{FILE_FIRST}{id}.yaml");
-        Draft { yaml: yaml(&id), file, reason: self.reason, because_zh, because_en, trial: None, id }
+        // JSON's strings are YAML's.
+        let note = serde_json::Value::from(format!("{because_en} / {because_zh}")).to_string();
+        Draft { yaml: yaml(&id, &note), file, reason: self.reason, because_zh, because_en, trial: None, id }
     }
 }
 
@@ -130,8 +139,10 @@ impl Trial {
     }
 }
 
-/// The drafts that pairs and noise give and that the rules do not have yet, without their trials.
-pub fn drafts(history: &History, pairs: &[Pair], rules: &[RuleFile]) -> Vec<Draft> {
+/// The drafts that the history, and what people heeded, give reason for and that the rules do not have yet; without trials.
+pub fn drafts(history: &History, pairs: &[Pair], heeded: &BTreeMap<Kind, Heed>, rules: &[RuleFile]) -> Vec<Draft> {
+    let last = history.episodes.last().map_or(Timestamp(0), |episode| episode.at);
+    let until = &last.plus(QUIET_FOR).to_string()[..10];
     let together = pairs.iter().filter(|p| p.same_place >= SAME_PLACE_LEAST && p.share >= JOINED_SHARE_LEAST);
     let mut drafts: Vec<Draft> = Vec::new();
     let mut muted: BTreeSet<usize> = BTreeSet::new();
@@ -139,21 +150,40 @@ pub fn drafts(history: &History, pairs: &[Pair], rules: &[RuleFile]) -> Vec<Draf
         let (cause, effect) = (&history.kinds[pair.cause], &history.kinds[pair.effect]);
         drafts.push(joined(pair, cause, effect));
         if pair.share >= ALWAYS_SHARE && muted.insert(pair.effect) {
-            drafts.push(inhibited(pair, cause, effect));
+            drafts.push(inhibited(pair, cause, effect, until));
         }
     }
     for (kind, seen) in history.kinds.iter().zip(&history.seen) {
         let again = seen.again as f64 / seen.episodes.max(1) as f64;
         if seen.episodes >= EPISODES_LEAST && again >= AGAIN_LEAST {
-            drafts.push(quieted(kind, again));
+            drafts.push(quieted(kind, again, until));
         }
     }
     for (kind, share) in noise::lone(history) {
         drafts.push(held_back(&history.kinds[kind], share, history.seen[kind].episodes));
     }
+    let graver =
+        |kind: &Kind| history.kinds.iter().zip(&history.seen).any(|(k, s)| k == kind && s.worst >= Severity::Critical);
+    for (kind, heed) in heed::unheeded(heeded).into_iter().filter(|(kind, _)| !graver(kind)) {
+        drafts.push(unheeded(kind, heed, until));
+    }
     drafts.retain(|draft| !draft.is_in(rules));
-    drafts.truncate(DRAFTS_MAX);
-    drafts
+    in_turn(drafts)
+}
+
+/// The first of each reason, then the second of each, as many as there is room for; told in the order they came in.
+fn in_turn(drafts: Vec<Draft>) -> Vec<Draft> {
+    let mut of_reason: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut ranked: Vec<(usize, usize, Draft)> = Vec::with_capacity(drafts.len());
+    for (place, draft) in drafts.into_iter().enumerate() {
+        let rank = of_reason.entry(draft.reason.word()).or_default();
+        ranked.push((*rank, place, draft));
+        *rank += 1;
+    }
+    ranked.sort_by_key(|(rank, place, _)| (*rank, *place));
+    ranked.truncate(DRAFTS_MAX);
+    ranked.sort_by_key(|(_, place, _)| *place);
+    ranked.into_iter().map(|(.., draft)| draft).collect()
 }
 
 /// A condition on an alert type. JSON's strings are YAML's, and `=` keeps a name from being read as another test.
@@ -188,9 +218,9 @@ fn proof(pair: &Pair, cause: &Kind, effect: &Kind) -> (String, String) {
 
 fn joined(pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
     let rule = Rule { reason: Reason::Causes, of: &[cause, effect], because: proof(pair, cause, effect) };
-    rule.draft(|id| {
+    rule.draft(|id, note| {
         format!(
-            "correlate:\n  - id: {id}\n    type: pair\n    by: [object]\n    of: [{{ as: cause, match: {} }}, {{ match: {} }}]\n    \
+            "correlate:\n  - id: {id}\n    note: {note}\n    type: pair\n    by: [object]\n    of: [{{ as: cause, match: {} }}, {{ match: {} }}]\n    \
              within: {}s\n    effect: {{ join: {{ root: cause }} }}\n",
             of(cause),
             of(effect),
@@ -199,11 +229,11 @@ fn joined(pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
     })
 }
 
-fn inhibited(pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
+fn inhibited(pair: &Pair, cause: &Kind, effect: &Kind, until: &str) -> Draft {
     let rule = Rule { reason: Reason::AlwaysWith, of: &[cause, effect], because: proof(pair, cause, effect) };
-    rule.draft(|id| {
+    rule.draft(|id, note| {
         format!(
-            "inhibit:\n  - {{ id: {id}, source: {}, target: {}, equal: [object], recent: {}s }}\n",
+            "inhibit:\n  - id: {id}\n    note: {note}\n    expires: {until}\n    source: {}\n    target: {}\n    equal: [object]\n    recent: {}s\n",
             of(cause),
             of(effect),
             within(pair)
@@ -211,14 +241,14 @@ fn inhibited(pair: &Pair, cause: &Kind, effect: &Kind) -> Draft {
     })
 }
 
-fn quieted(kind: &Kind, again: f64) -> Draft {
+fn quieted(kind: &Kind, again: f64, until: &str) -> Draft {
     let (name, again) = (&kind.name, again.round());
     let because = (
         format!("“{name}”每次出现后平均反复 {again} 次"),
         format!("{name:?} comes back {again} times per episode on average"),
     );
     let rule = Rule { reason: Reason::Flapping, of: &[kind], because };
-    rule.draft(|id| format!("mute:\n  - {{ id: {id}, match: {}, effect: notice }}\n", of(kind)))
+    rule.draft(|id, note| quiet(kind, (id, note), until))
 }
 
 fn held_back(kind: &Kind, share: f64, episodes: u64) -> Draft {
@@ -228,7 +258,25 @@ fn held_back(kind: &Kind, share: f64, episodes: u64) -> Draft {
         format!("around {share} % of the {episodes} times of {name:?} nothing else happened within five minutes"),
     );
     let rule = Rule { reason: Reason::Noise, of: &[kind], because };
-    rule.draft(|id| format!("promote:\n  - {{ id: {id}, match: {}, after: never }}\n", of(kind)))
+    rule.draft(|id, note| {
+        format!("promote:\n  - id: {id}\n    note: {note}\n    match: {}\n    after: never\n", of(kind))
+    })
+}
+
+fn unheeded(kind: &Kind, heed: Heed, until: &str) -> Draft {
+    let (name, incidents) = (&kind.name, heed.incidents);
+    let because = (
+        format!("“{name}”参与的 {incidents} 个故障无一人认领"),
+        format!("of {incidents} incidents that {name:?} was part of, nobody acknowledged one"),
+    );
+    let rule = Rule { reason: Reason::Unheeded, of: &[kind], because };
+    rule.draft(|id, note| quiet(kind, (id, note), until))
+}
+
+/// A rule by which a type is seen as ever and tells nobody, for a while.
+fn quiet(kind: &Kind, (id, note): (&str, &str), until: &str) -> String {
+    let what = of(kind);
+    format!("mute:\n  - id: {id}\n    note: {note}\n    expires: {until}\n    match: {what}\n    effect: notice\n")
 }
 
 /// What drafts are tried on.
@@ -338,5 +386,43 @@ impl Count {
             held: number(|(joined, muted)| !joined && !muted),
             muted: number(|(_, muted)| *muted),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_reason_leaves_the_others_without_room() {
+        let kind = |n: usize| Kind { source: "s".into(), name: format!("n{n}").into() };
+        let draft =
+            |n: usize, reason| Rule { reason, of: &[&kind(n)], because: Default::default() }.draft(|_, _| "".into());
+        let many = (0..3 * DRAFTS_MAX).map(|n| draft(n, Reason::Causes));
+        let all: Vec<Draft> = many.chain([draft(0, Reason::Flapping), draft(0, Reason::Noise)]).collect();
+        let kept = in_turn(all);
+        let of = |reason| kept.iter().filter(|draft| draft.reason == reason).count();
+        let counts = [Reason::Causes, Reason::Flapping, Reason::Noise].map(of);
+        assert_eq!(counts, [DRAFTS_MAX - 2, 1, 1]);
+        let ids: BTreeSet<&str> = kept.iter().map(|draft| &*draft.id).collect();
+        assert_eq!(ids.len(), DRAFTS_MAX, "one reason and type, one id");
+    }
+
+    #[test]
+    fn what_nobody_ever_acknowledges_is_to_be_quiet_for_a_while() {
+        let kind = |name: &str| Kind { source: "s".into(), name: name.into() };
+        let heed = |incidents, acknowledged| Heed { incidents, acknowledged };
+        let heeded =
+            BTreeMap::from([(kind("fan"), heed(12, 0)), (kind("disk"), heed(12, 1)), (kind("rare"), heed(2, 0))]);
+        let found = drafts(&History::default(), &[], &heeded, &[]);
+        let [draft] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(draft.reason, Reason::Unheeded);
+        for part in ["= fan", "note: ", "expires: 1970-04-01", "effect: notice"] {
+            assert!(draft.yaml.contains(part), "{part}: {}", draft.yaml);
+        }
+        let mut rules = Policy::default_files();
+        rules.push(RuleFile { name: draft.file.clone(), text: draft.yaml.clone() });
+        assert!(Policy::compile(1, &rules).is_ok(), "{}", draft.yaml);
+        assert!(drafts(&History::default(), &[], &heeded, &rules).is_empty(), "it is in force already");
     }
 }

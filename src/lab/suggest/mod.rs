@@ -1,14 +1,16 @@
 //! Suggestions with proof: what a recorded stream says about rules and CMDB that nobody has written down yet.
 //!
 //! [`history`] makes episodes of the events, [`pairs`] finds which alert types cause which, [`noise`] those that belong to
-//! nothing, [`draft`] makes rules of that and tries each on the stream, [`edges`] looks at the CMDB's relations. Nothing is changed by it: people decide.
+//! nothing, [`heed`] those that nobody cares for, [`draft`] makes rules of that and tries each on the stream, [`edges`] looks at the CMDB's relations. Nothing is changed by it: people decide.
 
 pub mod draft;
 pub mod edges;
+pub mod heed;
 pub mod history;
 pub mod noise;
 pub mod pairs;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -21,7 +23,8 @@ use crate::engine::tuning::Tuning;
 
 use draft::{Draft, Ground, Trial};
 use edges::{MissingEdge, SilentEdge};
-use history::History;
+use heed::Heed;
+use history::{History, Kind};
 use pairs::Pair;
 
 /// A pair with the names of its alert types.
@@ -59,6 +62,8 @@ pub struct Recorded<'a> {
     pub tuning: Arc<Tuning>,
     /// The rules that are valid; drafts are tried on top of them.
     pub rules: Vec<RuleFile>,
+    /// What became of the incidents of alert types, where that is recorded.
+    pub heeded: BTreeMap<Kind, Heed>,
 }
 
 /// Looks at a recorded stream. Each draft costs a run of the engine over it.
@@ -66,10 +71,10 @@ pub struct Recorded<'a> {
 /// # Errors
 /// When the rules are refused.
 pub fn suggest(recorded: Recorded<'_>) -> Result<Suggestions> {
-    let Recorded { events, topology, tuning, rules } = recorded;
+    let Recorded { events, topology, tuning, rules, heeded } = recorded;
     let history = History::of(events, &topology, tuning.refire_window);
     let pairs = pairs::causes(&history);
-    let mut drafts = draft::drafts(&history, &pairs, &rules);
+    let mut drafts = draft::drafts(&history, &pairs, &heeded, &rules);
     let ground = Ground { events, topology: topology.clone(), tuning, rules };
     if !drafts.is_empty() {
         let before = ground.as_it_is()?;

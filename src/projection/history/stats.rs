@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::super::scope::Scope;
-use crate::domain::ids::IncidentId;
+use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::time::Timestamp;
 
 /// By what counts are told apart.
@@ -69,6 +69,40 @@ pub fn names_by_incident(
     let rows = query.query_map((scope.tenant.as_str(), span.0.0, span.1.0, PAIRS_MAX), |row| {
         let incident = row.get::<_, Option<i64>>(1)?.map(|id| IncidentId(id as u64));
         Ok((row.get(0)?, incident, row.get::<_, i64>(2)? as u64))
+    })?;
+    rows.collect()
+}
+
+/// What became of the incidents that alerts of one type were part of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeededType {
+    pub source: String,
+    pub name: String,
+    pub incidents: u64,
+    /// Of these, the ones that somebody acknowledged.
+    pub acknowledged: u64,
+}
+
+/// Types that are read at most: those that were part of the most incidents.
+const TYPES_MAX: i64 = 1_000;
+
+/// The types of alerts that began in `[since, until)` and are part of an incident.
+pub fn heeded_types(
+    from: &Connection,
+    tenant: &TenantId,
+    (since, until): (Timestamp, Timestamp),
+) -> rusqlite::Result<Vec<HeededType>> {
+    let mut query = from.prepare_cached(
+        "SELECT source, name, count(*) AS n, sum(heeded) FROM (
+           SELECT DISTINCT alerts.source AS source, alerts.name AS name, incidents.id,
+             json_extract(incidents.view, '$.acknowledged_at') IS NOT NULL AS heeded
+           FROM alerts JOIN incidents ON incidents.id = alerts.incident
+           WHERE alerts.tenant = ?1 AND alerts.first_seen >= ?2 AND alerts.first_seen < ?3)
+         GROUP BY source, name ORDER BY n DESC, source, name LIMIT ?4",
+    )?;
+    let rows = query.query_map((tenant.as_str(), since.0, until.0, TYPES_MAX), |row| {
+        let (incidents, acknowledged) = (row.get::<_, i64>(2)? as u64, row.get::<_, i64>(3)? as u64);
+        Ok(HeededType { source: row.get(0)?, name: row.get(1)?, incidents, acknowledged })
     })?;
     rows.collect()
 }
