@@ -81,5 +81,5 @@ export const Cost = ({ files }) => {
   return html`<${Panel} title=${t("rules.cost")} aside=${tools}>${failed && html`<p class="bad">${failed}</p>`}
     ${!report && !failed && html`<p class="dim">${t(busy ? "sug.working" : "rules.cost.help")}</p>`}
     ${report?.figures && html`<table class="plain"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th class="tried">${t("rules.mine")}</th></tr></thead>
-      <tbody>${["alerts", "incidents", "held", "muted", "compression", "messages", "messages_per_week"].map((name) => html`<tr key=${name}><td>${t(`tuning.figure.${name}`)}</td>${[0, 1].map((i) => html`<td key=${i}>${figure(report.figures[i], name)}</td>`)}</tr>`)}</tbody></table>`}<//>`;
+      <tbody>${["alerts", "incidents", "held", "muted", "compression", "messages", "messages_per_week", "pages", "pages_per_week"].map((name) => html`<tr key=${name}><td>${t(`tuning.figure.${name}`)}</td>${[0, 1].map((i) => html`<td key=${i}>${figure(report.figures[i], name)}</td>`)}</tr>`)}</tbody></table>`}<//>`;
 };

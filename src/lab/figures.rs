@@ -15,7 +15,7 @@ enum Of {
     RootScore(fn(&Scores) -> f64),
 }
 
-const ALL: [(&str, &str, Of); 15] = [
+const ALL: [(&str, &str, Of); 17] = [
     ("告警", "alerts", Of::Count(|x| x.alerts)),
     ("故障", "incidents", Of::Count(|x| x.incidents)),
     ("待观察告警", "held alerts", Of::Count(|x| x.held)),
@@ -23,6 +23,8 @@ const ALL: [(&str, &str, Of); 15] = [
     ("根因变更次数", "root changes", Of::Count(|x| x.root_changes)),
     ("通知", "messages", Of::Count(|x| x.messages)),
     ("每周通知", "messages per week", Of::Number(|x| x.messages_per_week)),
+    ("首次通知", "pages", Of::Count(|x| x.pages)),
+    ("每周首次通知", "pages per week", Of::Number(|x| x.pages_per_week)),
     ("压缩率", "compression", Of::Number(|x| x.compression)),
     ("成对 F1", "pair F1", Of::Score(|s| s.pair_f1)),
     ("精确率", "precision", Of::Score(|s| s.precision)),

@@ -36,15 +36,16 @@ pub fn page(report: &Report) -> String {
         let _ = write!(html, "<h2>{zh} · {en}</h2>{}", chart(counts, report.course.step_secs));
     }
     let changed = report.changed.iter().map(changed_row).collect::<String>();
-    section(&mut html, "变化的故障", "changed incidents", report.changed.len(), &changed);
-    for (zh, en, list) in
-        [("只在 a 中的故障", "only in a", &report.gone), ("只在 b 中的故障", "only in b", &report.fresh)]
-    {
+    section(&mut html, "变化的故障", "changed incidents", report.incidents[0], &changed);
+    for (zh, en, count, list) in [
+        ("只在 a 中的故障", "only in a", report.incidents[1], &report.gone),
+        ("只在 b 中的故障", "only in b", report.incidents[2], &report.fresh),
+    ] {
         section(
             &mut html,
             zh,
             en,
-            list.len(),
+            count,
             &list.iter().map(|shown| format!("<tr>{}</tr>", row(shown))).collect::<String>(),
         );
     }

@@ -55,7 +55,7 @@ impl Telling<'_> {
         let (ari, ami, same) = (agreement.ari, agreement.ami, agreement.same);
         let alike = format!("ARI {ari:.3}, AMI {ami:.3}");
         writeln!(f, "{}", self.say(&format!("两者之间 {alike}"), &format!("{alike} between the two")))?;
-        let (changed, gone, fresh) = (report.changed.len(), report.gone.len(), report.fresh.len());
+        let [changed, gone, fresh] = report.incidents;
         let zh = format!("故障:{same} 个相同,{changed} 个变化,{gone} 个只在 a,{fresh} 个只在 b");
         let en = format!("incidents: {same} same, {changed} changed, {gone} only in a, {fresh} only in b");
         writeln!(f, "{}", self.say(&zh, &en))?;
@@ -81,10 +81,9 @@ impl Telling<'_> {
     fn others(&self, f: &mut String) -> fmt::Result {
         let report = self.report;
         if report.muted_once_events > 0 {
-            let of = |run: usize| report.muted_once.iter().filter(|one| one.by_run == run).count();
-            let (events, a, b) = (report.muted_once_events, of(0), of(1));
-            let zh = format!("{events} 个事件只被一方静默(所列中 a {a} 个,b {b} 个)");
-            let en = format!("{events} events muted by only one (of those listed: {a} by a, {b} by b)");
+            let (events, [a, b]) = (report.muted_once_events, report.muted_once_by);
+            let zh = format!("{events} 个事件只被一方静默(a {a} 个,b {b} 个)");
+            let en = format!("{events} events muted by only one ({a} by a, {b} by b)");
             writeln!(f, "{}", self.say(&zh, &en))?;
         }
         for (word, [old, new]) in report.verdicts.iter().filter(|(_, [old, new])| old != new) {

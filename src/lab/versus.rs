@@ -46,6 +46,11 @@ pub struct Figures {
     pub messages: u64,
     /// Messages per week of the stream's own time.
     pub messages_per_week: f64,
+    /// Messages by which somebody is told of an incident for the first time, or that it is back; the rest is news and ends.
+    #[serde(default)]
+    pub pages: u64,
+    #[serde(default)]
+    pub pages_per_week: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<Scores>,
 }
@@ -126,9 +131,15 @@ pub struct Report {
     pub gone: Vec<Shown>,
     pub fresh: Vec<Shown>,
     pub muted_once: Vec<MutedOnce>,
+    /// How many there are of each, listed or not: changed, gone, fresh.
+    #[serde(default)]
+    pub incidents: [usize; 3],
     /// What the lists have no room for.
     pub not_listed: usize,
     pub muted_once_events: u64,
+    /// The same by the run that mutes them.
+    #[serde(default)]
+    pub muted_once_by: [u64; 2],
     pub course: Course,
 }
 
@@ -234,6 +245,8 @@ fn figures(side: &Side<'_>, stream: &Stream<'_>) -> Figures {
         root_changes: world.root_changes,
         messages,
         messages_per_week: messages as f64 / weeks,
+        pages: world.pages,
+        pages_per_week: world.pages as f64 / weeks,
         scores: stream.truth.map(|labelled| labelled.scores(told)),
     }
 }
@@ -305,6 +318,7 @@ impl Report {
         let (left, right) = pairs.into_iter().unzip();
         self.gone = before.without(&left, stream);
         self.fresh = after.without(&right, stream);
+        self.incidents = [self.changed.len(), self.gone.len(), self.fresh.len()];
         self.changed.sort_by_key(|c| std::cmp::Reverse(c.events_added + c.events_lost));
         for list in [&mut self.gone, &mut self.fresh] {
             list.sort_by_key(|shown| std::cmp::Reverse(shown.events));
@@ -326,6 +340,7 @@ impl Report {
                     continue;
                 }
                 self.muted_once_events += 1;
+                self.muted_once_by[by_run] += 1;
                 if self.muted_once.len() < LISTED_MAX {
                     let why = (stream.why)(*event);
                     self.muted_once.push(MutedOnce { event: event.to_string(), by_run, by: by.clone(), why });
@@ -417,6 +432,8 @@ fn course(sides: &[Side<'_>; 2], stream: &Stream<'_>) -> Course {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::alert::{AlertState, AlertView};
+    use crate::domain::ids::AlertId;
     use crate::lab::world::Fate;
 
     #[test]
@@ -438,5 +455,30 @@ mod tests {
         let kept = kept.truth.incidents();
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].events, incident(&[5, 6]).events);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted_all_the_same() {
+        let incident = |n: u64| IncidentView::new(IncidentId(n), "t".into(), "x", Timestamp(0));
+        let many = LISTED_MAX as u64 + 7;
+        let mut world = World::default();
+        for n in 1..=many {
+            let (event, alert) = (EventRef { seq: n, index: 0 }, AlertId(n));
+            world.fates.push(Fate { event, alert: Some(alert), muted: None });
+            world.incidents.insert(IncidentId(n), incident(n).into());
+            world.alerts.insert(alert, alert_in(alert, IncidentId(n)).into());
+        }
+        let why = |_: EventRef| String::new();
+        let stream = Stream { from: Timestamp(0), to: Timestamp(1), why: &why, truth: None };
+        let report = compare([Run::default(), Run::default()], [&World::default(), &world], &stream);
+        assert_eq!((report.incidents, report.fresh.len()), ([0, 0, many as usize], LISTED_MAX));
+        assert_eq!(report.not_listed, 7);
+    }
+
+    fn alert_in(id: AlertId, incident: IncidentId) -> AlertView {
+        let (at, severity, state) = (Timestamp(0), Severity::Major, AlertState::Firing);
+        let view = serde_json::json!({"id": id, "tenant": "t", "source": "s", "name": "x", "severity": severity, "state": state,
+            "object": "x", "first_seen": at, "last_seen": at, "starts_at": at, "count": 1, "incident": incident});
+        serde_json::from_value(view).expect("an alert")
     }
 }

@@ -9,7 +9,7 @@ use crate::domain::ids::{AlertId, EventRef, IncidentId, TenantId};
 use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use crate::domain::mute::MutedBy;
 use crate::domain::time::Timestamp;
-use crate::engine::effect::Effect;
+use crate::engine::effect::{Effect, NoticeKind};
 use crate::engine::verdict::Verdict;
 
 /// Messages of which the time is kept; the rest is only counted.
@@ -37,6 +37,8 @@ pub struct World {
     pub verdicts: BTreeMap<&'static str, u64>,
     /// Messages by receiver, and when each was due.
     pub messages: BTreeMap<String, u64>,
+    /// Messages by which somebody is told of an incident for the first time, or that it is back.
+    pub pages: u64,
     pub told_at: Vec<Timestamp>,
     /// What people have stepped into: it stays as it stood before.
     settled: (BTreeSet<AlertId>, BTreeSet<IncidentId>),
@@ -62,6 +64,7 @@ impl World {
                 }
                 Effect::Notify { notice } if notice.incident.tenant == *tenant => {
                     *self.messages.entry(notice.receiver.to_string()).or_default() += 1;
+                    self.pages += u64::from(matches!(notice.kind, NoticeKind::Opened | NoticeKind::Reopened));
                     if self.told_at.len() < MESSAGES_MAX {
                         self.told_at.push(notice.at);
                     }

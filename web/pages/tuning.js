@@ -16,7 +16,9 @@ const RELOAD_MS = 5000;
 const PARTS = ["rules", "model", "metric"];
 /** How long before its end a rule is marked. */
 const SOON_MS = 14 * 24 * 3600 * 1000;
-const FIGURES = ["alerts", "incidents", "held", "muted", "compression", "root_changes", "messages", "messages_per_week"];
+/** Events muted by only one that are shown. */
+const MUTED_SHOWN = 50;
+const FIGURES = ["alerts", "incidents", "held", "muted", "compression", "root_changes", "messages", "messages_per_week", "pages", "pages_per_week"];
 /** What the truth says of a side; `found` is the recall. */
 const SCORES = ["pair_f1", "precision", "found", "f1", "root_top1", "root_top3", "root_top5"];
 
@@ -46,6 +48,15 @@ const Differing = ({ report }) => html`<table class="plain"><tbody>
   ${report.fresh.map((one) => html`<tr key=${`f${one.id}`} class="tried"><td>+</td><${Incident} shown=${one} /></tr>`)}
 </tbody></table>`;
 
+/** Events that only one of the two mutes, and by what. */
+const MutedOnce = ({ report }) => html`<h3>${t("tuning.muted_once", { n: count(report.muted_once_events), valid: count(report.muted_once_by[0]), tried: count(report.muted_once_by[1]) })}</h3>
+  <table class="plain muted-once"><tbody>${report.muted_once.slice(0, MUTED_SHOWN).map((one) => html`<tr key=${one.event} class=${one.by_run ? "tried" : "valid"}><td>${t(one.by_run ? "tuning.tried" : "tuning.valid")}</td>
+    <td><${Go} to=${one.why}>${one.event}<//></td></tr>`)}</tbody></table>`;
+
+/** Messages by receiver, on either side. */
+const Receivers = ({ messages }) => html`<h3>${t("tuning.receivers")}</h3><table class="plain receivers"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th class="tried">${t("tuning.tried")}</th></tr></thead>
+  <tbody>${Object.entries(messages).map(([receiver, pair]) => html`<tr key=${receiver}><td>${receiver}</td><td>${count(pair[0])}</td><td>${count(pair[1])}</td></tr>`)}</tbody></table>`;
+
 /** What corrected incidents say of both, as bars beside each other. */
 const Scores = ({ report }) => html`<h3>${t("tuning.scores", { n: report.truth_incidents })}</h3>
   <table class="plain scores"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th></th><th class="tried">${t("tuning.tried")}</th><th></th></tr></thead>
@@ -59,7 +70,11 @@ const Report = ({ report }) => html`
   <p>${t("tuning.alike", { ari: report.agreement.ari.toFixed(3), ami: report.agreement.ami.toFixed(3), same: report.agreement.same })}</p>
   <${Chart} title=${t("tuning.figure.incidents")} counts=${report.course.incidents} />
   <${Chart} title=${t("tuning.figure.messages")} counts=${report.course.messages} />
-  <${Differing} report=${report} />`;
+  ${Object.keys(report.messages).length > 0 && html`<${Receivers} messages=${report.messages} />`}
+  <p>${t("tuning.differ", { changed: count(report.incidents[0]), gone: count(report.incidents[1]), fresh: count(report.incidents[2]) })}</p>
+  <${Differing} report=${report} />
+  ${report.not_listed > 0 && html`<p class="dim">${t("tuning.not_listed", { n: count(report.not_listed) })}</p>`}
+  ${report.muted_once_events > 0 && html`<${MutedOnce} report=${report} />`}`;
 
 const Shadow = ({ shadow, may, onChange }) => {
   // Whoever reads the journal later wants to know why.
