@@ -161,3 +161,73 @@ pub fn silent(history: &History, topology: &Topology) -> Vec<SilentEdge> {
     silent.truncate(LISTED_MAX);
     silent
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::event::{Event, ObjectRef};
+    use crate::lab::built_in::read_topology;
+
+    const BEGIN: i64 = 1_780_272_000_000;
+
+    /// An estate of these relations, `from type to`.
+    fn estate(relations: &[&str]) -> Arc<Topology> {
+        let cis = ["pdu", "host-1", "host-2", "app-1", "app-2"];
+        let cis = cis
+            .map(|id| serde_json::json!({"id": id, "class": if id == "pdu" { "pdu" } else { "server" }, "name": id}));
+        let relations: Vec<_> = relations
+            .iter()
+            .map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                serde_json::json!({"from": words[0], "type": words[1], "to": words[2]})
+            })
+            .collect();
+        let text = serde_json::json!({"cis": cis, "relations": relations}).to_string();
+        read_topology("estate", text.as_bytes(), None, 1).unwrap()
+    }
+
+    /// What failed, at second so and so of each of `rounds` rounds of an hour.
+    fn history(rounds: i64, failures: &[(&str, i64)], topology: &Topology) -> History {
+        let mut events = Vec::new();
+        for round in 0..rounds {
+            for (ci, secs) in failures {
+                let at = Timestamp(BEGIN + (round * 3600 + secs + round % 3) * 1000);
+                let mut event = Event::new("t".into(), "s".into(), &format!("{ci} down"), at);
+                event.object = ObjectRef { ci_id: Some((*ci).into()), ..ObjectRef::default() };
+                events.push(event);
+            }
+        }
+        History::of(&events, topology, Span::mins(40))
+    }
+
+    #[test]
+    fn what_fails_soon_after_another_without_a_relation_lacks_one() {
+        let failures = [("host-1", 10), ("app-1", 40), ("app-2", 1800)];
+        let lacking = estate(&["pdu powers host-1", "pdu powers host-2"]);
+        let found = missing(&history(12, &failures, &lacking));
+        let [edge] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((&*edge.cause, &*edge.effect), ("host-1", "app-1"));
+        assert_eq!((edge.occasions, edge.reversed, edge.lead_secs), (12, 0, 30.0));
+        // The CMDB has it, or it was seen too seldom.
+        let known = estate(&["host-1 hosts app-1"]);
+        assert!(missing(&history(12, &failures, &known)).is_empty());
+        assert!(missing(&history(4, &failures, &lacking)).is_empty());
+    }
+
+    #[test]
+    fn a_relation_along_which_nothing_passes_is_named() {
+        let topology = estate(&["pdu powers host-1", "pdu powers host-2"]);
+        // The second host fails at other times only.
+        let found = silent(&history(20, &[("pdu", 0), ("host-1", 5), ("host-2", 1800)], &topology), &topology);
+        let [edge] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((&*edge.cause, &*edge.effect, edge.failures), ("pdu", "host-2", 20));
+        assert!(edge.expected >= EXPECTED_LEAST, "{edge:?}");
+        // What was felt once is no silent one, and nor is one of a cause that hurts nobody.
+        let felt = history(20, &[("pdu", 0), ("host-1", 5), ("host-2", 5)], &topology);
+        assert!(silent(&felt, &topology).is_empty());
+        let alone = history(20, &[("pdu", 0), ("host-1", 1800), ("host-2", 2400)], &topology);
+        assert!(silent(&alone, &topology).is_empty());
+    }
+}
