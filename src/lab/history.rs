@@ -1,7 +1,8 @@
 //! A labelled history: a recorded stream, the topology of its time, and which event belongs to which incident.
 //!
 //! A folder with `alerts.jsonl`, the truth beside it ([`super::truth`]) and, when it is known, the CMDB: `cmdb.json` or
-//! `cmdb.yaml`, with `topology-mapping.yaml` when it is in another system's words; each may be packed (`.gz`). Closed
+//! `cmdb.yaml`, with `topology-mapping.yaml` when it is in another system's words; each may be packed (`.gz`). `mapping.yaml` reads the
+//! events where they are not as the caller says. Closed
 //! incidents that operators have corrected and generated storms have this shape alike.
 
 use std::collections::BTreeMap;
@@ -18,8 +19,9 @@ use crate::domain::topology::Topology;
 /// The CMDB, by the names that it may have, and the mapping of its words.
 pub const CMDB: [&str; 2] = ["cmdb.json", "cmdb.yaml"];
 pub const CMDB_MAPPING: &str = "topology-mapping.yaml";
-/// The events.
+/// The events, and the mapping that reads them where the folder has its own.
 pub const EVENTS: &str = "alerts.jsonl";
+pub const MAPPING: &str = "mapping.yaml";
 
 /// One labelled history.
 #[derive(Clone, Debug)]
@@ -46,7 +48,9 @@ impl History {
         };
         let truth = Truth::read(folder)?;
         let incident_of = truth.incident_of();
-        Ok(Self { folder: folder.to_owned(), topology, incident_of, truth, mapping: mapping.to_owned() })
+        let own_mapping = Some(folder.join(MAPPING)).filter(|own| own.exists());
+        let mapping = own_mapping.unwrap_or_else(|| mapping.to_owned());
+        Ok(Self { folder: folder.to_owned(), topology, incident_of, truth, mapping })
     }
 
     /// Its events, from the first one.

@@ -1,5 +1,5 @@
 //! Closed incidents with their corrections as a labelled data set, in the shape of the labelled storms: what the service
-//! was given (`cmdb.json`, `alerts.jsonl`) and the truth beside it, so that models train on it and back-tests score by it.
+//! was given (`cmdb.json`, `alerts.jsonl` and the `mapping.yaml` that reads it) and the truth beside it, so that models train on it and back-tests score by it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,10 +12,9 @@ use serde_json::json;
 
 use super::Recorded;
 use super::corrected::Corrected;
-use crate::domain::event::{Event, Status};
+use super::event_lines::EventLines;
 use crate::domain::ids::{EventRef, IncidentId, TenantId};
 use crate::domain::partition::partition_of;
-use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 use crate::engine::input::Input;
 use crate::lab::history;
@@ -55,6 +54,9 @@ pub fn write(plan: &Plan<'_>) -> Result<Written> {
     let mut alerts = create(plan.out, history::EVENTS)?;
     let mut corrected = Corrected::of(plan.tenant.clone());
     let mut written = Written::default();
+    let mut lines_of = EventLines::default();
+    // The record of the first event that is written: the truth is of no earlier one.
+    let mut first = None;
     let kept = recorded.engine(number)?.map(|(engine, _)| engine);
     let known = kept.iter().flat_map(|engine| engine.topologies()).find(|(tenant, ..)| **tenant == plan.tenant);
     let mut topology = known.map(|(_, _, digest, _)| digest.clone());
@@ -70,10 +72,9 @@ pub fn write(plan: &Plan<'_>) -> Result<Written> {
                 if plan.since.is_none_or(|since| record.stamp >= since) {
                     for (index, event) in batch.events.iter().enumerate() {
                         let at = EventRef { seq: record.seq, index: index as u32 };
-                        if let Some(line) = line(event, at, record.stamp) {
-                            writeln!(alerts, "{line}")?;
-                            written.events += 1;
-                        }
+                        writeln!(alerts, "{}", lines_of.line(event, at, record.stamp))?;
+                        written.events += 1;
+                        first.get_or_insert(record.seq);
                     }
                 }
             }
@@ -91,14 +92,13 @@ pub fn write(plan: &Plan<'_>) -> Result<Written> {
         Ok(())
     })?;
     alerts.flush()?;
-    if written.events == 0 {
-        bail!("nothing is recorded of tenant {} in that time", plan.tenant);
-    }
+    let Some(first) = first else { bail!("nothing is recorded of tenant {} in that time", plan.tenant) };
+    create(plan.out, history::MAPPING)?.write_all(lines_of.mapping().as_bytes())?;
     match topology {
         Some(digest) => cmdb(plan.out, &recorded.text(&digest)?)?,
         None => cmdb(plan.out, b"{\"empty\": true}\n")?,
     }
-    labels(plan, &corrected, &mut written)?;
+    labels(plan, &corrected, first, &mut written)?;
     let manifest = json!({
         "generator": "headwater feedback export",
         "version": env!("CARGO_PKG_VERSION"),
@@ -115,34 +115,6 @@ fn create(folder: &Path, name: &str) -> Result<BufWriter<File>> {
     Ok(BufWriter::new(File::create(&path).with_context(|| format!("write {}", path.display()))?))
 }
 
-/// An event as the generator of labelled storms writes one; changes are no alerts.
-fn line(event: &Event, at: EventRef, received: Timestamp) -> Option<serde_json::Value> {
-    let status = match event.status {
-        Status::Firing => "firing",
-        Status::Resolved => "resolved",
-        Status::Change => return None,
-    };
-    let severity = match event.severity {
-        Severity::Critical => "critical",
-        Severity::Major => "major",
-        Severity::Minor => "warning",
-        Severity::Warning | Severity::Indeterminate | Severity::Cleared => "info",
-    };
-    let labels: BTreeMap<&str, &str> = event.labels.iter().collect();
-    Some(json!({
-        "alert_id": at.to_string(),
-        "source": event.source.as_str(),
-        "name": &*event.name,
-        "severity": severity,
-        "entity": event.object.label(),
-        "summary": &*event.title,
-        "labels": labels,
-        "status": status,
-        "starts_at": event.starts_at.to_string(),
-        "received_at": received.to_string(),
-    }))
-}
-
 /// The CMDB's own text, as it was put last, and the mapping it was read with.
 fn cmdb(folder: &Path, kept: &[u8]) -> Result<()> {
     let (mapping, text) = cmdb_text::parts(kept)?;
@@ -155,8 +127,12 @@ fn cmdb(folder: &Path, kept: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn labels(plan: &Plan<'_>, corrected: &Corrected, written: &mut Written) -> Result<()> {
-    let incidents = if plan.only_reviewed { corrected.reviewed() } else { corrected.closed() };
+fn labels(plan: &Plan<'_>, corrected: &Corrected, first: u64, written: &mut Written) -> Result<()> {
+    let mut incidents = if plan.only_reviewed { corrected.reviewed() } else { corrected.closed() };
+    for one in &mut incidents {
+        one.events.retain(|event| event.seq >= first);
+    }
+    incidents.retain(|one| !one.events.is_empty());
     let mut home: BTreeMap<EventRef, (IncidentId, Option<String>)> = BTreeMap::new();
     let mut file = create(plan.out, truth::INCIDENTS)?;
     for one in &incidents {
@@ -188,7 +164,7 @@ fn labels(plan: &Plan<'_>, corrected: &Corrected, written: &mut Written) -> Resu
     written.incidents = incidents.len();
     let mut file = create(plan.out, truth::ALERTS)?;
     writeln!(file, "alert_id,incident_id,role,ci,alert_key,group_id")?;
-    for (event, alert) in corrected.alert_of_events() {
+    for (event, alert) in corrected.alert_of_events().into_iter().filter(|(event, _)| event.seq >= first) {
         let view = corrected.alerts.get(&alert);
         let ci = view.and_then(|view| view.ci.as_ref()).map(|ci| ci.id.to_string()).unwrap_or_default();
         let name = view.map(|view| view.name.replace([',', '"', '\n'], " ")).unwrap_or_default();

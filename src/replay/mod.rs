@@ -4,6 +4,7 @@
 pub mod against;
 pub mod corrected;
 pub mod dataset;
+mod event_lines;
 pub mod moment;
 pub mod stream;
 pub mod verify;
