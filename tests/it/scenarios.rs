@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use crate::storms::{bytes, project, tenant};
 
 mod expect;
+mod ranks;
 mod repeat;
 mod told;
 

@@ -88,6 +88,11 @@ struct ExpectedIncident {
 }
 
 impl Expect {
+    /// The root causes of the true incidents, where there is one.
+    pub fn roots(&self) -> impl Iterator<Item = &str> {
+        self.incidents.iter().map(|incident| &*incident.root).filter(|root| !root.is_empty())
+    }
+
     /// What does not hold.
     pub fn check(&self, told: &Told) -> Vec<String> {
         let mut wrong = Vec::new();
