@@ -7,9 +7,10 @@ import { t } from "./i18n.js";
 import { Ci, Go, Panel, Severity } from "./parts.js";
 
 export const Similar = ({ id }) => {
-  const [items, set] = useState(/** @type {any[]|null} */ (null));
-  useEffect(() => { call(`/api/v1/incidents/${encodeURIComponent(id)}/similar`).then((found) => set(found.items), () => set([])); }, [id]);
-  return html`<${Panel} title=${t("similar")} kind="similar">
+  const [found, set] = useState(/** @type {{items: any[], novel: boolean}|null} */ (null));
+  useEffect(() => { call(`/api/v1/incidents/${encodeURIComponent(id)}/similar`).then(set, () => set({ items: [], novel: false })); }, [id]);
+  const items = found?.items;
+  return html`<${Panel} title=${t("similar")} kind="similar" aside=${found?.novel && html`<em class="tag strong">${t("similar.novel")}</em>`}>
     ${items?.length === 0 && html`<p class="dim">${t("similar.none")}</p>`}
     ${items?.length > 0 && html`<ul>${items.map((one) => html`<li key=${one.id}>
       <p><${Severity} of=${one.severity} /> <${Go} to=${`/incidents/${one.id}`}>${one.title}<//></p>

@@ -6,17 +6,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use rusqlite::Connection;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::incident_types::{Ci, Onlooker};
 use super::incidents::with_incident;
 use super::past::past;
-use super::problem::{ApiError, Id, Problem};
+use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
 use crate::domain::ids::IncidentId;
 use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
+use crate::domain::time::Span;
 use crate::projection::board::IncidentFilter;
 use crate::projection::history::{find, search};
 use crate::projection::sight::Sight;
@@ -27,9 +28,18 @@ use crate::wording::words::{IncidentStateWord, SeverityWord};
 /// Incidents looked at: those on the same root cause, and the newest of the same area.
 const SAME_ROOT_MAX: usize = 100;
 const SAME_AREA_MAX: usize = 400;
-const SHOWN_MAX: usize = 8;
-/// Less alike than this is not worth a look, per mille.
+/// Shown when nobody says how many, and at most.
+const SHOWN: usize = 5;
+const SHOWN_MAX: usize = 20;
+/// Less alike than this is not worth a look, per mille; where nobody says otherwise.
 const ALIKE_MIN: u32 = 350;
+/// How far is looked back when nobody says how many days, and at most.
+const DAYS: u32 = 30;
+const DAYS_MAX: u32 = 400;
+/// What it counts more, per mille, that somebody wrote how it was solved or confirmed its root.
+const KNOWN: u32 = 100;
+/// Incidents of which it is looked up what somebody wrote.
+const NOTED_MAX: usize = 40;
 /// Timeline lines in which a note is looked for.
 const LINES_MAX: usize = 1_000;
 
@@ -57,21 +67,59 @@ pub struct SimilarItem {
     pub note: Option<String>,
 }
 
-/// The most alike first.
+/// What counts as similar.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct SimilarQuery {
+    /// Opened in so many days before this one, 1 to 400; default 30.
+    pub days: Option<u32>,
+    /// At least so much alike, per mille; default 350. The same root is 500 of it.
+    pub alike: Option<u32>,
+    /// 1 to 20, default 5.
+    pub limit: Option<usize>,
+}
+
+/// The most alike first; what somebody wrote about, or whose root somebody confirmed, before others.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Similar {
+    /// Those that are over.
     pub items: Vec<SimilarItem>,
+    /// Nothing as much alike was opened in that time, over or not.
+    pub novel: bool,
+}
+
+/// How far to look.
+#[derive(Clone, Copy)]
+struct Wanted {
+    days: u32,
+    alike: u32,
+    limit: usize,
+}
+
+impl SimilarQuery {
+    fn wanted(&self) -> Result<Wanted, ApiError> {
+        let Self { days, alike, limit } = self;
+        let (days, alike, limit) = (days.unwrap_or(DAYS), alike.unwrap_or(ALIKE_MIN), limit.unwrap_or(SHOWN));
+        if !(1..=DAYS_MAX).contains(&days) || !(1..=1000).contains(&alike) || !(1..=SHOWN_MAX).contains(&limit) {
+            let what = format!("days: 1 to {DAYS_MAX}; alike: 1 to 1000; limit: 1 to {SHOWN_MAX}");
+            return Err(ApiError::Bad(what));
+        }
+        Ok(Wanted { days, alike, limit })
+    }
 }
 
 /// Earlier incidents that were like this one, with what people wrote when they solved them.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/similar", tag = "incidents", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/incidents/{id}/similar", tag = "incidents", params(("id" = String, Path), SimilarQuery),
     responses((status = 200, body = Similar), (status = "default", body = Problem)))]
 pub async fn similar(
     State(api): State<Arc<Api>>,
     caller: Caller,
     lang: Lang,
     Id(id): Id<IncidentId>,
+    Params(query): Params<SimilarQuery>,
 ) -> Result<Json<Similar>, ApiError> {
+    let wanted = query.wanted()?;
     let to = api.onlooker(&caller, lang);
     let live = with_incident(&api, &caller, id, |incident, _| incident.view.clone());
     let (scope, sight) = (caller.scope(), to.sight.clone());
@@ -80,10 +128,10 @@ pub async fn similar(
             Some(view) => Some((*view).clone()),
             None => find::incident(history, &scope, id)?,
         };
-        own.map(|own| alike(history, &sight, &sight.incident(&own))).transpose()
+        own.map(|own| alike(history, &sight, &sight.incident(&own), wanted)).transpose()
     });
-    let found = found.await?.ok_or(ApiError::NotFound("incident"))?;
-    Ok(Json(Similar { items: found.iter().map(|one| item(one, &to)).collect() }))
+    let (found, novel) = found.await?.ok_or(ApiError::NotFound("incident"))?;
+    Ok(Json(Similar { items: found.iter().map(|one| item(one, &to)).collect(), novel }))
 }
 
 /// One that is like it.
@@ -94,30 +142,44 @@ struct Alike {
     note: Option<(Box<str>, Box<str>)>,
 }
 
-fn alike(history: &Connection, sight: &Sight, own: &IncidentView) -> rusqlite::Result<Vec<Alike>> {
+/// Those that are over, and whether there is nothing like it at all.
+fn alike(
+    history: &Connection,
+    sight: &Sight,
+    own: &IncidentView,
+    wanted: Wanted,
+) -> rusqlite::Result<(Vec<Alike>, bool)> {
     let root = own.candidates.first().filter(|root| !root.ci.is_outside());
-    let mut filter = IncidentFilter { ci: root.map(|root| root.ci.id.clone()), ..IncidentFilter::default() };
+    let since = own.opened_at.minus(Span::hours(24 * i64::from(wanted.days)));
+    let before = IncidentFilter { since: Some(since), until: Some(own.opened_at), ..IncidentFilter::default() };
     let mut known = BTreeSet::from([own.id]);
     let mut found: Vec<Alike> = Vec::new();
     let mut take = |views: Vec<IncidentView>| {
         let fresh = views.into_iter().filter(|view| view.state != IncidentState::Merged && known.insert(view.id));
         found.extend(fresh.map(|view| compare(own, sight.incident(&view).into_owned())));
     };
-    if filter.ci.is_some() {
+    if let Some(root) = root {
+        let filter = IncidentFilter { ci: Some(root.ci.id.clone()), ..before.clone() };
         take(search::incidents(history, sight, &filter, None, SAME_ROOT_MAX)?.items);
     }
-    filter = IncidentFilter { areas: own.area.into_iter().collect(), ..IncidentFilter::default() };
+    let filter = IncidentFilter { areas: own.area.into_iter().collect(), ..before };
     take(search::incidents(history, sight, &filter, None, SAME_AREA_MAX)?.items);
-    found.retain(|one| one.alike >= ALIKE_MIN);
+    found.retain(|one| one.alike >= wanted.alike);
+    let novel = found.is_empty();
+    found.retain(|one| matches!(one.view.state, IncidentState::Recovered | IncidentState::Closed));
+    // Only of the most alike is it looked up what was written.
     found.sort_by_key(|one| std::cmp::Reverse((one.alike, one.view.opened_at, one.view.id)));
-    found.truncate(SHOWN_MAX);
+    found.truncate(NOTED_MAX);
     for one in &mut found {
         let (lines, _) = find::timeline(history, one.view.id, LINES_MAX)?;
         let wrote = |kind| matches!(kind, TimelineKind::Commented | TimelineKind::Closed);
         let last = lines.into_iter().rev().find(|line| wrote(line.kind) && !line.detail.is_empty());
         one.note = last.map(|line| (line.actor, line.detail));
     }
-    Ok(found)
+    let worth = |one: &Alike| one.alike + KNOWN * u32::from(one.note.is_some() || one.view.root_confirmed);
+    found.sort_by_key(|one| std::cmp::Reverse((worth(one), one.view.opened_at, one.view.id)));
+    found.truncate(wanted.limit);
+    Ok((found, novel))
 }
 
 /// How alike two incidents are, and in what.
