@@ -23,6 +23,8 @@ need rsyslogd rsyslog
 [ -e /usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so ] || [ -e /usr/lib/aarch64-linux-gnu/rsyslog/lmnsd_gtls.so ] || missing+=(rsyslog-gnutls)
 need snmptrap snmp
 need node nodejs
+# Checks the types of the console's scripts.
+need tsc node-typescript
 
 step() { echo; echo "== $(date -u +%H:%M:%S) (${SECONDS} s) $*"; }
 

@@ -25,7 +25,8 @@ const OFFERED = "100";
 /** What opened so much later at most is offered before anything is typed. */
 const LATER_MS = 3_600_000;
 
-/** An incident as a choice. @param {import("./types.js").Incident} one @returns {[string, string]} */
+/** An incident as a choice.
+ * @param {import("./types.js").Incident} one @returns {[string, string]} */
 const choice = (one) => [one.id, `${one.id} · ${one.priority} · ${one.title}${one.root ? ` · ${one.root.ci.name}` : ""}`];
 
 /** Finds open incidents to merge into or to move to, the nearest in time first: the server looks through all of them.
@@ -37,7 +38,8 @@ const others = (self) => async (text) => {
   return page.items.filter((one) => one.id !== self.id).sort((a, b) => apart(a) - apart(b)).map(choice);
 };
 
-/** Which of several takes the others: the largest is offered first. @param {import("./types.js").Incident[]} about */
+/** Which of several takes the others: the largest is offered first.
+ * @param {import("./types.js").Incident[]} about */
 const among = (about) => async (text) => [...about].sort((a, b) => b.alert_count - a.alert_count).map(choice)
   .filter(([, label]) => label.toLowerCase().includes(text.toLowerCase()));
 
@@ -71,7 +73,8 @@ export async function details(incident, word, about = [incident], title = t(`act
   }
 }
 
-/** Moves alerts elsewhere. @param {import("./types.js").Incident} incident @param {string[]} alerts */
+/** Moves alerts elsewhere.
+ * @param {import("./types.js").Incident} incident @param {string[]} alerts */
 export async function moveAlerts(incident, alerts) {
   const given = await ask({ title: t("act.move"), fields: [one("into", "pick", { search: others(incident) })] });
   if (!given) return;
@@ -93,7 +96,8 @@ const More = ({ children }) => {
     <summary>${t("act.more")} ▾</summary><div onClick=${shut}>${children}</div></details>`;
 };
 
-/** The row of buttons. */
+/** The row of buttons.
+ * @param {{incident: import("headwater-api").IncidentDetail, me: import("headwater-api").Me, onPostMortem: any}} props */
 export const Actions = ({ incident, me, onPostMortem }) => {
   const [busy, setBusy] = useState("");
   if (me.role === "viewer") return html`<span class="dim">${t("role.read_only")}</span>`;

@@ -28,15 +28,26 @@ for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) addEventL
 
 let onSignedOut = () => {};
 
-/** Called when a call finds no session. @param {() => void} act */
+/** Called when a call finds no session.
+ * @param {() => void} act */
 export const whenSignedOut = (act) => { onSignedOut = act; };
 
-/** @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
-export async function call(path, options = {}) {
+/** Reads; the answer's type is the one that the API's own document gives for the address.
+ * @template {string} P @param {P} path @returns {Promise<import("headwater-api").Answers<"GET", P>>} */
+export const call = (path) => ask(path, {});
+
+/** Takes something away.
+ * @template {string} P @param {P} path @returns {Promise<import("headwater-api").Answers<"DELETE", P>>} */
+export const remove = (path) => ask(path, { method: "DELETE" });
+
+/** @param {string} path @param {RequestInit} options @returns {Promise<any>} */
+async function ask(path, options) {
   let response;
   try {
-    const away = Date.now() - touchedAt > AWAY_MS ? { "x-headwater-background": "1" } : {};
-    response = await fetch(path, { ...options, headers: { "accept-language": lang(), ...away, ...options.headers } });
+    const headers = new Headers(options.headers);
+    headers.set("accept-language", lang());
+    if (Date.now() - touchedAt > AWAY_MS) headers.set("x-headwater-background", "1");
+    response = await fetch(path, { ...options, headers });
   } catch {
     throw new Failure(0, t("error.network"));
   }
@@ -49,7 +60,8 @@ export async function call(path, options = {}) {
   return body;
 }
 
-/** Reads an answer that is no JSON, such as a report. @param {string} path @returns {Promise<string>} */
+/** Reads an answer that is no JSON, such as a report.
+ * @param {string} path @returns {Promise<string>} */
 export async function text(path) {
   const response = await fetch(path, { headers: { "x-headwater-background": "1", "accept-language": lang() } }).catch(() => { throw new Failure(0, t("error.network")); });
   if (response.status === 401) onSignedOut();
@@ -57,11 +69,15 @@ export async function text(path) {
   return response.text();
 }
 
-/** Sends JSON. @param {string} method @param {string} path @param {unknown} [body] */
-export const send = (method, path, body) =>
-  call(path, { method, headers: { "content-type": "application/json" }, body: JSON.stringify(body ?? {}) });
+/** Sends JSON.
+ * @template {"POST"|"PUT"} M @template {string} P
+ * @param {M} method @param {P} path @param {unknown} [body] @param {Record<string, string>} [headers]
+ * @returns {Promise<import("headwater-api").Answers<M, P>>} */
+export const send = (method, path, body, headers) =>
+  ask(path, { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body ?? {}) });
 
-/** A query string of what is set; lists repeat their key. @param {Record<string, string|string[]|undefined>} fields */
+/** A query string of what is set; lists repeat their key.
+ * @param {Record<string, string|string[]|null|undefined>} fields */
 export function query(fields) {
   const written = new URLSearchParams();
   for (const [key, value] of Object.entries(fields)) {

@@ -1,7 +1,7 @@
 // The console: who is signed in, which page, the bar on top, the feed.
 
 import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
-import { call, send, whenSignedOut } from "./api.js";
+import { call, remove, send, whenSignedOut } from "./api.js";
 import { Asker } from "./ask.js";
 import { followTables } from "./cards.js";
 import * as feed from "./feed.js";
@@ -74,7 +74,8 @@ function find(path) {
   return null;
 }
 
-/** Loads a page's module once. @param {{load: () => Promise<any>, name: string}|null} found */
+/** Loads a page's module once.
+ * @param {{load: () => Promise<any>, name: string}|null} found */
 async function fetchPage(found) {
   if (found && !loaded.has(found.name)) loaded.set(found.name, (await found.load())[found.name]);
 }
@@ -127,7 +128,7 @@ const App = () => {
   const again = () => setShown((n) => n + 1);
   const switchLang = async () => { await use(lang() === "zh" ? "en" : "zh"); if (me) feed.start(); again(); };
   if (!me) return html`<${Login} ended=${ended} onSignedIn=${enter} onLang=${switchLang} />`;
-  const signOut = async () => { await call("/api/v1/session", { method: "DELETE" }).catch(() => {}); feed.stop(); setMe(null); };
+  const signOut = async () => { await remove("/api/v1/session").catch(() => {}); feed.stop(); setMe(null); };
   const page = html`<${Page} path=${path} me=${me} />`;
   if (path === "/wall") return html`<main id="main" class="wall-main" key=${`${lang()}${shown}`}>${page}</main><${Announcer} quiet />`;
   return html`

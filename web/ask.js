@@ -6,10 +6,12 @@ import { zoneLabel } from "./format.js";
 import { t } from "./i18n.js";
 import { now } from "./now.js";
 
+/** @type {Set<(one: {question: Question, resolve: (given: Record<string, string>|null) => void}) => void>} */
 const asked = new Set();
 const SPANS = [15, 30, 60, 240, 480, 1440];
 
-/** Spans to choose from, in minutes. @returns {[string, string][]} */
+/** Spans to choose from, in minutes.
+ * @returns {[string, string][]} */
 export const spans = () =>
   SPANS.map((mins) => [String(mins), mins < 60 ? t("ask.mins", { n: mins }) : t("ask.hours", { n: mins / 60 })]);
 
@@ -66,8 +68,8 @@ const Input = ({ field, value, onValue, focus }) => {
 const start = (field) => field.value ?? (field.kind === "choice" ? field.choices?.[0]?.[0] ?? "" : "");
 
 export const Asker = () => {
-  const [open, set] = useState(null);
-  const [values, setValues] = useState({});
+  const [open, set] = useState(/** @type {{question: Question, resolve: (given: Record<string, string>|null) => void}|null} */ (null));
+  const [values, setValues] = useState(/** @type {Record<string, string>} */ ({}));
   const dialog = useRef(/** @type {HTMLDialogElement|null} */ (null));
   useEffect(() => {
     const show = (one) => {

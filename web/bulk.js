@@ -15,7 +15,8 @@ const WORDS = ["acknowledge", "assign", "snooze", "severity", "comment", "merge"
 /** Whether an order says anything to an incident as it is. */
 const fits = (word) => (incident) => (word === "acknowledge" ? incident.progress === "triggered" : true) && incident.state !== "merged" && incident.state !== "closed";
 
-/** Sends; tells how they ended. @param {any[]} incidents @param {string} word @param {object} body */
+/** Sends; tells how they ended.
+ * @param {any[]} incidents @param {string} word @param {object} body */
 async function run(incidents, word, body) {
   const left = [...incidents];
   const ends = { done: 0, waiting: 0, refused: /** @type {string[]} */ ([]) };
@@ -37,7 +38,8 @@ async function run(incidents, word, body) {
   if (ends.refused.length) toast(`${t("bulk.refused", { n: ends.refused.length })} ${ends.refused.slice(0, 3).join(" · ")}`, "bad");
 }
 
-/** Asks what the order needs and sends it for all. @param {any[]} incidents @param {string} word */
+/** Asks what the order needs and sends it for all.
+ * @param {any[]} incidents @param {string} word */
 export async function actMany(incidents, word) {
   const all = incidents.filter(fits(word));
   if (!all.length) { toast(t("bulk.nothing"), "bad"); return; }
@@ -48,7 +50,8 @@ export async function actMany(incidents, word) {
   await run(word === "merge" ? all.filter((one) => one.id !== body.into) : all, word, body);
 }
 
-/** The bar that shows while incidents are marked. @param {{incidents: any[], onClear: () => void}} props */
+/** The bar that shows while incidents are marked.
+ * @param {{incidents: any[], onClear: () => void}} props */
 export const BulkBar = ({ incidents, onClear }) => {
   const [busy, setBusy] = useState(false);
   if (!incidents.length) return null;

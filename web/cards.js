@@ -3,7 +3,8 @@
 /** As narrow as a phone: the same bound stands in style/cards.css. */
 const PHONE = matchMedia("(max-width: 480px)");
 
-/** Writes the heads of a table's columns onto its cells. @param {Element} table */
+/** Writes the heads of a table's columns onto its cells.
+ * @param {Element} table */
 function label(table) {
   const heads = [...table.querySelectorAll(":scope > thead th")].map((head) => head.textContent?.trim() ?? "");
   for (const row of table.querySelectorAll(":scope > tbody > tr")) {
@@ -16,7 +17,8 @@ function label(table) {
   }
 }
 
-/** Labels every table of rows below `root`, now and whenever rows come. @param {Element} root */
+/** Labels every table of rows below `root`, now and whenever rows come.
+ * @param {Element} root */
 export function followTables(root) {
   const all = () => { if (PHONE.matches) root.querySelectorAll("table.plain:has(> thead)").forEach(label); };
   let asked = 0;

@@ -6,7 +6,8 @@ import { count } from "./format.js";
 const WIDTH = 600;
 const HEIGHT = 120;
 
-/** Stacked bars. @param {{slots: {label: string, parts: [string, number][]}[], label: string, tall?: number}} props parts are `[class, n]` */
+/** Stacked bars.
+ * @param {{slots: {label: string, parts: [string, number][]}[], label: string, tall?: number}} props parts are `[class, n]` */
 export const Bars = ({ slots, label, tall = HEIGHT }) => {
   const sums = slots.map((slot) => slot.parts.reduce((sum, [, n]) => sum + n, 0));
   const most = Math.max(1, ...sums);
@@ -26,7 +27,8 @@ export const Bars = ({ slots, label, tall = HEIGHT }) => {
     })}</svg>`;
 };
 
-/** A line with the area below it. @param {{values: number[], label: string, kind?: string}} props */
+/** A line with the area below it.
+ * @param {{values: number[], label: string, kind?: string}} props */
 export const Spark = ({ values, label, kind = "all" }) => {
   const most = Math.max(1, ...values);
   const step = WIDTH / Math.max(1, values.length - 1);
@@ -36,7 +38,8 @@ export const Spark = ({ values, label, kind = "all" }) => {
     <path class=${`area k-${kind}`} d=${`M0 60L${points.join("L")}L${WIDTH} 60Z`} /><path class=${`line s-${kind}`} d=${`M${points.join("L")}`} /></svg>`;
 };
 
-/** A share as a ring. @param {{share: number|null, label: string}} props */
+/** A share as a ring.
+ * @param {{share: number|null, label: string}} props */
 export const Ring = ({ share, label }) => {
   const length = 2 * Math.PI * 42;
   return html`<svg class="ring" viewBox="0 0 100 100" role="img" aria-label=${label}><circle class="back" cx="50" cy="50" r="42" />

@@ -15,7 +15,8 @@ const ENDS = { done: "good", failed: "bad", silent: "bad", lapsed: "bad", asked:
 /** What is not plain from the state alone. */
 const EXPLAINED = ["held_back", "tried", "dropped", "failed", "silent", "lapsed"];
 
-/** Clocks of the service level. */
+/** Clocks of the service level.
+ * @param {{levels: import("headwater-api").ServiceClock[]}} props */
 export const Levels = ({ levels }) => {
   useTick();
   if (!levels?.length) return null;
@@ -27,7 +28,8 @@ export const Levels = ({ levels }) => {
     <span>${said(clock)}</span><small class="dim">${t("level.limit", { t: span(clock.limit_secs * 1000), due: moment(clock.due), rule: clock.rule })}</small></li>`)}</ul><//>`;
 };
 
-/** Actions, and a person's yes or no. */
+/** Actions, and a person's yes or no.
+ * @param {{incident: import("headwater-api").IncidentDetail, may: any}} props */
 export const Deeds = ({ incident, may }) => {
   const [all, setAll] = useState(false);
   if (!incident.actions?.length) return null;
@@ -40,7 +42,7 @@ export const Deeds = ({ incident, may }) => {
   };
   return html`<${Panel} title=${t("deed.title")} kind="deeds"><ul>${shown.map((one) => html`<li key=${one.id}>
     <p><em class=${`tag ${ENDS[one.state] ?? ""}`}>${one.state_label}</em> <b>${one.run}</b> <${Ci} ci=${one.ci} link /> <span class="dim">${one.executor} · ${one.rule}</span></p>
-    ${EXPLAINED.includes(one.state) && html`<p>${say(one.text)}</p>`}${Object.keys(one.with ?? {}).length > 0 && html`<p class="chips">${Object.entries(one.with).map(([key, value]) => html`<span key=${key}>${key}=${value}</span>`)}</p>`}
+    ${EXPLAINED.includes(one.state) && html`<p>${say(one.text)}</p>`}${Object.keys(one.with ?? {}).length > 0 && html`<p class="chips">${Object.entries(one.with ?? {}).map(([key, value]) => html`<span key=${key}>${key}=${value}</span>`)}</p>`}
     <p class="dim">${moment(one.at)}${one.due ? ` · ${t("deed.due", { t: moment(one.due) })}` : ""}${one.by ? ` · ${one.by}` : ""}${one.said ? ` · ${one.said}` : ""}</p>
     ${may && one.may_be_approved && html`<p class="actions small"><button class="main" data-act="approve" onClick=${answer("approve", one)}>${t("act.approve")}</button>${one.state === "asked" && html`<button data-act="deny" onClick=${answer("deny", one)}>${t("act.deny")}</button>`}</p>`}</li>`)}</ul>
     ${sorted.length > shown.length && html`<button class="more" onClick=${() => setAll(true)}>${t("show_all")} (${sorted.length})</button>`}<//>`;

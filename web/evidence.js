@@ -6,16 +6,19 @@ import { likelihood } from "./format.js";
 import { say, t } from "./i18n.js";
 import { Ci } from "./parts.js";
 
-/** `+1.20`: points are thousandths of log-odds. @param {number} points */
+/** `+1.20`: points are thousandths of log-odds.
+ * @param {number} points */
 export const points = (points) => `${points > 0 ? "+" : points < 0 ? "−" : "±"}${Math.abs(points / 1000).toFixed(2)}`;
 
-/** What points do to the odds. @param {number} points */
+/** What points do to the odds.
+ * @param {number} points */
 function meaning(points) {
   const factor = Math.exp(Math.abs(points) / 1000);
   if (points === 0) return t("root.points.none");
   return t(points > 0 ? "root.points.for" : "root.points.against", { x: factor >= 10 ? Math.round(factor) : factor.toFixed(1) });
 }
 
+/** @param {{item: import("headwater-api").EvidenceItem, most: number}} props */
 const Term = ({ item, most }) => {
   const share = Math.min(1, Math.abs(item.points) / most) * 50;
   const against = item.points < 0;
@@ -30,10 +33,12 @@ const Term = ({ item, most }) => {
 /** Covering nearly all alerts convinces people, even where it does not tell this candidate from the next. */
 const covers = (item) => item.term === "coverage" && item.n * 5 >= item.of * 4;
 
-/** The terms that say most, as the API's `reason` has them. @param {import("./types.js").Candidate} candidate @param {number} most */
+/** The terms that say most, as the API's `reason` has them.
+ * @param {import("./types.js").Candidate} candidate @param {number} most */
 export const strongest = (candidate, most) => candidate.evidence.filter((item) => item.points > 0 || covers(item))
   .sort((a, b) => Number(covers(b)) - Number(covers(a)) || b.points - a.points).slice(0, most);
 
+/** @param {{candidate: import("headwater-api").CandidateItem, incident: import("headwater-api").IncidentDetail, me: import("headwater-api").Me}} props */
 const Proof = ({ candidate, incident, me }) => {
   const most = Math.max(1, ...candidate.evidence.map((item) => Math.abs(item.points)));
   const sum = candidate.evidence.reduce((all, item) => all + item.points, 0);
@@ -51,6 +56,7 @@ const Proof = ({ candidate, incident, me }) => {
   </div>`;
 };
 
+/** @param {{candidate: import("headwater-api").CandidateItem, confirmed: any, open: any, onOpen: any}} props */
 const Line = ({ candidate, confirmed, open, onOpen }) => html`
   <button class="line" aria-expanded=${open} onClick=${onOpen}>
     <span class="rank">${candidate.rank}</span>
@@ -63,7 +69,8 @@ const Line = ({ candidate, confirmed, open, onOpen }) => html`
     <b>${likelihood(candidate.score)}</b></span>
   </button>`;
 
-/** All candidates; the best one is open. */
+/** All candidates; the best one is open.
+ * @param {{incident: import("headwater-api").IncidentDetail, me: import("headwater-api").Me}} props */
 export const Candidates = ({ incident, me }) => {
   const [open, setOpen] = useState(1);
   if (!incident.candidates.length) return html`<p class="dim">${t("root.none.help")}</p>`;

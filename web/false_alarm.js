@@ -6,7 +6,8 @@ import { ask } from "./ask.js";
 import { t } from "./i18n.js";
 import { outcome, told } from "./orders.js";
 
-/** Asks why, and says so. @param {string} id */
+/** Asks why, and says so.
+ * @param {string} id */
 export async function sayFalse(id) {
   const given = await ask({ title: t("act.false_alarm"), ok: t("act.false_alarm"), fields: [{ name: "note", kind: "line", label: t("ask.note"), optional: true }, { name: "help", kind: "note", label: "", value: t("false.help") }] });
   if (!given) return;
@@ -14,9 +15,10 @@ export async function sayFalse(id) {
   dispatchEvent(new CustomEvent("judged", { detail: id }));
 }
 
-/** Who said so. @param {{id: string}} props */
+/** Who said so.
+ * @param {{id: string}} props */
 export const FalseAlarm = ({ id }) => {
-  const [items, set] = useState(/** @type {any[]} */ ([]));
+  const [items, set] = useState(/** @type {import("headwater-api").FeedbackItem[]} */ ([]));
   useEffect(() => {
     let alive = true;
     const load = () => call(`/api/v1/feedback?${query({ about: id, limit: "50" })}`).then((page) => { if (alive) set(page.items.filter((one) => one.says === "false_alarm" && !one.revoked)); }, () => {});

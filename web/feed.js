@@ -90,7 +90,8 @@ function openOwn() {
   }
 }
 
-/** Joins the connection of all tabs; null where there is none to join. @returns {MessagePort|null} */
+/** Joins the connection of all tabs; null where there is none to join.
+ * @returns {MessagePort|null} */
 function join() {
   if (!("SharedWorker" in window)) return null;
   try {

@@ -7,7 +7,8 @@ const DEAD_MS = 20_000;
 /** A tab that has not been heard of for this long is gone; tabs in the background speak once a minute at least. */
 const GONE_MS = 150_000;
 
-/** Feeds by language. @type {Map<string, {lang: string, source: EventSource|null, lastId: string, heardAt: number, connected: boolean, pulse: string, tabs: Map<MessagePort, number>}>} */
+/** Feeds by language.
+ * @type {Map<string, {lang: string, source: EventSource|null, lastId: string, heardAt: number, connected: boolean, pulse: string, tabs: Map<MessagePort, number>}>} */
 const feeds = new Map();
 
 /** @param {any} feed @param {object} message */
@@ -20,7 +21,7 @@ function heard(feed) {
   feed.heardAt = Date.now();
 }
 
-function open(feed) {
+function connect(feed) {
   feed.source?.close();
   const query = new URLSearchParams({ lang: feed.lang });
   if (feed.lastId) query.set("after", feed.lastId);
@@ -60,13 +61,13 @@ function listen(tab, said) {
     const feed = known ?? { lang: said.join, source: null, lastId: said.after ?? "", heardAt: Date.now(), connected: false, pulse: "", tabs: new Map() };
     feeds.set(said.join, feed);
     feed.tabs.set(tab, Date.now());
-    if (!known) open(feed);
+    if (!known) connect(feed);
     else if (feed.connected) tab.postMessage({ state: "open" });
     if (known?.pulse && feed.connected) tab.postMessage({ kind: "pulse", data: feed.pulse, id: feed.lastId });
   }
   for (const feed of feeds.values()) {
     if (feed.tabs.has(tab)) feed.tabs.set(tab, Date.now());
-    if (said.again && feed.tabs.has(tab) && feed.source?.readyState !== EventSource.CONNECTING && !(feed.connected && Date.now() - feed.heardAt < DEAD_MS / 4)) open(feed);
+    if (said.again && feed.tabs.has(tab) && feed.source?.readyState !== EventSource.CONNECTING && !(feed.connected && Date.now() - feed.heardAt < DEAD_MS / 4)) connect(feed);
   }
 }
 
@@ -76,7 +77,7 @@ setInterval(() => {
     if (feeds.has(feed.lang) && feed.connected && Date.now() - feed.heardAt > DEAD_MS) {
       feed.connected = false;
       tell(feed, { state: "lost" });
-      open(feed);
+      connect(feed);
     }
   }
 }, 1000);

@@ -13,17 +13,19 @@ const OFFERED_MAX = 200;
 
 /** At the latest after this time, however busy the browser is. */
 const IDLE_MS = 500;
-const whenIdle = window.requestIdleCallback ? (act) => requestIdleCallback(act, { timeout: IDLE_MS }) : (act) => setTimeout(act, IDLE_MS);
+const whenIdle = "requestIdleCallback" in window ? (act) => requestIdleCallback(act, { timeout: IDLE_MS }) : (act) => setTimeout(act, IDLE_MS);
 const dropIdle = window.cancelIdleCallback ?? clearTimeout;
 
-/** The values of a list in the incidents, the most frequent first. @param {any[]} list @param {"orgs"|"services"} key */
+/** The values of a list in the incidents, the most frequent first.
+ * @param {any[]} list @param {"orgs"|"services"} key */
 function offered(list, key) {
   const counts = new Map();
   for (const incident of list) for (const one of incident[key]) counts.set(one, (counts.get(one) ?? 0) + 1);
   return [...counts].sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1)).slice(0, OFFERED_MAX);
 }
 
-/** What there is to choose from in a list, counted when the browser has nothing else to do. @param {any[]} list */
+/** What there is to choose from in a list, counted when the browser has nothing else to do.
+ * @param {any[]} list */
 export function useOffered(list) {
   const [found, set] = useState(/** @type {[string, number][][]} */ ([[], []]));
   useEffect(() => {

@@ -28,14 +28,17 @@ function format(kind, options) {
   return cache.get(key);
 }
 
-/** `14:03:09` @param {string|number|Date} at */
+/** `14:03:09`
+ * @param {string|number|Date} at */
 export const clock = (at) =>
   format("clock", { hour: "2-digit", minute: "2-digit", second: "2-digit" }).format(new Date(at));
 
-/** `14:03` @param {string|number|Date} at */
+/** `14:03`
+ * @param {string|number|Date} at */
 export const hourMinute = (at) => format("short", { hour: "2-digit", minute: "2-digit" }).format(new Date(at));
 
-/** The day, with the year when it is another one. @param {string|number|Date} at */
+/** The day, with the year when it is another one.
+ * @param {string|number|Date} at */
 export function day(at) {
   const year = { year: /** @type {const} */ ("numeric") };
   const other = format("year", year).format(new Date(at)) !== format("year", year).format(new Date(now()));
@@ -43,10 +46,12 @@ export function day(at) {
   return format(`day${other}`, { month, day: "2-digit", ...(other ? year : {}) }).format(new Date(at));
 }
 
-/** Day and time. @param {string|number|Date} at */
+/** Day and time.
+ * @param {string|number|Date} at */
 export const moment = (at) => `${day(at)} ${clock(at)}`;
 
-/** Only the time today, else day and time. @param {string|number|Date} at */
+/** Only the time today, else day and time.
+ * @param {string|number|Date} at */
 export const briefly = (at) => (day(at) === day(now()) ? clock(at) : `${day(at)} ${hourMinute(at)}`);
 
 /** `UTC+8`: the zone of the times shown. */
@@ -55,7 +60,8 @@ export function zoneLabel() {
   return (parts.find((part) => part.type === "timeZoneName")?.value ?? "").replace("GMT", "UTC");
 }
 
-/** How the zone of the times shown writes a moment: year to minute. @param {number} at */
+/** How the zone of the times shown writes a moment: year to minute.
+ * @param {number} at */
 function local(at) {
   const two = /** @type {const} */ ("2-digit");
   const parts = format("local", { year: "numeric", month: two, day: two, hour: two, minute: two }).formatToParts(new Date(at));
@@ -63,7 +69,8 @@ function local(at) {
   return { date: `${part("year")}-${part("month")}-${part("day")}`, time: `${part("hour")}:${part("minute")}` };
 }
 
-/** Milliseconds that the zone of the times shown is ahead of UTC at a moment. @param {number} at */
+/** Milliseconds that the zone of the times shown is ahead of UTC at a moment.
+ * @param {number} at */
 function ahead(at) {
   const { date, time } = local(at);
   return Date.parse(`${date}T${time}:00Z`) - Math.floor(at / 60_000) * 60_000;
@@ -72,14 +79,17 @@ function ahead(at) {
 /** Minutes that the zone of the times shown is ahead of UTC now. */
 export const zoneMinutes = () => ahead(now()) / 60_000;
 
-/** `2026-11-27`: the day of a moment as fields have it. @param {number} at */
+/** `2026-11-27`: the day of a moment as fields have it.
+ * @param {number} at */
 export const localDay = (at) => local(at).date;
 
-/** `2026-11-27 14:00`: a moment as fields have it. @param {number} at */
+/** `2026-11-27 14:00`: a moment as fields have it.
+ * @param {number} at */
 export const localMoment = (at) => `${local(at).date} ${local(at).time}`;
 
 /** The moment of what a field says, such as `2026-11-27` or `2026-11-27 14:00`, in the zone of the times shown; NaN when it
- * says none. `days` later. @param {string} text @param {number} [days] */
+ * says none. `days` later.
+ * @param {string} text @param {number} [days] */
 export function momentOf(text, days = 0) {
   const [, year, month, date, hour = "0", minute = "0"] = text.trim().match(/^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[ T](\d{1,2}):(\d{2}))?$/) ?? [];
   const [y, m, d, h, min] = [year, month, date, hour, minute].map(Number);
@@ -91,12 +101,14 @@ export function momentOf(text, days = 0) {
   return plain - ahead(near);
 }
 
-/** When the day of a moment began, `days` later. @param {number} at @param {number} [days] */
+/** When the day of a moment began, `days` later.
+ * @param {number} at @param {number} [days] */
 export const midnight = (at, days = 0) => momentOf(localDay(at), days);
 
 const UNITS = { zh: ["秒", "分", "时", "天"], en: ["s", "m", "h", "d"] };
 
-/** A span in at most two units: `3m 12s`. @param {number} ms */
+/** A span in at most two units: `3m 12s`.
+ * @param {number} ms */
 export function span(ms) {
   const [s, m, h, d] = UNITS[lang()];
   const gap = lang() === "zh" ? "" : " ";
@@ -108,19 +120,23 @@ export function span(ms) {
   return two(Math.floor(secs / 86400), d, Math.floor((secs % 86400) / 3600), h);
 }
 
-/** `12,345`, or `1.2M` from a million on. @param {number} n */
+/** `12,345`, or `1.2M` from a million on.
+ * @param {number} n */
 export function count(n) {
   if (n >= 1e6) return `${(n / 1e6).toFixed(n >= 1e7 ? 0 : 1)}M`;
   return n.toLocaleString("en-US");
 }
 
-/** A share of 1 as percent with the digits that matter near 1. @param {number} share */
+/** A share of 1 as percent with the digits that matter near 1; a dash for a share of nothing.
+ * @param {number|null|undefined} share */
 export function percent(share) {
+  if (typeof share !== "number") return "–";
   const p = share * 100;
   return `${p >= 99.95 && p < 100 ? "99.9" : p.toFixed(p >= 90 ? 1 : 0)}%`;
 }
 
-/** A likelihood per mille: never "0%" for what is possible, nor "100%" for what is not certain. @param {number} pm */
+/** A likelihood per mille: never "0%" for what is possible, nor "100%" for what is not certain.
+ * @param {number} pm */
 export function likelihood(pm) {
   if (pm < 10) return "<1%";
   if (pm > 990 && pm < 1000) return ">99%";

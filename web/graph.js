@@ -78,7 +78,8 @@ function elements(graph) {
 /** What a picture consists of: the same consists only changes its colours. */
 const shape = (graph) => graph.nodes.map((node) => `${node.id}@${node.x},${node.y}`).join(" ") + graph.edges.length;
 
-/** What the picked node is, in words. */
+/** What the picked node is, in words.
+ * @param {{node: import("headwater-api").Node, graph: import("headwater-api").Graph, onMembers: any, onExpand: any, onClose: any}} props */
 const Picked = ({ node, graph, onMembers, onExpand, onClose }) => {
   const name = (id) => { const other = graph.nodes.find((one) => one.id === id); return other ? label(other) : id; };
   const from = graph.edges.filter((edge) => edge.target === node.id && edge.kind === "spread");
@@ -179,7 +180,7 @@ export const Drawn = ({ title, graph, failed, load, tools = null, note = null, o
 
 /** The graph of an incident. */
 export const Graph = ({ id, version, onMembers }) => {
-  const [graph, set] = useState(/** @type {any} */ (null));
+  const [graph, set] = useState(/** @type {import("headwater-api").Graph|null} */ (null));
   const [wide, setWide] = useState(false);
   const [expanded, setExpanded] = useState(/** @type {string[]} */ ([]));
   const [failed, setFailed] = useState("");

@@ -26,8 +26,10 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
-/** The label of a key, or what to show when there is none. @param {string} key @param {string} otherwise */
+/** The label of a key, or what to show when there is none.
+ * @param {string} key @param {string} otherwise */
 export const labelOr = (key, otherwise) => words[current]?.[key] ?? otherwise;
 
-/** The sentence of the language shown. @param {{zh: string, en: string}|undefined} text */
+/** The sentence of the language shown.
+ * @param {{zh: string, en: string}|undefined} text */
 export const say = (text) => text?.[current] ?? "";

@@ -46,7 +46,8 @@ const hay = (incident) => [incident.id, incident.title, incident.root?.ci.name, 
 
 const owner = (incident) => incident.assignee ?? incident.acknowledged_by ?? "";
 
-/** Whether an incident is wanted. @param {any} filter @param {string} me */
+/** Whether an incident is wanted.
+ * @param {any} filter @param {string} me */
 export function wanted(filter, me) {
   const q = (filter.q ?? "").trim().toLowerCase();
   const states = STATES[filter.state || "open"] ?? [];
@@ -72,7 +73,10 @@ function dayStart(day, after) {
   return Number.isNaN(at) ? "" : new Date(at).toISOString();
 }
 
-/** All incidents of a kind with what the feed changes in them. @param {any} filter */
+/** @typedef {import("headwater-api").IncidentItem & {rank: number, hay: string, fresh: string, told: string[]}} Known */
+
+/** All incidents of a kind with what the feed changes in them.
+ * @param {any} filter */
 export function useIncidents(filter) {
   const [version, bump] = useState(0);
   const [state, setState] = useState({ ready: false, failed: "", cut: false });
@@ -150,7 +154,8 @@ export function sortedAgain(before, list, compare) {
   return all.concat(fresh.slice(next));
 }
 
-/** What is shown: sorted, filtered. A filter that changes sorts nothing again. @param {any[]} list @param {any} filter @param {string} me */
+/** What is shown: sorted, filtered. A filter that changes sorts nothing again.
+ * @param {any[]} list @param {any} filter @param {string} me */
 export function useShown(list, filter, me) {
   const last = useRef({ by: /** @type {any} */ (null), sorted: /** @type {any[]} */ ([]) });
   const sorted = useMemo(() => {
@@ -161,20 +166,23 @@ export function useShown(list, filter, me) {
   return useMemo(() => sorted.filter(wanted(filter, me)), [sorted, JSON.stringify(filter)]);
 }
 
-/** The board as it was last shown: the incident page steps through it. @type {string[]} */
+/** The board as it was last shown: the incident page steps through it.
+ * @type {string[]} */
 let lastOrder = [];
 
 /** @param {any[]} list */
 export const keepOrder = (list) => { lastOrder = list.map((incident) => incident.id); };
 
-/** The incidents before and after one on the board. @param {string} id @returns {(string|undefined)[]} */
+/** The incidents before and after one on the board.
+ * @param {string} id @returns {(string|undefined)[]} */
 export function neighbours(id) {
   const at = lastOrder.indexOf(id);
   return at < 0 ? [undefined, undefined] : [lastOrder[at - 1], lastOrder[at + 1]];
 }
 
 /** While the pointer moves over the list, rows keep their places: nobody clicks on what has just moved. What is new waits
- * at the end until the pointer rests. @param {any[]} sorted @param {string} key another key is another list */
+ * at the end until the pointer rests.
+ * @param {any[]} sorted @param {string} key another key is another list */
 export function useSteady(sorted, key) {
   const REST_MS = 2500;
   const kept = useRef({ key: "", list: /** @type {any[]} */ ([]), order: /** @type {Map<string, number>|null} */ (null), movedAt: 0, timer: 0 });

@@ -8,7 +8,7 @@ import { Empty, Panel } from "./parts.js";
 
 /** accepted = applied + duplicate + muted + dead-lettered + pending */
 export const Law = () => {
-  const [law, set] = useState(/** @type {any} */ (null));
+  const [law, set] = useState(/** @type {import("headwater-api").ConservationBody|null} */ (null));
   const [failed, setFailed] = useState("");
   const load = () => call("/api/v1/conservation").then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); const timer = setInterval(load, 5000); return () => clearInterval(timer); }, []);

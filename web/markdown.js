@@ -7,14 +7,16 @@ import { t } from "./i18n.js";
 /** Without the signs that kept text from being taken for Markdown. */
 const bare = (text) => text.replace(/\\(.)/g, "$1");
 
-/** Bold parts, and a link where a line begins with an incident. @param {string} line */
+/** Bold parts, and a link where a line begins with an incident.
+ * @param {string} line */
 function inline(line) {
   const [, id, rest] = line.match(/^(i\d+(?:-\d+)?)( .*)$/) ?? [null, "", line];
-  const parts = rest.split(/(\*\*(?:\\.|[^\\*])+\*\*)/).map((part, i) => (i % 2 ? html`<b key=${i}>${bare(part.slice(2, -2))}</b>` : bare(part)));
+  const parts = (rest ?? "").split(/(\*\*(?:\\.|[^\\*])+\*\*)/).map((part, i) => (i % 2 ? html`<b key=${i}>${bare(part.slice(2, -2))}</b>` : bare(part)));
   return id ? [html`<${Go} to=${`/incidents/${id}`}>${id}<//>`, ...parts] : parts;
 }
 
-/** Lines as blocks: a heading, a paragraph, or the items of a list with their depth. @param {string} text */
+/** Lines as blocks: a heading, a paragraph, or the items of a list with their depth.
+ * @param {string} text */
 function blocks(text) {
   const all = /** @type {{kind: string, lines: [number, string][]}[]} */ ([]);
   for (const line of text.split("\n")) {
@@ -37,10 +39,12 @@ export const Markdown = ({ text }) => html`<div class="prose">${blocks(text).map
   return html`<ul key=${i}>${lines.map(([depth, line], n) => html`<li key=${n} class=${depth ? "deeper" : ""}>${inline(line)}</li>`)}</ul>`;
 })}</div>`;
 
-/** Copies a text. @param {string} text */
+/** Copies a text.
+ * @param {string} text */
 export const copy = (text) => navigator.clipboard.writeText(text).then(() => toast(t("copied")), () => toast(t("copy.failed"), "bad"));
 
-/** Saves a text as a file. @param {string} text @param {string} name */
+/** Saves a text as a file.
+ * @param {string} text @param {string} name */
 export function save(text, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/markdown" }));

@@ -12,11 +12,13 @@ const ROW = 46;
 /** Members read for the table; the count is always the whole one. */
 const READ_MAX = 5000;
 
+/** @param {{alert: import("headwater-api").AlertItem}} props */
 const Marks = ({ alert }) => html`
   ${alert.held && html`<em class="tag">${t("alert.held")}</em>`}
   ${alert.muted_by.map((mute) => html`<em key=${mute.kind} class="tag" title=${mute.id ?? mute.alert ?? ""}>${t(`mute.${mute.kind}`)}</em>`)}
   ${alert.flapping && html`<em class="tag">${t("alert.flapping")}</em>`}`;
 
+/** @param {{alert: import("headwater-api").AlertItem, picked: any, onPick: any, incident: any}} props */
 const Row = ({ alert, picked, onPick, incident }) => html`<tr class=${alert.state}>
   ${onPick && html`<td class="pickone"><input type="checkbox" aria-label=${t("pick", { what: alert.title || alert.name })} checked=${picked} onChange=${onPick} /></td>`}
   <td class="sevcell"><${Severity} of=${alert.severity} /></td>
@@ -31,8 +33,9 @@ const Row = ({ alert, picked, onPick, incident }) => html`<tr class=${alert.stat
   <td class="whys"><${Go} to=${`/why/${alert.id}`}>${t("why")}<//></td>
 </tr>`;
 
-/** A table of alerts, only the rows in sight; `onPick` makes them choosable, `incident` shows where they belong. */
-export const AlertTable = ({ alerts, picked = [], onPick = null, incident = false }) => {
+/** A table of alerts, only the rows in sight; `onPick` makes them choosable, `incident` shows where they belong.
+ * @param {{alerts: import("headwater-api").AlertItem[], picked?: any, onPick?: any, incident?: any}} props */
+export const AlertTable = ({ alerts, picked = [], onPick = undefined, incident = false }) => {
   const rows = useRows(alerts.length, ROW);
   const columns = ["alert", "object", "source", "count", "first", "last", "state", ...(incident ? ["in"] : [])];
   const wide = columns.length + (onPick ? 3 : 2);
@@ -47,9 +50,10 @@ export const AlertTable = ({ alerts, picked = [], onPick = null, incident = fals
   </table>`;
 };
 
-/** An incident's members, read page by page. @param {string} id @param {number} version another one reads again */
+/** An incident's members, read page by page.
+ * @param {string} id @param {number} version another one reads again */
 export function useMembers(id, version) {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {import("headwater-api").Members|null} */ (null));
   const [failed, setFailed] = useState("");
   const round = useRef(0);
   const load = () => {
@@ -71,6 +75,7 @@ export function useMembers(id, version) {
 const shown = (alert, state, text) => (!state || alert.state === state)
   && (!text || [alert.title, alert.name, alert.object, alert.source, alert.ci?.name, alert.ci?.id].some((part) => part?.toLowerCase().includes(text)));
 
+/** @param {{incident: import("headwater-api").IncidentItem, members: any, me: import("headwater-api").Me, text: any, onText: any}} props */
 export const Members = ({ incident, members, me, text, onText }) => {
   const { found, failed, load } = members;
   const [state, setState] = useState("");
@@ -90,7 +95,7 @@ export const Members = ({ incident, members, me, text, onText }) => {
   const title = `${t("inc.members")} (${found ? count(found.total) : "…"})`;
   return html`<div id="members"><${Panel} title=${title} aside=${tools} kind="members">
     ${failed && html`<${Empty} text=${failed} onRetry=${load} />`}
-    ${found && alerts.length > 0 && html`<${AlertTable} alerts=${alerts} picked=${picked} onPick=${may ? pick : null} />`}
+    ${found && alerts.length > 0 && html`<${AlertTable} alerts=${alerts} picked=${picked} onPick=${may ? pick : undefined} />`}
     ${found && alerts.length === 0 && html`<${Empty} text=${t("inc.members.none")} />`}
     ${found?.hidden > 0 && html`<p class="dim note">${t("inc.hidden", { n: found.hidden })}</p>`}
     ${found && found.total > READ_MAX && html`<p class="dim note">${t("inc.members.cut", { n: READ_MAX })}</p>`}<//></div>`;

@@ -12,7 +12,8 @@ const SHOWN = 4;
 const ASKED_MAX = 40;
 const EVERY_MS = 10_000;
 
-/** The most unusual series of the objects, whole. @param {string[]} objects */
+/** The most unusual series of the objects, whole.
+ * @param {string[]} objects */
 async function charts(objects) {
   const found = await call(`/api/v1/series?${query({ object: objects, limit: "500" })}`);
   const strongest = found.items.sort((a, b) => b.unusual.length - a.unusual.length || (b.last?.score ?? 0) - (a.last?.score ?? 0));

@@ -20,7 +20,8 @@ export const noticeChoice = () => {
   return NOTICES.includes(kept) ? kept : "off";
 };
 
-/** Chooses; the desktop is asked for its leave, and without it only a sound is made. @param {string} wanted */
+/** Chooses; the desktop is asked for its leave, and without it only a sound is made.
+ * @param {string} wanted */
 export async function chooseNotice(wanted) {
   let choice = wanted;
   if (choice === "desktop") {
@@ -82,7 +83,8 @@ function tellDesktop(incident) {
   note.onclick = () => { window.focus(); location.href = `/incidents/${incident.id}`; };
 }
 
-/** Sounds when something begins that the screen must not be trusted for. @param {string[]} reasons what holds now */
+/** Sounds when something begins that the screen must not be trusted for.
+ * @param {string[]} reasons what holds now */
 export function useAlarm(reasons) {
   const told = useRef(/** @type {Set<string>} */ (new Set()));
   useEffect(() => {

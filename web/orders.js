@@ -15,7 +15,8 @@ export const commandId = () =>
   Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(16).padStart(8, "0")).join("");
 
 /** Orders something about an incident and waits for its end: "" when done, the reason when refused, null when it is
- * still waiting after a while. @param {string} id @param {string} word @param {object} [body] */
+ * still waiting after a while.
+ * @param {string} id @param {string} word @param {object} [body] */
 export async function order(id, word, body) {
   const path = `/api/v1/incidents/${encodeURIComponent(id)}/${word}`;
   const { seq } = await send("POST", path, { command_id: commandId(), ...body });
@@ -40,7 +41,8 @@ export function outcome(seq) {
   });
 }
 
-/** Runs an order and tells how it ended. @param {string} name @param {() => Promise<string|null>} run */
+/** Runs an order and tells how it ended.
+ * @param {string} name @param {() => Promise<string|null>} run */
 export async function told(name, run) {
   const sent = toast(`${name} · ${t("sent")}`, "wait");
   try {

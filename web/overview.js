@@ -12,9 +12,10 @@ export const AREAS = ["facility", "cloud", "application", "support", "security"]
 const EVERY_MS = 1000;
 
 /** What is read at once and, while things change, at most once a second. What was read last stays; why it could not be
- * read again is told. @param {() => Promise<any>} read */
+ * read again is told.
+ * @template T @param {() => Promise<T>} read */
 export function useNewest(read) {
-  const [state, set] = useState({ found: /** @type {any} */ (null), failed: "" });
+  const [state, set] = useState({ found: /** @type {T|null} */ (null), failed: "" });
   const timer = useRef(0);
   useEffect(() => {
     let alive = true;
@@ -27,6 +28,7 @@ export function useNewest(read) {
   return state;
 }
 
+/** @param {{overview: import("headwater-api").OverviewBody, filter: any, onFilter: any}} props */
 const BySeverity = ({ overview, filter, onFilter }) => html`
   <div class="tile sevs">
     <span class="label">${t("ov.open")} <b class="all">${count(overview.open)}</b></span>
@@ -38,6 +40,7 @@ const BySeverity = ({ overview, filter, onFilter }) => html`
       </button>`)}</div>
   </div>`;
 
+/** @param {{overview: import("headwater-api").OverviewBody, filter: any, onFilter: any}} props */
 const ByArea = ({ overview, filter, onFilter }) => {
   const most = Math.max(1, ...AREAS.map((area) => overview.by_area[area]));
   return html`<div class="tile areas">
@@ -52,6 +55,7 @@ const ByArea = ({ overview, filter, onFilter }) => {
   </div>`;
 };
 
+/** @param {{funnel: import("headwater-api").FunnelBody|null|undefined}} props */
 const Funnel = ({ funnel }) => funnel && html`
   <div class="tile funnel">
     <span class="label">${t("ov.funnel")}</span>
@@ -59,7 +63,7 @@ const Funnel = ({ funnel }) => funnel && html`
       <span><b>${count(funnel.events)}</b><i>${t("ov.events")}</i></span><em>›</em>
       <span><b>${count(funnel.alerts)}</b><i>${t("ov.alerts")}</i></span><em>›</em>
       <span><b>${count(funnel.incidents)}</b><i>${t("ov.incidents")}</i></span>
-      ${funnel.compression !== null && html`<span class="ratio"><b>${percent(funnel.compression)}</b><i>${t("ov.compression")}</i></span>`}
+      ${typeof funnel.compression === "number" && html`<span class="ratio"><b>${percent(funnel.compression)}</b><i>${t("ov.compression")}</i></span>`}
     </div>
   </div>`;
 

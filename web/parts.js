@@ -32,17 +32,17 @@ export const Ci = ({ ci, link = false }) => {
 };
 
 /** An incident's title; one that names a silent root cause by its class's id says the class's name.
- * @param {{title: string, root?: {ci: import("./types.js").Ci}}} incident */
+ * @param {Pick<import("./types.js").Incident, "title"|"root">} incident */
 export function titleOf({ title, root }) {
-  const plain = root && `${root.ci.name} (${root.ci.class})`;
-  return plain === title ? `${root.ci.name} (${className(root.ci.class)})` : title;
+  return root && title === `${root.ci.name} (${root.ci.class})` ? `${root.ci.name} (${className(root.ci.class)})` : title;
 }
 
 /** What the root cause itself told, which its incident's title says behind its name; "" when it is silent.
- * @param {{title: string, root?: {ci: import("./types.js").Ci, inferred: boolean}}} incident */
+ * @param {Pick<import("./types.js").Incident, "title"|"root">} incident */
 export const symptomOf = ({ title, root }) => (!root || root.inferred || root.ci.outside ? "" : title.startsWith(`${root.ci.name}: `) ? title.slice(root.ci.name.length + 2) : title);
 
-/** An incident's state and progress. */
+/** An incident's state and progress.
+ * @param {{incident: import("headwater-api").IncidentItem}} props */
 export const State = ({ incident }) => {
   const open = incident.state === "abnormal";
   const word = open ? incident.progress : incident.state;
@@ -80,14 +80,16 @@ export const Go = ({ to, children, ...rest }) => {
   return html`<a href=${to} onClick=${go} ...${rest}>${children}</a>`;
 };
 
-/** Goes to a page of the console. @param {string} to */
+/** Goes to a page of the console.
+ * @param {string} to */
 export function visit(to) {
   history.pushState(null, "", to);
   dispatchEvent(new PopStateEvent("popstate"));
   scrollTo(0, 0);
 }
 
-/** A sentence in which what stands between backticks is to be typed. @param {{text: string}} props */
+/** A sentence in which what stands between backticks is to be typed.
+ * @param {{text: string}} props */
 export const Coded = ({ text }) => text.split("`").map((part, i) => (i % 2 ? html`<code key=${i}>${part}</code>` : part));
 
 /** Something that has a title. */
@@ -139,6 +141,8 @@ export function useKeys(act) {
   }, []);
 }
 
+/** @typedef {{id: number, text: string, kind: string, link?: {to: string, text: string}}} Toast */
+/** @type {Set<(one: Toast|{gone: number}) => void>} */
 const toasts = new Set();
 
 /** Says something for a few seconds; a `link` is `{to, text}`.
@@ -150,11 +154,13 @@ export function toast(text, kind = "good", link = undefined) {
 }
 
 export const Toasts = () => {
-  const [list, set] = useState([]);
+  const [list, set] = useState(/** @type {Toast[]} */ ([]));
   useEffect(() => {
+    /** @param {number} id */
     const drop = (id) => set((all) => all.filter((other) => other.id !== id));
+    /** @param {Toast|{gone: number}} one */
     const show = (one) => {
-      if (one.gone) { drop(one.gone); return; }
+      if ("gone" in one) { drop(one.gone); return; }
       set((all) => [...all, one].slice(-4));
       setTimeout(() => drop(one.id), one.kind === "good" ? 4000 : 12000);
     };

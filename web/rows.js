@@ -36,8 +36,8 @@ export function useRows(count, guess) {
 }
 
 /** Reads all pages of a list, up to `most` items; tells each page as it comes. `wanted` says whether to go on.
- * @param {(after?: string) => Promise<{items: any[], next?: string}>} read
- * @param {(items: any[], next?: string) => boolean} wanted @param {number} most */
+ * @param {(after?: string|null) => Promise<{items: any[], next?: string|null}>} read
+ * @param {(items: any[], next?: string|null) => boolean} wanted @param {number} most */
 export async function readAll(read, wanted, most) {
   let items = [];
   let after;

@@ -16,12 +16,14 @@ export const SKELETON = `tests:
         incidents: [{ severity: critical, alerts: 1 }]
 `;
 
+/** @param {{one: import("headwater-api").TestItem, onPlace: any}} props */
 const Test = ({ one, onPlace }) => html`<tr class=${one.differences.length ? "failed" : ""}><td class="mark">${one.differences.length ? html`<em class="tag bad">${t("rtest.failed")}</em>` : html`<em class="tag good">${t("rtest.holds")}</em>`}</td>
   <td><b>${one.name}</b>${one.differences.map((difference, i) => html`<p key=${i} class="bad"><button class="linkish" onClick=${() => onPlace(one.file, difference.line)}>${one.file}:${difference.line}</button> ${difference.what}</p>`)}</td><td class="dim">${one.file}</td></tr>`;
 
-/** Plays at once, or when it is asked to. @param {{files?: () => Record<string, string>, atOnce?: boolean, onPlace: (file: string, line: number) => void}} props */
+/** Plays at once, or when it is asked to.
+ * @param {{files?: () => Record<string, string>, atOnce?: boolean, onPlace: (file: string, line: number) => void}} props */
 export const RuleTests = ({ files = undefined, atOnce = false, onPlace }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {import("headwater-api").RulesTested|null} */ (null));
   const [failed, setFailed] = useState(/** @type {string[]} */ ([]));
   const [busy, setBusy] = useState(false);
   const run = () => {
@@ -29,10 +31,10 @@ export const RuleTests = ({ files = undefined, atOnce = false, onPlace }) => {
     send("POST", "/api/v1/rules/tests", files ? { files: files() } : {}).then((result) => { set(result); setFailed([]); }, (failure) => { set(null); setFailed([failure.message, ...failure.errors]); }).finally(() => setBusy(false));
   };
   useEffect(() => { if (atOnce) run(); }, []);
-  const mark = found?.tests.length > 0 && html`<em class=${`tag ${found.failed ? "bad" : "good"}`}>${t(found.failed ? "rtest.some" : "rtest.all", { n: found.tests.length, failed: found.failed })}</em>`;
+  const mark = found && found.tests.length > 0 && html`<em class=${`tag ${found.failed ? "bad" : "good"}`}>${t(found.failed ? "rtest.some" : "rtest.all", { n: found.tests.length, failed: found.failed })}</em>`;
   return html`<${Panel} title=${t("rtest.title")} aside=${html`${mark}<button data-act="ruletests" disabled=${busy} onClick=${run}>${t("rtest.run")}</button>`} kind="ruletests">
     ${failed.map((why) => html`<p key=${why} class="bad">${why}</p>`)}
     ${!found && failed.length === 0 && html`<p class="dim">${t(busy ? "sug.working" : "rtest.help")}</p>`}
     ${found?.tests.length === 0 && html`<p class="dim">${t("rtest.none")}</p>`}
-    ${found?.tests.length > 0 && html`<div class="scroll"><table class="plain"><tbody>${[...found.tests].sort((a, b) => b.differences.length - a.differences.length).map((one) => html`<${Test} key=${one.file + one.name} one=${one} onPlace=${onPlace} />`)}</tbody></table></div>`}<//>`;
+    ${found && found.tests.length > 0 && html`<div class="scroll"><table class="plain"><tbody>${[...found.tests].sort((a, b) => b.differences.length - a.differences.length).map((one) => html`<${Test} key=${one.file + one.name} one=${one} onPlace=${onPlace} />`)}</tbody></table></div>`}<//>`;
 };

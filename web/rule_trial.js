@@ -11,9 +11,10 @@ const WAIT_MS = 600;
 const RECENT = 12;
 const SAMPLE = { name: "LinkDown", title: "uplink of core-1 is down", severity: "critical", object: { name: "core-1" }, labels: {} };
 
-/** Says what is wrong while one types. @param {{files: () => Record<string, string>, changed: string, onPlace: (file: string) => void}} props */
+/** Says what is wrong while one types.
+ * @param {{files: () => Record<string, string>, changed: string, onPlace: (file: string) => void}} props */
 export const Check = ({ files, changed, onPlace }) => {
-  const [said, set] = useState(/** @type {any} */ (null));
+  const [said, set] = useState(/** @type {import("headwater-api").Checked|null} */ (null));
   useEffect(() => {
     let alive = true;
     const timer = setTimeout(() => send("POST", "/api/v1/rules/check", { files: files() }).then((found) => { if (alive) set(found); }, (failure) => { if (alive) set({ errors: [failure.message, ...failure.errors], lints: [] }); }), WAIT_MS);
@@ -28,7 +29,7 @@ export const Check = ({ files, changed, onPlace }) => {
 
 /** The recent events to choose a sample from. */
 function useRecent() {
-  const [items, set] = useState(/** @type {any[]} */ ([]));
+  const [items, set] = useState(/** @type {import("headwater-api").AlertItem[]} */ ([]));
   useEffect(() => { call(`/api/v1/alerts?limit=${RECENT}`).then((page) => set(page.items), () => {}); }, []);
   return items;
 }
@@ -36,17 +37,19 @@ function useRecent() {
 /** An alert as an event of our own format. */
 const asEvent = (alert) => ({ name: alert.name, title: alert.title, severity: alert.severity, object: { name: alert.object }, labels: alert.labels });
 
+/** @param {{ran: import("headwater-api").DryRun}} props */
 const Outcome = ({ ran }) => html`<div class="outcome"><p><em class="tag strong">${ran.verdict_label}</em> ${say(ran.text)}</p>
   ${ran.outcome.incident && html`<p><${Severity} of=${ran.outcome.incident.severity} label /> ${ran.outcome.incident.priority} · ${ran.outcome.incident.title}</p>`}
   <p class="dim">${ran.outcome.notices.length ? t("rules.tells", { who: ran.outcome.notices.map((one) => `${one.receiver} (${one.kind}, ${moment(one.at)})`).join(t("and")) }) : t("rules.tells.nobody")}</p>
   <table class="plain"><tbody>${ran.rules.filter((rule) => rule.matched || rule.text).map((rule) => html`<tr key=${rule.section + rule.id} class=${rule.matched ? "matched" : "dim"}><td>${rule.matched ? "✓" : "–"}</td><td>${t(`rules.section.${rule.section}`)}</td><td><b>${rule.id}</b></td><td>${rule.text ? say(rule.text) : ""}</td></tr>`)}</tbody></table>
   ${ran.checks.length > 0 && html`<details><summary>${t("why.title")}</summary><ol class="checks">${ran.checks.map((check, i) => html`<li key=${i} class=${check.matched ? "matched" : "not"}><span>${say(check.text)}</span></li>`)}</ol></details>`}</div>`;
 
-/** One event on the rules as they are written. @param {{files: () => Record<string, string>|undefined}} props */
+/** One event on the rules as they are written.
+ * @param {{files: () => Record<string, string>|undefined}} props */
 export const TryEvent = ({ files }) => {
   const recent = useRecent();
   const [text, setText] = useState(JSON.stringify(SAMPLE, null, 2));
-  const [ran, setRan] = useState(/** @type {any} */ (null));
+  const [ran, setRan] = useState(/** @type {import("headwater-api").DryRun|null} */ (null));
   const [failed, setFailed] = useState(/** @type {string[]} */ ([]));
   const run = async () => {
     try {
@@ -65,7 +68,8 @@ export const TryEvent = ({ files }) => {
     <div>${failed.map((why) => html`<p key=${why} class="bad">${why}</p>`)}${ran ? html`<${Outcome} ran=${ran} />` : failed.length === 0 && html`<p class="dim">${t("rules.try.help")}</p>`}</div></div><//>`;
 };
 
-/** What the rules would have told people. @param {{files: () => Record<string, string>}} props */
+/** What the rules would have told people.
+ * @param {{files: () => Record<string, string>}} props */
 export const Cost = ({ files }) => {
   const [days, setDays] = useState("7");
   const [report, set] = useState(/** @type {any} */ (null));

@@ -5,7 +5,8 @@ import { t } from "./i18n.js";
 import { Panel } from "./parts.js";
 import { figure } from "./series_chart.js";
 
-/** An address leads there when it is one of the web. @param {string} text */
+/** An address leads there when it is one of the web.
+ * @param {string} text */
 const address = (text) => (/^https?:\/\//.test(text) ? html`<a href=${text} target="_blank" rel="noopener noreferrer">${text}</a>` : text);
 
 /** @param {any} metric */

@@ -28,12 +28,14 @@ function load() {
   return library;
 }
 
-/** A number as short as it stays true. @param {number} n */
+/** A number as short as it stays true.
+ * @param {number} n */
 export const figure = (n) => (Math.abs(n) >= 1000 ? n.toLocaleString("en-US", { maximumFractionDigits: 0 }) : Number(n.toPrecision(4)).toString());
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-/** Times below a picture: the day where it changes or the span is long. @param {number[]} all */
+/** Times below a picture: the day where it changes or the span is long.
+ * @param {number[]} all */
 function times(all) {
   const far = all.length > 1 && all[all.length - 1] - all[0] > DAY_SECS;
   const near = all.length > 1 && all[1] - all[0] < 60;

@@ -29,10 +29,11 @@ export async function askSilence() {
   if (given) await make([{ field: given.field, op: given.op, value: given.value }], given.mins, given.comment);
 }
 
-/** The CIs on which an incident alerts. @param {string} id @returns {Promise<string[]>} */
+/** The CIs on which an incident alerts.
+ * @param {string} id @returns {Promise<string[]>} */
 async function alertingCis(id) {
   const page = await call(`/api/v1/incidents/${encodeURIComponent(id)}/members?limit=500`);
-  return [...new Set(page.items.map((alert) => alert.ci?.id).filter(Boolean))];
+  return [...new Set(page.items.flatMap((alert) => alert.ci?.id ?? []))];
 }
 
 /** Silences what an incident alerts about: its root cause only, or all CIs that alert now.

@@ -7,12 +7,12 @@ import { t } from "./i18n.js";
 import { Ci, Go, Panel, Severity } from "./parts.js";
 
 export const Similar = ({ id }) => {
-  const [found, set] = useState(/** @type {{items: any[], novel: boolean}|null} */ (null));
+  const [found, set] = useState(/** @type {{items: import("headwater-api").SimilarItem[], novel: boolean}|null} */ (null));
   useEffect(() => { call(`/api/v1/incidents/${encodeURIComponent(id)}/similar`).then(set, () => set({ items: [], novel: false })); }, [id]);
   const items = found?.items;
   return html`<${Panel} title=${t("similar")} kind="similar" aside=${found?.novel && html`<em class="tag strong">${t("similar.novel")}</em>`}>
     ${items?.length === 0 && html`<p class="dim">${t("similar.none")}</p>`}
-    ${items?.length > 0 && html`<ul>${items.map((one) => html`<li key=${one.id}>
+    ${items && items.length > 0 && html`<ul>${items.map((one) => html`<li key=${one.id}>
       <p><${Severity} of=${one.severity} /> <${Go} to=${`/incidents/${one.id}`}>${one.title}<//></p>
       <p class="dim">${one.id} · ${moment(one.opened_at)}${one.closed_at ? ` · ${t("similar.took", { t: span(Date.parse(one.closed_at) - Date.parse(one.opened_at)) })}` : ` · ${t(`state.${one.state}`)}`}
         ${one.root && html` · <${Ci} ci=${one.root} />`}</p>

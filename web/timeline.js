@@ -38,7 +38,8 @@ function density(alerts, { from, to }) {
   return bins;
 }
 
-/** How many alerts began when, with marks for what people did. */
+/** How many alerts began when, with marks for what people did.
+ * @param {{incident: import("headwater-api").IncidentDetail, alerts: import("headwater-api").AlertItem[]}} props */
 export const Density = ({ incident, alerts }) => {
   const span = useMemo(() => range(incident, alerts), [incident, alerts]);
   const bins = useMemo(() => density(alerts, span), [alerts, span]);
@@ -67,7 +68,8 @@ export const Density = ({ incident, alerts }) => {
   <p class="tl-ends"><time>${moment(span.from)}</time><span class="dim">${t("inc.density.most", { n: count(most) })}</span><time>${day(span.to) === day(span.from) ? clock(span.to) : moment(span.to)}</time></p>`;
 };
 
-/** What an entry speaks of: words get their label, incidents a link; everything else is text as it came. */
+/** What an entry speaks of: words get their label, incidents a link; everything else is text as it came.
+ * @param {{entry: import("headwater-api").TimelineItem}} props */
 const Detail = ({ entry }) => {
   const detail = entry.detail ?? "";
   if (entry.kind === "state_changed") return labelOr(`state.${detail}`, detail);
@@ -78,7 +80,8 @@ const Detail = ({ entry }) => {
   return detail;
 };
 
-/** Writing a comment without leaving the page. */
+/** Writing a comment without leaving the page.
+ * @param {{incident: import("headwater-api").IncidentItem}} props */
 const Write = ({ incident }) => {
   const [text, setText] = useState("");
   const send = async (event) => {
@@ -92,6 +95,7 @@ const Write = ({ incident }) => {
     <button type="submit" disabled=${!text.trim()}>${t("act.comment")}</button></form>`;
 };
 
+/** @param {{incident: import("headwater-api").IncidentDetail, alerts: import("headwater-api").AlertItem[], may: any}} props */
 export const Timeline = ({ incident, alerts, may }) => {
   const [all, setAll] = useState(false);
   const [kind, setKind] = useState("");

@@ -77,6 +77,7 @@ const Bell = () => {
       ${(choice === "off" || mute) && html`<path class="strike" d="M2 2 14 14" />`}</svg></button>`;
 };
 
+/** @param {{me: import("headwater-api").Me, path: any, onLang: any, onZone: any, onSignOut: any}} props */
 export const Top = ({ me, path, onLang, onZone, onSignOut }) => {
   const may = (page) => !page[2] || page[2].includes(me.role);
   const section = SECTIONS.find(([, pages]) => pages.some(([to]) => here(path, to)));
@@ -94,6 +95,6 @@ export const Top = ({ me, path, onLang, onZone, onSignOut }) => {
     <span class="me" title=${[...(me.orgs ?? []), ...(me.areas ?? []).map((area) => t(`area.${area}`))].join(", ")}>${me.name} · ${t(`role.${me.role}`)}</span>
     <button class="icon" onClick=${onSignOut}>${t("sign_out")}</button>
   </header>
-  ${pages.length > 1 && html`<nav class="subnav" aria-label=${t(section[0])}>${pages.map(([to, word]) => html`
+  ${section && pages.length > 1 && html`<nav class="subnav" aria-label=${t(section[0])}>${pages.map(([to, word]) => html`
     <${Go} key=${to} to=${to} class=${here(path, to) ? "here" : ""} aria-current=${here(path, to) ? "page" : undefined}>${t(word)}<//>`)}</nav>`}`;
 };

@@ -16,9 +16,9 @@ const Item = ({ kind, one }) => {
 };
 
 export const Versions = () => {
-  const [items, set] = useState(/** @type {any[]} */ ([]));
+  const [items, set] = useState(/** @type {import("headwater-api").TopologyVersion[]} */ ([]));
   const [from, setFrom] = useState("");
-  const [diff, setDiff] = useState(/** @type {any} */ (null));
+  const [diff, setDiff] = useState(/** @type {import("headwater-api").TopologyDiff|null} */ (null));
   const [failed, setFailed] = useState("");
   useEffect(() => { call("/api/v1/topology/versions").then((page) => set(page.items), () => {}); }, []);
   const older = items.filter((one) => !one.current);

@@ -10,11 +10,14 @@ export async function loadVocabulary() {
   known = await call("/api/v1/vocabulary").catch(() => known);
 }
 
-/** The name of a class. @param {string} id */
+/** The name of a class.
+ * @param {string} id */
 export const className = (id) => say(known.classes[id]) || id;
 
-/** The name of a relation, also of those that are none in the CMDB. @param {string} id */
+/** The name of a relation, also of those that are none in the CMDB.
+ * @param {string} id */
 export const relationName = (id) => say(known.relations[id]) || labelOr(`relation.${id}`, id);
 
-/** All classes, for choosing one. @returns {[string, string][]} */
+/** All classes, for choosing one.
+ * @returns {[string, string][]} */
 export const classes = () => Object.keys(known.classes).map((id) => [id, className(id)]);

@@ -7,9 +7,11 @@ import { moment } from "./format.js";
 import { say, t } from "./i18n.js";
 import { Go, Panel } from "./parts.js";
 
+/** @param {{node: import("headwater-api").NodeItem}} props */
 const Node = ({ node }) => html`<span>${node.alert ? html`<${Go} to=${`/why/${node.alert}`}>${say(node.text)}<//>` : say(node.text)}</span>`;
 
-/** One explanation with every term, its sum and what that had to be above. */
+/** One explanation with every term, its sum and what that had to be above.
+ * @param {{one: import("headwater-api").WeighedItem}} props */
 const Weighed = ({ one }) => html`<li>
   <p><${Node} node=${one.cause} />${one.effect && html` → <${Node} node=${one.effect} />`}
     ${one.bond && html` <em class="tag">${say(one.bond)}${one.rule ? ` · ${one.rule}` : ""}</em>`}</p>
@@ -18,12 +20,15 @@ const Weighed = ({ one }) => html`<li>
     <li class="sum"><span class="points">${points(one.sum)}</span><span>${t("whynot.sum", { needs: points(one.needs) })}</span></li></ul>`}
 </li>`;
 
-/** Explanations, one after the other. @param {{all: any[]}} props */
+/** Explanations, one after the other.
+ * @param {{all: any[]}} props */
 export const Weighing = ({ all }) => all.length > 0 && html`<ol class="weighed">${all.map((one, i) => html`<${Weighed} key=${i} one=${one} />`)}</ol>`;
 
+/** @param {{title: any, all: import("headwater-api").WeighedItem[]}} props */
 const List = ({ title, all }) => all.length > 0 && html`<h3>${title}</h3><${Weighing} all=${all} />`;
 
-/** The whole answer. */
+/** The whole answer.
+ * @param {{answer: import("headwater-api").WhyNot}} props */
 const Answer = ({ answer }) => html`<div class="answer">
   <ul class="reasons">${answer.reasons.map((reason, i) => html`<li key=${i}>${say(reason)}</li>`)}</ul>
   <${List} title=${t("whynot.weighed")} all=${answer.weighed} />
@@ -32,9 +37,10 @@ const Answer = ({ answer }) => html`<div class="answer">
   <p class="dim">${t("whynot.asof", { at: moment(answer.as_of), rules: answer.ruleset_version, model: answer.model_version })}</p>
 </div>`;
 
-/** Questions, and what came of the last one. @param {(run: (query: string) => Promise<void>) => any} questions */
+/** Questions, and what came of the last one.
+ * @param {{questions: (run: (query: string) => Promise<void>) => any}} props */
 const Asked = ({ questions }) => {
-  const [answer, setAnswer] = useState(/** @type {any} */ (null));
+  const [answer, setAnswer] = useState(/** @type {import("headwater-api").WhyNot|null} */ (null));
   const [failed, setFailed] = useState("");
   const run = (query) => call(`/api/v1/why-not?${query}`)
     .then((found) => { setAnswer(found); setFailed(""); }, (failure) => { setAnswer(null); setFailed(failure.message); });
@@ -44,7 +50,8 @@ const Asked = ({ questions }) => {
     ${answer && html`<${Answer} answer=${answer} />`}<//>`;
 };
 
-/** Three questions about an incident. */
+/** Three questions about an incident.
+ * @param {{incident: import("headwater-api").IncidentDetail}} props */
 export const WhyNot = ({ incident }) => {
   const of = `incident=${encodeURIComponent(incident.id)}`;
   const submit = (kind, run) => (event) => {
@@ -59,7 +66,8 @@ export const WhyNot = ({ incident }) => {
     <button data-ask="told" onClick=${() => run(of)}>${t("whynot.told")}</button>`} />`;
 };
 
-/** Whether anybody was told of an alert. */
+/** Whether anybody was told of an alert.
+ * @param {{alert: import("headwater-api").AlertItem}} props */
 export const OfAlert = ({ alert }) => {
   const of = `alert=${encodeURIComponent(alert.id)}`;
   return html`<${Asked} questions=${(run) => html`

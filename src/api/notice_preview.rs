@@ -21,7 +21,7 @@ const TEMPLATE_CHARS_MAX: usize = 20_000;
 /// What is to be seen.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct PreviewBody {
+pub struct NoticePreviewBody {
     /// An incident that is in memory.
     pub incident: String,
     /// Shows, too, what this receiver would be sent by its own settings.
@@ -53,12 +53,12 @@ pub struct PreviewTexts {
 }
 
 /// Shows how a message looks: with the templates that are given, and as a receiver would be sent it. Nothing is sent.
-#[utoipa::path(post, path = "/api/v1/notices/preview", tag = "notices", request_body = PreviewBody,
+#[utoipa::path(post, path = "/api/v1/notices/preview", tag = "notices", request_body = NoticePreviewBody,
     responses((status = 200, body = PreviewTexts), (status = "default", body = Problem)))]
 pub async fn preview(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Body(body): Body<PreviewBody>,
+    Body(body): Body<NoticePreviewBody>,
 ) -> Result<Json<PreviewTexts>, ApiError> {
     caller.whole_tenant()?;
     let id = IncidentId::parse(&body.incident).filter(|id| sees_incident(&api, &caller, *id));

@@ -64,12 +64,12 @@ pub struct FunnelBody {
     pub noisy_names: Vec<Noisy>,
     pub noisy_cis: Vec<Noisy>,
     /// The sources with the most events, and what their events became.
-    pub by_source: Vec<SourceBody>,
+    pub by_source: Vec<SourceCounts>,
 }
 
 /// One source's part of it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct SourceBody {
+pub struct SourceCounts {
     pub source: String,
     pub events: u64,
     /// Incidents whose first alert it told.
@@ -135,7 +135,7 @@ fn funnel(funnel: overview::Funnel) -> FunnelBody {
     let noisy = |list: Vec<(Box<str>, u64)>| {
         list.into_iter().map(|(key, events)| Noisy { key: key.into(), events }).collect::<Vec<_>>()
     };
-    let by_source = funnel.by_source.into_iter().map(|one| SourceBody {
+    let by_source = funnel.by_source.into_iter().map(|one| SourceCounts {
         source: one.source.into(),
         events: one.events,
         incidents: one.incidents,

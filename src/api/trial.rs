@@ -54,7 +54,7 @@ pub struct RuleTrace {
 
 /// A message that would be sent.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct NoticeItem {
+pub struct WouldSend {
     pub receiver: String,
     pub at: String,
     pub kind: &'static str,
@@ -69,7 +69,7 @@ pub struct Outcome {
     pub alert: Option<AlertItem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incident: Option<IncidentItem>,
-    pub notices: Vec<NoticeItem>,
+    pub notices: Vec<WouldSend>,
 }
 
 /// The whole trial.
@@ -155,7 +155,7 @@ fn outcome(trial: &Trial, to: &Onlooker) -> Outcome {
         match effect {
             Effect::Alert { alert: view } => alert = Some(AlertItem::of(view, to.lang)),
             Effect::Incident { incident: view, .. } => incident = Some(IncidentItem::of(view, to)),
-            Effect::Notify { notice } => notices.push(NoticeItem {
+            Effect::Notify { notice } => notices.push(WouldSend {
                 receiver: notice.receiver.to_string(),
                 at: notice.at.to_string(),
                 kind: notice.kind.as_str(),

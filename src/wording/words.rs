@@ -13,9 +13,10 @@ use crate::domain::level::LevelKind;
 use crate::domain::severity::Severity;
 use crate::engine::verdict::Stage;
 
-// A macro, because each of these is the same four matches; the compiler still names a missing variant.
+// A macro, because each of these is the same four matches; the compiler still names a missing variant. The word is a
+// token and no literal of the macro, for utoipa reads a renaming only in this way.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident of $domain:ident { $($variant:ident = $word:literal, $zh:literal, $en:literal;)+ }) => {
+    ($(#[$doc:meta])* $name:ident of $domain:ident { $($variant:ident = $word:tt, $zh:literal, $en:literal;)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         pub enum $name {

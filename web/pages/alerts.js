@@ -14,7 +14,8 @@ const SHOWS = ["firing", "held", "muted", "all"];
 const KEPT_MAX = 20000;
 const EVERY_MS = 4000;
 
-/** @param {{show: string, q: string, severity: string}} filter @param {string} [after] */
+/** @param {{show: string, q: string, severity: string}} filter @param {string|null} [after]
+ * @returns {`/api/v1/alerts?${string}`|`/api/v1/alerts/held?${string}`} */
 function address(filter, after) {
   const path = filter.show === "held" ? "/api/v1/alerts/held" : "/api/v1/alerts";
   return `${path}?${query({ limit: "500", after, q: filter.q, severity: filter.severity,
@@ -22,7 +23,7 @@ function address(filter, after) {
 }
 
 function useAlerts(filter) {
-  const [list, set] = useState(/** @type {any[]|null} */ (null));
+  const [list, set] = useState(/** @type {import("headwater-api").AlertItem[]|null} */ (null));
   const [failed, setFailed] = useState("");
   const round = useRef(0);
   const timer = useRef(0);
@@ -80,7 +81,7 @@ export const Alerts = () => {
     </div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!list && !failed && html`<${Empty} text=${t("loading")} />`}
-    ${list?.length > 0 && html`<${AlertTable} alerts=${list} incident />`}
+    ${list && list.length > 0 && html`<${AlertTable} alerts=${list} incident />`}
     ${list?.length === 0 && html`<${Empty} text=${t(settled.q || settled.severity ? "alerts.none" : `alerts.empty.${settled.show}`)} calm=${!settled.q && !settled.severity} />`}
-    ${list?.length >= KEPT_MAX && html`<p class="dim note">${t("alerts.cut", { n: KEPT_MAX })}</p>`}`;
+    ${list && list.length >= KEPT_MAX && html`<p class="dim note">${t("alerts.cut", { n: KEPT_MAX })}</p>`}`;
 };

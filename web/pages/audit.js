@@ -12,11 +12,11 @@ const PAGE = "200";
 const About = ({ about }) => (/^i\d/.test(about) ? html`<${Go} to=${`/incidents/${encodeURIComponent(about)}`}>${about}<//>` : html`<span>${about}</span>`);
 
 export const Audit = () => {
-  const [page, set] = useState(/** @type {any} */ (null));
+  const [page, set] = useState(/** @type {import("headwater-api").Listed_AuditItem|null} */ (null));
   const [failed, setFailed] = useState("");
   const [q, setQ] = useState("");
   const load = (after) => call(`/api/v1/audit?${query({ limit: PAGE, after })}`)
-    .then((next) => { set((old) => (after ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
+    .then((next) => { set((old) => (after && old ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); }, []);
   const text = q.trim().toLowerCase();
   const shown = (page?.items ?? []).filter((one) => !text || `${one.actor} ${one.action} ${labelOr(`audit.${one.action}`, "")} ${one.about} ${JSON.stringify(one.detail)}`.toLowerCase().includes(text));

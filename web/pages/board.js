@@ -25,6 +25,7 @@ function readFilter() {
   return Object.fromEntries(FIELDS.map((key) => [key, asked.get(key) ?? ""]));
 }
 
+/** @param {{incident: import("headwater-api").IncidentItem}} props */
 const Reach = ({ incident }) => {
   const share = incident.alert_count ? incident.firing_count / incident.alert_count : 0;
   return html`<span class="reach" title=${t("reach.firing", { n: incident.firing_count, of: incident.alert_count })}>
@@ -33,7 +34,8 @@ const Reach = ({ incident }) => {
   </span>`;
 };
 
-/** The root cause: what it told itself, then why it is thought to be the cause. */
+/** The root cause: what it told itself, then why it is thought to be the cause.
+ * @param {{incident: import("headwater-api").IncidentItem, root: import("headwater-api").RootItem|null|undefined}} props */
 const Root = ({ incident, root }) => root
   ? html`<span class="root"><span><${Ci} ci=${root.ci} />
       ${root.possible && !root.confirmed && html`<em class="tag" title=${t("root.possible.help")}>${t("root.possible")}</em>`}
@@ -43,6 +45,7 @@ const Root = ({ incident, root }) => root
       <small title=${[symptomOf(incident), say(root.reason)].filter(Boolean).join("\n")}>${symptomOf(incident) || say(root.reason)}</small></span>`
   : html`<span class="dim">${t("root.none")}</span>`;
 
+/** @param {{incident: import("headwater-api").IncidentItem}} props */
 const Hit = ({ incident }) => {
   const services = incident.services;
   if (!services.length) return html`<small>${incident.orgs.join(t("and")) || t("hit.none")}</small>`;
@@ -50,12 +53,14 @@ const Hit = ({ incident }) => {
     <small>${incident.orgs.slice(0, 3).join(t("and"))}</small>`;
 };
 
+/** @param {{incident: import("../incidents.js").Known}} props */
 const Owner = ({ incident }) => {
   const owner = incident.assignee ?? incident.acknowledged_by;
   const told = incident.told.length ? html`<span class="told" title=${`${t("board.told")} ${incident.told.join(t("and"))}`}>✉ ${incident.told.length > 1 ? `${incident.told[0]} +${incident.told.length - 1}` : incident.told[0]}</span>` : null;
   return html`<small>${owner && html`<b>${owner}</b> `}${incident.snoozed_until ? t("snoozed") : ""} ${told}</small>`;
 };
 
+/** @param {{incident: import("../incidents.js").Known, chosen: any, marked: any, may: any, onChoose: any, onMark: any}} props */
 const Row = ({ incident, chosen, marked, may, onChoose, onMark }) => html`
   <tr class=${`sev-${incident.severity} ${chosen ? "chosen" : ""} ${marked ? "marked" : ""} ${incident.fresh}`} data-id=${incident.id}
     onClick=${() => visit(`/incidents/${incident.id}`)} onMouseMove=${chosen ? null : onChoose} aria-selected=${marked}>
@@ -72,9 +77,11 @@ const Row = ({ incident, chosen, marked, may, onChoose, onMark }) => html`
       <small>${moment(incident.first_alert_at)}</small></td>
   </tr>`;
 
-/** Columns, and how a click on the head sorts. */
+/** Columns, and how a click on the head sorts.
+ * @type {[string, string][]} */
 const COLUMNS = [["incident", "severity"], ["root", ""], ["hit", ""], ["reach", "reach"], ["state", ""], ["since", "newest"]];
 
+/** @param {{list: import("../incidents.js").Known[], at: any, marked: any, may: any, sort: any, onAt: any, onMark: any, onMarkAll: any, onSort: any, onMove: any}} props */
 const Table = ({ list, at, marked, may, sort, onAt, onMark, onMarkAll, onSort, onMove }) => {
   const rows = useRows(list.length, ROW);
   const space = (height) => height > 0 && html`<tr class="space"><td colspan="8" style=${{ height: `${height}px` }}></td></tr>`;
@@ -117,7 +124,8 @@ function useMarks(list) {
   return { marked, there, mark, all, clear: () => set(new Set()) };
 }
 
-/** Says that something new is above, out of sight. */
+/** Says that something new is above, out of sight.
+ * @param {{list: import("../incidents.js").Known[]}} props */
 const Above = ({ list }) => {
   const [far, setFar] = useState(false);
   const seen = useRef({ list: /** @type {any[]} */ ([]), ids: /** @type {Set<string>|null} */ (null) });
@@ -134,6 +142,7 @@ const Above = ({ list }) => {
   return html`<button class="above main" onClick=${() => scrollTo({ top: 0, behavior: "smooth" })}>↑ ${t("board.above", { n: fresh })}</button>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const Board = ({ me }) => {
   const [filter, setFilter] = useState(readFilter);
   const [asked, setAsked] = useState(filter);

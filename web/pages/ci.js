@@ -16,7 +16,7 @@ const NODES = [60, 200, 600, 2000];
 /** The picture around it. */
 const Around = ({ id }) => {
   const [asked, setAsked] = useState({ way: "both", hops: "2", nodes: "60" });
-  const [graph, set] = useState(/** @type {any} */ (null));
+  const [graph, set] = useState(/** @type {import("headwater-api").Graph|null} */ (null));
   const [failed, setFailed] = useState("");
   const fields = query(asked);
   const load = () => call(`/api/v1/topology/cis/${encodeURIComponent(id)}/graph?${fields}`).then((found) => { set(found); setFailed(""); }, (failure) => setFailed(failure.message));
@@ -29,6 +29,7 @@ const Around = ({ id }) => {
     note=${graph?.aggregated && html`<span class="dim">${t("topo.nodes.cut", { n: graph.nodes.length, of: count(graph.total) })}</span>`} />`;
 };
 
+/** @param {{title: any, items: import("headwater-api").Relation[]}} props */
 const Relations = ({ title, items }) => html`<${Panel} title=${`${title} (${count(items.length)})`}>
   ${items.length ? html`<ul class="relations">${items.slice(0, 200).map((item) => html`<li key=${item.ci.id + item.relation}>
     <span class="dim">${relationName(item.relation)}</span> <${Ci} ci=${item.ci} link />${item.group > 0 && html` <em class="tag">${t("topo.group", { n: item.group })}</em>`}${item.presumed && html` <em class="tag" title=${t("topo.presumed.why")}>${t("topo.presumed")}</em>`}</li>`)}</ul>
@@ -38,16 +39,16 @@ const Relations = ({ title, items }) => html`<${Panel} title=${`${title} (${coun
 /** Everything that a failure reaches, or that may have caused one. */
 const Reach = ({ id }) => {
   const [way, setWay] = useState("impact");
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {import("headwater-api").Reach|null} */ (null));
   useEffect(() => {
     set(null);
     const ci = encodeURIComponent(id);
-    (way === "impact" ? call(`/api/v1/topology/cis/${ci}/impact`) : call(`/api/v1/topology/cis/${ci}/causes`)).then(set, () => set({ items: [], cut: false }));
+    (way === "impact" ? call(`/api/v1/topology/cis/${ci}/impact`) : call(`/api/v1/topology/cis/${ci}/causes`)).then(set, () => set({ items: [], cut: false, version: 0 }));
   }, [id, way]);
   const choices = [["impact", t("topo.impact")], ["causes", t("topo.causes")]];
   const title = `${t(`topo.${way}`)}${found ? ` (${count(found.items.length)})` : ""}`;
   return html`<${Panel} title=${title} aside=${html`<${Switch} label=${t("topo.reach")} value=${way} onChange=${setWay} choices=${choices} />`} kind="members">
-    ${found?.items.length > 0 && html`<div class="scroll short"><table class="plain"><thead><tr>${["ci", "state", "chance", "hops", "delay"].map((c) => html`<th key=${c}>${t(`topo.${c}`)}</th>`)}</tr></thead>
+    ${found && found.items.length > 0 && html`<div class="scroll short"><table class="plain"><thead><tr>${["ci", "state", "chance", "hops", "delay"].map((c) => html`<th key=${c}>${t(`topo.${c}`)}</th>`)}</tr></thead>
       <tbody>${found.items.slice(0, 500).map((item) => html`<tr key=${item.ci.id}><td><${Ci} ci=${item.ci} link /></td>
         <td><span class=${`reach-${item.state}`}>${t(`topo.state.${item.state}`)}</span></td><td>${percent(item.chance_per_mille / 1000)}</td><td>${item.hops}</td><td>${span(item.delay_usual_seconds * 1000)}</td></tr>`)}</tbody></table></div>`}
     ${found?.items.length === 0 && html`<p class="dim note">${t("topo.no_reach")}</p>`}
@@ -56,7 +57,7 @@ const Reach = ({ id }) => {
 
 /** Alerts of a CI that fire now. */
 const Firing = ({ id }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {import("headwater-api").Listed_AlertItem|null} */ (null));
   useEffect(() => { call(`/api/v1/alerts?${query({ ci: id, limit: "50" })}`).then(set, () => {}); }, [id]);
   return html`<${Panel} title=${t("topo.alerts")}>${found?.items.length ? html`<ul class="relations">${found.items.map((alert) => html`<li key=${alert.id}>
       <span class=${`state state-${alert.state}`}>${t(`alert.${alert.state}`)}</span> ${alert.title || alert.name}
@@ -64,7 +65,7 @@ const Firing = ({ id }) => {
 };
 
 export const CiPage = ({ id }) => {
-  const [ci, set] = useState(/** @type {any} */ (undefined));
+  const [ci, set] = useState(/** @type {import("headwater-api").CiDetail|null|undefined} */ (undefined));
   const [failed, setFailed] = useState("");
   const load = () => call(`/api/v1/topology/cis/${encodeURIComponent(id)}`)
     .then((found) => { set(found); setFailed(""); }, (failure) => (failure.status === 404 ? set(null) : setFailed(failure.message)));

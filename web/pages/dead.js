@@ -9,6 +9,7 @@ import { Empty, Go } from "../parts.js";
 
 const REASONS = ["malformed", "too_large", "bad_time", "over_limit"];
 
+/** @param {{letter: import("headwater-api").DeadLetterItem, may: any, onReplay: any}} props */
 const Letter = ({ letter, may, onReplay }) => html`<li>
   <p><em class="tag strong">${labelOr(`dead.reason.${letter.reason}`, letter.reason)}</em> <b>${letter.source}</b>
     <time class="dim">${moment(letter.at)}</time> <span class="dim">${letter.decoder}</span>
@@ -18,12 +19,13 @@ const Letter = ({ letter, may, onReplay }) => html`<li>
   <details><summary>${t("dead.raw")}</summary><pre>${letter.raw}</pre></details>
 </li>`;
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const Dead = ({ me }) => {
   const [filter, setFilter] = useState({ reason: "", source: "" });
-  const [page, set] = useState(/** @type {any} */ (null));
+  const [page, set] = useState(/** @type {import("headwater-api").Listed_DeadLetterItem|null} */ (null));
   const [failed, setFailed] = useState("");
   const load = (after) => call(`/api/v1/dead-letters?${query({ limit: "100", after, ...filter })}`)
-    .then((next) => { set((old) => (after ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
+    .then((next) => { set((old) => (after && old ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); }, [JSON.stringify(filter)]);
   const may = me.role === "analyst" || me.role === "admin";
   const replay = (letter) => told(t("dead.replay"), async () => {
@@ -37,6 +39,6 @@ export const Dead = ({ me }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${() => load()} />`}
     ${!page && !failed && html`<${Empty} text=${t("loading")} />`}
     ${page?.items.length === 0 && html`<${Empty} text=${t("dead.empty")} calm />`}
-    ${page?.items.length > 0 && html`<ul class="letters">${page.items.map((letter) => html`<${Letter} key=${letter.id} letter=${letter} may=${may} onReplay=${replay} />`)}</ul>`}
+    ${page && page.items.length > 0 && html`<ul class="letters">${page.items.map((letter) => html`<${Letter} key=${letter.id} letter=${letter} may=${may} onReplay=${replay} />`)}</ul>`}
     ${page?.next && html`<button class="more" onClick=${() => load(page.next)}>${t("more")}</button>`}`;
 };

@@ -9,11 +9,13 @@ import { Empty, Go, Panel, Tile } from "../parts.js";
 
 const EVERY_MS = 5000;
 
+/** @param {{one: import("headwater-api").ReceiverLine}} props */
 const Receiver = ({ one }) => html`<tr><td><b>${one.id}</b>${one.kind && html`<small>${one.kind}</small>`}</td>
   <td>${!one.reachable ? html`<em class="tag bad">${t("dlv.unreachable")}</em>` : one.paused ? html`<em class="tag bad" title=${one.paused}>${t("dlv.paused")}</em>` : html`<em class="tag good">${t("dlv.well")}</em>`}</td>
   ${["waiting", "accepted", "failed", "given_up", "folded", "held_back"].map((word) => html`<td key=${word} class=${`n ${["failed", "given_up"].includes(word) && one[word] ? "bad" : ""}`}>${count(one[word])}</td>`)}
   <td class="comment">${one.paused ?? one.last_failure ?? ""}</td></tr>`;
 
+/** @param {{items: import("headwater-api").UndeliveredNotice[], may: any, onAgain: any}} props */
 const Undelivered = ({ items, may, onAgain }) => html`<${Panel} title=${`${t("dlv.undelivered")} (${count(items.length)})`}>
   ${items.length === 0 ? html`<p class="dim">${t("dlv.undelivered.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["at", "receiver", "incident", "attempts", "why"].map((word) => html`<th key=${word} class=${word === "attempts" ? "n" : ""}>${t(`dlv.${word}`)}</th>`)}<th></th></tr></thead>
     <tbody>${items.map((one) => html`<tr key=${one.key}><td>${moment(one.at)}</td><td><b>${one.receiver}</b></td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//></td><td class="n">${one.attempts}</td><td class="comment">${one.why}</td>
@@ -22,15 +24,16 @@ const Undelivered = ({ items, may, onAgain }) => html`<${Panel} title=${`${t("dl
 const OUTCOMES = ["accepted", "pending", "folded", "gave_up", "unaddressed"];
 const KINDS = { accepted: "good", gave_up: "bad", unaddressed: "bad" };
 
-/** Every message to every person and receiver, narrowed by who, by what and how it ended. */
+/** Every message to every person and receiver, narrowed by who, by what and how it ended.
+ * @param {{receivers: import("headwater-api").ReceiverLine[]}} props */
 const Log = ({ receivers }) => {
   const asked = new URLSearchParams(location.search);
   const [filter, setFilter] = useState({ person: asked.get("person") ?? "", receiver: asked.get("receiver") ?? "", outcome: asked.get("outcome") ?? "" });
-  const [page, set] = useState(/** @type {any} */ (null));
+  const [page, set] = useState(/** @type {import("headwater-api").Listed_LogItem|null} */ (null));
   const [people, setPeople] = useState(/** @type {[string, string][]} */ ([]));
   const [failed, setFailed] = useState("");
   const load = (wanted, after) => call(`/api/v1/notices?${query({ limit: "100", after, ...wanted })}`)
-    .then((next) => { set((old) => (after ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); setPeople((old) => [...new Map([...old, ...next.items.filter((one) => one.person).map((one) => /** @type {[string, string]} */ ([one.person, one.person_name || one.person]))])]); }, (failure) => setFailed(failure.message));
+    .then((next) => { set((old) => (after && old ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); setPeople((old) => [...new Map([...old, ...next.items.filter((one) => one.person).map((one) => /** @type {[string, string]} */ ([one.person, one.person_name || one.person]))])]); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(filter); }, []);
   const change = (one) => { const next = { ...filter, ...one }; setFilter(next); load(next); history.replaceState(null, "", `/deliveries?${query(next)}`); };
   const choice = (key, any, options) => html`<select class=${filter[key] ? "set" : ""} aria-label=${any} value=${filter[key]} onChange=${(event) => change({ [key]: event.target.value })}><option value="">${any}</option>${options.map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}</select>`;
@@ -38,14 +41,15 @@ const Log = ({ receivers }) => {
   const tools = html`${choice("person", t("dlv.any_person"), known)}${choice("receiver", t("dlv.any_receiver"), receivers.map((one) => [one.id, one.id]))}${choice("outcome", t("dlv.any_outcome"), OUTCOMES.map((word) => [word, t(`dlv.outcome.${word}`)]))}<button onClick=${() => load(filter)}>${t("dlv.refresh")}</button>`;
   return html`<${Panel} title=${t("dlv.log")} aside=${tools} kind="told-log">${failed && html`<${Empty} text=${failed} onRetry=${() => load(filter)} />`}
     ${page?.items.length === 0 && html`<p class="dim">${t(Object.values(filter).some(Boolean) ? "dlv.log.none" : "dlv.log.nothing")}</p>`}
-    ${page?.items.length > 0 && html`<div class="scroll"><table class="plain"><thead><tr>${["at", "person", "receiver", "incident", "kind", "outcome", "attempts", "why"].map((word) => html`<th key=${word} class=${word === "attempts" ? "n" : ""}>${t(`dlv.${word}`)}</th>`)}</tr></thead>
+    ${page && page.items.length > 0 && html`<div class="scroll"><table class="plain"><thead><tr>${["at", "person", "receiver", "incident", "kind", "outcome", "attempts", "why"].map((word) => html`<th key=${word} class=${word === "attempts" ? "n" : ""}>${t(`dlv.${word}`)}</th>`)}</tr></thead>
       <tbody>${page.items.map((one) => html`<tr key=${one.key}><td><time>${moment(one.at)}</time></td><td>${one.person && html`<button class="linkish" onClick=${() => change({ person: one.person })}>${one.person_name || one.person}</button>`}${one.policy && html`<small>${t("dlv.level", { policy: one.policy, n: one.level })}</small>`}</td><td>${one.receiver}${one.rule && html`<small>${one.rule}</small>`}</td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//></td>
         <td>${labelOr(`dlv.kind.${one.kind}`, one.kind)}</td><td><em class=${`tag ${KINDS[one.outcome] ?? ""}`}>${labelOr(`dlv.outcome.${one.outcome}`, one.outcome)}</em>${one.ended_at && html`<small>${clock(one.ended_at)}</small>`}</td><td class="n">${one.attempts}</td><td class="comment">${one.why ?? (one.ticket ? `${t("inc.ticket")} ${one.ticket}` : "")}</td></tr>`)}</tbody></table></div>`}
     ${page?.next && html`<button class="more" onClick=${() => load(filter, page.next)}>${t("more")}</button>`}<//>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const Deliveries = ({ me }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {{receivers: import("headwater-api").ReceiverList, undelivered: import("headwater-api").UndeliveredNotice[]}|null} */ (null));
   const [failed, setFailed] = useState("");
   const load = () => Promise.all([call("/api/v1/receivers"), call("/api/v1/notices/undelivered")])
     .then(([receivers, undelivered]) => { set({ receivers, undelivered: undelivered.items }); setFailed(""); }, (failure) => setFailed(failure.message));

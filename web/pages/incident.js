@@ -31,7 +31,7 @@ const NOTHING = [];
 
 /** The incident, read again when the feed speaks of it. */
 function useIncident(id) {
-  const [incident, set] = useState(/** @type {any} */ (undefined));
+  const [incident, set] = useState(/** @type {import("headwater-api").IncidentDetail|null|undefined} */ (undefined));
   const [failed, setFailed] = useState("");
   const [members, bumpMembers] = useState(0);
   const timers = useRef({ page: 0, members: 0 });
@@ -59,6 +59,7 @@ function useIncident(id) {
   return { incident, members, failed, load };
 }
 
+/** @param {{incident: import("headwater-api").IncidentDetail}} props */
 const What = ({ incident }) => {
   const root = incident.root;
   const best = incident.candidates[0];
@@ -70,6 +71,7 @@ const What = ({ incident }) => {
     : html`<p class="big">${t("root.none")}</p><p class="dim">${t("root.none.help")}</p>`}</div>`;
 };
 
+/** @param {{incident: import("headwater-api").IncidentDetail}} props */
 const Since = ({ incident }) => {
   const over = incident.recovered_at ?? incident.closed_at;
   const share = incident.alert_count ? incident.firing_count / incident.alert_count : 0;
@@ -80,6 +82,7 @@ const Since = ({ incident }) => {
     <svg viewBox="0 0 60 3" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="60" height="3" /><rect width=${share * 60} height="3" /></svg></div>`;
 };
 
+/** @param {{incident: import("headwater-api").IncidentDetail}} props */
 const Why = ({ incident }) => {
   const best = incident.candidates[0];
   const terms = best ? strongest(best, 3) : [];
@@ -88,6 +91,7 @@ const Why = ({ incident }) => {
     ${incident.changes.length > 0 && html`<p class="alarm">${t("glance.change", { what: incident.changes[0].title })}</p>`}</div>`;
 };
 
+/** @param {{incident: import("headwater-api").IncidentDetail}} props */
 const Who = ({ incident }) => {
   const [all, setAll] = useState(false);
   const services = all ? incident.services : incident.services.slice(0, SERVICES_SHOWN);
@@ -99,7 +103,8 @@ const Who = ({ incident }) => {
     ${incident.orgs.length > 0 && html`<p class="dim">${t("glance.orgs")} ${incident.orgs.join(t("and"))}</p>`}</div>`;
 };
 
-/** The path as a tree from the root outwards. */
+/** The path as a tree from the root outwards.
+ * @param {{path: import("headwater-api").PathItem[]}} props */
 const Path = ({ path }) => {
   const [all, setAll] = useState(false);
   if (!path.length) return html`<p class="dim">${t("inc.path.none")}</p>`;
@@ -117,6 +122,7 @@ const Path = ({ path }) => {
   ${lines.length > shown.length && html`<button class="more" onClick=${() => setAll(true)}>${t("show_all")} (${lines.length})</button>`}`;
 };
 
+/** @param {{incident: import("headwater-api").IncidentDetail}} props */
 const Changes = ({ incident }) => html`<${Panel} title=${t("inc.changes")} kind="changes">
   ${incident.changes.length ? html`<ul>${incident.changes.map((change) => {
     const before = Date.parse(incident.first_alert_at) - Date.parse(change.at);
@@ -132,6 +138,7 @@ const Crumbs = ({ id }) => {
     <span>${before && step(before, "inc.before", "↑")} ${after && step(after, "inc.after", "↓")}</span></nav>`;
 };
 
+/** @param {{incident: import("headwater-api").IncidentDetail, me: import("headwater-api").Me, onPostMortem: any}} props */
 const Head = ({ incident, me, onPostMortem }) => {
   const owner = incident.assignee ?? incident.acknowledged_by;
   return html`<header class="head">
@@ -143,7 +150,7 @@ const Head = ({ incident, me, onPostMortem }) => {
       ${incident.acknowledged_at && html` · ${t("glance.acked", { t: moment(incident.acknowledged_at) })}`}
       ${incident.snoozed_until && html` · ${t("glance.snoozed", { t: moment(incident.snoozed_until) })}`}
       ${(incident.tickets ?? []).map((ticket) => html` · ${t("inc.ticket")} ${/^https?:\/\//.test(ticket.url ?? "") ? html`<a class="ticket" href=${ticket.url} target="_blank" rel="noreferrer">${ticket.number}</a>` : html`<b>${ticket.number}</b>`}`)}
-      ${incident.told?.length > 0 && html` · ${t("board.told")} ${incident.told.join(t("and"))}`}<${FalseAlarm} id=${incident.id} /></p></div>
+      ${incident.told?.length ? html` · ${t("board.told")} ${incident.told.join(t("and"))}` : ""}<${FalseAlarm} id=${incident.id} /></p></div>
   <${Actions} incident=${incident} me=${me} onPostMortem=${onPostMortem} />
 </header>`;
 };
@@ -155,6 +162,7 @@ const objects = (incident, alerts) => [...(incident.root && !incident.root.ci.ou
 
 const KEYS = { a: "acknowledge", s: "assign", z: "snooze", c: "comment", m: "merge" };
 
+/** @param {{id: any, me: import("headwater-api").Me}} props */
 export const Incident = ({ id, me }) => {
   const { incident, members, failed, load } = useIncident(id);
   const list = useMembers(id, members);

@@ -14,24 +14,27 @@ const KINDS = ["correlation", "metric"];
 /** From this population stability index on something has changed. */
 const DRIFTED = 0.25;
 
-/** Of which kind a model's text is: it says so itself. @param {string} text */
+/** Of which kind a model's text is: it says so itself.
+ * @param {string} text */
 const kindOf = (text) => text.match(/^model:\s*(\w+)/m)?.[1] ?? "correlation";
 
 const why = (title, more = []) => ask({ title, ok: title, fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }, ...more] });
 
-/** Readings by rarity: the last day beside what the model was made from. */
+/** Readings by rarity: the last day beside what the model was made from.
+ * @param {{scores: import("headwater-api").ScoreBin[]}} props */
 const Scores = ({ scores }) => {
   const most = Math.max(1, ...scores.flatMap((bin) => [bin.seen, bin.made_from ?? 0]));
   const wide = 600 / Math.max(1, scores.length);
   const bar = (n, i, side) => n > 0 && html`<rect class=${side ? "k-all" : "k-indeterminate"} x=${i * wide + (side ? wide * 0.5 : wide * 0.12)} width=${wide * 0.36} y=${104 - Math.max(1.5, Math.sqrt(n / most) * 98)} height=${Math.max(1.5, Math.sqrt(n / most) * 98)} />`;
-  const label = (bin, i) => (bin.below === undefined ? `> ${scores[i - 1]?.below ?? 0}` : `≤ ${bin.below}`);
+  const label = (bin, i) => (typeof bin.below !== "number" ? `> ${scores[i - 1]?.below ?? 0}` : `≤ ${bin.below}`);
   return html`<svg class="chart score-bins" viewBox="0 0 600 104" preserveAspectRatio="none" role="img" aria-label=${t("model.scores")}>
-      ${scores.map((bin, i) => html`<g key=${i}><title>${`${label(bin, i)}: ${(bin.seen / 100).toFixed(2)}%${bin.made_from === undefined ? "" : ` (${(bin.made_from / 100).toFixed(2)}%)`}`}</title><rect class="hit" x=${i * wide} width=${wide} y="0" height="104" />${bar(bin.made_from ?? 0, i, false)}${bar(bin.seen, i, true)}</g>`)}</svg>
+      ${scores.map((bin, i) => html`<g key=${i}><title>${`${label(bin, i)}: ${(bin.seen / 100).toFixed(2)}%${typeof bin.made_from !== "number" ? "" : ` (${(bin.made_from / 100).toFixed(2)}%)`}`}</title><rect class="hit" x=${i * wide} width=${wide} y="0" height="104" />${bar(bin.made_from ?? 0, i, false)}${bar(bin.seen, i, true)}</g>`)}</svg>
     <p class="tl-ends"><span>${t("model.usual")}</span><span>${t("model.rare")}</span></p>
     <p class="legend"><span><i class="k-all"></i>${t("model.seen")}</span><span><i class="k-indeterminate"></i>${t("model.made_from")}</span></p>`;
 };
 
-/** How the metric model is doing. */
+/** How the metric model is doing.
+ * @param {{health: import("headwater-api").MetricHealth, may: any, onChange: any}} props */
 const Health = ({ health, may, onChange }) => {
   const retrain = async () => {
     const given = await why(t("model.retrain"), [{ name: "help", kind: "note", label: "", value: t("model.retrain.help") }]);
@@ -42,14 +45,15 @@ const Health = ({ health, may, onChange }) => {
     }).then(onChange);
   };
   const fact = (label, value, kind = "") => html`<div key=${label} class=${kind}><dt>${label}</dt><dd>${value}</dd></div>`;
-  const drift = health.drift === undefined ? t("model.unknown") : health.drift.toFixed(3);
+  const drift = typeof health.drift === "number" ? health.drift.toFixed(3) : t("model.unknown");
   return html`<${Panel} title=${t("model.health")} aside=${html`<em class=${`tag ${health.degraded.length || health.drifted || health.stale ? "bad" : "good"}`}>${t(health.degraded.length ? "model.degraded" : health.drifted ? "model.drifted" : health.stale ? "model.stale" : "model.well")}</em>${may && html`<button data-act="retrain" onClick=${retrain}>${t("model.retrain")}</button>`}`} kind="model-health">
     ${health.degraded.map((reason) => html`<p key=${reason} class="bad">${reason}</p>`)}
-    <dl class="facts">${fact(t("model.version"), health.version ?? t("model.none"))}${fact(t("model.trained"), health.trained_until ? moment(health.trained_until) : t("model.shipped"))}${fact(t("model.readings"), count(health.readings))}${fact(t("model.drift"), html`<span class=${health.drift >= DRIFTED ? "bad" : ""}>${drift}</span>`)}</dl>
+    <dl class="facts">${fact(t("model.version"), health.version ?? t("model.none"))}${fact(t("model.trained"), health.trained_until ? moment(health.trained_until) : t("model.shipped"))}${fact(t("model.readings"), count(health.readings))}${fact(t("model.drift"), html`<span class=${(health.drift ?? 0) >= DRIFTED ? "bad" : ""}>${drift}</span>`)}</dl>
     ${health.scores.length > 0 && html`<${Scores} scores=${health.scores} />`}<p class="dim">${t("model.drift.help", { n: DRIFTED })}</p><//>`;
 };
 
-/** The versions of one kind. */
+/** The versions of one kind.
+ * @param {{kind: any, items: import("headwater-api").ModelItem[], may: any, onChange: any}} props */
 const Versions = ({ kind, items, may, onChange }) => {
   const back = async (one) => {
     const given = await why(t("model.back", { v: one.version }));
@@ -81,11 +85,12 @@ const Put = ({ onChange }) => {
     ${text && html`<details><summary>${t("model.text", { n: text.split("\n").length })}</summary><pre>${text}</pre></details>`}<//>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const Models = ({ me }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {{health: import("headwater-api").MetricHealth, kinds: import("headwater-api").ModelItem[][]}|null} */ (null));
   const [failed, setFailed] = useState("");
-  const load = () => Promise.all([call("/api/v1/models/metric"), ...KINDS.map((kind) => call(`/api/v1/models?kind=${kind}`))])
-    .then(([health, ...kinds]) => { set({ health, kinds: kinds.map((page) => page.items) }); setFailed(""); }, (failure) => setFailed(failure.message));
+  const load = () => Promise.all([call("/api/v1/models/metric"), Promise.all(KINDS.map((kind) => call(`/api/v1/models?kind=${kind}`)))])
+    .then(([health, kinds]) => { set({ health, kinds: kinds.map((page) => page.items) }); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); const timer = setInterval(load, EVERY_MS); return () => clearInterval(timer); }, []);
   const may = me.role === "analyst" || me.role === "admin";
   return html`<div class="page-head"><h1>${t("nav.models")}</h1><p class="dim">${t("model.help")} <${Go} to="/tuning">${t("nav.tuning")}<//></p></div>

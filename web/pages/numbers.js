@@ -15,6 +15,7 @@ const STEPS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const SHOWN = { minute: 60, hour: 48, day: 30 };
 const SPLITS = ["total", "severity", "area"];
 
+/** @param {{title: any, items: import("headwater-api").Noisy[]}} props */
 const Noisy = ({ title, items }) => {
   const most = Math.max(1, ...items.map((item) => item.events));
   return html`<${Panel} title=${title}>${items.length ? html`<ol class="bars">${items.map((item) => html`<li key=${item.key}>
@@ -22,13 +23,15 @@ const Noisy = ({ title, items }) => {
     <b>${count(item.events)}</b></li>`)}</ol>` : html`<p class="dim">${t("num.none")}</p>`}<//>`;
 };
 
-/** What the events of each source became. */
+/** What the events of each source became.
+ * @param {{items: import("headwater-api").SourceCounts[]}} props */
 const Sources = ({ items }) => html`<${Panel} title=${t("num.sources")}>${items.length ? html`<table class="plain"><thead><tr>
     <th>${t("num.source")}</th><th>${t("ov.events")}</th><th>${t("ov.incidents")}</th><th>${t("ov.compression")}</th></tr></thead>
   <tbody>${items.map((item) => html`<tr key=${item.source}><td>${item.source}</td><td>${count(item.events)}</td><td>${count(item.incidents)}</td><td>${percent(item.compression)}</td></tr>`)}</tbody></table>`
   : html`<p class="dim">${t("num.none")}</p>`}<//>`;
 
-/** Bars over time, stacked by key. */
+/** Bars over time, stacked by key.
+ * @param {{stats: import("headwater-api").Stats, step: any}} props */
 const Chart = ({ stats, step }) => {
   const width = STEPS[step];
   const until = Math.floor(Date.parse(stats.until) / width) * width;
@@ -60,7 +63,7 @@ const Chart = ({ stats, step }) => {
 
 const Counts = () => {
   const [asked, setAsked] = useState({ record: "event", step: "minute", by: "total" });
-  const [stats, set] = useState(/** @type {any} */ (null));
+  const [stats, set] = useState(/** @type {import("headwater-api").Stats & {step: string}|null} */ (null));
   const [failed, setFailed] = useState("");
   const fields = () => ({ ...asked, since: new Date(now() - SHOWN[asked.step] * STEPS[asked.step]).toISOString() });
   const load = () => call(`/api/v1/stats?${query(fields())}`).then((found) => { set({ ...found, step: asked.step }); setFailed(""); }, (failure) => setFailed(failure.message));
@@ -82,7 +85,7 @@ export const Numbers = () => {
       <${Tile} label=${t("num.opened_in_window")} value=${overview.opened_in_window} note=${window} />
       <${Tile} label=${t("ov.mtta")} value=${mean(overview.mtta_seconds)} note=${window} /><${Tile} label=${t("ov.mttr")} value=${mean(overview.mttr_seconds)} note=${window} />
       ${funnel && html`<${Tile} label=${t("ov.events")} value=${funnel.events} /><${Tile} label=${t("num.firing")} value=${funnel.alerts_firing} />
-        <${Tile} label=${t("ov.compression")} value=${funnel.compression === null ? "–" : percent(funnel.compression)} />`}</div>
+        <${Tile} label=${t("ov.compression")} value=${percent(funnel.compression)} />`}</div>
     <div class="stack"><${Law} /><${Counts} />
       ${funnel && html`<${Sources} items=${funnel.by_source} />`}
       ${funnel && html`<div class="thirds"><${Noisy} title=${t("num.noisy.names")} items=${funnel.noisy_names} /><${Noisy} title=${t("num.noisy.cis")} items=${funnel.noisy_cis} /><${Noisy} title=${t("num.noisy.sources")} items=${funnel.noisy_sources} /></div>`}</div>`;

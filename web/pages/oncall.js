@@ -1,7 +1,7 @@
 // Who is on call: now and in the days to come, by roster; whom each escalation policy would tell; overrides and swaps.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call, query, send } from "../api.js";
+import { call, query, remove, send } from "../api.js";
 import { ask } from "../ask.js";
 import { day, hourMinute, localMoment, midnight, moment, momentOf, span, zoneLabel } from "../format.js";
 import { labelOr, t } from "../i18n.js";
@@ -17,7 +17,8 @@ const TONES = 8;
 
 const names = (people) => people.map((person) => person.name || person.id).join(t("and"));
 
-/** The same person has the same colour everywhere, in the order in which people come up. @type {Map<string, number>} */
+/** The same person has the same colour everywhere, in the order in which people come up.
+ * @type {Map<string, number>} */
 const tones = new Map();
 
 /** @param {string} id */
@@ -26,14 +27,16 @@ function tone(id) {
   return tones.get(id);
 }
 
-/** Who has duty now. */
+/** Who has duty now.
+ * @param {{duty: import("headwater-api").OnDuty, onTake: any, may: any}} props */
 const Duty = ({ duty, onTake, may }) => html`<div class=${`duty ${duty.people.length ? "" : "nobody"}`}><h3>${duty.roster}</h3>
   <p class="big">${duty.people.length ? duty.people.map((person) => html`<b key=${person.id} class=${`tone-${tone(person.id)}`}>${person.name || person.id}</b> `) : t("onc.nobody")}</p>
   <p class="dim">${duty.backup.length > 0 && t("onc.backup", { who: names(duty.backup) })}</p>
   <p class="dim">${duty.until ? t("win.until", { t: moment(duty.until) }) : t("onc.always")}${duty.by_override ? ` · ${t("onc.override")}` : ""}</p>
   ${may && html`<button onClick=${() => onTake(duty)}>${t("onc.take")}</button>`}</div>`;
 
-/** The shifts of a roster as bars over days. */
+/** The shifts of a roster as bars over days.
+ * @param {{roster: any, shifts: import("headwater-api").ShiftItem[], from: any, to: any}} props */
 const Row = ({ roster, shifts, from, to }) => {
   const x = (at) => Math.max(0, Math.min(1000, ((Number(new Date(at)) - from) / (to - from)) * 1000));
   return html`<div class="cal-row"><span title=${roster}>${roster}<a class="ical" href=${`/api/v1/oncall/rosters/${encodeURIComponent(roster)}/ical`} download>iCal</a></span>
@@ -43,7 +46,7 @@ const Row = ({ roster, shifts, from, to }) => {
 };
 
 const Calendar = ({ rosters, days, version }) => {
-  const [found, set] = useState(/** @type {any[]} */ ([]));
+  const [found, set] = useState(/** @type {{id: string, shifts: import("headwater-api").ShiftItem[]}[]} */ ([]));
   const from = midnight(now());
   const to = midnight(now(), Number(days));
   useEffect(() => {
@@ -60,18 +63,21 @@ const Calendar = ({ rosters, days, version }) => {
     ${gaps.length > 0 && html`<p class="bad">${t("onc.gaps", { n: gaps.length, first: `${gaps[0].roster} ${moment(gaps[0].from)}` })}</p>`}</div>`;
 };
 
-/** `roster core` in the language shown. @param {string} to */
+/** `roster core` in the language shown.
+ * @param {string} to */
 function target(to) {
   const [kind, ...id] = to.split(" ");
   return `${labelOr(`onc.to.${kind}`, kind)} ${id.join(" ")}`;
 }
 
+/** @param {{policy: import("headwater-api").PolicyItem}} props */
 const Policy = ({ policy }) => html`<li><h3>${policy.id}${policy.note && html` <span class="dim">${policy.note}</span>`}</h3>
   <ol class="levels-of">${policy.levels.map((level, i) => html`<li key=${i}><b>${i + 1}</b><span>${[names(level.people), ...level.receivers].filter(Boolean).join(t("and")) || t("onc.nobody")}</span>
     <i>${level.to.map(target).join(t("and"))}${level.round_robin ? ` · ${t("onc.robin")}` : ""}</i>${i < policy.levels.length - 1 || policy.rounds ? html`<em>${t("onc.waits", { t: span(level.wait_secs * 1000) })}</em>` : null}</li>`)}</ol>
   <p class="dim">${policy.rounds ? `${t("onc.rounds", { n: policy.rounds })} · ` : ""}${policy.until_close ? `${t("onc.until_close")} · ` : ""}${t("onc.fallback", { who: policy.fallback.join(t("and")) || "–" })}</p></li>`;
 
-/** Asks for an override of a roster. @param {any} duty @param {any[]} people @param {() => void} onMade */
+/** Asks for an override of a roster.
+ * @param {any} duty @param {any[]} people @param {() => void} onMade */
 async function takeOver(duty, people, onMade) {
   const given = await ask({ title: t("onc.take.title", { roster: duty.roster }), ok: t("onc.take"), fields: [
     { name: "person", kind: "line", label: t("onc.person"), suggestions: people.map((person) => person.id) },
@@ -86,12 +92,14 @@ async function takeOver(duty, people, onMade) {
   onMade();
 }
 
+/** @param {{items: import("headwater-api").OverrideItem[], may: any, onEnd: any}} props */
 const Overrides = ({ items, may, onEnd }) => html`<${Panel} title=${t("onc.overrides")}>${items.length === 0 ? html`<p class="dim">${t("onc.overrides.none")}</p>` : html`<div class="scroll"><table class="plain"><thead><tr>${["roster", "person", "from", "to", "by", "note"].map((word) => html`<th key=${word}>${t(`onc.col.${word}`)}</th>`)}<th></th></tr></thead>
   <tbody>${items.map((one) => html`<tr key=${one.id} class=${Date.parse(one.to) < now() ? "dim" : ""}><td><b>${one.roster}</b></td><td>${one.person.name || one.person.id}${one.of && html`<small>${t("onc.instead", { who: one.of.name || one.of.id })}</small>`}</td><td>${moment(one.from)}</td><td>${moment(one.to)}</td><td>${one.by}</td><td class="comment">${one.note ?? ""}</td>
     <td>${may && Date.parse(one.to) > now() && html`<button class="warn" onClick=${() => onEnd(one)}>${t("win.end.ok")}</button>`}</td></tr>`)}</tbody></table></div>`}<//>`;
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const OnCall = ({ me }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {{who: import("headwater-api").OnDuty[], policies: import("headwater-api").PolicyItem[], overrides: import("headwater-api").OverrideItem[]}|null} */ (null));
   const [failed, setFailed] = useState("");
   const [days, setDays] = useState("14");
   const [version, bump] = useState(0);
@@ -99,7 +107,7 @@ export const OnCall = ({ me }) => {
     .then(([who, policies, overrides]) => { set({ who: who.items, policies: policies.items, overrides: overrides.items }); bump((n) => n + 1); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); const timer = setInterval(load, EVERY_MS); return () => clearInterval(timer); }, []);
   const may = me.role !== "viewer";
-  const end = (one) => told(t("win.end.ok"), async () => { const { seq } = await call(`/api/v1/oncall/overrides/${one.id}`, { method: "DELETE" }); return outcome(seq); }).then(load);
+  const end = (one) => told(t("win.end.ok"), async () => { const { seq } = await remove(`/api/v1/oncall/overrides/${one.id}`); return outcome(seq); }).then(load);
   const people = found ? [...new Map([...found.who.flatMap((duty) => [...duty.people, ...duty.backup]), ...found.policies.flatMap((policy) => policy.levels.flatMap((level) => level.people))].map((person) => [person.id, person])).values()] : [];
   return html`<div class="page-head"><h1>${t("nav.oncall")}</h1><p class="dim">${t("onc.help", { t: hourMinute(now()) })}</p></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}

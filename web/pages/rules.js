@@ -19,24 +19,29 @@ const SORTED = {
   slow: (a, b) => (b.cost?.median_ns ?? 0) - (a.cost?.median_ns ?? 0),
 };
 
-/** A short time in words. @param {number} ns */
-const brief = (ns) => (ns < 1000 ? `${ns} ns` : ns < 1e6 ? `${(ns / 1000).toFixed(1)} µs` : `${(ns / 1e6).toFixed(1)} ms`);
+/** A short time in words.
+ * @param {number|null|undefined} ns */
+const brief = (ns) => (typeof ns !== "number" ? "–" : ns < 1000 ? `${ns} ns` : ns < 1e6 ? `${(ns / 1000).toFixed(1)} µs` : `${(ns / 1e6).toFixed(1)} ms`);
 
-/** What asking a rule once costs. */
+/** What asking a rule once costs.
+ * @param {{cost: import("headwater-api").RuleLatency|undefined}} props */
 const Asked = ({ cost }) => (cost?.median_ns ? html`<span title=${t("rules.asked", { n: cost.asked, of: cost.of, worst: brief(cost.worst_ns) })}>${brief(cost.median_ns)}</span>` : cost ? html`<span class="dim" title=${t("rules.unasked", { of: cost.of })}>–</span>` : null);
 
-/** Rules with what asking each one costs, once that is measured. @param {any[]} rules @param {boolean} may @returns {any[]} */
+/** Rules with what asking each one costs, once that is measured.
+ * @param {import("headwater-api").RuleItem[]} rules @param {boolean} may */
 const useCosts = (rules, may) => {
-  const [costs, set] = useState(/** @type {Record<string, any>} */ ({}));
+  const [costs, set] = useState(/** @type {Record<string, import("headwater-api").RuleLatency>} */ ({}));
   useEffect(() => {
     if (may) call("/api/v1/rules/latency").then((found) => set(Object.fromEntries(found.items.map((one) => [`${one.section}/${one.id}`, one]))), () => {});
   }, [rules]);
   return useMemo(() => rules.map((rule) => ({ ...rule, cost: costs[`${rule.section}/${rule.id}`] })), [rules, costs]);
 };
 
+/** @param {{rule: import("headwater-api").RuleItem}} props */
 const Mark = ({ rule }) => (rule.expired ? html`<em class="tag bad">${t("tuning.expired")}</em>` : rule.errors ? html`<em class="tag bad">${t("rules.errors", { n: rule.errors })}</em>` : rule.hits ? null : html`<em class="tag">${t("rules.never")}</em>`);
 
-/** All rules with what they did. */
+/** All rules with what they did.
+ * @param {{rules: import("headwater-api").RuleItem[], me: import("headwater-api").Me, onOpen: any}} props */
 const List = ({ rules: valid, me, onOpen }) => {
   const rules = useCosts(valid, me.role === "analyst" || me.role === "admin");
   const [q, setQ] = useState("");
@@ -53,7 +58,8 @@ const List = ({ rules: valid, me, onOpen }) => {
       <td><${Asked} cost=${rule.cost} /></td><td>${rule.owner ?? ""}</td><td>${rule.expires ? moment(rule.expires) : ""}</td><td><button class="linkish" onClick=${() => onOpen(rule)}>${rule.file}:${rule.line}</button></td></tr>`)}</tbody></table></div>`;
 };
 
-/** A text with line numbers. @param {{text: string, onText: (text: string) => void, line: number, readonly: boolean, label: string}} props */
+/** A text with line numbers.
+ * @param {{text: string, onText: (text: string) => void, line: number, readonly: boolean, label: string}} props */
 const Editor = ({ text, onText, line, readonly, label }) => {
   const lines = text.split("\n").length;
   const jump = (area) => {
@@ -79,6 +85,7 @@ const Editor = ({ text, onText, line, readonly, label }) => {
 /** Files that differ from those that are valid. */
 const changedFiles = (mine, valid) => [...new Set([...Object.keys(mine), ...Object.keys(valid)])].filter((name) => mine[name] !== valid[name]);
 
+/** @param {{rules: import("headwater-api").RulesBody, me: import("headwater-api").Me, open: any, onTaken: any, onPlace: any}} props */
 const Edit = ({ rules, me, open, onTaken, onPlace }) => {
   const [mine, setMine] = useState(/** @type {Record<string, string>} */ (rules.files));
   const [name, setName] = useState(open?.file ?? Object.keys(rules.files)[0] ?? "");
@@ -96,7 +103,7 @@ const Edit = ({ rules, me, open, onTaken, onPlace }) => {
     if (!given) return;
     await told(t(word), async () => {
       if (beside) await send("PUT", "/api/v1/shadow", { files: files(), reason: given.reason });
-      else await call("/api/v1/rules", { method: "PUT", headers: { "content-type": "application/json", "if-match": `"${rules.version}"` }, body: JSON.stringify({ files: files(), reason: given.reason }) });
+      else await send("PUT", "/api/v1/rules", { files: files(), reason: given.reason }, { "if-match": `"${rules.version}"` });
       return "";
     });
     if (!beside) onTaken();
@@ -112,10 +119,11 @@ const Edit = ({ rules, me, open, onTaken, onPlace }) => {
       ${may && html`<${Cost} files=${files} />`}</div></div>`;
 };
 
-/** All versions, and going back to one. */
+/** All versions, and going back to one.
+ * @param {{me: import("headwater-api").Me, onTaken: any}} props */
 const Versions = ({ me, onTaken }) => {
-  const [items, set] = useState(/** @type {any[]|null} */ (null));
-  const [shown, setShown] = useState(/** @type {any} */ (null));
+  const [items, set] = useState(/** @type {import("headwater-api").VersionItem[]|null} */ (null));
+  const [shown, setShown] = useState(/** @type {import("headwater-api").OldRules|null} */ (null));
   useEffect(() => { call("/api/v1/rules/versions").then((page) => set(page.items), () => set([])); }, []);
   const may = me.role === "analyst" || me.role === "admin";
   const back = async (version) => {
@@ -130,8 +138,9 @@ const Versions = ({ me, onTaken }) => {
     ${shown && html`<${Panel} title=${t("rules.version.n", { v: shown.version })}>${Object.entries(shown.files).map(([name, text]) => html`<details key=${name}><summary>${name}</summary><pre>${text}</pre></details>`)}<//>`}`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const RulesPage = ({ me }) => {
-  const [rules, set] = useState(/** @type {any} */ (null));
+  const [rules, set] = useState(/** @type {import("headwater-api").RulesBody|null} */ (null));
   const [failed, setFailed] = useState("");
   const [tab, setTab] = useState("list");
   const [open, setOpen] = useState(/** @type {any} */ (null));
@@ -144,7 +153,7 @@ export const RulesPage = ({ me }) => {
       <${Switch} label=${t("nav.rules")} value=${tab} onChange=${(word) => { setOpen(null); setTab(word); }} choices=${TABS.filter((word) => word !== "tests" || me.role === "analyst" || me.role === "admin").map((word) => [word, t(`rules.tab.${word}`)])} /></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!rules && !failed && html`<${Empty} text=${t("loading")} />`}
-    ${rules?.lints.length > 0 && tab === "list" && html`<details class="notice lints"><summary>${t("rules.lints", { n: rules.lints.length })}</summary><ul>${rules.lints.map((lint) => html`<li key=${lint}>${lint}</li>`)}</ul></details>`}
+    ${rules && rules.lints.length > 0 && tab === "list" && html`<details class="notice lints"><summary>${t("rules.lints", { n: rules.lints.length })}</summary><ul>${rules.lints.map((lint) => html`<li key=${lint}>${lint}</li>`)}</ul></details>`}
     ${rules && tab === "list" && html`<${List} rules=${rules.rules} me=${me} onOpen=${(rule) => { setOpen(rule); setTab("edit"); }} />`}
     ${rules && tab === "edit" && html`<${Edit} key=${rules.version} rules=${rules} me=${me} open=${open} onTaken=${taken} onPlace=${place} />`}
     ${rules && tab === "tests" && html`<${RuleTests} atOnce onPlace=${place} />`}

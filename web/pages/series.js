@@ -11,6 +11,7 @@ const EVERY_MS = 5000;
 /** Readings that stand below the chart, for those who read rather than look. */
 const LISTED = 20;
 
+/** @param {{one: import("headwater-api").SeriesItem}} props */
 const Mark = ({ one }) => (one.unusual.length ? html`<em class="tag bad">${one.unusual.join(t("and"))}</em>` : html`<em class="tag good">${t("series.usual")}</em>`);
 
 const labels = (one) => Object.entries(one.labels).map(([key, value]) => `${key}=${value}`).join(" ");
@@ -19,11 +20,11 @@ const labels = (one) => Object.entries(one.labels).map(([key, value]) => `${key}
 const List = () => {
   const asked = new URLSearchParams(location.search);
   const [filter, setFilter] = useState({ q: asked.get("q") ?? "", unusual: asked.get("unusual") ?? "" });
-  const [page, set] = useState(/** @type {any} */ (null));
+  const [page, set] = useState(/** @type {import("headwater-api").Listed_SeriesItem|null} */ (null));
   const [failed, setFailed] = useState("");
   const timer = useRef(0);
   const load = (wanted, after) => call(`/api/v1/series?${query({ limit: "100", after, ...wanted })}`)
-    .then((next) => { set((old) => (after ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
+    .then((next) => { set((old) => (after && old ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(filter); return () => clearTimeout(timer.current); }, []);
   const onFilter = (change) => {
     const next = { ...filter, ...change };
@@ -39,20 +40,22 @@ const List = () => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${() => load(filter)} />`}
     ${!page && !failed && html`<${Empty} text=${t("loading")} />`}
     ${page?.items.length === 0 && html`<${Empty} text=${t(filter.q || filter.unusual ? "series.none" : "series.nothing")} />`}
-    ${page?.items.length > 0 && html`<div class="scroll"><table class="plain series-list"><thead><tr>${["object", "name", "labels", "last", "expected", "score", "state", "heard"].map((word) => html`<th key=${word} class=${["last", "expected", "score"].includes(word) ? "n" : ""}>${t(`series.${word}`)}</th>`)}</tr></thead>
+    ${page && page.items.length > 0 && html`<div class="scroll"><table class="plain series-list"><thead><tr>${["object", "name", "labels", "last", "expected", "score", "state", "heard"].map((word) => html`<th key=${word} class=${["last", "expected", "score"].includes(word) ? "n" : ""}>${t(`series.${word}`)}</th>`)}</tr></thead>
       <tbody>${page.items.map((one) => html`<tr key=${one.id} class="clickable" onClick=${() => visit(to(one))}><td><${Go} to=${to(one)}><b>${one.object}</b><//><small>${one.source}</small></td><td>${one.name}<small>${t(`series.aspect.${one.aspect}`)}</small></td><td class="comment dim">${labels(one)}</td>
         <td class="n">${one.last ? figure(one.last.value) : "–"}</td><td class="n dim">${one.last ? figure(one.last.expected) : "–"}</td><td class="n">${one.last ? one.last.score : "–"}</td><td><${Mark} one=${one} /></td><td><${Age} from=${one.heard_at} /></td></tr>`)}</tbody></table></div>`}
     ${page?.next && html`<button class="more" onClick=${() => load(filter, page.next)}>${t("more")}</button>`}`;
 };
 
+/** @param {{alerts: import("headwater-api").RaisedAlert[]}} props */
 const Alerts = ({ alerts }) => html`<${Panel} title=${t("series.alerts")}>${alerts.length === 0 ? html`<p class="dim">${t("series.alerts.none")}</p>` : html`<ul class="relations">${alerts.map((alert) => html`<li key=${alert.id}><span class=${`state state-${alert.firing ? "firing" : "resolved"}`}>${t(`alert.${alert.firing ? "firing" : "resolved"}`)}</span> <b>${alert.name}</b> · <time>${moment(alert.first_seen_at)}</time>
   ${alert.incident_id && html` · <${Go} to=${`/incidents/${alert.incident_id}`}>${alert.incident_id}<//>`} · <${Go} to=${`/why/${alert.id}`}>${t("why")}<//></li>`)}</ul>`}<//>`;
 
+/** @param {{samples: import("headwater-api").SampleItem[]}} props */
 const Readings = ({ samples }) => html`<details class="readings"><summary>${t("series.list", { n: Math.min(LISTED, samples.length) })}</summary><table class="plain"><thead><tr>${["heard", "last", "expected", "legend.band", "score"].map((word) => html`<th key=${word} class=${word === "heard" ? "" : "n"}>${t(`series.${word}`)}</th>`)}</tr></thead>
   <tbody>${samples.slice(-LISTED).reverse().map((one) => html`<tr key=${one.at} class=${one.unusual ? "bad" : ""}><td>${moment(one.at)}</td><td class="n">${figure(one.value)}</td><td class="n">${figure(one.expected)}</td><td class="n">${figure(one.low)} – ${figure(one.high)}</td><td class="n">${one.score}</td></tr>`)}</tbody></table></details>`;
 
 const One = ({ id }) => {
-  const [found, set] = useState(/** @type {any} */ (undefined));
+  const [found, set] = useState(/** @type {import("headwater-api").SeriesDetail|null|undefined} */ (undefined));
   const [failed, setFailed] = useState("");
   const load = () => call(`/api/v1/series/${encodeURIComponent(id)}`).then((one) => { set(one); setFailed(""); }, (failure) => (failure.status === 404 ? set(null) : setFailed(failure.message)));
   useEffect(() => { load(); const timer = setInterval(load, EVERY_MS); return () => clearInterval(timer); }, [id]);

@@ -1,7 +1,7 @@
 // Silences that hold now or later.
 
 import { html, useCallback, useEffect, useState } from "../vendor/htm-preact.js";
-import { call } from "../api.js";
+import { call, remove } from "../api.js";
 import { hear } from "../feed.js";
 import { moment, span } from "../format.js";
 import { t } from "../i18n.js";
@@ -10,10 +10,11 @@ import { outcome, told } from "../orders.js";
 import { Empty } from "../parts.js";
 import { askSilence } from "../silencing.js";
 
-/** @param {{field: string, op?: string, value: string, not?: boolean}} matcher */
+/** @param {import("headwater-api").MatcherBody} matcher */
 const wording = (matcher) => `${t(`silence.field.${matcher.field}`) === `silence.field.${matcher.field}` ? matcher.field : t(`silence.field.${matcher.field}`)}
   ${t(`silence.op.${matcher.not ? "not_" : ""}${matcher.op ?? "is"}`)} ${matcher.value.replaceAll("|", ", ")}`;
 
+/** @param {{silence: import("headwater-api").SilenceItem, me: import("headwater-api").Me, onEnd: any}} props */
 const Row = ({ silence, me, onEnd }) => {
   const waits = Date.parse(silence.starts_at) > now();
   return html`<tr><td class="matchers">${silence.matchers.map((group, i) => html`<div key=${i}>${i > 0 && html`<i>${t("silence.or")}</i> `}
@@ -24,8 +25,9 @@ const Row = ({ silence, me, onEnd }) => {
     <td>${me.role !== "viewer" && html`<button onClick=${() => onEnd(silence)}>${t("silence.expire")}</button>`}</td></tr>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const Silences = ({ me }) => {
-  const [list, set] = useState(/** @type {any[]|null} */ (null));
+  const [list, set] = useState(/** @type {import("headwater-api").SilenceItem[]|null} */ (null));
   const [failed, setFailed] = useState("");
   const load = useCallback(() => call("/api/v1/silences").then((page) => { set(page.items); setFailed(""); }, (failure) => setFailed(failure.message)), []);
   useEffect(() => {
@@ -33,7 +35,7 @@ export const Silences = ({ me }) => {
     return hear((changes) => { if (changes.some((c) => c.kind === "silence" || c.kind === "resync")) load(); });
   }, []);
   const end = (silence) => told(t("silence.expire"), async () => {
-    const { seq } = await call(`/api/v1/silences/${encodeURIComponent(silence.id)}`, { method: "DELETE" });
+    const { seq } = await remove(`/api/v1/silences/${encodeURIComponent(silence.id)}`);
     return outcome(seq);
   });
   return html`
@@ -42,6 +44,6 @@ export const Silences = ({ me }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!list && !failed && html`<${Empty} text=${t("loading")} />`}
     ${list?.length === 0 && html`<${Empty} text=${t("silence.empty")} calm />`}
-    ${list?.length > 0 && html`<div class="scroll"><table class="plain"><thead><tr>${["matchers", "state", "until", "by", "comment"].map((c) => html`<th key=${c}>${t(`silence.${c}`)}</th>`)}<th></th></tr></thead>
+    ${list && list.length > 0 && html`<div class="scroll"><table class="plain"><thead><tr>${["matchers", "state", "until", "by", "comment"].map((c) => html`<th key=${c}>${t(`silence.${c}`)}</th>`)}<th></th></tr></thead>
       <tbody>${list.map((silence) => html`<${Row} key=${silence.id} silence=${silence} me=${me} onEnd=${end} />`)}</tbody></table></div>`}`;
 };

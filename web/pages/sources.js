@@ -2,7 +2,7 @@
 // connected.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call, send } from "../api.js";
+import { call, remove, send } from "../api.js";
 import { ask } from "../ask.js";
 import { briefly, count, moment } from "../format.js";
 import { say, t } from "../i18n.js";
@@ -13,9 +13,11 @@ const FORMATS = ["", "native", "cloudevents", "alertmanager", "grafana"];
 const SHAPES = ["json", "lines", "form"];
 const CADENCE = ["", "60", "300", "3600", "86400"];
 
+/** @param {{one: import("headwater-api").SourceItem}} props */
 const State = ({ one }) => (!one.enabled ? html`<em class="tag">${t("src.off")}</em>` : one.silent ? html`<em class="tag bad">${t("src.silent")}</em>` : one.last_seen ? html`<em class="tag good">${t("src.well")}</em>` : html`<em class="tag">${t("src.waiting")}</em>`);
 
-/** Registering a source, or changing what was registered. @param {any} one @param {() => void} onDone */
+/** Registering a source, or changing what was registered.
+ * @param {any} one @param {() => void} onDone */
 async function change(one, onDone) {
   const given = await ask({ title: t(one ? "src.change" : "src.register"), ok: t("save"), fields: [
     ...(one ? [] : [{ name: "id", kind: /** @type {const} */ ("line"), label: t("src.id") }]),
@@ -33,7 +35,7 @@ async function change(one, onDone) {
 /** What a payload would become. */
 const Preview = ({ start }) => {
   const [asked, setAsked] = useState({ payload: start?.body ?? "", format: start?.format ?? "", shape: "json", mapping: "" });
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {import("headwater-api").Preview|null} */ (null));
   const [failed, setFailed] = useState(/** @type {string[]} */ ([]));
   useEffect(() => { if (start) setAsked((old) => ({ ...old, payload: start.body, format: start.format })); }, [start]);
   const type = (event, key) => { const { value } = event.target; setAsked((old) => ({ ...old, [key]: value })); };
@@ -54,15 +56,16 @@ const Preview = ({ start }) => {
 
 /** A source's newest bodies. */
 const Payloads = ({ source, onTry, onClose }) => {
-  const [items, set] = useState(/** @type {any[]|null} */ (null));
+  const [items, set] = useState(/** @type {import("headwater-api").PayloadItem[]|null} */ (null));
   useEffect(() => { set(null); call(`/api/v1/sources/${encodeURIComponent(source)}/payloads`).then((page) => set(page.items), () => set([])); }, [source]);
   return html`<${Panel} title=${t("src.payloads.of", { source })} aside=${html`<button class="icon" onClick=${onClose} aria-label=${t("close")}>✕</button>`}>
     ${items?.length === 0 && html`<p class="dim">${t("src.payloads.none")}</p>`}
     ${items?.map((one, i) => html`<details key=${i} open=${i === 0}><summary>${moment(one.at)} · ${one.format}${one.cut ? ` · ${t("src.cut")}` : ""} <button onClick=${(event) => { event.preventDefault(); onTry({ ...one, source }); }}>${t("src.again")}</button></summary><pre>${one.body}</pre></details>`)}<//>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const SourcesPage = ({ me }) => {
-  const [items, set] = useState(/** @type {any[]|null} */ (null));
+  const [items, set] = useState(/** @type {import("headwater-api").SourceItem[]|null} */ (null));
   const [failed, setFailed] = useState("");
   const [open, setOpen] = useState("");
   const [start, setStart] = useState(/** @type {any} */ (null));
@@ -74,7 +77,7 @@ export const SourcesPage = ({ me }) => {
   const shown = (items ?? []).filter((one) => show === "all" || one.silent || one.rejected > 0 || !one.enabled);
   const remove = async (one) => {
     const given = await ask({ title: t("src.remove", { source: one.id }), ok: t("src.remove.ok"), danger: true, fields: [{ name: "note", kind: "note", label: "", value: t("src.remove.help") }] });
-    if (given) await call(`/api/v1/sources/${encodeURIComponent(one.id)}`, { method: "DELETE" }).then(() => { toast(t("done")); load(); }, (failure) => toast(failure.message, "bad"));
+    if (given) await remove(`/api/v1/sources/${encodeURIComponent(one.id)}`).then(() => { toast(t("done")); load(); }, (failure) => toast(failure.message, "bad"));
   };
   return html`<div class="page-head with-action"><div><h1>${t("nav.sources")}</h1><p class="dim">${t("src.help")}</p></div>${may && html`<button class="main" data-act="register" onClick=${() => change(null, load)}>${t("src.register")}</button>`}</div>
     <div class="filters"><${Switch} label=${t("nav.sources")} value=${show} onChange=${setShow} choices=${["all", "trouble"].map((word) => [word, t(`src.show.${word}`)])} /></div>

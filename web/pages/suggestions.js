@@ -15,7 +15,8 @@ const PAIRS_SHOWN = 30;
 /** More often than by chance: beyond this the number says nothing more. */
 const LIFT_SHOWN = 1000;
 
-/** Lets a draft run beside what is valid. @param {any} draft */
+/** Lets a draft run beside what is valid.
+ * @param {any} draft */
 async function tryBeside(draft) {
   const given = await ask({ title: t("sug.try"), ok: t("sug.try"), fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), value: say(draft.because).slice(0, 190) }] });
   if (!given) return;
@@ -33,14 +34,16 @@ const Beside = ({ word, pair }) => {
   return html`<div><dt>${t(`sug.${word}`)}</dt><dd>${count(pair[0])} → <b class=${change < 0 ? "less" : change > 0 ? "more" : ""}>${count(pair[1])}</b></dd></div>`;
 };
 
-const Draft = ({ draft }) => html`<${Panel} title=${draft.id} aside=${html`<em class="tag strong">${t(`sug.reason.${draft.reason}`)}</em>`} kind="draft">
+/** @param {{draft: import("headwater-api").DraftItem}} props */
+const Draft = ({ draft, draft: { trial } }) => html`<${Panel} title=${draft.id} aside=${html`<em class="tag strong">${t(`sug.reason.${draft.reason}`)}</em>`} kind="draft">
   <p>${say(draft.because)}</p>
-  ${draft.trial && html`<dl class="facts">${["incidents", "notices", "held", "muted"].map((word) => html`<${Beside} key=${word} word=${word} pair=${draft.trial[word]} />`)}
-    <div><dt>${t("sug.hits")}</dt><dd>${count(draft.trial.hits)}</dd></div></dl>`}
+  ${trial && html`<dl class="facts">${["incidents", "notices", "held", "muted"].map((word) => html`<${Beside} key=${word} word=${word} pair=${trial[word]} />`)}
+    <div><dt>${t("sug.hits")}</dt><dd>${count(trial.hits)}</dd></div></dl>`}
   <pre>${draft.yaml}</pre>
   <div class="actions small"><button class="main" data-act="try" onClick=${() => tryBeside(draft)}>${t("sug.try")}</button>
     <button onClick=${() => navigator.clipboard.writeText(draft.yaml).then(() => toast(t("copied")), () => toast(t("copy.failed"), "bad"))}>${t("copy")}</button></div><//>`;
 
+/** @param {{pairs: import("headwater-api").PairItem[]}} props */
 const Pairs = ({ pairs }) => html`<${Panel} title=${`${t("sug.pairs")} (${pairs.length})`}><div class="scroll"><table class="plain"><thead><tr>
     ${["cause", "effect", "share", "lift", "lead", "same"].map((word) => html`<th key=${word}>${t(`sug.${word}`)}</th>`)}</tr></thead>
   <tbody>${pairs.slice(0, PAIRS_SHOWN).map((pair) => html`<tr key=${pair.cause.name + pair.effect.name + pair.cause.source}><td>${pair.cause.name}<small>${pair.cause.source}</small></td><td>${pair.effect.name}<small>${pair.effect.source}</small></td>
@@ -48,6 +51,7 @@ const Pairs = ({ pairs }) => html`<${Panel} title=${`${t("sug.pairs")} (${pairs.
 
 const link = (id) => html`<${Go} to=${`/topology/${encodeURIComponent(id)}`}>${id}<//>`;
 
+/** @param {{missing: import("headwater-api").MissingRelation[], silent: import("headwater-api").SilentRelation[]}} props */
 const Relations = ({ missing, silent }) => html`<div class="columns even"><${Panel} title=${`${t("sug.missing")} (${missing.length})`}><p class="dim">${t("sug.missing.help")}</p>
     <table class="plain"><tbody>${missing.slice(0, PAIRS_SHOWN).map((one) => html`<tr key=${one.cause + one.effect}><td>${link(one.cause)} → ${link(one.effect)}</td><td>${t("sug.occasions", { n: one.occasions, chance: one.by_chance.toFixed(1) })}</td><td>${span(one.lead_seconds * 1000)}</td></tr>`)}</tbody></table><//>
   <${Panel} title=${`${t("sug.silent")} (${silent.length})`}><p class="dim">${t("sug.silent.help")}</p>
@@ -55,7 +59,7 @@ const Relations = ({ missing, silent }) => html`<div class="columns even"><${Pan
 
 export const Suggestions = () => {
   const [days, setDays] = useState("7");
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {import("headwater-api").Suggested|null} */ (null));
   const [failed, setFailed] = useState("");
   const load = () => {
     set(null);

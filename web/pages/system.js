@@ -12,7 +12,8 @@ const EVERY_MS = 3000;
 /** Points of the small charts. */
 const KEPT = 60;
 
-/** Reads OpenMetrics: samples by name, with labels as they stand. @param {string} page @returns {Record<string, Record<string, number>>} */
+/** Reads OpenMetrics: samples by name, with labels as they stand.
+ * @param {string} page @returns {Record<string, Record<string, number>>} */
 export function samples(page) {
   /** @type {Record<string, Record<string, number>>} */
   const found = {};
@@ -54,6 +55,7 @@ function rates(kept, name) {
   });
 }
 
+/** @param {{ready: import("headwater-api").Ready}} props */
 const Troubles = ({ ready }) => html`<${Panel} title=${t("sys.state")} aside=${html`<em class=${`tag ${ready.ready ? "good" : "bad"}`}>${t(ready.ready ? "sys.ready" : "sys.not_ready")}</em>`}>
   ${ready.missing.map((why) => html`<p key=${why} class="bad">${why}</p>`)}
   ${ready.degraded.map((why) => html`<p key=${why} class="warned">⚠ ${why}</p>`)}
@@ -72,6 +74,7 @@ const All = ({ metrics }) => {
     <div class="scroll short"><table class="plain metrics"><tbody>${rows.slice(0, 400).map(([name, labels, value]) => html`<tr key=${name + labels}><td><code>${name}</code></td><td><code>${labels}</code></td><td class="n">${Number(value).toLocaleString("en-US")}</td></tr>`)}</tbody></table></div><//>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const System = ({ me }) => {
   const { ready, now: metrics, kept, failed } = useVitals();
   if (failed && !metrics) return html`<${Empty} text=${t("failed", { why: failed })} />`;

@@ -1,7 +1,7 @@
 // Credentials of people and sources: who has one, making and ending them.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call, send } from "../api.js";
+import { call, remove, send } from "../api.js";
 import { ask } from "../ask.js";
 import { moment } from "../format.js";
 import { t } from "../i18n.js";
@@ -10,19 +10,21 @@ import { Empty, Switch, toast } from "../parts.js";
 
 const ROLES = ["viewer", "operator", "analyst", "admin", "source"];
 const AREAS = ["facility", "cloud", "application", "support", "security"];
-/** What can be chosen of the areas, and which areas it means. @type {Record<string, string[]|null>} */
+/** What can be chosen of the areas, and which areas it means.
+ * @type {Record<string, string[]|null>} */
 const LIMITS = { all: null, others: AREAS.filter((area) => area !== "security"), ...Object.fromEntries(AREAS.map((area) => [area, [area]])) };
 const DAYS = ["0", "1", "30", "90", "365"];
 
-/** A fresh token: it is shown once. */
+/** A fresh token: it is shown once.
+ * @param {{made: import("headwater-api").TokenMade&{name:string}, onClose: any}} props */
 const Made = ({ made, onClose }) => html`<div class="notice made" role="status"><p><b>${t("token.made", { name: made.name })}</b> ${t("token.once")}</p>
   <p><code class="secret">${made.token}</code> <button onClick=${() => navigator.clipboard.writeText(made.token).then(() => toast(t("copied")), () => toast(t("copy.failed"), "bad"))}>${t("copy")}</button> <button onClick=${onClose}>${t("close")}</button></p></div>`;
 
 export const TokensPage = () => {
-  const [items, set] = useState(/** @type {any[]|null} */ (null));
+  const [items, set] = useState(/** @type {import("headwater-api").TokenItem[]|null} */ (null));
   const [failed, setFailed] = useState("");
   const [show, setShow] = useState("alive");
-  const [made, setMade] = useState(/** @type {any} */ (null));
+  const [made, setMade] = useState(/** @type {import("headwater-api").TokenMade & {name: string}|null} */ (null));
   const load = () => call("/api/v1/tokens").then((page) => { set(page.items); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { load(); }, []);
   const make = async () => {
@@ -39,7 +41,7 @@ export const TokensPage = () => {
   };
   const end = async (one) => {
     const given = await ask({ title: t("token.end", { name: one.name }), ok: t("token.end.ok"), danger: true, fields: [{ name: "note", kind: "note", label: "", value: t("token.end.help") }] });
-    if (given) await call(`/api/v1/tokens/${encodeURIComponent(one.id)}`, { method: "DELETE" }).then(() => { toast(t("done")); load(); }, (failure) => toast(failure.message, "bad"));
+    if (given) await remove(`/api/v1/tokens/${encodeURIComponent(one.id)}`).then(() => { toast(t("done")); load(); }, (failure) => toast(failure.message, "bad"));
   };
   const shown = (items ?? []).filter((one) => show === "all" || one.alive);
   return html`<div class="page-head with-action"><div><h1>${t("nav.tokens")}</h1><p class="dim">${t("token.help")}</p></div><button class="main" data-act="token" onClick=${make}>${t("token.make")}</button></div>

@@ -15,6 +15,7 @@ const ROW = 36;
 /** Objects that are no CI, shown at once. */
 const STRANGERS_SHOWN = 20;
 
+/** @param {{items: import("headwater-api").Ci[]}} props */
 const CiTable = ({ items }) => {
   const rows = useRows(items.length, ROW);
   const space = (height) => height > 0 && html`<tr class="space"><td colspan="4" style=${{ height: `${height}px` }}></td></tr>`;
@@ -40,7 +41,7 @@ const Quality = () => {
 
 /** The share of events that found their CI, and the objects that are none or several. */
 const Coverage = ({ lookups }) => html`<${Panel} title=${t("topo.lookups")}>
-  <ul class="quality"><li><b>${lookups.coverage === null ? "–" : percent(lookups.coverage)}</b> ${t("topo.lookups.coverage")}</li>
+  <ul class="quality"><li><b>${percent(lookups.coverage)}</b> ${t("topo.lookups.coverage")}</li>
     ${["resolved", "unresolved", "ambiguous"].map((word) => html`<li key=${word} class=${lookups[word] ? "" : "dim"}><b>${count(lookups[word])}</b> ${t(`topo.lookups.${word}`)}</li>`)}</ul>
   ${lookups.strangers.length > 0 && html`<table class="plain"><thead><tr>${["object", "source", "events", "may_be", "seen"].map((word) => html`<th key=${word}>${t(`topo.lookups.${word}`)}</th>`)}</tr></thead>
     <tbody>${lookups.strangers.slice(0, STRANGERS_SHOWN).map((one) => html`<tr key=${one.object}><td>${one.object}</td><td>${one.source}</td><td>${count(one.events)}</td>
@@ -50,7 +51,7 @@ const EVERY_MS = 3000;
 
 /** Health by layer and site, and the CIs in the most trouble; read again while incidents change. */
 const Health = () => {
-  const [estate, set] = useState(/** @type {any} */ (null));
+  const [estate, set] = useState(/** @type {import("headwater-api").Estate|null} */ (null));
   const timer = useRef(0);
   useEffect(() => {
     const load = () => call("/api/v1/topology/health").then(set, () => {});
@@ -71,12 +72,12 @@ const Health = () => {
 export const Topology = () => {
   const asked = new URLSearchParams(location.search);
   const [filter, setFilter] = useState({ q: asked.get("q") ?? "", class: asked.get("class") ?? "", area: asked.get("area") ?? "" });
-  const [summary, setSummary] = useState(/** @type {any} */ (null));
-  const [page, set] = useState(/** @type {any} */ (null));
+  const [summary, setSummary] = useState(/** @type {import("headwater-api").Summary|null} */ (null));
+  const [page, set] = useState(/** @type {import("headwater-api").Listed_Ci|null} */ (null));
   const [failed, setFailed] = useState("");
   const timer = useRef(0);
   const load = (wanted, after) => call(`/api/v1/topology/cis?${query({ limit: "500", after, ...wanted })}`)
-    .then((next) => { set((old) => (after ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
+    .then((next) => { set((old) => (after && old ? { ...next, items: [...old.items, ...next.items] } : next)); setFailed(""); }, (failure) => setFailed(failure.message));
   useEffect(() => { call("/api/v1/topology").then(setSummary, () => {}); load(filter); }, []);
   const onFilter = (change) => {
     const next = { ...filter, ...change };
@@ -95,7 +96,7 @@ export const Topology = () => {
         ${classes().map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}</select></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${() => load(filter)} />`}
     <div class="side"><div>
-      ${page?.items.length > 0 && html`<${CiTable} items=${page.items} />`}
+      ${page && page.items.length > 0 && html`<${CiTable} items=${page.items} />`}
       ${page?.items.length === 0 && html`<${Empty} text=${t("topo.none")} />`}
       ${page?.next && html`<button class="more" onClick=${() => load(filter, page.next)}>${t("more")}</button>`}</div>
       <div class="stack"><${Quality} /><${Versions} /></div></div>`;

@@ -2,7 +2,7 @@
 // corrections teach.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call, send } from "../api.js";
+import { call, remove, send } from "../api.js";
 import { ask } from "../ask.js";
 import { count, moment } from "../format.js";
 import { say, t } from "../i18n.js";
@@ -76,6 +76,7 @@ const Report = ({ report }) => html`
   ${report.not_listed > 0 && html`<p class="dim">${t("tuning.not_listed", { n: count(report.not_listed) })}</p>`}
   ${report.muted_once_events > 0 && html`<${MutedOnce} report=${report} />`}`;
 
+/** @param {{shadow: import("headwater-api").ShadowBody, may: any, onChange: any}} props */
 const Shadow = ({ shadow, may, onChange }) => {
   // Whoever reads the journal later wants to know why.
   const act = (name, run, doubt = "") => async () => {
@@ -86,7 +87,7 @@ const Shadow = ({ shadow, may, onChange }) => {
   const since_seq = shadow.since_seq;
   const doubt = shadow.doubt ? say(shadow.doubt) : "";
   const activate = (reason) => send("POST", "/api/v1/shadow/activate", { reason, since_seq, force: doubt !== "" });
-  const end = (reason) => call(`/api/v1/shadow?${new URLSearchParams({ reason })}`, { method: "DELETE" });
+  const end = (reason) => remove(`/api/v1/shadow?${new URLSearchParams({ reason })}`);
   const rollback = (reason) => send("POST", "/api/v1/shadow/rollback", { reason });
   const tools = may && html`
     ${shadow.running && html`<button data-act="activate" onClick=${act(doubt ? "tuning.activate.anyway" : "tuning.activate", activate, doubt)}>${t(doubt ? "tuning.activate.anyway" : "tuning.activate")}</button>
@@ -95,24 +96,26 @@ const Shadow = ({ shadow, may, onChange }) => {
   return html`<${Panel} title=${t("tuning.shadow")} aside=${tools}>
     ${!shadow.running && html`<p class="dim"><${Coded} text=${t("tuning.none")} /></p>`}
     ${shadow.running && html`<p>${PARTS.filter((word) => shadow[`has_${word}`]).map((word) => t(`tuning.part.${word}`)).join(t("and"))}
-      · ${shadow.author} · ${moment(shadow.at)} ${shadow.reason && `· ${shadow.reason}`}</p>
+      · ${shadow.author} · ${shadow.at && moment(shadow.at)} ${shadow.reason && `· ${shadow.reason}`}</p>
       <p class="dim">${t("tuning.lag", { lag: count(shadow.lag), anew: shadow.begun_anew })}</p>`}
     ${doubt && html`<p class="notice">${doubt}</p>`}
     ${shadow.metric && html`<${MetricTrial} trial=${shadow.metric} />`}
     ${shadow.report && html`<${Report} report=${shadow.report} />`}<//>`;
 };
 
-/** Rules that somebody gave an end: those that are over, and those that will be. */
+/** Rules that somebody gave an end: those that are over, and those that will be.
+ * @param {{rules: import("headwater-api").RuleItem[]}} props */
 const Expiring = ({ rules }) => {
-  const ending = rules.filter((rule) => rule.expires).sort((a, b) => a.expires.localeCompare(b.expires));
+  const ending = rules.filter((rule) => rule.expires).sort((a, b) => (a.expires ?? "").localeCompare(b.expires ?? ""));
   const soon = (rule) => new Date(rule.expires).getTime() - now() < SOON_MS;
   const tag = (rule) => (rule.expired ? html`<em class="tag bad">${t("tuning.expired")}</em>` : soon(rule) && html`<em class="tag warn">${t("tuning.expires.soon")}</em>`);
   return html`<${Panel} title=${t("tuning.expiring")}>
     ${ending.length === 0 && html`<p class="dim"><${Coded} text=${t("tuning.expiring.none")} /></p>`}
     <table class="plain expiring"><tbody>${ending.map((rule) => html`<tr key=${rule.id} class=${rule.expired ? "dim" : ""}><td>${rule.id}</td><td>${rule.section}</td><td>${rule.owner ?? ""}</td>
-      <td>${moment(rule.expires)}</td><td>${tag(rule)}</td><td class="dim">${rule.file}:${rule.line}</td></tr>`)}</tbody></table><//>`;
+      <td>${moment(rule.expires ?? "")}</td><td>${tag(rule)}</td><td class="dim">${rule.file}:${rule.line}</td></tr>`)}</tbody></table><//>`;
 };
 
+/** @param {{items: import("headwater-api").FeedbackItem[], may: any, onChange: any}} props */
 const Feedback = ({ items, may, onChange }) => {
   const revoke = (one) => () => told(t("tuning.revoke"), async () => { await send("POST", `/api/v1/feedback/${one.seq}/revoke`); return ""; }).then(onChange);
   return html`<${Panel} title=${t("tuning.feedback")}>
@@ -122,8 +125,9 @@ const Feedback = ({ items, may, onChange }) => {
       <td>${one.revoked ? t("tuning.revoked") : may && html`<button data-act="revoke" onClick=${revoke(one)}>${t("tuning.revoke")}</button>`}</td></tr>`)}</tbody></table><//>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const Tuning = ({ me }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {{shadow: import("headwater-api").ShadowBody, feedback: import("headwater-api").FeedbackItem[], rules: import("headwater-api").RuleItem[]}|null} */ (null));
   const [failed, setFailed] = useState("");
   const load = () => Promise.all([call("/api/v1/shadow"), call("/api/v1/feedback"), call("/api/v1/rules")])
     .then(([shadow, feedback, rules]) => { set({ shadow, feedback: feedback.items, rules: rules.rules }); setFailed(""); }, (failure) => setFailed(failure.message));

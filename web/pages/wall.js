@@ -26,9 +26,9 @@ const TREND_MINUTES = 60;
 const FLASH_MS = 4000;
 
 /** Reads again and again; keeps what was read last and tells why it could not be read again.
- * @param {() => Promise<any>} read @param {number} every */
+ * @template T @param {() => Promise<T>} read @param {number} every */
 function useEvery(read, every) {
-  const [state, set] = useState({ found: /** @type {any} */ (null), failed: "" });
+  const [state, set] = useState({ found: /** @type {T|null} */ (null), failed: "" });
   useEffect(() => {
     let alive = true;
     const load = () => read().then((found) => { if (alive) set({ found, failed: "" }); }, (failure) => { if (alive && failure.status !== 401) set((old) => ({ ...old, failed: failure.message })); });
@@ -60,7 +60,8 @@ const newest = () => Promise.all([call("/api/v1/overview"), call(`/api/v1/incide
 /** The worse of two severities. */
 const worse = (a, b) => (SEVERITIES.indexOf(a) + 1 || Infinity) <= (SEVERITIES.indexOf(b) + 1 || Infinity) ? a : b;
 
-/** Whether a number has just grown. @param {number} n */
+/** Whether a number has just grown.
+ * @param {number} n */
 function useGrown(n) {
   const before = useRef(n);
   const [at, set] = useState(0);
@@ -88,6 +89,7 @@ const Fresh = ({ unread }) => {
 
 const ByOne = ({ severity, n }) => html`<div class=${`w-sev ${n ? "" : "zero"} ${useGrown(n) ? "grown" : ""} s-${severity}`}><${Severity} of=${severity} /><b>${count(n)}</b><i>${t(`sev.${severity}`)}</i></div>`;
 
+/** @param {{overview: import("headwater-api").OverviewBody}} props */
 const Open = ({ overview }) => html`<section class="w-open" aria-label=${t("ov.open")}>
   <div class=${`w-total ${overview.by_severity.critical ? "bad" : overview.open ? "" : "calm"}`}><b>${count(overview.open)}</b><i>${t("ov.open")}</i></div>
   <div class="w-sevs">${SEVERITIES.slice(0, 4).map((severity) => html`<${ByOne} key=${severity} severity=${severity} n=${overview.by_severity[severity]} />`)}</div>
@@ -110,10 +112,11 @@ const Funnel = ({ funnel, pulse, rate }) => {
   return html`<section class="w-funnel" aria-label=${t("ov.funnel")}><h2>${t("ov.funnel")}</h2>
     <div class="w-steps">${parts.map(([word, n]) => html`<div key=${word} class="w-step"><b>${count(n)}</b><i>${t(word)}</i>
       <svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="100" height="4" /><rect class="w-bar" width=${n ? Math.max(0.8, (n / Math.max(1, events)) * 100) : 0} height="4" /></svg></div>`)}</div>
-    <div class="w-ratio"><b>${funnel.compression === null ? "–" : percent(funnel.compression)}</b><i>${t("ov.compression")}</i></div>
+    <div class="w-ratio"><b>${percent(funnel.compression)}</b><i>${t("ov.compression")}</i></div>
     <p class="w-rate"><i>${t("wall.rate", { n: count(rate?.at(-1) ?? 0) })}</i></p><${Spark} values=${rate ?? []} label=${t("wall.trend")} /></section>`;
 };
 
+/** @param {{overview: import("headwater-api").OverviewBody}} props */
 const Times = ({ overview }) => {
   const mean = (secs) => (secs === null ? "–" : span(secs * 1000));
   return html`<section class="w-times"><div><b>${mean(overview.mtta_seconds)}</b><i>${t("ov.mtta")}</i></div><div><b>${mean(overview.mttr_seconds)}</b><i>${t("ov.mttr")}</i></div>
@@ -132,10 +135,12 @@ const Incidents = ({ list, total }) => html`<section class="w-list" aria-label=$
     <${Age} from=${one.first_alert_at} to=${one.recovered_at} /></li>`)}</ol>
   ${total > list.length && html`<p class="w-more">${t("wall.more", { n: count(total - list.length) })}</p>`}</section>`;
 
+/** @param {{hot: import("headwater-api").HotCi[]}} props */
 const Hot = ({ hot }) => html`<section class="w-hot" aria-label=${t("wall.hot")}><h2>${t("wall.hot")}</h2><ol>${hot.slice(0, HOT_SHOWN).map((one) => html`<li key=${one.ci.id}>
   <${Severity} of=${one.severity} /><strong>${one.ci.name}</strong><i>${className(one.ci.class)}</i><b>${count(one.firing)}</b></li>`)}</ol></section>`;
 
-/** A site as a tower of its layers: facility below, business on top, each as bad as its worst CI. */
+/** A site as a tower of its layers: facility below, business on top, each as bad as its worst CI.
+ * @param {{site: import("headwater-api").SiteHealth, tall: any}} props */
 const Site = ({ site, tall }) => {
   const layers = [...site.layers].reverse();
   return html`<div class=${`w-site s-${site.alerting ? site.worst : "cleared"}`}><div class="w-tower">${Array.from({ length: tall }, (_, i) => tall - 1 - i).map((number) => {
@@ -145,7 +150,8 @@ const Site = ({ site, tall }) => {
   })}</div><strong>${site.site}</strong><i>${count(site.alerting)} / ${count(site.cis)}</i></div>`;
 };
 
-/** Sites where the CMDB has them, else the layers of the whole estate. */
+/** Sites where the CMDB has them, else the layers of the whole estate.
+ * @param {{estate: import("headwater-api").Estate}} props */
 const Sites = ({ estate }) => {
   const tall = 7;
   if (estate.sites.length < 2) {
@@ -159,7 +165,8 @@ const Sites = ({ estate }) => {
     ${sites.map((site) => html`<${Site} key=${site.site} site=${site} tall=${tall} />`)}</div></section>`;
 };
 
-/** What the program itself has to say: the sources, and what is degraded. */
+/** What the program itself has to say: the sources, and what is degraded.
+ * @param {{overview: import("headwater-api").OverviewBody, feeds: import("headwater-api").SourceItem[], silent: any}} props */
 const Health = ({ overview, feeds, silent }) => html`<section class="w-health" aria-label=${t("wall.sources")}><h2>${t("wall.sources")}</h2>
   <ol>${feeds.slice(0, SOURCES_SHOWN).map((one) => html`<li key=${one.id} class=${one.silent ? "late" : ""}><i class=${`w-dot ${one.silent ? "late" : one.enabled && one.last_seen ? "" : "off"}`}></i><strong>${one.id}</strong>${one.last_seen && html`<${Age} from=${one.last_seen} />`}</li>`)}</ol>
   ${silent.length > 0 && html`<p class="w-bad w-silent" role="alert">⚠ ${t("wall.silent", { who: silent.slice(0, 3).join(t("and")) + (silent.length > 3 ? ` +${silent.length - 3}` : "") })}</p>`}

@@ -10,7 +10,7 @@ import { Said } from "../said.js";
 import { OfAlert, Weighing } from "../why_not.js";
 
 /** A sentence whose incident leads to its page; one that does not name it is followed by it.
- * @param {string} text @param {string|undefined} incident */
+ * @param {string} text @param {string|null|undefined} incident */
 function linked(text, incident) {
   if (!incident) return text;
   const [before, ...rest] = text.split(incident);
@@ -19,6 +19,7 @@ function linked(text, incident) {
 }
 
 // The sentence begins with its stage.
+/** @param {{check: import("headwater-api").CheckItem}} props */
 const Check = ({ check }) => html`<li class=${check.matched ? "matched" : "not"}>
   <em class=${`tag ${check.matched ? "good" : ""}`}>${t(check.matched ? "why.matched" : "why.not")}</em>
   <span>${say(check.text)}</span>
@@ -26,6 +27,7 @@ const Check = ({ check }) => html`<li class=${check.matched ? "matched" : "not"}
     <span class="points">${points(item.points)}</span><span>${say(item.text)}</span></li>`)}</ul>`}
 </li>`;
 
+/** @param {{why: import("headwater-api").EventWhy}} props */
 const Record = ({ why }) => html`
   <${Panel} title=${`${t("why.event")} ${why.event}`} aside=${html`${why.source} · ${moment(why.at)}`}>
     <p class="verdict"><em class="tag strong">${why.verdict_label}</em> ${linked(say(why.text), why.incident)}</p>
@@ -35,13 +37,15 @@ const Record = ({ why }) => html`
     ${why.raw && html`<details><summary>${t("why.raw")}</summary><pre>${JSON.stringify(why.raw, null, 2)}</pre></details>`}
   <//>`;
 
+/** @param {{alert: import("headwater-api").AlertItem}} props */
 const Alert = ({ alert }) => html`<p><${Severity} of=${alert.severity} label /> <b>${alert.title || alert.name}</b>
   · ${alert.ci ? html`<${Ci} ci=${alert.ci} link />` : alert.object} · ${t(`alert.${alert.state}`)}
   ${alert.incident && html` · <${Go} to=${`/incidents/${alert.incident}`}>${alert.incident}<//>`}</p>`;
 
-/** How an alert came where it is now, as the engine holds it: the sentence first, then link by link with the numbers. */
+/** How an alert came where it is now, as the engine holds it: the sentence first, then link by link with the numbers.
+ * @param {{alert: import("headwater-api").AlertItem}} props */
 const Story = ({ alert }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {import("headwater-api").WhyNot|null} */ (null));
   useEffect(() => {
     // Who sees only a part of the estate is not told; the records below say what concerns them.
     call(`/api/v1/why-not?${query({ alert: alert.id, path: "true" })}`).then(set, () => set(null));
@@ -52,7 +56,8 @@ const Story = ({ alert }) => {
     <${Weighing} all=${found.path} /><//>`;
 };
 
-/** How unusual it is that an alert of this type comes on a CI of this class. */
+/** How unusual it is that an alert of this type comes on a CI of this class.
+ * @param {{unusual: import("headwater-api").UnusualItem}} props */
 const Unusual = ({ unusual }) => html`<p class="dim unusual">${unusual.new && html`<em class="tag strong">${t("why.new")}</em> `}${say(unusual.text)}</p>`;
 
 export const Why = ({ id }) => {

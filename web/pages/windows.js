@@ -1,7 +1,7 @@
 // Maintenance windows and silences on a calendar of the coming days, and making windows.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call, send } from "../api.js";
+import { call, remove, send } from "../api.js";
 import { ask } from "../ask.js";
 import { day, hourMinute, localDay, localMoment, midnight, moment, zoneLabel, zoneName } from "../format.js";
 import { t } from "../i18n.js";
@@ -13,7 +13,8 @@ const DAYS = ["1", "7", "30"];
 const HOUR_MS = 3_600_000;
 const FIELDS = ["ci", "site", "class", "area", "org", "name", "source"];
 
-/** What became of a change: where the rules ask for a second person, it waits for one. @param {any} taken */
+/** What became of a change: where the rules ask for a second person, it waits for one.
+ * @param {any} taken */
 async function asked(taken) {
   if (!taken?.waits) return "";
   const refused = await outcome(taken.seq);
@@ -21,7 +22,8 @@ async function asked(taken) {
   return refused;
 }
 
-/** Asks for a window that happens once. @param {() => void} onMade */
+/** Asks for a window that happens once.
+ * @param {() => void} onMade */
 async function askWindow(onMade) {
   const given = await ask({ title: t("win.make"), ok: t("win.make"), fields: [
     { name: "id", kind: "line", label: t("win.id"), value: `mw-${localDay(now())}` },
@@ -67,13 +69,16 @@ const Calendar = ({ rows, days }) => {
     <p class="legend"><span><i class="now"></i>${t("cal.now", { t: `${hourMinute(now())} ${zoneLabel()}` })}</span></p></div>`;
 };
 
-/** When a proposed window is to hold, in the words of its rule. @param {any} schedule */
+/** When a proposed window is to hold, in the words of its rule.
+ * @param {any} schedule */
 const spanOf = (schedule) => (schedule?.once ? `${schedule.once.from} – ${schedule.once.to} ${schedule.zone ?? ""}` : JSON.stringify(schedule ?? {}));
 
-/** What a proposed window mutes. @param {any} window */
+/** What a proposed window mutes.
+ * @param {any} window */
 const scopeOf = (window) => [...(window.subtree ?? []).map((ci) => t("win.below.of", { ci })), ...Object.entries(window.match ?? {}).map(([field, value]) => `${field}: ${value}`)].join(t("and"));
 
-/** Windows that wait for a second person. @param {{items: any[], me: any, onChange: () => void}} props */
+/** Windows that wait for a second person.
+ * @param {{items: any[], me: any, onChange: () => void}} props */
 const Proposals = ({ items, me, onChange }) => {
   const may = me.role !== "viewer";
   const approve = async (one) => {
@@ -86,8 +91,9 @@ const Proposals = ({ items, me, onChange }) => {
       <td>${may && html`<div class="actions small">${one.by !== me.name && html`<button class="main" data-act="approve" onClick=${() => approve(one)}>${t("win.approve.ok")}</button>`}<button class="warn" data-act="refuse" onClick=${() => refuse(one)}>${t(one.by === me.name ? "win.withdraw" : "win.refuse")}</button></div>`}</td></tr>`)}</tbody></table></div><//>`;
 };
 
+/** @param {{me: import("headwater-api").Me}} props */
 export const Windows = ({ me }) => {
-  const [found, set] = useState(/** @type {any} */ (null));
+  const [found, set] = useState(/** @type {{windows: import("headwater-api").WindowItem[], silences: import("headwater-api").SilenceItem[], proposals: import("headwater-api").ProposalItem[]}|null} */ (null));
   const [failed, setFailed] = useState("");
   const [days, setDays] = useState("7");
   const load = () => Promise.all([call("/api/v1/windows"), call("/api/v1/silences"), call("/api/v1/windows/proposals")])
@@ -96,7 +102,7 @@ export const Windows = ({ me }) => {
   const may = me.role !== "viewer";
   const end = async (one) => {
     const given = await ask({ title: t("win.end", { id: one.id }), ok: t("win.end.ok"), danger: true, fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
-    if (given) await told(t("win.end.ok"), async () => asked(await call(`/api/v1/windows/${encodeURIComponent(one.id)}?${new URLSearchParams({ reason: given.reason ?? "" })}`, { method: "DELETE" }))).then(load);
+    if (given) await told(t("win.end.ok"), async () => asked(await remove(`/api/v1/windows/${encodeURIComponent(one.id)}?${new URLSearchParams({ reason: given.reason ?? "" })}`))).then(load);
   };
   const rows = found ? [...found.windows.map((one) => ({ key: `w${one.id}`, label: one.note || one.id, kind: "window", at: reach(one) })),
     ...found.silences.map((one) => ({ key: `s${one.id}`, label: `${t("silence.title")} · ${one.comment || one.matchers.flat().map((matcher) => matcher.value).join(t("and"))}`, kind: "silenced", at: reach(one) }))] : [];

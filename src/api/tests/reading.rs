@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::fixture::{Bench, T0, alert, ci, incident, opening, request, steps};
 use crate::api::routes;
 use crate::domain::ci::Area;
@@ -9,6 +11,7 @@ use crate::domain::incident::Priority;
 use crate::domain::severity::Severity;
 use crate::domain::time::Span;
 use crate::engine::effect::Effect;
+use crate::wording::words::IncidentStateWord;
 
 #[tokio::test]
 async fn an_incident_is_told_in_both_languages_with_its_evidence() {
@@ -193,6 +196,14 @@ async fn the_document_has_every_route_and_every_type_it_names() {
     for name in text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
         assert!(document["components"]["schemas"].get(name).is_some(), "schema {name} is missing");
     }
+    // Two types of one name would be told as one of them.
+    for (name, schema) in routes::table().into_iter().flat_map(|entry| entry.route.0) {
+        let own = serde_json::to_value(&schema).unwrap();
+        assert_eq!(own, document["components"]["schemas"][&name], "{name} is the name of another type, too");
+    }
+    // Words are told as they are sent.
+    let words: Vec<&str> = IncidentStateWord::ALL.iter().map(|one| one.word()).collect();
+    assert_eq!(document["components"]["schemas"]["IncidentStateWord"]["enum"], json!(words));
 }
 
 #[tokio::test]

@@ -1,0 +1,4 @@
+// What the console uses of Cytoscape, for `tsc`. Nothing here runs.
+
+declare const cytoscape: (options: object) => any;
+export default cytoscape;
