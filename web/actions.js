@@ -51,6 +51,10 @@ async function people() {
 
 const one = (name, kind, more = {}) => ({ name, kind, label: t(`ask.${name}`), ...more });
 
+/** Systems that could have a ticket of an incident and have none.
+ * @param {Partial<import("headwater-api").IncidentDetail>} incident @returns {string[]} */
+const systems = (incident) => incident.ticket_systems ?? [];
+
 /** Asks what an order needs: its body, or null when it was thought better of. `about` are the incidents that it is about.
  * @param {import("./types.js").Incident} incident @param {string} word @param {import("./types.js").Incident[]} [about] @param {string} [title] */
 export async function details(incident, word, about = [incident], title = t(`act.${word}`)) {
@@ -69,6 +73,8 @@ export async function details(incident, word, about = [incident], title = t(`act
       const given = await ask({ title, fields: [one("until", "choice", { value: "60", choices: spans() })] });
       return given && { until: inMinutes(given.until) };
     }
+    case "ticket": return ask({ title, ok: title, fields: [one("help", "note", { label: "", value: t("ask.ticket") }),
+      one("receiver", "choice", { choices: systems(incident).map((system) => [system, system]) })] }).then((given) => given && { receiver: given.receiver });
     default: return {};
   }
 }
@@ -115,6 +121,6 @@ export const Actions = ({ incident, me, onPostMortem }) => {
     ${button("assign")} ${button("comment")}
     ${incident.snoozed_until ? button("wake") : button("snooze")}
     ${button("silence")} ${button("close", "warn")}
-    <${More}>${button("severity")} ${button("merge")} ${button("false_alarm")} ${post}<//>
+    <${More}>${systems(incident).length > 0 && button("ticket")} ${button("severity")} ${button("merge")} ${button("false_alarm")} ${post}<//>
   </div>`;
 };

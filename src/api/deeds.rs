@@ -7,12 +7,20 @@ use utoipa::ToSchema;
 
 use super::incident_types::{Ci, Onlooker};
 use crate::domain::action::Action;
-use crate::domain::incident::TicketRef;
+use crate::domain::ids::ReceiverId;
+use crate::domain::incident::{IncidentState, IncidentView, TicketRef};
 use crate::domain::level::{LevelClock, LevelState};
 use crate::wording::care;
 use crate::wording::lang::Text;
 use crate::wording::mask::mask;
 use crate::wording::words::{ActionStateWord, LevelKindWord};
+
+/// The systems that have no ticket of an incident that is open.
+pub fn without_ticket(systems: &[ReceiverId], view: &IncidentView) -> Vec<String> {
+    let files = |system: &&ReceiverId| view.tickets.iter().all(|ticket| ticket.receiver != **system);
+    let open = view.state == IncidentState::Abnormal;
+    systems.iter().filter(|_| open).filter(files).map(ToString::to_string).collect()
+}
 
 /// A ticket in another system.
 #[derive(Clone, Debug, Serialize, ToSchema)]

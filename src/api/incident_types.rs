@@ -367,6 +367,9 @@ pub struct IncidentDetail {
 }
 
 impl IncidentDetail {
+    /// Receivers that keep tickets and have none of it yet: the order `ticket` files one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ticket_systems: Vec<String>,
     /// The page of an incident.
     pub fn of<'a>(
         view: &IncidentView,
@@ -392,6 +395,7 @@ impl IncidentDetail {
 
 /// Who muted an alert.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+            ticket_systems: Vec::new(),
 pub struct MuteItem {
     /// silence, maintenance, ci_state, inhibition, flapping or rule.
     pub kind: &'static str,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::deeds::without_ticket;
 use super::incident_types::{AlertItem, IncidentDetail, IncidentItem, TimelineItem};
 use super::paging::{self, Listed, cursor, read_place, read_time};
 use super::past::past;
@@ -141,7 +142,9 @@ pub async fn one(
 ) -> Result<Json<IncidentDetail>, ApiError> {
     let feed = api.live.feed.subscribe(None).head.to_string();
     let to = api.onlooker(&caller, lang);
+    let systems = api.notices.ticket_systems(&caller.tenant);
     let found = with_incident(&api, &caller, id, |incident, _| IncidentDetail {
+        ticket_systems: without_ticket(&systems, &incident.view),
         timeline_cut: incident.timeline_cut,
         feed: Some(feed),
         ..IncidentDetail::of(&incident.view, incident.timeline.iter(), &to)

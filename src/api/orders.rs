@@ -15,7 +15,7 @@ use super::incidents::{sees_incident, with_incident};
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, WriteError};
 use crate::domain::action::{ActionReport, ActionResult};
-use crate::domain::ids::{AlertId, IncidentId};
+use crate::domain::ids::{AlertId, IncidentId, ReceiverId};
 use crate::domain::incident::Candidate;
 use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
@@ -53,6 +53,8 @@ pub struct OrderBody {
     pub action: Option<String>,
     /// report: how it went.
     pub result: Option<ReportWord>,
+    /// ticket: the receiver that keeps it; absent is the only one.
+    pub receiver: Option<String>,
 }
 
 /// How an action went.
@@ -130,7 +132,7 @@ pub struct CommandState {
 }
 
 /// Orders something about an incident: acknowledge, unacknowledge, assign, comment, snooze, wake, close, reopen,
-/// merge, split, move, root, severity, approve, deny or report.
+/// merge, split, move, root, severity, ticket, approve, deny or report.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/{order}", tag = "incidents",
     params(("id" = String, Path), ("order" = String, Path), IdempotencyKey), request_body = OrderBody,
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
@@ -143,7 +145,10 @@ pub async fn order(
 ) -> Result<(StatusCode, Json<Taken>), ApiError> {
     let incident =
         IncidentId::parse(&id).filter(|id| sees_incident(&api, &caller, *id)).ok_or(ApiError::NotFound("incident"))?;
-    let order = read_order(&word, incident, &body)?;
+    let order = match word.as_str() {
+        "ticket" => ticket(&api, &caller, incident, &body)?,
+        word => read_order(word, incident, &body)?,
+    };
     check_scope(&api, &caller, &order)?;
     submit(&api, &caller, &key.or(&body.command_id)?, order).await
 }
@@ -207,6 +212,20 @@ fn read_order(word: &str, incident: IncidentId, body: &OrderBody) -> Result<Orde
         }
         _ => return Err(ApiError::NotFound("order")),
     })
+}
+
+fn ticket(api: &Api, caller: &Caller, incident: IncidentId, body: &OrderBody) -> Result<Order, ApiError> {
+    let systems = api.notices.ticket_systems(&caller.tenant);
+    let chosen = match (&body.receiver, systems.as_slice()) {
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(name), all) => all.iter().find(|one| one.as_str() == name),
+    };
+    let known = || systems.iter().map(ReceiverId::as_str).collect::<Vec<_>>().join(", ");
+    let missing =
+        || ApiError::Bad(format!("receiver: write one that keeps tickets and that a rule names: {}", known()));
+    let receiver = chosen.ok_or_else(missing)?.clone();
+    Ok(Order::Ticket { incident, receiver })
 }
 
 fn report(incident: IncidentId, body: &OrderBody) -> Result<Order, ApiError> {
@@ -300,6 +319,7 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Deny { .. }
         | Order::ReportAction { .. }
         | Order::TellHeld { .. }
+        | Order::Ticket { .. }
         | Order::ForAlert { .. } => (None, Vec::new(), true),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {

@@ -325,6 +325,10 @@ pub trait Notices: Send + Sync {
     fn tells_nobody(&self) -> bool;
     /// How the receivers are doing that the tenant's routes name, and what waits for them.
     fn receivers(&self, tenant: &TenantId) -> ReceiverList;
+    /// The receivers that the tenant's rules name and that keep tickets.
+    fn ticket_systems(&self, _: &TenantId) -> Vec<ReceiverId> {
+        Vec::new()
+    }
     /// The tenant's notices that could not be delivered, newest first, at most `limit`.
     fn undelivered(&self, tenant: &TenantId, limit: usize) -> Vec<UndeliveredNotice>;
     /// One of them, whole.

@@ -352,6 +352,8 @@ pub enum TimelineKind {
     NobodyAnswered,
     /// A ticket was opened, or found.
     TicketFiled,
+    /// Somebody has ordered one.
+    TicketOrdered,
     ChangeAttached,
     /// An action waits for a person's word.
     ActionAsked,

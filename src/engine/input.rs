@@ -288,6 +288,11 @@ pub enum Order {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         receiver: Option<ReceiverId>,
     },
+    /// A receiver that keeps tickets is told of the incident, though no route has done so.
+    Ticket {
+        incident: IncidentId,
+        receiver: ReceiverId,
+    },
     /// What a source orders for the incident that its alert of this key is in: which one that is, is known in its turn only.
     ForAlert {
         source: SourceId,
@@ -331,6 +336,7 @@ impl Order {
                 | Self::SetSeverity { .. }
                 | Self::Approve { .. }
                 | Self::Deny { .. }
+                | Self::Ticket { .. }
         )
     }
 
@@ -352,7 +358,8 @@ impl Order {
             | Self::SetSeverity { incident, .. }
             | Self::Approve { incident, .. }
             | Self::Deny { incident, .. }
-            | Self::ReportAction { incident, .. } => Some(*incident),
+            | Self::ReportAction { incident, .. }
+            | Self::Ticket { incident, .. } => Some(*incident),
             Self::Merge { into, .. } | Self::Move { into, .. } => Some(*into),
             Self::Silence { .. }
             | Self::ExpireSilence { .. }
@@ -401,6 +408,7 @@ impl Order {
             | Self::Approve { .. }
             | Self::Deny { .. }
             | Self::ReportAction { .. }
+            | Self::Ticket { .. }
             | Self::TellHeld { .. }
             | Self::ForAlert { .. } => None,
         }

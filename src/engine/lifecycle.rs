@@ -379,6 +379,7 @@ impl Cell {
             Order::Deny { incident, action } => self.judge_action(*incident, action, Answer::No, actor),
             Order::ReportAction { incident, action, report } => self.report_action(*incident, action, report, actor),
             Order::TellHeld { receiver } => self.tell_held(receiver.as_ref()),
+            Order::Ticket { incident, receiver } => self.order_ticket(*incident, receiver, actor),
             Order::ForAlert { source, key, deed } => {
                 let incident = self.incident_by_key(source, key)?;
                 self.carry_out(&deed.order(incident), actor)

@@ -74,6 +74,7 @@ mod standing;
 pub mod storm;
 mod taken;
 mod tally;
+mod tickets;
 mod touched;
 mod trees;
 pub mod tuning;

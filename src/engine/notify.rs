@@ -21,7 +21,7 @@ use super::route::route;
 use super::slab::Place;
 use super::verdict::Unmet;
 use crate::domain::ids::RuleId;
-use crate::domain::incident::{IncidentState, IncidentView, TicketRef, TimelineKind};
+use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use crate::domain::matcher::Fields;
 use crate::domain::topology::Topology;
 
@@ -335,20 +335,6 @@ impl Cell {
                 self.moment.groups.insert(place);
             }
         }
-    }
-
-    /// Keeps where a ticket is: later messages to its receiver go there.
-    fn keep_ticket(&mut self, delivered: &Delivered, ticket: &TicketRef) {
-        let Some(place) = self.by_incident.get(&delivered.incident).copied() else { return };
-        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
-        if incident.tickets.iter().any(|known| known == ticket) {
-            return;
-        }
-        incident.tickets.retain(|known| known.receiver != ticket.receiver);
-        incident.tickets.push(ticket.clone());
-        let id = incident.id;
-        self.note(id, "headwater", TimelineKind::TicketFiled, format!("{} {}", ticket.system, ticket.number));
-        self.moment.groups.insert(place);
     }
 
     /// Takes in how a message went.

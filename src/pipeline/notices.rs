@@ -18,6 +18,9 @@ use crate::engine::effect::Notice;
 const INTERRUPTING: [&str; 9] =
     ["gateway", "cloud_mas", "aliyun_sms", "aliyun_voice", "tencent_sms", "smpp", "ntfy", "pagerduty", "opsgenie"];
 
+/// Kinds that keep tickets.
+const KEEPING_TICKETS: [&str; 6] = ["jira", "servicenow", "github", "gitlab", "bk_itsm", "rest_ticket"];
+
 impl Pipeline {
     /// What is wrong while the others may take this instance for dead: what it accepts, it cannot write down either.
     pub fn unheard(&self) -> Option<Trouble> {
@@ -99,6 +102,12 @@ impl Notices for Pipeline {
         let items = named.map(of).collect();
         let pending = self.courier.lock().waiting(tenant) as u64;
         ReceiverList { pending, configured: states.len(), items }
+    }
+
+    fn ticket_systems(&self, tenant: &TenantId) -> Vec<ReceiverId> {
+        let states = self.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
+        let keeps = |id: &&ReceiverId| states.get(*id).is_some_and(|one| KEEPING_TICKETS.contains(&one.kind));
+        self.policy(tenant).receivers().into_iter().filter(keeps).cloned().collect()
     }
 
     fn undelivered(&self, tenant: &TenantId, limit: usize) -> Vec<UndeliveredNotice> {

@@ -135,6 +135,7 @@ impl Sight {
             | TimelineKind::Escalated
             | TimelineKind::NobodyAnswered
             | TimelineKind::TicketFiled
+            | TimelineKind::TicketOrdered
             | TimelineKind::ActionAsked
             | TimelineKind::ActionApproved
             | TimelineKind::ActionDenied

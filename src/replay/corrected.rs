@@ -211,6 +211,7 @@ impl Corrected {
             | Order::Deny { .. }
             | Order::ReportAction { .. }
             | Order::TellHeld { .. }
+            | Order::Ticket { .. }
             | Order::ForAlert { .. } => return,
         }
         let pairs = self.pair(together, apart, seq, weight);

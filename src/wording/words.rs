@@ -178,6 +178,7 @@ words!(
         Escalated = "escalated", "升级通知", "Escalated";
         NobodyAnswered = "nobody_answered", "无人应答", "Nobody answered";
         TicketFiled = "ticket_filed", "工单已建", "Ticket";
+        TicketOrdered = "ticket_ordered", "要求建工单", "Ticket ordered";
         ChangeAttached = "change_attached", "关联变更", "Change attached";
         ActionAsked = "action_asked", "处置待批准", "Action waits for approval";
         ActionApproved = "action_approved", "处置已批准", "Action approved";

@@ -20,6 +20,7 @@ mod storm;
 mod together;
 mod trying;
 mod tuning;
+mod tickets;
 mod types;
 mod wall;
 mod zones;

@@ -42,6 +42,32 @@ fn last(effects: &[Effect], id: u64) -> IncidentView {
     (**views.next().unwrap()).clone()
 }
 
+/// Only the worst go to the ticket system by themselves.
+const TICKETS: &str = "promote: [{ id: at-once, after: now }]
+routes:
+  - { id: all, receivers: [team], continue: true }
+  - { id: worst, match: { severity: critical }, receivers: [jira] }";
+
+#[test]
+fn a_ticket_is_ordered_once_where_no_route_files_it_and_goes_with_the_incident() {
+    let story = "00:00 db-1 Down major
+        00:05 ticket 1 nobody
+        00:06 ticket 1 jira
+        00:07 ticket 1 jira
+        08:00 close 1
+        08:01 ticket 1 jira";
+    by(TICKETS).tells(
+        story,
+        "00:00 team opened 1
+         00:06 jira opened 1
+         08:00 team closed 1
+         08:00 jira closed 1",
+    );
+    let effects = by(TICKETS).play(story);
+    let refused: Vec<bool> = refusals(&effects).iter().map(Option::is_some).collect();
+    assert_eq!(refused, [true, false, true, false, true]);
+}
+
 #[test]
 fn an_order_that_makes_no_sense_in_a_state_is_refused_with_the_reason() {
     for (n, (state, story)) in STATES.iter().enumerate() {

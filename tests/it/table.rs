@@ -4,7 +4,7 @@
 //! `OBJECT NAME SEVERITY [label=value …]` (`source=…`, `key=…`, `starts=` and `until=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
 //! `snooze N minutes:seconds`, `severity N SEVERITY`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
 //! `gave-up RECEIVER N`, `approve N`, `deny N`, `report N ACTION RESULT [TEXT]`, `answer N ACTION EXECUTOR RESULT`,
-//! `lost N ACTION EXECUTOR`, `tell-held [RECEIVER]`, `source SOURCE KEY ack|unack|TEXT`, `rules NAME`, `end`. N is an incident's number in the order of opening.
+//! `lost N ACTION EXECUTOR`, `tell-held [RECEIVER]`, `ticket N RECEIVER`, `source SOURCE KEY ack|unack|TEXT`, `rules NAME`, `end`. N is an incident's number in the order of opening.
 
 use std::sync::Arc;
 
@@ -189,6 +189,7 @@ fn read(at: Timestamp, line: &str) -> Input {
             let report = ActionReport { result: result(word), text: words[4..].join(" ").into() };
             Order::ReportAction { incident: incident(n), action: action.into(), report }
         }
+        ["ticket", n, receiver] => Order::Ticket { incident: incident(n), receiver: receiver.into() },
         ["tell-held"] => Order::TellHeld { receiver: None },
         ["tell-held", receiver] => Order::TellHeld { receiver: Some(receiver.into()) },
         ["source", source, key, word] => {

@@ -28,6 +28,7 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ),
         ("40-tell_held", json!({ "order": "tell_held", "receiver": "duty" })),
         ("41-tell_held_to_all", json!({ "order": "tell_held" })),
+        ("47-ticket", json!({ "order": "ticket", "incident": id(), "receiver": "jira" })),
         ("42-end_override", json!({ "order": "end_override", "id": 3 })),
         ("43-noted", json!({ "order": "noted", "what": "token_made", "about": "viewer", "detail": "wang.li" })),
         (

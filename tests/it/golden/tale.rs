@@ -55,6 +55,7 @@ pub const KINDS: &[&str] = &[
     r#""order":"deny""#,
     r#""order":"report_action""#,
     r#""order":"tell_held""#,
+    r#""order":"ticket""#,
     r#""order":"for_alert""#,
     r#""order":"end_override""#,
     r#""order":"noted""#,
@@ -197,6 +198,7 @@ fn word_of(order: &Order) -> &'static str {
         Order::Deny { .. } => "deny",
         Order::ReportAction { .. } => "report_action",
         Order::TellHeld { .. } => "tell_held",
+        Order::Ticket { .. } => "ticket",
         Order::ForAlert { .. } => "for_alert",
     }
 }
