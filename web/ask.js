@@ -19,9 +19,9 @@ export const spans = () =>
 export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOString();
 
 /**
- * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note"|"moment", value?: string, optional?: boolean,
- *   choices?: [string, string][], suggestions?: string[], search?: (text: string) => Promise<[string, string][]>}} Field
- * @typedef {{title: string, ok?: string, danger?: boolean, fields: Field[]}} Question
+ * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note"|"moment"|"days", value?: string, optional?: boolean,
+ *   when?: (given: Record<string, string>) => boolean, choices?: [string, string][], suggestions?: string[], search?: (text: string) => Promise<[string, string][]>}} Field
+ * @typedef {{title: string, ok?: string, danger?: boolean, fields: Field[], preview?: {title: string, read: (given: Record<string, string>) => Promise<string[]>}}} Question
  */
 
 /** Asks; resolves to the values by name, or null when it was cancelled.
@@ -50,6 +50,29 @@ const Pick = ({ field, value, onValue, focus }) => {
     ${failed ? html`<p class="bad" role="alert">${t("failed", { why: failed })}</p>` : found?.length === 0 && html`<p class="dim">${t("ask.none")}</p>`}`;
 };
 
+const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/** Days of the week, one at least. */
+const Days = ({ value, onValue }) => {
+  const chosen = value.split(",");
+  const turn = (day) => { const next = DAYS.filter((one) => (one === day) !== chosen.includes(one)); if (next.length) onValue(next.join(",")); };
+  return html`<span class="days">${DAYS.map((day) => html`<button key=${day} type="button" aria-pressed=${chosen.includes(day)} onClick=${() => turn(day)}>${t(`day.${day}`)}</button>`)}</span>`;
+};
+
+/** What would come of the answers, read again when they change.
+ * @param {{preview: {title: string, read: (given: Record<string, string>) => Promise<string[]>}, given: Record<string, string>}} props */
+const Preview = ({ preview, given }) => {
+  const [said, set] = useState({ lines: /** @type {string[]} */ ([]), failed: "" });
+  useEffect(() => {
+    let alive = true;
+    const read = () => preview.read(given).then((lines) => { if (alive) set({ lines, failed: "" }); }, (failure) => { if (alive) set({ lines: [], failed: [failure.message, ...(failure.errors ?? [])].join(" ") }); });
+    const timer = setTimeout(read, TYPING_MS);
+    return () => { alive = false; clearTimeout(timer); };
+  }, [JSON.stringify(given)]);
+  return html`<div class="preview" role="status"><b>${preview.title}</b>
+    ${said.failed ? html`<p class="bad">${said.failed}</p>` : html`<ul>${said.lines.map((line) => html`<li key=${line}>${line}</li>`)}</ul>`}</div>`;
+};
+
 const Input = ({ field, value, onValue, focus }) => {
   const type = (event) => onValue(event.target.value);
   const list = field.suggestions?.length ? `list-${field.name}` : undefined;
@@ -59,6 +82,7 @@ const Input = ({ field, value, onValue, focus }) => {
     case "choice": return html`<select name=${field.name} autofocus=${focus} value=${value} onChange=${type}>
       ${field.choices.map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}</select>`;
     case "moment": return html`<${DateField} kind="moment" name=${field.name} focus=${focus} value=${value} onValue=${onValue} />`;
+    case "days": return html`<${Days} value=${value} onValue=${onValue} />`;
     case "pick": return html`<${Pick} field=${field} value=${value} onValue=${onValue} focus=${focus} />`;
     default: return html`<input name=${field.name} autofocus=${focus} value=${value} onInput=${type} maxlength="200" list=${list} />
       ${list && html`<datalist id=${list}>${field.suggestions.map((one) => html`<option key=${one} value=${one} />`)}</datalist>`}`;
@@ -84,13 +108,18 @@ export const Asker = () => {
   const { question, resolve } = open;
   const end = (result) => { dialog.current?.close(); set(null); resolve(result); };
   const trimmed = () => Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.trim()]));
-  const ready = question.fields.every((field) => field.optional || field.kind === "note" || values[field.name]?.trim());
+  const fields = question.fields.filter((field) => !field.when || field.when(values));
+  const ready = fields.every((field) => field.optional || field.kind === "note" || values[field.name]?.trim());
   return html`<dialog ref=${dialog} onCancel=${(event) => { event.preventDefault(); end(null); }} aria-label=${question.title}>
     <form method="dialog" onSubmit=${(event) => { event.preventDefault(); if (ready) end(trimmed()); }}>
       <h2>${question.title}</h2>
-      ${question.fields.map((field, i) => html`<label key=${field.name}>${field.label}${field.kind === "moment" ? ` (${zoneLabel()})` : ""}
-        <${Input} field=${field} value=${values[field.name] ?? ""} focus=${i === 0}
-          onValue=${(value) => setValues((old) => ({ ...old, [field.name]: value }))} /></label>`)}
+      ${fields.map((field, i) => {
+        const input = html`<${Input} field=${field} value=${values[field.name] ?? ""} focus=${i === 0} onValue=${(value) => setValues((old) => ({ ...old, [field.name]: value }))} />`;
+        // A label passes a click on to the first button that is in it.
+        return field.kind === "days" ? html`<div key=${field.name} class="label" role="group" aria-label=${field.label}>${field.label}${input}</div>`
+          : html`<label key=${field.name}>${field.label}${field.kind === "moment" ? ` (${zoneLabel()})` : ""}${input}</label>`;
+      })}
+      ${question.preview && html`<${Preview} preview=${question.preview} given=${trimmed()} />`}
       <footer>
         <button type="button" onClick=${() => end(null)}>${t("ask.cancel")}</button>
         <button type="submit" class=${question.danger ? "warn" : "main"} disabled=${!ready}>${question.ok ?? t("ask.ok")}</button>

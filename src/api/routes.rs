@@ -99,6 +99,7 @@ pub fn table() -> Vec<Entry> {
         entry(HANDLE,  routes!(silences::expire)),
         entry(READ,    routes!(windows::list)),
         entry(HANDLE,  routes!(windows::make)),
+        entry(HANDLE,  routes!(windows::preview)),
         entry(HANDLE,  routes!(windows::expire)),
         entry(READ,    routes!(window_proposals::list)),
         entry(HANDLE,  routes!(window_proposals::approve)),

@@ -28,6 +28,25 @@ pub const FILE: &str = "api-windows.yaml";
 /// The longest note, in characters.
 const NOTE_CHARS_MAX: usize = 4_000;
 
+/// So many of its next times are told of a window; a day more than a month of nights.
+const COMING_MAX: usize = 32;
+/// So many before it is made.
+const PREVIEWED: usize = 8;
+
+/// One time that a window holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Occurrence {
+    pub from: String,
+    pub to: String,
+}
+
+impl Occurrence {
+    fn next_of(schedule: &Schedule, now: Timestamp, most: usize) -> Vec<Self> {
+        let of = |(from, to): (Timestamp, Timestamp)| Self { from: from.to_string(), to: to.to_string() };
+        schedule.coming(now, most).into_iter().map(of).collect()
+    }
+}
+
 /// A maintenance window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WindowItem {
@@ -44,6 +63,8 @@ pub struct WindowItem {
     /// When it begins next, while it does not hold; absent: not within 800 days.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starts_at: Option<String>,
+    /// The times that it holds from now on, at most 32.
+    pub coming: Vec<Occurrence>,
     /// CIs whose whole subtree is meant.
     pub subtree: Vec<String>,
     /// It can be removed here.
@@ -61,6 +82,7 @@ impl WindowItem {
             active: ends_at.is_some(),
             ends_at: ends_at.map(|at| at.to_string()),
             starts_at: starts_at.map(|at| at.to_string()),
+            coming: Occurrence::next_of(&window.schedule, now, COMING_MAX),
             subtree: window.subtree.iter().map(ToString::to_string).collect(),
             removable: file == FILE,
         }
@@ -144,6 +166,38 @@ pub async fn make(
     Body(body): Body<NewWindow>,
 ) -> Result<TakenAnswer, ApiError> {
     caller.whole_tenant()?;
+    let window = read(&body)?;
+    let policy = api.rules.policy(&caller.tenant);
+    if !policy.settings.changes.second {
+        return rules::change(&api, &caller, Grounds::alone(&body.reason), with(&window)).await;
+    }
+    rules::needs_reason(&policy, &body.reason)?;
+    // What could not be put in force is not asked for.
+    let (version, _) = compiled(&api, &caller, &window).await?;
+    let asked = Proposed { window: Some(window), reason: body.reason };
+    let seq = window_proposals::propose(&api, &caller, &body.id, &asked).await?;
+    Ok((StatusCode::ACCEPTED, HeaderMap::new(), Json(RulesTaken { seq: Some(seq), version, waits: true })))
+}
+
+/// When a window would hold next: it is read as if it were made, and nothing is.
+#[utoipa::path(post, path = "/api/v1/windows/preview", tag = "silences", request_body = NewWindow,
+    responses((status = 200, body = Listed<Occurrence>), (status = "default", body = Problem)))]
+pub async fn preview(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Body(body): Body<NewWindow>,
+) -> Result<Json<Listed<Occurrence>>, ApiError> {
+    caller.whole_tenant()?;
+    let window = read(&body)?;
+    let (_, policy) = compiled(&api, &caller, &window).await?;
+    let found = policy.maintenance.all().iter().find(|one| one.id.id.as_str() == body.id);
+    let found = found.ok_or(ApiError::NotFound("window"))?;
+    let items = Occurrence::next_of(&found.schedule, (api.now)(), PREVIEWED);
+    Ok(Json(Listed { items, next: None, feed: None }))
+}
+
+/// The window as it stands in a rule file.
+fn read(body: &NewWindow) -> Result<Value, ApiError> {
     if body.matches.is_null() && body.subtree.is_empty() {
         return Err(ApiError::Bad(
             "match, subtree: name at least one (a window over everything is not possible)".into(),
@@ -152,24 +206,20 @@ pub async fn make(
     if body.note.chars().count() > NOTE_CHARS_MAX {
         return Err(ApiError::Bad(format!("note: at most {NOTE_CHARS_MAX} characters")));
     }
-    let window = serde_json::to_value(&body).map_err(ApiError::internal)?;
-    let policy = api.rules.policy(&caller.tenant);
-    if !policy.settings.changes.second {
-        return rules::change(&api, &caller, Grounds::alone(&body.reason), with(&window)).await;
-    }
-    rules::needs_reason(&policy, &body.reason)?;
-    // What could not be put in force is not asked for.
+    serde_json::to_value(body).map_err(ApiError::internal)
+}
+
+/// The rules in force with one more window, and their version.
+async fn compiled(api: &Api, caller: &Caller, window: &Value) -> Result<(u64, Policy), ApiError> {
     let now = api.rules.set(&caller.tenant, None).map_err(ApiError::internal)?.ok_or(ApiError::NotFound("version"))?;
     let version = now.version;
-    let files = with(&window)(now)?;
+    let files = with(window)(now)?;
     let compiled = tokio::task::spawn_blocking(move || Policy::compile(0, &files)).await.map_err(ApiError::internal)?;
-    compiled.map_err(|errors| ApiError::Refused {
+    let policy = compiled.map_err(|errors| ApiError::Refused {
         detail: "refused as a whole; nothing was changed".into(),
         errors: errors.iter().map(ToString::to_string).collect(),
     })?;
-    let asked = Proposed { window: Some(window), reason: body.reason };
-    let seq = window_proposals::propose(&api, &caller, &body.id, &asked).await?;
-    Ok((StatusCode::ACCEPTED, HeaderMap::new(), Json(RulesTaken { seq: Some(seq), version, waits: true })))
+    Ok((version, policy))
 }
 
 /// The rules with one more window.

@@ -287,6 +287,18 @@ impl Schedule {
         self.windows(at, HORIZON_DAYS).map(|(from, _)| from).find(|from| *from > at)
     }
 
+    /// Its windows from one that is open at `at` on, in their order, at most so many.
+    pub fn coming(&self, at: Timestamp, most: usize) -> Vec<(Timestamp, Timestamp)> {
+        let (mut at, mut found) = (at, Vec::new());
+        while found.len() < most {
+            let next = |from| self.next_change(from).and_then(|begin| self.window_at(begin));
+            let Some(window) = self.window_at(at).or_else(|| next(at)) else { break };
+            at = window.1;
+            found.push(window);
+        }
+        found
+    }
+
     /// When it will have been open for so long in all, counted from a moment; none: its windows do not add up to it.
     pub fn after(&self, from: Timestamp, open: Span) -> Option<Timestamp> {
         let (mut at, mut left) = (from, open);

@@ -190,6 +190,23 @@ async fn a_maintenance_window_is_made_seen_and_ended() {
     everything.as_object_mut().unwrap().remove("match");
     service.send(Method::POST, "operator", "/api/v1/windows", everything, 400).await;
     service.send(Method::POST, "viewer", "/api/v1/windows", window.clone(), 403).await;
+    // How one that comes again would hold is told before it is made.
+    let mut again = window.clone();
+    for (schedule, first, second) in [
+        (
+            json!({"weekly": {"days": ["mon"], "at": "22:00-06:00"}}),
+            "2026-01-05T14:00:00.000Z",
+            "2026-01-12T14:00:00.000Z",
+        ),
+        (json!({"cron": {"at": "0 3 1 * *", "for": "2h"}}), "2026-01-31T19:00:00.000Z", "2026-02-28T19:00:00.000Z"),
+    ] {
+        again["schedule"] = schedule;
+        let coming = service.send(Method::POST, "operator", "/api/v1/windows/preview", again.clone(), 200).await;
+        let coming = coming["items"].as_array().unwrap();
+        assert_eq!((coming.len(), &coming[0]["from"], &coming[1]["from"]), (8, &json!(first), &json!(second)));
+    }
+    again["schedule"] = json!({"daily": "22:00"});
+    service.send(Method::POST, "operator", "/api/v1/windows/preview", again, 422).await;
     service.send(Method::POST, "operator", "/api/v1/windows", window, 202).await;
     hand.fetch_add(1_000, Ordering::SeqCst);
     let started = Instant::now();

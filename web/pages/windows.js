@@ -3,53 +3,18 @@
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, remove, send } from "../api.js";
 import { ask } from "../ask.js";
-import { day, hourMinute, localDay, localMoment, midnight, moment, zoneLabel, zoneName } from "../format.js";
+import { day, hourMinute, midnight, moment, zoneLabel } from "../format.js";
 import { t } from "../i18n.js";
 import { now } from "../now.js";
 import { outcome, told } from "../orders.js";
-import { Empty, Panel, Switch, toast } from "../parts.js";
+import { Empty, Panel, Switch } from "../parts.js";
+import { askWindow, asked } from "../window_ask.js";
 
 const DAYS = ["1", "7", "30"];
-const HOUR_MS = 3_600_000;
-const FIELDS = ["ci", "site", "class", "area", "org", "name", "source"];
 
-/** What became of a change: where the rules ask for a second person, it waits for one.
- * @param {any} taken */
-async function asked(taken) {
-  if (!taken?.waits) return "";
-  const refused = await outcome(taken.seq);
-  if (!refused) toast(t("win.asked"), "wait");
-  return refused;
-}
-
-/** Asks for a window that happens once.
- * @param {() => void} onMade */
-async function askWindow(onMade) {
-  const given = await ask({ title: t("win.make"), ok: t("win.make"), fields: [
-    { name: "id", kind: "line", label: t("win.id"), value: `mw-${localDay(now())}` },
-    { name: "field", kind: "choice", label: t("silence.field"), choices: FIELDS.map((word) => [word, t(`silence.field.${word}`)]) },
-    { name: "value", kind: "line", label: t("win.value") },
-    { name: "subtree", kind: "choice", label: t("win.reach"), value: "no", choices: [["no", t("win.reach.own")], ["yes", t("win.reach.below")]] },
-    { name: "from", kind: "moment", label: t("win.from"), value: localMoment(now() + HOUR_MS) },
-    { name: "to", kind: "moment", label: t("win.to"), value: localMoment(now() + 3 * HOUR_MS) },
-    { name: "effect", kind: "choice", label: t("win.effect"), choices: ["keep", "notice", "drop"].map((word) => [word, t(`win.effect.${word}`)]) },
-    { name: "note", kind: "line", label: t("silence.comment") }] });
-  if (!given) return;
-  const below = given.subtree === "yes" && given.field === "ci";
-  await told(t("win.make"), async () => {
-    const taken = await send("POST", "/api/v1/windows", { id: given.id, note: given.note, ...(below ? { subtree: [given.value] } : { match: { [given.field]: given.value } }),
-      schedule: { once: { from: given.from, to: given.to }, zone: zoneName() }, effect: given.effect, reason: given.note });
-    return asked(taken);
-  });
-  onMade();
-}
-
-/** When something holds within the days shown: from and to, in milliseconds. */
-function reach(one) {
-  if (one.starts_at && one.ends_at) return [Date.parse(one.starts_at), Date.parse(one.ends_at)];
-  if (one.active) return [now(), one.ends_at ? Date.parse(one.ends_at) : Infinity];
-  return one.starts_at ? [Date.parse(one.starts_at), Date.parse(one.starts_at) + HOUR_MS] : [Infinity, Infinity];
-}
+/** When a window holds: from and to, in milliseconds, as often as it comes.
+ * @param {import("headwater-api").WindowItem} one @returns {[number, number][]} */
+const holds = (one) => one.coming.map(({ from, to }) => [Date.parse(from), Date.parse(to)]);
 
 /** Parts of the calendar by the days that it shows. */
 const PARTS = { 1: 8, 7: 7, 30: 6 };
@@ -61,17 +26,24 @@ const Calendar = ({ rows, days }) => {
   const x = (at) => Math.max(0, Math.min(1000, ((at - from) / (to - from)) * 1000));
   const parts = PARTS[days];
   const ticks = Array.from({ length: parts }, (_, i) => (days === "1" ? from + ((to - from) / parts) * i : midnight(now(), (Number(days) / parts) * i)));
-  const shown = rows.filter(({ at }) => at[0] < to && at[1] > from);
+  const shown = rows.filter(({ at }) => at.some((one) => one[0] < to && one[1] > from));
   return html`<div class="calendar"><div class="cal-ticks">${ticks.map((at) => html`<span key=${at}>${days === "1" ? hourMinute(at) : day(at)}</span>`)}</div>
     ${shown.length === 0 && html`<p class="dim">${t("win.calm")}</p>`}
     ${shown.map((row) => html`<div key=${row.key} class="cal-row"><span title=${row.label}>${row.label}</span>
-      <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="1000" height="10" /><rect class=${row.kind} x=${x(row.at[0])} width=${Math.max(4, x(row.at[1]) - x(row.at[0]))} height="10" /><rect class="now" x=${x(now())} width="2" height="10" /></svg></div>`)}
+      <svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true"><rect class="all" width="1000" height="10" />${row.at.filter((one) => one[0] < to && one[1] > from).map((one) => html`<rect key=${one[0]} class=${row.kind} x=${x(one[0])} width=${Math.max(4, x(one[1]) - x(one[0]))} height="10" />`)}<rect class="now" x=${x(now())} width="2" height="10" /></svg></div>`)}
     <p class="legend"><span><i class="now"></i>${t("cal.now", { t: `${hourMinute(now())} ${zoneLabel()}` })}</span></p></div>`;
 };
 
 /** When a proposed window is to hold, in the words of its rule.
  * @param {any} schedule */
-const spanOf = (schedule) => (schedule?.once ? `${schedule.once.from} – ${schedule.once.to} ${schedule.zone ?? ""}` : JSON.stringify(schedule ?? {}));
+const spanOf = (schedule) => {
+  const zone = schedule?.zone ?? "";
+  if (schedule?.once) return `${schedule.once.from} – ${schedule.once.to} ${zone}`;
+  if (schedule?.daily) return `${t("win.repeat.daily")} ${schedule.daily} ${zone}`;
+  if (schedule?.weekly) return `${schedule.weekly.days.map((day) => t(`day.${day}`)).join(t("and"))} ${schedule.weekly.at} ${zone}`;
+  if (schedule?.monthly) return `${t("win.repeat.monthly")} ${schedule.monthly.days.map((day) => (day === "last" ? t("win.day.last") : day)).join(t("and"))} ${schedule.monthly.at} ${zone}`;
+  return JSON.stringify(schedule ?? {});
+};
 
 /** What a proposed window mutes.
  * @param {any} window */
@@ -104,8 +76,8 @@ export const Windows = ({ me }) => {
     const given = await ask({ title: t("win.end", { id: one.id }), ok: t("win.end.ok"), danger: true, fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
     if (given) await told(t("win.end.ok"), async () => asked(await remove(`/api/v1/windows/${encodeURIComponent(one.id)}?${new URLSearchParams({ reason: given.reason ?? "" })}`))).then(load);
   };
-  const rows = found ? [...found.windows.map((one) => ({ key: `w${one.id}`, label: one.note || one.id, kind: "window", at: reach(one) })),
-    ...found.silences.map((one) => ({ key: `s${one.id}`, label: `${t("silence.title")} · ${one.comment || one.matchers.flat().map((matcher) => matcher.value).join(t("and"))}`, kind: "silenced", at: reach(one) }))] : [];
+  const rows = found ? [...found.windows.map((one) => ({ key: `w${one.id}`, label: one.note || one.id, kind: "window", at: holds(one) })),
+    ...found.silences.map((one) => ({ key: `s${one.id}`, label: `${t("silence.title")} · ${one.comment || one.matchers.flat().map((matcher) => matcher.value).join(t("and"))}`, kind: "silenced", at: [[Date.parse(one.starts_at), Date.parse(one.ends_at)]] }))] : [];
   return html`<div class="page-head with-action"><div><h1>${t("nav.windows")}</h1><p class="dim">${t("win.help")}</p></div>${may && html`<button class="main" data-act="window" onClick=${() => askWindow(load)}>${t("win.make")}</button>`}</div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${found && html`<div class="stack">${found.proposals.length > 0 && html`<${Proposals} items=${found.proposals} me=${me} onChange=${load} />`}<${Panel} title=${t("win.calendar")} aside=${html`<${Switch} label=${t("sug.span")} value=${days} onChange=${setDays} choices=${DAYS.map((n) => [n, t("sug.days", { n })])} />`}><${Calendar} rows=${rows} days=${days} /><//>
