@@ -227,6 +227,9 @@ pub struct IncidentItem {
     pub ci_count: u32,
     /// Business services that are hit.
     pub services: Vec<String>,
+    /// So many more are hit that the caller does not see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_services: Option<usize>,
     /// Business services that redundancy still keeps up: at risk, not hit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub at_risk: Vec<String>,
@@ -269,7 +272,9 @@ impl IncidentItem {
 
     /// The row of an incident.
     pub fn of(view: &IncidentView, to: &Onlooker) -> Self {
-        Self::seen(&to.sight.incident(view), to)
+        let seen = &*to.sight.incident(view);
+        let hidden = view.services.len() - seen.services.len();
+        Self { hidden_services: Some(hidden).filter(|n| *n > 0), ..Self::seen(seen, to) }
     }
 
     fn seen(view: &IncidentView, to: &Onlooker) -> Self {
@@ -306,6 +311,7 @@ impl IncidentItem {
             event_count: view.event_count,
             ci_count: view.ci_count,
             services: view.services.iter().map(ToString::to_string).collect(),
+            hidden_services: None,
             at_risk: view.at_risk.iter().map(ToString::to_string).collect(),
             unseen_count: view.unseen_count,
             orgs: view.orgs.iter().map(ToString::to_string).collect(),
@@ -361,24 +367,25 @@ pub struct IncidentDetail {
     pub ruleset_version: u64,
     /// 0: the model that the program brings along.
     pub model_version: u64,
+    /// Receivers that keep tickets and have none of it yet: the order `ticket` files one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ticket_systems: Vec<String>,
     /// The feed's newest change when this was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<String>,
 }
 
 impl IncidentDetail {
-    /// Receivers that keep tickets and have none of it yet: the order `ticket` files one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ticket_systems: Vec<String>,
     /// The page of an incident.
     pub fn of<'a>(
         view: &IncidentView,
         timeline: impl Iterator<Item = &'a TimelineEntry> + Clone,
         to: &Onlooker,
     ) -> Self {
+        let incident = IncidentItem::told(view, timeline.clone(), to);
         let view = &*to.sight.incident(view);
         Self {
-            incident: IncidentItem { told: told(timeline.clone()), ..IncidentItem::seen(view, to) },
+            incident,
             candidates: view.candidates.iter().enumerate().map(|(i, c)| CandidateItem::of(i + 1, c)).collect(),
             path: view.path.iter().map(Into::into).collect(),
             changes: view.changes.iter().map(Into::into).collect(),
@@ -388,6 +395,7 @@ impl IncidentDetail {
             topology_version: view.topology_version,
             ruleset_version: view.ruleset_version,
             model_version: view.model_version,
+            ticket_systems: Vec::new(),
             feed: None,
         }
     }
@@ -395,7 +403,6 @@ impl IncidentDetail {
 
 /// Who muted an alert.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-            ticket_systems: Vec::new(),
 pub struct MuteItem {
     /// silence, maintenance, ci_state, inhibition, flapping or rule.
     pub kind: &'static str,

@@ -6,6 +6,7 @@ use super::lines::{self, Lines, link, news, priority_word, root_line};
 use super::message::{Root, Style, severity_label};
 use crate::engine::calendar::local;
 use crate::engine::effect::Notice;
+use crate::wording::classes::titled;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{span_en, span_zh};
 
@@ -50,9 +51,10 @@ pub fn nameless(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String 
 /// What is read out during a call: no link, no brackets, no ids, and which keys mean what.
 pub fn spoken(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String {
     let (severity, said) = (severity_label(notice.incident.severity), news(notice.kind));
+    let title = titled(&notice.incident.title, style.lang);
     let (title, separator) = match style.lang {
-        Lang::Zh => (format!("{}，{}：{}", said.zh, severity.zh, notice.incident.title), "。"),
-        Lang::En => (format!("{}, {}: {}", said.en, severity.en, notice.incident.title), ". "),
+        Lang::Zh => (format!("{}，{}：{}", said.zh, severity.zh, title), "。"),
+        Lang::En => (format!("{}, {}: {}", said.en, severity.en, title), ". "),
     };
     let keys = style.acts.keys(notice, style.lang);
     let end: Vec<&str> = keys.into_iter().collect();

@@ -4,6 +4,7 @@ use super::lines::{news, priority_word};
 use super::message::Style;
 use crate::engine::calendar::local;
 use crate::engine::effect::{NoticeDigest, StormNews};
+use crate::wording::classes::titled;
 use crate::wording::lang::Lang;
 
 /// Incidents of a digest that the text names.
@@ -22,7 +23,7 @@ pub fn lines(digest: &NoticeDigest, style: &Style<'_>) -> Vec<String> {
     });
     for line in digest.lines.iter().take(TEXT_DIGEST_MAX) {
         let said = news(line.kind);
-        let (priority, title, id) = (priority_word(line.priority), &line.title, line.incident);
+        let (priority, title, id) = (priority_word(line.priority), titled(&line.title, lang), line.incident);
         lines.push(match lang {
             Lang::Zh => format!("· {priority} {}：{title}（{id}）", said.zh),
             Lang::En => format!("- {priority} {}: {title} ({id})", said.en),

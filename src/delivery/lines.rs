@@ -9,6 +9,7 @@ use crate::domain::incident::{IncidentView, Priority};
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
 use crate::engine::effect::{Change, Notice, NoticeKind};
+use crate::wording::classes::titled;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{span_en, span_zh};
 use crate::wording::words::PriorityWord;
@@ -40,7 +41,7 @@ impl Lines {
     pub fn of(notice: &Notice, style: &Style<'_>) -> Self {
         let (incident, lang) = (&notice.incident, style.lang);
         let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
-        let (said, name, id) = (news(notice.kind), &incident.title, incident.id);
+        let (said, name, id) = (news(notice.kind), titled(&incident.title, lang), incident.id);
         let called = match style.acts.reader {
             Reader::Room => aside::called(notice),
             Reader::Person | Reader::Desk => String::new(),

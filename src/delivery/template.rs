@@ -1,6 +1,7 @@
 //! Texts of one's own: title and text of a receiver's messages as Jinja templates. What an alert says is data that goes into
 //! the finished text; it is never read as a template, and each channel escapes the result as it does the default text.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use minijinja::value::Serde;
@@ -15,6 +16,7 @@ use crate::domain::incident::IncidentView;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
 use crate::engine::effect::{Notice, NoticeKind, RunbookLink};
+use crate::wording::classes::titled;
 use crate::wording::words::{PriorityWord, SeverityWord};
 
 /// Steps that one template may take, and the longest text that comes out of it.
@@ -34,7 +36,7 @@ pub struct Templates {
 
 #[derive(Serialize)]
 struct Values<'a> {
-    title: &'a str,
+    title: Cow<'a, str>,
     /// The default text.
     text: String,
     priority: &'static str,
@@ -129,7 +131,7 @@ impl<'a> Values<'a> {
         let best = view.candidates.first();
         let confidence = if view.root_confirmed { 100 } else { best.map_or(0, |best| best.score / 10) };
         Self {
-            title: &view.title,
+            title: titled(&view.title, style.lang),
             text: lines.rest().collect::<Vec<_>>().join("\n"),
             priority: PriorityWord::from(view.priority).word(),
             severity: view.severity.as_str(),

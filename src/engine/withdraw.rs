@@ -68,10 +68,10 @@ impl Cell {
             return;
         }
         // Where a person has put it says nothing of what is left.
-        let gone = self.by_alert.get(&loss.alert).filter(|gone| self.alerts[**gone].bond != Bond::Person);
-        let heir = gone.and_then(|gone| self.incident_of(*gone));
-        if let Some(heir) = heir.filter(|heir| Some(*heir) != self.incident_id_of(place)) {
-            self.withdraw(place, heir);
+        let gone = self.by_alert.get(&loss.alert).filter(|gone| self.alerts[**gone].bond != Bond::Person).copied();
+        let heir = gone.and_then(|gone| Some((self.incident_of(gone)?, self.alerts[gone].received)));
+        if let Some((heir, since)) = heir.filter(|(heir, _)| Some(*heir) != self.incident_id_of(place)) {
+            self.withdraw(place, heir, since);
         }
     }
 
@@ -84,10 +84,14 @@ impl Cell {
         }
     }
 
-    fn withdraw(&mut self, place: Place, heir: IncidentId) {
+    /// `since` is when what it was told for began: the rest of it does not go to the heir, and tells nothing of its age.
+    fn withdraw(&mut self, place: Place, heir: IncidentId, since: Timestamp) {
         let (Some(id), Some(into)) = (self.incident_id_of(place), self.by_incident.get(&heir).copied()) else { return };
         self.moving_members(place, Some(id), None);
-        let lost = self.end_merged(place, heir);
+        let mut lost = self.end_merged(place, heir);
+        if let Some(lost) = &mut lost {
+            lost.first_alert_at = since;
+        }
         self.inherit(into, lost);
         self.moment.groups.insert(into);
         self.plan_to_forget(place);

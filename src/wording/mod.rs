@@ -1,6 +1,7 @@
 //! The words people read, in Chinese and English: labels of wire words, evidence as sentences. Shared by all edges.
 
 pub mod care;
+pub mod classes;
 pub mod ical;
 pub mod lang;
 mod learned;

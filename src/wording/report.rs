@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use chrono_tz::Tz;
 
+use super::classes::titled;
 use super::lang::Lang;
 use super::mask::mask;
 use super::sentences::evidence;
@@ -50,7 +51,7 @@ impl Reported {
         let (severity, state) =
             (SeverityWord::from(view.severity).label(self.lang), IncidentStateWord::from(view.state).label(self.lang));
         let priority = PriorityWord::from(view.priority).word();
-        format!("{} · {priority} {severity} · {state} · {}", view.id, plain(&view.title))
+        format!("{} · {priority} {severity} · {state} · {}", view.id, plain(&titled(&view.title, self.lang)))
     }
 }
 
@@ -81,7 +82,8 @@ pub fn post_mortem(of: &Known<'_>, by: Reported) -> String {
     let view = of.view;
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "# {}: {}\n", by.say("复盘(草稿)", "Post-mortem (draft)"), plain(&view.title));
+    let _ =
+        writeln!(text, "# {}: {}\n", by.say("复盘(草稿)", "Post-mortem (draft)"), plain(&titled(&view.title, by.lang)));
     let _ = writeln!(text, "## {}\n", by.say("摘要", "Summary"));
     let ended = view.recovered_at.or(view.closed_at);
     let line = |name: &str, value: String, text: &mut String| {

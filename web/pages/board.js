@@ -48,7 +48,7 @@ const Root = ({ incident, root }) => root
 /** @param {{incident: import("headwater-api").IncidentItem}} props */
 const Hit = ({ incident }) => {
   const services = incident.services;
-  if (!services.length) return html`<small>${incident.orgs.join(t("and")) || t("hit.none")}</small>`;
+  if (!services.length) return html`<small>${incident.orgs.join(t("and")) || (incident.hidden_services ? t("hit.hidden", { n: incident.hidden_services }) : t("hit.none"))}</small>`;
   return html`<span>${services.slice(0, 2).join(t("and"))}${services.length > 2 ? ` +${services.length - 2}` : ""}</span>
     <small>${incident.orgs.slice(0, 3).join(t("and"))}</small>`;
 };

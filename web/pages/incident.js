@@ -98,7 +98,8 @@ const Who = ({ incident }) => {
   return html`<div class="who"><h2>${t("glance.who")}</h2>
     ${services.length ? html`<p class="chips">${services.map((s) => html`<span key=${s}>${s}</span>`)}
       ${incident.services.length > services.length && html`<button onClick=${() => setAll(true)}>+${incident.services.length - services.length}</button>`}</p>`
-    : html`<p>${t("hit.none")}</p>`}
+    : html`<p>${incident.hidden_services ? t("hit.hidden", { n: incident.hidden_services }) : t("hit.none")}</p>`}
+    ${services.length > 0 && (incident.hidden_services ?? 0) > 0 && html`<p class="dim">${t("hit.more_hidden", { n: incident.hidden_services })}</p>`}
     <p class="dim">${[t("reach.cis", { n: count(incident.ci_count) }), t("reach.alerts", { n: count(incident.alert_count) }), t("reach.events", { n: count(incident.event_count) })].join(" · ")}</p>
     ${incident.orgs.length > 0 && html`<p class="dim">${t("glance.orgs")} ${incident.orgs.join(t("and"))}</p>`}</div>`;
 };

@@ -118,7 +118,7 @@ const Funnel = ({ funnel, pulse, rate }) => {
 
 /** @param {{overview: import("headwater-api").OverviewBody}} props */
 const Times = ({ overview }) => {
-  const mean = (secs) => (secs === null ? "–" : span(secs * 1000));
+  const mean = (secs) => (typeof secs === "number" ? span(secs * 1000) : "–");
   return html`<section class="w-times"><div><b>${mean(overview.mtta_seconds)}</b><i>${t("ov.mtta")}</i></div><div><b>${mean(overview.mttr_seconds)}</b><i>${t("ov.mttr")}</i></div>
     <div><b>${count(overview.opened_in_window)}</b><i>${t("wall.today", { h: overview.window_hours })}</i></div><div><b>${count(overview.alerts_held)}</b><i>${t("ov.held")}</i></div></section>`;
 };
@@ -206,7 +206,7 @@ export const Wall = () => {
     <header class="w-head"><img src="/assets/icon.svg" alt="" /><h1>${t("wall.title")}</h1><${Fresh} unread=${unread} />
       <span class="w-tools"><${Sound} /><button class="icon" onClick=${whole}>${t("wall.whole")}</button></span><${Clock} /></header>
     <${Open} overview=${overview} />
-    <section class="w-areas" aria-label=${t("ov.areas")}>${AREAS.map((area) => html`<${Area} key=${area} area=${area} open=${overview.by_area[area]} worst=${overview.worst_by_area[area]} health=${of(area)} />`)}</section>
+    <section class="w-areas" aria-label=${t("ov.areas")}>${[...AREAS, "unknown"].map((area) => html`<${Area} key=${area} area=${area} open=${overview.by_area[area]} worst=${overview.worst_by_area[area]} health=${of(area)} />`)}</section>
     <${Incidents} list=${list} total=${overview.open} />
     <div class="w-middle">${estate && html`<${Sites} estate=${estate} /><${Hot} hot=${estate.hot} />`}</div>
     <div class="w-side">${overview.funnel && html`<${Funnel} funnel=${overview.funnel} pulse=${pulse} rate=${rate.found} />`}<${Times} overview=${overview} /></div>

@@ -10,6 +10,7 @@ use crate::delivery::lines::{Lines, news};
 use crate::delivery::message::Style;
 use crate::engine::calendar::local;
 use crate::engine::effect::Notice;
+use crate::wording::classes::titled;
 use crate::wording::lang::Lang;
 use crate::wording::words::{PriorityWord, SeverityWord};
 
@@ -79,7 +80,11 @@ impl Fields {
             priority: PriorityWord::from(incident.priority).word(),
             news: news(notice.kind).of(manner.lang).to_owned(),
             kind: notice.kind.as_str(),
-            title: if is_nameless { incident.id.to_string() } else { incident.title.to_string() },
+            title: if is_nameless {
+                incident.id.to_string()
+            } else {
+                titled(&incident.title, manner.lang).into_owned()
+            },
             incident: incident.id.to_string(),
             version: incident.version,
             cause: named(cause.unwrap_or_default()),
