@@ -42,6 +42,10 @@ cluster:
     cargo build --release
     bash deploy/cluster.sh
 
+# Pictures of every page and of the tour in docs/screens, drawn anew. Look at them before they are committed.
+screens:
+    HEADWATER_SCREENS=1 cargo nextest run -E 'test(/console::screens/)'
+
 ci:
     bash .ci/run
 

@@ -3,6 +3,7 @@
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 import { call, query } from "./api.js";
 import { likelihood } from "./format.js";
+import { onKey } from "./graph_keys.js";
 import { say, t } from "./i18n.js";
 import { Empty, Go, Panel, Severity } from "./parts.js";
 import { className, relationName } from "./vocabulary.js";
@@ -161,19 +162,26 @@ export const Drawn = ({ title, graph, failed, load, tools = null, note = null, o
     addEventListener("keydown", leave, true);
     return () => removeEventListener("keydown", leave, true);
   }, [whole]);
-  const zoom = (by) => () => {
+  const zoom = (by) => {
     const drawing = drawn.current;
     drawing?.zoom({ level: drawing.zoom() * by, renderedPosition: { x: drawing.width() / 2, y: drawing.height() / 2 } });
   };
+  const press = (event) => {
+    if (!drawn.current || event.ctrlKey || event.metaKey || event.altKey) return;
+    const expand = onExpand && ((node) => { if (node.count === 1 && !node.outside) { onExpand(node); close(); } });
+    if (!onKey(drawn.current, event.key, { zoom, fit: () => fit(drawn.current), pick: setPicked, expand })) return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
   const aside = graph?.nodes.length > 0 && html`${tools}
-    <button class="icon" onClick=${zoom(1.35)} aria-label=${t("graph.in")} title=${t("graph.in")}>＋</button>
-    <button class="icon" onClick=${zoom(0.74)} aria-label=${t("graph.out")} title=${t("graph.out")}>－</button>
+    <button class="icon" onClick=${() => zoom(1.35)} aria-label=${t("graph.in")} title=${t("graph.in")}>＋</button>
+    <button class="icon" onClick=${() => zoom(0.74)} aria-label=${t("graph.out")} title=${t("graph.out")}>－</button>
     <button onClick=${() => drawn.current && fit(drawn.current)}>${t("graph.fit")}</button>
     <button aria-pressed=${whole} onClick=${() => setWhole(!whole)}>${t(whole ? "graph.small" : "graph.large")}</button>`;
   const close = () => { drawn.current?.elements().unselect(); setPicked(null); };
   return html`<${Panel} title=${title} aside=${aside} kind=${`graph ${whole ? "whole" : ""}`}>
     ${failed ? html`<${Empty} text=${failed} onRetry=${load} />` : graph && !graph.nodes.length && html`<${Empty} text=${t("graph.none")} />`}
-    <div class="canvas" ref=${box} role="img" aria-label=${graph ? t("graph.label", { n: graph.total }) : t("loading")} data-nodes=${graph?.nodes.length ?? ""}></div>
+    <div class="canvas" ref=${box} role="application" tabindex="0" onKeyDown=${press} aria-label=${graph ? t("graph.label", { n: graph.total }) : t("loading")} aria-description=${t("graph.keys")} data-nodes=${graph?.nodes.length ?? ""}></div>
     ${picked && graph && html`<${Picked} node=${picked} graph=${graph} onMembers=${onMembers} onExpand=${onExpand && ((node) => { onExpand(node); close(); })} onClose=${close} />`}
     <footer><${Legend} centre=${centre} />${note}</footer><//>`;
 };

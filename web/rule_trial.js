@@ -3,9 +3,10 @@
 
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import { call, send } from "./api.js";
-import { count, moment } from "./format.js";
+import { moment } from "./format.js";
 import { say, t } from "./i18n.js";
 import { Panel, Severity } from "./parts.js";
+import { Versus } from "./versus.js";
 
 const WAIT_MS = 600;
 const RECENT = 12;
@@ -77,13 +78,11 @@ export const Cost = ({ files }) => {
   const [busy, setBusy] = useState(false);
   const run = () => {
     setBusy(true);
-    send("POST", "/api/v1/rules/cost", { files: files(), days: Number(days) }).then((found) => { set(found.report ?? found); setFailed(""); }, (failure) => { set(null); setFailed(failure.message); }).finally(() => setBusy(false));
+    send("POST", "/api/v1/rules/cost", { files: files(), days: Number(days) }).then((found) => { set(found.report); setFailed(""); }, (failure) => { set(null); setFailed(failure.message); }).finally(() => setBusy(false));
   };
   const tools = html`<select aria-label=${t("rules.days")} value=${days} onChange=${(event) => setDays(event.target.value)}>${["1", "7", "30"].map((n) => html`<option key=${n} value=${n}>${t("sug.days", { n })}</option>`)}</select>
     <button data-act="cost" disabled=${busy} onClick=${run}>${t("rules.cost.run")}</button>`;
-  const figure = (side, name) => (typeof side?.[name] === "number" ? (Number.isInteger(side[name]) ? count(side[name]) : side[name].toFixed(3)) : "–");
   return html`<${Panel} title=${t("rules.cost")} aside=${tools}>${failed && html`<p class="bad">${failed}</p>`}
     ${!report && !failed && html`<p class="dim">${t(busy ? "sug.working" : "rules.cost.help")}</p>`}
-    ${report?.figures && html`<table class="plain"><thead><tr><th></th><th class="valid">${t("tuning.valid")}</th><th class="tried">${t("rules.mine")}</th></tr></thead>
-      <tbody>${["alerts", "incidents", "held", "muted", "compression", "messages", "messages_per_week", "pages", "pages_per_week"].map((name) => html`<tr key=${name}><td>${t(`tuning.figure.${name}`)}</td>${[0, 1].map((i) => html`<td key=${i}>${figure(report.figures[i], name)}</td>`)}</tr>`)}</tbody></table>`}<//>`;
+    ${report && html`<${Versus} report=${report} tried=${t("rules.mine")} />`}<//>`;
 };

@@ -9,6 +9,7 @@ const PLACES = { b: "/", a: "/alerts", t: "/topology", s: "/silences", r: "/rule
 const SOON_MS = 1200;
 const BOARD = [["j k ↑ ↓", "move"], ["Enter", "open"], ["x", "select"], ["Shift X", "range"], ["*", "all"], ["a", "ack"], ["s", "assign"], ["z", "snooze"], ["c", "comment"], ["m", "merge"], ["/", "search"], ["Esc", "clear"]];
 const INCIDENT = [["u", "back"], ["[ ]", "next"], ["a", "ack"], ["s", "assign"], ["z", "snooze"], ["c", "comment"], ["m", "merge"], ["l", "silence"]];
+const GRAPH = [["← ↑ ↓ →", "graph.move"], ["Enter", "graph.expand"], ["+ -", "graph.zoom"], ["0", "graph.fit"], ["Esc", "graph.drop"]];
 
 const List = ({ title, keys }) => html`<section><h3>${title}</h3><dl>${keys.map(([key, word]) => html`<div key=${word}><dt>${key.split(" ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${t(`keys.${word}`)}</dd></div>`)}</dl></section>`;
 
@@ -28,6 +29,6 @@ export const Shortcuts = () => {
   const places = Object.entries(PLACES).map(([key, to]) => [`g ${key}`, `place.${to.slice(1) || "board"}`]);
   return html`<dialog ref=${dialog} class="keylist" aria-label=${t("keys.title")} onCancel=${end} onClick=${(event) => { if (event.target === dialog.current) end(); }}>
     <header><h2>${t("keys.title")}</h2><button class="icon" onClick=${end} aria-label=${t("close")}>✕</button></header>
-    <div class="keycols"><${List} title=${t("nav.board")} keys=${BOARD} /><${List} title=${t("keys.incident")} keys=${INCIDENT} />
+    <div class="keycols"><${List} title=${t("nav.board")} keys=${BOARD} /><div><${List} title=${t("keys.incident")} keys=${INCIDENT} /><${List} title=${t("keys.graph")} keys=${GRAPH} /></div>
       <${List} title=${t("keys.places")} keys=${[["?", "help"], ...places]} /></div></dialog>`;
 };

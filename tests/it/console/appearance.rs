@@ -105,8 +105,8 @@ fn pages(incident: &str, alert: &str) -> Vec<(String, &'static str)> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_well_made_in_both_languages_light_and_dark() {
+/// A program that has something for every page, an admin's token, and the pages with what tells that they are there.
+pub async fn stocked() -> (Served, String, Vec<(String, &'static str)>) {
     let served = Served::start();
     let token = served.token("admin", "chen");
     served.storm(0..600).await;
@@ -122,6 +122,14 @@ async fn every_page_is_well_made_in_both_languages_light_and_dark() {
     let mut files = served.get(&token, "/api/v1/rules").await["files"].clone();
     files["more.yaml"] = json!(RULES);
     served.send(reqwest::Method::PUT, &token, "/api/v1/rules", &json!({ "files": files, "reason": "words" })).await;
+    let one_series = (format!("/series/{}", series.as_str().unwrap()), ".series-chart[data-drawn]");
+    let pages = pages(id, alert).into_iter().chain([one_series]).collect();
+    (served, token, pages)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_well_made_in_both_languages_light_and_dark() {
+    let (served, token, pages) = stocked().await;
     let browser = Browser::open("en-US").await;
     browser.screen(1366, 768).await;
     sign_in(&browser, &served.base, &token).await;
@@ -131,8 +139,7 @@ async fn every_page_is_well_made_in_both_languages_light_and_dark() {
             .run(&format!("localStorage.setItem('lang', '{language}'); localStorage.setItem('theme', '{theme}')"))
             .await;
         let keys = untranslated(language);
-        let one_series = (format!("/series/{}", series.as_str().unwrap()), ".series-chart[data-drawn]");
-        for (path, there) in pages(id, alert).into_iter().chain([one_series]) {
+        for (path, there) in &pages {
             browser.go(&format!("{}{path}", served.base)).await;
             browser.wait(&format!("document.querySelector({})", json!(there))).await;
             let place = format!("{path} {language} {theme}");
@@ -144,6 +151,34 @@ async fn every_page_is_well_made_in_both_languages_light_and_dark() {
             let over = browser.read("document.documentElement.scrollWidth - innerWidth").await.as_i64().unwrap();
             if over > 0 {
                 wrong.push(format!("{place}: {over} px wider than the screen"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    check_quiet(&browser, &served.base).await;
+}
+
+/// What a finger presses and that is smaller than one: 44 pixels either way.
+const SMALL: &str = r#"[...document.querySelectorAll('#app button, #app select, #app summary, #app nav a, #app input:not([type=checkbox], [aria-hidden])')]
+  .filter((one) => one.checkVisibility({ visibilityProperty: true })).map((one) => [one, one.getBoundingClientRect()])
+  .filter(([, box]) => box.width > 0 && (box.width < 43.5 || box.height < 43.5)).map(([one, box]) => `${Math.round(box.width)}×${Math.round(box.height)} ${one.outerHTML.slice(0, 90)}`)"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_whoever_is_on_call_fit_a_phone_and_a_finger() {
+    let (served, token, pages) = stocked().await;
+    let browser = Browser::open("zh-CN").await;
+    sign_in(&browser, &served.base, &token).await;
+    let mut wrong: Vec<String> = Vec::new();
+    let called = ["/incidents/", "/oncall", "/silences", "/windows", "/handover", "/deliveries", "/storm"];
+    for (width, height) in [(360, 800), (390, 844)] {
+        browser.screen(width, height).await;
+        for (path, there) in pages.iter().filter(|(path, _)| called.iter().any(|one| path.starts_with(one))) {
+            browser.go(&format!("{}{path}", served.base)).await;
+            browser.wait(&format!("document.querySelector({})", json!(there))).await;
+            let small = list(&browser.read(SMALL).await);
+            wrong.extend(small.into_iter().map(|one| format!("{path} at {width}: too small for a finger: {one}")));
+            if browser.read("document.documentElement.scrollWidth > innerWidth").await == true {
+                wrong.push(format!("{path}: wider than {width} pixels"));
             }
         }
     }

@@ -182,6 +182,24 @@ impl Browser {
         self.command(&format!("/element/{id}/click"), json!({})).await;
     }
 
+    /// Draws over an element with the pointer pressed, between two shares of its width.
+    pub async fn drag(&self, selector: &str, from: f64, to: f64) {
+        let id = self.element(selector).await;
+        self.run(&format!("document.querySelector({}).scrollIntoView({{ block: 'center' }})", json!(selector))).await;
+        let wide =
+            self.read(&format!("document.querySelector({}).getBoundingClientRect().width", json!(selector))).await;
+        let wide = wide.as_f64().unwrap();
+        // Places are counted from the element's middle.
+        let at = |share: f64| {
+            let origin = json!({ "element-6066-11e4-a52e-4f735466cecf": id });
+            json!({ "type": "pointerMove", "origin": origin, "x": ((share - 0.5) * wide).round() as i64, "y": 0, "duration": 50 })
+        };
+        let steps = json!([at(from), { "type": "pointerDown", "button": 0 }, at((from + to) / 2.0), at(to), { "type": "pointerUp", "button": 0 }]);
+        let mouse =
+            json!({ "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": steps });
+        self.command("/actions", json!({ "actions": [mouse] })).await;
+    }
+
     /// Types into a field.
     pub async fn fill(&self, selector: &str, text: &str) {
         let id = self.element(selector).await;
@@ -195,6 +213,13 @@ impl Browser {
             .flat_map(|key| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })])
             .collect();
         self.command("/actions", json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] })).await;
+    }
+
+    /// What the browser shows, as WebP in Base64.
+    pub async fn picture(&self, quality: u32) -> String {
+        let wanted = json!({ "format": "webp", "quality": quality });
+        let shot = json!({ "cmd": "Page.captureScreenshot", "params": wanted });
+        self.command("/goog/cdp/execute", shot).await["data"].as_str().unwrap().to_owned()
     }
 
     /// Gives the page a screen of this size.

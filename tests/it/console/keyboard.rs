@@ -1,13 +1,116 @@
 //! A shift worked without a mouse.
 
+use serde_json::{Value, json};
+
 use super::driver::Browser;
 use super::served::Served;
-use super::{ROWS, check_quiet};
+use super::{ROWS, appearance, check_quiet, sign_in};
 
 const ENTER: &str = "\u{E007}";
 const ESCAPE: &str = "\u{E00C}";
 const TAB: &str = "\u{E004}";
 const SHIFT: &str = "\u{E008}";
+const UP: &str = "\u{E013}";
+const RIGHT: &str = "\u{E014}";
+
+/// The most steps with Tab on one page.
+const STEPS: usize = 90;
+
+/// What answers a click and neither takes the focus, nor lies in something that does, nor has something in it that does.
+const MOUSE_ONLY: &str = "(() => {
+  const takes = 'a[href], button, input, select, textarea, summary, [tabindex=\"0\"], label';
+  const clicked = (one) => one.l && Object.keys(one.l).some((name) => /^(click|pointerdown|mousedown)(true|false)$/.test(name));
+  return [...document.querySelectorAll('#app *')].filter((one) => clicked(one) && !one.matches(takes) && !one.closest(takes) && !one.querySelector(takes))
+    .filter((one) => !one.matches('.density')).map((one) => one.outerHTML.slice(0, 100));
+})()";
+
+/// Whether what has the focus is in sight and shows it; null when nothing has it.
+const FOCUSED: &str = "(() => {
+  const one = document.activeElement;
+  if (!one || one === document.body) return null;
+  window.visited ??= new Set();
+  const again = window.visited.has(one);
+  window.visited.add(one);
+  const [style, box] = [getComputedStyle(one), one.getBoundingClientRect()];
+  const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  const seen = box.bottom > 0 && box.top < innerHeight && box.width > 0 && box.height > 0;
+  return { again, fine: ring && seen, what: one.outerHTML.slice(0, 120) };
+})()";
+
+/// What takes the focus and was not come to.
+const MISSED: &str = "[...document.querySelectorAll('#app a[href], #app button, #app input, #app select, #app textarea, #app summary, #app [tabindex=\"0\"]')]
+  .filter((one) => !one.disabled && one.tabIndex >= 0 && one.checkVisibility() && !(one.type === 'radio' && !one.checked) && !window.visited.has(one)).map((one) => one.outerHTML.slice(0, 120))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_worked_with_the_keyboard_alone() {
+    let (served, token, pages) = appearance::stocked().await;
+    let browser = Browser::open("en-US").await;
+    browser.screen(1366, 768).await;
+    sign_in(&browser, &served.base, &token).await;
+    let mut wrong: Vec<String> = Vec::new();
+    let list = |found: &Value| {
+        found.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (path, there) in pages {
+        browser.go(&format!("{}{path}", served.base)).await;
+        browser.wait(&format!("document.querySelector({})", json!(there))).await;
+        let mouse = list(&browser.read(MOUSE_ONLY).await);
+        wrong.extend(mouse.into_iter().map(|one| format!("{path}: for the mouse only: {one}")));
+        let mut steps = 0;
+        let all = loop {
+            browser.press(TAB).await;
+            let at = browser.read(FOCUSED).await;
+            // Past the last one the focus leaves the page, or begins anew.
+            if at.is_null() || at["again"] == true {
+                break true;
+            }
+            if at["fine"] == false {
+                wrong.push(format!("{path}: out of sight, or without a ring: {}", at["what"]));
+            }
+            steps += 1;
+            if steps == STEPS {
+                break false;
+            }
+        };
+        if all {
+            let missed = list(&browser.read(MISSED).await);
+            wrong.extend(missed.into_iter().map(|one| format!("{path}: Tab does not come to {one}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_is_walked_with_the_arrows() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..400).await;
+    let browser = Browser::open("en-US").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.go(&format!("{}/topology/host-00007", served.base)).await;
+    browser.wait("document.querySelector('.canvas[data-drawn]')").await;
+    browser.run("document.querySelector('.canvas').focus()").await;
+    browser.press(RIGHT).await;
+    browser.wait("document.querySelector('.picked b')?.textContent === 'host-00007'").await;
+    // Its causes stand below it, what depends on it above.
+    browser.press(UP).await;
+    browser.wait("document.querySelector('.picked b')?.textContent !== 'host-00007'").await;
+    browser.press(ESCAPE).await;
+    browser.wait("!document.querySelector('.picked')").await;
+    let zoom = "document.querySelector('.canvas')._cyreg.cy.zoom()";
+    let before = browser.read(zoom).await.as_f64().unwrap();
+    browser.press("-").await;
+    browser.wait(&format!("{zoom} < {before}")).await;
+    browser.press("0").await;
+    browser.wait(&format!("Math.abs({zoom} - {before}) < 0.01")).await;
+    // Enter goes to the neighbour.
+    browser.press(RIGHT).await;
+    browser.press(UP).await;
+    browser.press(ENTER).await;
+    browser.wait("location.pathname.startsWith('/topology/') && location.pathname !== '/topology/host-00007'").await;
+    check_quiet(&browser, &served.base).await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shift_is_worked_with_the_keyboard_alone() {

@@ -46,6 +46,8 @@ async fn a_suggestion_and_an_edit_are_tried_beside_and_their_cost_is_counted() {
     browser.run("const area = document.querySelector('.editor textarea'); area.value += '\\n# tried\\n'; area.dispatchEvent(new Event('input', { bubbles: true }));").await;
     browser.click("[data-act=cost]").await;
     browser.wait("[...document.querySelectorAll('table.plain td')].some((one) => one.textContent === '400' || Number(one.textContent.replaceAll(',', '')) > 10) && document.querySelector('th.tried')").await;
+    // What came when, by what is in force and by what is asked about, as two charts.
+    browser.wait("[...document.querySelectorAll('svg.course')].length === 2 && document.querySelectorAll('svg.course rect.tried').length > 0").await;
     browser.run("scrollTo(0, 0)").await;
     browser.click("[data-act=beside]").await;
     because(&browser, "only a remark").await;
