@@ -18,7 +18,8 @@ use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::{mask, mask_label};
 use crate::wording::sentences;
 use crate::wording::words::{
-    AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord,
+    AlertStateWord, AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, SideWord, SignalWord,
+    TimelineWord,
 };
 
 /// Who looks, and how things are told to it.

@@ -22,7 +22,7 @@ use headwater::engine::effect::Effect;
 use headwater::engine::input::{Batch, Command, Digest, Input, Order};
 use headwater::engine::policy::Policy;
 use headwater::engine::policy::place::RuleFile;
-use headwater::engine::policy::spans;
+use headwater::domain::spans;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::verdict::{Decision, Verdict};
 use headwater::engine::{Engine, Loaded};
