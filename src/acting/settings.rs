@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::pass::{KEY_BYTES_MIN, Seal};
-use crate::domain::time::Span;
 use crate::domain::spans::{self, SpanText};
+use crate::domain::time::Span;
 use crate::private;
 
 /// The file with the key in the data folder.

@@ -24,9 +24,9 @@ use crate::delivery::settings::{Common, Ready, ReceiverSettings, names, prepare}
 use crate::delivery::{self, Channel};
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::pass::Seal;
+use crate::domain::spans::{self, SpanText};
 use crate::domain::time::Span;
 use crate::engine::effect::PARENT;
-use crate::domain::spans::{self, SpanText};
 use crate::intake;
 use crate::journal::Durability;
 use crate::nats;

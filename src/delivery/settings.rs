@@ -29,10 +29,10 @@ use super::{Channel, Clock};
 use crate::domain::cidr::Cidr;
 use crate::domain::ids::ReceiverId;
 use crate::domain::pass::Seal;
+use crate::domain::spans::{self, SpanText};
 use crate::domain::time::Span;
 use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::effect::PARENT;
-use crate::domain::spans::{self, SpanText};
 use crate::wording::lang::Lang;
 
 /// How hard it is tried: the section `delivery`.

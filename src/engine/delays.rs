@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::domain::spans::{self, SpanText};
 use super::tuning::Tuning;
+use crate::domain::spans::{self, SpanText};
 use crate::domain::time::Span;
 use crate::domain::topology::schema::Kind;
 use crate::domain::topology::{KindIx, Topology};

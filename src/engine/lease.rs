@@ -56,16 +56,14 @@ impl Cell {
         let now = self.now;
         let alert = &mut self.alerts[place];
         let before = alert.rare.lease;
+        let is_newest = word == Word::Newest && event.starts_at >= alert.last_start;
         if !alert.is_firing() || (event.expires_at.is_none() && before.is_none()) {
             return;
         }
         // What would hold for longer than anything is believed without a word needs no timer of its own.
         let said = event.expires_at.filter(|at| at.since(now) <= self.policy.settings.expire_after);
-        let until = match word {
-            Word::Newest => said,
-            Word::Other => said.max(before.map(|lease| lease.until)),
-        };
-        let Some(until) = until else {
+        let before_it = before.map(|lease| lease.until);
+        let Some(until) = (if is_newest { said } else { said.max(before_it) }) else {
             alert.rare.make().lease = None;
             return;
         };

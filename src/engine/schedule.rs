@@ -12,8 +12,8 @@ use serde::Deserialize;
 use super::calendar::{
     Calendar, DayText, Edge, ZONE_DEFAULT, day_after, day_before, days_in_month, instant, local, weekdays,
 };
-use crate::domain::time::{Span, Timestamp};
 use crate::domain::spans::{self, SpanText};
+use crate::domain::time::{Span, Timestamp};
 
 /// How far ahead the next occurrence is looked for.
 const HORIZON_DAYS: u64 = 800;

@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use crate::decode::topology::feeds::{self, FEEDS_MAX};
 use crate::domain::ids::TenantId;
-use crate::domain::time::Span;
 use crate::domain::spans::{self, SpanText};
+use crate::domain::time::Span;
 use crate::pipeline::{Pipeline, cmdb_text};
 use lists::{ListSettings, Lists};
 

@@ -190,7 +190,9 @@ async fn what_a_prometheus_that_died_has_said_ends_at_its_time() {
     let is_renewed = |told: &Value| told[0]["endsAt"].as_str() > Some(first.as_str());
     setup.until(&client, "/api/v2/alerts", "each post makes it longer", is_renewed).await;
     drop(prometheus);
-    let is_over = |told: &Value| told["items"].as_array().is_some_and(|items| items.len() == 1 && items[0]["state"] == "resolved");
+    let is_over = |told: &Value| {
+        told["items"].as_array().is_some_and(|items| items.len() == 1 && items[0]["state"] == "resolved")
+    };
     setup.until(&client, "/api/v1/alerts", "it ends by itself", is_over).await;
     assert_eq!(setup.get(&client, "/api/v2/alerts").await.unwrap(), json!([]));
     let incidents = setup.get(&client, "/api/v1/incidents").await.unwrap();
@@ -209,7 +211,11 @@ async fn an_alert_without_an_end_is_over_after_resolve_timeout() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules");
     fs::create_dir(&rules).unwrap();
-    fs::copy("rules/00-defaults.yaml", rules.join("00-defaults.yaml")).unwrap();
+    for file in fs::read_dir("rules").unwrap().map(|file| file.unwrap().path()) {
+        if file.is_file() {
+            fs::copy(&file, rules.join(file.file_name().unwrap())).unwrap();
+        }
+    }
     let shipped = fs::read_to_string("rules/alertmanager.yaml").unwrap();
     assert!(shipped.contains("resolve_timeout: 5m"));
     fs::write(rules.join("alertmanager.yaml"), shipped.replace("resolve_timeout: 5m", "resolve_timeout: 3s")).unwrap();
@@ -219,11 +225,22 @@ async fn an_alert_without_an_end_is_over_after_resolve_timeout() {
     let mut program = setup.start(&[]);
     program.answers(&client).await;
     let amtool = Amtool::new(folder.path(), &setup, &source).unwrap();
-    let add = ["alert", "add", "BackupFailed", "instance=db-1", "--annotation=summary=No backup", "--generator-url=http://cron.example/7"];
+    let add = [
+        "alert",
+        "add",
+        "BackupFailed",
+        "instance=db-1",
+        "--annotation=summary=No backup",
+        "--generator-url=http://cron.example/7",
+    ];
     amtool.run(&add).unwrap();
-    let said = |told: &Value| told[0]["annotations"] == json!({"summary": "No backup"}) && told[0]["generatorURL"] == "http://cron.example/7";
+    let said = |told: &Value| {
+        told[0]["annotations"] == json!({"summary": "No backup"}) && told[0]["generatorURL"] == "http://cron.example/7"
+    };
     setup.until(&client, "/api/v2/alerts", "what amtool sent is shown as it was sent", said).await;
-    let is_over = |told: &Value| told["items"].as_array().is_some_and(|items| items.len() == 1 && items[0]["state"] == "resolved");
+    let is_over = |told: &Value| {
+        told["items"].as_array().is_some_and(|items| items.len() == 1 && items[0]["state"] == "resolved")
+    };
     setup.until(&client, "/api/v1/alerts", "it is over by itself", is_over).await;
     program.stop();
 }

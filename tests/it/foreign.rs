@@ -332,8 +332,12 @@ async fn signal_and_side_filter_alerts_and_events_and_are_counted() {
         let five = |told: &Value| told["items"].as_array().is_some_and(|items| items.len() == 5);
         setup.until(&client, path.split('?').next().unwrap(), "all five are shown", five).await;
         let told = setup.get(&client, path).await.unwrap_or_else(|| panic!("{path}"));
-        let mut names: Vec<String> =
-            told["items"].as_array().unwrap().iter().map(|item| item.pointer(name).unwrap().as_str().unwrap().to_owned()).collect();
+        let mut names: Vec<String> = told["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item.pointer(name).unwrap().as_str().unwrap().to_owned())
+            .collect();
         names.sort();
         names
     };
@@ -346,7 +350,8 @@ async fn signal_and_side_filter_alerts_and_events_and_are_counted() {
     let archived = setup.get(&client, "/api/v1/alerts?archive=true&side=network").await.unwrap();
     assert_eq!((&archived["items"][0]["name"], &archived["items"][0]["side"]), (&json!("PortDown"), &json!("network")));
     assert_eq!(archived["items"].as_array().map(Vec::len), Some(1), "{archived}");
-    let metrics = client.get(setup.url("/metrics")).bearer_auth(&setup.token).send().await.unwrap().text().await.unwrap();
+    let metrics =
+        client.get(setup.url("/metrics")).bearer_auth(&setup.token).send().await.unwrap().text().await.unwrap();
     let counted = |line: &str| assert!(metrics.lines().any(|one| one == line), "{line} in {metrics}");
     counted(r#"headwater_intake_events_by_signal{word="event"} 2"#);
     counted(r#"headwater_intake_events_by_side{word="cloud"} 2"#);

@@ -51,7 +51,7 @@ fn the_newest_word_counts_also_when_it_is_shorter() {
         "00:00 db-1 Down critical until=20:00
          01:00 db-1 Down critical starts=00:00 until=10:00
          02:00 db-1 Down critical starts=00:00 until=03:00
-         60:00 end",
+         40:00 end",
         "00:00 team opened 1
          03:00 (unheard: probe) 1
          08:00 team recovered 1",
@@ -64,7 +64,7 @@ fn a_second_observer_whose_alert_began_earlier_keeps_it_alive() {
         "01:00 db-1 Down critical until=05:00
          02:00 db-1 Down critical starts=00:30 until=09:00
          03:00 db-1 Down critical starts=00:30 until=04:00
-         60:00 end",
+         40:00 end",
         "01:00 team opened 1
          09:00 (unheard: probe) 1
          14:00 team recovered 1",
@@ -78,12 +78,12 @@ correlate:
   - id: room
     type: group
     by: [labels.room]
-    of: [{ match: { name: Hot }, count: 2 }]
+    of: [{ match: { name: Hot } }, { match: { name: FanStopped } }]
     within: 2m
     effect: { join: {} }";
     by(rules).tells(
         "00:00 a Hot minor room=r until=04:00
-         00:10 b Hot minor room=r until=30:00
+         00:10 b FanStopped minor room=r until=30:00
          60:00 end",
         "00:10 team opened 1
          30:00 (unheard: probe) 1

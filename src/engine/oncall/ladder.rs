@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::ids::{PersonId, ReceiverId};
+use crate::domain::spans::SpanText;
 use crate::domain::time::Span;
 use crate::engine::policy::place::RuleName;
 use crate::engine::policy::settings::bounded;
-use crate::domain::spans::SpanText;
 
 /// Levels of a policy, and targets of a level.
 const LEVELS_MAX: usize = 20;

@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::domain::ids::{PersonId, ReceiverId};
 use crate::domain::severity::Severity;
+use crate::domain::spans::SpanText;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::policy::place::RuleName;
 use crate::engine::policy::settings::bounded;
-use crate::domain::spans::SpanText;
 use crate::engine::schedule::Schedule;
 
 /// The contact plan of people who name none and have no steps of their own.

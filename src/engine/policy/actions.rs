@@ -15,8 +15,8 @@ use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::{bounded, number};
-use crate::domain::spans::{self, SpanText};
 use crate::domain::ids::ReceiverId;
+use crate::domain::spans::{self, SpanText};
 use crate::domain::time::Span;
 use crate::engine::schedule::Schedule;
 

@@ -10,9 +10,9 @@ use super::matching::Match;
 use super::place::RuleName;
 use super::rule::rule;
 use super::settings::{bounded, number};
-use crate::domain::spans::SpanText;
 use crate::domain::ids::ReceiverId;
 use crate::domain::level::LevelKind;
+use crate::domain::spans::SpanText;
 use crate::domain::time::Span;
 use crate::engine::schedule::Schedule;
 

@@ -9,9 +9,9 @@ use super::kinds::field_names;
 use super::matching::Match;
 use super::place::RuleName;
 use super::settings::bounded;
-use crate::domain::spans::SpanText;
 use super::template::Template;
 use crate::domain::severity::Severity;
+use crate::domain::spans::SpanText;
 use crate::domain::time::Span;
 use crate::engine::fields::FieldName;
 

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::domain::spans::{self, SpanText};
 use crate::domain::ids::ReceiverId;
 use crate::domain::severity::Severity;
+use crate::domain::spans::{self, SpanText};
 use crate::domain::time::Span;
 
 /// Numbers that hold for all alerts and incidents.

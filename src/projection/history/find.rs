@@ -92,7 +92,8 @@ pub fn newest_of(
     alerts: impl IntoIterator<Item = AlertId>,
     records_max: usize,
 ) -> rusqlite::Result<BTreeMap<AlertId, Event>> {
-    let (judge, mut heads, mut found) = (Judge::new(from, scope), BTreeMap::<u64, BTreeSet<AlertId>>::new(), BTreeMap::new());
+    let (judge, mut heads, mut found) =
+        (Judge::new(from, scope), BTreeMap::<u64, BTreeSet<AlertId>>::new(), BTreeMap::new());
     for alert in alerts {
         let seq = heads::read(from, alert)?.map_or(0, |head| head.seq);
         heads.entry(seq).or_default().insert(alert);

@@ -221,7 +221,8 @@ impl Walk<'_> {
 
     fn wants(&self, told: &Told, ended: &Ended) -> bool {
         let Ended { event, verdict, .. } = ended;
-        let EventFilter { since, until, severities, source, signals, sides, name, verdicts, reason: why, .. } = self.filter;
+        let EventFilter { since, until, severities, source, signals, sides, name, verdicts, reason: why, .. } =
+            self.filter;
         since.is_none_or(|since| told.at >= since)
             && until.is_none_or(|until| told.at < until)
             && (severities.is_empty() || severities.contains(&event.severity))

@@ -12,13 +12,16 @@ const BODIES: &[(&str, &str, &str)] = &[
 
 /// The members of a body, with the value that the golden file has for each in place of the placeholder.
 fn filled(format: &str, body: &str, case: &str) -> Value {
-    let golden = fs::read_to_string(project().join("tests/golden/decode").join(format).join(case).with_extension("json"));
+    let golden =
+        fs::read_to_string(project().join("tests/golden/decode").join(format).join(case).with_extension("json"));
     let golden: Value = serde_json::from_str(&golden.unwrap()).unwrap();
     let mut body: serde_json::Map<String, Value> = serde_json::from_str(body).unwrap();
     for (name, value) in &mut body {
         // What no golden body has, the other system leaves empty now and then, too.
         let known = &golden[name];
-        *value = known.as_str().map_or_else(|| if known.is_null() { "".into() } else { known.to_string().into() }, Into::into);
+        *value = known
+            .as_str()
+            .map_or_else(|| if known.is_null() { "".into() } else { known.to_string().into() }, Into::into);
     }
     Value::Object(body)
 }

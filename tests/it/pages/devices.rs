@@ -47,7 +47,9 @@ async fn syslog_by_its_page() {
     // It may not listen yet: UDP does not tell.
     let since = std::time::Instant::now();
     loop {
-        let said = format!("logger --server=127.0.0.1 --udp --port={local} --rfc5424 -p daemon.crit -t raid 'array md0 degraded'");
+        let said = format!(
+            "logger --server=127.0.0.1 --udp --port={local} --rfc5424 -p daemon.crit -t raid 'array md0 degraded'"
+        );
         shell(folder.path(), &said, &[]);
         let told = followed.setup.get(&followed.client, "/api/v1/alerts").await.unwrap();
         if told["items"].as_array().unwrap().iter().any(|one| one["source"] == "over-tcp" && one["name"] == "raid") {
@@ -79,7 +81,13 @@ async fn snmp_traps_by_their_page() {
     let commands = text.replace("\\\n", " ");
     let commands: Vec<&str> = commands.lines().filter(|line| !line.trim().is_empty()).collect();
     let ours = folder.path().display().to_string();
-    let variables = [("AUTH", "maplesyrup"), ("PRIV", "birchsyrup"), ("MIBS", ""), ("SNMPCONFPATH", &ours), ("SNMP_PERSISTENT_DIR", &ours)];
+    let variables = [
+        ("AUTH", "maplesyrup"),
+        ("PRIV", "birchsyrup"),
+        ("MIBS", ""),
+        ("SNMPCONFPATH", &ours),
+        ("SNMP_PERSISTENT_DIR", &ours),
+    ];
     let [down, up, inform] = commands[..] else { panic!("{commands:?}") };
     shell(folder.path(), down, &variables);
     assert_eq!(followed.in_state("network", "firing").await["name"], "linkDown");

@@ -90,7 +90,11 @@ impl Followed {
 
 /// Runs a block of a page as a shell would, in a folder; gives what it printed.
 fn shell(folder: &Path, text: &str, variables: &[(&str, &str)]) -> String {
-    let path = format!("{}:{}", Path::new(env!("CARGO_BIN_EXE_headwater")).parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let path = format!(
+        "{}:{}",
+        Path::new(env!("CARGO_BIN_EXE_headwater")).parent().unwrap().display(),
+        std::env::var("PATH").unwrap()
+    );
     let done = Command::new("sh")
         .args(["-eu", "-c", text])
         .current_dir(folder)

@@ -43,7 +43,8 @@ impl Installed {
             }
         };
         let members: serde_json::Map<String, Value> = serde_json::from_str(&text).unwrap();
-        let variables = members.iter().map(|(name, value)| (format!("{before}{name}"), value.as_str().unwrap().to_owned()));
+        let variables =
+            members.iter().map(|(name, value)| (format!("{before}{name}"), value.as_str().unwrap().to_owned()));
         let variables: Vec<(String, String)> = variables.collect();
         let all: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(more.iter().copied()).collect();
@@ -56,14 +57,14 @@ impl Installed {
 #[tokio::test]
 async fn notification_scripts_tell_what_fires_who_has_it_and_what_is_over() {
     let Some(_) = tool("curl") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let followed = Followed::start(folder.path(), "{}").await;
     let systems = [
         ("nagios", "nagios-notify.sh", "NAGIOS_", "acknowledgement"),
         ("icinga", "icinga-notify.sh", "", "acknowledged"),
         ("checkmk", "checkmk-notify.sh", "", "acknowledged"),
     ];
     for (format, script, before, acknowledged) in systems {
+        let folder = tempfile::tempdir().unwrap();
+        let followed = Followed::start(folder.path(), "{}").await;
         let token = followed.source(format);
         let installed = Installed::new(script, &followed, &token);
         let url = followed.setup.url("");
@@ -79,8 +80,8 @@ async fn notification_scripts_tell_what_fires_who_has_it_and_what_is_over() {
         followed.setup.until(&followed.client, &path, "it is acknowledged", taken).await;
         installed.run(format, "resolved", before, more);
         followed.in_state(format, "resolved").await;
+        followed.stop();
     }
-    followed.stop();
 }
 
 #[tokio::test]
