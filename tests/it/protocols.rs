@@ -201,7 +201,7 @@ async fn snmptrap_is_heard_in_every_version_and_strangers_are_not() {
     let listeners = format!(
         "  - kind: snmp\n    address: 127.0.0.1:{port}\n    communities: [secret]\n    users:\n      - {{ name: noc, auth: sha256, \
          auth_password_file: '{0}/auth', privacy_password_file: '{0}/priv' }}\n      - {{ name: old, auth: md5, auth_password_file: '{0}/auth' }}\n      \
-         - {{ name: mid, auth: sha1, auth_password_file: '{0}/auth', privacy_password_file: '{0}/priv' }}\n",
+         - {{ name: new, auth: sha512, auth_password_file: '{0}/auth', privacy_password_file: '{0}/priv' }}\n      - {{ name: mid, auth: sha1, auth_password_file: '{0}/auth', privacy_password_file: '{0}/priv' }}\n",
         folder.path().display()
     );
     let heard = listening(folder.path(), &listeners).await;
@@ -260,6 +260,17 @@ async fn snmptrap_is_heard_in_every_version_and_strangers_are_not() {
             .concat(),
     );
     heard.alert("1.3.6.1.4.1.2011.5.25.1", "127.0.0.1", "firing").await;
+    good(
+        &[
+            &user("new", "SHA-512")[..],
+            &privacy,
+            &["-l", "authPriv"],
+            &engine,
+            &[&to, "100", "1.3.6.1.4.1.2011.5.25.2"],
+        ]
+        .concat(),
+    );
+    heard.alert("1.3.6.1.4.1.2011.5.25.2", "127.0.0.1", "firing").await;
     good(&[&user("old", "MD5")[..], &["-l", "authNoPriv"], &engine, &[&to, "100", "1.3.6.1.6.3.1.1.5.5"]].concat());
     heard.alert("authenticationFailure", "127.0.0.1", "firing").await;
     // Informs of version 3: the sender asks who we are and what time it is, and fails without an answer.
@@ -293,7 +304,7 @@ async fn snmptrap_is_heard_in_every_version_and_strangers_are_not() {
     while heard.counted("refused").await < 5 || heard.counted("malformed").await < 1 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    assert_eq!(heard.counted("taken").await, 10);
+    assert_eq!(heard.counted("taken").await, 11);
     let log = heard.setup.log();
     assert!(log.contains("the community is none of those configured") && !log.contains("maplesyrup"), "{log}");
     heard.program.stop();

@@ -6,7 +6,7 @@ use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
 use hmac::{Hmac, Mac as _};
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq as _;
 
 use super::SnmpError;
@@ -19,7 +19,10 @@ use crate::domain::time::Timestamp;
 pub enum Proof {
     Md5,
     Sha1,
+    Sha224,
     Sha256,
+    Sha384,
+    Sha512,
 }
 
 /// A user with the keys that are made of their passwords.
@@ -94,7 +97,10 @@ impl Proof {
         match self {
             Self::Md5 => of::<Md5>(parts),
             Self::Sha1 => of::<Sha1>(parts),
+            Self::Sha224 => of::<Sha224>(parts),
             Self::Sha256 => of::<Sha256>(parts),
+            Self::Sha384 => of::<Sha384>(parts),
+            Self::Sha512 => of::<Sha512>(parts),
         }
     }
 
@@ -119,7 +125,10 @@ impl Proof {
         match self {
             Self::Md5 => sealed!(Md5),
             Self::Sha1 => sealed!(Sha1),
+            Self::Sha224 => sealed!(Sha224),
             Self::Sha256 => sealed!(Sha256),
+            Self::Sha384 => sealed!(Sha384),
+            Self::Sha512 => sealed!(Sha512),
         }
     }
 
@@ -127,7 +136,10 @@ impl Proof {
     pub(super) const fn sent_bytes(self) -> usize {
         match self {
             Self::Md5 | Self::Sha1 => 12,
+            Self::Sha224 => 16,
             Self::Sha256 => 24,
+            Self::Sha384 => 32,
+            Self::Sha512 => 48,
         }
     }
 }

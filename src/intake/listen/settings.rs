@@ -93,7 +93,7 @@ pub struct ListenerSettings {
 #[serde(deny_unknown_fields)]
 pub struct UserSettings {
     pub name: String,
-    /// md5, sha1 or sha256.
+    /// md5, sha1, sha224, sha256, sha384 or sha512.
     pub auth: Option<ProofWord>,
     pub auth_password_file: Option<PathBuf>,
     /// AES-128.
@@ -106,7 +106,10 @@ pub struct UserSettings {
 pub enum ProofWord {
     Md5,
     Sha1,
+    Sha224,
     Sha256,
+    Sha384,
+    Sha512,
 }
 
 /// A listener, ready to listen.
@@ -256,7 +259,10 @@ impl ProofWord {
         match self {
             Self::Md5 => Proof::Md5,
             Self::Sha1 => Proof::Sha1,
+            Self::Sha224 => Proof::Sha224,
             Self::Sha256 => Proof::Sha256,
+            Self::Sha384 => Proof::Sha384,
+            Self::Sha512 => Proof::Sha512,
         }
     }
 }
