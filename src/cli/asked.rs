@@ -55,6 +55,21 @@ impl Server {
         &self.base
     }
 
+    /// Posts a body to a path in another one's name; gives the status and what was answered.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub fn post(&self, path: &str, token: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String)> {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.post(&url).bearer_auth(token).body(body.to_vec());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answered = self.calls.block_on(async {
+            let answer = request.send().await?;
+            Ok::<_, reqwest::Error>((answer.status().as_u16(), answer.text().await?))
+        });
+        answered.map_err(reqwest::Error::without_url).with_context(|| format!("POST {url}"))
+    }
+
     /// Asks for a path below `/api/v1`.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod schema;
 mod shadow;
 mod source;
 mod source_arguments;
+mod source_sent;
 mod suggest;
 mod token;
 mod topology;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::asked::Server;
 use super::lab_arguments::ServerArguments;
 use super::source_arguments::{SourceCommand, SourceTest};
+use super::source_sent::{self, Sample};
 use crate::clock::machine;
 use crate::decode::formats::Formats;
 use crate::decode::limits::Limits;
@@ -146,9 +147,10 @@ fn test(arguments: &SourceTest, out: &mut impl Write) -> Result<ExitCode> {
         .then(|| text(path).and_then(|yaml| Ok(Mapping::parse(&arguments.mapping, &yaml)?)))
         .transpose()?;
     let (mut alerts, mut counts, mut rejections) = (BTreeMap::<String, Told>::new(), Counts::default(), 0);
-    let mut first = None;
-    for sample in &arguments.samples {
-        let bytes = std::fs::read(sample).with_context(|| format!("read {}", sample.display()))?;
+    let (mut first, mut sizes) = (None, Vec::new());
+    let read = |sample: &PathBuf| std::fs::read(sample).with_context(|| format!("read {}", sample.display()));
+    let bodies: Vec<Vec<u8>> = arguments.samples.iter().map(read).collect::<Result<_>>()?;
+    for (sample, bytes) in arguments.samples.iter().zip(&bodies) {
         let decoded = decode(&formats, own.as_ref(), &arguments.mapping, shape(sample), bytes.trim_ascii_end())
             .with_context(|| sample.display().to_string())?;
         writeln!(out, "{}:", sample.display())?;
@@ -177,11 +179,29 @@ fn test(arguments: &SourceTest, out: &mut impl Write) -> Result<ExitCode> {
             writeln!(out, "  left out: {} (no events by the mapping)", decoded.counts.left_out)?;
         }
         counts.add(&decoded.counts);
+        sizes.push(decoded.events.len());
     }
     for advice in advice(first.as_ref(), &alerts, &counts) {
         writeln!(out, "note: {advice}")?;
     }
-    Ok(if rejections == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let name = own.as_ref().map_or(arguments.mapping.as_str(), |mapping| &mapping.mapping);
+    let samples = arguments.samples.iter().zip(&bodies).zip(sizes);
+    let samples = samples.map(|((path, bytes), events)| Sample { path, bytes, shape: shape(path), events });
+    let is_good =
+        rejections == 0 && (!arguments.door.send || send(arguments, name, &samples.collect::<Vec<_>>(), out)?);
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Sends the samples as a test, and says what would have come of them.
+fn send(arguments: &SourceTest, name: &str, samples: &[Sample<'_>], out: &mut impl Write) -> Result<bool> {
+    if !source_sent::send(arguments, name, samples, out)? {
+        return Ok(false);
+    }
+    writeln!(out, "without the mark, on a quiet day:")?;
+    for sample in samples {
+        preview(sample.path, &arguments.mapping, &arguments.server, out)?;
+    }
+    Ok(true)
 }
 
 fn decode(formats: &Formats, own: Option<&Mapping>, name: &str, shape: Shape, bytes: &[u8]) -> Result<Decoded> {

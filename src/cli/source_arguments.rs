@@ -29,8 +29,12 @@ pub enum SourceCommand {
     },
     /// Say what bodies become, and what is missing for good work: without a server, and nobody is told.
     #[command(after_help = "Examples:\n  headwater source test firing.json resolved.json --mapping zabbix\n  \
-        headwater source test sample.json --mapping mappings/scada.yaml --rules rules\n\n\
-        Several samples are taken as one after the other: an end must find its alert. Fails when an event is rejected.")]
+        headwater source test sample.json --mapping mappings/scada.yaml --rules rules\n  \
+        headwater source test firing.json --mapping zabbix --send --source-token-file zabbix.token --server https://headwater.example\n  \
+        headwater source test firing.json --mapping native --send --nats nats://127.0.0.1:4222 --subject src.default.shop.event\n\n\
+        Several samples are taken as one after the other: an end must find its alert. Fails when an event is rejected.\n\
+        With --send they go through the real door, marked as a test (header Headwater-Test): decoded, kept, decided and shown like all\n\
+        others, but nothing comes of them; then it is told what became of each, and what would have. HEADWATER_TOKEN is a reader's.")]
     Test(SourceTest),
     /// Ask a running server which verdict a body's events would get; nothing is kept and nobody is told.
     #[command(after_help = "Example:\n  headwater source preview sample.json --mapping zabbix")]
@@ -56,4 +60,25 @@ pub struct SourceTest {
     /// Folder of rules, with mappings and severity maps, instead of the built-in ones.
     #[arg(long)]
     pub rules: Option<PathBuf>,
+    #[command(flatten)]
+    pub door: Door,
+    #[command(flatten)]
+    pub server: ServerArguments,
+}
+
+/// The real way in.
+#[derive(Args)]
+pub struct Door {
+    /// Send the samples through the real door, as a test that tells nobody, and say what became of them.
+    #[arg(long)]
+    pub send: bool,
+    /// File with the source's token, for the way over HTTP.
+    #[arg(long, requires = "send", conflicts_with = "nats")]
+    pub source_token_file: Option<PathBuf>,
+    /// A NATS server, for the way over NATS: nats://USER:PASSWORD@HOST:PORT.
+    #[arg(long, requires_all = ["send", "subject"])]
+    pub nats: Option<String>,
+    /// The source's subject there, such as src.default.shop.event.
+    #[arg(long, requires = "nats")]
+    pub subject: Option<String>,
 }

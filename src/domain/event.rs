@@ -213,6 +213,9 @@ pub struct Event {
     pub org: Option<OrgId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_repair: Option<Box<str>>,
+    /// It was sent to try the way here, under this word of the sender's: nothing comes of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Box<str>>,
     /// Some text was longer than its limit and has been cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
@@ -251,6 +254,7 @@ impl Event {
             links: Vec::new(),
             org: None,
             proposed_repair: None,
+            test: None,
             truncated: false,
         }
     }

@@ -88,13 +88,18 @@ fn body_hash(event: &Event) -> u64 {
         word[..rest.len()].copy_from_slice(rest);
         mix(hash, u64::from_le_bytes(word))
     };
-    let hash = fields.into_iter().chain(pairs).chain(event.acknowledged_by.as_deref()).fold(0xcbf2_9ce4_8422_2325, text);
+    let hash =
+        fields.into_iter().chain(pairs).chain(event.acknowledged_by.as_deref()).fold(0xcbf2_9ce4_8422_2325, text);
     mix(mix(hash, event.starts_at.0 as u64), u64::from(event.status as u8) << 8 | u64::from(event.severity as u8))
 }
 
 impl Cell {
     /// Takes an event to its alert.
     pub fn dedup(&mut self, event: &Event) -> Found {
+        // Before anything is learned or counted of it.
+        if event.test.is_some() {
+            return Found::Held(None, Hold::Test);
+        }
         let spot = self.spot(event);
         let Identified { fingerprint, window } = self.identify(event, spot);
         let known = self.known(&fingerprint, event, spot);

@@ -110,6 +110,8 @@ pub enum Hold {
     Chronic,
     /// A rule's threshold has not been reached.
     BelowThreshold,
+    /// It was sent to try the way here.
+    Test,
     /// A change event: kept as evidence.
     Change,
 }

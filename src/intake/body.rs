@@ -19,6 +19,18 @@ use crate::domain::ids::{SourceId, TenantId};
 /// Bodies below this size may be compressed as well as they can.
 const RATIO_FREE_BYTES: usize = 64 * 1024;
 
+/// The header, of a request or of a message on NATS, whose events are only a test; its value is the sender's own word for it.
+pub const TEST: &str = "headwater-test";
+
+/// The longest word of a test, in characters.
+const TEST_CHARS_MAX: usize = 64;
+
+/// The word of a test; none for empty text.
+pub fn test_word(text: &str) -> Option<Box<str>> {
+    let word: String = text.trim().chars().take(TEST_CHARS_MAX).collect();
+    (!word.is_empty()).then(|| word.into())
+}
+
 /// How long the rest of a refused body is read for.
 const LEFTOVER_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -28,6 +40,8 @@ pub struct Announced {
     /// The media type without parameters, in lower case; empty when there is none.
     pub media: String,
     pub charset: Option<String>,
+    /// The word of whoever tries the way here.
+    pub test: Option<Box<str>>,
     packing: Packing,
     length: Option<usize>,
 }
@@ -61,10 +75,11 @@ impl Announced {
             key.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_owned())
         });
         let length = text(header::CONTENT_LENGTH).parse().ok();
+        let test = headers.get(TEST).and_then(|word| test_word(word.to_str().ok()?));
         if length.is_some_and(|length| length > settings.batch_bytes_max) {
             return Err(too_large(settings));
         }
-        Ok(Self { media, charset, packing, length })
+        Ok(Self { media, charset, test, packing, length })
     }
 
     /// The most memory that the body can take.
@@ -239,6 +254,7 @@ mod tests {
         let body = |kib: usize| Announced {
             media: String::new(),
             charset: None,
+            test: None,
             packing: Packing::Plain,
             length: Some(kib * 1024 - 1),
         };

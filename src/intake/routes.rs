@@ -264,11 +264,12 @@ fn decode(intake: &Intake, delivery: &Delivery, bytes: Vec<u8>) -> Result<Decode
     let settings = &intake.settings;
     let bytes = unpack(bytes, &delivery.announced, settings)?;
     let body = Body { bytes: &bytes, charset: delivery.announced.charset.as_deref() };
-    let decoded = intake.decode(&delivery.format, &delivery.sender, body).map_err(|error| match error {
+    let mut decoded = intake.decode(&delivery.format, &delivery.sender, body).map_err(|error| match error {
         Undecoded::NoMapping(_) => Refusal::NotFound,
         Undecoded::Body(BodyError::Unreadable(detail)) => Refusal::Unreadable(detail),
         Undecoded::Body(error @ BodyError::TooManyEvents { .. }) => Refusal::TooLarge(error.to_string()),
     })?;
+    decoded.events.iter_mut().for_each(|event| event.test = delivery.announced.test.clone());
     let Sender { tenant, source, received_at } = &delivery.sender;
     let seen = Delivered { at: *received_at, format: delivery.format.decoder(), body: &bytes, decoded: &decoded };
     intake.registry.saw(tenant, source, &seen);

@@ -41,7 +41,7 @@ pub struct Fired {
     minutes: BTreeMap<i64, Minute>,
 }
 
-/// Whether an event is one more that fires. What came twice is not, nor is what cannot be read; of our own none is: a rate of
+/// Whether an event is one more that fires. What came twice is not, nor is a test or what cannot be read; of our own none is: a rate of
 /// anomalies would feed itself.
 pub fn is_counted(event: &Event, verdict: &Verdict) -> bool {
     let is_new = match verdict {
@@ -54,7 +54,7 @@ pub fn is_counted(event: &Event, verdict: &Verdict) -> bool {
         | Verdict::Resolved { .. } => true,
     };
     let is_own = || event.source.as_str() == OWN_SOURCE || event.annotations.get(ANOMALY).is_some();
-    is_new && event.status == Status::Firing && !is_own()
+    is_new && event.test.is_none() && event.status == Status::Firing && !is_own()
 }
 
 impl Fired {

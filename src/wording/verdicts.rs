@@ -146,6 +146,7 @@ fn hold(why: Hold) -> Text {
         ),
         Hold::Chronic => Text::new("已知的抖动或背景噪声", "known for flapping or background noise"),
         Hold::BelowThreshold => Text::new("尚未达到规则的阈值", "a rule's threshold has not been reached"),
+        Hold::Test => Text::new("测试事件，不产生任何影响", "a test; nothing comes of it"),
         Hold::Change => Text::new("变更事件，作为证据保留", "a change event, kept as evidence"),
     }
 }

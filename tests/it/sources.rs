@@ -276,3 +276,55 @@ async fn a_new_source_is_sketched_tested_and_taken_without_a_restart() {
     setup.until(&client, "/api/v1/alerts", "its end", over).await;
     program.stop();
 }
+
+/// Through the real door, to the end, and back with what became of it.
+#[tokio::test]
+async fn a_test_goes_the_whole_way_and_nothing_comes_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let setup = Setup::new(folder.path(), "{}");
+    let client = client();
+    let mut program = setup.start(&[]);
+    program.answers(&client).await;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("zabbix.token"), token(&setup.data, "source", "zabbix-east")).unwrap();
+    std::fs::write(at("reader.token"), &setup.token).unwrap();
+    let sample = std::fs::read_to_string("tests/golden/decode/zabbix/firing.json").unwrap();
+    std::fs::write(at("firing.json"), sample.replace(r#""nseverity": "4""#, r#""nseverity": "5""#)).unwrap();
+    let arguments = [
+        "source",
+        "test",
+        &at("firing.json"),
+        "--mapping",
+        "zabbix",
+        "--send",
+        "--source-token-file",
+        &at("zabbix.token"),
+        "--server",
+        &setup.url(""),
+        "--token-file",
+        &at("reader.token"),
+        "--lang",
+        "en",
+    ]
+    .map(str::to_owned);
+    let told = tokio::task::spawn_blocking(move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        crate::cli::headwater(&arguments)
+    })
+    .await
+    .unwrap();
+    told.does(&["zabbix-east", "held: a test; nothing comes of it", "1 of 1 events came through", "opened"]);
+    for list in ["/api/v1/alerts", "/api/v1/incidents"] {
+        assert_eq!(setup.get(&client, list).await.unwrap()["items"], json!([]), "{list}");
+    }
+    let events = setup.get(&client, "/api/v1/events?reason=test").await.unwrap();
+    assert_eq!(events["items"][0]["source"], "zabbix-east", "{events}");
+    // The same words and the same id, now in earnest.
+    let zabbix = std::fs::read_to_string(at("zabbix.token")).unwrap();
+    let request =
+        client.post(setup.url("/api/v1/ingest/zabbix")).bearer_auth(zabbix).header("content-type", "application/json");
+    assert_eq!(request.body(std::fs::read(at("firing.json")).unwrap()).send().await.unwrap().status(), 202);
+    let opened = |told: &Value| told["items"].as_array().is_some_and(|items| items.len() == 1);
+    setup.until(&client, "/api/v1/incidents", "what is no test opens an incident", opened).await;
+    program.stop();
+}

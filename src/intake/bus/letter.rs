@@ -13,6 +13,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::reject::{DeadLetter, Reject};
 use crate::domain::time::Timestamp;
 use crate::intake::Intake;
+use crate::intake::body::{TEST, test_word};
 use crate::intake::format::{Format, Sender};
 use crate::intake::registry::Delivered;
 
@@ -28,6 +29,8 @@ struct Envelope {
     is_change: bool,
     /// The same for every delivery of the message, another one for every other message.
     id: String,
+    /// The word of whoever tries the way here.
+    test: Option<Box<str>>,
 }
 
 /// Decodes a message; every event of it has an id afterwards.
@@ -40,6 +43,7 @@ pub fn open(intake: &Intake, tenant: &TenantId, message: &Message) -> Decoded {
     intake.registry.saw(tenant, source, &seen);
     let is_alone = decoded.events.len() == 1;
     for (index, event) in decoded.events.iter_mut().enumerate() {
+        event.test = envelope.test.clone();
         if envelope.is_change {
             event.status = Status::Change;
         }
@@ -106,17 +110,15 @@ impl Envelope {
             None => format!("nats-{seq}-{stored_at}"),
         };
         let received_at = Timestamp(stored_at / 1_000_000).min(now);
-        Self { sender: Sender { tenant: tenant.clone(), source, received_at }, is_change, id }
+        let test = message.headers.as_ref().and_then(|headers| test_word(&header(headers, TEST)?));
+        Self { sender: Sender { tenant: tenant.clone(), source, received_at }, is_change, id, test }
     }
 }
 
 /// How a message is written: as its headers say, else as it looks.
 fn format(headers: Option<&HeaderMap>, body: &[u8]) -> Format {
     let Some(headers) = headers else { return by_look(body) };
-    let find = |name: &str| {
-        let named = headers.iter().find(|(key, _)| AsRef::<str>::as_ref(*key).eq_ignore_ascii_case(name));
-        named.and_then(|(_, values)| values.first()).map(ToString::to_string)
-    };
+    let find = |name: &str| header(headers, name);
     if let Some(mapping) = find(MAPPING) {
         let is_lines = find("Content-Type").is_some_and(|media| media.contains("ndjson") || media.contains("jsonl"));
         return Format::Mapping(mapping, if is_lines { Shape::Lines } else { Shape::Json });
@@ -136,6 +138,12 @@ fn format(headers: Option<&HeaderMap>, body: &[u8]) -> Format {
         return Format::CloudEventsBinary(attributes);
     }
     by_look(body)
+}
+
+/// The first value of a header, in whatever case its name is written.
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    let named = headers.iter().find(|(key, _)| AsRef::<str>::as_ref(*key).eq_ignore_ascii_case(name));
+    named.and_then(|(_, values)| values.first()).map(ToString::to_string)
 }
 
 /// A CloudEvent without a header says itself what it is: no other format of ours has this word.

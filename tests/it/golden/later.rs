@@ -62,6 +62,9 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
     let batch = json!({ "input": "batch", "tenant": TENANT, "events": [{ "tenant": TENANT, "source": "zabbix", "severity": "critical",
         "name": "HighLoad", "object": { "name": "web-1" }, "starts_at": AT.0, "observed_at": AT.0, "acknowledged_by": "李伟" }] });
     inputs.push(("48-an_event_that_says_who_has_it", serde_json::from_value(batch).unwrap()));
+    let batch = json!({ "input": "batch", "tenant": TENANT, "events": [{ "tenant": TENANT, "source": "zabbix", "severity": "critical",
+        "name": "HighLoad", "object": { "name": "web-1" }, "starts_at": AT.0, "observed_at": AT.0, "test": "8d1f" }] });
+    inputs.push(("49-a_test", serde_json::from_value(batch).unwrap()));
     inputs
 }
 

@@ -342,3 +342,102 @@ fn what_was_under_way_with_the_last_message_is_told_once_more() {
         told.keys().all(|id| kept.contains_key(id)).then_some(())
     });
 }
+
+/// With the official Python client: a CMDB puts a topology in force, a deployment tells a change, and the change is evidence.
+#[test]
+fn a_cmdb_and_a_change_come_from_the_official_client() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("headwater.yaml");
+    std::fs::write(&file, format!("nats:\n  urls: [{}]\n  cmdb: true\n", server.url())).unwrap();
+    let (served, token) = Served::start(&["--config", file.to_str().unwrap()]);
+    until("NATS is in use", || served.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let program = |what: &str| {
+        format!(
+            r#"
+import asyncio, json, os, nats
+
+async def main():
+    nc = await nats.connect(os.environ["NATS_URL"])
+    js = nc.jetstream()
+    {what}
+    await nc.close()
+
+asyncio.run(main())
+"#
+        )
+    };
+    let estate = r#"await js.publish("src.default.cmdb.ci", json.dumps({"cis": [{"id": "web-1", "name": "web-1", "class": "server"}], "relations": []}).encode())"#;
+    let Some(output) = python(&program(estate), &server, &token) else { return };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    until("the topology is in force", || {
+        (served.send(&Request::get("/api/v1/topology/cis/web-1", &token)).status == 200).then_some(())
+    });
+    let tell = |what: &str| {
+        let text = what.replace("AT", &chrono::Utc::now().to_rfc3339());
+        let output = python(&program(&text), &server, &token).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    tell(
+        r#"await js.publish("src.default.deploy.change", json.dumps({"name": "release 4.2", "title": "portal 4.2", "object": {"name": "web-1"}, "severity": "indeterminate", "starts_at": "AT"}).encode())"#,
+    );
+    until("the change is decided", || {
+        let told = get(&served, &token, "/api/v1/events?source=deploy");
+        (told["items"].as_array()?.len() == 1).then_some(())
+    });
+    tell(
+        r#"await js.publish("src.default.shop.event", json.dumps({"name": "Down", "severity": "critical", "object": {"name": "web-1"}, "starts_at": "AT"}).encode())"#,
+    );
+    let incident = until("the incident is open", || {
+        let told = get(&served, &token, "/api/v1/incidents");
+        told["items"][0]["id"].as_str().map(str::to_owned)
+    });
+    let told = until("the change is attached", || {
+        let told = get(&served, &token, &format!("/api/v1/incidents/{incident}"));
+        told["changes"].as_array().is_some_and(|changes| !changes.is_empty()).then_some(told)
+    });
+    assert_eq!((&told["changes"][0]["title"], &told["changes"][0]["source"]), (&json!("portal 4.2"), &json!("deploy")));
+    let events = get(&served, &token, "/api/v1/events?source=deploy");
+    assert_eq!(
+        (&events["items"][0]["verdict"], &events["items"][0]["raw"]["status"]),
+        (&json!("held"), &json!("change"))
+    );
+}
+
+/// `headwater source test` over NATS: marked in a header, decided like all, and nothing comes of it.
+#[test]
+fn a_test_comes_over_nats_and_nothing_comes_of_it() {
+    let Some(path) = Program::Recent.path() else { return };
+    let server = Server::start(&path, "one.conf".as_ref());
+    let folder = tempfile::tempdir().unwrap();
+    let (served, token) = served(&server.url(), folder.path());
+    until("NATS is in use", || served.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(at("reader.token"), &token).unwrap();
+    std::fs::write(at("firing.json"), event(7)).unwrap();
+    let told = crate::cli::headwater(&[
+        "source",
+        "test",
+        &at("firing.json"),
+        "--mapping",
+        "native",
+        "--send",
+        "--nats",
+        &server.url(),
+        "--subject",
+        "src.default.mon.event",
+        "--server",
+        &format!("http://{}", served.address),
+        "--token-file",
+        &at("reader.token"),
+        "--lang",
+        "en",
+    ]);
+    told.does(&["NATS src.default.mon.event: confirmed", "(mon): held: a test", "1 of 1 events came through"]);
+    assert_eq!(get(&served, &token, "/api/v1/alerts")["items"], json!([]));
+    publish(&server, vec![("src.default.mon.event".into(), None, event(7))]);
+    until("what is no test is an alert", || {
+        (get(&served, &token, "/api/v1/alerts")["items"].as_array()?.len() == 1).then_some(())
+    });
+}
