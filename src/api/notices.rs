@@ -45,7 +45,7 @@ pub async fn undelivered(State(api): State<Arc<Api>>, caller: Caller) -> Result<
     Ok(Json(UndeliveredList { items: api.notices.undelivered(&caller.tenant, LISTED_MAX) }))
 }
 
-/// One message about an incident, to one receiver or to one person by it. Addresses are never told.
+/// One message about an incident, to one receiver or to one person by it. Addresses are told masked only.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct NoticeItem {
     pub key: String,
@@ -75,6 +75,12 @@ pub struct NoticeItem {
     pub ended_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ticket: Option<String>,
+    /// Where it went, masked: `138***78`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The receiver's own id of the message, or what it said when it took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 impl From<Told> for NoticeItem {
@@ -94,6 +100,8 @@ impl From<Told> for NoticeItem {
             attempts: told.attempts,
             ended_at: told.ended_at.map(|at| at.to_string()),
             ticket: told.ticket,
+            address: told.address,
+            said: told.said,
         }
     }
 }

@@ -141,13 +141,14 @@ fn test(ask: &TestMessageArguments, out: &mut impl Write) -> Result<()> {
     let mut notice: Notice = example();
     let now = machine()();
     notice.incident.title = "测试消息,请忽略 / A test, please ignore".into();
-    (notice.incident.opened_at, notice.at) = (now, now);
+    (notice.incident.first_alert_at, notice.incident.opened_at, notice.at) = (now, now, now);
     notice.receiver = ReceiverId::from(ask.receiver.as_str());
     notice.key = format!("test-{}-{}", ask.receiver, now.0).into();
     notice.to = to(ask.person.as_deref());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match runtime.block_on(channel.send(&notice)) {
         Attempt::Accepted => writeln!(out, "taken: {} ({})", ask.receiver, channel.name())?,
+        Attempt::Noted { said } => writeln!(out, "taken: {} ({}) {said}", ask.receiver, channel.name())?,
         Attempt::Answered { report } => writeln!(out, "taken: {:?} {}", report.result, report.text)?,
         Attempt::Filed { ticket } => writeln!(out, "taken: {} {}", ticket.number, ticket.url)?,
         Attempt::TryLater { why, .. } => bail!("not now: {why}"),

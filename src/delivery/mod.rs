@@ -40,6 +40,7 @@ pub mod message;
 pub mod parent;
 pub mod pending;
 mod queue;
+pub mod receipt;
 mod receiver;
 pub mod request;
 pub mod schedule;
@@ -78,6 +79,11 @@ pub trait Channel: Send + Sync {
         Err(format!("a receiver of the kind {} shows nothing beforehand", self.name()))
     }
 
+    /// Where a notice goes, masked: what nobody can be reached with. Empty: whoever reads the receiver.
+    fn address(&self, _: &Notice) -> String {
+        String::new()
+    }
+
     /// Tells somebody who has acted or asked, at the place that the system named in its callback.
     fn reply<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Attempt> {
         Box::pin(std::future::ready(no_reply(self.name())))
@@ -110,6 +116,11 @@ pub struct Acted<'a> {
 pub enum Attempt {
     /// The receiver has it.
     Accepted,
+    /// The receiver has it, and this is what it calls it or says of it.
+    Noted {
+        /// Its own id of the message, or its words.
+        said: String,
+    },
     /// The ticket system has it, and this is where.
     Filed {
         /// The ticket.
@@ -266,5 +277,6 @@ fn delivered(notice: &Notice, outcome: DeliveryOutcome, attempts: u32) -> Delive
         person: notice.to.as_ref().map(|to| to.person.clone()),
         ticket: None,
         report: None,
+        receipt: None,
     }
 }

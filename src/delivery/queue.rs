@@ -26,6 +26,8 @@ pub struct Waiting {
     pub ticket: Option<TicketRef>,
     /// What an executor has answered.
     pub report: Option<Box<ActionReport>>,
+    /// What the receiver says of it.
+    pub said: String,
 }
 
 /// Whose versions go one after the other: an incident's for one person, or for the receiver as a whole.
@@ -116,7 +118,8 @@ impl Queue {
     pub fn push(&mut self, notice: Notice, now: Instant) -> Option<Left> {
         let id = LineId::of(&notice);
         let pauses = Pauses::new(&self.settings);
-        let waiting = Waiting { notice, attempts: 0, refusals: 0, pauses, ticket: None, report: None };
+        let waiting =
+            Waiting { notice, attempts: 0, refusals: 0, pauses, ticket: None, report: None, said: String::new() };
         let line = self.lines.entry(id.clone()).or_default();
         let newest = line.notices.back().map(|last| last.notice.incident.version);
         if waiting.notice.digest.is_none() && newest.is_some_and(|newest| newest > waiting.notice.incident.version) {
@@ -208,6 +211,10 @@ impl Queue {
         self.locked_until = locked_out.then(|| now + self.settings.locked_out_pause);
         let again = match attempt {
             Attempt::Accepted => Err(None),
+            Attempt::Noted { said } => {
+                first.said = said;
+                Err(None)
+            }
             Attempt::Filed { ticket } => {
                 first.ticket = Some(*ticket);
                 Err(None)

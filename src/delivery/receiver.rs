@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::{Attempt, Channel, Clock, ReceiverState, Report, States, delivered, request};
 use crate::domain::ids::ReceiverId;
 use crate::engine::effect::Notice;
-use crate::engine::input::{Delivered, DeliveryOutcome};
+use crate::engine::input::{Delivered, DeliveryOutcome, Receipt};
 
 /// What the task of one receiver needs.
 pub struct Task {
@@ -78,7 +78,7 @@ impl Task {
     ) {
         let (id, attempt) = ended.expect("an attempt does not panic and is not aborted");
         let failure = match &attempt {
-            Attempt::Accepted | Attempt::Filed { .. } | Attempt::Answered { .. } => None,
+            Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. } => None,
             Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => Some(why.clone()),
         };
         let first = queue.first(&id).expect("an incident under way has a notice");
@@ -125,8 +125,10 @@ impl Task {
         };
         let held = held.filter(|_| outcome != DeliveryOutcome::Folded);
         let ended = delivered(&waiting.notice, outcome, waiting.attempts);
-        let report =
-            (self.report)(Delivered { ticket: waiting.ticket.clone(), report: waiting.report.clone(), ..ended });
+        let (to, said) = (self.channel.address(&waiting.notice).into(), waiting.said.as_str().into());
+        let receipt = Some(Box::new(Receipt { to, said })).filter(|receipt| **receipt != Receipt::default());
+        let (ticket, report) = (waiting.ticket.clone(), waiting.report.clone());
+        let report = (self.report)(Delivered { ticket, report, receipt, ..ended });
         reports.spawn(async move {
             report.await;
             held

@@ -148,6 +148,20 @@ pub struct Delivered {
     /// What an executor has answered at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<Box<ActionReport>>,
+    /// Where it went and what the receiver calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Box<Receipt>>,
+}
+
+/// Where a message went and what became of it there; nobody can be reached with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The addresses, masked; empty: whoever reads the receiver.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub to: Box<str>,
+    /// The receiver's own id of the message, or what it said when it took it.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub said: Box<str>,
 }
 
 /// How a notification ended.

@@ -189,7 +189,7 @@ impl Courier {
     pub async fn reply(&self, receiver: &ReceiverId, to: &str, said: &str) {
         let Some(channel) = self.channel(receiver).cloned() else { return };
         match channel.reply(to, said).await {
-            Attempt::Accepted | Attempt::Filed { .. } | Attempt::Answered { .. } => {}
+            Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. } => {}
             Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => {
                 tracing::warn!(receiver = %receiver, why, "whoever has acted is not told what became of it");
             }
@@ -248,6 +248,10 @@ impl Channel for Guarded {
         }
         let why = "this instance was not heard of for a while: another one may send".to_owned();
         std::future::ready(Attempt::TryLater { why, wait: None }).boxed()
+    }
+
+    fn address(&self, notice: &Notice) -> String {
+        self.channel.address(notice)
     }
 }
 

@@ -28,8 +28,10 @@ impl Ends {
         let take = |State(ends): State<Self>, uri: Uri, body: Bytes| async move {
             ends.0.lock().unwrap().push((uri.path().to_owned(), serde_json::from_slice(&body).unwrap_or_default()));
             // Yes, as each of the systems says it.
-            axum::Json(json!({ "ok": true, "code": 0, "errcode": 0, "tenant_access_token": "t", "access_token": "t",
-                "expire": 7200, "expires_in": 7200, "success": true, "result": { "deliverResults": [{ "success": true }] } }))
+            axum::Json(
+                json!({ "ok": true, "data": { "message_id": "om_1" }, "id": "sms-77", "code": 0, "errcode": 0, "tenant_access_token": "t", "access_token": "t",
+                "expire": 7200, "expires_in": 7200, "success": true, "result": { "deliverResults": [{ "success": true }] } }),
+            )
         };
         let app = Router::new().fallback(take).with_state(ends.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -95,6 +97,7 @@ receivers:
     kind: gateway
     url: http://{at}/phone
     body: {{ to: "{{{{ to[0] }}}}", text: "{{{{ text }}}}", key: "{{{{ key }}}}", url: "{{{{ url }}}}" }}
+    answer: {{ pointer: /code, accepted: [0], id: /id }}
     answers: {{ token: phone-token }}
     allow_private: true
   - {{ id: slack, kind: slack, url: "http://{at}/slack", signing_secret: slack-secret, allow_private: true }}
@@ -291,6 +294,7 @@ async fn a_phone_answers_with_a_code_or_a_key() {
     let of_li = "/api/v1/notices?person=li&receiver=phone&outcome=accepted";
     let told = scene.setup.until(&scene.client, of_li, "the log", |told| told["items"][0]["key"].is_string()).await;
     assert_eq!((&told["items"][0]["incident"], &told["items"][0]["person_name"]), (&json!(incident), &json!("李雷")));
+    assert_eq!((&told["items"][0]["address"], &told["items"][0]["said"]), (&json!("138***22"), &json!("sms-77")));
     assert!(!told.to_string().contains("13811112222"), "{told}");
     let none = scene.setup.get(&scene.client, "/api/v1/notices?person=nobody").await.unwrap();
     assert_eq!(none["items"], json!([]), "{none}");

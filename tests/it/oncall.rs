@@ -342,6 +342,7 @@ fn sms_fails(incident: IncidentId) -> Input {
         person: Some("han".into()),
         ticket: None,
         report: None,
+        receipt: None,
     })
 }
 

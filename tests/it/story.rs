@@ -214,5 +214,6 @@ fn delivered(tenant: &TenantId, incident: IncidentId) -> Input {
         person: None,
         ticket: None,
         report: None,
+        receipt: None,
     })
 }

@@ -179,6 +179,7 @@ fn read(at: Timestamp, line: &str) -> Input {
                 person: None,
                 ticket: None,
                 report: None,
+                receipt: None,
             });
         }
         ["answer", n, action, executor, word] => return ended(n, action, executor, Some(result(word))),
@@ -253,6 +254,7 @@ fn ended(n: &str, action: &str, executor: &str, result: Option<ActionResult>) ->
         person: None,
         ticket: None,
         report,
+        receipt: None,
     })
 }
 

@@ -286,6 +286,10 @@ impl Robot for Aliyun {
         Ok(request.signed(key))
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/BizId", "/CallId", "/RequestId"]
+    }
+
     fn judge(&self, answer: &Answer) -> Attempt {
         let body = answer.json();
         let why = answer.why();

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use super::{Attempt, Channel, Ground, Manner, code};
+use super::{Attempt, Channel, Ground, Manner, code, noted};
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::{Acted, no_reply};
 use crate::domain::time::{Span, Timestamp};
@@ -74,6 +74,11 @@ pub trait Api: Send + Sync + 'static {
 
     /// What an answer means.
     fn judge(&self, answer: &Answer) -> Judged;
+
+    /// Where in an answer the system's own id of a message stands.
+    fn id_places(&self) -> &[&str] {
+        &[]
+    }
 
     /// The further request that an answer asks for, whose answer then counts.
     fn again(&self, _: &Answer, _: &Notice, _: &str) -> Option<Call> {
@@ -158,7 +163,7 @@ impl<A: Api> App<A> {
 
     async fn judge(&self, answer: &Answer, token: &str) -> Attempt {
         match self.api.judge(answer) {
-            Judged::Ended(attempt) => attempt,
+            Judged::Ended(attempt) => noted(attempt, answer, self.api.id_places()),
             Judged::StaleToken(why) => {
                 self.ground.token.forget(token).await;
                 Attempt::TryLater { why, wait: Some(Duration::from_secs(1)) }

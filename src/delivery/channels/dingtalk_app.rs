@@ -250,6 +250,10 @@ impl Api for DingTalk {
         Some(Call::json(url, &body).with("x-acs-dingtalk-access-token", token))
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/result/outTrackId", "/task_id"]
+    }
+
     fn judge(&self, answer: &Answer) -> Judged {
         match &self.way {
             Way::Card { .. } => judge_card(answer),

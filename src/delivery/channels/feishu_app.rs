@@ -132,6 +132,10 @@ impl Api for Feishu {
         Call::json(self.send_url.clone(), &self.body(notice, manner)).with("authorization", &format!("Bearer {token}"))
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/data/message_id"]
+    }
+
     fn judge(&self, answer: &Answer) -> Judged {
         // A refusal comes with a 4xx and a number.
         let body = answer.json();

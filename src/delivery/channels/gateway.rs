@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::fields::Fields;
-use super::{Attempt, Ground, Manner, Robot, Secret, one_or_more};
+use super::{Attempt, Ground, Manner, Robot, Secret, noted, one_or_more};
 use crate::delivery::ears::phone::Answers;
 use crate::delivery::http::{Answer, Call, SetupError};
 use crate::domain::seal::hmac_sha256;
@@ -48,6 +48,9 @@ pub struct Expected {
     /// One of these says: later.
     #[serde(default)]
     pub later: Vec<Value>,
+    /// Where its own id of the message stands, for the log.
+    #[serde(default)]
+    pub id: Option<String>,
 }
 
 /// A gateway, what it is sent, and who is told.
@@ -197,7 +200,9 @@ impl Robot for Gateway {
         let body = answer.json();
         let why = answer.why();
         match body.pointer(&expected.pointer) {
-            Some(found) if expected.accepted.contains(found) => Attempt::Accepted,
+            Some(found) if expected.accepted.contains(found) => {
+                noted(Attempt::Accepted, answer, &expected.id.iter().map(String::as_str).collect::<Vec<_>>())
+            }
             Some(found) if expected.later.contains(found) => Attempt::TryLater { why, wait: None },
             Some(_) => Attempt::Refused { why },
             None => Attempt::TryLater { why: format!("nothing stands at {}: {why}", expected.pointer), wait: None },

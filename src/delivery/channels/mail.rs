@@ -22,6 +22,7 @@ use crate::delivery::Attempt;
 use crate::delivery::egress::Egress;
 use crate::delivery::http::SetupError;
 use crate::delivery::lines::Lines;
+use crate::delivery::receipt;
 use crate::domain::written::OneOrMore;
 use crate::engine::effect::Notice;
 use crate::wording::markup::html;
@@ -184,7 +185,10 @@ impl Mail {
             transport = transport.credentials(credentials.clone());
         }
         match transport.build::<Tokio1Executor>().send(message).await {
-            Ok(_) => Attempt::Accepted,
+            // It names the message under which it has queued it.
+            Ok(answer) => Attempt::Noted {
+                said: receipt::words(&format!("{} {}", answer.code(), answer.message().collect::<Vec<_>>().join(" "))),
+            },
             Err(error) => judge(&error),
         }
     }

@@ -112,6 +112,10 @@ impl Robot for CloudMas {
         Ok(Call::post(self.url.clone(), "application/json; charset=utf-8", body.into_bytes()))
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/msgGroup", "/mgsGroup"]
+    }
+
     fn judge(&self, answer: &Answer) -> Attempt {
         if !answer.status.is_success() {
             return answer.judge();

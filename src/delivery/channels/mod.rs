@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use app::Token;
-use pieces::{Colour, code, is_over, name_of, one_or_more, with_keyword};
+use pieces::{Colour, code, is_over, name_of, noted, one_or_more, with_keyword};
 
 use super::acts::Acts;
 use super::contacts::Takes;
@@ -137,6 +137,11 @@ pub trait Robot: Send + Sync + 'static {
     /// Why there is none: this notice is refused.
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String>;
 
+    /// Where in an answer the system's own id of a message stands.
+    fn id_places(&self) -> &[&str] {
+        &[]
+    }
+
     /// The request that tells somebody who has acted what became of it; none where the callback's own answer does.
     fn reply(&self, _: &str, _: &str) -> Option<Call> {
         None
@@ -167,7 +172,7 @@ impl<R: Robot> Channel for ByHttp<R> {
                 Err(why) => return Attempt::Refused { why },
             };
             match self.line.send(call).await {
-                Ok(answer) => self.robot.judge(&answer),
+                Ok(answer) => noted(self.robot.judge(&answer), &answer, self.robot.id_places()),
                 Err(attempt) => attempt,
             }
         })

@@ -59,6 +59,10 @@ impl Robot for Ntfy {
         "ntfy"
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/id"]
+    }
+
     fn call(&self, notice: &Notice, _: Timestamp) -> Result<Call, String> {
         let lines = Lines::of(notice, &self.manner.style());
         let (priority, tag) = match Colour::of(notice) {

@@ -50,6 +50,10 @@ impl Robot for Opsgenie {
         "opsgenie"
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/requestId"]
+    }
+
     fn call(&self, notice: &Notice, _: Timestamp) -> Result<Call, String> {
         let lines = Lines::of(notice, &self.manner.style());
         let alias = name_of(notice);

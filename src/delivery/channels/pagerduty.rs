@@ -51,6 +51,10 @@ impl Robot for PagerDuty {
         "pagerduty"
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/dedup_key"]
+    }
+
     fn call(&self, notice: &Notice, _: Timestamp) -> Result<Call, String> {
         let (incident, style) = (&notice.incident, self.manner.style());
         let lines = Lines::of(notice, &style);

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Ground, Kind, readers};
 use crate::delivery::contacts::Contacts;
 use crate::delivery::http::SetupError;
-use crate::delivery::{Acted, Attempt, Channel, request};
+use crate::delivery::{Acted, Attempt, Channel, receipt, request};
 use crate::domain::ids::ReceiverId;
 use crate::engine::effect::Notice;
 
@@ -88,6 +88,14 @@ impl Channel for Personal {
 
     fn preview(&self, notice: &Notice) -> Result<String, String> {
         self.channel(notice)?.preview(notice)
+    }
+
+    fn address(&self, notice: &Notice) -> String {
+        let Some((to, takes)) = notice.to.as_ref().zip(self.kind.takes()) else {
+            return receipt::masked(readers::addresses(&self.kind));
+        };
+        let address = self.contacts.address(&to.person, &self.receiver, takes);
+        receipt::masked(address.as_deref())
     }
 
     fn reply<'a>(&'a self, to: &'a str, said: &'a str) -> BoxFuture<'a, Attempt> {

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::delivery::Attempt;
 use crate::delivery::egress::Egress;
 use crate::delivery::http::Answer;
+use crate::delivery::{Attempt, receipt};
 use crate::domain::severity::Severity;
 use crate::domain::written::OneOrMore;
 use crate::engine::effect::{Notice, NoticeKind};
@@ -65,6 +65,12 @@ pub(super) fn code(answer: &Answer, key: &str, said: &str) -> Result<(i64, Strin
     let number = body.get(key).and_then(Value::as_i64).ok_or_else(|| answer.strange())?;
     let said = body.get(said).and_then(Value::as_str).unwrap_or_default();
     Ok((number, format!("{key} {number}: {said}")))
+}
+
+/// A yes with the system's own id of the message, where the answer names one.
+pub(super) fn noted(attempt: Attempt, answer: &Answer, places: &[&str]) -> Attempt {
+    let id = if attempt == Attempt::Accepted { receipt::id(answer, places) } else { None };
+    id.map_or(attempt, |said| Attempt::Noted { said })
 }
 
 /// The title with the keyword that a robot's settings ask for.

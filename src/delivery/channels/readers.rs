@@ -74,6 +74,44 @@ pub fn at(kind: &Kind, address: &str) -> Reader {
     if is_alone { Reader::Person } else { of(kind) }
 }
 
+/// The addresses in a receiver's own settings; none: a room's address is a secret, and its name says enough.
+pub fn addresses(kind: &Kind) -> Vec<&str> {
+    match kind {
+        Kind::Mail(settings) => texts(&settings.to),
+        Kind::Gateway(settings) => texts(&settings.to),
+        Kind::CloudMas(settings) => texts(&settings.to),
+        Kind::AliyunSms(settings) => texts(&settings.to),
+        Kind::AliyunVoice(settings) => vec![&settings.to],
+        Kind::TencentSms(settings) => vec![&settings.to],
+        Kind::Smpp(settings) => vec![&settings.to],
+        Kind::Telegram(settings) => vec![&settings.chat],
+        Kind::FeishuApp(settings) => vec![&settings.to],
+        Kind::WecomApp(settings) => vec![&settings.to],
+        Kind::DingtalkApp(settings) => vec![&settings.to],
+        Kind::Webhook(_)
+        | Kind::Dingtalk(_)
+        | Kind::Wecom(_)
+        | Kind::Feishu(_)
+        | Kind::Slack(_)
+        | Kind::Teams(_)
+        | Kind::Discord(_)
+        | Kind::Ntfy(_)
+        | Kind::Pagerduty(_)
+        | Kind::Opsgenie(_)
+        | Kind::Jira(_)
+        | Kind::Servicenow(_)
+        | Kind::Github(_)
+        | Kind::Gitlab(_)
+        | Kind::BkItsm(_)
+        | Kind::RestTicket(_)
+        | Kind::Nats(_) => Vec::new(),
+    }
+}
+
+fn texts(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
+}
+
 /// A call is read out: that of a voice service, and of a gateway whose answers are keys.
 pub fn medium(kind: &Kind) -> Medium {
     let is_call = match kind {

@@ -105,6 +105,10 @@ impl Robot for Telegram {
         Ok(Call::json(self.url.clone(), &body))
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/result/message_id"]
+    }
+
     fn judge(&self, answer: &Answer) -> Attempt {
         let body = answer.json();
         match (answer.status.as_u16(), body["ok"].as_bool()) {

@@ -143,6 +143,10 @@ impl Robot for TencentSms {
             .with("authorization", &authorization))
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/Response/SendStatusSet/0/SerialNo", "/Response/RequestId"]
+    }
+
     fn judge(&self, answer: &Answer) -> Attempt {
         if !answer.status.is_success() {
             return answer.judge();

@@ -147,6 +147,10 @@ impl Api for Wecom {
         Call::json(self.url("/cgi-bin/message/send", &[("access_token", token)]), &self.body(notice, manner))
     }
 
+    fn id_places(&self) -> &[&str] {
+        &["/msgid"]
+    }
+
     fn judge(&self, answer: &Answer) -> Judged {
         Judged::Ended(match code(answer, "errcode", "errmsg") {
             Err(attempt) => attempt,

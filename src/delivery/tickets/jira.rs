@@ -113,6 +113,7 @@ fn after_doubt(attempt: Attempt) -> Attempt {
             Attempt::TryLater { why, wait: Some(wait.map_or(INDEX_LAG, |asked| asked.max(INDEX_LAG))) }
         }
         Attempt::Accepted
+        | Attempt::Noted { .. }
         | Attempt::Filed { .. }
         | Attempt::Answered { .. }
         | Attempt::Refused { .. }

@@ -263,6 +263,7 @@ impl Story {
             person: None,
             ticket: None,
             report: None,
+            receipt: None,
         };
         let mut world = lock(&self.world);
         world.tell("told", &delivered.key);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use crate::domain::ids::{IncidentId, TenantId};
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
-use crate::engine::input::{Delivered, DeliveryOutcome};
+use crate::engine::input::{Delivered, DeliveryOutcome, Receipt};
 
 /// One message to one receiver, or to one person by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub struct Told {
     pub ended_at: Option<Timestamp>,
     /// The ticket, in a ticket system.
     pub ticket: Option<String>,
+    /// Where it went, masked.
+    pub address: Option<String>,
+    /// The receiver's own id of it.
+    pub said: Option<String>,
 }
 
 /// Writes that a message is owed.
@@ -63,14 +67,19 @@ pub fn ended(to: &Transaction<'_>, delivered: &Delivered, at: Timestamp) -> rusq
         DeliveryOutcome::Unaddressed => ("unaddressed", None),
     };
     let ticket = delivered.ticket.as_ref().map(|ticket| &*ticket.number);
-    let sql = "UPDATE notices SET outcome = ?2, why = ?3, attempts = ?4, ended_at = ?5, ticket = ?6 WHERE key = ?1";
-    to.prepare_cached(sql)?.execute(params![&*delivered.key, word, why, delivered.attempts, at.0, ticket]).map(drop)
+    let kept = |text: fn(&Receipt) -> &str| delivered.receipt.as_deref().map(text).filter(|text| !text.is_empty());
+    let (address, said) = (kept(|receipt| &receipt.to), kept(|receipt| &receipt.said));
+    let sql =
+        "UPDATE notices SET outcome = ?2, why = ?3, attempts = ?4, ended_at = ?5, ticket = ?6, address = ?7, said = ?8
+               WHERE key = ?1";
+    let values = params![&*delivered.key, word, why, delivered.attempts, at.0, ticket, address, said];
+    to.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 /// The newest messages about an incident, oldest first.
 pub fn of(from: &Connection, incident: IncidentId, limit: usize) -> rusqlite::Result<Vec<Told>> {
     let sql =
-        "SELECT key, receiver, person, policy, level, kind, version, rule, at, outcome, why, attempts, ended_at, ticket
+        "SELECT key, receiver, person, policy, level, kind, version, rule, at, outcome, why, attempts, ended_at, ticket, address, said
                FROM notices WHERE incident = ?1 ORDER BY at DESC, rowid DESC LIMIT ?2";
     let mut query = from.prepare_cached(sql)?;
     let found: rusqlite::Result<Vec<Told>> = query.query_map(params![incident.0 as i64, limit as i64], read)?.collect();
@@ -104,7 +113,7 @@ pub type Logged = (i64, IncidentId, Told);
 pub fn log(from: &Connection, asked: &Asked, before: Option<i64>, limit: usize) -> rusqlite::Result<Vec<Logged>> {
     let sql =
         "SELECT n.key, n.receiver, n.person, n.policy, n.level, n.kind, n.version, n.rule, n.at, n.outcome, n.why,
-                 n.attempts, n.ended_at, n.ticket, n.rowid, n.incident
+                 n.attempts, n.ended_at, n.ticket, n.address, n.said, n.rowid, n.incident
                FROM notices n JOIN incidents i ON i.id = n.incident AND i.tenant = ?1
                WHERE n.rowid < ?2 AND (?3 IS NULL OR n.person = ?3) AND (?4 IS NULL OR n.receiver = ?4)
                  AND (?5 IS NULL OR coalesce(n.outcome, 'pending') = ?5) AND n.at >= ?6 AND n.at < ?7
@@ -120,7 +129,7 @@ pub fn log(from: &Connection, asked: &Asked, before: Option<i64>, limit: usize) 
         time(asked.until, i64::MAX),
         limit as i64
     ];
-    let line = |row: &Row<'_>| Ok((row.get(14)?, IncidentId(row.get::<_, i64>(15)? as u64), read(row)?));
+    let line = |row: &Row<'_>| Ok((row.get(16)?, IncidentId(row.get::<_, i64>(17)? as u64), read(row)?));
     from.prepare_cached(sql)?.query_map(values, line)?.collect()
 }
 
@@ -170,5 +179,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Told> {
         attempts: row.get(11)?,
         ended_at: row.get::<_, Option<i64>>(12)?.map(Timestamp),
         ticket: row.get(13)?,
+        address: row.get(14)?,
+        said: row.get(15)?,
     })
 }

