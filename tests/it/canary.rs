@@ -51,6 +51,7 @@ fn receivers(at: std::net::SocketAddr) -> Vec<Value> {
         json!({ "kind": "nats", "subject": "ops.incidents" }),
         json!({ "kind": "pagerduty", "url": url("pagerduty"), "routing_key": secret("pagerduty") }),
         json!({ "kind": "opsgenie", "url": url("opsgenie"), "api_key": secret("opsgenie") }),
+        json!({ "kind": "servicenow_em", "server": url("snow-em"), "user": "u", "password": secret("snow-em") }),
         json!({ "kind": "jira", "server": url("jira"), "token": secret("jira"), "project": "OPS", "webhook_secret": secret("hook") }),
         json!({ "kind": "servicenow", "server": url("snow"), "user": "u", "password": secret("snow") }),
         json!({ "kind": "github", "server": url("github"), "repository": "gov/ops", "token": secret("github") }),

@@ -53,6 +53,7 @@ pub mod personal;
 mod pieces;
 mod rates;
 pub mod readers;
+pub mod servicenow_em;
 pub mod slack;
 pub mod smpp;
 pub mod teams;
@@ -226,6 +227,7 @@ pub enum Kind {
     TencentSms(tencent::Settings),
     Pagerduty(pagerduty::Settings),
     Opsgenie(opsgenie::Settings),
+    ServicenowEm(servicenow_em::Settings),
     Jira(tickets::jira::Settings),
     Servicenow(tickets::servicenow::Settings),
     Github(tickets::github::Settings),
@@ -273,6 +275,7 @@ impl Kind {
             | Self::Discord(_)
             | Self::Pagerduty(_)
             | Self::Opsgenie(_)
+            | Self::ServicenowEm(_)
             | Self::Jira(_)
             | Self::Servicenow(_)
             | Self::Github(_)
@@ -312,6 +315,7 @@ impl Kind {
             | Self::Mail(_)
             | Self::Pagerduty(_)
             | Self::Opsgenie(_)
+            | Self::ServicenowEm(_)
             | Self::Smpp(_)
             | Self::Nats(_) => None,
         }
@@ -351,6 +355,7 @@ impl Kind {
             | Self::Discord(_)
             | Self::Pagerduty(_)
             | Self::Opsgenie(_)
+            | Self::ServicenowEm(_)
             | Self::Jira(_)
             | Self::Servicenow(_)
             | Self::Github(_)
@@ -389,6 +394,7 @@ impl Kind {
             | Self::Discord(_)
             | Self::Pagerduty(_)
             | Self::Opsgenie(_)
+            | Self::ServicenowEm(_)
             | Self::Jira(_)
             | Self::Servicenow(_)
             | Self::Github(_)
@@ -423,6 +429,7 @@ impl Kind {
             Self::TencentSms(settings) => by_http(settings.ready(ground)?, ground),
             Self::Pagerduty(settings) => by_http(settings.ready(ground)?, ground),
             Self::Opsgenie(settings) => by_http(settings.ready(ground)?, ground),
+            Self::ServicenowEm(settings) => by_http(settings.ready(ground)?, ground),
             Self::Jira(settings) => settings.ready(ground),
             Self::Servicenow(settings) => settings.ready(ground),
             Self::Github(settings) => settings.ready(ground),

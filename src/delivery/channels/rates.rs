@@ -29,6 +29,7 @@ impl Kind {
             | Self::TencentSms(_)
             | Self::Pagerduty(_)
             | Self::Opsgenie(_)
+            | Self::ServicenowEm(_)
             | Self::Jira(_)
             | Self::Servicenow(_)
             | Self::Github(_)

@@ -128,6 +128,7 @@ fn judge(asked: &Asked<'_>) -> (u16, Value) {
         "discord" => discord(asked),
         "ntfy" => ntfy(asked),
         "pagerduty" => pagerduty(asked),
+        "servicenow-em" => servicenow_em(asked),
         "opsgenie" => opsgenie(asked),
         "mas" => mas(asked),
         "aliyun" => aliyun(asked),
@@ -279,6 +280,44 @@ fn ntfy(asked: &Asked<'_>) -> (u16, Value) {
         return no(400, json!({ "code": 40_024, "http": 400, "error": "invalid request" }));
     }
     yes(json!({ "id": "x", "event": "message" }))
+}
+
+/// docs.servicenow.com, "Send events via web service" and "Event field format for event collection".
+fn servicenow_em(asked: &Asked<'_>) -> (u16, Value) {
+    let right = format!("Basic {}", BASE64_STANDARD.encode(format!("hw:{TOKEN}")));
+    if asked.header("authorization") != right {
+        return no(401, json!({ "error": { "message": "User Not Authenticated" }, "status": "failure" }));
+    }
+    let is_json = |name: &str| asked.header(name).starts_with("application/json");
+    if !asked.path.ends_with("/api/global/em/jsonv2") || !is_json("accept") || !is_json("content-type") {
+        return no(400, json!({ "error": { "message": "Requested URI does not represent any resource" } }));
+    }
+    let Some(records) = asked.body["records"].as_array().filter(|records| !records.is_empty()) else {
+        return no(400, json!({ "error": { "message": "records is missing" } }));
+    };
+    for record in records {
+        let text = |name: &str| record[name].as_str().unwrap_or_default();
+        let short = |name: &str| text(name).chars().count() <= 100;
+        let has_place = !text("node").is_empty() || !text("event_class").is_empty();
+        let is_severity = ["0", "1", "2", "3", "4", "5"].contains(&text("severity"));
+        let is_time = chrono::NaiveDateTime::parse_from_str(text("time_of_event"), "%Y-%m-%d %H:%M:%S").is_ok();
+        // Pairs of texts, as a text.
+        let info: Option<std::collections::BTreeMap<String, Option<String>>> =
+            serde_json::from_str(text("additional_info")).ok();
+        let is_short = ["source", "node", "type", "resource"].into_iter().all(short);
+        let is_keyed = (1..=1024).contains(&text("message_key").chars().count());
+        if text("source").is_empty()
+            || !has_place
+            || !is_short
+            || !is_severity
+            || !is_time
+            || info.is_none()
+            || !is_keyed
+        {
+            return no(400, json!({ "error": { "message": "Invalid event", "detail": record } }));
+        }
+    }
+    yes(json!({ "result": { "Default Bulk Endpoint": format!("{} events were inserted", records.len()) } }))
 }
 
 fn pagerduty(asked: &Asked<'_>) -> (u16, Value) {

@@ -72,6 +72,7 @@ fn receivers(fakes: &Running) -> Vec<Value> {
         json!({ "kind": "ntfy", "server": url("/ntfy"), "topic": "noc", "token": TOKEN }),
         json!({ "kind": "pagerduty", "url": url("/pagerduty/v2/enqueue"), "routing_key": TOKEN }),
         json!({ "kind": "opsgenie", "url": url("/opsgenie/v2/alerts"), "api_key": TOKEN }),
+        json!({ "kind": "servicenow_em", "server": url("/servicenow-em"), "user": "hw", "password": TOKEN }),
         json!({ "kind": "cloud_mas", "url": url("/mas/sms/norsubmit"), "ec_name": "某局", "ap_id": "hw", "secret_key": TOKEN,
                 "sign": "abc", "to": ["13800000000", "13900000000"] }),
         with(
@@ -152,6 +153,10 @@ async fn every_system_takes_what_it_is_sent_however_long_and_hostile() {
         let body: Value = serde_json::from_str(&text).unwrap();
         assert!(!body["text"].as_str().unwrap().contains("<!channel>"), "{text}");
     }
+    let events = fakes.taken("/servicenow-em");
+    let (first, last) = (&events[0]["body"]["records"][0], &events[events.len() - 1]["body"]["records"][0]);
+    assert_eq!((&first["severity"], &last["severity"]), (&json!("1"), &json!("0")), "the end clears the alert");
+    assert_eq!(first["message_key"], last["message_key"]);
     let first = &fakes.taken("/pagerduty")[0]["body"];
     let last = &fakes.taken("/pagerduty").pop().unwrap()["body"];
     assert_eq!((&first["event_action"], &last["event_action"]), (&json!("trigger"), &json!("resolve")));
@@ -199,6 +204,9 @@ async fn a_no_inside_a_yes_is_a_no() {
         ("pagerduty", 429, json!({}), later(None)),
         ("pagerduty", 400, json!({ "status": "invalid event" }), (1, None)),
         ("opsgenie", 403, json!({ "message": "not authorized" }), (2, None)),
+        ("servicenow_em", 401, json!({ "error": { "message": "User Not Authenticated" } }), (2, None)),
+        ("servicenow_em", 400, json!({ "error": { "message": "Invalid event" } }), (1, None)),
+        ("servicenow_em", 429, json!({}), later(None)),
         ("cloud_mas", 200, json!({ "rspcod": "IllegalMac", "success": false }), (2, None)),
         ("cloud_mas", 200, json!({ "rspcod": "TooManyMobiles", "success": false }), (1, None)),
         (
@@ -252,6 +260,7 @@ async fn the_other_ends_refuse_what_breaks_their_rules() {
         ("ntfy", json!({ "token": null })),
         ("pagerduty", json!({ "routing_key": "other" })),
         ("opsgenie", json!({ "api_key": "other" })),
+        ("servicenow_em", json!({ "password": "other" })),
         ("cloud_mas", json!({ "secret_key": "other" })),
         ("aliyun_sms", json!({ "access_key_secret": "other" })),
         ("aliyun_sms", json!({ "chars_max": 36 })),

@@ -93,6 +93,7 @@ fn receivers() -> Vec<Value> {
         json!({ "kind": "smpp", "server": "centre.example", "security": "none", "system_id": "headwater", "password": "s" }),
         json!({ "kind": "pagerduty", "routing_key": "0123456789abcdef0123456789abcdef" }),
         json!({ "kind": "opsgenie", "api_key": "k" }),
+        json!({ "kind": "servicenow_em", "server": "https://gov.service-now.com", "user": "hw", "password": "p" }),
         json!({ "kind": "feishu_app", "app_id": "cli_1", "app_secret": "s", "verification_token": "v" }),
         json!({ "kind": "wecom_app", "corp_id": "ww1", "agent_id": 7, "secret": "s", "token": "t",
                 "aes_key": "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG" }),
