@@ -19,14 +19,16 @@ use crate::domain::mute::Silence;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::oncall::table;
-use crate::projection::history::find;
-use crate::wording::lang::Lang;
-use crate::wording::report::{self, Handed, Handover, Reported};
+use crate::projection::history::{audit, find};
+use crate::wording::lang::{Lang, Text};
+use crate::wording::report::{self, Changed, Handed, Handover, Reported};
 
 /// Lines of a timeline in a report, and how long a shift is when nobody says.
 const TIMELINE_MAX: usize = 1_000;
 const SHIFT: Span = Span::hours(12);
 const SHIFT_MAX: Span = Span::hours(7 * 24);
+/// Entries of the audit that are looked through.
+const CHANGES_MAX: usize = 1_000;
 
 /// Since when.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -111,6 +113,7 @@ pub async fn handover(
         format!("{}: {}", roster.id.id, table::names(&people, &|person| policy.on_call.called(person)))
     });
     let duty = duty.collect::<Vec<_>>().join("\n");
+    let ordered = changed(&api, &caller, since).await?;
     let state = api.live.read();
     let Some(tenant) = state.tenant(&caller.tenant) else { return Err(ApiError::NotFound("tenant")) };
     let mut open: Vec<Handed<'_>> = (tenant.board.incidents())
@@ -133,6 +136,28 @@ pub async fn handover(
     let silences = tenant.silences.values().filter(holds);
     let silences =
         silences.map(|one| (format!("{} {}", one.id, one.comment), one.ends_at, one.created_by.to_string())).collect();
-    let handover = Handover { since, now, duty, open, ended, held, silences };
+    let released = (tenant.board.incidents()).flat_map(|incident| incident.view.changes.iter());
+    let released = released.filter(|change| change.at >= since).map(|change| Changed {
+        at: change.at,
+        who: change.source.to_string(),
+        what: Text::new(format!("变更：{}", change.title), format!("change: {}", change.title)),
+        about: change.ci.name.to_string(),
+    });
+    let mut changed: Vec<Changed> = ordered.into_iter().chain(released).collect();
+    changed.sort_by(|a, b| (b.at, &a.who, &a.about).cmp(&(a.at, &b.who, &b.about)));
+    changed.dedup_by(|a, b| (a.at, &a.who, &a.about) == (b.at, &b.who, &b.about));
+    let handover = Handover { since, now, duty, open, ended, held, silences, changed };
     Ok(markdown(report::handover(&handover, by)))
+}
+
+/// What people have ordered since then that changes how incidents are made and told.
+async fn changed(api: &Arc<Api>, caller: &Caller, since: Timestamp) -> Result<Vec<Changed>, ApiError> {
+    let (scope, actions) = (caller.scope(), report::CHANGES.map(|(action, ..)| action));
+    let found = past(api, move |history| audit::entries_of(history, &scope, &actions, None, CHANGES_MAX)).await?;
+    let within = found.into_iter().filter(|entry| entry.at >= since && entry.refused.is_none());
+    let changes = within.filter_map(|entry| {
+        let (_, zh, en) = report::CHANGES.into_iter().find(|(action, ..)| *action == entry.action)?;
+        Some(Changed { at: entry.at, who: entry.actor, what: Text::new(zh, en), about: entry.about })
+    });
+    Ok(changes.collect())
 }

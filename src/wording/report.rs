@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use chrono_tz::Tz;
 
 use super::classes::titled;
-use super::lang::Lang;
+use super::lang::{Lang, Text};
 use super::mask::mask;
 use super::sentences::evidence;
 use super::words::{IncidentStateWord, PriorityWord, SeverityWord, TimelineWord};
@@ -211,7 +211,35 @@ pub struct Handover<'a> {
     pub held: u64,
     /// Silences that hold: what they are for, until when, who made them.
     pub silences: Vec<(String, Timestamp, String)>,
+    /// What was changed within the shift, newest first: of the program and its rules by people, of the estate by releases.
+    pub changed: Vec<Changed>,
 }
+
+/// Something that was changed.
+pub struct Changed {
+    pub at: Timestamp,
+    pub who: String,
+    pub what: Text,
+    /// The version, roster or CI.
+    pub about: String,
+}
+
+/// Orders that change how incidents are made and told, as the audit calls them, and as people do.
+pub const CHANGES: [(&str, &str, &str); 13] = [
+    ("rules", "更换规则", "changed the rules"),
+    ("topology", "更换拓扑", "changed the topology"),
+    ("model", "更换模型", "changed the model"),
+    ("metric_model", "更换指标模型", "changed the metric model"),
+    ("shadow", "开始试运行", "began a trial"),
+    ("shadow_ended", "结束试运行", "ended a trial"),
+    ("override", "调班", "made an override"),
+    ("end_override", "结束调班", "ended an override"),
+    ("source_put", "登记或修改告警源", "registered or changed a source"),
+    ("source_removed", "移除告警源", "removed a source"),
+    ("window_approved", "批准维护窗口", "approved a window"),
+    ("silence", "静默", "silenced"),
+    ("expire_silence", "结束静默", "ended a silence"),
+];
 
 /// Writes the handover.
 pub fn handover(of: &Handover<'_>, by: Reported) -> String {
@@ -256,7 +284,12 @@ pub fn handover(of: &Handover<'_>, by: Reported) -> String {
             plain(who)
         );
     }
-    text
+    let _ = writeln!(text, "\n## {} ({})\n", by.say("本班的变更", "What changed"), of.changed.len());
+    for one in of.changed.iter().take(LINES_MAX) {
+        let about = if one.about.is_empty() { String::new() } else { format!(" {}", plain(&one.about)) };
+        let _ = writeln!(text, "* {} {} {}{about}", by.time(one.at), plain(&one.who), one.what.of(by.lang));
+    }
+    text + &left_out(of.changed.len(), LINES_MAX, by)
 }
 
 /// Whether a person wrote it.

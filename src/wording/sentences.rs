@@ -53,12 +53,12 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("the delay of {} fits the relation's window", span_en(n)),
         ),
         EvidenceTerm::ClassPrior if of > 0 => Text::new(
-            format!("该类对象{}作为根因的先验为 {}（见对象类别）", about_zh(about), percent(n, of)),
-            format!("CIs of this class{} are taken for a cause at {} beforehand", about_en(" ", about), percent(n, of)),
+            format!("与 {ci} 同类的对象{}作为根因的先验为 {}", about_zh(about), percent(n, of)),
+            format!("things like {ci}{} are taken for a cause at {} beforehand", about_en(" ", about), percent(n, of)),
         ),
         EvidenceTerm::ClassPrior => Text::new(
-            format!("该类配置项{}常为根因", about_zh(about)),
-            format!("CIs of this class{} often are the cause", about_en(" ", about)),
+            format!("与 {ci} 同类的对象{}常为根因", about_zh(about)),
+            format!("things like {ci}{} often are the cause", about_en(" ", about)),
         ),
         EvidenceTerm::OwnAlert if of == 0 => {
             Text::new("对方告警的类型通常作为原因的程度", "how far alerts of the other's type usually are causes")
@@ -92,12 +92,16 @@ pub fn evidence(evidence: &Evidence, ci: &str) -> Text {
             format!("redundancy{}: {n} of {of} feeders are still well", about_en(" ", about)),
         ),
         EvidenceTerm::MissingRelation if n == 1 => Text::new(
-            "CMDB 缺少该类配置项通常具有的关系，从同处的同类配置项看只可能是这一个",
-            "the CMDB lacks a relation that such CIs usually have; by its like in the same place it can only be this one",
+            format!("CMDB 缺少这类对象通常具有的关系，从同处的同类对象看只可能是 {ci}"),
+            format!(
+                "the CMDB lacks a relation that such things usually have; by its like in the same place it can only be {ci}"
+            ),
         ),
         EvidenceTerm::MissingRelation => Text::new(
-            format!("CMDB 缺少该类配置项通常具有的关系，原因是 {n} 个可能的配置项之一"),
-            format!("the CMDB lacks a relation that such CIs usually have; the cause is one of {n} possible CIs"),
+            format!("CMDB 缺少这类对象通常具有的关系，原因是 {n} 个可能的对象之一，{ci} 是其中之一"),
+            format!(
+                "the CMDB lacks a relation that such things usually have; the cause is one of {n}, and {ci} is one of them"
+            ),
         ),
         EvidenceTerm::Noise if of == 0 => {
             Text::new("与该类型告警的背景频率相比", "against how often alerts of its type come alone")

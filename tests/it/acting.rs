@@ -44,6 +44,11 @@ impl Ends {
 
     /// The first one of those sent there that is as it should be.
     pub async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.nth(path, 0, is_it).await
+    }
+
+    /// The one behind so many others.
+    pub async fn nth(&self, path: &str, n: usize, is_it: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..3000 {
             let found = |(at, body): &&(String, Value)| at.starts_with(path) && is_it(body);
             if let Some((_, body)) = self.0.lock().unwrap().iter().find(found) {
@@ -262,7 +267,7 @@ async fn a_signed_link_acts_once_and_only_when_a_button_is_pressed() {
     }
     assert!(!draft.contains("<b>掉电"), "{draft}");
     let handover = text("/api/v1/oncall/handover?lang=en".to_owned()).await;
-    for piece in ["# Shift handover", "core: 李雷", "Open incidents (1)", &incident] {
+    for piece in ["# Shift handover", "core: 李雷", "Open incidents (1)", &incident, "## What changed"] {
         assert!(handover.contains(piece), "{piece} is missing: {handover}");
     }
     scene.program.stop();

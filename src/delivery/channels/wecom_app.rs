@@ -2,7 +2,7 @@
 //!
 //! Documents: developer.work.weixin.qq.com/document/path/91039 (`gettoken`), 90236 ("发送应用消息"). A card with buttons
 //! (`button_interaction`) has a title of at most 36 characters, a text of at most 160, at most 6 buttons of 10 characters, whose
-//! keys have at most 1,024 bytes, and a `task_id` of at most 128 of `[0-9a-zA-Z_\-@]` that no other card of the app has. Repeats
+//! keys have at most 1,024 bytes, at most 6 lines of a name (5 characters) and a value (26) that may be links, and a `task_id` of at most 128 of `[0-9a-zA-Z_\-@]` that no other card of the app has. Repeats
 //! within half an hour are sent once (`enable_duplicate_check`). 30 messages a minute to one person.
 
 use std::sync::Arc;
@@ -23,12 +23,16 @@ use crate::delivery::http::{Answer, Call, SetupError};
 use crate::delivery::lines::Lines;
 use crate::domain::time::Span;
 use crate::engine::effect::Notice;
+use crate::wording::lang::Lang;
 
 /// Messages that an app may send in a minute.
 pub const PER_MINUTE: u32 = 300;
 
 const TITLE_CHARS_MAX: usize = 36;
 const TEXT_CHARS_MAX: usize = 160;
+/// Lines that lead somewhere, and characters of what stands on them.
+const LINKS_MAX: usize = 3;
+const LINK_CHARS_MAX: usize = 26;
 /// Of what stands on a button that is over.
 const REPLACE_CHARS_MAX: usize = 20;
 const PLAIN_BYTES_MAX: usize = 2048;
@@ -84,7 +88,8 @@ impl Settings {
 }
 
 /// A card with buttons; `said` stands first in its text.
-fn card(lines: &Lines, buttons: &[Button], said: Option<&str>) -> Value {
+fn card(notice: &Notice, manner: &Manner, buttons: &[Button], said: Option<&str>) -> Value {
+    let lines = Lines::of(notice, &manner.style());
     let button = |one: &Button| json!({ "text": fit::chars(one.name, 10), "style": 1, "key": format!("{}:{}", one.word, one.mark) });
     let mut card = json!({
         "card_type": "button_interaction",
@@ -94,6 +99,16 @@ fn card(lines: &Lines, buttons: &[Button], said: Option<&str>) -> Value {
     });
     if let Some(url) = &lines.url {
         card["card_action"] = json!({ "type": 1, "url": url });
+    }
+    // The text has no room for whole links: what to do stands below it.
+    let name = if manner.lang == Lang::Zh { "处置" } else { "To do" };
+    let books = notice.runbooks.iter().filter(|book| !book.url.is_empty()).take(LINKS_MAX);
+    let links = books.map(
+        |book| json!({ "type": 1, "keyname": name, "value": fit::chars(&book.title, LINK_CHARS_MAX), "url": book.url }),
+    );
+    let links: Vec<Value> = links.collect();
+    if !links.is_empty() {
+        card["horizontal_content_list"] = links.into();
     }
     card
 }
@@ -118,7 +133,7 @@ impl Wecom {
             body["text"] = json!({ "content": fit::lines(&text, lines.url.as_deref(), PLAIN_BYTES_MAX) });
             return body;
         }
-        let mut card = card(&lines, &buttons, None);
+        let mut card = card(notice, manner, &buttons, None);
         card["task_id"] = hex::encode(&Sha256::digest(notice.key.as_bytes())[..20]).into();
         body["msgtype"] = "template_card".into();
         body["template_card"] = card;
@@ -185,6 +200,6 @@ impl Api for Wecom {
         if buttons.is_empty() {
             return Some(json!({ "replace_name": fit::chars(acted.said, REPLACE_CHARS_MAX) }));
         }
-        Some(card(&Lines::of(acted.notice, &manner.style()), &buttons, Some(acted.said)))
+        Some(card(acted.notice, manner, &buttons, Some(acted.said)))
     }
 }

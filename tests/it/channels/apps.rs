@@ -158,6 +158,13 @@ fn wecom(world: &mut World, pairs: &BTreeMap<String, String>, body: &Value) -> V
             };
             let is_card =
                 card["card_type"] == "button_interaction" && (1..=36).contains(&chars(&card["main_title"]["title"]));
+            let links = card["horizontal_content_list"].as_array().cloned().unwrap_or_default();
+            // "列表长度不超过6", "keyname 建议不超过5个字", "value 建议不超过26个字".
+            let is_link = |one: &Value| {
+                (1..=5).contains(&chars(&one["keyname"]))
+                    && (1..=26).contains(&chars(&one["value"]))
+                    && (one["type"] != 1 || one["url"].as_str().is_some_and(|url| url.starts_with("http")))
+            };
             if !is_task
                 || !is_card
                 || chars(&card["sub_title_text"]) > 160
