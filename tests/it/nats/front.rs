@@ -252,7 +252,12 @@ asyncio.run(main())
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let by = until("both have somebody", || {
         let told = get(&served, &token, "/api/v1/incidents");
-        let mut by: Vec<String> = told["items"].as_array().unwrap().iter().filter_map(|one| Some(one["acknowledged_by"].as_str()?.to_owned())).collect();
+        let mut by: Vec<String> = told["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|one| Some(one["acknowledged_by"].as_str()?.to_owned()))
+            .collect();
         by.sort();
         (by.len() == 2).then_some(by)
     });
