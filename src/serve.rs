@@ -141,12 +141,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     asides.spawn("clerk", clerk::note(tokens.clone(), pipeline.clone(), clock.clone()));
     let stop = ending::listen()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
-    let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), clock());
     let redis = OnRedis::new(&config)?;
-    let sessions = Arc::new(match &redis {
-        Some(redis) => redis.sessions(sessions),
-        None => sessions,
-    });
+    let sessions = Arc::new(sessions(&config, redis.as_ref(), clock()));
     if let Some(redis) = &redis {
         redis.start(&pipeline, &clock, &mut asides);
         redis.count_together(&intake);
@@ -173,6 +169,15 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     asides.end();
     keep_series(of_series, (pipeline.clock)()).await?;
     close(pipeline, shared, drain).await
+}
+
+/// Who is signed in: here, or at all instances that share Redis.
+fn sessions(config: &Config, redis: Option<&OnRedis>, now: Timestamp) -> Sessions {
+    let sessions = Sessions::kept_in(&config.data.join(SESSIONS_FILE), now);
+    match redis {
+        Some(redis) => redis.sessions(sessions),
+        None => sessions,
+    }
 }
 
 /// Says that nobody is told, or who is named and not configured.

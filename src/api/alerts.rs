@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
-use super::incident_types::AlertItem;
+use super::alert_types::AlertItem;
 use super::paging::{self, Listed, cursor, read_place, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};

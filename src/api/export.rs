@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 use super::access::Caller;
-use super::incident_types::{AlertItem, IncidentDetail, IncidentItem, Onlooker};
+use super::alert_types::AlertItem;
+use super::incident_types::{IncidentDetail, IncidentItem, Onlooker};
 use super::paging::read_time;
 use super::past::past;
 use super::problem::{ApiError, Params, Problem};

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::alert_types::AlertItem;
 use super::deeds::without_ticket;
-use super::incident_types::{AlertItem, IncidentDetail, IncidentItem, TimelineItem};
+use super::incident_types::{IncidentDetail, IncidentItem, TimelineItem};
 use super::paging::{self, Listed, cursor, read_place, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};

@@ -5,6 +5,7 @@
 //! organisations; one outside the caller's scope is answered like one that does not exist.
 
 pub mod access;
+pub mod alert_types;
 pub mod alertmanager;
 pub mod alerts;
 pub mod audit;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::access::Caller;
-use super::incident_types::{AlertItem, IncidentItem, Onlooker};
+use super::alert_types::AlertItem;
+use super::incident_types::{IncidentItem, Onlooker};
 use super::orders::refused;
 use super::plain::write_out;
 use super::problem::{ApiError, Body, Problem};

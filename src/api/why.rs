@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::alert_types::AlertItem;
 use super::alerts::{UnusualItem, unusual};
-use super::incident_types::{AlertItem, EvidenceItem, IncidentItem, Onlooker};
+use super::incident_types::{EvidenceItem, IncidentItem, Onlooker};
 use super::paging::{self, Listed, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};

@@ -1,9 +1,8 @@
 //! The verbs: what happens to an event. Pure: no clock, no dice, no I/O, no hash-map iteration.
 //!
-//! `Engine::step(stamp, input, loaded) -> effects` is the only door. Deadlines fire inside it at their own due
-//! time, so a late or an extra tick changes nothing. Stages in the order an event meets them: [`dedup`] (with
-//! [`identity`] and `enrich`), `mute` (with `inhibit`), `correlate` (with `silent` and `upstream`), [`group`] (held or
-//! incident), `root_cause`, `lifecycle`, `route` (with `notify`).
+//! `Engine::step(stamp, input, loaded) -> effects` is the only door. Deadlines fire inside it at their own due time, so a late or
+//! an extra tick changes nothing. Stages in the order an event meets them: [`dedup`] (with [`identity`] and `enrich`), `mute` (with
+//! `inhibit`), `correlate` (with `silent` and `upstream`), [`group`] (held or incident), `root_cause`, `lifecycle`, `route` (`notify`).
 
 pub mod alert;
 mod asked;

@@ -44,11 +44,6 @@ impl Ends {
 
     /// The first one of those sent there that is as it should be.
     pub async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-        self.nth(path, 0, is_it).await
-    }
-
-    /// The one behind so many others.
-    pub async fn nth(&self, path: &str, n: usize, is_it: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..3000 {
             let found = |(at, body): &&(String, Value)| at.starts_with(path) && is_it(body);
             if let Some((_, body)) = self.0.lock().unwrap().iter().find(found) {

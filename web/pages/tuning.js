@@ -21,6 +21,7 @@ const SOON_MS = 14 * 24 * 3600 * 1000;
 const Shadow = ({ shadow, may, onChange }) => {
   // Whoever reads the journal later wants to know why.
   const act = (name, run, doubt = "") => async () => {
+    /** @type {import("../ask.js").Field[]} */
     const note = doubt ? [{ name: "doubt", kind: "note", label: "", value: doubt, optional: true }] : [];
     const given = await ask({ title: t(name), ok: t(name), danger: doubt !== "", fields: [...note, { name: "reason", kind: "line", label: t("tuning.reason"), optional: doubt === "" }] });
     if (given) await told(t(name), async () => { await run(given.reason ?? ""); return ""; }).then(onChange);

@@ -170,6 +170,8 @@ fn wecom(world: &mut World, pairs: &BTreeMap<String, String>, body: &Value) -> V
                 || chars(&card["sub_title_text"]) > 160
                 || !(1..=6).contains(&buttons.len())
                 || !buttons.iter().all(is_button)
+                || links.len() > 6
+                || !links.iter().all(is_link)
             {
                 return no(41_064, "invalid template card");
             }

@@ -181,7 +181,7 @@ fn corrections_are_shown_revoked_and_exported_as_a_labelled_set() {
         (found["items"][0]["revoked"] == true).then_some(())
     });
     export().does(&["\"corrections\": 1"]);
-    let mapping = super::shipped("rules/mappings/stormgen.yaml");
+    let mapping = out.join("mapping.yaml").display().to_string();
     let (events, cmdb) = (out.join("alerts.jsonl"), out.join("cmdb.json"));
     let rules = super::write(folder.path(), "quiet/a.yaml", "routes:\n  - { id: all, receivers: [noc] }\n");
     let quiet = std::path::Path::new(&rules).parent().unwrap().display().to_string();

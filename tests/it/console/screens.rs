@@ -167,7 +167,10 @@ fn demo() -> (Demo, String) {
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let link = lines.by_ref().find_map(|line| Some(format!("http{}", line.split_once("http")?.1.trim()))).unwrap();
+    let link = lines
+        .by_ref()
+        .find_map(|line| Some(format!("http{}", line.split_once("http")?.1.split_whitespace().next()?)))
+        .unwrap();
     lines.by_ref().find(|line| line.contains("root cause right for")).unwrap();
     std::thread::spawn(move || lines.for_each(drop));
     (Demo(process), link)
