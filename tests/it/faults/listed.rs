@@ -48,7 +48,8 @@ fn the_chaos_run_has_every_row() {
     let known = places();
     let run: BTreeSet<&str> =
         known.iter().filter(|(_, place)| filter.is_match(place)).map(|(name, _)| name.as_str()).collect();
-    let left_out: Vec<&&str> =
-        named.iter().filter(|name| name.matches('_').count() >= 2 && !run.contains(**name)).collect();
+    // Settings are written in capitals, rows and figures have fewer words.
+    let is_test = |name: &&&str| name.starts_with(char::is_lowercase) && name.matches('_').count() >= 2;
+    let left_out: Vec<&&str> = named.iter().filter(is_test).filter(|name| !run.contains(**name)).collect();
     assert!(left_out.is_empty(), "`just chaos` leaves out {left_out:?}");
 }
