@@ -22,6 +22,7 @@ mod library;
 mod people;
 mod previews;
 mod smpp;
+mod sms;
 mod smtp;
 mod tickets;
 
