@@ -113,7 +113,8 @@ pub async fn alerts(
     caller: Caller,
     Params(query): Params<AlertmanagerQuery>,
 ) -> Result<Json<Vec<AlertmanagerAlert>>, ApiError> {
-    Ok(Json(asked(&api, &caller, &query).await?.into_iter().map(|found| found.alert).collect()))
+    let wanted = receiver(&query)?;
+    Ok(Json(asked(&api, &caller, &query, wanted.as_ref()).await?.into_iter().map(|found| found.alert).collect()))
 }
 
 /// Alerts that fire, by incident, in Alertmanager's form.
@@ -124,11 +125,11 @@ pub async fn groups(
     caller: Caller,
     Params(query): Params<AlertmanagerQuery>,
 ) -> Result<Json<Vec<AlertmanagerGroup>>, ApiError> {
+    let wanted = receiver(&query)?;
     let mut groups: BTreeMap<Option<IncidentId>, Vec<AlertmanagerAlert>> = BTreeMap::new();
-    for found in asked(&api, &caller, &query).await? {
+    for found in asked(&api, &caller, &query, wanted.as_ref()).await? {
         groups.entry(found.incident).or_default().push(found.alert);
     }
-    let wanted = receiver(&query)?;
     let group = |(incident, alerts): (Option<IncidentId>, Vec<AlertmanagerAlert>)| {
         let mut all = alerts.iter().flat_map(|alert| &alert.receivers);
         let fits = |one: &&AlertmanagerReceiver| wanted.as_ref().is_none_or(|wanted| wanted.is_match(&one.name));
@@ -149,8 +150,12 @@ fn receiver(query: &AlertmanagerQuery) -> Result<Option<Regex>, ApiError> {
 }
 
 /// The alerts that a query asks for, with what their sources said of them and whom they go to.
-async fn asked(api: &Arc<Api>, caller: &Caller, query: &AlertmanagerQuery) -> Result<Vec<Found>, ApiError> {
-    let wanted = receiver(query)?;
+async fn asked(
+    api: &Arc<Api>,
+    caller: &Caller,
+    query: &AlertmanagerQuery,
+    wanted: Option<&Regex>,
+) -> Result<Vec<Found>, ApiError> {
     let mut found = found(api, caller, query)?;
     let (scope, alerts) = (caller.scope(), found.iter().map(|found| found.id).collect::<Vec<_>>());
     let incidents: BTreeSet<IncidentId> = found.iter().filter_map(|found| found.incident).collect();
@@ -171,9 +176,8 @@ async fn asked(api: &Arc<Api>, caller: &Caller, query: &AlertmanagerQuery) -> Re
         let names = incident.and_then(|incident| told.get(&incident)).into_iter().flatten();
         alert.receivers.extend(names.map(|name| AlertmanagerReceiver { name: name.clone() }));
     }
-    found.retain(|found| {
-        wanted.as_ref().is_none_or(|wanted| found.alert.receivers.iter().any(|one| wanted.is_match(&one.name)))
-    });
+    found
+        .retain(|found| wanted.is_none_or(|wanted| found.alert.receivers.iter().any(|one| wanted.is_match(&one.name))));
     Ok(found)
 }
 
