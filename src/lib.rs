@@ -5,6 +5,10 @@
 //! correlate → root cause → lifecycle → route), one outbox record commits the decision (`outbox`), then it is
 //! delivered (`delivery`) and shown (`projection`, `api`, `console`). Analysts run the same engine in `lab`.
 
+// What is held to the same promises here and in tests of real servers names this crate as those do.
+#[cfg(test)]
+extern crate self as headwater;
+
 pub mod access;
 pub mod acting;
 pub mod api;

@@ -31,7 +31,9 @@ use crate::intake::registry::Registry;
 use crate::intake::{self, Intake};
 use crate::journal::sqlite::lock::Lock;
 use crate::lab::series::recorded::FOLDER as READINGS_FOLDER;
+use crate::nats::connect::Nats;
 use crate::nats::shelf::Shelf;
+use crate::nats::watched::watch;
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
 use crate::pipeline::membership::{Leave, Role};
 use crate::pipeline::{Options, Pace, Pipeline, upward};
@@ -135,6 +137,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     reload.start().await?;
     let mut asides = Asides::default();
     tell_of_itself(&config, Watch::new(&config, pipeline.clone(), reload.refused(), judging.clone()), &mut asides)?;
+    look_at_streams(&config, shared.as_ref(), &pipeline, &mut asides);
     asides.spawn("reload", reload.follow());
     asides.spawn("anomalies", intake.clone().tell_anomalies());
     asides.spawn("models", judging.clone().run());
@@ -225,6 +228,7 @@ struct Place {
     leave: Leave,
     lock: Lock,
     shelf: Shelf,
+    nats: Nats,
 }
 
 /// What sees to the models of metric series, alone or among others.
@@ -257,8 +261,8 @@ fn views(config: &Config, shared: Option<&Place>) -> Result<Views> {
 /// The pipeline over this folder's log, or over that of a cluster.
 async fn open(config: &Config, opening: Options) -> Result<(Arc<Pipeline>, Option<Place>)> {
     if config.cluster.on {
-        let cluster::Shared { pipeline, leave, lock, shelf } = cluster::start(config, opening).await?;
-        return Ok((pipeline, Some(Place { leave, lock, shelf })));
+        let cluster::Shared { pipeline, leave, lock, shelf, nats } = cluster::start(config, opening).await?;
+        return Ok((pipeline, Some(Place { leave, lock, shelf, nats })));
     }
     Ok((start(&config.data, opening).await?, None))
 }
@@ -298,11 +302,19 @@ fn tell_of_itself(config: &Config, watch: Watch, asides: &mut Asides) -> Result<
         asides.spawn("heartbeat", Heartbeat::new(url, watch.vitals())?.run());
     }
     if let Some(url) = &config.vitals.alarm_url {
-        let every = Duration::from_millis(config.vitals.every.0.unsigned_abs());
-        asides.spawn("alarm", Alarm::new(url, config.cluster.name(), watch.vitals())?.run(every));
+        asides.spawn("alarm", Alarm::new(url, config.cluster.name(), watch.vitals())?.run(config.vitals.pause()));
     }
     asides.spawn("vitals", watch.run());
     Ok(())
+}
+
+/// Looks at the streams of the journal for as long as they are used.
+fn look_at_streams(config: &Config, shared: Option<&Place>, pipeline: &Arc<Pipeline>, asides: &mut Asides) {
+    let Some(Place { nats, .. }) = shared else { return };
+    let (every, nats, pipeline) = (config.vitals.pause(), nats.clone(), pipeline.clone());
+    asides.spawn("streams", async move {
+        watch(&nats, every, |trouble| pipeline.health().note_streams("journal", trouble)).await;
+    });
 }
 
 /// Serves until the end is told, and then as long as connections need, at most `drain`.

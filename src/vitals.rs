@@ -16,20 +16,22 @@ use crate::config::Config;
 use crate::domain::event::{Event, ObjectRef, Status};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of;
-use crate::domain::severity::Severity;
 use crate::domain::spans::{self, SpanText};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{Batch, Input};
 use crate::engine::memory::OWN_SOURCE;
+use crate::nats::watched::Trouble;
 use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 use crate::serve::series::Judging;
 use progress::Progress;
+use sign::Sign;
 use told::Told;
 
 pub mod alarm;
 pub mod heartbeat;
 mod progress;
+pub mod sign;
 mod told;
 
 /// Over which time the share of rejected events is taken, and of how many events at least.
@@ -52,131 +54,28 @@ pub struct Settings {
     /// Dead letters of the last hour, few as they may be beside all events.
     pub dead_letters_hour_max: u64,
     pub disk_free_mib_min: u64,
+    /// How long the oldest accepted event may wait for its decision.
+    #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
+    pub behind_max: Span,
+    /// How long a receiver may take none of the notices that wait for it.
+    #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
+    pub notices_wait_max: Span,
+    /// How far our clock and that of the servers with the journal may differ.
+    #[serde(deserialize_with = "spans::span")]
+    #[schemars(with = "SpanText")]
+    pub clock_off_max: Span,
     /// Is asked every minute while all is well.
     pub heartbeat_url: Option<String>,
     /// Is told at once what is wrong, past everything that may be what is wrong.
     pub alarm_url: Option<String>,
 }
 
-/// What can be wrong with the program itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Sign {
-    /// Too many events are rejected.
-    RejectedShare,
-    /// Dead letters become more and more: somebody has to look at them.
-    DeadLetters,
-    /// Accepted events and verdicts do not add up.
-    Imbalance,
-    /// The disk of the data folder fills up.
-    DiskLow,
-    /// A decision came out otherwise when it was made again.
-    Diverged,
-    /// The engine stands still.
-    EngineHalted,
-    /// Rules, topology or mappings on disk are refused.
-    FilesRefused,
-    /// A tenant has more alerts than it may have: further ones are refused.
-    AlertsFull,
-    /// NATS is configured and away.
-    NatsAway,
-    /// The other instances do not hear of this one.
-    Unheard,
-    /// A receiver locks us out.
-    ReceiverLocked,
-    /// Metric series are judged without their model.
-    ModelDegraded,
-    /// Readings are not any more what the metric model was made from, or it is old.
-    ModelDrifted,
-}
-
-impl Sign {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::RejectedShare,
-        Self::DeadLetters,
-        Self::Imbalance,
-        Self::DiskLow,
-        Self::Diverged,
-        Self::EngineHalted,
-        Self::FilesRefused,
-        Self::AlertsFull,
-        Self::NatsAway,
-        Self::Unheard,
-        Self::ReceiverLocked,
-        Self::ModelDegraded,
-        Self::ModelDrifted,
-    ];
-
-    /// The word in events, metrics and the runbook.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::RejectedShare => "rejected-share",
-            Self::DeadLetters => "dead-letters-grow",
-            Self::Imbalance => "conservation-imbalance",
-            Self::DiskLow => "disk-low",
-            Self::Diverged => "decision-diverged",
-            Self::EngineHalted => "engine-halted",
-            Self::FilesRefused => "files-refused",
-            Self::AlertsFull => "alerts-full",
-            Self::NatsAway => "nats-away",
-            Self::Unheard => "unheard",
-            Self::ReceiverLocked => "receiver-locked",
-            Self::ModelDegraded => "model-degraded",
-            Self::ModelDrifted => "model-drifted",
-        }
-    }
-
-    /// Whether it is about a connection, which may come back by itself.
-    const fn is_outside(self) -> bool {
-        match self {
-            Self::NatsAway | Self::Unheard => true,
-            Self::RejectedShare
-            | Self::DeadLetters
-            | Self::Imbalance
-            | Self::DiskLow
-            | Self::Diverged
-            | Self::EngineHalted
-            | Self::FilesRefused
-            | Self::AlertsFull
-            | Self::ReceiverLocked
-            | Self::ModelDegraded
-            | Self::ModelDrifted => false,
-        }
-    }
-
-    const fn severity(self) -> Severity {
-        match self {
-            Self::Imbalance | Self::Diverged | Self::EngineHalted | Self::Unheard => Severity::Critical,
-            Self::RejectedShare
-            | Self::DeadLetters
-            | Self::DiskLow
-            | Self::FilesRefused
-            | Self::AlertsFull
-            | Self::NatsAway
-            | Self::ReceiverLocked
-            | Self::ModelDegraded => Severity::Major,
-            Self::ModelDrifted => Severity::Minor,
-        }
-    }
-
-    const fn title(self) -> &'static str {
-        match self {
-            Self::RejectedShare => "Headwater rejects many events / 大量事件被拒收",
-            Self::DeadLetters => "Headwater's dead letters become more / 死信持续增加",
-            Self::Imbalance => "Headwater's event counts do not add up / 事件收支不平衡",
-            Self::DiskLow => "Headwater's disk fills up / 磁盘空间不足",
-            Self::Diverged => "A decision came out otherwise when made again / 重放决策不一致",
-            Self::EngineHalted => "Headwater's engine or journal stands still / 引擎或日志已停止",
-            Self::NatsAway => "NATS is away: events there wait / NATS 不可用,其中的事件在等待",
-            Self::Unheard => "The other instances do not hear of this one / 其他实例收不到本实例的消息",
-            Self::ReceiverLocked => "A receiver locks Headwater out / 接收方拒绝访问",
-            Self::ModelDegraded => "Metric series are judged without their model / 指标模型不可用,仅按近几小时判断",
-            Self::ModelDrifted => "The metric model no longer fits: make a new one / 指标模型已漂移或陈旧,请重训",
-            Self::AlertsFull => {
-                "A tenant has too many alerts, further ones are refused / 告警数量达到上限,新告警被拒收"
-            }
-            Self::FilesRefused => "Files on disk are refused, the old ones stay / 磁盘上的配置被拒绝,旧配置仍生效",
-        }
+impl Settings {
+    /// Between two looks.
+    pub fn pause(&self) -> Duration {
+        Duration::from_millis(self.every.0.unsigned_abs())
     }
 }
 
@@ -224,7 +123,7 @@ impl Watch {
 
     /// Looks for as long as the program runs.
     pub async fn run(self) {
-        let every = Duration::from_millis(self.settings.every.0.unsigned_abs());
+        let every = self.settings.pause();
         let mut counts: VecDeque<(Timestamp, u64, u64)> = VecDeque::new();
         let mut told = Told::default();
         let mut before: Option<String> = None;
@@ -235,6 +134,8 @@ impl Watch {
             let now = (self.clock)();
             let mut found = self.look(now, &mut counts);
             let waits_since = self.pipeline.live.read().waits_since();
+            let behind = progress::behind(now, waits_since, self.settings.behind_max);
+            found.extend(behind.map(|figures| (Sign::EngineBehind, figures)));
             if let Some(still) = progress.look(now, waits_since) {
                 let figures = format!("nothing is decided for {} seconds, although records wait", still.0 / 1000);
                 found.entry(Sign::EngineHalted).or_insert(figures);
@@ -300,7 +201,7 @@ impl Watch {
         if let Some(why) = self.pipeline.health().failure().or_else(journal) {
             found.insert(Sign::EngineHalted, why);
         }
-        self.look_outside(&mut found);
+        self.look_outside(now, &mut found);
         self.look_at_models(&mut found);
         if let Some((tenant, counted)) = self.pipeline.all_counted().iter().find(|(_, counted)| counted.is_full()) {
             let (alerts, refused) = (counted.memory.alerts, counted.memory.refused);
@@ -339,17 +240,37 @@ impl Watch {
     }
 
     /// What others do to it.
-    fn look_outside(&self, found: &mut BTreeMap<Sign, String>) {
+    fn look_outside(&self, now: Timestamp, found: &mut BTreeMap<Sign, String>) {
         if let Some(why) = self.pipeline.health().nats() {
             found.insert(Sign::NatsAway, why);
         }
         if !self.pipeline.lease.is_valid() {
             found.insert(Sign::Unheard, "it decides and sends nothing; look at its connection to NATS".to_owned());
         }
+        if let Some(why) = self.pipeline.health().redis() {
+            found.insert(Sign::RedisAway, why);
+        }
+        let off = self.pipeline.health().clock_off();
+        if off.0.abs() > self.settings.clock_off_max.0 {
+            let side = if off.0 > 0 { "before" } else { "behind" };
+            let figures = format!("ours is {} ms {side} that of the servers with the journal", off.0.abs());
+            found.insert(Sign::ClockOff, figures);
+        }
+        let Trouble { unsafe_settings, fills_up } = self.pipeline.health().streams();
+        found.extend(unsafe_settings.map(|why| (Sign::StreamUnsafe, why)));
+        found.extend(fills_up.map(|why| (Sign::StreamFills, why)));
         let states = self.pipeline.courier.delivery().map(|delivery| delivery.states()).unwrap_or_default();
-        let locked = states.into_iter().find_map(|(receiver, state)| Some((receiver, state.locked_out?)));
-        if let Some((receiver, why)) = locked {
-            found.insert(Sign::ReceiverLocked, format!("receiver {receiver}: {why}"));
+        for (receiver, state) in states {
+            if let Some(why) = state.locked_out {
+                found.entry(Sign::ReceiverLocked).or_insert(format!("receiver {receiver}: {why}"));
+            }
+            let Some(since) = state.fails_since.filter(|since| now.since(*since) > self.settings.notices_wait_max)
+            else {
+                continue;
+            };
+            let (waiting, why) = (state.waiting, state.last_failure.unwrap_or_default());
+            let figures = format!("receiver {receiver} fails since {since}, {waiting} wait: {why}");
+            found.entry(Sign::NoticesWait).or_insert(figures);
         }
     }
 

@@ -171,6 +171,8 @@ pub struct ReceiverState {
     pub locked_out: Option<String>,
     /// The last failure.
     pub last_failure: Option<String>,
+    /// When an attempt failed first, of those since it accepted one last or nothing waited.
+    pub fails_since: Option<Timestamp>,
 }
 
 /// What receivers' tasks and their observers both look at.

@@ -86,8 +86,9 @@ impl Task {
             let attempt = first.attempts;
             tracing::warn!(incident.id = %id.incident, receiver = %self.receiver, attempt, why, "notice not delivered");
         }
-        let is_old = (self.clock)().since(first.notice.at) > self.settings.give_up_after
-            || request::is_late(&first.notice, &self.clock);
+        let now = (self.clock)();
+        let is_old =
+            now.since(first.notice.at) > self.settings.give_up_after || request::is_late(&first.notice, &self.clock);
         let was_locked_out = queue.is_locked_out();
         let left = queue.settle(&id, attempt, is_old, Instant::now());
         if queue.is_locked_out() && !was_locked_out {
@@ -98,6 +99,9 @@ impl Task {
             if failure.is_some() {
                 state.failed += 1;
                 state.last_failure = failure;
+                state.fails_since.get_or_insert(now);
+            } else {
+                state.fails_since = None;
             }
         });
         self.show(queue);
@@ -136,7 +140,10 @@ impl Task {
     }
 
     fn show(&self, queue: &Queue) {
-        self.note(|state| state.waiting = queue.len());
+        self.note(|state| {
+            state.waiting = queue.len();
+            state.fails_since = state.fails_since.filter(|_| state.waiting > 0);
+        });
     }
 
     fn note(&self, note: impl FnOnce(&mut ReceiverState)) {

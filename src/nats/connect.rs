@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 
 use super::settings::Settings;
+use super::watched::InUse;
 use super::{NatsError, server};
 use crate::servers::{is_loopback, secret};
 
@@ -26,6 +27,8 @@ pub struct Nats {
     pub jetstream: Context,
     /// Plain messages.
     pub client: Client,
+    /// Streams that were found right.
+    pub in_use: InUse,
     /// Whoever looks at each server that the client comes back to, for as long as the connection is used.
     _checking: Arc<JoinSet<()>>,
 }
@@ -56,7 +59,7 @@ pub async fn connect(settings: &Settings) -> Result<Nats, NatsError> {
     let mut checking = JoinSet::new();
     checking.spawn(check_again(client.clone(), seen));
     let jetstream = jetstream::new(client.clone());
-    Ok(Nats { jetstream, client, _checking: Arc::new(checking) })
+    Ok(Nats { jetstream, client, in_use: InUse::default(), _checking: Arc::new(checking) })
 }
 
 fn tell(event: &Event) {

@@ -9,6 +9,7 @@ pub mod server;
 pub mod settings;
 pub mod shelf;
 pub mod streams;
+pub mod watched;
 
 use std::fmt;
 

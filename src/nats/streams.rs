@@ -189,7 +189,11 @@ pub async fn ensure(nats: &Nats, wanted: &Wanted) -> Result<Found, NatsError> {
     }
     let info = info.ok_or_else(|| NatsError::away(format!("stream {} is gone again", wanted.name)))?;
     let refusals = wanted.faults(&info["config"]);
-    if refusals.is_empty() { Ok(found(&info)) } else { Err(NatsError::Refused(refusals)) }
+    if !refusals.is_empty() {
+        return Err(NatsError::Refused(refusals));
+    }
+    nats.in_use.note(wanted);
+    Ok(found(&info))
 }
 
 /// Makes a stream whose first message will have this sequence.
@@ -290,7 +294,11 @@ async fn ask_to_purge(nats: &Nats, name: &str, what: &Value) -> Result<(), NatsE
     }
 }
 
-async fn info(nats: &Nats, name: &str, what: &Value) -> Result<Option<Value>, NatsError> {
+/// What the server says of a stream; `None` when there is none.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn info(nats: &Nats, name: &str, what: &Value) -> Result<Option<Value>, NatsError> {
     let asked = nats.jetstream.request(format!("STREAM.INFO.{name}"), what).await;
     let answer: Value = asked.map_err(NatsError::away)?;
     match &answer["error"] {

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use crate::domain::time::Span;
+use crate::nats::watched::Trouble;
+
 /// What `/readyz` and the metrics ask.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -25,6 +28,10 @@ pub struct Health {
     redis: Mutex<Option<String>>,
     /// Why what the CMDB says now is not in force, or only some of it.
     cmdb: Mutex<Option<String>>,
+    /// What is wrong with streams in use, by what they are for.
+    streams: Mutex<BTreeMap<&'static str, Trouble>>,
+    /// How far our clock is before that of the servers with the journal.
+    clock_off: Mutex<Span>,
     signs: Mutex<BTreeMap<&'static str, SignCount>>,
     /// Parts beside the engine that have broken.
     broken: Mutex<Vec<&'static str>>,
@@ -85,6 +92,28 @@ impl Health {
     /// Why NATS is not in use although the configuration names it.
     pub fn nats(&self) -> Option<String> {
         self.nats.lock().expect("nobody panics while holding it").clone()
+    }
+
+    /// Notes what is wrong with the streams for something.
+    pub fn note_streams(&self, of: &'static str, trouble: Trouble) {
+        self.streams.lock().expect("nobody panics while holding it").insert(of, trouble);
+    }
+
+    /// What is wrong with streams in use, of each kind the first.
+    pub fn streams(&self) -> Trouble {
+        let all = self.streams.lock().expect("nobody panics while holding it");
+        let first = |of: fn(&Trouble) -> &Option<String>| all.values().find_map(|trouble| of(trouble).clone());
+        Trouble { unsafe_settings: first(|one| &one.unsafe_settings), fills_up: first(|one| &one.fills_up) }
+    }
+
+    /// Notes how far our clock is before that of the servers with the journal.
+    pub fn note_clock(&self, before: Span) {
+        *self.clock_off.lock().expect("nobody panics while holding it") = before;
+    }
+
+    /// How far our clock is before that of the servers with the journal; nothing when there are none.
+    pub fn clock_off(&self) -> Span {
+        *self.clock_off.lock().expect("nobody panics while holding it")
     }
 
     /// Notes why Redis is not in use; `None` when it is.

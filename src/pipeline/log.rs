@@ -13,6 +13,8 @@ use crate::journal::{AppendError, Appended, Follow, ReadError, Record};
 use crate::outbox::{CommitError, Decided, OutboxHead, OutboxRecord};
 
 pub mod file;
+#[cfg(test)]
+pub mod promises;
 pub mod shared;
 
 /// A log in use. Calls that do not return a future block.

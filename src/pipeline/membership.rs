@@ -321,6 +321,8 @@ impl Membership {
             beats.push((stored, beat));
         }
         let now = mine.ok_or_else(|| NatsError::away("our own beat is not there"))?;
+        // It was written a moment ago.
+        self.health.note_clock(crate::clock::machine()().since(now));
         let dead_after = Span(DEAD_AFTER.as_millis() as i64);
         let mut alive = Vec::new();
         for (stored, beat) in beats {

@@ -26,6 +26,7 @@ use crate::nats::queue::Size;
 use crate::nats::server::prove_power;
 use crate::nats::settings::Settings;
 use crate::nats::streams::{Keeping, Wanted, ensure};
+use crate::nats::watched::watch;
 use crate::pipeline::Pipeline;
 use crate::pipeline::herald::Herald;
 use crate::pipeline::membership::Role;
@@ -45,6 +46,8 @@ pub struct OnNats {
     answers: bool,
     tenants: Vec<TenantId>,
     durability: Durability,
+    /// Between two looks at streams in use.
+    look_every: Duration,
     intake: Arc<Intake>,
     pipeline: Arc<Pipeline>,
     app: Router,
@@ -65,7 +68,8 @@ impl OnNats {
         settings.cmdb &= config.cluster.has(Role::Intake);
         settings.publish &= config.cluster.has(Role::Delivery);
         let answers = config.cluster.has(Role::Api);
-        Self { settings, answers, tenants, durability: config.durability, intake, pipeline, app, onto }
+        let (durability, look_every) = (config.durability, config.vitals.pause());
+        Self { settings, answers, tenants, durability, look_every, intake, pipeline, app, onto }
     }
 
     /// Serves until the future is dropped.
@@ -121,6 +125,10 @@ impl OnNats {
             cmdbs.push(CmdbDoor::open(pipeline, nats, tenant, size, STREAM).await?);
         }
         let mut tasks = JoinSet::new();
+        let (of_streams, pipeline, every) = (nats.clone(), self.pipeline.clone(), self.look_every);
+        tasks.spawn(async move {
+            watch(&of_streams, every, |trouble| pipeline.health().note_streams("events", trouble)).await;
+        });
         for door in doors {
             tasks.spawn(door.run());
         }

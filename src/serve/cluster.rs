@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::journal::jetstream::{JetStreamStore, OpenOptions, stream_name};
 use crate::journal::sqlite::lock::{Lock, LockError};
 use crate::nats::NatsError;
-use crate::nats::connect::connect;
+use crate::nats::connect::{Nats, connect};
 use crate::nats::shelf::Shelf;
 use crate::pipeline::lease::Lease;
 use crate::pipeline::log::shared::SharedLog;
@@ -32,6 +32,8 @@ pub struct Shared {
     pub lock: Lock,
     /// What instances share beside the journal.
     pub shelf: Shelf,
+    /// The connection of all that.
+    pub nats: Nats,
 }
 
 /// Joins the others; waits for NATS as long as it is away.
@@ -47,6 +49,7 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     let mark = mark(&config.data)?;
     let lease = Arc::new(Lease::none());
     let (membership, store, shelf) = join(config, &mark, &lease).await?;
+    let nats = store.nats().clone();
     let log = Arc::new(SharedLog::new(store, &name));
     let data = config.data.clone();
     let starting = tokio::task::spawn_blocking(move || Pipeline::start_on(log, lease, &data, options));
@@ -54,7 +57,7 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     // Only now: what is assigned to this instance is decided at once.
     let leave = membership.start(pipeline.health().clone()).await?;
     tracing::info!(instance = name, prefix = config.cluster.prefix, "this instance shares its journal");
-    Ok(Shared { pipeline, leave, lock, shelf })
+    Ok(Shared { pipeline, leave, lock, shelf, nats })
 }
 
 /// Opens the log and takes this instance's name; waits for servers that are away, or have not chosen their leaders yet.

@@ -22,9 +22,24 @@ impl Progress {
     }
 }
 
+/// How far what is decided is behind what was accepted, once that is too far.
+pub(super) fn behind(now: Timestamp, waits_since: Option<Timestamp>, most: Span) -> Option<String> {
+    let waits = now.since(waits_since?);
+    (waits > most).then(|| format!("the oldest event that is not decided waits for {} seconds", waits.as_secs()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_waits_for_too_long_is_behind_though_the_engine_goes_on() {
+        let (at, most) = (|secs: i64| Timestamp(secs * 1000), Span::mins(1));
+        assert_eq!(behind(at(100), None, most), None);
+        assert_eq!(behind(at(100), Some(at(40)), most), None);
+        let told = behind(at(101), Some(at(40)), most).unwrap();
+        assert!(told.contains("61 seconds"), "{told}");
+    }
 
     #[test]
     fn an_engine_that_decides_nothing_while_records_wait_stands_still() {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Sign;
+use super::sign::Sign;
 use crate::domain::event::Status;
 use crate::domain::time::{Span, Timestamp};
 

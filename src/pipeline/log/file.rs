@@ -122,3 +122,44 @@ impl Log for FileLog {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Durability;
+    use crate::journal::sqlite::OpenOptions;
+    use crate::pipeline::log::AnyLog;
+    use crate::pipeline::log::promises::{Site, all_promises};
+
+    struct OneFile(tempfile::TempDir);
+
+    impl Site for OneFile {
+        fn open(&mut self, before: Option<AnyLog>) -> AnyLog {
+            drop(before);
+            let options = OpenOptions {
+                durability: Durability::Process,
+                ballast_bytes: 0,
+                ..OpenOptions::new(crate::clock::machine())
+            };
+            Arc::new(FileLog::new(Store::open(self.0.path(), options).unwrap()))
+        }
+
+        fn take_over(&mut self) -> AnyLog {
+            std::fs::remove_file(self.0.path().join("headwater.lock")).unwrap();
+            self.open(None)
+        }
+
+        fn now(&self) -> Timestamp {
+            crate::clock::machine()()
+        }
+
+        fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+            futures::executor::block_on(future)
+        }
+    }
+
+    #[test]
+    fn one_file_keeps_the_promises() {
+        all_promises(OneFile(tempfile::tempdir().unwrap()));
+    }
+}

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use rand::Rng;
 
-use super::world::{ENDED, Frame, Planted, Sealed, World};
+use super::world::{ENDED, Frame, Planted, Sealed, World, misfit};
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Digest, Input};
 use crate::journal::snapshot::Snapshot;
@@ -60,6 +60,25 @@ impl SimLog {
             .filter(|owned| owned.head.seq == behind)
             .ok_or_else(|| CommitError::Fenced { why: format!("partition {partition} is not claimed at {behind}") })
     }
+
+    /// What a refusal leaves: on a cluster the partition is to be claimed again; a file knows its only writer.
+    fn disown(&self, partition: u16) {
+        if !self.is_shared() {
+            return;
+        }
+        self.owned.lock().expect("nobody panics while holding it").remove(&partition);
+    }
+
+    fn send(&self, frame: &Frame) -> Result<OutboxHead, CommitError> {
+        let mut world = lock(&self.world);
+        if !world.is_shared && self.opening != world.openings {
+            return Err(CommitError::Fenced { why: "the log was opened again since".into() });
+        }
+        if let Some(why) = misfit(&world, frame) {
+            return Err(CommitError::Fenced { why });
+        }
+        world.send(frame)
+    }
 }
 
 impl Log for SimLog {
@@ -77,10 +96,17 @@ impl Log for SimLog {
         appended.map(|seq| Appended { seq })
     }
 
-    fn records_after(&self, after: u64, _bytes_max: usize) -> Result<Vec<Record>, ReadError> {
+    fn records_after(&self, after: u64, bytes_max: usize) -> Result<Vec<Record>, ReadError> {
         let world = lock(&self.world);
-        let behind = world.journal.iter().skip(after as usize).take(READ_AT_ONCE);
-        Ok(behind.map(|record| Record::clone(record)).collect())
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for record in world.journal.iter().skip(after as usize).take(READ_AT_ONCE) {
+            records.push(Record::clone(record));
+            bytes += record.body.len();
+            if bytes >= bytes_max {
+                break;
+            }
+        }
+        Ok(records)
     }
 
     fn record(&self, seq: u64) -> Result<Option<Record>, ReadError> {
@@ -129,9 +155,13 @@ impl Log for SimLog {
     fn commit(&self, partition: u16, behind: u64, decided: Vec<Decided>) -> Result<OutboxHead, CommitError> {
         let Owned { epoch, head } = self.owned(partition, behind)?;
         let frame = Frame { partition, epoch, owner: self.owner, behind, before: head, decided };
-        let head = lock(&self.world).send(&frame)?;
-        self.own(partition, Owned { epoch, head });
-        Ok(head)
+        let sent = self.send(&frame);
+        match &sent {
+            Ok(head) => self.own(partition, Owned { epoch, head: *head }),
+            Err(CommitError::Fenced { .. } | CommitError::Halted { .. }) => self.disown(partition),
+            Err(CommitError::TryLater { .. }) => {}
+        }
+        sent
     }
 
     fn put_snapshot(&self, snapshot: Snapshot) -> Result<(), AppendError> {
@@ -250,5 +280,51 @@ impl Follow<OutboxRecord> for DecisionTail {
         }
         self.seen = seen;
         Ok(records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::log::AnyLog;
+    use crate::pipeline::log::promises::{Site, all_promises};
+
+    /// A world in which nothing goes wrong.
+    struct Calm(Shared);
+
+    impl Calm {
+        fn new(is_shared: bool) -> Self {
+            let world = World { is_rough: false, ..World::new(1, is_shared, Planted::Nothing) };
+            Self(Arc::new(Mutex::new(world)))
+        }
+    }
+
+    impl Site for Calm {
+        fn open(&mut self, before: Option<AnyLog>) -> AnyLog {
+            drop(before);
+            Arc::new(SimLog::open(&self.0, 1))
+        }
+
+        fn take_over(&mut self) -> AnyLog {
+            Arc::new(SimLog::open(&self.0, 2))
+        }
+
+        fn now(&self) -> Timestamp {
+            lock(&self.0).now
+        }
+
+        fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+            futures::executor::block_on(future)
+        }
+    }
+
+    #[test]
+    fn the_simulated_file_keeps_the_promises() {
+        all_promises(Calm::new(false));
+    }
+
+    #[test]
+    fn the_simulated_servers_keep_the_promises() {
+        all_promises(Calm::new(true));
     }
 }

@@ -287,5 +287,20 @@ impl World {
     }
 }
 
+/// What speaks against the decisions of a frame: nothing is decided twice, and in a file nothing is passed over.
+pub fn misfit(world: &World, frame: &Frame) -> Option<String> {
+    let mut last = frame.before.journal_seq;
+    for decided in &frame.decided {
+        let seq = decided.journal_seq;
+        let is_next = |record: &&Arc<Record>| record.partition == frame.partition;
+        let next = world.journal.iter().skip(last as usize).find(is_next).map(|record| record.seq);
+        if seq <= last || !world.is_shared && next != Some(seq) {
+            return Some(format!("journal record {seq} is not the one behind {last} in partition {}", frame.partition));
+        }
+        last = seq;
+    }
+    None
+}
+
 /// Why a caller has ended that waited for an answer.
 pub const ENDED: &str = "the instance has ended";

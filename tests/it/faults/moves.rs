@@ -12,6 +12,7 @@ use super::shim::Shim;
 use crate::nats::cluster::{
     Instance, TENANTS, all_the_same, decided, is_what_one_alone_decides, lines, settled, show_the_same,
 };
+use crate::nats::front::until;
 use crate::nats::server::{Program, Server};
 use crate::program::{Setup, client};
 use crate::receiver::{Receiver, SECRET};
@@ -62,9 +63,15 @@ fn instances_whose_clocks_differ_decide_as_one_and_take_over_in_time() {
     let mut instances: Vec<Instance> = ["early", "late"]
         .iter()
         .zip(&clocks)
-        .map(|(name, clock)| Instance::by(name, &[server.url()], "").start_with(&clock.environment()))
+        .map(|(name, clock)| {
+            Instance::by(name, &[server.url()], "vitals: { every: 1s }\n").start_with(&clock.environment())
+        })
         .collect();
     settled(&instances);
+    for (instance, side) in instances.iter().zip(["behind", "before"]) {
+        let is_told = |line: &String| line.contains("sign=\"clock-off\"") && line.contains(side);
+        until("that its clock is off", || instance.served().said().into_iter().find(is_told));
+    }
     TENANTS.iter().for_each(|tenant| instances[0].put_topology(tenant));
     let lines = lines("hard");
     for (n, chunk) in lines[..100].chunks(10).enumerate() {

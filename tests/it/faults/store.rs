@@ -7,7 +7,8 @@ use headwater::journal::snapshot::Snapshots;
 use headwater::journal::{Journal, ReadError};
 use headwater::outbox::Outbox;
 
-use crate::nats::conformance::{Opened, Servers, Site, batch, decided, snapshot};
+use crate::nats::conformance::{Opened, Servers};
+use crate::nats::promises::{Site, batch, decided, snapshot};
 use crate::nats::proxy::{Proxy, Trap};
 use crate::nats::server::Program;
 
@@ -26,14 +27,14 @@ fn dies(site: &Servers, proxy: &Proxy, word: &str, work: impl Future<Output = ()
     });
 }
 
-fn far(site: &mut Servers, proxy: &Proxy) -> Opened<Servers> {
+fn far(site: &mut Servers, proxy: &Proxy) -> Opened {
     site.open_by(vec![proxy.url()])
 }
 
 #[test]
 fn a_snapshot_that_ends_half_way_leaves_the_one_before() {
     let Some(mut site) = Servers::one(Program::Recent) else { return };
-    let near = site.open(None);
+    let near = site.open_store();
     site.wait(near.journal.append(0, batch(1))).unwrap();
     let first = snapshot(0, 1, 3_000_000);
     site.wait(near.journal.put_snapshot(first.clone())).unwrap();
@@ -46,7 +47,7 @@ fn a_snapshot_that_ends_half_way_leaves_the_one_before() {
             let _ = dying.journal.put_snapshot(snapshot(0, 2, 3_000_000)).await;
         });
         drop(dying);
-        let next = site.open(None);
+        let next = site.open_store();
         assert_eq!(next.journal.latest_snapshot(0).unwrap(), Some(first.clone()), "{word}");
     }
     let (second, third) = (snapshot(0, 3, 2_000_000), snapshot(0, 4, 2_000_000));
@@ -63,7 +64,7 @@ fn a_snapshot_that_ends_half_way_leaves_the_one_before() {
 #[test]
 fn a_trim_that_ends_half_way_is_done_again() {
     let Some(mut site) = Servers::one(Program::Recent) else { return };
-    let near = site.open(None);
+    let near = site.open_store();
     let seqs: Vec<u64> = (1..=20).map(|n| site.wait(near.journal.append(0, batch(n))).unwrap().seq).collect();
     let mut head = site.wait(near.outbox.claim(0)).unwrap();
     for seq in &seqs {
@@ -81,14 +82,14 @@ fn a_trim_that_ends_half_way_is_done_again() {
             let _ = dying.outbox.trim(now).await;
         });
         drop(dying);
-        let next = site.open(None);
+        let next = site.open_store();
         let records = next.journal.read_partition(0, seqs[9], usize::MAX).unwrap();
         assert_eq!(records.len(), 10, "{word}");
     }
     assert_eq!(site.wait(near.outbox.trim(now)).unwrap().journal_seq, seqs[9]);
     let gone = near.journal.read_after(0, 1);
     assert!(matches!(gone, Err(ReadError::Gone { oldest, .. }) if oldest == seqs[10]), "{gone:?}");
-    let next = site.open(None);
+    let next = site.open_store();
     let head = site.wait(next.outbox.claim(0)).unwrap();
     assert_eq!(head.journal_seq, seqs[19]);
     assert_eq!(next.journal.read_partition(0, seqs[9], usize::MAX).unwrap().len(), 10);

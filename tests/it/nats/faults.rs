@@ -7,12 +7,13 @@ use headwater::journal::snapshot::Snapshots;
 use headwater::journal::{AppendError, Follow, Journal, Of, ReadError};
 use headwater::outbox::{CommitError, Outbox};
 
-use super::conformance::{Opened, Servers, Site, batch, decided, snapshot};
+use super::conformance::{Opened, Servers};
+use super::promises::{Site, batch, decided, snapshot};
 use super::proxy::Proxy;
 use super::server::{PATIENCE, Program};
 
 /// Appends until it is confirmed, as a sender does; returns how many attempts were answered with "not sure".
-fn append(site: &Servers, opened: &Opened<Servers>, n: u64) -> u64 {
+fn append(site: &Servers, opened: &Opened, n: u64) -> u64 {
     let (mut unsure, until) = (0, Instant::now() + PATIENCE);
     loop {
         match site.wait(opened.journal.append(0, batch(n))) {
@@ -26,7 +27,7 @@ fn append(site: &Servers, opened: &Opened<Servers>, n: u64) -> u64 {
 }
 
 /// Whether each of `1..=count` was read, in order of its first appearance, and nothing else.
-fn all_there(site: &Opened<Servers>, count: u64, unsure: u64) {
+fn all_there(site: &Opened, count: u64, unsure: u64) {
     let records = site.journal.read_after(0, usize::MAX).unwrap();
     let mut numbers: Vec<u64> = records
         .iter()
@@ -44,7 +45,7 @@ fn all_there(site: &Opened<Servers>, count: u64, unsure: u64) {
 #[test]
 fn a_killed_server_loses_nothing_that_it_confirmed_and_followers_go_on() {
     let Some(mut site) = Servers::one(Program::Recent) else { return };
-    let opened = site.open(None);
+    let opened = site.open_store();
     let mut follower = opened.journal.follow(Of::Partition(0), 0);
     let mut unsure = 0;
     for n in 1..=200 {
@@ -68,7 +69,7 @@ fn a_killed_server_loses_nothing_that_it_confirmed_and_followers_go_on() {
 #[test]
 fn a_cluster_that_loses_its_leader_goes_on() {
     let Some(mut site) = Servers::three(Program::Recent) else { return };
-    let opened = site.open(None);
+    let opened = site.open_store();
     let head = site.wait(opened.outbox.claim(0)).unwrap();
     let mut unsure = (1..=20).map(|n| append(&site, &opened, n)).sum();
     let info = site.wait(async {
@@ -107,7 +108,7 @@ fn a_cluster_that_loses_its_leader_goes_on() {
 /// Commits while every answer is held back: the commit is there, and the owner must find that out.
 fn an_answer_that_is_lost(site: Option<Servers>, bytes: usize) {
     let Some(mut site) = site else { return };
-    let writer = site.open(None);
+    let writer = site.open_store();
     let seqs: Vec<u64> = (1..=3).map(|n| site.wait(writer.journal.append(0, batch(n))).unwrap().seq).collect();
     let leader = site.servers.first().unwrap().port();
     let proxy = Proxy::start(leader);
@@ -160,14 +161,14 @@ fn a_lost_answer_of_three_servers_is_found_out() {
 #[test]
 fn trimmed_records_are_gone_on_purpose_and_the_rest_goes_on() {
     let Some(mut site) = Servers::one(Program::Recent) else { return };
-    let opened = site.open(None);
+    let opened = site.open_store();
     // Partition 2 says one thing at the beginning and is quiet for ever.
     let quiet = site.wait(opened.journal.append(2, batch(0))).unwrap().seq;
     let seqs: Vec<u64> =
         (1..=30).map(|n| site.wait(opened.journal.append(n as u16 % 2, batch(n))).unwrap().seq).collect();
     let of = |partition: usize| seqs.iter().copied().skip(1 - partition).step_by(2).collect::<Vec<u64>>();
     let now = Timestamp(headwater::clock::machine()().0 + 60_000);
-    let trim = |opened: &Opened<Servers>, before| site.wait(opened.outbox.trim(before)).unwrap().journal_seq;
+    let trim = |opened: &Opened, before| site.wait(opened.outbox.trim(before)).unwrap().journal_seq;
     let claimed = |partition| site.wait(opened.outbox.claim(partition)).unwrap();
     let keep = |partition, journal_seq, outbox_seq| {
         let at = headwater::journal::snapshot::Snapshot { outbox_seq, ..snapshot(partition, journal_seq, 1000) };
@@ -198,7 +199,7 @@ fn trimmed_records_are_gone_on_purpose_and_the_rest_goes_on() {
     assert_eq!(opened.journal.read_partition(0, of(0)[4], usize::MAX).unwrap().len(), 10);
     assert!(matches!(opened.outbox.read_after(0, 1), Err(ReadError::Gone { .. })));
     // The quiet one's last decision stays, and it goes on behind it.
-    let next = site.open(None);
+    let next = site.open_store();
     let head = site.wait(next.outbox.claim(2)).unwrap();
     assert_eq!(head.journal_seq, quiet);
     let seq = site.wait(next.journal.append(2, batch(31))).unwrap().seq;
@@ -208,7 +209,7 @@ fn trimmed_records_are_gone_on_purpose_and_the_rest_goes_on() {
 #[test]
 fn a_log_that_somebody_shortened_or_deleted_is_not_read_on() {
     let Some(mut site) = Servers::one(Program::Recent) else { return };
-    let opened = site.open(None);
+    let opened = site.open_store();
     let seqs: Vec<u64> = (1..=10).map(|n| site.wait(opened.journal.append(0, batch(n))).unwrap().seq).collect();
     let head = site.wait(opened.outbox.claim(0)).unwrap();
     site.wait(opened.outbox.commit(0, head.seq, vec![decided(seqs[9], 0)])).unwrap();
@@ -223,7 +224,7 @@ fn a_log_that_somebody_shortened_or_deleted_is_not_read_on() {
     let refused = site.wait(opened.outbox.claim(0)).unwrap_err();
     assert!(matches!(&refused, CommitError::Halted { why } if why.contains("shorter")), "{refused}");
     site.wait(async { jetstream.delete_stream("HW_JOURNAL").await.unwrap() });
-    let next = site.open(None);
+    let next = site.open_store();
     site.wait(next.journal.append(0, batch(1))).unwrap();
     damaged(opened.journal.read_partition(0, 0, usize::MAX));
     assert!(site.wait(next.outbox.claim(0)).is_err());
@@ -232,7 +233,7 @@ fn a_log_that_somebody_shortened_or_deleted_is_not_read_on() {
 #[test]
 fn a_follower_whose_consumer_is_taken_away_goes_on() {
     let Some(mut site) = Servers::one(Program::Recent) else { return };
-    let opened = site.open(None);
+    let opened = site.open_store();
     let mut follower = opened.journal.follow(Of::Partition(0), 0);
     let jetstream = opened.journal.nats().jetstream.clone();
     let (mut seen, until) = (Vec::new(), Instant::now() + PATIENCE);

@@ -10,6 +10,8 @@ mod faults;
 pub mod front;
 mod killed;
 mod points;
+#[path = "../../../src/pipeline/log/promises.rs"]
+pub mod promises;
 pub mod proxy;
 pub mod server;
 mod settings;

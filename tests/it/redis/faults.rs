@@ -76,6 +76,23 @@ fn without_redis_everything_goes_on_and_it_is_taken_up_when_it_comes() {
 }
 
 #[test]
+fn that_redis_is_away_is_told_when_it_stays_away() {
+    let Some(mut redis) = Redis::start(&[]) else { return };
+    let (served, token) = served(&redis.url(), "vitals: { every: 1s, disk_free_mib_min: 0 }\n");
+    until_away(&served, &token, false);
+    redis.kill();
+    let says = |what: &str| until(what, || served.said().into_iter().find(|line| line.contains(what)));
+    says("not well sign=\"redis-away\"");
+    redis.run();
+    says("well again sign=\"redis-away\"");
+    let alert = until("its alert has ended", || {
+        let list = get(&served, &token, "/api/v1/alerts?state=resolved&limit=50");
+        list["items"].as_array().unwrap().iter().find(|alert| alert["name"] == "redis-away").cloned()
+    });
+    assert_eq!(alert["severity"], "minor", "{alert}");
+}
+
+#[test]
 fn a_silent_redis_delays_nothing() {
     let Some(redis) = Redis::start(&[]) else { return };
     let proxy = Proxy::start(redis.port);

@@ -1,0 +1,167 @@
+//! What can be wrong with the program itself.
+
+use crate::domain::severity::Severity;
+
+/// What can be wrong with the program itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sign {
+    /// Too many events are rejected.
+    RejectedShare,
+    /// Dead letters become more and more: somebody has to look at them.
+    DeadLetters,
+    /// Accepted events and verdicts do not add up.
+    Imbalance,
+    /// The disk of the data folder fills up.
+    DiskLow,
+    /// A decision came out otherwise when it was made again.
+    Diverged,
+    /// The engine stands still.
+    EngineHalted,
+    /// Rules, topology or mappings on disk are refused.
+    FilesRefused,
+    /// A tenant has more alerts than it may have: further ones are refused.
+    AlertsFull,
+    /// NATS is configured and away.
+    NatsAway,
+    /// The other instances do not hear of this one.
+    Unheard,
+    /// A receiver locks us out.
+    ReceiverLocked,
+    /// A receiver has taken nothing for a while, although notices wait.
+    NoticesWait,
+    /// What is decided is far behind what was accepted.
+    EngineBehind,
+    /// Redis is configured and away.
+    RedisAway,
+    /// Our clock and that of the servers with the journal differ.
+    ClockOff,
+    /// A stream has settings with which messages could be lost.
+    StreamUnsafe,
+    /// A stream has little room left.
+    StreamFills,
+    /// Metric series are judged without their model.
+    ModelDegraded,
+    /// Readings are not any more what the metric model was made from, or it is old.
+    ModelDrifted,
+}
+
+impl Sign {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::RejectedShare,
+        Self::DeadLetters,
+        Self::Imbalance,
+        Self::DiskLow,
+        Self::Diverged,
+        Self::EngineHalted,
+        Self::FilesRefused,
+        Self::AlertsFull,
+        Self::NatsAway,
+        Self::Unheard,
+        Self::ReceiverLocked,
+        Self::NoticesWait,
+        Self::EngineBehind,
+        Self::RedisAway,
+        Self::ClockOff,
+        Self::StreamUnsafe,
+        Self::StreamFills,
+        Self::ModelDegraded,
+        Self::ModelDrifted,
+    ];
+
+    /// The word in events, metrics and the runbook.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RejectedShare => "rejected-share",
+            Self::DeadLetters => "dead-letters-grow",
+            Self::Imbalance => "conservation-imbalance",
+            Self::DiskLow => "disk-low",
+            Self::Diverged => "decision-diverged",
+            Self::EngineHalted => "engine-halted",
+            Self::FilesRefused => "files-refused",
+            Self::AlertsFull => "alerts-full",
+            Self::NatsAway => "nats-away",
+            Self::Unheard => "unheard",
+            Self::ReceiverLocked => "receiver-locked",
+            Self::NoticesWait => "notices-wait",
+            Self::EngineBehind => "engine-behind",
+            Self::RedisAway => "redis-away",
+            Self::ClockOff => "clock-off",
+            Self::StreamUnsafe => "stream-unsafe",
+            Self::StreamFills => "stream-fills",
+            Self::ModelDegraded => "model-degraded",
+            Self::ModelDrifted => "model-drifted",
+        }
+    }
+
+    /// Whether it is about a connection, which may come back by itself.
+    pub const fn is_outside(self) -> bool {
+        match self {
+            Self::NatsAway | Self::Unheard | Self::RedisAway => true,
+            Self::RejectedShare
+            | Self::DeadLetters
+            | Self::Imbalance
+            | Self::DiskLow
+            | Self::Diverged
+            | Self::EngineHalted
+            | Self::FilesRefused
+            | Self::AlertsFull
+            | Self::ReceiverLocked
+            | Self::NoticesWait
+            | Self::EngineBehind
+            | Self::ClockOff
+            | Self::StreamUnsafe
+            | Self::StreamFills
+            | Self::ModelDegraded
+            | Self::ModelDrifted => false,
+        }
+    }
+
+    /// How bad it is.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Imbalance | Self::Diverged | Self::EngineHalted | Self::Unheard | Self::StreamUnsafe => {
+                Severity::Critical
+            }
+            Self::RejectedShare
+            | Self::DeadLetters
+            | Self::DiskLow
+            | Self::FilesRefused
+            | Self::AlertsFull
+            | Self::NatsAway
+            | Self::ReceiverLocked
+            | Self::NoticesWait
+            | Self::EngineBehind
+            | Self::StreamFills
+            | Self::ModelDegraded => Severity::Major,
+            Self::RedisAway | Self::ClockOff | Self::ModelDrifted => Severity::Minor,
+        }
+    }
+
+    /// What people read, in both languages.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::RejectedShare => "Headwater rejects many events / 大量事件被拒收",
+            Self::DeadLetters => "Headwater's dead letters become more / 死信持续增加",
+            Self::Imbalance => "Headwater's event counts do not add up / 事件收支不平衡",
+            Self::DiskLow => "Headwater's disk fills up / 磁盘空间不足",
+            Self::Diverged => "A decision came out otherwise when made again / 重放决策不一致",
+            Self::EngineHalted => "Headwater's engine or journal stands still / 引擎或日志已停止",
+            Self::NatsAway => "NATS is away: events there wait / NATS 不可用,其中的事件在等待",
+            Self::Unheard => "The other instances do not hear of this one / 其他实例收不到本实例的消息",
+            Self::ReceiverLocked => "A receiver locks Headwater out / 接收方拒绝访问",
+            Self::NoticesWait => "A receiver takes nothing, notices wait / 接收方长时间收不到通知",
+            Self::EngineBehind => "Headwater decides late: much waits / 引擎处理滞后",
+            Self::RedisAway => "Redis is away: views and counts are each instance's own / Redis 不可用,功能降级",
+            Self::ClockOff => "Clocks differ: look at NTP / 时钟不一致,请检查 NTP",
+            Self::StreamUnsafe => "A NATS stream could lose messages / NATS 流的设置不安全",
+            Self::StreamFills => "A NATS stream fills up / NATS 流空间不足",
+            Self::ModelDegraded => "Metric series are judged without their model / 指标模型不可用,仅按近几小时判断",
+            Self::ModelDrifted => "The metric model no longer fits: make a new one / 指标模型已漂移或陈旧,请重训",
+            Self::AlertsFull => {
+                "A tenant has too many alerts, further ones are refused / 告警数量达到上限,新告警被拒收"
+            }
+            Self::FilesRefused => "Files on disk are refused, the old ones stay / 磁盘上的配置被拒绝,旧配置仍生效",
+        }
+    }
+}
