@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::config;
 use crate::decode::alertmanager::AlertmanagerRules;
 use crate::decode::severity::SeverityMap;
-use crate::decode::{mapping, points, topology};
+use crate::decode::{mapping, native, points, topology};
 use crate::delivery::contacts;
 use crate::engine::policy::read::Sections;
 use crate::engine::tuning::Tuning;
@@ -66,11 +66,8 @@ pub fn published() -> Vec<Published> {
         spans_as_written(&mut schema);
         Published { name, kind: Kind::File, about, text: text(&schema) }
     });
-    let messages = form::schemas().into_iter().chain([points::schema()]).map(|(file, text)| Published {
-        name: file.trim_end_matches(".json"),
-        kind: Kind::Message,
-        about: "docs/integrators.md",
-        text,
+    let messages = form::schemas().into_iter().chain([points::schema(), native::schema()]).map(|(file, text)| {
+        Published { name: file.trim_end_matches(".json"), kind: Kind::Message, about: "docs/integrators.md", text }
     });
     files.chain(messages).collect()
 }

@@ -2,12 +2,16 @@
 //! that a misspelt field is noticed on the first day and not after the first incident.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::json::{Node, Pairs, Str};
+use super::points::When;
 use super::reader::{Reader, bad_time, body_error, open};
 use super::severity::{Words, from_otel_number};
 use super::times::Moment;
@@ -20,71 +24,121 @@ use crate::domain::reject::{NATIVE, Reject};
 pub const DECODER: &str = NATIVE;
 
 /// An event as it is written. Also the `data` of our CloudEvents.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "an event as a JSON object")]
+#[schemars(title = "Headwater event, version 1", rename = "Event")]
 pub(super) struct Written<'a> {
+    /// Told apart by it from others of the source: the same one again is a duplicate.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     pub id: Option<Str<'a>>,
+    /// Unless given, `firing`.
     pub status: Option<Status>,
+    /// `critical`, `major`, `minor`, `warning`, `indeterminate`, `cleared`, or a word of the source's severity map.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     pub severity: Option<Str<'a>>,
+    /// The source's own word for it, for people to read.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     source_severity: Option<Str<'a>>,
+    /// What kind of alert it is: the same word for the same condition on every object.
     #[serde(borrow)]
+    #[schemars(with = "String", required)]
     pub name: Option<Str<'a>>,
+    /// One line for people.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     title: Option<Str<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     description: Option<Str<'a>>,
+    /// What it is about: at least one key.
     pub object: Option<ObjectRef>,
+    /// What tells alerts apart and is matched by rules.
     #[serde(borrow)]
+    #[schemars(with = "Option<BTreeMap<String, Option<String>>>")]
     labels: Option<Pairs<'a>>,
+    /// What people read beside it.
     #[serde(borrow)]
+    #[schemars(with = "Option<BTreeMap<String, Option<String>>>")]
     annotations: Option<Pairs<'a>>,
+    /// When it began; of a resolved alert when it had begun.
     #[serde(borrow)]
+    #[schemars(with = "When", required)]
     pub starts_at: Option<Moment<'a>>,
+    /// When it ended.
     #[serde(borrow)]
+    #[schemars(with = "Option<When>")]
     ends_at: Option<Moment<'a>>,
+    /// It ends by itself then, unless it is sent again.
     #[serde(borrow)]
+    #[schemars(with = "Option<When>")]
     expires_at: Option<Moment<'a>>,
+    /// When the source saw it; unless given, when it came in.
     #[serde(borrow)]
+    #[schemars(with = "Option<When>")]
     observed_at: Option<Moment<'a>>,
+    /// Who has acknowledged it at the source: its incident is acknowledged here, too.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     acknowledged_by: Option<Str<'a>>,
+    /// Events of one key are one alert; unless given, it is made of source, name, object and labels.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     dedup_key: Option<Str<'a>>,
     event_type: Option<EventType>,
+    /// As in ITU-T X.733.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     probable_cause: Option<Str<'a>>,
+    /// As in ITU-T X.733.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     specific_problem: Option<Str<'a>>,
     signal: Option<Signal>,
     side: Option<Side>,
+    /// The reading behind it.
     metric: Option<MetricRef>,
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     trace_id: Option<Str<'a>>,
+    /// Addresses that people open: a runbook, a dashboard.
     #[serde(borrow)]
+    #[schemars(with = "Option<Vec<String>>")]
     links: Option<Vec<Str<'a>>>,
+    /// The organisation whose it is; unless given, that of its CI.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     org: Option<Str<'a>>,
+    /// What to do about it.
     #[serde(borrow)]
+    #[schemars(with = "Option<String>")]
     proposed_repair: Option<Str<'a>>,
     // Fields of the model that decide nothing here: kept as annotations under their own names.
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     anomaly: Option<Node<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     span_id: Option<Node<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     area: Option<Node<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     env: Option<Node<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     trend: Option<Node<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     backed_up: Option<Node<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     backup_object: Option<Node<'a>>,
     #[serde(borrow)]
+    #[schemars(with = "Option<Value>")]
     raw: Option<Node<'a>>,
 }
 
@@ -94,6 +148,12 @@ struct Wrapped<'a> {
     #[serde(borrow)]
     events: Option<&'a RawValue>,
     name: Option<IgnoredAny>,
+}
+
+/// The published schema: file name and text.
+pub fn schema() -> (&'static str, String) {
+    let schema = schemars::schema_for!(Written<'_>);
+    ("event.v1.json", serde_json::to_string_pretty(&schema).expect("a schema has text keys only") + "\n")
 }
 
 /// Decodes a body.

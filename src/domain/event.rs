@@ -18,8 +18,9 @@ pub const RECEIVED_STARTS_AT: &str = "received_starts_at";
 pub const ANOMALY: &str = "anomaly";
 
 /// What an event says about its condition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "EventStatus")]
 pub enum Status {
     /// The condition holds.
     #[default]
@@ -79,7 +80,7 @@ impl Side {
 }
 
 /// X.733 / X.736 alarm type (names as in 3GPP TS 28.532).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum EventType {
     Communications,
@@ -128,7 +129,7 @@ impl ObjectRef {
 }
 
 /// The measured value behind a threshold alert.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricRef {
     pub name: String,

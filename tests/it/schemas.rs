@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use headwater::config::{self, Flags};
-use headwater::decode::mapping::Mapping;
+use headwater::decode::formats::Formats;
+use headwater::decode::mapping::{Mapping, Shape};
 use headwater::decode::severity::SeverityMap;
 use headwater::decode::topology;
 use headwater::domain::topology::schema::Schema;
@@ -18,8 +19,9 @@ use headwater::lab::built_in::read_topology;
 use headwater::lab::rule_tests::file::TestFile;
 use headwater::schemas::published;
 use jsonschema::Validator;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::decode::decode;
 use crate::storms::project;
 
 /// One of each published schema, ready to check with.
@@ -113,6 +115,37 @@ fn every_shipped_file_fits_its_schema() {
     assert!(checked["mapping"] > 50 && checked["severity"] > 40 && checked["rules"] > 10, "{checked:?}");
     let contacts = "li: { mobile: \"13800000000\", mail: li@example.org, feishu: ou_1, language: en }";
     assert_eq!(faults(&validators["contacts"], contacts), Vec::<String>::new());
+}
+
+/// Both the decoder and the schema take an event, or both refuse it.
+#[test]
+fn an_event_fits_its_schema_when_the_decoder_takes_it() {
+    let validator = &validators()["event.v1"];
+    let text = std::fs::read_to_string(project().join("tests/golden/decode/native/all_fields.json")).unwrap();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let whole = whole.get("events").map_or(whole.clone(), |events| events[0].clone());
+    let fields: Vec<String> = whole.as_object().unwrap().keys().cloned().collect();
+    assert!(fields.len() > 20, "{fields:?}");
+    let formats = Formats::built_in();
+    let is_taken = |event: &Value| {
+        let decoded = decode(&formats, "native", Shape::Json, event.to_string().as_bytes());
+        decoded.is_ok_and(|decoded| decoded.rejected.is_empty())
+    };
+    assert!(is_taken(&whole) && validator.is_valid(&whole), "{whole}");
+    for field in [String::new()].iter().chain(&fields) {
+        for value in
+            [json!(null), json!(7), json!("2026-01-05T00:00:00Z"), json!(["x"]), json!({ "x": "y" }), json!(true)]
+        {
+            // An array is taken for the members of an object in their order, which nobody should rely on.
+            if value.is_array() && whole[field.as_str()].is_object() {
+                continue;
+            }
+            let mut event = whole.clone();
+            event[field.as_str()] = value;
+            let fits = validator.is_valid(&event);
+            assert!(fits || !is_taken(&event), "the schema refuses what is taken: {field} in {event}");
+        }
+    }
 }
 
 /// What the program says to a file of this kind; none: it takes it.
