@@ -267,7 +267,8 @@ impl Cell {
 
     /// Looks for the alert's best parent and links or frees it. A person's or a rule's bond stays.
     pub fn evaluate(&mut self, place: Place) -> Option<Explained> {
-        let alert = &self.alerts[place];
+        // An inferred cause goes with its last effect.
+        let alert = self.alerts.get(place)?;
         if alert.chronic || !alert.takes_part() || matches!(alert.bond, Bond::Person | Bond::Rule) {
             return None;
         }
@@ -322,9 +323,7 @@ impl Cell {
                 for child in &children {
                     self.evaluate(*child);
                 }
-                for child in &children {
-                    self.vote(*child);
-                }
+                self.suspect_together(&children);
                 for child in &children {
                     // The first of them may have brought the cause back for all.
                     self.evaluate(*child);
@@ -340,7 +339,9 @@ impl Cell {
 
     fn consider_all(&mut self, places: &[Place]) {
         for place in places {
-            self.consider(self.alerts[*place].group);
+            if let Some(group) = self.alerts.get(*place).map(|alert| alert.group) {
+                self.consider(group);
+            }
         }
     }
 

@@ -144,8 +144,14 @@ impl Cell {
 
     /// Makes `child` hang on `parent`; their groups become one.
     pub fn attach(&mut self, child: Place, parent: Place, bond: Bond, score: i64) {
+        let group = self.join(child, parent, bond, score);
+        self.consider(group);
+    }
+
+    /// As `attach`, but whether the group has earned to be an incident is not asked yet: more may join it. Gives the group.
+    pub fn join(&mut self, child: Place, parent: Place, bond: Bond, score: i64) -> Place {
         if self.alerts[parent].bond == Bond::Fold && self.alerts[parent].parent.is_some() {
-            self.detach(parent);
+            self.cut_off(parent);
         }
         let before = self.alerts[child].parent;
         if let Some(before) = before {
@@ -159,7 +165,7 @@ impl Cell {
             self.move_subtree(child, from, to);
         }
         self.give_up_spent(before, to);
-        self.consider(to);
+        to
     }
 
     /// Makes `child` the root of a group of its own.

@@ -135,6 +135,47 @@ impl Cell {
         Suspicion::Found
     }
 
+    /// The effects of an inferred cause that was taken back look for a silent cause together, each CI that any of them
+    /// names against all others: which of them is asked first does not matter. Where the CMDB lacks a relation of one of
+    /// them, it may stand below any CI of that class at its site.
+    pub fn suspect_together(&mut self, places: &[Place]) {
+        let tuning = self.tuning.clone();
+        let named: Vec<(Place, Arc<[Up]>)> = places.iter().map(|place| (*place, self.vote(*place))).collect();
+        let mut asked = BTreeSet::new();
+        let mut best: Option<Suspect> = None;
+        for (place, ups) in &named {
+            for up in ups.iter().filter(|up| tuning.may_be_silent(up)) {
+                if !asked.insert(up.ci) {
+                    continue;
+                }
+                let accused = self.accused(up.ci, *place, up.delay).filter(|suspect| suspect.score > 0);
+                let Some(mut suspect) = accused.map(|suspect| self.hear(suspect)) else { continue };
+                suspect.score += self.across_gaps(&suspect, places);
+                if suspect.is_shown() && suspect.score > best.as_ref().map_or(0, |b| b.score) {
+                    best = Some(suspect);
+                }
+            }
+        }
+        if let Some(suspect) = best {
+            self.accuse(suspect, Inferred::Again);
+        }
+    }
+
+    /// What those of `places` speak for a suspect whose relation to it the CMDB may lack.
+    fn across_gaps(&self, suspect: &Suspect, places: &[Place]) -> Milli {
+        let (class, site) = (self.topology.class_ix(suspect.ci), self.topology.attributes(suspect.ci).site.as_ref());
+        let said = places.iter().filter(|place| !suspect.effects.contains(place)).filter_map(|place| {
+            let alert = self.alerts.get(*place).filter(|alert| alert.parent.is_none() && !alert.chronic)?;
+            let ci = alert.spot.ci().filter(|ci| self.topology.attributes(*ci).site.as_ref() == site)?;
+            let gap = self.topology.gaps(ci).iter().find(|gap| gap.class == class)?;
+            let kind = self.topology.kind(gap.kind);
+            let fit = self.fit(self.onset(alert).since(suspect.began), kind.delay_typ, Span::secs(12));
+            let path = ln_permille(kind.touch.into()) + ln_ratio(1, u64::from(gap.among.max(1)));
+            Some((path + fit + self.symptom_of(*place) - self.background(*place)).max(0))
+        });
+        said.sum()
+    }
+
     /// A lone alert names the CIs that could be its silent cause. Returns what is upstream of it.
     pub fn vote(&mut self, place: Place) -> Arc<[Up]> {
         let lone = |alert: &Alert| alert.parent.is_none() && !alert.chronic && alert.takes_part();
@@ -158,19 +199,20 @@ impl Cell {
 
     /// The effects hang on the suspect's own alert, or on the suspect as an inferred cause.
     fn accuse(&mut self, suspect: Suspect, inferred: Inferred) {
-        if let Some(own) = suspect.own {
-            for effect in suspect.effects {
-                if !self.descends(own, effect) {
-                    self.attach(effect, own, Bond::Joint, 1000);
-                }
-            }
-            return;
-        }
-        let cause = self.infer(suspect.ci, suspect.began, inferred);
+        let (cause, bond) = match suspect.own {
+            Some(own) => (own, Bond::Joint),
+            None => (self.infer(suspect.ci, suspect.began, inferred), Bond::Evidence),
+        };
+        // All of them first: the first one alone may go into another incident, and the cause with it.
         for effect in suspect.effects {
-            self.attach(effect, cause, Bond::Evidence, 1000);
+            if !self.descends(cause, effect) {
+                self.join(effect, cause, bond, 1000);
+            }
         }
-        self.evaluate(cause);
+        self.consider(self.alerts[cause].group);
+        if suspect.own.is_none() {
+            self.evaluate(cause);
+        }
     }
 
     /// The alert that fires on a CI since about when it must have failed: then it is not silent.

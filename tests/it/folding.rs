@@ -114,3 +114,31 @@ fn what_somebody_works_on_or_would_be_told_anyway_stays() {
     let told = ends(&estate.play(split));
     assert_eq!(told.iter().map(|end| end.1).collect::<Vec<_>>(), [IncidentState::Abnormal; 2], "{told:?}");
 }
+
+/// A switch that says nothing itself, and what hangs on it.
+fn rack() -> Table {
+    let mut estate = String::from("cis:\n- {id: switch, class: access_switch}\n");
+    let mut relations = String::from("relations:\n");
+    for server in 1..=7 {
+        estate += &format!("- {{id: server-{server}, class: server}}\n");
+        relations += &format!("- {{from: switch, type: connects, to: server-{server}}}\n");
+    }
+    by("").on(&(estate + &relations))
+}
+
+#[test]
+fn effects_of_a_silent_cause_are_weighed_together_though_one_of_them_alone_would_go_elsewhere() {
+    // When it is looked at again, the incident is the oldest one's, and the next one, had it stood alone for a moment, would
+    // have gone into that of its type, and what all hang on with it.
+    rack().groups(
+        "00:00 db-1 BackupFailed major
+         00:30 db-2 BackupFailed major
+         10:00 server-1 Slow warning
+         10:05 server-2 BackupFailed major
+         14:00 server-3 Dead major starts=10:10
+         20:00 end",
+        "1 -: db-1/BackupFailed
+         2 -: db-2/BackupFailed
+         3 switch: server-1/Slow, server-2/BackupFailed, server-3/Dead",
+    );
+}

@@ -69,4 +69,5 @@ mod strangers;
 mod suggest;
 mod table;
 mod tidy;
+mod tunings;
 mod why_not;
