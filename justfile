@@ -46,6 +46,10 @@ cluster:
 screens:
     HEADWATER_SCREENS=1 cargo nextest run -E 'test(/console::screens/)'
 
+# How fast the picture of an incident of 2,000 CIs is painted, moved and zoomed in Chromium, and what it takes.
+graph:
+    HEADWATER_FIGURES=1 cargo nextest run --release --no-capture -E 'test(how_fast_two_thousand_nodes_are)'
+
 ci:
     bash .ci/run
 

@@ -116,6 +116,13 @@ function fit(drawing) {
   if (drawing.zoom() > 1) { drawing.zoom(1); drawing.center(); }
 }
 
+/** Where to zoom: at what is picked, while it is in sight, else in the middle. */
+function aim(drawing) {
+  const [wide, high, picked] = [drawing.width(), drawing.height(), drawing.$("node:selected")];
+  const at = picked.nonempty() && picked[0].renderedPosition();
+  return at && at.x >= 0 && at.y >= 0 && at.x <= wide && at.y <= high ? at : { x: wide / 2, y: high / 2 };
+}
+
 const Legend = ({ centre }) => html`<span class="legend">
   ${(centre ? ["self", "alerting", "redundant", "quiet"] : ["root", "alerting", "inferred", "resolved", "redundant", "quiet", "spread"]).map((word) => html`
     <span key=${word}><i class=${`l-${word === "self" ? "root" : word}`}></i>${t(`graph.legend.${word}`)}</span>`)}</span>`;
@@ -164,7 +171,7 @@ export const Drawn = ({ title, graph, failed, load, tools = null, note = null, o
   }, [whole]);
   const zoom = (by) => {
     const drawing = drawn.current;
-    drawing?.zoom({ level: drawing.zoom() * by, renderedPosition: { x: drawing.width() / 2, y: drawing.height() / 2 } });
+    drawing?.zoom({ level: drawing.zoom() * by, renderedPosition: aim(drawing) });
   };
   const press = (event) => {
     if (!drawn.current || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -201,7 +208,7 @@ export const Graph = ({ id, version, onMembers }) => {
   const tools = html`
     ${(isOld || today) && html`<button data-ground aria-pressed=${today} onClick=${() => setToday(!today)}>${t("graph.today")}</button>`}
     ${expanded.length > 0 && html`<button onClick=${() => setExpanded([])}>${t("graph.collapse")}</button>`}
-    ${(graph?.aggregated || wide) && html`<button aria-pressed=${wide} onClick=${() => setWide(!wide)}>${t(wide ? "graph.few" : "graph.all", { n: graph?.total ?? 0 })}</button>`}`;
+    ${(graph?.aggregated || wide) && html`<button data-all aria-pressed=${wide} onClick=${() => setWide(!wide)}>${t(wide ? "graph.few" : "graph.all", { n: graph?.total ?? 0 })}</button>`}`;
   return html`<${Drawn} title=${t("inc.graph")} graph=${graph} failed=${failed} load=${load} tools=${tools} onMembers=${onMembers}
     onExpand=${(node) => setExpanded((old) => (old.includes(node.id) ? old : [...old, node.id].slice(-20)))}
     note=${html`${isOld && html`<span data-old>${t("graph.then", on)}</span>`}${on?.lost && html`<span data-old>${t("graph.lost", on)}</span>`}

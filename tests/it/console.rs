@@ -8,6 +8,7 @@ mod care;
 mod density;
 mod desk;
 mod driver;
+mod graphs;
 mod hostile;
 mod hours;
 mod invited;
