@@ -53,6 +53,6 @@ export async function told(name, run) {
     else toast(`${name} · ${t("done")}`);
   } catch (failure) {
     sent();
-    toast(`${name} · ${t("failed", { why: failure.message })}`, "bad");
+    toast(`${name} · ${t("failed", { why: [failure.message, ...(failure.errors ?? []).slice(0, 1)].join(" ") })}`, "bad");
   }
 }

@@ -97,6 +97,9 @@ pub struct NewShadow {
     pub metric: Option<String>,
     #[serde(default)]
     pub reason: String,
+    /// The `since_seq` of the trial that runs, which ends by this. Needed while one runs: nobody's comparison ends unnoticed.
+    #[serde(default)]
+    pub in_place_of: Option<u64>,
 }
 
 /// Why something is done.
@@ -286,8 +289,8 @@ pub async fn shadow(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<
     Ok(Json(shown(api.trials.shadow(&caller.tenant))))
 }
 
-/// Lets rules or models run beside what is valid, in place of what ran beside before. They decide the same journal; nobody is
-/// told of anything.
+/// Lets rules or models run beside what is valid. They decide the same journal; nobody is told of anything. While a trial runs,
+/// another one is refused (422) unless it names it as `in_place_of`.
 #[utoipa::path(put, path = "/api/v1/shadow", tag = "models", request_body = NewShadow,
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
 pub async fn put_shadow(
@@ -301,7 +304,21 @@ pub async fn put_shadow(
     if tried.rules.is_none() && tried.model.is_none() && tried.metric.is_none() {
         return Err(ApiError::Bad("name rules (files), a model, a metric model, or several of them".into()));
     }
+    let running = api.trials.shadow(&caller.tenant);
+    if running.since_seq > 0 && body.in_place_of != Some(running.since_seq) {
+        return Err(ApiError::Refused { detail: running_already(&running), errors: Vec::new() });
+    }
     start(&api, &caller, &body.reason, tried).await
+}
+
+/// Whose trial would end, and what to do.
+fn running_already(running: &ShadowState) -> String {
+    let By { author, reason } = &running.by;
+    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    let seq = running.since_seq;
+    format!(
+        "the trial of {author}{why} runs since record {seq}: end it first, or name it (`in_place_of`: {seq}) if it may end"
+    )
 }
 
 async fn start(

@@ -174,7 +174,8 @@ pub enum ShadowCommand {
     #[command(
         after_help = "Examples:\n  headwater shadow start --rules new-rules --reason \"fewer pages at night\"\n  \
         headwater shadow start --models models --server https://headwater.example --token-file ~/.headwater\n\n\
-        The token (role analyst or admin) comes from --token-file or the variable HEADWATER_TOKEN. What ran beside before ends."
+        The token (role analyst or admin) comes from --token-file or the variable HEADWATER_TOKEN. While a trial\n\
+        runs, another one is refused unless it names it: `--in-place-of 4711`, as `shadow report` prints it."
     )]
     Start {
         /// Folder with rules.
@@ -186,6 +187,9 @@ pub enum ShadowCommand {
         /// Folder with metric models (`metric/<version>/`), the newest version counts.
         #[arg(long)]
         metric: Option<PathBuf>,
+        /// The trial that runs and ends by this, as `shadow report` prints it.
+        #[arg(long, value_name = "SEQ")]
+        in_place_of: Option<u64>,
         #[command(flatten)]
         change: ChangeArguments,
     },

@@ -26,9 +26,10 @@ const SHADOW: &str = "/shadow";
 /// When rules or models cannot be read, the server refuses, or the output cannot be written.
 pub fn run(command: ShadowCommand, out: &mut impl Write) -> Result<()> {
     match command {
-        ShadowCommand::Start { rules, models, metric, change } => {
+        ShadowCommand::Start { rules, models, metric, in_place_of, change } => {
             let mut body = trial(rules.as_deref(), models.as_deref(), metric.as_deref())?;
             body["reason"] = change.reason.as_str().into();
+            body["in_place_of"] = in_place_of.into();
             let answer = Server::of(&change.server)?.ask(Method::PUT, SHADOW, Some(&body))?;
             let seq = &answer["seq"];
             let text = Text::new(

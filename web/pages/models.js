@@ -4,10 +4,11 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { call, send } from "../api.js";
 import { ask } from "../ask.js";
+import { tryBeside } from "../beside.js";
 import { count, moment } from "../format.js";
 import { t } from "../i18n.js";
 import { told } from "../orders.js";
-import { Empty, Go, Panel, toast, visit } from "../parts.js";
+import { Empty, Go, Panel, toast } from "../parts.js";
 
 const EVERY_MS = 5000;
 const KINDS = ["correlation", "metric"];
@@ -71,12 +72,11 @@ const Put = ({ onChange }) => {
   const file = useRef(/** @type {HTMLInputElement|null} */ (null));
   const kind = kindOf(text);
   const act = (beside) => async () => {
-    const word = beside ? "rules.beside" : "rules.put";
-    const given = await why(t(word));
+    if (beside) { await tryBeside(t("rules.beside"), () => ({ [kind === "metric" ? "metric" : "model"]: text })); return; }
+    const given = await why(t("rules.put"));
     if (!given) return;
-    const reason = given.reason ?? "";
-    await (beside ? send("PUT", "/api/v1/shadow", { [kind === "metric" ? "metric" : "model"]: text, reason }) : send("PUT", "/api/v1/models", { text, reason }))
-      .then(() => { setText(""); setFailed([]); if (file.current) file.current.value = ""; toast(t("done")); if (beside) visit("/tuning"); else onChange(); }, (failure) => setFailed([failure.message, ...failure.errors]));
+    await send("PUT", "/api/v1/models", { text, reason: given.reason ?? "" })
+      .then(() => { setText(""); setFailed([]); if (file.current) file.current.value = ""; toast(t("done")); onChange(); }, (failure) => setFailed([failure.message, ...failure.errors]));
   };
   return html`<${Panel} title=${t("model.put")} aside=${text && html`<em class="tag">${t(`model.kind.${KINDS.includes(kind) ? kind : "correlation"}`)}</em>`}><p class="dim">${t("model.put.help")}</p>
     <p class="actions small"><input ref=${file} type="file" accept=".yaml,.yml" aria-label=${t("model.file")} onChange=${(event) => event.target.files[0]?.text().then(setText)} />

@@ -4,6 +4,7 @@
 import { html, useEffect, useMemo, useState } from "../vendor/htm-preact.js";
 import { call, send } from "../api.js";
 import { ask } from "../ask.js";
+import { tryBeside } from "../beside.js";
 import { count, moment } from "../format.js";
 import { t } from "../i18n.js";
 import { told } from "../orders.js";
@@ -96,22 +97,24 @@ const Edit = ({ rules, me, open, onTaken, onPlace }) => {
     const given = await ask({ title: t("rules.add"), ok: t("rules.add"), fields: [{ name: "name", kind: "line", label: t("rules.file"), value: "new.yaml" }] });
     if (given && !(given.name in mine)) { setMine({ ...mine, [given.name]: given.name.startsWith("tests/") ? SKELETON : "# \n" }); setName(given.name); }
   };
-  const put = async (beside) => {
-    const word = beside ? "rules.beside" : "rules.put";
-    const given = await ask({ title: t(word), ok: t(word), fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), optional: true },
-      { name: "note", kind: "note", label: "", value: t("rules.changed", { n: changed.length, names: changed.join(", ") }) }] });
+  /** @returns {import("../ask.js").Field[]} */
+  const notes = () => [{ name: "note", kind: "note", label: "", value: t("rules.changed", { n: changed.length, names: changed.join(", ") }) }];
+  const put = async () => {
+    const given = await ask({ title: t("rules.put"), ok: t("rules.put"), fields: [...notes(), { name: "reason", kind: "line", label: t("tuning.reason"), optional: true }] });
     if (!given) return;
-    await told(t(word), async () => {
-      if (beside) await send("PUT", "/api/v1/shadow", { files: files(), reason: given.reason });
-      else await send("PUT", "/api/v1/rules", { files: files(), reason: given.reason }, { "if-match": `"${rules.version}"` });
+    let taken = false;
+    await told(t("rules.put"), async () => {
+      await send("PUT", "/api/v1/rules", { files: files(), reason: given.reason }, { "if-match": `"${rules.version}"` });
+      taken = true;
       return "";
     });
-    if (!beside) onTaken();
+    // What is refused stays in the editor.
+    if (taken) onTaken();
   };
   return html`<div class="edit"><aside><ul class="files">${Object.keys(mine).sort().map((file) => html`<li key=${file}><button aria-pressed=${file === name} onClick=${() => setName(file)}>${file}${changed.includes(file) ? " •" : ""}</button></li>`)}</ul>
       ${may && html`<button class="more" onClick=${add}>＋ ${t("rules.add")}</button>`}</aside>
     <div class="stack"><${Panel} title=${name} aside=${may && html`${changed.length > 0 && html`<button onClick=${() => setMine(rules.files)}>${t("rules.undo")}</button>`}
-        <button data-act="beside" disabled=${!changed.length} onClick=${() => put(true)}>${t("rules.beside")}</button><button class="main" data-act="put" disabled=${!changed.length} onClick=${() => put(false)}>${t("rules.put")}</button>`}>
+        <button data-act="beside" disabled=${!changed.length} onClick=${() => tryBeside(t("rules.beside"), () => ({ files: files() }), notes())}>${t("rules.beside")}</button><button class="main" data-act="put" disabled=${!changed.length} onClick=${put}>${t("rules.put")}</button>`}>
       <${Editor} text=${mine[name] ?? ""} readonly=${!may} line=${open?.file === name ? open.line : 0} label=${name} onText=${(text) => setMine({ ...mine, [name]: text })} /><//>
       ${may && html`<${Check} files=${files} changed=${JSON.stringify(mine)} onPlace=${(file) => { if (file in mine) setName(file); }} />`}
       ${may && html`<${RuleTests} files=${files} onPlace=${onPlace} />`}

@@ -2,12 +2,11 @@
 // that the CMDB seems to lack.
 
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
-import { call, send } from "../api.js";
-import { ask } from "../ask.js";
+import { call } from "../api.js";
+import { tryBeside } from "../beside.js";
 import { count, percent, span } from "../format.js";
 import { say, t } from "../i18n.js";
-import { told } from "../orders.js";
-import { Empty, Go, Panel, Switch, toast, visit } from "../parts.js";
+import { Empty, Go, Panel, Switch, toast } from "../parts.js";
 import { now } from "../now.js";
 
 const SPANS = { "1": 1, "7": 7, "30": 30 };
@@ -17,16 +16,10 @@ const LIFT_SHOWN = 1000;
 
 /** Lets a draft run beside what is valid.
  * @param {any} draft */
-async function tryBeside(draft) {
-  const given = await ask({ title: t("sug.try"), ok: t("sug.try"), fields: [{ name: "reason", kind: "line", label: t("tuning.reason"), value: say(draft.because).slice(0, 190) }] });
-  if (!given) return;
-  await told(t("sug.try"), async () => {
-    const { files } = await call("/api/v1/rules");
-    await send("PUT", "/api/v1/shadow", { files: { ...files, [draft.file]: draft.yaml }, reason: given.reason });
-    visit("/tuning");
-    return "";
-  });
-}
+const tryDraft = (draft) => tryBeside(t("sug.try"), async () => {
+  const { files } = await call("/api/v1/rules");
+  return { files: { ...files, [draft.file]: draft.yaml } };
+}, [], say(draft.because).slice(0, 190));
 
 /** A figure without and with the draft. */
 const Beside = ({ word, pair }) => {
@@ -40,7 +33,7 @@ const Draft = ({ draft, draft: { trial } }) => html`<${Panel} title=${draft.id} 
   ${trial && html`<dl class="facts">${["incidents", "notices", "held", "muted"].map((word) => html`<${Beside} key=${word} word=${word} pair=${trial[word]} />`)}
     <div><dt>${t("sug.hits")}</dt><dd>${count(trial.hits)}</dd></div></dl>`}
   <pre>${draft.yaml}</pre>
-  <div class="actions small"><button class="main" data-act="try" onClick=${() => tryBeside(draft)}>${t("sug.try")}</button>
+  <div class="actions small"><button class="main" data-act="try" onClick=${() => tryDraft(draft)}>${t("sug.try")}</button>
     <button onClick=${() => navigator.clipboard.writeText(draft.yaml).then(() => toast(t("copied")), () => toast(t("copy.failed"), "bad"))}>${t("copy")}</button></div><//>`;
 
 /** @param {{pairs: import("headwater-api").PairItem[]}} props */

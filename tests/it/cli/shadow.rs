@@ -144,7 +144,12 @@ fn a_second_person_is_asked_for_wherever_rules_change() {
     assert_eq!(activate(&li, json!({ "reason": "seen", "since_seq": since })), 403);
     assert_eq!(activate(&wang, json!({ "reason": "seen" })), 400, "it does not say which trial was looked at");
     // In the meantime the first person tries something else: that was not looked at.
-    let other = json!({ "files": { "a.yaml": careful }, "reason": "another" });
+    let mut other = json!({ "files": { "a.yaml": careful }, "reason": "another" });
+    let (status, why) = li.ask("PUT", "/api/v1/shadow", &other);
+    assert!(status == 422 && why["detail"].as_str().unwrap().contains("the trial of li (try) runs"), "{why}");
+    other["in_place_of"] = json!(since.as_u64().unwrap() + 1);
+    assert_eq!(li.ask("PUT", "/api/v1/shadow", &other).0, 422, "it names one that does not run");
+    other["in_place_of"] = since.clone();
     assert_eq!(li.ask("PUT", "/api/v1/shadow", &other).0, 202);
     let other = li.wait_for("the other trial", |shadow| shadow["since_seq"] != *since);
     assert_eq!(activate(&wang, json!({ "reason": "seen", "since_seq": since })), 422);

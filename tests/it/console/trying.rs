@@ -38,7 +38,6 @@ async fn a_suggestion_and_an_edit_are_tried_beside_and_their_cost_is_counted() {
     browser.sees("less noise").await;
     let shadow = served.get(&token, "/api/v1/shadow").await;
     assert_eq!((&shadow["running"], &shadow["reason"]), (&json!(true), &json!("less noise")), "{shadow}");
-    served.send(Method::DELETE, &token, "/api/v1/shadow", &json!({})).await;
 
     browser.go(&format!("{}/rules", served.base)).await;
     browser.click("table.rules tbody tr .linkish").await;
@@ -50,6 +49,8 @@ async fn a_suggestion_and_an_edit_are_tried_beside_and_their_cost_is_counted() {
     browser.wait("[...document.querySelectorAll('svg.course')].length === 2 && document.querySelectorAll('svg.course rect.tried').length > 0").await;
     browser.run("scrollTo(0, 0)").await;
     browser.click("[data-act=beside]").await;
+    // Only one runs: whose it is is said before it ends.
+    browser.wait("document.querySelector('dialog')?.innerText.includes('The trial of chen') && document.querySelector('dialog').innerText.includes('less noise')").await;
     because(&browser, "only a remark").await;
     browser.wait("document.querySelector('.toast.good')").await;
     browser.go(&format!("{}/tuning", served.base)).await;
