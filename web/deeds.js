@@ -3,8 +3,8 @@
 import { html, useState } from "./vendor/htm-preact.js";
 import { act } from "./actions.js";
 import { ask } from "./ask.js";
-import { moment, span } from "./format.js";
-import { say, t } from "./i18n.js";
+import { moment, says, span } from "./format.js";
+import { t } from "./i18n.js";
 import { now } from "./now.js";
 import { Ci, Panel, useTick } from "./parts.js";
 
@@ -42,7 +42,7 @@ export const Deeds = ({ incident, may }) => {
   };
   return html`<${Panel} title=${t("deed.title")} kind="deeds"><ul>${shown.map((one) => html`<li key=${one.id}>
     <p><em class=${`tag ${ENDS[one.state] ?? ""}`}>${one.state_label}</em> <b>${one.run}</b> <${Ci} ci=${one.ci} link /> <span class="dim">${one.executor} · ${one.rule}</span></p>
-    ${EXPLAINED.includes(one.state) && html`<p>${say(one.text)}</p>`}${Object.keys(one.with ?? {}).length > 0 && html`<p class="chips">${Object.entries(one.with ?? {}).map(([key, value]) => html`<span key=${key}>${key}=${value}</span>`)}</p>`}
+    ${EXPLAINED.includes(one.state) && html`<p>${says(one.text)}</p>`}${Object.keys(one.with ?? {}).length > 0 && html`<p class="chips">${Object.entries(one.with ?? {}).map(([key, value]) => html`<span key=${key}>${key}=${value}</span>`)}</p>`}
     <p class="dim">${moment(one.at)}${one.due ? ` · ${t("deed.due", { t: moment(one.due) })}` : ""}${one.by ? ` · ${one.by}` : ""}${one.said ? ` · ${one.said}` : ""}</p>
     ${may && one.may_be_approved && html`<p class="actions small"><button class="main" data-act="approve" onClick=${answer("approve", one)}>${t("act.approve")}</button>${one.state === "asked" && html`<button data-act="deny" onClick=${answer("deny", one)}>${t("act.deny")}</button>`}</p>`}</li>`)}</ul>
     ${sorted.length > shown.length && html`<button class="more" onClick=${() => setAll(true)}>${t("show_all")} (${sorted.length})</button>`}<//>`;

@@ -2,8 +2,8 @@
 
 import { html, useState } from "./vendor/htm-preact.js";
 import { act } from "./actions.js";
-import { likelihood } from "./format.js";
-import { say, t } from "./i18n.js";
+import { likelihood, says } from "./format.js";
+import { t } from "./i18n.js";
 import { Ci } from "./parts.js";
 
 /** `+1.20`: points are thousandths of log-odds.
@@ -26,7 +26,7 @@ const Term = ({ item, most }) => {
     <span class="points">${points(item.points)}</span>
     <svg viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true"><rect class="axis" x="49.6" width=".8" height="6" />
       <rect x=${against ? 50 - share : 50} width=${share} height="6" /></svg>
-    <span>${say(item.text)}</span>
+    <span>${says(item.text)}</span>
   </li>`;
 };
 
@@ -44,7 +44,7 @@ const Proof = ({ candidate, incident, me }) => {
   const sum = candidate.evidence.reduce((all, item) => all + item.points, 0);
   const may = me.role !== "viewer" && incident.state !== "merged";
   const root = (verdict, name) => () => act(incident, "root", { verdict, ci: candidate.ci.id }, name);
-  if (candidate.ci.outside) return html`<div class="proof"><p class="dim">${say(candidate.reason)}</p></div>`;
+  if (candidate.ci.outside) return html`<div class="proof"><p class="dim">${says(candidate.reason)}</p></div>`;
   return html`<div class="proof">
     <ul class="evidence">${candidate.evidence.map((item) => html`<${Term} key=${item.term} item=${item} most=${most} />`)}
       <li class="sum"><span class="points">${points(sum)}</span><span>${t("root.sum")}</span></li></ul>

@@ -1,6 +1,6 @@
 // Times, spans and numbers for people. Times are shown in one zone, which the viewer can change.
 
-import { lang } from "./i18n.js";
+import { lang, say } from "./i18n.js";
 import { now } from "./now.js";
 
 /** The zones to choose from; Chinese government estates run on one. */
@@ -49,6 +49,12 @@ export function day(at) {
 /** Day and time.
  * @param {string|number|Date} at */
 export const moment = (at) => `${day(at)} ${clock(at)}`;
+
+const INSTANT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g;
+
+/** The sentence of the language shown; the moments in it are told in the zone of the times shown.
+ * @param {{zh: string, en: string}|undefined} text */
+export const says = (text) => say(text).replace(INSTANT, (at) => moment(at));
 
 /** Only the time today, else day and time.
  * @param {string|number|Date} at */

@@ -3,8 +3,8 @@
 
 import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import { call, send } from "./api.js";
-import { moment } from "./format.js";
-import { say, t } from "./i18n.js";
+import { moment, says } from "./format.js";
+import { labelOr, t } from "./i18n.js";
 import { Panel, Severity } from "./parts.js";
 import { Versus } from "./versus.js";
 
@@ -39,11 +39,11 @@ function useRecent() {
 const asEvent = (alert) => ({ name: alert.name, title: alert.title, severity: alert.severity, object: { name: alert.object }, labels: alert.labels });
 
 /** @param {{ran: import("headwater-api").DryRun}} props */
-const Outcome = ({ ran }) => html`<div class="outcome"><p><em class="tag strong">${ran.verdict_label}</em> ${say(ran.text)}</p>
+const Outcome = ({ ran }) => html`<div class="outcome"><p><em class="tag strong">${ran.verdict_label}</em> ${says(ran.text)}</p>
   ${ran.outcome.incident && html`<p><${Severity} of=${ran.outcome.incident.severity} label /> ${ran.outcome.incident.priority} · ${ran.outcome.incident.title}</p>`}
-  <p class="dim">${ran.outcome.notices.length ? t("rules.tells", { who: ran.outcome.notices.map((one) => `${one.receiver} (${one.kind}, ${moment(one.at)})`).join(t("and")) }) : t("rules.tells.nobody")}</p>
-  <table class="plain"><tbody>${ran.rules.filter((rule) => rule.matched || rule.text).map((rule) => html`<tr key=${rule.section + rule.id} class=${rule.matched ? "matched" : "dim"}><td>${rule.matched ? "✓" : "–"}</td><td>${t(`rules.section.${rule.section}`)}</td><td><b>${rule.id}</b></td><td>${rule.text ? say(rule.text) : ""}</td></tr>`)}</tbody></table>
-  ${ran.checks.length > 0 && html`<details><summary>${t("why.title")}</summary><ol class="checks">${ran.checks.map((check, i) => html`<li key=${i} class=${check.matched ? "matched" : "not"}><span>${say(check.text)}</span></li>`)}</ol></details>`}</div>`;
+  <p class="dim">${ran.outcome.notices.length ? t("rules.tells", { who: ran.outcome.notices.map((one) => `${one.receiver} (${labelOr(`dlv.kind.${one.kind}`, one.kind)}, ${moment(one.at)})`).join(t("and")) }) : t("rules.tells.nobody")}</p>
+  <table class="plain"><tbody>${ran.rules.filter((rule) => rule.matched || rule.text).map((rule) => html`<tr key=${rule.section + rule.id} class=${rule.matched ? "matched" : "dim"}><td>${rule.matched ? "✓" : "–"}</td><td>${t(`rules.section.${rule.section}`)}</td><td><b>${rule.id}</b></td><td>${rule.text ? says(rule.text) : ""}</td></tr>`)}</tbody></table>
+  ${ran.checks.length > 0 && html`<details><summary>${t("why.title")}</summary><ol class="checks">${ran.checks.map((check, i) => html`<li key=${i} class=${check.matched ? "matched" : "not"}><span>${says(check.text)}</span></li>`)}</ol></details>`}</div>`;
 
 /** One event on the rules as they are written.
  * @param {{files: () => Record<string, string>|undefined}} props */

@@ -17,6 +17,10 @@ const KINDS = {
   engine: (entry) => entry.actor === SYSTEM && !KINDS.told(entry),
 };
 
+/** `sms/qian updated digest` with its kind in words; whom it went to stays as it is.
+ * @param {string} detail */
+const delivery = (detail) => detail.split(" ").map((word, i) => (i === 0 ? word : labelOr(`dlv.kind.${word}`, word))).join(" ");
+
 /** What an entry speaks of: words get their label, incidents a link; everything else is text as it came.
  * @param {{entry: import("headwater-api").TimelineItem}} props */
 const Detail = ({ entry }) => {
@@ -24,6 +28,7 @@ const Detail = ({ entry }) => {
   if (entry.kind === "state_changed") return labelOr(`state.${detail}`, detail);
   if (entry.kind === "severity_changed") return labelOr(`sev.${detail}`, detail);
   if (entry.kind === "snoozed" && !Number.isNaN(Date.parse(detail))) return moment(detail);
+  if (KINDS.told(entry)) return delivery(detail);
   if (entry.kind === "merged") return html`<${Go} to=${`/incidents/${encodeURIComponent(detail)}`}>${detail}<//>`;
   if (entry.kind === "moved") return html`<${Go} to=${`/why/${encodeURIComponent(detail)}`}>${detail}<//>`;
   return detail;

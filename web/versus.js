@@ -4,7 +4,7 @@
 import { html } from "./vendor/htm-preact.js";
 import { count, moment, span } from "./format.js";
 import { t } from "./i18n.js";
-import { Go } from "./parts.js";
+import { Go, Severity } from "./parts.js";
 
 const FIGURES = ["alerts", "incidents", "held", "muted", "compression", "root_changes", "messages", "messages_per_week", "pages", "pages_per_week"];
 /** Events muted by only one that are shown. */
@@ -32,7 +32,7 @@ const Chart = ({ title, course, counts }) => {
     <p class="tl-ends"><time>${moment(at(0))}</time><span class="dim">${t("inc.density.most", { n: count(most), t: span(course.step_secs * 1000) })}</span><time>${moment(at(counts[0].length))}</time></p>`;
 };
 
-const Incident = ({ shown }) => html`<td>${shown.id}</td><td>${shown.title}</td><td>${shown.severity}</td><td>${shown.root ?? "?"}</td><td>${shown.events}</td>
+const Incident = ({ shown }) => html`<td>${shown.id}</td><td>${shown.title}</td><td><${Severity} of=${shown.severity} label /></td><td>${shown.root ?? "?"}</td><td>${shown.events}</td>
   <td>${shown.why && html`<${Go} to=${shown.why}>${t("why")}<//>`}</td>`;
 
 const Differing = ({ report }) => html`<table class="plain"><tbody>

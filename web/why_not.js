@@ -3,20 +3,20 @@
 import { html, useState } from "./vendor/htm-preact.js";
 import { call } from "./api.js";
 import { points } from "./evidence.js";
-import { moment } from "./format.js";
-import { say, t } from "./i18n.js";
+import { moment, says } from "./format.js";
+import { t } from "./i18n.js";
 import { Go, Panel } from "./parts.js";
 
 /** @param {{node: import("headwater-api").NodeItem}} props */
-const Node = ({ node }) => html`<span>${node.alert ? html`<${Go} to=${`/why/${node.alert}`}>${say(node.text)}<//>` : say(node.text)}</span>`;
+const Node = ({ node }) => html`<span>${node.alert ? html`<${Go} to=${`/why/${node.alert}`}>${says(node.text)}<//>` : says(node.text)}</span>`;
 
 /** One explanation with every term, its sum and what that had to be above.
  * @param {{one: import("headwater-api").WeighedItem}} props */
 const Weighed = ({ one }) => html`<li>
   <p><${Node} node=${one.cause} />${one.effect && html` → <${Node} node=${one.effect} />`}
-    ${one.bond && html` <em class="tag">${say(one.bond)}${one.rule ? ` · ${one.rule}` : ""}</em>`}</p>
+    ${one.bond && html` <em class="tag">${says(one.bond)}${one.rule ? ` · ${one.rule}` : ""}</em>`}</p>
   ${one.evidence.length > 0 && html`<ul class="evidence plain">
-    ${one.evidence.map((item, i) => html`<li key=${i} class=${item.points < 0 ? "against" : ""}><span class="points">${points(item.points)}</span><span>${say(item.text)}</span></li>`)}
+    ${one.evidence.map((item, i) => html`<li key=${i} class=${item.points < 0 ? "against" : ""}><span class="points">${points(item.points)}</span><span>${says(item.text)}</span></li>`)}
     <li class="sum"><span class="points">${points(one.sum)}</span><span>${t("whynot.sum", { needs: points(one.needs) })}</span></li></ul>`}
 </li>`;
 
@@ -30,9 +30,9 @@ const List = ({ title, all }) => all.length > 0 && html`<h3>${title}</h3><${Weig
 /** The whole answer.
  * @param {{answer: import("headwater-api").WhyNot}} props */
 const Answer = ({ answer }) => html`<div class="answer">
-  <ul class="reasons">${answer.reasons.map((reason, i) => html`<li key=${i}>${say(reason)}</li>`)}</ul>
+  <ul class="reasons">${answer.reasons.map((reason, i) => html`<li key=${i}>${says(reason)}</li>`)}</ul>
   <${List} title=${t("whynot.weighed")} all=${answer.weighed} />
-  ${answer.what_if.length > 0 && html`<h3>${t("whynot.whatif")}</h3><ul class="whatif">${answer.what_if.map((one, i) => html`<li key=${i} class=${one.enough ? "good" : "dim"}>${say(one.text)}</li>`)}</ul>`}
+  ${answer.what_if.length > 0 && html`<h3>${t("whynot.whatif")}</h3><ul class="whatif">${answer.what_if.map((one, i) => html`<li key=${i} class=${one.enough ? "good" : "dim"}>${says(one.text)}</li>`)}</ul>`}
   <${List} title=${t("whynot.path")} all=${answer.path} />
   <p class="dim">${t("whynot.asof", { at: moment(answer.as_of), rules: answer.ruleset_version, model: answer.model_version })}</p>
 </div>`;

@@ -79,7 +79,7 @@ const Put = ({ onChange }) => {
       .then(() => { setText(""); setFailed([]); if (file.current) file.current.value = ""; toast(t("done")); onChange(); }, (failure) => setFailed([failure.message, ...failure.errors]));
   };
   return html`<${Panel} title=${t("model.put")} aside=${text && html`<em class="tag">${t(`model.kind.${KINDS.includes(kind) ? kind : "correlation"}`)}</em>`}><p class="dim">${t("model.put.help")}</p>
-    <p class="actions small"><input ref=${file} type="file" accept=".yaml,.yml" aria-label=${t("model.file")} onChange=${(event) => event.target.files[0]?.text().then(setText)} />
+    <p class="actions small"><label class="file">${t("model.choose")}<input ref=${file} type="file" accept=".yaml,.yml" onChange=${(event) => event.target.files[0]?.text().then(setText)} /></label>${text && html`<span class="dim">${file.current?.files?.[0]?.name}</span>`}
       <button data-act="model-beside" disabled=${!text} onClick=${act(true)}>${t("rules.beside")}</button><button class="main" data-act="model-put" disabled=${!text} onClick=${act(false)}>${t("rules.put")}</button></p>
     ${failed.map((reason) => html`<p key=${reason} class="bad">${reason}</p>`)}
     ${text && html`<details><summary>${t("model.text", { n: text.split("\n").length })}</summary><pre>${text}</pre></details>`}<//>`;

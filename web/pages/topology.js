@@ -43,9 +43,9 @@ const Quality = () => {
 const Coverage = ({ lookups }) => html`<${Panel} title=${t("topo.lookups")}>
   <ul class="quality"><li><b>${percent(lookups.coverage)}</b> ${t("topo.lookups.coverage")}</li>
     ${["resolved", "unresolved", "ambiguous"].map((word) => html`<li key=${word} class=${lookups[word] ? "" : "dim"}><b>${count(lookups[word])}</b> ${t(`topo.lookups.${word}`)}</li>`)}</ul>
-  ${lookups.strangers.length > 0 && html`<table class="plain"><thead><tr>${["object", "source", "events", "may_be", "seen"].map((word) => html`<th key=${word}>${t(`topo.lookups.${word}`)}</th>`)}</tr></thead>
-    <tbody>${lookups.strangers.slice(0, STRANGERS_SHOWN).map((one) => html`<tr key=${one.object}><td>${one.object}</td><td>${one.source}</td><td>${count(one.events)}</td>
-      <td>${one.cis.length ? one.cis.join(", ") : t("topo.lookups.nothing")}</td><td>${moment(one.last_seen)}</td></tr>`)}</tbody></table>`}<//>`;
+  ${lookups.strangers.length > 0 && html`<div class="scroll"><table class="plain numbers"><thead><tr>${["object", "events", "may_be", "seen"].map((word) => html`<th key=${word}>${t(`topo.lookups.${word}`)}</th>`)}</tr></thead>
+    <tbody>${lookups.strangers.slice(0, STRANGERS_SHOWN).map((one) => html`<tr key=${one.object}><td>${one.object}<small>${one.source}</small></td><td>${count(one.events)}</td>
+      <td>${one.cis.length ? one.cis.join(", ") : t("topo.lookups.nothing")}</td><td>${moment(one.last_seen)}</td></tr>`)}</tbody></table></div>`}<//>`;
 
 const EVERY_MS = 3000;
 

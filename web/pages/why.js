@@ -3,8 +3,8 @@
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, query } from "../api.js";
 import { points } from "../evidence.js";
-import { moment } from "../format.js";
-import { say, t } from "../i18n.js";
+import { moment, says } from "../format.js";
+import { t } from "../i18n.js";
 import { Ci, Empty, Go, Panel, Severity, visit } from "../parts.js";
 import { Said } from "../said.js";
 import { OfAlert, Weighing } from "../why_not.js";
@@ -22,15 +22,15 @@ function linked(text, incident) {
 /** @param {{check: import("headwater-api").CheckItem}} props */
 const Check = ({ check }) => html`<li class=${check.matched ? "matched" : "not"}>
   <em class=${`tag ${check.matched ? "good" : ""}`}>${t(check.matched ? "why.matched" : "why.not")}</em>
-  <span>${say(check.text)}</span>
+  <span>${says(check.text)}</span>
   ${check.evidence.length > 0 && html`<ul class="evidence plain">${check.evidence.map((item, i) => html`<li key=${i}>
-    <span class="points">${points(item.points)}</span><span>${say(item.text)}</span></li>`)}</ul>`}
+    <span class="points">${points(item.points)}</span><span>${says(item.text)}</span></li>`)}</ul>`}
 </li>`;
 
 /** @param {{why: import("headwater-api").EventWhy}} props */
 const Record = ({ why }) => html`
   <${Panel} title=${`${t("why.event")} ${why.event}`} aside=${html`${why.source} · ${moment(why.at)}`}>
-    <p class="verdict"><em class="tag strong">${why.verdict_label}</em> ${linked(say(why.text), why.incident)}</p>
+    <p class="verdict"><em class="tag strong">${why.verdict_label}</em> ${linked(says(why.text), why.incident)}</p>
     ${why.now?.incident && why.now.incident !== why.incident && html`<p class="verdict">${t("why.now")} <${Go} to=${`/incidents/${why.now.incident}`}>${why.now.incident}<//></p>`}
     ${why.replayed_as && html`<p class="verdict">${t("why.replayed")} <${Go} to=${`/why/${why.replayed_as}`}>${why.replayed_as}<//></p>`}
     ${why.checks.length ? html`<ol class="checks">${why.checks.map((check, i) => html`<${Check} key=${i} check=${check} />`)}</ol>` : html`<p class="dim">${t(why.verdict === "duplicate" ? "why.none.repeat" : "why.none")}</p>`}
@@ -52,13 +52,13 @@ const Story = ({ alert }) => {
   }, [alert.id]);
   if (!found) return null;
   return html`<${Panel} title=${t("why.story")} kind="story">
-    <p class="verdict lead">${linked(found.reasons.map(say).join(t("then")), alert.incident)}</p>
+    <p class="verdict lead">${linked(found.reasons.map(says).join(t("then")), alert.incident)}</p>
     <${Weighing} all=${found.path} /><//>`;
 };
 
 /** How unusual it is that an alert of this type comes on a CI of this class.
  * @param {{unusual: import("headwater-api").UnusualItem}} props */
-const Unusual = ({ unusual }) => html`<p class="dim unusual">${unusual.new && html`<em class="tag strong">${t("why.new")}</em> `}${say(unusual.text)}</p>`;
+const Unusual = ({ unusual }) => html`<p class="dim unusual">${unusual.new && html`<em class="tag strong">${t("why.new")}</em> `}${says(unusual.text)}</p>`;
 
 export const Why = ({ id }) => {
   const [found, set] = useState(/** @type {any} */ (undefined));
