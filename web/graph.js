@@ -142,6 +142,7 @@ function useDrawing(graph, onPick) {
     } else {
       draw(box.current, graph, onPick).then((drawing) => {
         if (!alive) { drawing.destroy(); return; }
+        drawn.current?.$("node:selected").forEach((node) => drawing.getElementById(node.id()).select());
         drawn.current?.destroy();
         drawn.current = drawing;
         known.current = now;
@@ -175,7 +176,8 @@ export const Drawn = ({ title, graph, failed, load, tools = null, note = null, o
   };
   const press = (event) => {
     if (!drawn.current || event.ctrlKey || event.metaKey || event.altKey) return;
-    const expand = onExpand && ((node) => { if (node.count === 1 && !node.outside) { onExpand(node); close(); } });
+    // It stays picked, so that the arrows go on from there.
+    const expand = onExpand && ((node) => { if (node.count === 1 && !node.outside) onExpand(node); });
     if (!onKey(drawn.current, event.key, { zoom, fit: () => fit(drawn.current), pick: setPicked, expand })) return;
     event.preventDefault();
     event.stopPropagation();

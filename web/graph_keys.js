@@ -49,7 +49,8 @@ export function onKey(drawing, key, { zoom, fit, pick, expand }) {
   else if (key === "-") zoom(0.74);
   else if (key === "0") fit();
   else if (key === "Enter" && expand && drawing.$("node:selected").nonempty()) expand(drawing.$("node:selected")[0].data());
-  else if (key === "Escape" && drawing.$("node:selected").nonempty()) { drawing.elements().unselect(); pick(null); }
+  // Also when nothing is picked: who drops what is picked once too often stays on the page.
+  else if (key === "Escape") { drawing.elements().unselect(); pick(null); }
   else return false;
   return true;
 }

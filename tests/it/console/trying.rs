@@ -97,6 +97,18 @@ async fn a_picture_shows_the_neighbours_of_a_node_and_hides_them_again() {
         .run("[...document.querySelectorAll('.graph button')].find((one) => one.textContent === 'Collapse').click()")
         .await;
     browser.wait(&format!("{drawn} === {before}")).await;
+
+    // By keys alone: it stays picked while its neighbours come, and who drops it once too often stays on the page.
+    browser.run("document.querySelector('.canvas').focus()").await;
+    browser.press("\u{E014}").await;
+    browser.wait("document.querySelector('.picked')").await;
+    browser.press("\u{E007}").await;
+    browser.wait(&format!("{drawn} > {before}")).await;
+    let picked = format!("document.querySelector('.canvas')._cyreg.cy.$('node:selected')[0].id() === {}", json!(root));
+    assert_eq!(browser.read(&picked).await, true);
+    browser.press("\u{E00C}\u{E00C}").await;
+    browser.wait("!document.querySelector('.picked')").await;
+    assert_eq!(browser.read("location.pathname").await, format!("/incidents/{id}"));
     check_quiet(&browser, &served.base).await;
 }
 
