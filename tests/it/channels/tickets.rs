@@ -470,6 +470,9 @@ async fn an_incident_has_one_ticket_that_goes_with_it() {
         let kept = desk.tickets.lock().unwrap().clone();
         assert_eq!((kept.len(), kept[0].is_closed), (1, true), "{kind}");
         assert!(kept[0].texts.len() >= 3, "{kind}: {:?}", kept[0].texts);
+        // However long its title is, the incident's permanent link stands in the ticket.
+        let link = format!("https://noc.example/incidents/{}", about(1, NoticeKind::Opened, None).incident.id);
+        assert!(kept[0].texts.iter().any(|text| text.contains(&link)), "{kind}: {:?}", kept[0].texts);
         assert!(kept[0].name.starts_with("headwater-"), "{kind}: {}", kept[0].name);
         // It comes back, by a program that knows nothing of the ticket: found, and open again where the system has that.
         assert_eq!(
