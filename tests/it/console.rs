@@ -18,6 +18,7 @@ mod modules;
 mod screens;
 mod series;
 mod served;
+mod shift;
 mod sound;
 mod storm;
 mod tickets;

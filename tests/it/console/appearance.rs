@@ -112,7 +112,7 @@ pub async fn stocked() -> (Served, String, Vec<(String, &'static str)>) {
     served.storm(0..600).await;
     let event = |at: &str| json!({ "name": "x", "severity": "major", "object": { "name": "a" }, "starts_at": at });
     served.events(&[event("2026-01-05T00:00:00Z"), event("no time")]).await;
-    served.points(&super::series::readings("host-00007")).await;
+    served.points(&super::series::readings("host-00007", 70)).await;
     let series = served.get(&token, "/api/v1/series?limit=1").await["items"][0]["id"].clone();
     let incident = largest(&served, &token).await;
     let id = incident["id"].as_str().unwrap();

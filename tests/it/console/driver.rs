@@ -229,6 +229,12 @@ impl Browser {
             .await;
     }
 
+    /// Leaves the scroll bars out of pictures.
+    pub async fn hide_scrollbars(&self) {
+        let hidden = json!({ "cmd": "Emulation.setScrollbarsHidden", "params": { "hidden": true } });
+        self.command("/goog/cdp/execute", hidden).await;
+    }
+
     /// Presses a key together with another that is held.
     pub async fn press_with(&self, held: &str, key: &str) {
         let actions = json!([{ "type": "keyDown", "value": held }, { "type": "keyDown", "value": key },

@@ -8,26 +8,25 @@ use super::driver::Browser;
 use super::served::Served;
 use super::{check_quiet, largest, sign_in};
 
-/// Readings of one series that ends far above what is usual: one a minute, up to now.
-pub fn readings(object: &str) -> Vec<Value> {
-    const ALL: i64 = 70;
+/// Readings of one series that ends far above what is usual: one a minute for so many minutes, up to now.
+pub fn readings(object: &str, minutes: i64) -> Vec<Value> {
     const UNUSUAL: i64 = 4;
     let reading = |n: i64| {
-        let at = Utc::now() - TimeDelta::minutes(ALL - n);
+        let at = Utc::now() - TimeDelta::minutes(minutes - n);
         // It moves a little, always the same way.
         let usual = 0.2 + 0.01 * ((n * 7) % 5) as f64;
-        let value = if n > ALL - UNUSUAL { 9.0 } else { usual };
+        let value = if n > minutes - UNUSUAL { 9.0 } else { usual };
         json!({ "name": "http_request_duration_seconds", "object": { "name": object }, "labels": { "quantile": "0.99" },
             "value": value, "at": at.to_rfc3339() })
     };
-    (1..=ALL).map(reading).collect()
+    (1..=minutes).map(reading).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_series_shows_what_was_usual_and_what_came_of_it() {
     let served = Served::start();
     let token = served.token("operator", "li.na");
-    served.points(&readings("host-00007")).await;
+    served.points(&readings("host-00007", 70)).await;
     let browser = Browser::open("en-US").await;
     sign_in(&browser, &served.base, &token).await;
     browser.click(".top nav a[href='/topology']").await;

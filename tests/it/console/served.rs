@@ -48,11 +48,14 @@ impl Served {
     /// Starts it again where it was.
     pub fn up(&mut self) {
         let listen = self.base.trim_start_matches("http://").to_owned();
+        let cmdb = storms::folder("hard").join("cmdb.json.gz");
         let mut process = Command::new(env!("CARGO_BIN_EXE_headwater"))
             .args(["serve", "--durability", "process", "--listen", &listen, "--data"])
             .arg(self.folder.path())
             .arg("--topology")
-            .arg(storms::folder("hard").join("cmdb.json.gz"))
+            // As the audit names it: by no place of this machine.
+            .arg(cmdb.strip_prefix(storms::project()).unwrap())
+            .current_dir(storms::project())
             .args(self.settings.iter().flat_map(|file| [std::ffi::OsStr::new("--config"), file.as_os_str()]))
             .env("NO_COLOR", "1")
             .stderr(Stdio::piped())

@@ -75,7 +75,7 @@ async fn a_metric_model_is_tried_put_in_force_and_taken_back() {
     browser.wait("location.pathname === '/tuning'").await;
     browser.sees("a metric model").await;
     // Both judge the same readings, and say so.
-    served.points(&super::series::readings("host-00007")).await;
+    served.points(&super::series::readings("host-00007", 70)).await;
     browser.wait("document.querySelector('.metric-trial')").await;
     browser.click("[data-act=activate]").await;
     browser.fill("dialog input[name=reason]", "quieter").await;
