@@ -3,6 +3,7 @@
 import { html, useRef, useState } from "./vendor/htm-preact.js";
 import { call, query } from "./api.js";
 import { ask, inMinutes, spans } from "./ask.js";
+import { CLOSING, CONCLUDING, findings, said } from "./ending.js";
 import { sayFalse } from "./false_alarm.js";
 import { t } from "./i18n.js";
 import { OPEN } from "./incidents.js";
@@ -65,7 +66,11 @@ export async function details(incident, word, about = [incident], title = t(`act
     case "comment": return ask({ title, fields: [one("text", "text")] });
     case "close": return ask({ title, danger: true, ok: title, fields: [
       one("warn", "note", { label: "", value: incident.firing_count ? t("ask.firing", { n: incident.firing_count }) : t("ask.quiet") }),
-      { ...one("text", "text", { optional: true }), label: t("ask.note") }] }).then((given) => given && { text: given.text });
+      ...await findings(incident, CLOSING), { ...one("text", "text", { optional: true, rows: 2 }), label: t("ask.note") }] })
+      .then((given) => given && said(given));
+    case "conclude": return ask({ title, fields: await findings(incident, CONCLUDING) }).then((given) => given && said(given));
+    case "declare_major": case "revoke_major": return ask({ title, danger: true, ok: title, fields: [
+      { ...one("text", "text", { optional: true, rows: 2 }), label: t("ask.why") }] });
     case "merge": return ask({ title, fields: [one("into", "pick", { search: about.length > 1 ? among(about) : others(incident) })] });
     case "severity": return ask({ title, fields: [
       one("severity", "choice", { value: incident.severity, choices: SEVERITIES.map((word) => [word, t(`sev.${word}`)]) })] });
@@ -115,12 +120,12 @@ export const Actions = ({ incident, me, onPostMortem }) => {
   const button = (word, kind = "") => html`<button class=${kind} disabled=${busy === word} aria-busy=${busy === word}
     data-act=${word} onClick=${() => run(word)}>${t(`act.${word}`)}</button>`;
   const post = html`<button data-act="postmortem" onClick=${onPostMortem}>${t("act.postmortem")}</button>`;
-  if (incident.state === "closed") return html`<div class="actions">${button("reopen", "main")} ${button("comment")} ${button("false_alarm")} ${post}</div>`;
+  if (incident.state === "closed") return html`<div class="actions">${button("reopen", "main")} ${button("conclude")} ${button("comment")} ${button("false_alarm")} ${post}</div>`;
   return html`<div class="actions">
     ${incident.progress === "triggered" ? button("acknowledge", "main") : button("unacknowledge")}
     ${button("assign")} ${button("comment")}
     ${incident.snoozed_until ? button("wake") : button("snooze")}
     ${button("silence")} ${button("close", "warn")}
-    <${More}>${systems(incident).length > 0 && button("ticket")} ${button("severity")} ${button("merge")} ${button("false_alarm")} ${post}<//>
+    <${More}>${systems(incident).length > 0 && button("ticket")} ${button("severity")} ${button("merge")} ${button(incident.major ? "revoke_major" : "declare_major")} ${button("conclude")} ${button("false_alarm")} ${post}<//>
   </div>`;
 };

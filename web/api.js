@@ -60,13 +60,21 @@ async function ask(path, options) {
   return body;
 }
 
-/** Reads an answer that is no JSON, such as a report.
- * @param {string} path @returns {Promise<string>} */
-export async function text(path) {
+/** @param {string} path */
+async function plain(path) {
   const response = await fetch(path, { headers: { "x-headwater-background": "1", "accept-language": lang() } }).catch(() => { throw new Failure(0, t("error.network")); });
   if (response.status === 401) onSignedOut();
   if (!response.ok) throw new Failure(response.status, (await response.json().catch(() => null))?.detail ?? response.statusText);
-  return response.text();
+  return response;
+}
+
+/** Reads an answer that is no JSON, such as a report. @param {string} path @returns {Promise<string>} */
+export const text = async (path) => (await plain(path)).text();
+
+/** The same with the version that it names, 0 for none. @param {string} path */
+export async function versioned(path) {
+  const response = await plain(path);
+  return { text: await response.text(), version: Number(response.headers.get("etag")?.match(/\d+/)?.[0] ?? 0) };
 }
 
 /** Sends JSON.

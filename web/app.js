@@ -36,6 +36,7 @@ const PAGES = [
   [/^\/tuning$/, () => import("./pages/tuning.js"), "Tuning"],
   [/^\/models$/, () => import("./pages/models.js"), "Models"],
   [/^\/reports$/, () => import("./pages/reports.js"), "Reports"],
+  [/^\/knowledge$/, () => import("./pages/knowledge.js"), "KnowledgePage"],
   [/^\/numbers$/, () => import("./pages/numbers.js"), "Numbers"],
   [/^\/sources$/, () => import("./pages/sources.js"), "SourcesPage"],
   [/^\/system$/, () => import("./pages/system.js"), "System"],

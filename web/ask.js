@@ -19,7 +19,7 @@ export const spans = () =>
 export const inMinutes = (mins) => new Date(now() + Number(mins) * 60000).toISOString();
 
 /**
- * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note"|"moment"|"days", value?: string, optional?: boolean,
+ * @typedef {{name: string, label: string, kind: "line"|"text"|"choice"|"pick"|"note"|"moment"|"days", value?: string, optional?: boolean, rows?: number,
  *   when?: (given: Record<string, string>) => boolean, choices?: [string, string][], suggestions?: string[], search?: (text: string) => Promise<[string, string][]>}} Field
  * @typedef {{title: string, ok?: string, danger?: boolean, fields: Field[], preview?: {title: string, read: (given: Record<string, string>) => Promise<string[]>}}} Question
  */
@@ -78,7 +78,7 @@ const Input = ({ field, value, onValue, focus }) => {
   const list = field.suggestions?.length ? `list-${field.name}` : undefined;
   switch (field.kind) {
     case "note": return html`<p class="dim">${field.value}</p>`;
-    case "text": return html`<textarea name=${field.name} autofocus=${focus} rows="4" value=${value} onInput=${type} maxlength="4000"></textarea>`;
+    case "text": return html`<textarea name=${field.name} autofocus=${focus} rows=${field.rows ?? 4} value=${value} onInput=${type} maxlength="4000"></textarea>`;
     case "choice": return html`<select name=${field.name} autofocus=${focus} value=${value} onChange=${type}>
       ${field.choices.map(([word, label]) => html`<option key=${word} value=${word}>${label}</option>`)}</select>`;
     case "moment": return html`<${DateField} kind="moment" name=${field.name} focus=${focus} value=${value} onValue=${onValue} />`;

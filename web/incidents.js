@@ -26,8 +26,8 @@ export const FIELDS = ["state", "severity", "area", "org", "service", "owner", "
 
 const newest = (a, b) => (a.opened_at < b.opened_at ? 1 : a.opened_at > b.opened_at ? -1 : a.id < b.id ? 1 : -1);
 
-/** Open before ended, awake before snoozed, firing before recovering, then priority, then severity: as `sort=urgent` of the API. */
-const rank = (incident) => (OPEN.includes(incident.state) ? 0 : 10000) + (incident.snoozed_until ? 1000 : 0) + (incident.state === "abnormal" ? 0 : 100)
+/** Open before ended, awake before snoozed, firing before recovering, major ones first, then priority, then severity: as `sort=urgent` of the API. */
+const rank = (incident) => (OPEN.includes(incident.state) ? 0 : 10000) + (incident.snoozed_until ? 1000 : 0) + (incident.state === "abnormal" ? 0 : 100) + (incident.major ? 0 : 50)
   + Number(incident.priority.slice(1)) * 10 + SEVERITIES.indexOf(incident.severity);
 
 const severity = (incident) => SEVERITIES.indexOf(incident.severity);

@@ -18,7 +18,7 @@ const SECTIONS = [
   ["nav.topology", [["/topology", "nav.topology"], ["/series", "nav.series"]]],
   ["nav.duty", [["/silences", "nav.silences"], ["/windows", "nav.windows"], ["/oncall", "nav.oncall"], ["/handover", "nav.handover"], ["/deliveries", "nav.deliveries"], ["/storm", "nav.storm"]]],
   ["nav.analysis", [["/rules", "nav.rules"], ["/suggestions", "nav.suggestions", ANALYSTS], ["/tuning", "nav.tuning"], ["/models", "nav.models"]]],
-  ["nav.reports", [["/reports", "nav.reports"], ["/numbers", "nav.numbers"]]],
+  ["nav.reports", [["/reports", "nav.reports"], ["/numbers", "nav.numbers"], ["/knowledge", "nav.knowledge"]]],
   ["nav.admin", [["/system", "nav.system"], ["/sources", "nav.sources"], ["/dead-letters", "nav.dead"], ["/audit", "nav.audit", ANALYSTS], ["/tokens", "nav.tokens", ["admin"]]]],
 ];
 

@@ -224,7 +224,7 @@ async fn ticket(acting: &Acting, receiver: &ReceiverId, by: &Who, name: &str, mo
     let order = match moved {
         Moved::Begun if view.acknowledged_at.is_some() => return StatusCode::OK.into_response(),
         Moved::Begun => Order::Acknowledge { incident },
-        Moved::Done if view.firing_count == 0 => Order::Close { incident, note: "".into() },
+        Moved::Done if view.firing_count == 0 => Order::Close { incident, note: "".into(), findings: None },
         Moved::Done => {
             let text = format!(
                 "工单已关闭,但仍有 {n} 条告警 / the ticket is closed, but {n} alerts still fire",

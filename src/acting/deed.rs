@@ -86,7 +86,7 @@ impl Deed {
         Some(match self {
             Self::Acknowledge => Order::Acknowledge { incident },
             Self::Snooze(minutes) => Order::Snooze { incident, until: now.plus(Span::mins(i64::from(*minutes))) },
-            Self::Resolve => Order::Close { incident, note: "".into() },
+            Self::Resolve => Order::Close { incident, note: "".into(), findings: None },
             Self::Reassign(person) => Order::Assign { incident, assignee: person.as_str().into() },
             Self::Approve(action) => Order::Approve { incident, action: action.clone() },
             Self::Deny(action) => Order::Deny { incident, action: action.clone() },

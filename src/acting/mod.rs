@@ -19,12 +19,14 @@ use crate::domain::incident::IncidentView;
 use crate::domain::pass::Seal;
 use crate::domain::time::Timestamp;
 use crate::engine::input::Command;
+use crate::engine::policy::closing::Closing;
 use crate::wording::lang::Lang;
 
 mod callback;
 mod deed;
 mod page;
 mod report;
+mod resolving;
 pub mod settings;
 mod words;
 
@@ -56,6 +58,8 @@ pub trait Desk: Send + Sync {
     fn open_everywhere(&self) -> Vec<(TenantId, IncidentId)>;
     /// Whom one may hand over to, by id and name.
     fn people(&self, tenant: &TenantId) -> Vec<(PersonId, String)>;
+    /// What must be said when an incident closes.
+    fn closing(&self, tenant: &TenantId) -> Closing;
     /// Who has duty, a roster a line.
     fn on_duty(&self, tenant: &TenantId) -> String;
     /// The tenant of requests that name none.

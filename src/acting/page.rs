@@ -11,11 +11,11 @@ use serde::Deserialize;
 
 use super::deed::Deed;
 use super::words::{button, outcome};
-use super::{Acting, Outcome};
+use super::{Acting, Outcome, resolving};
 use crate::domain::incident::{IncidentState, IncidentView};
 use crate::domain::pass::{Pass, PassError};
 use crate::engine::calendar::{ZONE_DEFAULT, local};
-use crate::engine::input::Command;
+use crate::engine::input::{Command, Order};
 use crate::wording::care;
 use crate::wording::lang::Lang;
 use crate::wording::markup::html;
@@ -32,6 +32,15 @@ pub struct Pressed {
     /// Whom to hand over to.
     #[serde(default)]
     to: String,
+    /// What was found out, of what is resolved.
+    #[serde(default)]
+    pub cause: String,
+    #[serde(default)]
+    pub solution: String,
+    #[serde(default)]
+    pub impact: String,
+    #[serde(default)]
+    pub category: String,
 }
 
 /// The style of the page.
@@ -60,6 +69,7 @@ pub async fn act(
         Ok(pass) => pass,
         Err(error) => return refused(error, lang),
     };
+    let found = resolving::findings(&pressed);
     let word = if pressed.word == "assign" { format!("assign-{}", pressed.to) } else { pressed.word };
     let Some(deed) = Deed::of_word(&word).filter(|deed| may(&acting, &pass, deed)) else {
         return page(StatusCode::BAD_REQUEST, &body(&acting, &pass, None, lang), lang);
@@ -67,8 +77,14 @@ pub async fn act(
     let view = acting.desk.incident(&pass.tenant, pass.incident);
     let ended = match deed.order(pass.incident, view.as_ref(), now) {
         Some(order) => {
+            // Whoever was asked for more may say it then: what is said is part of the deed.
+            let said = found.as_deref().map(|found| format!("{found:?}")).unwrap_or_default();
+            let order = match order {
+                Order::Close { incident, note, .. } => Order::Close { incident, note, findings: found },
+                other => other,
+            };
             // The journal does a pass's deed once, whoever sends it again and however often.
-            let id = format!("{}-{}", acting.desk.seal().name(&text), deed.word()).into();
+            let id = format!("{}-{}", acting.desk.seal().name(&format!("{text}{said}")), deed.word()).into();
             let (tenant, actor, via) = (pass.tenant.clone(), pass.actor.clone(), pass.via.clone());
             acting.desk.order(Command { tenant, actor, id, via, order }).await
         }
@@ -134,7 +150,7 @@ fn body(acting: &Acting, pass: &Pass, done: Option<(&Deed, &Outcome)>, lang: Lan
     let is_open = !matches!(view.state, IncidentState::Closed | IncidentState::Merged);
     if is_open {
         let _ = write!(text, "<form method=\"post\">");
-        let mut deeds = vec![Deed::Snooze(30), Deed::Snooze(60), Deed::Snooze(240), Deed::Resolve];
+        let mut deeds = vec![Deed::Snooze(30), Deed::Snooze(60), Deed::Snooze(240)];
         if view.acknowledged_at.is_none() {
             deeds.insert(0, Deed::Acknowledge);
         }
@@ -148,6 +164,7 @@ fn body(acting: &Acting, pass: &Pass, done: Option<(&Deed, &Outcome)>, lang: Lan
             let _ = write!(text, "<button name=\"do\" value=\"{word}\">{name}</button>");
         }
         let _ = write!(text, "</form>");
+        text += &resolving::form(acting, pass, &view, lang);
         text += &hand_over(acting, pass, say("转给", "Hand over to"));
     }
     if !acting.desk.base_url().is_empty() {
@@ -232,6 +249,10 @@ main { max-width: 34rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.25rem; line-height: 1.3; overflow-wrap: anywhere; }
 ul { list-style: none; padding: 0; }
 form { display: grid; gap: .6rem; margin: 1rem 0; }
+label { display: grid; gap: .2rem; font-weight: 600; }
+details { border: 1px solid #8a97a3; border-radius: .5rem; padding: 0 .9rem; }
+summary { padding: .9rem 0; text-align: center; cursor: pointer; }
+textarea { font: inherit; padding: .6rem; border-radius: .5rem; border: 1px solid #8a97a3; }
 button, select { font: inherit; padding: .9rem; border-radius: .5rem; border: 1px solid #8a97a3; }
 button:first-child { background: #0f62c4; border-color: #0f62c4; color: #fff; font-weight: 600; }
 .critical { color: #c81e2c; font-weight: 600; } .major { color: #a84f00; font-weight: 600; }

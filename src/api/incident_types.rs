@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::deeds::{ActionItem, ServiceClock, TicketItem};
+use super::ending::{ConclusionItem, MajorItem};
 use crate::domain::ci::CiRef;
 use crate::domain::incident::{Candidate, ChangeView, Evidence, IncidentView, PathStep, TimelineEntry, TimelineKind};
 use crate::domain::mute::MutedBy;
@@ -257,6 +258,12 @@ pub struct IncidentItem {
     pub closed_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+    /// What people found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<ConclusionItem>,
+    /// It is handled as a major incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub major: Option<MajorItem>,
 }
 
 impl IncidentItem {
@@ -323,6 +330,8 @@ impl IncidentItem {
             recovered_at: time(view.recovered_at),
             closed_at: time(view.closed_at),
             merged_into: view.merged_into.map(|id| id.to_string()),
+            conclusion: view.conclusion.as_deref().map(Into::into),
+            major: view.major.as_ref().map(|major| MajorItem::of(major, view.review)),
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::ending::findings;
 use super::incidents::{sees_incident, with_incident};
 use super::problem::{ApiError, Body, Id, Problem};
 use super::state::{Api, WriteError};
@@ -35,8 +36,16 @@ pub struct OrderBody {
     pub command_id: String,
     /// assign: whom.
     pub assignee: Option<String>,
-    /// comment, close: what to note.
+    /// comment, close, declare_major, revoke_major: what to note.
     pub text: Option<String>,
+    /// close, conclude: what caused it.
+    pub cause: Option<String>,
+    /// close, conclude: what ended it.
+    pub solution: Option<String>,
+    /// close, conclude: whom it hit, and how.
+    pub impact: Option<String>,
+    /// close, conclude: of which kind it was.
+    pub category: Option<String>,
     /// snooze: until when (RFC 3339).
     pub until: Option<String>,
     /// merge, move: the incident that takes them.
@@ -131,8 +140,8 @@ pub struct CommandState {
     pub again: bool,
 }
 
-/// Orders something about an incident: acknowledge, unacknowledge, assign, comment, snooze, wake, close, reopen,
-/// merge, split, move, root, severity, ticket, approve, deny or report.
+/// Orders something about an incident: acknowledge, unacknowledge, assign, comment, snooze, wake, close, conclude, reopen,
+/// merge, split, move, root, severity, ticket, declare_major, revoke_major, approve, deny or report.
 #[utoipa::path(post, path = "/api/v1/incidents/{id}/{order}", tag = "incidents",
     params(("id" = String, Path), ("order" = String, Path), IdempotencyKey), request_body = OrderBody,
     responses((status = 202, body = Taken), (status = "default", body = Problem)))]
@@ -194,7 +203,13 @@ fn read_order(word: &str, incident: IncidentId, body: &OrderBody) -> Result<Orde
         "comment" => Order::Comment { incident, text: text("text", body.text.as_deref())? },
         "snooze" => Order::Snooze { incident, until: until(body)? },
         "wake" => Order::Wake { incident },
-        "close" => Order::Close { incident, note: limited("text", body.text.as_deref().unwrap_or(""))? },
+        "close" => Order::Close { incident, note: noted(body)?, findings: findings(body)? },
+        "conclude" => {
+            let nothing = || ApiError::Bad("write cause, solution, impact or category".into());
+            Order::Conclude { incident, findings: findings(body)?.ok_or_else(nothing)? }
+        }
+        "declare_major" => Order::DeclareMajor { incident, note: noted(body)? },
+        "revoke_major" => Order::RevokeMajor { incident, note: noted(body)? },
         "reopen" => Order::Reopen { incident },
         "approve" => Order::Approve { incident, action: body.action.clone().unwrap_or_default().into() },
         "deny" => Order::Deny { incident, action: body.action.clone().unwrap_or_default().into() },
@@ -247,6 +262,10 @@ fn root(incident: IncidentId, body: &OrderBody) -> Result<Order, ApiError> {
         RootVerdict::Reject => Order::RejectRoot { incident, ci: ci()? },
         RootVerdict::Confirm => Order::ConfirmRoot { incident },
     })
+}
+
+fn noted(body: &OrderBody) -> Result<Box<str>, ApiError> {
+    limited("text", body.text.as_deref().unwrap_or(""))
 }
 
 fn text(field: &str, value: Option<&str>) -> Result<Box<str>, ApiError> {
@@ -306,6 +325,10 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Snooze { .. }
         | Order::Wake { .. }
         | Order::Close { .. }
+        | Order::Conclude { .. }
+        | Order::DeclareMajor { .. }
+        | Order::RevokeMajor { .. }
+        | Order::Review { .. }
         | Order::Reopen { .. }
         | Order::SetSeverity { .. }
         | Order::Silence { .. }
@@ -320,6 +343,8 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::ReportAction { .. }
         | Order::TellHeld { .. }
         | Order::Ticket { .. }
+        | Order::Learn { .. }
+        | Order::Unlearn { .. }
         | Order::ForAlert { .. } => (None, Vec::new(), true),
     };
     if other.is_some_and(|id| !sees_incident(api, caller, id)) {

@@ -21,14 +21,15 @@ use super::alertmanager::silences as alertmanager_silences;
 use super::alertmanager::status as alertmanager_status;
 use super::held_back;
 use super::notice_preview;
+use super::post_mortems;
 use super::problem::ApiError;
 use super::shift_reports;
 use super::state::Api;
 use super::{
-    alerts, audit, ci_graph, dead_letters, doors, estate, export, feed, feedback, graph, health, incidents,
-    metric_model, notices, numbers, oncall, orders, reports, rule_latency, rule_tests, rules, series, session, shield,
-    silences, similar, sources, stats, strangers, suggestions, tokens, topology, topology_versions, trial, trials,
-    views, vocabulary, why, why_not, window_proposals, windows,
+    alerts, audit, ci_graph, dead_letters, doors, ending, estate, export, feed, feedback, graph, health, incidents,
+    knowledge, metric_model, notices, numbers, oncall, orders, reports, rule_latency, rule_tests, rules, series,
+    session, shield, silences, similar, sources, stats, strangers, suggestions, tokens, topology, topology_versions,
+    trial, trials, views, vocabulary, why, why_not, window_proposals, windows,
 };
 
 /// Everyone who reads.
@@ -47,6 +48,8 @@ const VITALS: [&str; 3] = ["/livez", "/readyz", METRICS];
 
 /// The largest body of a route that says nothing else, bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// A post-mortem is longer than an order.
+const POST_MORTEM_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Shorter answers are not packed, bytes.
 const PACKED_FROM_BYTES: u64 = 1024;
 /// The path that may be open on a loopback address.
@@ -83,6 +86,7 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(views::drop_one)),
         entry(READ,    routes!(why::incident)),
         entry(HANDLE,  routes!(orders::order)),
+        entry(READ,    routes!(ending::closing)),
         entry(READ,    routes!(orders::command)),
         entry(READ,    routes!(alerts::list)),
         entry(READ,    routes!(alerts::held)),
@@ -160,7 +164,14 @@ pub fn table() -> Vec<Entry> {
         entry(ADMINISTER, routes!(tokens::list)),
         entry(ADMINISTER, routes!(tokens::make)),
         entry(ADMINISTER, routes!(tokens::revoke)),
-        entry(READ,    routes!(shift_reports::post_mortem)),
+        entry(READ,    routes!(post_mortems::read)),
+        large(HANDLE,  POST_MORTEM_BYTES_MAX, routes!(post_mortems::keep)),
+        entry(READ,    routes!(post_mortems::versions)),
+        entry(READ,    routes!(post_mortems::list)),
+        entry(READ,    routes!(knowledge::list)),
+        large(ANALYSE, knowledge::FILE_BYTES_MAX, routes!(knowledge::bring)),
+        entry(READ,    routes!(knowledge::export)),
+        entry(ANALYSE, routes!(knowledge::remove)),
         entry(READ,    routes!(shift_reports::handover)),
         entry(READ,    routes!(notices::of_incident)),
         entry(READ,    routes!(notices::log)),

@@ -1,4 +1,4 @@
-//! Reports for people in Markdown: the draft of a post-mortem, the handover of a shift.
+//! The handover of a shift, in Markdown for people.
 
 use std::sync::Arc;
 
@@ -11,20 +11,18 @@ use utoipa::IntoParams;
 
 use super::access::Caller;
 use super::past::past;
-use super::problem::{ApiError, Id, Params, Problem};
+use super::problem::{ApiError, Params, Problem};
 use super::state::Api;
-use crate::domain::ids::IncidentId;
 use crate::domain::incident::IncidentView;
 use crate::domain::mute::Silence;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::calendar::ZONE_DEFAULT;
 use crate::engine::oncall::table;
-use crate::projection::history::{audit, find};
+use crate::projection::history::audit;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::report::{self, Changed, Handed, Handover, Reported};
 
-/// Lines of a timeline in a report, and how long a shift is when nobody says.
-const TIMELINE_MAX: usize = 1_000;
+/// How long a shift is when nobody says.
 const SHIFT: Span = Span::hours(12);
 const SHIFT_MAX: Span = Span::hours(7 * 24);
 /// Entries of the audit that are looked through.
@@ -43,49 +41,13 @@ pub struct Since {
     pub zone: Option<String>,
 }
 
-/// In which language, by which clock.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(default, deny_unknown_fields)]
-pub struct InLanguage {
-    /// `zh` or `en`.
-    pub lang: Option<String>,
-    /// The zone of the times, such as `Europe/Berlin`; absent: `Asia/Shanghai`.
-    pub zone: Option<String>,
-}
-
-fn zone(named: Option<&str>) -> Result<Tz, ApiError> {
+pub(super) fn zone(named: Option<&str>) -> Result<Tz, ApiError> {
     let Some(name) = named else { return Ok(ZONE_DEFAULT) };
     name.parse().map_err(|_| ApiError::Bad(format!("zone: there is no {name:?}; write for example Asia/Shanghai")))
 }
 
-fn markdown(text: String) -> impl IntoResponse {
+pub(super) fn markdown(text: String) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/markdown; charset=utf-8")], text)
-}
-
-/// The draft of a post-mortem in Markdown: what is known, with room for what people must say.
-#[utoipa::path(get, path = "/api/v1/incidents/{id}/post-mortem", tag = "incidents", params(("id" = String, Path), InLanguage),
-    responses((status = 200, body = String, content_type = "text/markdown"), (status = "default", body = Problem)))]
-pub async fn post_mortem(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    lang: Lang,
-    Id(id): Id<IncidentId>,
-    Params(asked): Params<InLanguage>,
-) -> Result<impl IntoResponse, ApiError> {
-    // What a caller of some organisations may see of it is not all that a post-mortem tells.
-    caller.whole_tenant()?;
-    let by = Reported { lang, zone: zone(asked.zone.as_deref())? };
-    let scope = caller.scope();
-    let found = past(&api, move |history| match find::incident(history, &scope, id)? {
-        Some(view) => {
-            let members = find::members(history, id, None, report::ALERTS_MAX)?.0;
-            Ok(Some((view, find::timeline(history, id, TIMELINE_MAX)?.0, members)))
-        }
-        None => Ok(None),
-    });
-    let (view, timeline, alerts) = found.await?.ok_or(ApiError::NotFound("incident"))?;
-    Ok(markdown(report::post_mortem(&report::Known { view: &view, timeline: &timeline, alerts: &alerts }, by)))
 }
 
 /// What a shift hands to the next one, in Markdown: who has duty, what is open with notes, what ended, what is held and muted.

@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::ending::ConclusionItem;
 use super::incident_types::{Ci, Onlooker};
 use super::incidents::with_incident;
+use super::knowledge::KnowledgeEntry;
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
@@ -19,7 +21,9 @@ use crate::domain::ids::IncidentId;
 use crate::domain::incident::{IncidentState, IncidentView, TimelineKind};
 use crate::domain::time::Span;
 use crate::projection::board::IncidentFilter;
+use crate::projection::history::knowledge::{self, Asked, Entry};
 use crate::projection::history::{find, search};
+use crate::projection::scope::Scope;
 use crate::projection::sight::Sight;
 use crate::wording::lang::Lang;
 use crate::wording::mask::mask;
@@ -31,6 +35,8 @@ const SAME_AREA_MAX: usize = 400;
 /// Shown when nobody says how many, and at most.
 const SHOWN: usize = 5;
 const SHOWN_MAX: usize = 20;
+/// The newest of what others have brought that is compared.
+const BROUGHT_MAX: usize = 2_000;
 /// Less alike than this is not worth a look, per mille; where nobody says otherwise.
 const ALIKE_MIN: u32 = 350;
 /// How far is looked back when nobody says how many days, and at most.
@@ -65,6 +71,9 @@ pub struct SimilarItem {
     /// The last thing that somebody wrote: mostly how it was solved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What people found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<ConclusionItem>,
 }
 
 /// What counts as similar.
@@ -87,6 +96,9 @@ pub struct Similar {
     pub items: Vec<SimilarItem>,
     /// Nothing as much alike was opened in that time, over or not.
     pub novel: bool,
+    /// What others have brought of such things; not for callers of some organisations.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub knowledge: Vec<KnowledgeEntry>,
 }
 
 /// How far to look.
@@ -128,10 +140,14 @@ pub async fn similar(
             Some(view) => Some((*view).clone()),
             None => find::incident(history, &scope, id)?,
         };
-        own.map(|own| alike(history, &sight, &sight.incident(&own), wanted)).transpose()
+        let Some(own) = own else { return Ok(None) };
+        let own = sight.incident(&own);
+        let known = if sight.scope.is_whole() { brought(history, &sight.scope, &own, wanted)? } else { Vec::new() };
+        Ok(Some((alike(history, &sight, &own, wanted)?, known)))
     });
-    let (found, novel) = found.await?.ok_or(ApiError::NotFound("incident"))?;
-    Ok(Json(Similar { items: found.iter().map(|one| item(one, &to)).collect(), novel }))
+    let ((found, novel), known) = found.await?.ok_or(ApiError::NotFound("incident"))?;
+    let knowledge = known.iter().map(Into::into).collect();
+    Ok(Json(Similar { items: found.iter().map(|one| item(one, &to)).collect(), novel, knowledge }))
 }
 
 /// One that is like it.
@@ -180,6 +196,26 @@ fn alike(
     found.sort_by_key(|one| std::cmp::Reverse((worth(one), one.view.opened_at, one.view.id)));
     found.truncate(wanted.limit);
     Ok((found, novel))
+}
+
+/// What others have brought of such things.
+fn brought(history: &Connection, scope: &Scope, own: &IncidentView, wanted: Wanted) -> rusqlite::Result<Vec<Entry>> {
+    let asked = Asked { only_brought: true, ..Asked::default() };
+    let class = own.candidates.first().map_or("", |root| &root.ci.class);
+    let alike = |entry: &Entry| {
+        let known = &entry.known;
+        let is_class = !class.is_empty() && *known.class == *class;
+        let is_area = known.area.is_some() && known.area == own.area;
+        u32::from(is_class) * 300 + u32::from(is_area) * 50 + resemblance(&own.title, &known.title) / 2
+    };
+    let mut found: Vec<(u32, Entry)> = knowledge::entries(history, scope, &asked, None, BROUGHT_MAX)?
+        .into_iter()
+        .map(|entry| (alike(&entry), entry))
+        .filter(|(alike, _)| *alike >= wanted.alike)
+        .collect();
+    found.sort_by_key(|(alike, entry)| std::cmp::Reverse((*alike, entry.place)));
+    found.truncate(wanted.limit);
+    Ok(found.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// How alike two incidents are, and in what.
@@ -240,6 +276,7 @@ fn item(one: &Alike, to: &Onlooker) -> SimilarItem {
         because: one.because.clone(),
         by: by.or_else(|| view.assignee.as_ref().or(view.acknowledged_by.as_ref()).map(ToString::to_string)),
         note: one.note.as_ref().map(|(_, note)| mask(note).into_owned()),
+        conclusion: view.conclusion.as_deref().map(Into::into),
     }
 }
 

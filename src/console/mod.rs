@@ -39,6 +39,7 @@ const PAGES: &[&str] = &[
     "/models",
     "/reports",
     "/numbers",
+    "/knowledge",
     "/system",
     "/sources",
     "/dead-letters",

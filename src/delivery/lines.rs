@@ -46,15 +46,21 @@ impl Lines {
             Reader::Room => aside::called(notice),
             Reader::Person | Reader::Desk => String::new(),
         };
+        let major = match (&incident.major, lang) {
+            (None, _) => "",
+            (Some(_), Lang::Zh) => "重大故障 ",
+            (Some(_), Lang::En) => "MAJOR ",
+        };
         let title = match lang {
-            Lang::Zh => format!("{called}【{priority} {}】{}：{name}（{id}）", severity.zh, said.zh),
-            Lang::En => format!("{called}[{priority} {}] {}: {name} ({id})", severity.en, said.en),
+            Lang::Zh => format!("{called}【{major}{priority} {}】{}：{name}（{id}）", severity.zh, said.zh),
+            Lang::En => format!("{called}[{major}{priority} {}] {}: {name} ({id})", severity.en, said.en),
         };
         let root = Root::of(incident);
         let mut body: Vec<String> = changes_line(&notice.changes, lang).into_iter().collect();
         body.extend(root.as_ref().map(|root| root_line(root, lang)));
         body.push(reach_line(incident, lang));
         body.push(since_line(notice, style));
+        body.extend(found_lines(notice, lang));
         body.extend(aside::to_do(notice, lang, style.time_zone));
         let mut more = evidence_lines(notice.kind, root.as_ref(), lang);
         more.extend(aside::told(&notice.told, lang));
@@ -103,6 +109,20 @@ fn evidence_lines(kind: NoticeKind, root: Option<&Root<'_>>, lang: Lang) -> Vec<
         Lang::En => format!("- {}", evidence.en),
     };
     root.evidence.iter().take(TEXT_EVIDENCE_MAX).map(said).collect()
+}
+
+/// What people found out of what is over.
+fn found_lines(notice: &Notice, lang: Lang) -> Vec<String> {
+    let Some(said) = notice.incident.conclusion.as_ref().filter(|_| is_over(notice.kind)) else { return Vec::new() };
+    let found = &said.findings;
+    let lines =
+        [("原因", "Cause", &found.cause), ("处理", "Solution", &found.solution), ("影响", "Impact", &found.impact)];
+    let said = lines.into_iter().filter(|(.., text)| !text.is_empty());
+    said.map(|(zh, en, text)| match lang {
+        Lang::Zh => format!("{zh}：{text}"),
+        Lang::En => format!("{en}: {text}"),
+    })
+    .collect()
 }
 
 const fn is_over(kind: NoticeKind) -> bool {
@@ -181,6 +201,8 @@ fn changes_line(changes: &[Change], lang: Lang) -> Option<String> {
             (Change::LevelNear, Lang::En) => "a service level is about to be missed",
             (Change::LevelBreached, Lang::Zh) => "超出时限",
             (Change::LevelBreached, Lang::En) => "a service level is missed",
+            (Change::Major, Lang::Zh) => "宣布为重大故障",
+            (Change::Major, Lang::En) => "declared a major incident",
         })
         .collect();
     match lang {

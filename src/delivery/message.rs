@@ -9,6 +9,7 @@ use super::acts::Acts;
 use super::lines::{Lines, link};
 use super::template::Templates;
 use crate::domain::ci::CiRef;
+use crate::domain::ending::Findings;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Priority, Progress};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
@@ -132,6 +133,12 @@ struct Header<'a> {
     services: &'a [Box<str>],
     at_risk: &'a [Box<str>],
     unseen_count: u32,
+    /// It is handled as a major incident.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    major: bool,
+    /// What people found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    findings: Option<&'a Findings>,
     orgs: Vec<&'a str>,
     first_alert_at: String,
     opened_at: String,
@@ -231,6 +238,8 @@ impl<'a> Header<'a> {
             services: &incident.services,
             at_risk: &incident.at_risk,
             unseen_count: incident.unseen_count,
+            major: incident.major.is_some(),
+            findings: incident.conclusion.as_deref().map(|said| &said.findings),
             orgs: incident.orgs.iter().map(|org| org.as_str()).collect(),
             first_alert_at: incident.first_alert_at.to_string(),
             opened_at: incident.opened_at.to_string(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::Action;
 use super::ci::{Area, CiRef};
+use super::ending::{Conclusion, Major, Review};
 use super::ids::{AlertId, IncidentId, OrgId, ReceiverId, TenantId};
 use super::level::LevelClock;
 use super::severity::Severity;
@@ -232,6 +233,15 @@ pub struct IncidentView {
     /// A person confirmed the root cause.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub root_confirmed: bool,
+    /// What people found out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conclusion: Option<Arc<Conclusion>>,
+    /// It is handled as a major one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major: Option<Arc<Major>>,
+    /// How far its post-mortem has come.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub review: Review,
     pub topology_version: u64,
     pub ruleset_version: u64,
     /// The model that correlated it: 0 for the one that the program brings along.
@@ -277,6 +287,9 @@ impl IncidentView {
             actions: Arc::default(),
             levels: Arc::default(),
             root_confirmed: false,
+            conclusion: None,
+            major: None,
+            review: Review::Missing,
             topology_version: 1,
             ruleset_version: 1,
             model_version: 0,
@@ -372,4 +385,11 @@ pub enum TimelineKind {
     LevelBreached,
     /// The last of its alerts is over because its source, named in the detail, says it no longer.
     NoLongerReported,
+    /// It is handled as a major incident from now on.
+    MajorDeclared,
+    MajorRevoked,
+    /// What people found out was written down.
+    Concluded,
+    /// Its post-mortem was kept as a draft, or published.
+    Reviewed,
 }

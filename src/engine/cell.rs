@@ -447,6 +447,7 @@ impl Cell {
         for &group in &groups {
             if self.groups.get(group).is_some_and(|g| g.incident.is_some()) {
                 let mut view = self.incident_view(group);
+                self.judge_major(group, &mut view);
                 self.take_care(group, &mut view);
                 self.notify(group, &view);
                 effects.push(told(view));

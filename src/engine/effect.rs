@@ -189,6 +189,8 @@ pub enum Change {
     /// A service level is about to be missed.
     LevelNear,
     LevelBreached,
+    /// It is handled as a major incident.
+    Major,
 }
 
 /// Messages that came too fast.

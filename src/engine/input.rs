@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::effect::Notice;
 use super::oncall::Override;
 use crate::domain::action::ActionReport;
+use crate::domain::ending::{Findings, Review};
 use crate::domain::event::Event;
 use crate::domain::ids::{AlertId, CiId, EventRef, IncidentId, PersonId, ReceiverId, SilenceId, SourceId, TenantId};
 use crate::domain::incident::TicketRef;
+use crate::domain::knowledge::Known;
 use crate::domain::mute::Silence;
 pub use crate::domain::reject::DeadLetter;
 use crate::domain::severity::Severity;
@@ -219,6 +221,30 @@ pub enum Order {
     Close {
         incident: IncidentId,
         note: Box<str>,
+        /// What was found out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        findings: Option<Box<Findings>>,
+    },
+    /// Writes down what was found out, also after the end. What is said takes the place of what was said before.
+    Conclude {
+        incident: IncidentId,
+        findings: Box<Findings>,
+    },
+    /// Handles it as a major incident.
+    DeclareMajor {
+        incident: IncidentId,
+        note: Box<str>,
+    },
+    /// It is none, whatever rules say.
+    RevokeMajor {
+        incident: IncidentId,
+        note: Box<str>,
+    },
+    /// Keeps a post-mortem: its text is the history's, how far it has come is the incident's.
+    Review {
+        incident: IncidentId,
+        review: Review,
+        text: Box<str>,
     },
     Reopen {
         incident: IncidentId,
@@ -307,6 +333,13 @@ pub enum Order {
         incident: IncidentId,
         receiver: ReceiverId,
     },
+    /// Brings what is known of how things were solved: it stands in the history, and decides nothing.
+    Learn {
+        entries: Vec<Known>,
+    },
+    Unlearn {
+        key: Box<str>,
+    },
     /// What a source orders for the incident that its alert of this key is in: which one that is, is known in its turn only.
     ForAlert {
         source: SourceId,
@@ -347,6 +380,8 @@ impl Order {
                 | Self::Snooze { .. }
                 | Self::Wake { .. }
                 | Self::Close { .. }
+                | Self::DeclareMajor { .. }
+                | Self::RevokeMajor { .. }
                 | Self::SetSeverity { .. }
                 | Self::Approve { .. }
                 | Self::Deny { .. }
@@ -364,6 +399,10 @@ impl Order {
             | Self::Snooze { incident, .. }
             | Self::Wake { incident }
             | Self::Close { incident, .. }
+            | Self::Conclude { incident, .. }
+            | Self::DeclareMajor { incident, .. }
+            | Self::RevokeMajor { incident, .. }
+            | Self::Review { incident, .. }
             | Self::Reopen { incident }
             | Self::Split { incident, .. }
             | Self::ConfirmRoot { incident }
@@ -383,6 +422,8 @@ impl Order {
             | Self::Resend { .. }
             | Self::Noted { .. }
             | Self::TellHeld { .. }
+            | Self::Learn { .. }
+            | Self::Unlearn { .. }
             | Self::ForAlert { .. } => None,
         }
     }
@@ -410,6 +451,10 @@ impl Order {
             | Self::Snooze { .. }
             | Self::Wake { .. }
             | Self::Close { .. }
+            | Self::Conclude { .. }
+            | Self::DeclareMajor { .. }
+            | Self::RevokeMajor { .. }
+            | Self::Review { .. }
             | Self::Reopen { .. }
             | Self::SetSeverity { .. }
             | Self::Silence { .. }
@@ -424,6 +469,8 @@ impl Order {
             | Self::ReportAction { .. }
             | Self::Ticket { .. }
             | Self::TellHeld { .. }
+            | Self::Learn { .. }
+            | Self::Unlearn { .. }
             | Self::ForAlert { .. } => None,
         }
     }

@@ -8,6 +8,7 @@ use super::audience::Audience;
 use super::cell::Cell;
 use super::deadlines::Due;
 use super::effect::Effect;
+use super::ending::Ending;
 use super::extent::Extent;
 use super::fold;
 use super::input::{Command, Order};
@@ -66,6 +67,8 @@ pub struct Incident {
     pub audience: Audience,
     #[serde(default, skip_serializing_if = "Care::is_empty")]
     pub care: Care,
+    #[serde(default, skip_serializing_if = "Ending::is_empty")]
+    pub ending: Ending,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
 }
@@ -103,6 +106,7 @@ impl Incident {
             tickets: Vec::new(),
             audience: Audience::default(),
             care: Care::default(),
+            ending: Ending::default(),
             loss: None,
         }
     }
@@ -126,6 +130,7 @@ impl Incident {
         self.severity = self.severity.max(lost.severity);
         self.audience.absorb(lost.audience, now);
         self.care.absorb(lost.care);
+        self.ending.absorb(lost.ending);
     }
 }
 
@@ -223,7 +228,7 @@ impl Cell {
         let (now, gap) = (self.now, self.policy.settings.reopen_gap);
         let Some(incident) = self.groups.get(place).and_then(|g| g.incident.as_ref()) else { return };
         let quiet = incident.recovered_at.is_some_and(|at| now.since(at) >= gap);
-        if incident.state == IncidentState::Recovered && quiet {
+        if incident.state == IncidentState::Recovered && quiet && !self.waits_for_review(place) {
             self.close(place, "headwater", "");
         }
     }
@@ -332,6 +337,21 @@ impl Cell {
         Ok(())
     }
 
+    /// Closes the incident and its members.
+    fn close_by_hand(&mut self, place: Place, actor: &str, note: &str) {
+        let mut firing = self.groups[place].members.to_vec();
+        firing.retain(|member| self.alerts[*member].is_firing());
+        for member in &firing {
+            self.alerts[*member].state = AlertState::Resolved;
+            self.moment.alerts.insert(*member);
+        }
+        self.groups[place].tally.none_fires();
+        self.close(place, actor, note);
+        for member in firing {
+            self.cease_firing(member);
+        }
+    }
+
     /// Carries out an order.
     ///
     /// # Errors
@@ -342,19 +362,13 @@ impl Cell {
             Order::Merge { from, into } => self.merge(*from, *into, actor),
             Order::Split { incident, alerts } => self.split(*incident, alerts, actor),
             Order::Move { alert, into } => self.shift(*alert, *into, actor),
-            Order::Close { incident, note } => {
+            Order::Close { incident, note, findings } => {
                 let place = self.open_group(*incident)?;
-                let mut firing = self.groups[place].members.to_vec();
-                firing.retain(|member| self.alerts[*member].is_firing());
-                for member in &firing {
-                    self.alerts[*member].state = AlertState::Resolved;
-                    self.moment.alerts.insert(*member);
+                self.may_close(place, findings.as_deref())?;
+                if let Some(findings) = findings {
+                    self.conclude(place, findings, actor)?;
                 }
-                self.groups[place].tally.none_fires();
-                self.close(place, actor, note);
-                for member in firing {
-                    self.cease_firing(member);
-                }
+                self.close_by_hand(place, actor, note);
                 Ok(())
             }
             Order::Reopen { incident } => {
@@ -363,7 +377,7 @@ impl Cell {
                 Ok(())
             }
             Order::Silence { .. } | Order::ExpireSilence { .. } => self.change_silence(order),
-            Order::Revoke { .. } | Order::Noted { .. } => Ok(()),
+            Order::Revoke { .. } | Order::Noted { .. } | Order::Learn { .. } | Order::Unlearn { .. } => Ok(()),
             Order::Override { made } => {
                 let made = Override { by: actor.into(), ..Override::clone(made) };
                 self.on_call.add(made, &self.policy.clone(), self.now).map(drop)
@@ -374,6 +388,9 @@ impl Cell {
                 self.note(notice.incident.id, actor, TimelineKind::Notified, said);
                 self.moment.effects.push(Effect::Notify { notice: notice.clone() });
                 Ok(())
+            }
+            Order::Conclude { .. } | Order::DeclareMajor { .. } | Order::RevokeMajor { .. } | Order::Review { .. } => {
+                self.sum_up(order, actor)
             }
             Order::Approve { incident, action } => self.judge_action(*incident, action, Answer::Yes, actor),
             Order::Deny { incident, action } => self.judge_action(*incident, action, Answer::No, actor),

@@ -19,6 +19,7 @@ pub mod deadlines;
 pub mod dedup;
 pub mod delays;
 pub mod effect;
+pub mod ending;
 mod enrich;
 pub mod explain;
 mod extent;
@@ -491,8 +492,7 @@ impl Cell {
         }
         let rule = self.ruled_by(place).cloned();
         if let Some(rule) = &rule {
-            let about = rule.as_str().into();
-            evidence.push(Evidence { term: EvidenceTerm::Rule, points: 0, n: 1, of: 0, about });
+            evidence.push(Evidence { term: EvidenceTerm::Rule, points: 0, n: 1, of: 0, about: rule.as_str().into() });
         }
         let matched = alert.parent.is_some() || rule.is_some();
         Check { stage: Stage::Correlate, matched, rule, about, evidence, unmet: None }

@@ -5,6 +5,7 @@
 
 pub mod actions;
 pub mod asking;
+pub mod closing;
 pub mod enriching;
 pub mod expiry;
 pub mod expression;
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use actions::ActionRule;
+use closing::MajorRule;
 use enriching::EnrichRule;
 use expiry::{Expiry, ListedRule, Written};
 use index::Index;
@@ -82,6 +84,7 @@ pub struct Policy {
     pub routes_by_extent: bool,
     pub runbooks: Rules<Runbook>,
     pub levels: Rules<ServiceLevel>,
+    pub majors: Rules<MajorRule>,
     pub actions: Rules<ActionRule>,
     pub on_call: Arc<OnCallRules>,
     pub inhibit: Vec<InhibitRule>,
@@ -186,6 +189,7 @@ impl Policy {
     pub fn receivers(&self) -> Vec<&ReceiverId> {
         let routes = self.routes.all().iter().flat_map(|route| &route.receivers);
         let called = self.levels.all().iter().flat_map(|level| &level.escalate);
+        let called = called.chain(self.majors.all().iter().flat_map(|rule| &rule.receivers));
         let called = called.chain(self.actions.all().iter().flat_map(|action| &action.escalate));
         let executors = self.actions.all().iter().map(|action| &action.executor);
         let named = routes.chain(called).filter(|receiver| policy_of(receiver).is_none());
@@ -213,6 +217,7 @@ impl Policy {
             .chain(of(&self.routes))
             .chain(of(&self.runbooks))
             .chain(of(&self.levels))
+            .chain(of(&self.majors))
             .chain(of(&self.actions))
             .collect()
     }

@@ -38,6 +38,7 @@ impl Incident {
             || !self.rejected_roots.is_empty()
             || self.severity.is_some()
             || self.assignee.is_some()
+            || !self.ending.is_empty()
     }
 }
 

@@ -116,11 +116,12 @@ pub fn place(view: &IncidentView) -> Place {
     (Reverse(view.opened_at), Reverse(view.id))
 }
 
-/// The rank of an incident, the most urgent lowest: open before ended, awake before snoozed, firing before recovering, then
-/// priority, then severity. The console's board ranks its rows in the same way.
-fn urgency(view: &IncidentView) -> (bool, bool, bool, Priority, Reverse<Severity>) {
+/// The rank of an incident, the most urgent lowest: open before ended, awake before snoozed, firing before recovering,
+/// major ones first, then priority, then severity. The console's board ranks its rows in the same way.
+fn urgency(view: &IncidentView) -> (bool, bool, bool, bool, Priority, Reverse<Severity>) {
     let calm = view.state != IncidentState::Abnormal;
-    (!is_open(view.state), view.snoozed_until.is_some(), calm, view.priority, Reverse(view.severity))
+    let (is_minor, is_asleep) = (view.major.is_none(), view.snoozed_until.is_some());
+    (!is_open(view.state), is_asleep, calm, is_minor, view.priority, Reverse(view.severity))
 }
 
 /// Whether an incident is still somebody's business.
@@ -391,7 +392,9 @@ fn facets_of(incident: &Incident) -> Vec<Facet> {
 pub fn search_text(view: &IncidentView) -> String {
     let root = view.candidates.first().map(|c| format!("{} {}", c.ci.name, c.ci.id)).unwrap_or_default();
     let services = view.services.join(" ");
-    format!("{} {} {root} {services}", view.id, view.title).to_lowercase()
+    let found = view.conclusion.as_ref().map(|said| &said.findings);
+    let found = found.map(|found| format!("{} {} {} {}", found.cause, found.solution, found.impact, found.category));
+    format!("{} {} {root} {services} {}", view.id, view.title, found.unwrap_or_default()).to_lowercase()
 }
 
 /// A filter made ready: its text in lower case.

@@ -85,8 +85,9 @@ impl Sight {
         };
         seen.orgs.retain(|org| self.scope.knows(org));
         if is_outside {
-            // It names the root cause.
+            // Both name the root cause.
             seen.title = "".into();
+            seen.conclusion = None;
         }
         seen
     }
@@ -145,7 +146,11 @@ impl Sight {
             | TimelineKind::ActionHeldBack
             | TimelineKind::LevelNear
             | TimelineKind::LevelBreached
-            | TimelineKind::NoLongerReported => false,
+            | TimelineKind::NoLongerReported
+            | TimelineKind::MajorDeclared
+            | TimelineKind::MajorRevoked
+            | TimelineKind::Concluded
+            | TimelineKind::Reviewed => false,
         };
         if !names_ci || self.sees_called(&entry.detail) {
             return Cow::Borrowed(entry);

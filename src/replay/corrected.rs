@@ -198,6 +198,10 @@ impl Corrected {
             | Order::Snooze { .. }
             | Order::Wake { .. }
             | Order::Close { .. }
+            | Order::Conclude { .. }
+            | Order::DeclareMajor { .. }
+            | Order::RevokeMajor { .. }
+            | Order::Review { .. }
             | Order::Reopen { .. }
             | Order::SetSeverity { .. }
             | Order::Silence { .. }
@@ -212,14 +216,13 @@ impl Corrected {
             | Order::ReportAction { .. }
             | Order::TellHeld { .. }
             | Order::Ticket { .. }
+            | Order::Learn { .. }
+            | Order::Unlearn { .. }
             | Order::ForAlert { .. } => return,
         }
         let pairs = self.pair(together, apart, seq, weight);
-        for incident in &about {
-            self.touched.entry(*incident).or_default().insert(seq);
-        }
-        let (at, by) = (at.to_string(), actor.to_owned());
-        let incidents = about.iter().map(ToString::to_string).collect();
+        let (at, by, incidents) = (at.to_string(), actor.to_owned(), about.iter().map(ToString::to_string).collect());
+        about.iter().for_each(|incident| _ = self.touched.entry(*incident).or_default().insert(seq));
         self.corrections.push(Correction { seq, at, by, says, weight, incidents, pairs });
     }
 

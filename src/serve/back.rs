@@ -24,6 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::{Notice, NoticeKind};
 use crate::engine::input::{Command, Input};
 use crate::engine::oncall::table;
+use crate::engine::policy::closing::Closing;
 use crate::pipeline::Pipeline;
 use crate::wording::lang::Lang;
 
@@ -88,6 +89,10 @@ impl Desk for Back {
         let policy = self.pipeline.policy(tenant);
         let people = policy.on_call.people.iter();
         people.map(|person| (PersonId::from(person.id.id.as_str()), person.called().to_owned())).collect()
+    }
+
+    fn closing(&self, tenant: &TenantId) -> Closing {
+        self.pipeline.policy(tenant).settings.closing.clone()
     }
 
     fn on_duty(&self, tenant: &TenantId) -> String {

@@ -10,6 +10,7 @@ use super::mask::mask;
 use super::sentences::evidence;
 use super::words::{IncidentStateWord, PriorityWord, SeverityWord, TimelineWord};
 use crate::domain::alert::AlertView;
+use crate::domain::ending::Finding;
 use crate::domain::incident::{IncidentState, IncidentView, TimelineEntry, TimelineKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::calendar::local;
@@ -130,19 +131,28 @@ pub fn post_mortem(of: &Known<'_>, by: Reported) -> String {
         );
     }
     text += &path(view, by);
-    for (zh, en) in [
-        ("影响", "Impact"),
-        ("处置", "Resolution"),
-        ("为什么会发生", "Why it happened"),
-        ("改进措施(负责人、期限)", "Actions (owner, due)"),
-    ] {
-        let _ = writeln!(text, "\n## {}\n\n{}", by.say(zh, en), by.say("(待填写)", "(to be written)"));
-    }
+    text += &found_out(view, by);
     let _ = writeln!(text, "\n## {}\n", by.say("时间线", "Timeline"));
     for entry in of.timeline.iter().take(LINES_MAX) {
         text += &entry_line(entry, by);
     }
     text += &members(of, by);
+    text
+}
+
+/// What people must say, with what they have said already.
+fn found_out(view: &IncidentView, by: Reported) -> String {
+    let said = |finding| view.conclusion.as_ref().map(|said| said.findings.of(finding)).unwrap_or_default();
+    let mut text = String::new();
+    for (zh, en, known) in [
+        ("影响", "Impact", said(Finding::Impact)),
+        ("处置", "Resolution", said(Finding::Solution)),
+        ("为什么会发生", "Why it happened", said(Finding::Cause)),
+        ("改进措施(负责人、期限)", "Actions (owner, due)", ""),
+    ] {
+        let known = if known.is_empty() { by.say("(待填写)", "(to be written)").to_owned() } else { plain(known) };
+        let _ = writeln!(text, "\n## {}\n\n{known}", by.say(zh, en));
+    }
     text
 }
 

@@ -190,6 +190,10 @@ words!(
         LevelNear = "level_near", "时限将到", "Service level about to be missed";
         LevelBreached = "level_breached", "超出时限", "Service level missed";
         NoLongerReported = "no_longer_reported", "来源不再上报,视为结束", "No longer reported: taken as over";
+        MajorDeclared = "major_declared", "宣布为重大故障", "Declared a major incident";
+        MajorRevoked = "major_revoked", "不再按重大故障处理", "No major incident any more";
+        Concluded = "concluded", "结论", "Conclusion";
+        Reviewed = "reviewed", "复盘报告", "Post-mortem";
     }
 );
 

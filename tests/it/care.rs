@@ -54,6 +54,7 @@ fn an_executor_is_asked_and_its_word_is_in_the_timeline() {
          00:00 team opened 1
          00:05 (reported: i0-1.1 restart restart: taken) 1
          01:00 (reported: i0-1.1 restart restart: done nginx runs) 1
+         refused: the action has ended already
          09:00 ansible is asked for restart on web-2 (i0-2.1)
          09:00 team opened 2
          09:01 (action failed: i0-2.1 restart restart: partial one of two) 2
@@ -123,7 +124,8 @@ fn a_person_approves_in_time_or_nothing_is_done() {
          00:00 team opened 1
          10:00 (action failed: i0-1.1 restart restart: lapsed) 1
          10:00 team updated 1 (actionfailed)
-         10:00 boss opened 1",
+         10:00 boss opened 1
+         refused: no action of this incident waits for an approval",
     );
     asked().tells(
         "00:00 web-1 Down critical
@@ -420,10 +422,12 @@ fn what_a_storm_held_back_is_told_after_it_on_order() {
          00:01 team opened 2
          00:02 team opened 3
          00:03 team opened 4
+         refused: the storm goes on: what is held back can be told when it is over
          00:14 team digest 5 storm of 7 of 4: 5 opened, 6 opened, 7 recovered
          03:06 team digest 5 storm of 7, over of 0:
          10:00 team opened 5
-         10:00 team opened 6",
+         10:00 team opened 6
+         refused: nothing is held back for it",
     );
 }
 

@@ -8,6 +8,7 @@ mod care;
 mod density;
 mod desk;
 mod driver;
+mod ending;
 mod graphs;
 mod hostile;
 mod hours;

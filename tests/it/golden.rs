@@ -129,8 +129,9 @@ fn outbox_records_stay_readable_and_the_tale_is_decided_as_ever() {
     for (name, stored) in decided(&mut engine, &tale()) {
         expect(&folder("outbox", OUTBOX_FORMAT).join(name), &stored);
     }
-    let care = folder("outbox", OUTBOX_FORMAT).join("34-care.record");
-    expect(&care, &outbox::encode(&later::effects()));
+    for (name, effects) in [("34-care.record", later::effects()), ("35-endings.record", later::endings())] {
+        expect(&folder("outbox", OUTBOX_FORMAT).join(name), &outbox::encode(&effects));
+    }
     let mut told = String::new();
     for (format, path) in files("outbox", OUTBOX_FORMAT) {
         let stored = std::fs::read(&path).unwrap();

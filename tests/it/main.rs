@@ -21,6 +21,7 @@ mod cuts;
 mod data_service;
 mod decode;
 mod delivery;
+mod ending;
 mod executors;
 mod fairness;
 mod faults;

@@ -193,7 +193,7 @@ fn month((zone, objects): (&str, &str), from: &str, count: i64, every: Span, sev
             effects.extend(desk.step(begin.plus(Span::mins(minutes)), &Input::Tick));
         }
         let incident = desk.last();
-        desk.order(begin.plus(Span::mins(23)), Order::Close { incident, note: "".into() });
+        desk.order(begin.plus(Span::mins(23)), Order::Close { incident, note: "".into(), findings: None });
         let paged = notices(&effects).into_iter().filter(|notice| notice.receiver.as_str() != "board");
         let told: Vec<String> =
             paged.map(|notice| format!("+{}m {}", notice.at.since(begin).as_secs() / 60, notice.whom())).collect();
@@ -324,7 +324,7 @@ fn unack(incident: IncidentId) -> Input {
 }
 
 fn close(incident: IncidentId) -> Input {
-    command(Order::Close { incident, note: "".into() })
+    command(Order::Close { incident, note: "".into(), findings: None })
 }
 
 fn assign_to_zhao(incident: IncidentId) -> Input {

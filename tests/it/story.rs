@@ -172,7 +172,7 @@ impl Teller {
             1 => Order::Assign { incident, assignee: "wang.li".into() },
             2 => Order::Comment { incident, text: "看看配电".into() },
             3 => Order::Snooze { incident, until: at.plus(Span::mins(9)) },
-            4 => Order::Close { incident, note: "done".into() },
+            4 => Order::Close { incident, note: "done".into(), findings: None },
             5 => Order::Reopen { incident },
             6 => Order::Merge { from: incident, into: other },
             7 => Order::Split { incident, alerts: vec![alert] },

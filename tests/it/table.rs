@@ -1,7 +1,8 @@
 //! Short stories for the engine as text: what comes in, by which rules, and what is told.
 //!
 //! A line is `minutes:seconds`, then one of
-//! `OBJECT NAME SEVERITY [label=value …]` (`source=…`, `key=…`, `starts=` and `until=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N`, `reopen N`,
+//! `OBJECT NAME SEVERITY [label=value …]` (`source=…`, `key=…`, `starts=` and `until=minutes:seconds` are the event's own), `OBJECT NAME resolved`, `OBJECT NAME change`, `ack N`, `unack N`, `close N [cause=… solution=…]`, `conclude N …`,
+//! `major N`, `no-major N`, `review N draft|published`, `reopen N`,
 //! `snooze N minutes:seconds`, `severity N SEVERITY`, `merge N M`, `move ALERT N`, `split N ALERT …`, `silence OBJECT minutes:seconds`,
 //! `gave-up RECEIVER N`, `approve N`, `deny N`, `report N ACTION RESULT [TEXT]`, `answer N ACTION EXECUTOR RESULT`,
 //! `lost N ACTION EXECUTOR`, `tell-held [RECEIVER]`, `ticket N RECEIVER`, `source SOURCE KEY ack|unack|TEXT`, `rules NAME`, `end`. N is an incident's number in the order of opening.
@@ -9,6 +10,7 @@
 use std::sync::Arc;
 
 use headwater::domain::action::{ActionReport, ActionResult};
+use headwater::domain::ending::{Findings, Review};
 use headwater::domain::event::{Event, Status};
 use headwater::domain::ids::{AlertId, IncidentId};
 use headwater::domain::incident::TimelineKind;
@@ -203,7 +205,16 @@ fn read(at: Timestamp, line: &str) -> Input {
         }
         ["ack", n] => Order::Acknowledge { incident: incident(n) },
         ["unack", n] => Order::Unacknowledge { incident: incident(n) },
-        ["close", n] => Order::Close { incident: incident(n), note: "".into() },
+        ["close", n, ..] => Order::Close { incident: incident(n), note: "".into(), findings: findings(&words[2..]) },
+        ["conclude", n, ..] => {
+            Order::Conclude { incident: incident(n), findings: findings(&words[2..]).expect("a finding") }
+        }
+        ["major", n] => Order::DeclareMajor { incident: incident(n), note: "".into() },
+        ["no-major", n] => Order::RevokeMajor { incident: incident(n), note: "".into() },
+        ["review", n, word] => {
+            let review = if word == "published" { Review::Published } else { Review::Draft };
+            Order::Review { incident: incident(n), review, text: word.into() }
+        }
         ["reopen", n] => Order::Reopen { incident: incident(n) },
         ["severity", n, word] => {
             let severity = Severity::parse(word).unwrap_or_else(|| panic!("{word:?} is no severity"));
@@ -223,6 +234,21 @@ fn read(at: Timestamp, line: &str) -> Input {
         _ => panic!("{line:?} is no line of a story"),
     };
     Input::Command(Command { tenant: tenant(), actor: "wang.li".into(), id: "".into(), via: "".into(), order })
+}
+
+/// `cause=… solution=… impact=… category=…`; none: nothing is said.
+fn findings(words: &[&str]) -> Option<Box<Findings>> {
+    let mut found = Findings::default();
+    for word in words {
+        match word.split_once('=') {
+            Some(("cause", text)) => found.cause = text.into(),
+            Some(("solution", text)) => found.solution = text.into(),
+            Some(("impact", text)) => found.impact = text.into(),
+            Some(("category", text)) => found.category = text.into(),
+            _ => panic!("{word:?} is no finding"),
+        }
+    }
+    (!found.are_none()).then(|| Box::new(found))
 }
 
 fn result(word: &str) -> ActionResult {
@@ -311,10 +337,15 @@ pub fn told(effects: &[Effect]) -> Vec<String> {
                     TimelineKind::LevelNear => "near",
                     TimelineKind::LevelBreached => "missed",
                     TimelineKind::NoLongerReported => "unheard",
+                    TimelineKind::MajorDeclared => "major",
+                    TimelineKind::MajorRevoked => "no major",
+                    TimelineKind::Concluded => "concluded",
+                    TimelineKind::Reviewed => "review",
                     _ => continue,
                 };
                 lines.push(format!("{} ({word}: {}) {}", clock(entry.at), entry.detail, incident.0));
             }
+            Effect::CommandDone { refused: Some(why), .. } => lines.push(format!("refused: {why}")),
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../vendor/htm-preact
 import { act } from "../actions.js";
 import { query } from "../api.js";
 import { BulkBar, actMany } from "../bulk.js";
+import { Major } from "../ending.js";
 import { Filters, useOffered } from "../filters.js";
 import { likelihood, moment } from "../format.js";
 import { say, t } from "../i18n.js";
@@ -67,7 +68,7 @@ const Row = ({ incident, chosen, marked, may, onChoose, onMark }) => html`
     ${may && html`<td class="pickone" onClick=${(event) => { event.stopPropagation(); if (event.target.tagName !== "INPUT") onMark(event.shiftKey); }}>
       <input type="checkbox" checked=${marked} aria-label=${t("pick", { what: incident.title })} onClick=${(event) => onMark(event.shiftKey)} /></td>`}
     <td class="mark"><${Severity} of=${incident.severity} /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></td>
-    <td class="what"><${Go} to=${`/incidents/${incident.id}`} title=${titleOf(incident)}>${titleOf(incident)}<//>
+    <td class="what"><${Major} incident=${incident} /><${Go} to=${`/incidents/${incident.id}`} title=${titleOf(incident)}>${titleOf(incident)}<//>
       <small>${incident.id}${incident.area ? ` · ${t(`area.${incident.area}`)}` : ""}</small></td>
     <td class="why"><${Root} incident=${incident} root=${incident.root} /></td>
     <td class="hit" title=${incident.services.join("\n")}><${Hit} incident=${incident} /></td>

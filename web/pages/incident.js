@@ -4,6 +4,7 @@ import { html, useCallback, useEffect, useRef, useState } from "../vendor/htm-pr
 import { Actions, act } from "../actions.js";
 import { call } from "../api.js";
 import { Deeds, Levels } from "../deeds.js";
+import { Conclusion, MajorNotice } from "../ending.js";
 import { Candidates, strongest } from "../evidence.js";
 import { FalseAlarm } from "../false_alarm.js";
 import { hear } from "../feed.js";
@@ -191,12 +192,14 @@ export const Incident = ({ id, me }) => {
   return html`<article class=${`incident sev-${incident.severity}`}>
     <${Crumbs} id=${id} />
     <${Head} incident=${incident} me=${me} onPostMortem=${() => setWriting(true)} />
+    <${MajorNotice} incident=${incident} onPostMortem=${() => setWriting(true)} />
     ${incident.merged_into && html`<p class="notice">${t("inc.merged")} <${Go} to=${`/incidents/${incident.merged_into}`}>${incident.merged_into}<//></p>`}
     <section class="glance" aria-label=${say(incident.headline)}>
       <${What} incident=${incident} /><${Since} incident=${incident} /><${Why} incident=${incident} /><${Who} incident=${incident} /></section>
     <div class="columns">
       <div>
         <${Panel} title=${t("inc.root")} kind="rootcause"><${Candidates} incident=${incident} me=${me} /><//>
+        <${Conclusion} incident=${incident} />
         <${Levels} levels=${incident.levels} />
         <${Deeds} incident=${incident} may=${may && incident.state !== "merged"} />
         <${Panel} title=${t("inc.path")}><${Path} path=${incident.path} /><//>
@@ -213,6 +216,6 @@ export const Incident = ({ id, me }) => {
     </div>
     <${Members} incident=${incident} members=${list} me=${me} text=${text} onText=${setText} />
     <p class="keys dim">${t("inc.keys")} · ${t("inc.versions", { topology: incident.topology_version, rules: incident.ruleset_version })}</p>
-    ${writing && html`<${PostMortem} id=${id} onClose=${() => setWriting(false)} />`}
+    ${writing && html`<${PostMortem} id=${id} may=${may} onClose=${() => setWriting(false)} />`}
   </article>`;
 };

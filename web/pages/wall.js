@@ -4,6 +4,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { call, query } from "../api.js";
 import { Spark } from "../charts.js";
+import { Major } from "../ending.js";
 import { hear } from "../feed.js";
 import { clock, count, day, percent, span, zoneLabel } from "../format.js";
 import { say, t } from "../i18n.js";
@@ -128,7 +129,7 @@ const Incidents = ({ list, total }) => html`<section class="w-list" aria-label=$
   ${list.length === 0 && html`<p class="w-calm">✓ ${t("board.calm")}</p>`}
   <ol>${list.map((one) => html`<li key=${one.id} data-id=${one.id} class=${`sev-${one.severity}`}>
     <${Severity} of=${one.severity} /><b class=${`pri pri-${one.priority}`}>${one.priority}</b>
-    <div><p><strong>${one.root ? (one.root.ci.outside ? t("ci.outside") : one.root.ci.name) : one.title}</strong><i>${one.root ? className(one.root.ci.class) : ""}</i></p>
+    <div><p><${Major} incident=${one} /><strong>${one.root ? (one.root.ci.outside ? t("ci.outside") : one.root.ci.name) : one.title}</strong><i>${one.root ? className(one.root.ci.class) : ""}</i></p>
       <small>${one.services.length ? one.services.slice(0, 3).join(t("and")) + (one.services.length > 3 ? ` +${one.services.length - 3}` : "") : say(one.headline)}</small></div>
     <span class="w-n">${count(one.alert_count)}<i>${t("ov.alerts")}</i></span>
     <span class=${`state state-${one.state === "abnormal" ? one.progress : one.state}`}>${one.state === "abnormal" ? one.assignee ?? one.acknowledged_by ?? t(`progress.${one.progress}`) : t(`state.${one.state}`)}</span>

@@ -84,6 +84,7 @@ async fn the_matrix_is_what_was_agreed() {
             ("POST", path) if path.starts_with("/api/v1/rules/") || path.starts_with("/api/v1/models/") => {
                 "analyst admin"
             }
+            ("POST" | "DELETE", path) if path.starts_with("/api/v1/knowledge") => "analyst admin",
             (_, path) if path.starts_with("/api/v1/shadow") && method != "GET" => "analyst admin",
             ("POST", "/api/v1/dead-letters/e1.0/replay" | "/api/v1/dead-letters/replay") => "analyst admin",
             ("GET", _) | ("DELETE", "/api/v1/session") => "viewer operator analyst admin",

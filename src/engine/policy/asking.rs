@@ -64,6 +64,7 @@ impl Policy {
             .chain(of(&self.routes, Subject::Incident))
             .chain(of(&self.runbooks, Subject::Incident))
             .chain(of(&self.levels, Subject::Incident))
+            .chain(of(&self.majors, Subject::Incident))
             .chain(of(&self.actions, Subject::Incident))
             .collect()
     }

@@ -73,6 +73,7 @@ impl Sections {
         of(&mut self.routes, &mut keep);
         of(&mut self.runbooks, &mut keep);
         of(&mut self.service_levels, &mut keep);
+        of(&mut self.major_incidents, &mut keep);
         of(&mut self.actions, &mut keep);
     }
 }

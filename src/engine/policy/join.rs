@@ -128,6 +128,8 @@ impl Joining {
         self.all.runbooks.append(&mut sections.runbooks);
         self.named(file, &mut sections.service_levels, Rule::name_mut);
         self.all.service_levels.append(&mut sections.service_levels);
+        self.named(file, &mut sections.major_incidents, Rule::name_mut);
+        self.all.major_incidents.append(&mut sections.major_incidents);
         self.named(file, &mut sections.actions, Rule::name_mut);
         self.all.actions.append(&mut sections.actions);
         self.add_on_call(file, sections);
@@ -154,7 +156,8 @@ impl Joining {
         let routes = routes.map(|route| (&route.id, &route.receivers));
         let levels = self.all.service_levels.iter().map(|level| (&level.id, &level.escalate));
         let actions = self.all.actions.iter().map(|action| (&action.id, &action.escalate));
-        let lists = routes.chain(levels).chain(actions);
+        let majors = self.all.major_incidents.iter().map(|rule| (&rule.id, &rule.receivers));
+        let lists = routes.chain(levels).chain(majors).chain(actions);
         let named = lists.flat_map(|(name, list)| list.iter().filter_map(move |r| Some((name, policy_of(r)?))));
         wrong.extend(self.on_call.check(named));
         wrong.extend(self.check_care());
@@ -180,6 +183,17 @@ impl Joining {
                     level.id.id
                 );
                 wrong.push(Wrong { name: level.id.clone(), what, remedy: "write `until: close` in that policy" });
+            }
+        }
+        for rule in self.all.major_incidents.iter().filter(|rule| rule.by_hand) {
+            // Whoever declares one mostly has acknowledged it before.
+            let stops = |policy: &&str| self.on_call.escalation(policy).is_some_and(|rule| rule.until == Until::Ack);
+            if let Some(policy) = rule.receivers.iter().filter_map(policy_of).find(stops) {
+                let what = format!(
+                    "major incidents {}: policy {policy} tells nobody of an incident that somebody has acknowledged",
+                    rule.id.id
+                );
+                wrong.push(Wrong { name: rule.id.clone(), what, remedy: "write `until: close` in that policy" });
             }
         }
         for action in self.all.actions.iter().filter(|action| policy_of(&action.executor).is_some()) {
@@ -295,6 +309,7 @@ pub(super) fn assemble(version: u64, mut all: Sections, files: Vec<String>) -> P
         routes: Rules::of(all.routes),
         runbooks: Rules::of(all.runbooks),
         levels: Rules::of(all.service_levels),
+        majors: Rules::of(all.major_incidents),
         actions: Rules::of(all.actions),
         on_call: Arc::default(),
         inhibit: all.inhibit,

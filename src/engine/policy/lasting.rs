@@ -28,6 +28,7 @@ impl Lasting {
         lasting.section(&all.routes);
         lasting.section(&all.runbooks);
         lasting.section(&all.service_levels);
+        lasting.section(&all.major_incidents);
         lasting.section(&all.actions);
         for rule in &all.inhibit {
             lasting.condition(&rule.source, None);

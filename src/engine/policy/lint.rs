@@ -33,6 +33,7 @@ pub fn lint(policy: &Policy, now: Timestamp) -> Vec<Lint> {
     section(&policy.routes, &mut tell);
     section(&policy.runbooks, &mut tell);
     section(&policy.levels, &mut tell);
+    section(&policy.majors, &mut tell);
     section(&policy.actions, &mut tell);
     twins(policy.mute.all(), |rule| &rule.id, two_mutes, &mut tell);
     twins(policy.maintenance.all(), |window| &window.id, two_windows, &mut tell);

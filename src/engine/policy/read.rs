@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::actions::ActionRule;
+use super::closing::MajorRule;
 use super::enriching::EnrichRule;
 use super::kinds::{
     AdjustRule, DedupRule, GroupRule, InhibitRule, KeyPeriod, MaintenanceWindow, MuteRule, PromoteRule, Route,
@@ -59,6 +60,7 @@ pub struct Sections {
     pub escalations: Vec<EscalationRule>,
     pub runbooks: Vec<Runbook>,
     pub service_levels: Vec<ServiceLevel>,
+    pub major_incidents: Vec<MajorRule>,
     pub actions: Vec<ActionRule>,
     /// A route could not be read: what routes there are is not known.
     #[serde(skip)]

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::closing::Closing;
 use crate::domain::ids::ReceiverId;
 use crate::domain::severity::Severity;
 use crate::domain::spans::{self, SpanText};
@@ -52,6 +53,7 @@ pub struct Settings {
     pub changes: Changes,
     /// When incidents open too fast for people; off unless it is set.
     pub storm_mode: Option<StormMode>,
+    pub closing: Closing,
 }
 
 impl Default for Settings {
@@ -70,6 +72,7 @@ impl Default for Settings {
             observe_only: false,
             changes: Changes::default(),
             storm_mode: None,
+            closing: Closing::default(),
         }
     }
 }

@@ -221,7 +221,7 @@ impl Story {
             0 | 1 => Order::Acknowledge { incident },
             2 => Order::Comment { incident, text: "看看配电".into() },
             3 => Order::Snooze { incident, until },
-            4 => Order::Close { incident, note: "done".into() },
+            4 => Order::Close { incident, note: "done".into(), findings: None },
             5 => Order::Reopen { incident },
             6 => Order::Merge { from: incident, into: other },
             _ => Order::ConfirmRoot { incident },

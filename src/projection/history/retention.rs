@@ -69,7 +69,7 @@ pub fn prune(connection: &mut Connection, retention: &Retention, now: Timestamp)
     transaction.execute("DELETE FROM buckets WHERE minute < ?1", [before(retention.counts_days) / 60_000])?;
     transaction.execute("DELETE FROM silences WHERE ends < ?1", [before(retention.audit_days)])?;
     let ended = params![before(retention.incidents_days)];
-    for table in ["members", "timeline", "incident_orgs", "notices"] {
+    for table in ["members", "timeline", "incident_orgs", "notices", "reviews"] {
         let sql = format!("DELETE FROM {table} WHERE incident IN (SELECT id FROM incidents WHERE ended < ?1)");
         transaction.execute(&sql, ended)?;
     }

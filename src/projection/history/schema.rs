@@ -6,18 +6,29 @@ use super::Progress;
 
 /// The version of the tables; a file of a version from which no step leads here is emptied and filled again, as far as journal and
 /// outbox still reach.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 
 /// From one version to the next.
 const STEPS: &[(i64, &str)] = &[
     // Who reads the log of deliveries sees where a message went, and what the receiver calls it.
     (3, "ALTER TABLE notices ADD COLUMN address TEXT; ALTER TABLE notices ADD COLUMN said TEXT;"),
+    (4, ENDINGS),
 ];
 
 /// Pages: the row of an alert has to fit into a quarter of one, or it takes pages of its own.
 const PAGE_BYTES: u32 = 16_384;
 /// Pages of the log (64 MiB) that are brought into the file at once.
 const LOG_PAGES: u32 = 4_096;
+
+/// Post-mortems, version by version, and what is known of how things were solved.
+const ENDINGS: &str = "
+CREATE TABLE reviews (incident INTEGER NOT NULL, seq INTEGER NOT NULL, tenant TEXT NOT NULL, at INTEGER NOT NULL,
+  author TEXT NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (incident, seq)) WITHOUT ROWID;
+CREATE INDEX reviews_newest ON reviews (tenant, seq);
+CREATE TABLE knowledge (n INTEGER PRIMARY KEY, tenant TEXT NOT NULL, id TEXT NOT NULL, ours INTEGER NOT NULL, at INTEGER NOT NULL,
+  author TEXT NOT NULL, class TEXT NOT NULL, category TEXT NOT NULL, title TEXT NOT NULL, words TEXT NOT NULL,
+  entry TEXT NOT NULL, UNIQUE (tenant, id));
+";
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -100,6 +111,7 @@ pub fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(&format!("DROP TABLE \"{table}\""))?;
     }
     transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(ENDINGS)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }

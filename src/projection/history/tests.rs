@@ -197,8 +197,8 @@ fn a_file_of_an_earlier_version_keeps_what_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path()));
     let file = Connection::open(folder.path().join(FILE)).unwrap();
-    let back =
-        "ALTER TABLE notices DROP COLUMN address; ALTER TABLE notices DROP COLUMN said; PRAGMA user_version = 3;";
+    let back = "ALTER TABLE notices DROP COLUMN address; ALTER TABLE notices DROP COLUMN said;
+                DROP TABLE reviews; DROP TABLE knowledge; PRAGMA user_version = 3;";
     file.execute_batch(back).unwrap();
     drop(file);
     let (history, _writer) = open(folder.path());

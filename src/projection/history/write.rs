@@ -7,12 +7,13 @@ use rusqlite::{Connection, Statement, Transaction, params};
 use serde::Serialize;
 
 use super::super::Committed;
+use super::super::board::search_text;
 use super::super::counts::mute_word;
 use super::super::tenant::{counts, verdicts};
 use super::heads::Heads;
 use super::ids::{self, Named};
 use super::writer::Stored;
-use super::{audit, letters, notices, records};
+use super::{audit, knowledge, letters, notices, records, reviews};
 use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ci::Area;
 use crate::domain::ids::{AlertId, EventRef, IncidentId, SourceId, TenantId};
@@ -139,10 +140,10 @@ impl<'a> Gathered<'a> {
         if let Some(Input::Delivered(delivered)) = step.input.as_deref() {
             notices::ended(to, delivered, step.stamp)?;
         }
-        match step.input.as_deref() {
-            Some(input) => audit::write(to, step, input),
-            None => Ok(()),
-        }
+        let Some(input) = step.input.as_deref() else { return Ok(()) };
+        reviews::write(to, step, input)?;
+        knowledge::write(to, step, input)?;
+        audit::write(to, step, input)
     }
 
     fn effect(
@@ -265,6 +266,7 @@ impl<'a> Gathered<'a> {
                 self.count(bucket(&first.tenant, "incident", first.opened_at, first.severity, first.area, ""), 1);
                 incident_row(&mut insert, last)?;
             }
+            knowledge::of_incident(to, last)?;
             for org in last.orgs.iter() {
                 enter.execute(params![id, org.as_str()])?;
             }
@@ -314,8 +316,6 @@ fn incident_row(to: &mut Statement<'_>, view: &IncidentView) -> rusqlite::Result
         IncidentState::Abnormal | IncidentState::Recovering | IncidentState::Recovered => None,
     };
     let root = view.candidates.first();
-    let root_text = root.map(|c| format!("{} {}", c.ci.name, c.ci.id)).unwrap_or_default();
-    let text = format!("{} {} {root_text} {}", view.id, view.title, view.services.join(" ")).to_lowercase();
     to.execute(params![
         view.id.0 as i64,
         view.tenant.as_str(),
@@ -328,7 +328,7 @@ fn incident_row(to: &mut Statement<'_>, view: &IncidentView) -> rusqlite::Result
         view.area.map(Area::as_str),
         root.map(|c| c.ci.id.as_str()),
         view.assignee.as_deref(),
-        text,
+        search_text(view),
         json(view),
     ])?;
     Ok(())

@@ -93,6 +93,7 @@ fn pages(incident: &str, alert: &str) -> Vec<(String, &'static str)> {
         ("/models", ".models-metric tbody tr"),
         ("/reports", ".figure b"),
         ("/numbers", ".chart rect"),
+        ("/knowledge", ".page-head"),
         ("/system", ".metrics tr"),
         ("/sources", "table.sources tbody tr"),
         ("/dead-letters", ".letters li"),

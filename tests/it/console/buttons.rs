@@ -21,7 +21,7 @@ impl Page<'_> {
     }
 
     async fn press(&self, order: &str) {
-        if ["severity", "merge"].contains(&order) {
+        if ["severity", "merge", "declare_major", "revoke_major"].contains(&order) {
             return super::menu(self.browser, order).await;
         }
         self.browser.click(&format!("[data-act={order}]")).await;
@@ -172,14 +172,26 @@ async fn which_alerts(page: &Page<'_>, id: &str, other: &str) {
 
 async fn its_end(page: &Page<'_>) {
     page.press("close").await;
-    page.browser.fill("dialog textarea", "switch replaced").await;
+    page.browser.fill("dialog textarea[name=solution]", "switch replaced").await;
+    page.browser.fill("dialog textarea[name=text]", "all is well").await;
     page.send().await;
     page.sees("document.querySelector('.head .state-closed')").await;
-    page.sees("document.querySelector('.tl-closed').innerText.includes('switch replaced')").await;
+    page.sees("document.querySelector('.tl-closed').innerText.includes('all is well')").await;
     page.told("closed").await;
+    page.sees("document.querySelector('.tl-concluded').innerText.includes('switch replaced')").await;
+    page.told("concluded").await;
+    page.press("conclude").await;
+    page.browser.fill("dialog textarea[name=cause]", "a fan").await;
+    page.send().await;
+    page.sees("document.querySelector('.panel.conclusion').innerText.includes('a fan')").await;
     page.press("reopen").await;
     page.sees("!document.querySelector('.head .state-closed')").await;
     page.told("reopened").await;
+    for (order, kind) in [("declare_major", "major_declared"), ("revoke_major", "major_revoked")] {
+        page.press(order).await;
+        page.send().await;
+        page.told(kind).await;
+    }
 }
 
 async fn into_another(page: &Page<'_>, id: &str, other: &str) {
@@ -199,8 +211,12 @@ async fn into_another(page: &Page<'_>, id: &str, other: &str) {
         "root_rejected",
         "root_changed",
         "split",
+        "concluded",
         "closed",
+        "concluded",
         "reopened",
+        "major_declared",
+        "major_revoked",
     ];
     assert_eq!(kinds, done);
 

@@ -208,7 +208,7 @@ impl Hostile {
             "/dead-letters",
             "/audit",
         ];
-        let bare = ["/tokens", "/storm", "/suggestions", "/models", "/system"];
+        let bare = ["/tokens", "/storm", "/suggestions", "/models", "/system", "/knowledge"];
         let q = url_part(&self.payloads[1]);
         let mut all: Vec<(String, bool)> = shown.iter().map(|page| ((*page).to_owned(), true)).collect();
         all.extend(bare.iter().map(|page| ((*page).to_owned(), false)));

@@ -182,7 +182,7 @@ async fn handled(browser: &Browser) {
 
 async fn closed(browser: &Browser) {
     browser.click("[data-act=close]").await;
-    browser.fill("dialog textarea", "已切换到备机，业务恢复；主机待更换内存").await;
+    browser.fill("dialog textarea[name=solution]", "已切换到备机，业务恢复；主机待更换内存").await;
     draw(browser, "tour-6-close").await;
     browser.click("dialog button[type=submit]").await;
     browser.wait("document.querySelector('.head .state-closed')").await;

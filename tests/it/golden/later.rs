@@ -32,6 +32,20 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ("42-end_override", json!({ "order": "end_override", "id": 3 })),
         ("43-noted", json!({ "order": "noted", "what": "token_made", "about": "viewer", "detail": "wang.li" })),
         (
+            "50-closed_with_findings",
+            json!({ "order": "close", "incident": id(), "note": "", "findings": { "cause": "空调停机", "solution": "切换备机", "category": "动环" } }),
+        ),
+        ("51-conclude", json!({ "order": "conclude", "incident": id(), "findings": { "impact": "一个机柜" } })),
+        ("52-declare_major", json!({ "order": "declare_major", "incident": id(), "note": "全省受影响" })),
+        ("53-revoke_major", json!({ "order": "revoke_major", "incident": id(), "note": "" })),
+        ("54-review", json!({ "order": "review", "incident": id(), "review": "published", "text": "# 复盘" })),
+        (
+            "56-learn",
+            json!({ "order": "learn", "entries": [{ "id": "kb-1", "title": "温度过高", "class": "rack", "area": "facility",
+                "findings": { "solution": "先看空调" }, "url": "https://wiki.example/1" }] }),
+        ),
+        ("57-unlearn", json!({ "order": "unlearn", "key": "kb-1" })),
+        (
             "45-for_alert",
             json!({ "order": "for_alert", "source": "pd", "key": "d1", "deed": { "deed": "acknowledge" } }),
         ),
@@ -55,7 +69,7 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         serde_json::from_value(json!({ "tenant": TENANT, "incident": id(), "receiver": "ansible",
         "key": "i7-1.1-ansible-action", "outcome": { "outcome": "accepted" }, "attempts": 1, "report": report }))
         .unwrap();
-    inputs.push(("44-answered", Input::Delivered(answered)));
+    inputs.push(("44-answered", Input::Delivered(answered.clone())));
     let batch = json!({ "input": "batch", "tenant": TENANT, "events": [{ "tenant": TENANT, "source": "prometheus", "severity": "critical",
         "name": "HighLoad", "object": { "name": "web-1" }, "starts_at": AT.0, "observed_at": AT.0, "expires_at": AT.0 + 240_000 }] });
     inputs.push(("47-an_event_that_expires", serde_json::from_value(batch).unwrap()));
@@ -65,6 +79,9 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
     let batch = json!({ "input": "batch", "tenant": TENANT, "events": [{ "tenant": TENANT, "source": "zabbix", "severity": "critical",
         "name": "HighLoad", "object": { "name": "web-1" }, "starts_at": AT.0, "observed_at": AT.0, "test": "8d1f" }] });
     inputs.push(("49-a_test", serde_json::from_value(batch).unwrap()));
+    let receipt = json!({ "to": "138***00", "said": "sms-77" });
+    let receipt = Delivered { report: None, receipt: serde_json::from_value(receipt).unwrap(), ..answered };
+    inputs.push(("55-receipt", Input::Delivered(receipt)));
     inputs
 }
 
@@ -94,5 +111,17 @@ pub fn effects() -> Vec<Effect> {
             json!({ "kind": "digest", "receiver": "room", "digest": { "messages": 0, "lines": [], "storm": storm } }),
         ),
     ];
+    all.into_iter().map(|effect| serde_json::from_value(effect).unwrap()).collect()
+}
+
+/// Effects of how an incident ends.
+pub fn endings() -> Vec<Effect> {
+    let mut view =
+        serde_json::to_value(IncidentView::new(id(), TenantId::from(TENANT), "机柜 3 温度过高", AT)).unwrap();
+    view["conclusion"] = json!({ "findings": { "cause": "空调停机" }, "by": "li", "at": AT.0 });
+    view["major"] = json!({ "since": AT.0, "by": "rule:vital" });
+    view["review"] = json!("draft");
+    let notice = json!({ "key": "i7-1-2-leaders", "receiver": "leaders", "kind": "updated", "at": AT.0, "changes": ["major"], "incident": view });
+    let all = [json!({ "effect": "incident", "incident": view }), json!({ "effect": "notify", "notice": notice })];
     all.into_iter().map(|effect| serde_json::from_value(effect).unwrap()).collect()
 }
