@@ -119,6 +119,7 @@ pub fn table() -> Vec<Entry> {
         entry(ANALYSE, routes!(rules::roll_back)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::cost)),
         entry(READ,    routes!(trials::models)),
+        entry(READ,    routes!(trials::model_text)),
         large(ANALYSE, rules::TEXT_BYTES_MAX, routes!(trials::put_model)),
         entry(ANALYSE, routes!(trials::roll_back_model)),
         entry(READ,    routes!(metric_model::health)),

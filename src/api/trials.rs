@@ -8,13 +8,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::metric_model::MetricTrial;
 use super::orders::{Taken, refused};
 use super::paging::Listed;
-use super::problem::{ApiError, Body, Params, Problem};
+use super::problem::{ApiError, Body, Id, Params, Problem};
 use super::rules::{NewRules, may_change, needs_reason};
 use super::state::{Api, ModelKind, ModelSet, NewTrial, PutInForce, ShadowState};
 use crate::engine::input::By;
@@ -51,6 +52,17 @@ pub struct OfKind {
     /// Absent: correlation.
     #[param(inline)]
     pub kind: ModelKind,
+}
+
+/// A model's text.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ModelText {
+    pub kind: ModelKind,
+    pub version: u64,
+    /// SHA-256 of the text, in hex.
+    pub digest: String,
+    /// `model.yaml`.
+    pub text: String,
 }
 
 /// Another model.
@@ -218,6 +230,22 @@ pub async fn models(
     let current = all.first().map_or(0, |set| set.version);
     let items = all.iter().map(|set| item(of.kind, set, current)).collect();
     Ok(Json(Listed { items, next: None, feed: None }))
+}
+
+/// The text of a version, to carry it elsewhere.
+#[utoipa::path(get, path = "/api/v1/models/{version}", tag = "models", params(("version" = u64, Path), OfKind),
+    responses((status = 200, body = ModelText), (status = "default", body = Problem)))]
+pub async fn model_text(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Id(version): Id<u64>,
+    Params(of): Params<OfKind>,
+) -> Result<Json<ModelText>, ApiError> {
+    caller.whole_tenant()?;
+    let text = api.trials.model_text(&caller.tenant, of.kind, version).map_err(ApiError::internal)?;
+    let text = text.ok_or(ApiError::NotFound("model"))?;
+    let digest = hex::encode(Sha256::digest(text.as_bytes()));
+    Ok(Json(ModelText { kind: of.kind, version, digest, text }))
 }
 
 /// Makes a model valid; a faulty one is refused with every error, and the old one stays.

@@ -4,16 +4,16 @@ use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use super::model_arguments::{Histories, ModelCommand, ModelKind, TrainArguments};
 use super::model_series::{self, Json};
 use super::model_served;
 use crate::domain::time::Span;
 use crate::engine::logit::Question;
-use crate::engine::tuning::Tuning;
+use crate::engine::tuning::{MODEL, Tuning};
 use crate::folders::metric::{METRIC, MetricModel};
-use crate::folders::models::{Model, versions, versions_of};
+use crate::folders::models::{Model, versions_of};
 use crate::lab::evaluate::{Evaluation, Fate, evaluate};
 use crate::lab::history::History;
 use crate::lab::score::Scores;
@@ -29,6 +29,7 @@ pub fn run(command: ModelCommand) -> Result<()> {
         ModelCommand::Train { kind: ModelKind::Metric, arguments } => model_series::train(&arguments),
         ModelCommand::List { in_force: true, server, .. } => model_served::list(&server),
         ModelCommand::List { models, .. } => list(&models),
+        ModelCommand::Export { kind, version, out, server } => model_served::export(kind, version, &out, &server),
         ModelCommand::Activate { kind, models, version, change } => {
             model_served::activate(kind, &models, version, &change)
         }
@@ -121,13 +122,21 @@ fn train(arguments: TrainArguments) -> Result<()> {
 }
 
 fn list(models: &Path) -> Result<()> {
-    for (version, folder) in versions(models)? {
+    let kinds = [MODEL, METRIC].map(|name| models.join(name).exists().then(|| versions_of(models, name)).transpose());
+    let [correlation, metric] = kinds;
+    let (correlation, metric) = (correlation?, metric?);
+    ensure!(
+        correlation.is_some() || metric.is_some(),
+        "{} holds no models: there is neither {MODEL} nor {METRIC} in it",
+        models.display()
+    );
+    for (version, folder) in correlation.unwrap_or_default() {
         match Model::read(&folder, version) {
             Ok(model) => writeln!(stdout(), "{} {version} {} {}", model.name, &model.digest[..12], folder.display())?,
             Err(error) => writeln!(stdout(), "{} {version} refused: {error:#}", folder.display())?,
         }
     }
-    for (version, folder) in versions_of(models, METRIC).unwrap_or_default() {
+    for (version, folder) in metric.unwrap_or_default() {
         match MetricModel::read(&folder, version) {
             Ok(model) => writeln!(stdout(), "{METRIC} {version} {} {}", &model.digest[..12], folder.display())?,
             Err(error) => writeln!(stdout(), "{} {version} refused: {error:#}", folder.display())?,

@@ -69,6 +69,24 @@ pub enum ModelCommand {
         #[arg(long)]
         version: Option<u32>,
     },
+    /// Write a version that is or was in force on a running server into a folder, to carry it to another one / 导出
+    #[command(
+        after_help = "Example:\n  headwater model export metric --out carried\n  tar cf carried.tar carried    # and on the other box:\n  \
+        headwater model activate metric --models carried --reason \"from the test site\"\n\n\
+        The folder has the model's text, a card that says where it came from, and the digests of both, which are checked again\n\
+        wherever it is used: what was cut off or changed on the way is refused."
+    )]
+    Export {
+        kind: ModelKind,
+        /// A version of `model list --in-force`; the one in force when none is named. 0: the one that is compiled in.
+        #[arg(long)]
+        version: Option<u64>,
+        /// The models folder that gets it, as `<kind>/<version>/`.
+        #[arg(long)]
+        out: PathBuf,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
     /// Put a version of a folder in force on a running server, kept in its journal / 启用
     #[command(
         after_help = "Example:\n  headwater model activate metric --models own --reason \"a week beside, half the false alarms\"\n\n\

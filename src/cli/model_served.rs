@@ -3,15 +3,17 @@
 use std::io::{Write as _, stdout};
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::asked::Server;
 use super::lab_arguments::{ChangeArguments, ServerArguments};
 use super::model_arguments::ModelKind;
+use crate::engine::tuning::Tuning;
 use crate::folders::metric::{METRIC, MetricModel};
-use crate::folders::models::{Model, versions, versions_of};
+use crate::folders::models::{Model, versions, versions_of, write_version};
 use crate::wording::lang::{Lang, Text};
 
 fn say(text: &Text, lang: Lang) -> Result<()> {
@@ -83,6 +85,60 @@ pub fn list(server: &ServerArguments) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes a version into a folder: its text, a card that says where it came from, and the digests of both.
+///
+/// # Errors
+/// When the server has no such version, what came is not whole, or the folder has it already.
+pub fn export(kind: ModelKind, version: Option<u64>, out: &Path, arguments: &ServerArguments) -> Result<()> {
+    let server = Server::of(arguments)?;
+    let known = server.ask(Method::GET, &format!("/models?kind={}", kind.word()), None)?;
+    let is_meant = |item: &&Value| version.map_or(item["current"] == true, |version| item["version"] == version);
+    let item = known["items"].as_array().into_iter().flatten().find(is_meant);
+    let item = item.with_context(|| {
+        format!("{} has no such version; `headwater model list --in-force` names them", server.base())
+    })?;
+    let answer = server.ask(Method::GET, &format!("/models/{}?kind={}", item["version"], kind.word()), None)?;
+    let text = answer["text"].as_str().unwrap_or_default();
+    let (digest, said) = (hex::encode(Sha256::digest(text.as_bytes())), item["digest"].as_str().unwrap_or_default());
+    ensure!(digest == said, "what came has digest {digest}, not {said}; ask again");
+    let version = version_of(kind, text)?;
+    let word = |key: &str| item[key].as_str().unwrap_or_default();
+    let card = format!(
+        "# {0} {version}\n\n**What it is.** Version {1} of model {0} as {2} had it in force; written by `headwater model export`.\n\
+         中文:由 {2} 导出的 {0} 模型(该处第 {1} 版)。\n\n\
+         **Put in force** {3} by {4}: {5}\n\n**SHA-256** of `model.yaml`: {digest}\n",
+        kind.word(),
+        item["version"],
+        server.base(),
+        word("at"),
+        word("author"),
+        word("reason")
+    );
+    let folder = write_version(out, (kind.word(), version), text, &card)?;
+    let text = Text::new(
+        format!("{}:{} 第 {version} 版;`headwater model activate` 在另一处启用", folder.display(), kind.word()),
+        format!(
+            "{}: {} {version}; `headwater model activate` puts it in force elsewhere",
+            folder.display(),
+            kind.word()
+        ),
+    );
+    say(&text, arguments.lang)
+}
+
+/// The version that a model's text says.
+fn version_of(kind: ModelKind, text: &str) -> Result<u32> {
+    Ok(match kind {
+        ModelKind::Correlation => {
+            let read = Tuning::parse("model.yaml", text).map_err(|errors| anyhow::anyhow!("{errors:?}"));
+            read.context("the server's model is none for this program")?.version
+        }
+        ModelKind::Metric => {
+            MetricModel::parse("model.yaml", text).context("the server's model is none for this program")?.version
+        }
+    })
 }
 
 /// Makes a model from what the server kept, and tries it beside.

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use super::models::{verified, versions_of};
 use crate::detect::bar::Numbers;
 use crate::detect::drift::Shares;
+use crate::detect::pattern::View;
 use crate::domain::time::Timestamp;
 
 /// The model's name, and that of its folder.
@@ -60,6 +61,8 @@ fn time<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Timestamp, D:
 struct Form {
     model: String,
     version: u32,
+    /// The views of a series that the bar stands over, in the order in which they are kept; absent: all that this program has.
+    features: Option<Vec<String>>,
     bar: Numbers,
     trained: Option<Trained>,
 }
@@ -109,6 +112,10 @@ impl MetricModel {
             bail!("{path}: it is a model {:?}, not {METRIC:?}", form.model);
         }
         let mut wrong = form.bar.wrong();
+        let known = View::ALL.map(View::word);
+        if form.features.is_some_and(|named| named != known) {
+            wrong.push(format!("features: this program has {}; train the model with it", known.join(", ")));
+        }
         if let Some(trained) = form.trained {
             if !trained.scores.are_whole() {
                 wrong.push("trained.scores: shares per ten thousand must add up to 10000".into());
@@ -129,8 +136,11 @@ impl MetricModel {
     pub fn text_of(version: u32, numbers: &Numbers, trained: &Trained) -> String {
         let Numbers { told_from, rise, sinks_in, pause, again } = numbers;
         let Trained { from, until, series, readings, scores } = trained;
+        let features = View::ALL.map(View::word).join(", ");
         format!(
             "model: {METRIC}\nversion: {version}\n\
+             # The views of a series that the bar stands over, each measured against its own past / 特征(序列的各视角)\n\
+             features: [{features}]\n\
              # Digits of rarity that are told, and how the bar moves / 告警门限(稀有度的十进制位数)及其升降\n\
              bar:\n  told_from: {told_from}\n  rise: {rise}\n  sinks_in: {sinks_in}\n  pause: {pause}\n  again: {again}\n\
              # What it was made from; scores: readings by rarity, per ten thousand, for the drift report / 训练数据与分数分布\n\
@@ -193,6 +203,23 @@ mod tests {
         ] {
             assert!(with(&trained.replace(good, bad)).is_err(), "{bad}");
         }
+        // A model of other features is of another shape.
+        for bad in ["season, now, shift, range", "now, season, shift, range, shape", "season, now, shift, range, slope"]
+        {
+            let text = String::from_utf8_lossy(text).replace("season, now, shift, range, shape", bad);
+            let refused = MetricModel::parse("here", &text).unwrap_err().to_string();
+            assert!(refused.contains("features") && refused.contains("shape"), "{bad}: {refused}");
+        }
+        // The first models named none.
+        let old: String = String::from_utf8_lossy(text).lines().filter(|line| !line.starts_with("features")).fold(
+            String::new(),
+            |mut all, line| {
+                all.push_str(line);
+                all.push('\n');
+                all
+            },
+        );
+        assert!(MetricModel::parse("here", &old).is_ok(), "{old}");
         // Digests that fit do not make numbers that do.
         for bad in ["told_from: .nan", "told_from: 1e9", "told_from: high"] {
             let text = String::from_utf8_lossy(text).replace("told_from: 1.75", bad);

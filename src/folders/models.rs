@@ -1,9 +1,10 @@
 //! Model folders: `<folder>/<name>/<version>/` with `model.yaml`, `card.md` and `SHA256SUMS` over both.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -100,6 +101,25 @@ pub fn versions_of(folder: &Path, name: &str) -> Result<Vec<(u32, PathBuf)>> {
     }
     versions.sort();
     Ok(versions)
+}
+
+/// Writes a version of a model below `folder`: its text, its card, and the digests of both.
+///
+/// # Errors
+/// When it is there already or cannot be written; says what to do.
+pub fn write_version(folder: &Path, (name, version): (&str, u32), yaml: &str, card: &str) -> Result<PathBuf> {
+    let folder = folder.join(name).join(version.to_string());
+    ensure!(!folder.exists(), "{} is there already; move it away", folder.display());
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let mut sums = String::new();
+    for (name, text) in FILES.into_iter().zip([yaml, card]) {
+        let path = folder.join(name);
+        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        let _ = writeln!(sums, "{}  {name}", hex::encode(Sha256::digest(text.as_bytes())));
+    }
+    let path = folder.join(SUMS);
+    std::fs::write(&path, sums).with_context(|| format!("write {}", path.display()))?;
+    Ok(folder)
 }
 
 /// The path and the text of a model's file, whose digests fit.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::fit::Fitted;
@@ -11,7 +11,7 @@ use super::judged::{Tally, evaluate};
 use super::synthetic::Labelled;
 use crate::detect::stream::Ear;
 use crate::folders::metric::{METRIC, MetricModel};
-use crate::folders::models::{FILES, SUMS, versions_of};
+use crate::folders::models::{versions_of, write_version};
 
 /// A version that was written.
 #[derive(Clone, Debug)]
@@ -28,19 +28,9 @@ pub fn publish(found: &Fitted, quiet: &[Labelled], per_series_day: f64, out: &Pa
     let Fitted { numbers, trained, quiet: tally } = found;
     let version =
         versions_of(out, METRIC).map_or(1, |known| known.last().map_or(1, |(version, _)| *version)).max(1) + 1;
-    let folder = out.join(METRIC).join(version.to_string());
-    ensure!(!folder.exists(), "{} is there already; move it away", folder.display());
     let yaml = MetricModel::text_of(version, numbers, trained);
     let card = card(version, quiet, per_series_day, found, tally);
-    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let mut sums = String::new();
-    for (name, text) in FILES.into_iter().zip([&yaml, &card]) {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-        let _ = writeln!(sums, "{}  {name}", hex::encode(Sha256::digest(text.as_bytes())));
-    }
-    let path = folder.join(SUMS);
-    std::fs::write(&path, sums).with_context(|| format!("write {}", path.display()))?;
+    let folder = write_version(out, (METRIC, version), &yaml, &card)?;
     MetricModel::read(&folder, version).context("the model that was written would be refused")?;
     Ok(Published { folder, version })
 }

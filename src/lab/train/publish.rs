@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::super::files;
@@ -13,7 +13,7 @@ use super::fit::Fitted;
 use crate::engine::delays::Delay;
 use crate::engine::logit::Question;
 use crate::engine::tuning::{MODEL, Tuning};
-use crate::folders::models::{FILES, Model, SUMS};
+use crate::folders::models::{FILES, Model, write_version};
 
 /// What was fitted to the samples, and the delays with how often each was seen.
 pub type Learned<'a> = (&'a [Fitted], &'a [(Delay, usize)]);
@@ -29,23 +29,12 @@ pub fn publish(plan: &Plan, base: &Model, tuning: &Tuning, learned: Learned<'_>)
     let models = plan.out.join(MODEL);
     let newest = if models.exists() { Model::newest(&plan.out)?.version } else { base.version };
     let version = newest.max(base.version) + 1;
-    let folder = models.join(version.to_string());
-    ensure!(!folder.exists(), "{} is there already; move it away", folder.display());
     let yaml = model_text(&base.text, version, tuning);
-    Tuning::parse(&folder.join(FILES[0]).display().to_string(), &yaml)
+    Tuning::parse(&models.join(version.to_string()).join(FILES[0]).display().to_string(), &yaml)
         .map_err(|errors| anyhow::anyhow!("{errors:?}"))
         .context("the model that was learned would be refused")?;
     let card = card_text(plan, base, version, learned)?;
-    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let mut sums = String::new();
-    for (name, text) in FILES.into_iter().zip([&yaml, &card]) {
-        let path = folder.join(name);
-        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
-        let _ = writeln!(sums, "{}  {name}", hex::encode(Sha256::digest(text.as_bytes())));
-    }
-    let path = folder.join(SUMS);
-    std::fs::write(&path, sums).with_context(|| format!("write {}", path.display()))?;
-    Ok((folder, version))
+    Ok((write_version(&plan.out, (MODEL, version), &yaml, &card)?, version))
 }
 
 /// The chosen numbers of the model it started from, and what was learned.

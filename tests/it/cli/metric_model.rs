@@ -130,6 +130,21 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
     li.runs(&["model", "activate", "metric", "--models", own]).does(&["nothing has changed"]);
     li.runs(&["model", "rollback", "metric", "--version", "1", "--reason", "after all"]).does(&["as version 3"]);
     health("version 2", 2);
+    let carried = folder.path().join("carried");
+    let to = carried.to_str().unwrap();
+    li.runs(&["model", "export", "metric", "--out", to]).does(&["metric 2", "model activate"]);
+    li.runs(&["model", "export", "metric", "--out", to]).refuses(&["is there already"]);
+    li.runs(&["model", "export", "correlation", "--version", "7", "--out", to]).refuses(&["no such version"]);
+    headwater(&["model", "list", "--models", to]).does(&["metric 2"]);
+    li.runs(&["model", "export", "correlation", "--out", to]).does(&["correlation 5"]);
+    headwater(&["model", "list", "--models", to]).does(&["correlation 5", "metric 2"]);
+    headwater(&["model", "card", "metric", "--models", to]).does(&["after all", "SHA-256"]);
+    li.runs(&["model", "activate", "metric", "--models", to]).does(&["nothing has changed"]);
+    let touched = carried.join("metric/2/model.yaml");
+    let text = std::fs::read_to_string(&touched).unwrap();
+    assert!(text.contains("features: [season, now, shift, range, shape]"), "{text}");
+    std::fs::write(&touched, text.replacen("told_from: ", "told_from: 1", 1)).unwrap();
+    li.runs(&["model", "activate", "metric", "--models", to]).refuses(&["has digest"]);
     let audit = li.reads(&served, "/api/v1/audit");
     assert!(audit.to_string().contains("metric_model"), "{audit}");
 
