@@ -15,6 +15,7 @@ use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
 use crate::domain::alert::AlertView;
+use crate::domain::event::MetricRef;
 use crate::domain::ids::AlertId;
 use crate::domain::time::Timestamp;
 use crate::projection::alerts::AlertFilter;
@@ -154,20 +155,7 @@ pub struct SaidItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proposed_repair: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub metric: Option<MetricItem>,
-}
-
-/// The reading that an alert is about.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
-pub struct MetricItem {
-    pub name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f64>,
+    pub metric: Option<MetricRef>,
 }
 
 /// What the newest of an alert's events said.

@@ -20,6 +20,7 @@ use crate::domain::time::Span;
 use crate::domain::topology::quality::Quality;
 use crate::engine::oncall::table;
 use crate::engine::policy::Policy;
+use crate::folders::metric::MetricModel;
 use crate::folders::{formats, rules};
 use crate::lab::built_in::load_topology;
 use crate::lab::rule_tests;
@@ -81,6 +82,9 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
             contacts = config.contacts.as_deref().and_then(|path| Contacts::open(path).ok());
             (rules, mappings) = (config.rules, config.mappings);
             (topology, names) = (config.topology, config.topology_mapping);
+            if let Some(folder) = &config.intake.anomalies.models {
+                found.metric_model(folder);
+            }
         }
         Err(errors) => found.errors.extend(errors.iter().map(ToString::to_string)),
     }
@@ -99,6 +103,13 @@ pub fn run(arguments: CheckArguments) -> Result<ExitCode> {
 }
 
 impl Findings {
+    fn metric_model(&mut self, folder: &Path) {
+        match MetricModel::newest(folder) {
+            Ok(model) => self.seen.push(format!("{}: metric model {}", folder.display(), model.version)),
+            Err(error) => self.errors.push(format!("intake.anomalies.models: {error:#}")),
+        }
+    }
+
     fn rules(&mut self, folder: &Path, receivers: Option<&BTreeSet<ReceiverId>>) {
         let files = match rules::read(folder) {
             Ok(files) => files,

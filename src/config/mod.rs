@@ -180,6 +180,7 @@ impl Config {
             ("topology_mapping", &mut self.topology_mapping),
             ("mappings", &mut self.mappings),
             ("contacts", &mut self.contacts),
+            ("intake.anomalies.models", &mut self.intake.anomalies.models),
         ];
         for (key, path) in paths {
             if let Some(path) = path {

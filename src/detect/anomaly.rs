@@ -77,6 +77,11 @@ impl Kind {
         }
     }
 
+    /// Whether this is how we title such an alert: others name theirs alike.
+    pub fn titles(self, title: &str) -> bool {
+        title.ends_with(self.title())
+    }
+
     /// The title in Chinese and English.
     const fn title(self) -> &'static str {
         match self {
@@ -272,5 +277,9 @@ mod tests {
         let web = ("web", "latency-unusual", Severity::Critical, "p99");
         assert_eq!(told, [web, ("db", "traffic-unusual", Severity::Warning, "p95")]);
         assert!(events[0].anomaly_score() > Some(800), "{:?}", events[0].annotations);
+        let kind = |event: &Event| Kind::named(&event.name).filter(|kind| kind.titles(&event.title));
+        assert_eq!(kind(&events[0]), Some(Kind::Unusual(Aspect::Latency)));
+        let other = Event { title: "no data of web".into(), name: "no-data".into(), ..events[0].clone() };
+        assert_eq!((Kind::named(&other.name), kind(&other)), (Some(Kind::Silent), None), "a monitor's own");
     }
 }

@@ -129,7 +129,7 @@ impl ObjectRef {
 }
 
 /// The measured value behind a threshold alert.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct MetricRef {
     pub name: String,

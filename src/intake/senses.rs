@@ -18,7 +18,7 @@ use super::sink::{Sink, SinkError};
 use super::telling::Waiting;
 use crate::detect::anomaly::Kind;
 use crate::detect::envelope::Unread;
-use crate::detect::log::watch::{FRESH, Logs};
+use crate::detect::log::watch::{FRESH, FRESH_TITLE, Logs};
 use crate::detect::pace::Pace;
 use crate::detect::rates::{Ended, Rates, Told};
 use crate::detect::watch::{Limits, Taken, Watch};
@@ -151,9 +151,9 @@ impl Senses {
         }
     }
 
-    /// Whether alerts of this name are of ours.
-    pub fn tells(alert: &str) -> bool {
-        alert == FRESH || Kind::named(alert).is_some()
+    /// Whether an alert of this name and title is one of ours: monitors have a `no-data` of their own, which ours must not end.
+    pub fn tells(alert: &str, title: &str) -> bool {
+        (alert == FRESH && title == FRESH_TITLE) || Kind::named(alert).is_some_and(|kind| kind.titles(title))
     }
 
     /// An alert of ours that stands when a source begins to be watched here: its end is told when it is over.

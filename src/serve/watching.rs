@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::alert::AlertState;
+use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of_source;
 use crate::domain::time::{Span, Timestamp};
@@ -71,10 +71,9 @@ impl Watching {
         let state = self.pipeline.live.read();
         for (tenant, view) in state.tenants() {
             // Few of those that fire are ours: what is dear is asked of these alone.
-            let ours =
-                view.alerts.iter().filter(|row| row.view.state == AlertState::Firing && Senses::tells(&row.view.name));
-            for row in ours {
-                let (source, alert) = (&row.view.source, (&*row.view.name, &*row.view.object));
+            let is_ours = |view: &AlertView| view.state == AlertState::Firing && Senses::tells(&view.name, &view.title);
+            for view in view.alerts.iter().map(|row| &row.view).filter(|view| is_ours(view)) {
+                let (source, alert) = (&view.source, (&*view.name, &*view.object));
                 if is_mine(tenant, source) {
                     self.intake.senses().stood_before(tenant, source, alert, now);
                 }

@@ -138,6 +138,19 @@ fn rules_mappings_and_topology_are_checked_without_starting() {
 }
 
 #[test]
+fn a_folder_of_metric_models_starts_from_the_file_that_names_it_and_is_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write(folder.path(), "etc/hw.yaml", "intake: { anomalies: { models: own } }\n");
+    let meant = folder.path().join("etc/own/metric");
+    headwater(&["check", "--config", &config]).refuses(&["intake.anomalies.models", &meant.display().to_string()]);
+    for name in ["model.yaml", "card.md", "SHA256SUMS"] {
+        let text = std::fs::read_to_string(shipped(&format!("models/metric/1/{name}"))).unwrap();
+        write(folder.path(), &format!("etc/own/metric/1/{name}"), &text);
+    }
+    headwater(&["check", "--config", &config]).does(&["etc/own: metric model 1"]);
+}
+
+#[test]
 fn rules_that_were_not_meant_are_warned_of() {
     let folder = tempfile::tempdir().unwrap();
     write(

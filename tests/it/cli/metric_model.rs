@@ -287,6 +287,38 @@ fn series_that_have_changed_their_ways_are_told() {
 }
 
 #[test]
+fn an_alert_of_a_monitor_that_is_called_like_one_of_ours_is_not_ended_by_us() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let (probe, analyst) = (token(&data, "source", "probe"), token(&data, "analyst", "li"));
+    let config = write(folder.path(), "hw.yaml", "data: data\nvitals: { disk_free_mib_min: 0 }\n");
+    let start = || Served::start(&["--config", &config]);
+    let state = |served: &Served, name: &str| {
+        let li = Person { base: served.base(), token: analyst.clone() };
+        let page = li.reads(served, "/api/v1/alerts?limit=200");
+        let found = page["items"].as_array().unwrap().iter().find(|one| one["name"] == name);
+        found.map(|one| one["state"].as_str().unwrap().to_owned())
+    };
+    let is = |served: &Served, name: &str, wanted: &str| {
+        served.wait(&format!("{name} {wanted}"), || state(served, name).filter(|now| now == wanted));
+    };
+    let served = start();
+    let event = r#"{"name":"no-data","title":"no data of mq-1","severity":"major","starts_at":"2026-01-01T00:00:00Z","object":{"name":"mq-1"}}"#;
+    served.send(&probe, &analyst, event);
+    // The last three readings are far off.
+    send(&served, &probe, 0, 100);
+    is(&served, "no-data", "firing");
+    is(&served, "saturation-unusual", "firing");
+    served.stop();
+    // Whether a series was unusual is not kept: ours stands from before, and so does the monitor's.
+    let served = start();
+    send(&served, &probe, 100, 40);
+    is(&served, "saturation-unusual", "resolved");
+    assert_eq!(state(&served, "no-data").as_deref(), Some("firing"), "nobody but the monitor ends it");
+    served.stop();
+}
+
+#[test]
 fn an_evaluation_draws_a_series() {
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("series.svg");
