@@ -8,8 +8,8 @@ import { t } from "./i18n.js";
 const TALL = 190;
 const SCORE_TALL = 78;
 const DAY_SECS = 86_400;
-/** From this score on a reading counts as unusual. */
-const BAR = 500;
+/** From this score on a reading is worth telling. */
+const BAR = 285;
 /** Room for the numbers at the left, the same in both pictures. */
 const NUMBERS_PX = 62;
 
@@ -112,7 +112,7 @@ const columns = (samples) => {
 let made = 0;
 
 /** `marks` are moments to point at, such as the begin of alerts.
- * @param {{samples: {at: string, value: number, expected: number, low: number, high: number, score: number, unusual: boolean}[], label: string, marks?: string[]}} props */
+ * @param {{samples: {at: string, value: number, expected: number, low: number, high: number, score: number, by: string, unusual: boolean}[], label: string, marks?: string[]}} props */
 export const SeriesChart = ({ samples, label, marks: pointed = [] }) => {
   const box = useRef(/** @type {HTMLDivElement|null} */ (null));
   const kept = useRef(/** @type {any} */ ({ plots: [], state: { marks: [], unusual: [] } }));
@@ -147,7 +147,7 @@ export const SeriesChart = ({ samples, label, marks: pointed = [] }) => {
   if (!enough) return html`<p class="dim">${t("series.few")}</p>`;
   const shown = samples[at] ?? samples[samples.length - 1];
   return html`<div class="series"><div class="series-chart" ref=${box} role="img" aria-label=${label}></div>
-    <p class=${`series-at ${shown.unusual ? "bad" : "dim"}`}>${t("series.at", { t: moment(shown.at), value: figure(shown.value), expected: figure(shown.expected), low: figure(shown.low), high: figure(shown.high), score: shown.score })}</p></div>`;
+    <p class=${`series-at ${shown.unusual ? "bad" : "dim"}`}>${t("series.at", { t: moment(shown.at), value: figure(shown.value), expected: figure(shown.expected), low: figure(shown.low), high: figure(shown.high), score: shown.score, by: t(`series.by.${shown.by}`) })}</p></div>`;
 };
 
 /** What the marks of a chart mean. */

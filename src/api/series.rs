@@ -66,8 +66,11 @@ pub struct SampleItem {
     /// The band: readings usually lie between these.
     pub low: f64,
     pub high: f64,
-    /// The anomaly score, per mille; 500 is the detector's bar.
+    /// The anomaly score, per mille, the same as in the event: 285 is worth telling, 500 as likely trouble as not.
     pub score: u16,
+    /// Whose word the score is: `hours` (how far from the level of the last hours) or `pattern` (how rare for this series),
+    /// whichever says more.
+    pub by: &'static str,
     /// Whether the series was unusual then.
     pub unusual: bool,
 }
@@ -98,9 +101,9 @@ const BAND: f64 = 3.0;
 
 impl From<Sample> for SampleItem {
     fn from(sample: Sample) -> Self {
-        let Sample { at, value, expected, spread, score, is_unusual } = sample;
+        let Sample { at, value, expected, spread, score, by, is_unusual } = sample;
         let (low, high) = (expected - BAND * spread, expected + BAND * spread);
-        Self { at: at.to_string(), value, expected, low, high, score, unusual: is_unusual }
+        Self { at: at.to_string(), value, expected, low, high, score, by: by.as_str(), unusual: is_unusual }
     }
 }
 

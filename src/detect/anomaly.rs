@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::baseline::Baseline;
+use super::score::{self, TOLD_FROM};
 use crate::domain::event::{ANOMALY, Event, EventType, MetricRef, ObjectRef, Signal};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::point::{Aspect, Worse};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
 
-/// Spreads from which on a window is told by itself, and when somebody asks what was unusual at a known time.
-pub(super) const TOLD_FROM: f64 = 4.0;
+/// Spreads from which on a window is told when somebody asks what was unusual at a known time.
 pub(super) const ASKED_FROM: f64 = 2.0;
-/// Spreads at which something is as likely unusual as not: an anomaly score of 500.
-const EVEN: f64 = 10.0;
 /// Scores from which on an anomaly is major, and critical.
-const MAJOR_FROM: i64 = 500;
-const CRITICAL_FROM: i64 = 667;
+const MAJOR_FROM: u16 = 500;
+const CRITICAL_FROM: u16 = 667;
 
 /// The alert's name.
 pub const fn name(aspect: Aspect) -> &'static str {
@@ -136,9 +134,9 @@ pub struct Anomaly {
 }
 
 impl Anomaly {
-    /// The anomaly score, per mille: 500 at ten spreads, 900 at ninety.
-    pub fn score(&self) -> i64 {
-        (1000.0 * self.deviation / (self.deviation + EVEN)) as i64
+    /// The anomaly score, per mille.
+    pub fn score(&self) -> u16 {
+        score::of_spreads(self.deviation)
     }
 
     /// How serious it is by itself. Traffic follows what others do: one step milder.

@@ -97,12 +97,6 @@ impl Bar {
     }
 }
 
-/// The anomaly score of a height, per mille: 500 is just told, 1000 is never reached.
-pub fn per_mille(height: f32) -> i64 {
-    let height = f64::from(height.clamp(0.0, 1e6));
-    (1000.0 * height / (height + 1.0)).round() as i64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +115,5 @@ mod tests {
         assert!(told(&bar, 1.8));
         let odd = Numbers { told_from: f32::NAN, sinks_in: 0.0, ..numbers };
         assert_eq!((numbers.wrong().len(), odd.wrong().len()), (0, 2));
-        assert_eq!([0.0, 1.0, 3.0].map(per_mille), [0, 500, 750]);
     }
 }

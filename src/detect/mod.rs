@@ -23,6 +23,7 @@ pub mod memory;
 pub mod pace;
 pub mod pattern;
 pub mod rates;
+pub mod score;
 pub mod season;
 pub mod series;
 pub mod shape;

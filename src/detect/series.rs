@@ -8,15 +8,15 @@
 
 use std::collections::VecDeque;
 
-use super::anomaly::{ASKED_FROM, TOLD_FROM};
-use super::bar::per_mille;
+use super::anomaly::ASKED_FROM;
 use super::baseline::Baseline;
 use super::flat::Flat;
 use super::pattern::{Glance, View};
+use super::score::{TOLD_FROM, of_spreads, spreads_of};
 use super::state::{Reader, Writer};
 use super::stream::{Basis, Ear, Said, Stream};
 use crate::domain::point::{Aspect, Measure, Worse};
-use crate::domain::series::Sample;
+use crate::domain::series::{Opinion, Sample};
 use crate::domain::time::{Span, Timestamp};
 
 /// Past readings that say what is usual.
@@ -50,7 +50,7 @@ pub struct Series {
     baseline: Option<Baseline>,
     unfitted: usize,
     /// Who told that it is unusual.
-    told_by: Option<ToldBy>,
+    told_by: Option<Opinion>,
     last: Timestamp,
     stream: Box<Stream>,
     flat: Flat,
@@ -73,12 +73,6 @@ struct Seen {
     rarity: f32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ToldBy {
-    Baseline,
-    Pattern,
-}
-
 /// A reading as a chart keeps it.
 #[derive(Clone, Copy, Debug)]
 struct Dot {
@@ -88,6 +82,7 @@ struct Dot {
     expected: f32,
     spread: f32,
     score: u16,
+    by: Opinion,
     is_unusual: bool,
 }
 
@@ -100,8 +95,10 @@ impl Dot {
 /// What a window says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Look {
-    /// Spreads to the worse side.
+    /// Spreads to the worse side: the larger of what the last hours say and what the pattern's height is worth.
     pub deviation: f64,
+    pub by_hours: f64,
+    pub by_pattern: f64,
     /// The reading that says so.
     pub reading: f64,
     pub usual: f64,
@@ -196,6 +193,7 @@ impl Series {
             expected: f64::from(dot.expected),
             spread: f64::from(dot.spread),
             score: dot.score,
+            by: dot.by,
             is_unusual: dot.is_unusual,
         })
     }
@@ -216,12 +214,12 @@ impl Series {
         {
             self.pass(left.value as f32);
         }
-        let turn = if self.past.len() < LEARNED_FROM || self.window.len() < WINDOW {
-            Turn::Learning
+        let (turn, by_hours) = if self.past.len() < LEARNED_FROM || self.window.len() < WINDOW {
+            (Turn::Learning, 0.0)
         } else {
             self.judge(said)
         };
-        self.draw(at, value, &said);
+        self.draw(at, value, &said, by_hours);
         self.said = Some(said);
         turn
     }
@@ -278,20 +276,23 @@ impl Series {
         }
     }
 
-    fn judge(&mut self, said: Said) -> Turn {
+    /// What the reading changed, and the spreads by which the last hours say that it is unusual.
+    fn judge(&mut self, said: Said) -> (Turn, f64) {
         if self.baseline.is_none() || self.unfitted >= FITTED_EVERY {
             let readings: Vec<f64> = self.past.iter().copied().map(f64::from).collect();
             let measure = self.measure.unwrap_or_else(|| measure_of(self.aspect, &readings));
             self.baseline = Baseline::of(&readings, measure);
             self.unfitted = 0;
         }
-        let Some(baseline) = self.baseline else { return Turn::Usual };
-        let Some((deviation, reading)) = self.deviation(&baseline) else { return Turn::Usual };
+        let Some(baseline) = self.baseline else { return (Turn::Usual, 0.0) };
+        let Some((by_hours, reading)) = self.deviation(&baseline) else { return (Turn::Usual, 0.0) };
         let at = |pair: Option<&Seen>| pair.map_or(self.last, |seen| seen.at);
-        let by_pattern = TOLD_FROM * f64::from(said.height);
-        let rare = said.tells || self.told_by == Some(ToldBy::Pattern);
+        let by_pattern = spreads_of(said.height);
+        let rare = said.tells || self.told_by == Some(Opinion::Pattern);
         let look = Look {
-            deviation: if rare { deviation.max(by_pattern) } else { deviation },
+            deviation: by_hours.max(by_pattern),
+            by_hours,
+            by_pattern,
             reading,
             usual: if rare { f64::from(said.glance.expected) } else { baseline.centre() },
             spread: if rare { f64::from(said.glance.spread) } else { baseline.spread() },
@@ -303,13 +304,13 @@ impl Series {
         let still_rare = self.window.iter().filter(|seen| seen.rarity >= STILL_RARE).count() >= 2;
         let was = self.told_by;
         self.told_by = match was {
-            None if deviation >= TOLD_FROM => Some(ToldBy::Baseline),
-            None => said.tells.then_some(ToldBy::Pattern),
-            Some(_) if deviation >= ASKED_FROM => was,
-            Some(ToldBy::Pattern) if still_rare => was,
+            None if by_hours >= TOLD_FROM => Some(Opinion::Hours),
+            None => said.tells.then_some(Opinion::Pattern),
+            Some(_) if by_hours >= ASKED_FROM => was,
+            Some(Opinion::Pattern) if still_rare => was,
             Some(_) => None,
         };
-        match (was, self.told_by) {
+        let turn = match (was, self.told_by) {
             (None, None) => Turn::Usual,
             (None, Some(_)) => Turn::Begun(look),
             (Some(_), Some(_)) => Turn::GoesOn(look),
@@ -317,7 +318,8 @@ impl Series {
                 self.since.clear();
                 Turn::Ended(look)
             }
-        }
+        };
+        (turn, by_hours)
     }
 
     /// Spreads of the window to the worse side, and the reading that says so: from the last hours, and from the usual day
@@ -335,16 +337,18 @@ impl Series {
         Some((of_hours.0.min(of_day.0), of_hours.1))
     }
 
-    fn draw(&mut self, at: Timestamp, value: f64, said: &Said) {
+    fn draw(&mut self, at: Timestamp, value: f64, said: &Said, by_hours: f64) {
         if self.chart.len() == CHART {
             self.chart.pop_front();
         }
         let of_baseline = self.baseline.map_or(0.0, |baseline| baseline.spread() as f32);
         let spread = said.glance.spread.max(of_baseline);
         let expected = if self.readings() == 1 { value as f32 } else { said.glance.expected };
-        let (score, is_unusual) = (per_mille(said.height) as u16, self.told_by.is_some());
+        let by_pattern = spreads_of(said.height);
+        let by = if by_hours > by_pattern { Opinion::Hours } else { Opinion::Pattern };
+        let (score, is_unusual) = (of_spreads(by_hours.max(by_pattern)), self.told_by.is_some());
         let at_secs = u32::try_from(at.0 / 1000).unwrap_or(u32::MAX);
-        self.chart.push_back(Dot { at_secs, value: value as f32, expected, spread, score, is_unusual });
+        self.chart.push_back(Dot { at_secs, value: value as f32, expected, spread, score, by, is_unusual });
     }
 
     /// Writes what was learned, for [`Series::read`]. Whether it is unusual is not kept: its next readings say so.

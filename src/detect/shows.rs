@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::anomaly::{Anomaly, Kind, TOLD_FROM};
+use super::anomaly::{Anomaly, Kind};
+use super::score::TOLD_FROM;
 use super::series::Look;
 use super::together::{Together, Turn};
 use super::unusual::{Unusual, Whose};

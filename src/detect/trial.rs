@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::bar::per_mille;
+use super::score::{of_spreads, spreads_of};
 use super::stream::Said;
 use super::watch::Key;
 use crate::domain::series::{Difference, Side, TrialOfSeries};
@@ -86,8 +86,8 @@ impl Tried {
             at: seen.at,
             value: seen.value,
             expected: f64::from(said.glance.expected),
-            valid_score: per_mille(said.height) as u16,
-            tried_score: per_mille(beside.height) as u16,
+            valid_score: of_spreads(spreads_of(said.height)),
+            tried_score: of_spreads(spreads_of(beside.height)),
             told_by: side,
         };
         self.latest.push_back((seen.key, difference));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest as _, Sha256};
 
 use super::anomaly::{Anomaly, Kind, event_of};
+use super::score::of_spreads;
 use super::series::Look;
 use super::watch::Key;
 use crate::domain::event::{ANOMALY, Event, ObjectRef, Signal, Status};
@@ -49,7 +50,8 @@ impl Unusual {
         let (usual, deviation) = (reading, 0.0);
         let worst = Anomaly { aspect, series: series.into(), signal: Signal::Metric, deviation, reading, usual };
         let (from, until, spread, learned) = (at, at, 0.0, 0);
-        let look = Look { deviation, reading, usual, spread, learned, from, until, rare: None };
+        let (by_hours, by_pattern) = (0.0, 0.0);
+        let look = Look { deviation, by_hours, by_pattern, reading, usual, spread, learned, from, until, rare: None };
         let (labels, shown_by, told, why) = (Labels::default(), BTreeSet::new(), Severity::Warning, String::new());
         Self { kind, object, labels, shown_by, worst, look, told, began: at, why }
     }
@@ -57,11 +59,14 @@ impl Unusual {
     pub fn firing(&self, whose: Whose<'_>) -> Event {
         let mut event = self.event(whose, self.began, self.told.as_str());
         event.description = self.why.as_str().into();
-        let Look { spread, learned, from, until, rare, .. } = self.look;
+        let Look { by_hours, by_pattern, spread, learned, from, until, rare, .. } = self.look;
         let mut told = serde_json::json!({
             "score": self.worst.score(), "model": MODEL, "version": whose.version, "baseline": self.worst.usual,
             "spread": spread, "learned_from": learned, "from": from.to_string(), "until": until.to_string(),
         });
+        if let Kind::Unusual(_) = self.kind {
+            told["of"] = serde_json::json!({ "hours": of_spreads(by_hours), "pattern": of_spreads(by_pattern) });
+        }
         if let Some((rarity, view)) = rare {
             told["view"] = view.word().into();
             told["digits_of_rarity"] = (f64::from(rarity * 100.0).round() / 100.0).into();

@@ -16,6 +16,7 @@ use super::drift::Scores;
 use super::judge::Rule;
 use super::jury::{Bench, Beside, Jury, Model};
 use super::rates::Rates;
+use super::score;
 use super::series::{Series, Turn};
 use super::stream::{Basis, Ear, Trigger};
 use super::together::Together;
@@ -50,7 +51,7 @@ pub enum Taken {
 pub struct Limits {
     pub series_max: usize,
     pub trigger: Trigger,
-    /// The anomaly score per mille from which on a pattern is told; 500 is the bar.
+    /// The anomaly score per mille from which on a pattern is told; 285 is its bar.
     pub told_from: u16,
     /// Usual gaps between readings after which an object that is not heard of is told; 0 for never.
     pub silent_gaps: u16,
@@ -61,14 +62,13 @@ pub struct Limits {
 impl Limits {
     /// So many series, all else as it is by default.
     pub fn of(series_max: usize) -> Self {
-        Self { series_max, trigger: Trigger::default(), told_from: 600, silent_gaps: 10, kept_series: 0 }
+        Self { series_max, trigger: Trigger::default(), told_from: 375, silent_gaps: 10, kept_series: 0 }
     }
 
     fn ear(&self, bench: &Bench, rests: bool) -> Ear {
-        let score = f32::from(self.told_from.clamp(500, 999));
         let valid = bench.valid.filter(|_| !rests);
         let numbers = valid.unwrap_or_default().numbers;
-        let rule = Rule { trigger: self.trigger, height_from: score / (1000.0 - score), numbers };
+        let rule = Rule { trigger: self.trigger, height_from: score::height_of(self.told_from), numbers };
         let beside = bench.beside.map(|beside| (beside.trial, beside.model.numbers));
         Ear { rule, beside, by: if valid.is_some() { Basis::Model } else { Basis::Hours } }
     }

@@ -35,10 +35,30 @@ pub struct Sample {
     /// What was expected, and how far readings usually are from it.
     pub expected: f64,
     pub spread: f64,
-    /// The anomaly score, per mille.
+    /// The anomaly score, per mille, as an event has it; and who says it.
     pub score: u16,
+    pub by: Opinion,
     /// Whether the series was unusual then.
     pub is_unusual: bool,
+}
+
+/// Who says how unusual a reading is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opinion {
+    /// The last hours: how far from their level.
+    Hours,
+    /// The pattern: how rare for this series.
+    Pattern,
+}
+
+impl Opinion {
+    /// As the API writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hours => "hours",
+            Self::Pattern => "pattern",
+        }
+    }
 }
 
 /// A series and its last readings, oldest first.

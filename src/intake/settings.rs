@@ -75,7 +75,7 @@ impl Default for Settings {
 pub struct Anomalies {
     /// So many of the last so many readings must be unusual.
     pub trigger: Trigger,
-    /// The anomaly score per mille from which on a rare reading is told; 500 is the bar of the detector, 999 the most.
+    /// The anomaly score per mille from which on a rare reading is told; 285 is the bar of the detector, 999 the most.
     pub told_from: u16,
     /// Usual gaps between readings after which an object that is not heard of is told; 0 for never.
     pub silent_gaps: u16,

@@ -55,6 +55,25 @@ fn an_anomaly_is_told_when_it_begins_grows_and_ends() {
 }
 
 #[test]
+fn the_event_and_the_chart_have_one_score() {
+    let mut watch = Watch::new(Limits::of(10));
+    feed(&mut watch, 0..60, 10.0, 30.0);
+    let query = SeriesQuery { limit: 10, only_unusual: true, ..SeriesQuery::default() };
+    for minute in 60..70 {
+        feed(&mut watch, minute..minute + 1, 10.0, 90.0);
+        let Some(event) = watch.told().pop() else { continue };
+        let (page, _) = watch.shown(&"t".into(), &query);
+        let sample = page[0].last.unwrap();
+        assert_eq!(event.anomaly_score(), Some(sample.score), "{event:?}");
+        let told: serde_json::Value = serde_json::from_str(event.annotations.get(ANOMALY).unwrap()).unwrap();
+        assert_eq!(told["of"][sample.by.as_str()], sample.score, "the larger of its parts: {told}");
+        assert!(sample.score >= score::LEAST && told["of"].as_object().unwrap().len() == 2, "{told}");
+        return;
+    }
+    panic!("nothing was told");
+}
+
+#[test]
 fn the_same_readings_have_the_same_ids() {
     let ids = || {
         let mut watch = Watch::new(Limits::of(10));

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::synthetic::{Labelled, Like};
-use crate::detect::bar::{Numbers, per_mille};
+use crate::detect::bar::Numbers;
 use crate::detect::drift::Scores;
 use crate::detect::judge::{Judge, Rule};
 use crate::detect::pattern::{Pattern, View};
+use crate::detect::score::{of_spreads, spreads_of};
 use crate::detect::stream::{Ear, Stream};
 use crate::domain::time::Span;
 
@@ -61,7 +62,7 @@ pub struct Dot {
     pub value: f64,
     pub expected: f64,
     pub spread: f64,
-    pub score: i64,
+    pub score: u16,
     pub tells: bool,
 }
 
@@ -71,7 +72,7 @@ pub fn run(series: &Labelled, ear: Ear, left_out: &[View]) -> Vec<Dot> {
     let dot = |(at, value): &(_, f64)| {
         let said = stream.take_without(*at, *value, ear, |_| true, left_out);
         let (expected, spread) = (f64::from(said.glance.expected), f64::from(said.glance.spread));
-        Dot { value: *value, expected, spread, score: per_mille(said.height), tells: said.tells }
+        Dot { value: *value, expected, spread, score: of_spreads(spreads_of(said.height)), tells: said.tells }
     };
     series.readings.iter().map(dot).collect()
 }

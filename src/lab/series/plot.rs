@@ -50,7 +50,7 @@ pub fn svg(series: &Labelled, dots: &[Dot]) -> String {
         "<polyline points=\"{}\" fill=\"none\" stroke=\"#1f4e8c\" stroke-width=\"1\"/>",
         line(&|dot| dot.value).join(" ")
     );
-    let score = |dot: &Dot| HEIGHT + 20.0 + SCORES * (1.0 - dot.score as f64 / 1000.0);
+    let score = |dot: &Dot| HEIGHT + 20.0 + SCORES * (1.0 - f64::from(dot.score) / 1000.0);
     let scores: Vec<String> =
         dots.iter().enumerate().map(|(n, dot)| format!("{:.1},{:.1}", x(n), score(dot))).collect();
     let _ =
