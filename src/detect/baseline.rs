@@ -3,7 +3,8 @@
 //! The spread is the largest of three: the median distance from the centre (as for a normal distribution), the tail
 //! (the distance that one reading in twenty exceeds), and the least distance that matters at all for such a series. The
 //! tail keeps series quiet that have always jumped; the least distance keeps those quiet that never moved.
-//! Input: readings of a time without a known fault, at least one. Fails where a series has a season longer than that
+//! Input: readings of a time without a known fault, at least one. Parameters: the least distances below, by what the numbers are; the
+//! same for all series. Fails where a series has a season longer than that
 //! time: what comes every night is unusual to a baseline of the afternoon.
 
 use crate::domain::point::{Measure, Worse};

@@ -1,16 +1,17 @@
 //! Several series of one CI together: what each of them shows may be usual, and how they go together not.
 //!
-//! Rows of a quiet time are scaled and cut by principal components (linfa). A new row, smoothed, is then judged twice: how
-//! far it lies within the components (Hotelling's T²), and how far off them (Q, the squared rest). Limits come of the quiet
-//! time itself. Input: at least [`ROWS_MIN`] rows of 2 to [`COLUMNS_MAX`] finite numbers. Fails where the quiet time was
-//! none, or too short to show how the series go together. The same rows always give the same model: linfa starts its search
-//! from a fixed seed.
+//! Rows of a quiet time are scaled and cut by principal components (linfa). A new row is then judged three times: smoothed, how far
+//! it lies within the components (Hotelling's T²) and how far off them (Q, the squared rest); as it is, how far within them from
+//! every state that the quiet time was in ([`Density`]). Limits come of the quiet time itself. Input: at least [`ROWS_MIN`] rows
+//! of 2 to [`COLUMNS_MAX`] finite numbers. Parameters: variance, smoothing and limits below, the same for all objects. Fails where the quiet time was none, or too short to show how the series go together.
+//! The same rows always give the same model: linfa starts its searches from a fixed seed.
 
 use linfa::DatasetBase;
 use linfa::traits::Fit as _;
 use linfa_reduction::Pca;
 use ndarray::{Array2, Axis};
 
+use super::density::Density;
 use super::state::{Reader, Writer};
 
 /// Rows without which nothing is fitted, and series that go together at most.
@@ -25,6 +26,8 @@ const SETTLED: usize = 50;
 /// The limits are this many times what one quiet row in a hundred exceeds.
 const QUIET: f64 = 0.99;
 const LIMIT: f64 = 4.0;
+/// The same for what is far from every state: a mixture fits the quiet time more closely.
+const STATES_LIMIT: f64 = 8.0;
 /// A column that never moves is told by a thousandth of its level.
 const STILL: f64 = 1e-3;
 
@@ -50,6 +53,8 @@ pub struct Joint {
     components: Vec<Vec<f64>>,
     variances: Vec<f64>,
     limits: (f64, f64),
+    /// The states within the components, and the limit of being far from all; none where the quiet time shows none.
+    states: Option<(Density, f64)>,
 }
 
 /// The smoothed row of a stream.
@@ -61,18 +66,19 @@ pub struct Smooth {
 /// How unusual a row is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Away {
-    /// Within the components and off them, in their limits.
+    /// Within the components, off them, and from every usual state, in their limits.
     pub within: f64,
     pub off: f64,
+    pub from_states: f64,
     /// The series that is farthest from its usual level, and how many deviations.
     pub column: usize,
     pub deviations: f64,
 }
 
 impl Away {
-    /// The larger of both; told from 1.
+    /// The largest of the three; told from 1.
     pub fn height(&self) -> f64 {
-        self.within.max(self.off)
+        self.within.max(self.off).max(self.from_states)
     }
 }
 
@@ -101,18 +107,20 @@ impl Joint {
             spread.max(STILL * means[at].abs()).max(1e-9)
         };
         let scales: Vec<f64> = (0..width).map(scale).collect();
-        let mut joint =
-            Self { means, scales, components: Vec::new(), variances: Vec::new(), limits: (f64::MAX, f64::MAX) };
+        let (components, variances, limits) = (Vec::new(), Vec::new(), (f64::MAX, f64::MAX));
+        let mut joint = Self { means, scales, components, variances, limits, states: None };
         let mut smooth = Smooth::default();
-        let scaled: Vec<Vec<f64>> = rows.iter().map(|row| smooth.take(&joint.scaled(row)).to_vec()).collect();
-        joint.find_components(&scaled)?;
-        let quiet: Vec<(f64, f64)> = scaled[SETTLED..].iter().map(|row| joint.distances(row)).collect();
-        let limit = |of: fn(&(f64, f64)) -> f64| {
-            let mut all: Vec<f64> = quiet.iter().map(of).collect();
-            all.sort_by(f64::total_cmp);
-            (LIMIT * all[((all.len() - 1) as f64 * QUIET) as usize]).max(1e-6)
-        };
-        joint.limits = (limit(|both| both.0), limit(|both| both.1));
+        let scaled: Vec<Vec<f64>> = rows.iter().map(|row| joint.scaled(row)).collect();
+        let smoothed: Vec<Vec<f64>> = scaled.iter().map(|row| smooth.take(row).to_vec()).collect();
+        joint.find_components(&smoothed)?;
+        let (within, off) = smoothed[SETTLED..].iter().map(|row| joint.distances(row)).unzip();
+        joint.limits = (limit_of(within, LIMIT), limit_of(off, LIMIT));
+        // Smoothed rows walk from one state to the next, so that there would be none between them.
+        let places: Vec<Vec<f64>> = scaled.iter().map(|row| joint.place(row)).collect();
+        joint.states = Density::fit(&places).map(|density| {
+            let far = places.iter().map(|place| density.away(place)).collect();
+            (density, limit_of(far, STATES_LIMIT))
+        });
         Ok(joint)
     }
 
@@ -121,6 +129,10 @@ impl Joint {
         let width = self.means.len();
         let records = Array2::from_shape_fn((scaled.len(), width), |(row, column)| scaled[row][column]);
         let all: f64 = records.var_axis(Axis(0), 1.0).sum();
+        // linfa's search divides by what there is, and panics over what comes of nothing.
+        if all <= STILL * STILL {
+            return Err(Unfit::NoComponents);
+        }
         let rows = (scaled.len() - 1) as f64;
         for size in 1..width {
             let dataset = DatasetBase::from(records.clone());
@@ -149,6 +161,12 @@ impl Joint {
         row.iter().zip(&self.means).zip(&self.scales).map(of).collect()
     }
 
+    /// Where a scaled row lies within the components, in deviations along each.
+    fn place(&self, row: &[f64]) -> Vec<f64> {
+        let along = |component: &Vec<f64>| component.iter().zip(row).map(|(weight, value)| weight * value).sum::<f64>();
+        self.components.iter().zip(&self.variances).map(|(one, variance)| along(one) / variance.sqrt()).collect()
+    }
+
     /// T² and Q of a scaled, smoothed row.
     fn distances(&self, row: &[f64]) -> (f64, f64) {
         let (mut within, mut held) = (0.0, 0.0);
@@ -165,11 +183,14 @@ impl Joint {
         if row.len() != self.columns() || !row.iter().all(|value| value.is_finite()) {
             return None;
         }
-        let smoothed = smooth.take(&self.scaled(row));
+        let scaled = self.scaled(row);
+        let smoothed = smooth.take(&scaled);
         let (within, off) = self.distances(smoothed);
+        let far = |(states, limit): &(Density, f64)| states.away(&self.place(&scaled)) / limit;
+        let from_states = self.states.as_ref().map_or(0.0, far);
         let farthest = smoothed.iter().enumerate().max_by(|a, b| a.1.abs().total_cmp(&b.1.abs()))?;
         let (column, deviations) = (farthest.0, *farthest.1);
-        Some(Away { within: within / self.limits.0, off: off / self.limits.1, column, deviations })
+        Some(Away { within: within / self.limits.0, off: off / self.limits.1, from_states, column, deviations })
     }
 
     /// The usual level of a series.
@@ -177,7 +198,28 @@ impl Joint {
         self.means[column]
     }
 
-    /// Writes it for [`Joint::read`].
+    /// Whether the quiet time showed states: then [`Joint::write_states`] has something to write.
+    pub const fn has_states(&self) -> bool {
+        self.states.is_some()
+    }
+
+    /// Writes the states for [`Joint::read_states`].
+    pub fn write_states(&self, out: &mut Writer<'_>) {
+        if let Some((states, limit)) = &self.states {
+            states.write(out);
+            out.f32(*limit as f32);
+        }
+    }
+
+    /// Reads what [`Joint::write_states`] wrote of this one.
+    pub fn read_states(mut self, from: &mut Reader<'_>) -> Option<Self> {
+        let states = Density::read(from, self.components.len())?;
+        let limit = from.finite().map(f64::from).filter(|limit| *limit > 0.0)?;
+        self.states = Some((states, limit));
+        Some(self)
+    }
+
+    /// Writes it for [`Joint::read`], but for its states.
     pub fn write(&self, out: &mut Writer<'_>) {
         out.u8(self.columns() as u8);
         out.u8(self.components.len() as u8);
@@ -199,8 +241,15 @@ impl Joint {
         let variances = numbers(count)?;
         let limits = numbers(2)?;
         let is_right = scales.iter().chain(&variances).chain(&limits).all(|value| *value > 0.0);
-        is_right.then_some(Self { means, scales, components, variances, limits: (limits[0], limits[1]) })
+        let limits = (limits[0], limits[1]);
+        is_right.then_some(Self { means, scales, components, variances, limits, states: None })
     }
+}
+
+/// So many times what one quiet row in a hundred exceeds.
+fn limit_of(mut quiet: Vec<f64>, times: f64) -> f64 {
+    quiet.sort_by(f64::total_cmp);
+    (times * quiet[((quiet.len() - 1) as f64 * QUIET) as usize]).max(1e-6)
 }
 
 impl Smooth {
@@ -245,12 +294,34 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_between_two_usual_states_is_told_though_it_is_within_and_on_the_components() {
+        let jitter = |n: usize, k: usize| ((n * 31 + k * 17) * 7919 % 1009) as f64 / 1009.0 - 0.5;
+        // Busy or idle for an hour each: three series that go together.
+        let row = |n: usize| {
+            let load = if n / 60 % 2 == 0 { 90.0 } else { 10.0 };
+            vec![load + jitter(n, 1), 2.0 * load + jitter(n, 2), 5.0 * load + jitter(n, 3)]
+        };
+        let joint = Joint::fit(&(0..400).map(row).collect::<Vec<_>>()).unwrap();
+        let mut smooth = Smooth::default();
+        let quiet = (400..420).map(|n| joint.judge(&row(n), &mut smooth).unwrap().height()).fold(0.0, f64::max);
+        assert!(quiet < 1.0, "{quiet}");
+        let half = (0..40).map(|n| {
+            let load = 50.0;
+            let row = [load + jitter(n, 1), 2.0 * load + jitter(n, 2), 5.0 * load + jitter(n, 3)];
+            joint.judge(&row, &mut smooth).unwrap()
+        });
+        let half = half.last().unwrap();
+        assert!(half.within < 1.0 && half.off < 1.0 && half.from_states > 1.0, "{half:?}");
+    }
+
+    #[test]
     fn what_gives_no_model_is_refused_and_a_still_series_is_no_harm() {
         assert_eq!(Joint::fit(&rows(0..50)), Err(Unfit::FewRows));
         assert_eq!(Joint::fit(&vec![vec![1.0]; 200]), Err(Unfit::Columns));
         let mut bad = rows(0..200);
         bad[7][2] = f64::NAN;
         assert_eq!(Joint::fit(&bad), Err(Unfit::NotFinite));
+        assert_eq!(Joint::fit(&vec![vec![5.0, 7.0, 0.0]; 200]), Err(Unfit::NoComponents), "nothing ever moves");
         let mut still = rows(0..200);
         still.iter_mut().for_each(|row| row[3] = 5.0);
         let joint = Joint::fit(&still).unwrap();
@@ -260,6 +331,7 @@ mod tests {
         joint.write(&mut Writer(&mut bytes));
         let read = Joint::read(&mut Reader(&bytes)).unwrap();
         assert_eq!((read.columns(), read.components.len()), (4, joint.components.len()));
+        assert!(!read.has_states(), "they are written apart");
         (0..bytes.len()).for_each(|end| assert_eq!(Joint::read(&mut Reader(&bytes[..end])), None));
     }
 }

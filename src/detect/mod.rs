@@ -11,6 +11,7 @@ pub mod bar;
 pub mod baseline;
 mod before;
 pub mod daybook;
+pub mod density;
 pub mod drift;
 pub mod envelope;
 pub mod fan_out;

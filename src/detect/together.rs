@@ -23,6 +23,11 @@ const STAYS: usize = 2 * FITTED_EVERY;
 /// The height under which a row is usual again.
 const USUAL_BELOW: f64 = 0.6;
 
+/// What is written of a joint: none, one as the first programs wrote it, one with its states behind.
+const NO_JOINT: u8 = 0;
+const WITHOUT_STATES: u8 = 1;
+const WITH_STATES: u8 = 2;
+
 /// What a row changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Turn {
@@ -164,10 +169,10 @@ impl<K: PartialEq + Copy> Together<K> {
         out.u16(self.rows.len() as u16);
         self.rows.iter().flatten().for_each(|value| out.f32(*value));
         out.u16(self.unfitted.min(FITTED_EVERY) as u16);
-        out.u8(u8::from(self.joint.is_some()));
-        if let Some(joint) = &self.joint {
-            joint.write(out);
-        }
+        let Some(joint) = &self.joint else { return out.u8(NO_JOINT) };
+        out.u8(if joint.has_states() { WITH_STATES } else { WITHOUT_STATES });
+        joint.write(out);
+        joint.write_states(out);
     }
 
     /// Reads what [`Together::write`] wrote.
@@ -189,8 +194,9 @@ impl<K: PartialEq + Copy> Together<K> {
         let rows = (0..count).map(|_| row()).collect::<Option<VecDeque<_>>>()?;
         let unfitted = usize::from(from.u16()?);
         let joint = match from.u8()? {
-            0 => None,
-            1 => Some(Joint::read(from)?),
+            NO_JOINT => None,
+            WITHOUT_STATES => Some(Joint::read(from)?),
+            WITH_STATES => Some(Joint::read(from)?.read_states(from)?),
             _ => return None,
         };
         let is_whole = joint.as_ref().is_none_or(|joint| joint.columns() == width);

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use headwater::detect::anomaly::{Findings, Series};
 use headwater::detect::baseline::Baseline;
+use headwater::detect::density::Density;
+use headwater::detect::joint::Joint;
+use headwater::detect::pattern::Pattern;
 use headwater::detect::watch::{Limits, Watch};
 use headwater::domain::event::Signal;
 use headwater::domain::ids::SourceId;
@@ -59,6 +62,39 @@ fn check(series: &[(&str, Aspect, f64, f64)], told: &[&str]) {
     for incident in incidents.values() {
         let shown = incident.candidates[0].evidence.iter().any(|e| e.term == EvidenceTerm::Anomaly && e.n > 0);
         assert!(shown, "the anomaly score is shown among the evidence: {incident:?}");
+    }
+}
+
+#[test]
+fn req_b3_1_baseline_density_and_projection_say_what_they_take_and_decide_the_same_twice() {
+    let jitter = |n: usize, k: usize| ((n * 31 + k * 17) * 7919 % 1009) as f64 / 1009.0 - 0.5;
+    let rows: Vec<Vec<f64>> = (0..300)
+        .map(|n| {
+            let load = if n / 40 % 2 == 0 { 90.0 } else { 10.0 };
+            vec![load + jitter(n, 1), 2.0 * load + jitter(n, 2), jitter(n, 3)]
+        })
+        .collect();
+    let column: Vec<f64> = rows.iter().map(|row| row[0]).collect();
+    // A fixed baseline, one that goes with the day, the states of linfa-clustering, the components of linfa-reduction.
+    assert_eq!(Baseline::of(&column, Measure::Amount), Baseline::of(&column, Measure::Amount));
+    let rarities = || {
+        let mut pattern = Pattern::default();
+        let rarity = |(n, value): (usize, &f64)| pattern.take(Timestamp(n as i64 * 300_000), *value).rarity.to_bits();
+        column.iter().enumerate().map(rarity).collect::<Vec<u32>>()
+    };
+    assert_eq!(rarities(), rarities());
+    let density = Density::fit(&rows).unwrap();
+    assert_eq!(Density::fit(&rows).unwrap(), density);
+    let joint = Joint::fit(&rows).unwrap();
+    assert_eq!(Joint::fit(&rows).unwrap(), joint);
+    for name in ["baseline", "pattern", "density", "joint"] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/detect/{name}.rs"));
+        let text = std::fs::read_to_string(path).unwrap();
+        let lines = text.lines().map_while(|line| line.strip_prefix("//!"));
+        let about = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+        for word in ["Input: ", "arameter", "Fails where"] {
+            assert!(about.contains(word), "{name} does not say {word:?}: {about}");
+        }
     }
 }
 
