@@ -8,12 +8,13 @@
 //! cargo run --release --example accuracy -- telecom DIR --out edges.csv
 //! cargo run --release --example accuracy -- petshop DIR --out pred.jsonl
 //! cargo run --release --example accuracy -- nezha   DIR --out pred.jsonl
-//! cargo run --release --example accuracy -- nab     DIR --out scores.csv
+//! cargo run --release --example accuracy -- nab     DIR --out scores.csv        (or nab-live)
 //! cargo run --release --example accuracy -- skab    DIR --out rows.csv
 //! cargo run --release --example accuracy -- loghub  DIR --out templates.csv     (and the folder templates/)
 //! ```
 
 mod ait;
+mod batch;
 mod loghub;
 mod nab;
 mod nezha;
@@ -43,6 +44,7 @@ const SETS: &[Set] = &[
     ("petshop", petshop::predict, "ranked root causes per case"),
     ("nezha", nezha::predict, "ranked root causes per case"),
     ("nab", nab::predict, "the anomaly score of every row"),
+    ("nab-live", nab::predict_live, "1 for every row at which the running program would begin an alert, else 0"),
     ("skab", skab::predict, "whether a row is unusual, row by row"),
     ("loghub", loghub::predict, "templates per system, and in the folder FILE without its ending one file per system"),
 ];

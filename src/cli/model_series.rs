@@ -1,5 +1,6 @@
 //! `headwater model … metric`: the detector of single series, judged and trained.
 
+use std::collections::BTreeMap;
 use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
 
@@ -8,11 +9,13 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use super::model_arguments::TrainArguments;
+use crate::detect::jury::Model;
 use crate::detect::stream::Ear;
 use crate::folders::metric::MetricModel;
 use crate::lab::series::fit::fit;
 use crate::lab::series::judged::{Tally, evaluate, run};
 use crate::lab::series::ledger;
+use crate::lab::series::live;
 use crate::lab::series::plot::svg;
 use crate::lab::series::publish::{self, Published};
 use crate::lab::series::recorded;
@@ -74,25 +77,12 @@ pub fn judge(models: Option<&Path>, arguments: &SeriesArguments, plot: Option<&P
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&told)?)?;
     } else {
         writeln!(stdout(), "metric {} ({})", model.version, &model.digest[..12])?;
-        let heads = ["precision", "recall", "F1", "delay", "false/day"];
-        let [precision, recall, f1, delay, false_alarms] = heads;
-        writeln!(
-            stdout(),
-            "{:12} {:>7} {:>9} {precision:>9} {recall:>7} {f1:>6} {delay:>6} {false_alarms:>10}",
-            "kind",
-            "series",
-            "anomalies"
-        )?;
-        let mut all = Tally::default();
-        for (kind, tally) in &told {
-            line(kind, tally)?;
-            all.add(tally);
-        }
-        line("all", &all)?;
-        if let Some(count) = arguments.synthetic {
-            let quiet = synthetic::series(count, Anomalous::No, arguments.series_seed + 1);
-            line("quiet", &publish::all_of(&quiet, ear(&model)))?;
-        }
+        let quiet = arguments.synthetic.map(|count| synthetic::series(count, Anomalous::No, arguments.series_seed + 1));
+        let of_quiet = quiet.as_deref().map(|quiet| evaluate(quiet, ear(&model), &[]));
+        table("by the pattern alone", &told, of_quiet.as_ref())?;
+        let serving = Model { version: model.version, numbers: model.numbers };
+        let of_quiet = quiet.as_deref().map(|quiet| live::evaluate(quiet, serving));
+        table("as the running program tells it", &live::evaluate(&labelled, serving), of_quiet.as_ref())?;
     }
     if let Some(file) = plot {
         let first = labelled.first().context("no series to draw")?;
@@ -107,6 +97,25 @@ pub fn judge(models: Option<&Path>, arguments: &SeriesArguments, plot: Option<&P
 pub enum Json {
     Yes,
     No,
+}
+
+/// What came of series, by kind, and of quiet ones.
+type ByKind = BTreeMap<&'static str, Tally>;
+
+fn table(what: &str, told: &ByKind, quiet: Option<&ByKind>) -> Result<()> {
+    let [precision, recall, f1, delay, false_alarms] = ["precision", "recall", "F1", "delay", "false/day"];
+    writeln!(
+        stdout(),
+        "{what}\n{:12} {:>7} {:>9} {precision:>9} {recall:>7} {f1:>6} {delay:>6} {false_alarms:>10}",
+        "kind",
+        "series",
+        "anomalies"
+    )?;
+    for (kind, tally) in told {
+        line(kind, tally)?;
+    }
+    line("all", &Tally::of(told.values()))?;
+    quiet.map_or(Ok(()), |quiet| line("quiet", &Tally::of(quiet.values())))
 }
 
 fn line(kind: &str, tally: &Tally) -> Result<()> {

@@ -44,6 +44,13 @@ impl Tally {
         if self.days > 0.0 { f64::from(self.false_alarms) / self.days } else { 0.0 }
     }
 
+    /// Several together.
+    pub fn of<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum = Self::default();
+        all.into_iter().for_each(|one| sum.add(one));
+        sum
+    }
+
     /// Counts another one in.
     pub fn add(&mut self, other: &Self) {
         self.series += other.series;
@@ -104,7 +111,8 @@ pub fn tally(series: &Labelled, dots: &[Dot]) -> Tally {
     tally_of(series, dots.iter().enumerate().filter(|(_, dot)| dot.tells).map(|(at, _)| at))
 }
 
-fn tally_of(series: &Labelled, told: impl IntoIterator<Item = usize>) -> Tally {
+/// Compares the places of what was told with the labels.
+pub(super) fn tally_of(series: &Labelled, told: impl IntoIterator<Item = usize>) -> Tally {
     let mut tally = Tally { series: 1, anomalies: series.anomalies.len() as u32, ..Tally::default() };
     let ends = series.readings.first().zip(series.readings.last());
     tally.days = ends.map_or(0.0, |(first, last)| last.0.since(first.0).0 as f64 / Span::hours(24).0 as f64);
@@ -147,8 +155,7 @@ mod tests {
             let (precision, recall, f1) = tally.scores();
             assert!(f1 >= 0.6, "{kind}: precision {precision:.2} recall {recall:.2}: {tally:?}");
         }
-        let mut quiet = Tally::default();
-        evaluate(&synthetic::series(60, Anomalous::No, 8), ear, &[]).values().for_each(|one| quiet.add(one));
+        let quiet = Tally::of(evaluate(&synthetic::series(60, Anomalous::No, 8), ear, &[]).values());
         assert!(quiet.per_series_day() < 0.1, "{quiet:?}");
     }
 

@@ -3,6 +3,7 @@
 pub mod fit;
 pub mod judged;
 pub mod ledger;
+pub mod live;
 pub mod plot;
 pub mod publish;
 pub mod recorded;

@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
 
 use super::fit::Fitted;
-use super::judged::{Tally, evaluate};
+use super::judged::Tally;
 use super::synthetic::Labelled;
-use crate::detect::stream::Ear;
 use crate::folders::metric::{METRIC, MetricModel};
 use crate::folders::models::{versions_of, write_version};
 
@@ -33,13 +32,6 @@ pub fn publish(found: &Fitted, quiet: &[Labelled], per_series_day: f64, out: &Pa
     let folder = write_version(out, (METRIC, version), &yaml, &card)?;
     MetricModel::read(&folder, version).context("the model that was written would be refused")?;
     Ok(Published { folder, version })
-}
-
-/// Everything together.
-pub fn all_of(series: &[Labelled], ear: Ear) -> Tally {
-    let mut all = Tally::default();
-    evaluate(series, ear, &[]).values().for_each(|tally| all.add(tally));
-    all
 }
 
 fn card(version: u32, quiet: &[Labelled], allowed: f64, found: &Fitted, tally: &Tally) -> String {
