@@ -60,6 +60,7 @@ mod judge;
 mod minutes;
 mod numbers;
 mod oracle;
+mod others;
 mod redis;
 mod schedule;
 pub mod series;
@@ -78,6 +79,7 @@ use ending::{Ending, told};
 use feeds::Feed;
 use judge::Judge;
 use oracle::Oracle;
+use others::Others;
 use redis::OnRedis;
 use series::{Judging, Shown};
 use sources::{Desk, SilenceWatch};
@@ -229,6 +231,7 @@ struct Place {
     lock: Lock,
     shelf: Shelf,
     nats: Nats,
+    others: Arc<Others>,
 }
 
 /// What sees to the models of metric series, alone or among others.
@@ -240,7 +243,7 @@ async fn judging(
 ) -> Arc<Judging> {
     let alone = Judging::new(&config.tenant, &config.intake.anomalies, pipeline, intake);
     let judging = match shared {
-        Some(Place { shelf, .. }) => alone.among(shelf.clone(), config.cluster.name()),
+        Some(Place { shelf, others, .. }) => alone.among(shelf.clone(), others.clone()),
         None => alone,
     };
     judging.start().await;
@@ -261,8 +264,8 @@ fn views(config: &Config, shared: Option<&Place>) -> Result<Views> {
 /// The pipeline over this folder's log, or over that of a cluster.
 async fn open(config: &Config, opening: Options) -> Result<(Arc<Pipeline>, Option<Place>)> {
     if config.cluster.on {
-        let cluster::Shared { pipeline, leave, lock, shelf, nats } = cluster::start(config, opening).await?;
-        return Ok((pipeline, Some(Place { leave, lock, shelf, nats })));
+        let cluster::Shared { pipeline, leave, lock, shelf, nats, others } = cluster::start(config, opening).await?;
+        return Ok((pipeline, Some(Place { leave, lock, shelf, nats, others })));
     }
     Ok((start(&config.data, opening).await?, None))
 }

@@ -9,6 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
+use super::state::NoAnswer;
+
 /// The body of every error.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Problem {
@@ -27,6 +29,9 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
 }
+
+/// After so many seconds an instance that has gone is not asked any more: its lease is over.
+const AWAY_SECS: u32 = 5;
 
 /// What went wrong with a request.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -51,6 +56,8 @@ pub enum ApiError {
     Changed { version: u64 },
     #[error("too busy to take this now; try again in {wait_secs} s")]
     TryLater { wait_secs: u32 },
+    #[error("instance {instance} may have it and does not answer; try again in {wait_secs} s")]
+    NoAnswer { instance: String, wait_secs: u32 },
     #[error("too many attempts; try again in a minute")]
     TooMany,
     #[error(
@@ -59,6 +66,12 @@ pub enum ApiError {
     Strange { wait_secs: u32 },
     #[error("something failed on our side; the log names it under this request's id")]
     Internal,
+}
+
+impl From<NoAnswer> for ApiError {
+    fn from(silent: NoAnswer) -> Self {
+        Self::NoAnswer { instance: silent.instance, wait_secs: AWAY_SECS }
+    }
 }
 
 impl ApiError {
@@ -79,7 +92,7 @@ impl ApiError {
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Refused { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "refused"),
             Self::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "changed"),
-            Self::TryLater { .. } => (StatusCode::SERVICE_UNAVAILABLE, "try_later"),
+            Self::TryLater { .. } | Self::NoAnswer { .. } => (StatusCode::SERVICE_UNAVAILABLE, "try_later"),
             Self::TooMany | Self::Strange { .. } => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -92,7 +105,9 @@ impl IntoResponse for ApiError {
         let detail = self.to_string();
         let (errors, wait_secs) = match self {
             Self::Refused { errors, .. } => (errors, None),
-            Self::TryLater { wait_secs } | Self::Strange { wait_secs } => (Vec::new(), Some(wait_secs)),
+            Self::TryLater { wait_secs } | Self::NoAnswer { wait_secs, .. } | Self::Strange { wait_secs } => {
+                (Vec::new(), Some(wait_secs))
+            }
             Self::TooMany => (Vec::new(), Some(60)),
             _ => (Vec::new(), None),
         };

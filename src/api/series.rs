@@ -1,4 +1,4 @@
-//! Series of metric points that this instance watches: what was expected, what came, how unusual it was. Points are not
+//! Series of metric points, whichever instance watches them: what was expected, what came, how unusual it was. Points are not
 //! kept for ever: a chart shows the last ones.
 
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ impl From<SeriesView> for SeriesItem {
     }
 }
 
-/// The series that this instance watches. In a cluster each source is watched by one instance: ask that one.
+/// The series that are watched. In a cluster each source is watched by one instance, and all of them are asked.
 #[utoipa::path(get, path = "/api/v1/series", tag = "series", params(SeriesListQuery),
     responses((status = 200, body = Listed<SeriesItem>), (status = "default", body = Problem)))]
 pub async fn list(
@@ -151,7 +151,7 @@ pub async fn list(
         offset,
         limit,
     };
-    let (page, total) = api.series.shown(&caller.tenant, &asked);
+    let (page, total) = api.series.shown(caller.tenant.clone(), asked).await?;
     let end = offset + page.len();
     let next = (end < total).then(|| cursor(0, end as u64));
     Ok(Json(Listed { items: page.into_iter().map(SeriesItem::from).collect(), next, feed: None }))
@@ -166,14 +166,14 @@ pub async fn one(
     Id(id): Id<String>,
 ) -> Result<Json<SeriesDetail>, ApiError> {
     caller.whole_tenant()?;
-    let chart = api.series.chart(&caller.tenant, &id).ok_or(ApiError::NotFound("series"))?;
+    let chart = api.series.chart(caller.tenant.clone(), id).await?.ok_or(ApiError::NotFound("series"))?;
     let series = SeriesItem::from(chart.series);
     let state = api.live.read();
     let mut alerts = Vec::new();
     let rows = state.tenant(&caller.tenant).into_iter().flat_map(|tenant| tenant.alerts.iter());
     for view in rows.map(|row| &row.view) {
         let is_ours = view.source.as_str() == series.source && *view.object == *series.object;
-        if is_ours && chart.raises.contains(&&*view.name) {
+        if is_ours && chart.raises.iter().any(|name| **name == *view.name) {
             alerts.push(RaisedAlert {
                 id: view.id.to_string(),
                 name: view.name.to_string(),

@@ -222,7 +222,7 @@ pub struct NewTrial {
 }
 
 /// A metric model that was made from what was kept, and runs beside.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Retrained {
     /// The journal record of its trial.
     pub seq: u64,
@@ -385,12 +385,22 @@ pub struct UndeliveredNotice {
     pub at: String,
 }
 
-/// The series of metric points that this instance watches.
+/// An instance that may have what is asked for does not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoAnswer {
+    pub instance: String,
+}
+
+/// The series of metric points that are watched, by whichever instance.
 pub trait Watched: Send + Sync {
     /// Those that are asked for, and how many there are.
-    fn shown(&self, tenant: &TenantId, query: &SeriesQuery) -> (Vec<SeriesView>, usize);
+    fn shown(
+        &self,
+        tenant: TenantId,
+        query: SeriesQuery,
+    ) -> BoxFuture<'static, Result<(Vec<SeriesView>, usize), NoAnswer>>;
     /// One of them with its last readings.
-    fn chart(&self, tenant: &TenantId, id: &str) -> Option<SeriesChart>;
+    fn chart(&self, tenant: TenantId, id: String) -> BoxFuture<'static, Result<Option<SeriesChart>, NoAnswer>>;
     /// What is worse than it should be.
     fn troubles(&self) -> Vec<Trouble>;
 }

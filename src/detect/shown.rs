@@ -47,7 +47,7 @@ impl Watch {
         of_tenant.find_map(|((_, source), of)| {
             let kept = of.series.get(&key)?;
             let kinds = [Kind::Unusual(kept.series.aspect()), Kind::Together, Kind::Flat, Kind::Silent];
-            let (samples, raises) = (kept.series.samples().collect(), kinds.map(Kind::name).into());
+            let (samples, raises) = (kept.series.samples().collect(), kinds.map(|kind| kind.name().into()).into());
             Some(SeriesChart { series: view(source, of, &key, kept), samples, raises })
         })
     }

@@ -9,7 +9,7 @@ use super::point::Aspect;
 use super::time::Timestamp;
 
 /// A series as it is now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesView {
     /// Its name in addresses: the same for as long as object, name and labels are.
     pub id: Box<str>,
@@ -28,7 +28,7 @@ pub struct SeriesView {
 }
 
 /// A reading, and what was expected.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub at: Timestamp,
     pub value: f64,
@@ -43,7 +43,7 @@ pub struct Sample {
 }
 
 /// Who says how unusual a reading is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Opinion {
     /// The last hours: how far from their level.
     Hours,
@@ -62,16 +62,16 @@ impl Opinion {
 }
 
 /// A series and its last readings, oldest first.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesChart {
     pub series: SeriesView,
     pub samples: Vec<Sample>,
     /// Names of the alerts that it may raise.
-    pub raises: Vec<&'static str>,
+    pub raises: Vec<Box<str>>,
 }
 
 /// Which series are asked for; what is empty does not matter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesQuery {
     pub source: Option<SourceId>,
     /// Part of the object's or the metric's name, in any case.

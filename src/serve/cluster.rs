@@ -18,6 +18,7 @@ use crate::pipeline::{Options, Pipeline};
 use crate::private;
 
 use super::again::Attempts;
+use super::others::Others;
 
 /// The file with the mark of this instance, in the data folder.
 const MARK_FILE: &str = "instance";
@@ -34,6 +35,8 @@ pub struct Shared {
     pub shelf: Shelf,
     /// The connection of all that.
     pub nats: Nats,
+    /// The other instances.
+    pub others: Arc<Others>,
 }
 
 /// Joins the others; waits for NATS as long as it is away.
@@ -48,8 +51,7 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     let lock = claim_folder(&config.data, &name)?;
     let mark = mark(&config.data)?;
     let lease = Arc::new(Lease::none());
-    let (membership, store, shelf) = join(config, &mark, &lease).await?;
-    let nats = store.nats().clone();
+    let Joined { nats, membership, store, shelf } = join(config, &mark, &lease).await?;
     let log = Arc::new(SharedLog::new(store, &name));
     let data = config.data.clone();
     let starting = tokio::task::spawn_blocking(move || Pipeline::start_on(log, lease, &data, options));
@@ -57,11 +59,20 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     // Only now: what is assigned to this instance is decided at once.
     let leave = membership.start(pipeline.health().clone()).await?;
     tracing::info!(instance = name, prefix = config.cluster.prefix, "this instance shares its journal");
-    Ok(Shared { pipeline, leave, lock, shelf, nats })
+    let others = Arc::new(Others::new(&nats, (&config.cluster.prefix, name), pipeline.clone()));
+    Ok(Shared { pipeline, leave, lock, shelf, nats, others })
+}
+
+/// What an instance has of NATS.
+struct Joined {
+    nats: Nats,
+    membership: Membership,
+    store: JetStreamStore,
+    shelf: Shelf,
 }
 
 /// Opens the log and takes this instance's name; waits for servers that are away, or have not chosen their leaders yet.
-async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Membership, JetStreamStore, Shelf)> {
+async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<Joined> {
     let options = OpenOptions {
         prefix: config.cluster.prefix.clone(),
         replicas: config.nats.replicas,
@@ -75,8 +86,9 @@ async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<(Member
             let store = JetStreamStore::open(nats.clone(), &options).await?;
             let (replicas, prefix) = (config.nats.replicas, &config.cluster.prefix);
             let shelf = Shelf::open(nats.clone(), stream_name(prefix, "shelf"), prefix, replicas).await?;
-            let membership = Membership::join(nats, &config.cluster, replicas, mark.to_owned(), lease.clone()).await?;
-            Ok::<_, MembershipError>((membership, store, shelf))
+            let (cluster, mark) = (&config.cluster, mark.to_owned());
+            let membership = Membership::join(nats.clone(), cluster, replicas, mark, lease.clone()).await?;
+            Ok::<_, MembershipError>(Joined { nats, membership, store, shelf })
         };
         match attempt.await {
             Ok(joined) => return Ok(joined),

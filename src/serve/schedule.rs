@@ -107,8 +107,21 @@ impl Judging {
         (trainer != together.instance()).then_some(trainer)
     }
 
-    /// Makes a model from what was kept of a tenant's series and lets it run beside what is valid; nobody but a person activates
-    /// it.
+    /// Makes a model where most of a tenant's readings are kept: here, or by another instance.
+    ///
+    /// # Errors
+    /// As [`Judging::retrain`], and when the other instance does not answer.
+    pub async fn retrain_anywhere(&self, tenant: &TenantId, by: &By) -> Result<Retrained> {
+        let here = self.schedule.known().held.get(tenant).map_or(0, |held| held.readings);
+        let elsewhere = self.elsewhere(tenant, here).filter(|name| !name.is_empty());
+        match elsewhere.zip(self.others()) {
+            Some((instance, others)) => others.retrain(&instance, tenant, by).await,
+            None => self.retrain(tenant, by).await,
+        }
+    }
+
+    /// Makes a model from what was kept here of a tenant's series and lets it run beside what is valid; nobody but a person
+    /// activates it.
     ///
     /// # Errors
     /// When too little was kept, something else is tried, or the journal does not take it; says what to do.
@@ -124,7 +137,7 @@ impl Judging {
             let series = recorded::read(&data, &of)?;
             fit::fit(&series, per_day, |_, _| {})
         });
-        let found = fitted.await?.map_err(|error| self.say_who_has_more(tenant, error))?;
+        let found = fitted.await??;
         // It took its time.
         is_free()?;
         let valid = self.applied().get(tenant).and_then(|one| one.model.as_ref().map(|model| model.version));
@@ -141,14 +154,5 @@ impl Judging {
             told_from: found.numbers.told_from,
             false_alarms_per_day: found.quiet.per_series_day(),
         })
-    }
-
-    /// An instance keeps the readings of the sources that it watches: another one may have what lacks here.
-    fn say_who_has_more(&self, tenant: &TenantId, error: anyhow::Error) -> anyhow::Error {
-        let here = self.schedule.known().held.get(tenant).map_or(0, |held| held.readings);
-        match self.elsewhere(tenant, here).filter(|name| !name.is_empty()) {
-            Some(name) => error.context(format!("instance {name} keeps most readings of tenant {tenant}: ask it")),
-            None => error,
-        }
     }
 }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use futures::future::BoxFuture;
 
-use crate::api::state::{Trouble, Watched};
+use crate::api::state::{NoAnswer, Trouble, Watched};
 use crate::detect::drift::{DRIFTED_FROM, EDGES, READINGS_MIN};
 use crate::detect::jury::{Beside, Model};
 use crate::domain::ids::TenantId;
@@ -23,6 +24,7 @@ use crate::nats::shelf::Shelf;
 use crate::pipeline::Pipeline;
 use crate::pipeline::ruling::Ruled;
 
+use super::others::Others;
 use super::schedule::Schedule;
 use super::together::{self, Came, Together};
 
@@ -73,8 +75,13 @@ impl Judging {
 
     /// The same among others.
     #[must_use]
-    pub fn among(self, shelf: Shelf, instance: String) -> Self {
-        Self { together: Some(Together::new(shelf, instance)), ..self }
+    pub fn among(self, shelf: Shelf, others: Arc<Others>) -> Self {
+        Self { together: Some(Together::new(shelf, others)), ..self }
+    }
+
+    /// The other instances, where there are any.
+    pub fn others(&self) -> Option<Arc<Others>> {
+        self.together.as_ref().map(|together| together.others.clone())
     }
 
     pub(super) fn applied(&self) -> MutexGuard<'_, BTreeMap<TenantId, Applied>> {
@@ -105,8 +112,17 @@ impl Judging {
         Ok(())
     }
 
-    /// Follows the journal, and makes models on schedule, until the future is dropped.
+    /// Follows the journal, makes models on schedule, and answers other instances, until the future is dropped.
     pub async fn run(self: Arc<Self>) {
+        let answer = async {
+            if let Some(others) = self.others() {
+                others.answer(self.intake.clone(), self.clone()).await;
+            }
+        };
+        tokio::join!(answer, self.follow());
+    }
+
+    async fn follow(&self) {
         let mut told_at = Instant::now();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -260,12 +276,29 @@ pub struct Shown {
 }
 
 impl Watched for Shown {
-    fn shown(&self, tenant: &TenantId, query: &SeriesQuery) -> (Vec<SeriesView>, usize) {
-        self.intake.senses().shown(tenant, query)
+    fn shown(
+        &self,
+        tenant: TenantId,
+        query: SeriesQuery,
+    ) -> BoxFuture<'static, Result<(Vec<SeriesView>, usize), NoAnswer>> {
+        let (intake, others) = (self.intake.clone(), self.judging.others());
+        Box::pin(async move {
+            let here = |query: &SeriesQuery| intake.senses().shown(&tenant, query);
+            match others {
+                Some(others) => others.series(&tenant, query, here).await,
+                None => Ok(here(&query)),
+            }
+        })
     }
 
-    fn chart(&self, tenant: &TenantId, id: &str) -> Option<SeriesChart> {
-        self.intake.senses().chart(tenant, id)
+    fn chart(&self, tenant: TenantId, id: String) -> BoxFuture<'static, Result<Option<SeriesChart>, NoAnswer>> {
+        let (here, others) = (self.intake.senses().chart(&tenant, &id), self.judging.others());
+        Box::pin(async move {
+            match others.filter(|_| here.is_none()) {
+                Some(others) => others.chart(&tenant, &id).await,
+                None => Ok(here),
+            }
+        })
     }
 
     fn troubles(&self) -> Vec<Trouble> {

@@ -2,7 +2,7 @@
 //! what came of it so far, and hears what the others say. So they know, too, who has readings to make a model from.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::ids::TenantId;
 use crate::domain::series::TrialOfSeries;
 use crate::nats::shelf::Shelf;
+
+use super::others::Others;
 
 /// What it is called on the shelf; the instance's name follows.
 const BELOW: &str = "trial";
@@ -41,24 +43,26 @@ pub struct Came {
 /// The words of all.
 pub struct Together {
     shelf: Shelf,
+    pub(super) others: Arc<Others>,
     instance: String,
-    others: Mutex<Others>,
+    heard: Mutex<Heard>,
     /// What of ours is on the shelf.
     said: Mutex<Option<Word>>,
 }
 
 /// What the others said.
 #[derive(Default)]
-struct Others {
+struct Heard {
     words: Vec<Word>,
     /// How often they were heard.
-    heard: u32,
+    times: u32,
 }
 
 impl Together {
     /// Under this instance's name.
-    pub fn new(shelf: Shelf, instance: String) -> Self {
-        Self { shelf, instance, others: Mutex::default(), said: Mutex::default() }
+    pub fn new(shelf: Shelf, others: Arc<Others>) -> Self {
+        let instance = others.instance().to_owned();
+        Self { shelf, others, instance, heard: Mutex::default(), said: Mutex::default() }
     }
 
     /// Says what came of it here, and hears the others. What is away is as it was heard last.
@@ -77,8 +81,8 @@ impl Together {
             Ok(texts) => {
                 let words = texts.iter().filter_map(|text| serde_json::from_slice::<Word>(text).ok());
                 let words = words.filter(|word| word.instance != self.instance).collect();
-                let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-                *others = Others { words, heard: others.heard.saturating_add(1) };
+                let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                *heard = Heard { words, times: heard.times.saturating_add(1) };
             }
             Err(error) => tracing::debug!(%error, "what came of a trial elsewhere is as it was heard last"),
         }
@@ -86,9 +90,9 @@ impl Together {
 
     /// What came of a trial here, together with what the others said of the same one.
     pub fn with_others(&self, tenant: &TenantId, seq: u64, here: Option<TrialOfSeries>) -> Option<TrialOfSeries> {
-        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let of_it =
-            others.words.iter().flat_map(|word| &word.trials).filter(|came| came.tenant == *tenant && came.seq == seq);
+            heard.words.iter().flat_map(|word| &word.trials).filter(|came| came.tenant == *tenant && came.seq == seq);
         let all = here.into_iter().chain(of_it.map(|came| came.trial.clone()));
         all.reduce(TrialOfSeries::and)
     }
@@ -96,11 +100,11 @@ impl Together {
     /// Which instance of those that are `alive` makes a tenant's next model: the one that keeps most of its readings. `None` while
     /// the others were hardly heard, or when nobody has any.
     pub fn trainer(&self, tenant: &TenantId, here: u64, alive: &[String]) -> Option<String> {
-        let others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let of = |word: &Word| (word.readings.get(tenant).copied().unwrap_or(0), word.instance.clone());
-        let living = others.words.iter().filter(|word| alive.contains(&word.instance)).map(of);
+        let living = heard.words.iter().filter(|word| alive.contains(&word.instance)).map(of);
         let most = living.chain([(here, self.instance.clone())]).max()?;
-        (others.heard >= HEARD_MIN && most.0 > 0).then_some(most.1)
+        (heard.times >= HEARD_MIN && most.0 > 0).then_some(most.1)
     }
 
     /// This instance's name.

@@ -414,6 +414,16 @@ async fn the_topology_is_searched_and_a_refused_one_names_every_fault() {
 }
 
 #[tokio::test]
+async fn series_of_an_instance_that_is_away_are_not_left_out_in_silence() {
+    let bench = Bench::stocked();
+    assert_eq!(bench.get("viewer", "/api/v1/series").await.json()["items"], serde_json::json!([]));
+    let answer = bench.get("viewer", "/api/v1/series?q=away").await;
+    let told = answer.json();
+    assert_eq!((answer.status.as_u16(), &told["code"]), (503, &serde_json::json!("try_later")), "{told}");
+    assert!(told["detail"].as_str().unwrap().starts_with("instance mine may have it and does not answer"), "{told}");
+}
+
+#[tokio::test]
 async fn orders_are_audited_with_their_outcome() {
     let bench = Bench::stocked();
     let order = crate::engine::input::Order::Acknowledge { incident: crate::domain::ids::IncidentId(1) };

@@ -9,7 +9,8 @@ use crate::access::store::Wanted;
 use crate::api::access::Role;
 use crate::api::sources::{NewSource, PayloadItem, PreviewBody, SketchBody, SourceItem, Sources, Tried};
 use crate::api::state::{
-    Explains, ModelKind, ModelSet, NewTrial, PutInForce, Retrained, ShadowState, Trials, Trouble, Watched, WriteError,
+    Explains, ModelKind, ModelSet, NewTrial, NoAnswer, PutInForce, Retrained, ShadowState, Trials, Trouble, Watched,
+    WriteError,
 };
 use crate::api::tokens::Credentials;
 use crate::domain::ids::{SourceId, TenantId};
@@ -132,12 +133,14 @@ impl Sources for Silent {
 }
 
 impl Watched for Silent {
-    fn shown(&self, _: &TenantId, _: &SeriesQuery) -> (Vec<SeriesView>, usize) {
-        (Vec::new(), 0)
+    fn shown(&self, _: TenantId, query: SeriesQuery) -> BoxFuture<'static, Result<(Vec<SeriesView>, usize), NoAnswer>> {
+        // Somebody who asks for this finds that one of the instances is away.
+        let away = query.text == "away";
+        Box::pin(async move { if away { Err(NoAnswer { instance: "mine".into() }) } else { Ok((Vec::new(), 0)) } })
     }
 
-    fn chart(&self, _: &TenantId, _: &str) -> Option<SeriesChart> {
-        None
+    fn chart(&self, _: TenantId, _: String) -> BoxFuture<'static, Result<Option<SeriesChart>, NoAnswer>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn troubles(&self) -> Vec<Trouble> {
