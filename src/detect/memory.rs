@@ -67,7 +67,7 @@ impl Watch {
                 Entry::Series(..) if !self.has_room() => {}
                 Entry::Series(key, kept) => {
                     let of = self.sources.entry(whose).or_default();
-                    self.series += usize::from(of.series.insert(key, *kept).is_none());
+                    self.series += usize::from(of.series.insert(key, kept).is_none());
                 }
                 Entry::Together(object, mut together) => {
                     let Some(of) = self.sources.get_mut(&whose) else { continue };

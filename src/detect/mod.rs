@@ -24,6 +24,7 @@ pub mod memory;
 pub mod pace;
 pub mod pattern;
 pub mod rates;
+mod ring;
 pub mod score;
 pub mod season;
 pub mod series;

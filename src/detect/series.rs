@@ -12,6 +12,7 @@ use super::anomaly::ASKED_FROM;
 use super::baseline::Baseline;
 use super::flat::Flat;
 use super::pattern::{Glance, View};
+use super::ring::Ring;
 use super::score::{TOLD_FROM, of_spreads, spreads_of};
 use super::state::{Reader, Writer};
 use super::stream::{Basis, Ear, Said, Stream};
@@ -43,29 +44,29 @@ pub struct Series {
     aspect: Aspect,
     measure: Option<Measure>,
     worse: Worse,
-    past: VecDeque<f32>,
-    /// While it is unusual: what has left the window since.
-    since: VecDeque<f32>,
-    window: VecDeque<Seen>,
+    window: Ring<Seen, WINDOW>,
     baseline: Option<Baseline>,
     unfitted: usize,
     /// Who told that it is unusual.
     told_by: Option<Opinion>,
     last: Timestamp,
-    stream: Box<Stream>,
     flat: Flat,
     is_flat: bool,
     gap_ms: f32,
     gaps: u16,
-    chart: VecDeque<Dot>,
+    /// While it is unusual: what has left the window since.
+    since: VecDeque<f32>,
     /// What was said of the last reading.
     said: Option<Said>,
     /// When a reading came last, by our clock.
     pub heard: Timestamp,
+    past: Ring<f32, HISTORY>,
+    stream: Stream,
+    chart: Ring<Dot, CHART>,
 }
 
 /// A reading of the window.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     at: Timestamp,
     value: f64,
@@ -74,7 +75,7 @@ struct Seen {
 }
 
 /// A reading as a chart keeps it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Dot {
     /// Seconds since 1970, good until 2106.
     at_secs: u32,
@@ -131,19 +132,19 @@ impl Series {
             aspect,
             measure,
             worse,
-            past: VecDeque::new(),
+            past: Ring::default(),
             since: VecDeque::new(),
-            window: VecDeque::with_capacity(WINDOW + 1),
+            window: Ring::default(),
             baseline: None,
             unfitted: 0,
             told_by: None,
             last: Timestamp(i64::MIN),
-            stream: Box::default(),
+            stream: Stream::default(),
             flat: Flat::default(),
             is_flat: false,
             gap_ms: 0.0,
             gaps: 0,
-            chart: VecDeque::new(),
+            chart: Ring::default(),
             said: None,
             heard: now,
         }
@@ -176,7 +177,7 @@ impl Series {
 
     /// How far the last reading is from what was expected, in spreads; `None` before a usual day is known.
     pub fn away(&self) -> Option<f64> {
-        let dot = self.chart.back().filter(|dot| self.stream.pattern().knows_day(dot.at()) && dot.spread > 0.0)?;
+        let dot = self.chart.last().filter(|dot| self.stream.pattern().knows_day(dot.at()) && dot.spread > 0.0)?;
         Some(f64::from((dot.value - dot.expected) / dot.spread))
     }
 
@@ -208,10 +209,8 @@ impl Series {
         self.mind_gap(at);
         self.is_flat = self.flat.take(value);
         let said = self.listen(at, value, ear);
-        self.window.push_back(Seen { at, value, expected: said.glance.expected, rarity: said.glance.rarity });
-        if self.window.len() > WINDOW
-            && let Some(left) = self.window.pop_front()
-        {
+        let seen = Seen { at, value, expected: said.glance.expected, rarity: said.glance.rarity };
+        if let Some(left) = self.window.push(seen) {
             self.pass(left.value as f32);
         }
         let (turn, by_hours) = if self.past.len() < LEARNED_FROM || self.window.len() < WINDOW {
@@ -264,14 +263,14 @@ impl Series {
     /// A reading has left the window.
     fn pass(&mut self, value: f32) {
         if self.told_by.is_none() {
-            push(&mut self.past, value);
+            self.past.push(value);
             self.unfitted += 1;
             return;
         }
-        push(&mut self.since, value);
+        self.since.push_back(value);
         if self.since.len() == HISTORY {
             // It has been so for as long as we remember: now this is usual.
-            self.past = std::mem::take(&mut self.since);
+            self.past = std::mem::take(&mut self.since).into_iter().collect();
             self.unfitted = FITTED_EVERY;
         }
     }
@@ -286,7 +285,7 @@ impl Series {
         }
         let Some(baseline) = self.baseline else { return (Turn::Usual, 0.0) };
         let Some((by_hours, reading)) = self.deviation(&baseline) else { return (Turn::Usual, 0.0) };
-        let at = |pair: Option<&Seen>| pair.map_or(self.last, |seen| seen.at);
+        let (from, until) = self.window.ends().map_or((self.last, self.last), |(first, last)| (first.at, last.at));
         let by_pattern = spreads_of(said.height);
         let rare = said.tells || self.told_by == Some(Opinion::Pattern);
         let look = Look {
@@ -297,8 +296,8 @@ impl Series {
             usual: if rare { f64::from(said.glance.expected) } else { baseline.centre() },
             spread: if rare { f64::from(said.glance.spread) } else { baseline.spread() },
             learned: self.past.len(),
-            from: at(self.window.front()),
-            until: at(self.window.back()),
+            from,
+            until,
             rare: rare.then_some((said.glance.rarity, said.glance.view)),
         };
         let still_rare = self.window.iter().filter(|seen| seen.rarity >= STILL_RARE).count() >= 2;
@@ -338,9 +337,6 @@ impl Series {
     }
 
     fn draw(&mut self, at: Timestamp, value: f64, said: &Said, by_hours: f64) {
-        if self.chart.len() == CHART {
-            self.chart.pop_front();
-        }
         let of_baseline = self.baseline.map_or(0.0, |baseline| baseline.spread() as f32);
         let spread = said.glance.spread.max(of_baseline);
         let expected = if self.readings() == 1 { value as f32 } else { said.glance.expected };
@@ -348,7 +344,7 @@ impl Series {
         let by = if by_hours > by_pattern { Opinion::Hours } else { Opinion::Pattern };
         let (score, is_unusual) = (of_spreads(by_hours.max(by_pattern)), self.told_by.is_some());
         let at_secs = u32::try_from(at.0 / 1000).unwrap_or(u32::MAX);
-        self.chart.push_back(Dot { at_secs, value: value as f32, expected, spread, score, by, is_unusual });
+        self.chart.push(Dot { at_secs, value: value as f32, expected, spread, score, by, is_unusual });
     }
 
     /// Writes what was learned, for [`Series::read`]. Whether it is unusual is not kept: its next readings say so.
@@ -369,19 +365,12 @@ impl Series {
         self.last = Timestamp(from.i64()?);
         (self.gap_ms, self.gaps) = (from.finite()?, from.u16()?);
         for _ in 0..from.u8()? {
-            push(&mut self.past, from.finite()?);
+            self.past.push(from.finite()?);
         }
         self.flat = Flat::read(from)?;
-        *self.stream = Stream::read(from)?;
+        self.stream = Stream::read(from)?;
         Some(self)
     }
-}
-
-fn push(readings: &mut VecDeque<f32>, value: f32) {
-    if readings.len() == HISTORY {
-        readings.pop_front();
-    }
-    readings.push_back(value);
 }
 
 /// What the numbers seem to be, where nobody said it.

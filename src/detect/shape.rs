@@ -19,26 +19,36 @@ const ALIEN: f32 = 3.0;
 const MOVE: f32 = 0.05;
 /// How fast a prototype that is not met loses its place.
 const FADE: f32 = 0.999;
+/// When being met counts for so much, all is brought down again.
+const WORTH_MAX: f32 = 1e6;
 /// The weight of a distance in what is usual, and how much of what is usual one can count for.
 const WEIGHT: f32 = 0.002;
 const CLIP: f32 = 2.0;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Prototype {
-    window: [f32; LENGTH],
-    met: f32,
-}
+type Window = [f32; LENGTH];
 
-/// The prototypes of a series.
+/// The prototypes of a series: their windows, and how often each was met.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Shape {
-    prototypes: Vec<Prototype>,
+    windows: Vec<Window>,
+    met: Vec<f32>,
+    /// What being met once counts for now, beside what it counted for at first: in place of fading all others each time.
+    worth: Worth,
     usual: f32,
     seen: f32,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Worth(f32);
+
+impl Default for Worth {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
 /// The window that ends with the newest of `newest_first`, around `level`, in units of `spread`.
-pub(super) fn window(newest_first: impl Iterator<Item = f32>, level: f32, spread: f32) -> [f32; LENGTH] {
+pub(super) fn window(newest_first: impl Iterator<Item = f32>, level: f32, spread: f32) -> Window {
     let mut window = [0.0; LENGTH];
     for (at, value) in newest_first.take(SPAN).enumerate() {
         window[at / STRIDE] += value / STRIDE as f32;
@@ -46,15 +56,15 @@ pub(super) fn window(newest_first: impl Iterator<Item = f32>, level: f32, spread
     window.map(|mean| (mean - level) / spread.max(1e-9))
 }
 
-fn distance(a: &[f32; LENGTH], b: &[f32; LENGTH]) -> f32 {
+fn distance(a: &Window, b: &Window) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f32>() / LENGTH as f32
 }
 
 impl Shape {
     /// How far a window is from what the series is made of, in usual distances; then it is part of it.
-    pub fn take(&mut self, window: [f32; LENGTH]) -> f32 {
-        let near = |(at, prototype): (usize, &Prototype)| (distance(&prototype.window, &window), at);
-        let nearest = self.prototypes.iter().enumerate().map(near).min_by(|a, b| a.0.total_cmp(&b.0));
+    pub fn take(&mut self, window: Window) -> f32 {
+        let near = |(at, known): (usize, &Window)| (distance(known, &window), at);
+        let nearest = self.windows.iter().enumerate().map(near).min_by(|a, b| a.0.total_cmp(&b.0));
         let Some((far, at)) = nearest else {
             self.keep(window);
             return 0.0;
@@ -63,36 +73,48 @@ impl Shape {
         self.seen += 1.0;
         let counted = if self.seen > 20.0 { far.min(CLIP * self.usual) } else { far };
         self.usual += (counted - self.usual) * (1.0 / self.seen).max(WEIGHT);
-        if self.prototypes.len() < PROTOTYPES && far > FAR * self.usual {
+        if self.windows.len() < PROTOTYPES && far > FAR * self.usual {
             self.keep(window);
         } else if far > ALIEN * self.usual {
-            let least = self.prototypes.iter_mut().min_by(|a, b| a.met.total_cmp(&b.met));
-            least.expect("there is a nearest one").clone_from(&Prototype { window, met: 1.0 });
+            let least = (0..self.met.len()).min_by(|a, b| self.met[*a].total_cmp(&self.met[*b]));
+            let place = least.expect("there is a nearest one");
+            (self.windows[place], self.met[place]) = (window, self.worth.0);
         } else {
-            let nearest = &mut self.prototypes[at];
-            nearest.window.iter_mut().zip(window).for_each(|(own, value)| *own += (value - *own) * MOVE);
-            nearest.met += 1.0;
+            self.windows[at].iter_mut().zip(window).for_each(|(own, value)| *own += (value - *own) * MOVE);
+            self.met[at] += self.worth.0;
         }
-        self.prototypes.iter_mut().for_each(|prototype| prototype.met *= FADE);
+        self.fade();
         if self.seen > 20.0 { told } else { 0.0 }
     }
 
-    fn keep(&mut self, window: [f32; LENGTH]) {
-        // Grown by halves it would hold up to twice as many as are ever used.
-        if self.prototypes.len() == self.prototypes.capacity() {
-            self.prototypes.reserve_exact(PROTOTYPES / 5);
+    /// What was met until now is worth less than what comes.
+    fn fade(&mut self) {
+        self.worth.0 /= FADE;
+        if self.worth.0 > WORTH_MAX {
+            let worth = self.worth.0;
+            self.met.iter_mut().for_each(|met| *met /= worth);
+            self.worth = Worth::default();
         }
-        self.prototypes.push(Prototype { window, met: 1.0 });
+    }
+
+    fn keep(&mut self, window: Window) {
+        // Grown by halves they would hold up to twice as many as are ever used.
+        if self.windows.len() == self.windows.capacity() {
+            self.windows.reserve_exact(PROTOTYPES / 5);
+            self.met.reserve_exact(PROTOTYPES / 5);
+        }
+        self.windows.push(window);
+        self.met.push(self.worth.0);
     }
 
     /// Writes it for [`Shape::read`].
     pub fn write(&self, out: &mut super::state::Writer<'_>) {
         out.f32(self.usual);
         out.f32(self.seen);
-        out.u8(self.prototypes.len() as u8);
-        for prototype in &self.prototypes {
-            out.f32(prototype.met);
-            prototype.window.iter().for_each(|value| out.f32(*value));
+        out.u8(self.windows.len() as u8);
+        for (window, met) in self.windows.iter().zip(&self.met) {
+            out.f32(met / self.worth.0);
+            window.iter().for_each(|value| out.f32(*value));
         }
     }
 
@@ -100,16 +122,17 @@ impl Shape {
     pub fn read(from: &mut super::state::Reader<'_>) -> Option<Self> {
         let (usual, seen) = (from.finite()?, from.finite()?);
         let count = usize::from(from.u8()?);
-        let mut prototypes = Vec::with_capacity(count.min(PROTOTYPES));
+        let (mut windows, mut met) =
+            (Vec::with_capacity(count.min(PROTOTYPES)), Vec::with_capacity(count.min(PROTOTYPES)));
         for _ in 0..count {
-            let met = from.finite()?;
+            met.push(from.finite()?);
             let mut window = [0.0; LENGTH];
             for value in &mut window {
                 *value = from.finite()?;
             }
-            prototypes.push(Prototype { window, met });
+            windows.push(window);
         }
-        (count <= PROTOTYPES).then_some(Self { prototypes, usual, seen })
+        (count <= PROTOTYPES).then_some(Self { windows, met, worth: Worth::default(), usual, seen })
     }
 }
 
@@ -131,6 +154,6 @@ mod tests {
         assert!(shape.take(wave(3)) < 3.0);
         let flat = shape.take([0.0; LENGTH]);
         assert!(flat > 2.5, "{flat}");
-        assert!(shape.prototypes.len() <= PROTOTYPES);
+        assert!(shape.windows.len() <= PROTOTYPES);
     }
 }

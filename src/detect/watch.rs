@@ -90,7 +90,8 @@ pub struct Watch {
 
 #[derive(Debug, Default)]
 pub(super) struct Source {
-    pub series: BTreeMap<Key, Kept>,
+    /// Each in one piece of memory.
+    pub series: BTreeMap<Key, Box<Kept>>,
     pub unusual: BTreeMap<Subject, Unusual>,
     pub together: BTreeMap<Box<str>, Together<Key>>,
 }
@@ -182,7 +183,7 @@ impl Watch {
             Entry::Vacant(_) if !has_room => return Taken::Refused,
             Entry::Vacant(place) => {
                 self.series += 1;
-                place.insert(Kept::of(point, now))
+                place.insert(Box::new(Kept::of(point, now)))
             }
         };
         let rated;
@@ -193,7 +194,7 @@ impl Watch {
         } else {
             point
         };
-        let (names, bench) = (kept.names.clone(), self.jury.bench(tenant));
+        let bench = self.jury.bench(tenant);
         let ear = self.limits.ear(bench, self.rests);
         let turn = kept.series.take(point.at, point.value, now, ear);
         let (aspect, is_flat, away) = (kept.series.aspect(), kept.series.is_flat(), kept.series.away());
@@ -202,6 +203,15 @@ impl Watch {
         }
         kept.note(bench, key, point, now);
         self.daybook.note(&key, (tenant, source), point.at, point.value);
+        let nothing_stands = of.unusual.is_empty() && self.before.is_empty();
+        if nothing_stands && !is_flat && away.is_none() {
+            match turn {
+                Turn::Old | Turn::Learning => return Taken::Learned,
+                Turn::Usual => return Taken::Scored,
+                Turn::Begun(_) | Turn::GoesOn(_) | Turn::Ended(_) => {}
+            }
+        }
+        let names = kept.names.clone();
         let whose = Whose { tenant, source, version: bench.valid.map_or(0, |model| model.version) };
         let one = One { whose, names: &names, key, point };
         let told = &mut self.told;

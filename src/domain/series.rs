@@ -43,9 +43,10 @@ pub struct Sample {
 }
 
 /// Who says how unusual a reading is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Opinion {
     /// The last hours: how far from their level.
+    #[default]
     Hours,
     /// The pattern: how rare for this series.
     Pattern,
