@@ -32,6 +32,7 @@ use crate::intake::{self, Intake};
 use crate::journal::sqlite::lock::Lock;
 use crate::lab::series::recorded::FOLDER as READINGS_FOLDER;
 use crate::nats::connect::Nats;
+use crate::nats::parcels::Parcels;
 use crate::nats::shelf::Shelf;
 use crate::nats::watched::watch;
 use crate::pipeline::courier::HAND_OVER_TIME_MAX;
@@ -56,6 +57,7 @@ mod cmdb;
 mod desk;
 pub mod ending;
 pub mod feeds;
+mod handing;
 mod judge;
 mod minutes;
 mod numbers;
@@ -77,6 +79,7 @@ use board::OnShelf;
 use bus::OnNats;
 use ending::{Ending, told};
 use feeds::Feed;
+use handing::Handing;
 use judge::Judge;
 use oracle::Oracle;
 use others::Others;
@@ -143,6 +146,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     asides.spawn("reload", reload.follow());
     asides.spawn("anomalies", intake.clone().tell_anomalies());
     asides.spawn("models", judging.clone().run());
+    hand_over(shared.as_ref(), &pipeline, &intake, &mut asides);
     asides.spawn("clerk", clerk::note(tokens.clone(), pipeline.clone(), clock.clone()));
     let stop = ending::listen()?;
     tracing::info!(address = %listener.local_addr()?, data = %config.data.display(), "serving");
@@ -172,7 +176,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         never = asides.watch(pipeline.health()) => match never {},
     }
     asides.end();
-    keep_series(of_series, (pipeline.clock)()).await?;
+    keep_series(of_series, shared.as_ref(), (pipeline.clock)()).await?;
     close(pipeline, shared, drain).await
 }
 
@@ -212,8 +216,18 @@ async fn open_doors(
     Ok(())
 }
 
-/// Keeps what was learned of metric series for the next start.
-async fn keep_series(intake: Arc<Intake>, now: Timestamp) -> Result<()> {
+/// Hands what is learned of series to whoever watches them next, among several instances.
+fn hand_over(shared: Option<&Place>, pipeline: &Arc<Pipeline>, intake: &Arc<Intake>, asides: &mut Asides) {
+    if let Some(Place { parcels, .. }) = shared {
+        asides.spawn("parcels", Handing::new(parcels.clone(), pipeline.clone(), intake.clone()).run());
+    }
+}
+
+/// Keeps what was learned of metric series for the next start, and for the next owner.
+async fn keep_series(intake: Arc<Intake>, shared: Option<&Place>, now: Timestamp) -> Result<()> {
+    if let Some(Place { parcels, .. }) = shared {
+        handing::lay_down_all(parcels, &intake).await;
+    }
     let keep = move || {
         if let Err(error) = intake.senses().write_readings(now) {
             tracing::warn!(%error, "the last readings for later training are not kept");
@@ -232,6 +246,7 @@ struct Place {
     shelf: Shelf,
     nats: Nats,
     others: Arc<Others>,
+    parcels: Parcels,
 }
 
 /// What sees to the models of metric series, alone or among others.
@@ -264,8 +279,9 @@ fn views(config: &Config, shared: Option<&Place>) -> Result<Views> {
 /// The pipeline over this folder's log, or over that of a cluster.
 async fn open(config: &Config, opening: Options) -> Result<(Arc<Pipeline>, Option<Place>)> {
     if config.cluster.on {
-        let cluster::Shared { pipeline, leave, lock, shelf, nats, others } = cluster::start(config, opening).await?;
-        return Ok((pipeline, Some(Place { leave, lock, shelf, nats, others })));
+        let cluster::Shared { pipeline, leave, lock, shelf, nats, others, parcels } =
+            cluster::start(config, opening).await?;
+        return Ok((pipeline, Some(Place { leave, lock, shelf, nats, others, parcels })));
     }
     Ok((start(&config.data, opening).await?, None))
 }

@@ -30,9 +30,20 @@ enum Entry {
 impl Watch {
     /// What was learned of all series.
     pub fn keep(&self) -> Vec<u8> {
-        let together: usize = self.sources.values().map(|of| of.together.len()).sum();
-        sealed(HEAD, self.series() + together, |out| {
-            for ((tenant, source), of) in &self.sources {
+        self.keep_of(|_, _| true)
+    }
+
+    /// The sources whose series are watched.
+    pub fn sources(&self) -> impl Iterator<Item = (&TenantId, &SourceId)> {
+        self.sources.keys().map(|(tenant, source)| (tenant, source))
+    }
+
+    /// What was learned of the series of some sources.
+    pub fn keep_of(&self, is_meant: impl Fn(&TenantId, &SourceId) -> bool) -> Vec<u8> {
+        let meant = || self.sources.iter().filter(|((tenant, source), _)| is_meant(tenant, source));
+        let entries: usize = meant().map(|(_, of)| of.series.len() + of.together.len()).sum();
+        sealed(HEAD, entries, |out| {
+            for ((tenant, source), of) in meant() {
                 let begin = |out: &mut Writer<'_>, mark: u8| {
                     out.u8(mark);
                     out.text(tenant.as_str());
@@ -57,29 +68,46 @@ impl Watch {
     /// # Errors
     /// When the bytes are no such memory, or not whole. Nothing is taken then.
     pub fn recall(&mut self, bytes: &[u8], now: Timestamp) -> Result<usize, Unread> {
+        self.take_over(bytes, now)?;
+        Ok(self.series())
+    }
+
+    /// Takes up what was kept, here or by another instance, of series of which less is known; says whose series those are, one by
+    /// one. One that shows something now stays as it is.
+    ///
+    /// # Errors
+    /// When the bytes are no such memory, or not whole. Nothing is taken then.
+    pub fn take_over(&mut self, bytes: &[u8], now: Timestamp) -> Result<Vec<(TenantId, SourceId)>, Unread> {
         let entries = if bytes.starts_with(HEAD_OF_SERIES) {
             opened(HEAD_OF_SERIES, bytes, |from| entry(from, SERIES, now))?
         } else {
             opened(HEAD, bytes, |from| from.u8().and_then(|mark| entry(from, mark, now)))?
         };
+        let mut taken = Vec::new();
         for (whose, entry) in entries {
+            let has_room = self.has_room();
             match entry {
-                Entry::Series(..) if !self.has_room() => {}
                 Entry::Series(key, kept) => {
-                    let of = self.sources.entry(whose).or_default();
-                    self.series += usize::from(of.series.insert(key, kept).is_none());
+                    let of = self.sources.entry(whose.clone()).or_default();
+                    let is_more = |known: &Kept| kept.series.readings() > known.series.readings() && !of.shows(&key);
+                    if of.series.get(&key).map_or(has_room, |known| is_more(known)) {
+                        self.series += usize::from(of.series.insert(key, kept).is_none());
+                        taken.push(whose);
+                    }
                 }
                 Entry::Together(object, mut together) => {
                     let Some(of) = self.sources.get_mut(&whose) else { continue };
                     // What found no room would be waited for.
                     together.leave(|key| !of.series.contains_key(key));
-                    if !together.is_empty() {
+                    let is_more = of.together.get(&object).is_none_or(|known| together.rows() > known.rows());
+                    if is_more && !together.is_empty() {
                         of.together.insert(object, *together);
                     }
                 }
             }
         }
-        Ok(self.series())
+        self.sources.retain(|_, of| !of.series.is_empty());
+        Ok(taken)
     }
 }
 

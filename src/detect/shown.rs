@@ -54,7 +54,8 @@ impl Watch {
 }
 
 impl Source {
-    fn shows(&self, key: &Key) -> bool {
+    /// Whether a series shows something unusual now.
+    pub(super) fn shows(&self, key: &Key) -> bool {
         self.unusual.values().any(|unusual| unusual.shown_by.contains(key))
     }
 }

@@ -100,6 +100,11 @@ impl<K: PartialEq + Copy> Together<K> {
         was_unusual
     }
 
+    /// How many rows are known.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Whether there is no series any more.
     pub fn is_empty(&self) -> bool {
         self.columns.is_empty()

@@ -10,6 +10,7 @@ mod deeds;
 pub mod foreign;
 pub mod format;
 pub mod gate;
+pub mod handing;
 pub mod heartbeats;
 mod judged;
 pub mod lines;

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::counters::IntakeCounters;
 use super::daybook::Daybook;
+use super::handing::Hands;
 use super::settings::{Anomalies, Settings};
 use super::sink::{Sink, SinkError};
 use super::telling::Waiting;
@@ -78,6 +79,7 @@ pub(super) struct State {
     /// Tenants whose kept points are being read again: of them, nothing is told before that is done.
     pub learning: BTreeSet<TenantId>,
     rates: Rates,
+    pub hands: Hands,
 }
 
 /// Where points of HTTP go.
@@ -102,6 +104,7 @@ impl Senses {
             waiting: BTreeMap::new(),
             learning: BTreeSet::new(),
             rates: Rates::new(OWN_SOURCE),
+            hands: Hands::default(),
         };
         let idle = Span::secs(i64::from(settings.series_idle_secs));
         Self {
@@ -273,9 +276,10 @@ impl Senses {
     /// Forgets the series, templates and alerts of sources that somebody else watches from now on.
     pub fn give_away(&self, is_gone: impl Fn(&TenantId, &SourceId) -> bool) {
         let mut state = self.state();
-        state.watch.forget(&is_gone);
-        state.logs.forget(&is_gone);
-        let State { waiting, learning, .. } = &mut *state;
+        let State { watch, logs, hands, waiting, learning, .. } = &mut *state;
+        hands.pack(watch, &is_gone);
+        watch.forget(&is_gone);
+        logs.forget(&is_gone);
         // Nothing that is half known may be told.
         for (_, waiting) in waiting.iter_mut().filter(|(tenant, _)| learning.contains(*tenant)) {
             waiting.events.retain(|event| !is_gone(&event.tenant, &event.source));

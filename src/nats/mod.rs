@@ -2,6 +2,7 @@
 //! before they are trusted. What is kept there is decided elsewhere (`journal`, `outbox`, `intake`, `projection`).
 
 pub mod connect;
+pub mod parcels;
 pub mod publish;
 pub mod pull;
 pub mod queue;

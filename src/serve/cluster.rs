@@ -10,6 +10,7 @@ use crate::journal::jetstream::{JetStreamStore, OpenOptions, stream_name};
 use crate::journal::sqlite::lock::{Lock, LockError};
 use crate::nats::NatsError;
 use crate::nats::connect::{Nats, connect};
+use crate::nats::parcels::Parcels;
 use crate::nats::shelf::Shelf;
 use crate::pipeline::lease::Lease;
 use crate::pipeline::log::shared::SharedLog;
@@ -37,6 +38,8 @@ pub struct Shared {
     pub nats: Nats,
     /// The other instances.
     pub others: Arc<Others>,
+    /// What instances hand over to each other.
+    pub parcels: Parcels,
 }
 
 /// Joins the others; waits for NATS as long as it is away.
@@ -51,7 +54,7 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     let lock = claim_folder(&config.data, &name)?;
     let mark = mark(&config.data)?;
     let lease = Arc::new(Lease::none());
-    let Joined { nats, membership, store, shelf } = join(config, &mark, &lease).await?;
+    let Joined { nats, membership, store, shelf, parcels } = join(config, &mark, &lease).await?;
     let log = Arc::new(SharedLog::new(store, &name));
     let data = config.data.clone();
     let starting = tokio::task::spawn_blocking(move || Pipeline::start_on(log, lease, &data, options));
@@ -60,7 +63,7 @@ pub async fn start(config: &Config, options: Options) -> Result<Shared> {
     let leave = membership.start(pipeline.health().clone()).await?;
     tracing::info!(instance = name, prefix = config.cluster.prefix, "this instance shares its journal");
     let others = Arc::new(Others::new(&nats, (&config.cluster.prefix, name), pipeline.clone()));
-    Ok(Shared { pipeline, leave, lock, shelf, nats, others })
+    Ok(Shared { pipeline, leave, lock, shelf, nats, others, parcels })
 }
 
 /// What an instance has of NATS.
@@ -69,6 +72,7 @@ struct Joined {
     membership: Membership,
     store: JetStreamStore,
     shelf: Shelf,
+    parcels: Parcels,
 }
 
 /// Opens the log and takes this instance's name; waits for servers that are away, or have not chosen their leaders yet.
@@ -86,9 +90,11 @@ async fn join(config: &Config, mark: &str, lease: &Arc<Lease>) -> Result<Joined>
             let store = JetStreamStore::open(nats.clone(), &options).await?;
             let (replicas, prefix) = (config.nats.replicas, &config.cluster.prefix);
             let shelf = Shelf::open(nats.clone(), stream_name(prefix, "shelf"), prefix, replicas).await?;
+            let (stream, subject) = (stream_name(prefix, "series"), format!("{prefix}.series"));
+            let parcels = Parcels::open(nats.clone(), stream, subject, replicas).await?;
             let (cluster, mark) = (&config.cluster, mark.to_owned());
             let membership = Membership::join(nats.clone(), cluster, replicas, mark, lease.clone()).await?;
-            Ok::<_, MembershipError>(Joined { nats, membership, store, shelf })
+            Ok::<_, MembershipError>(Joined { nats, membership, store, shelf, parcels })
         };
         match attempt.await {
             Ok(joined) => return Ok(joined),

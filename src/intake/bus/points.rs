@@ -85,6 +85,7 @@ impl PointDoor {
             // Who has lost sight of the others keeps what it knows: it may still be its turn.
             if let Some(mine) = (self.mine)() {
                 self.change(&mine);
+                self.renew();
                 let outcome = if mine.is_empty() { Ok(()) } else { self.watch().await };
                 if let Err(error) = outcome {
                     let error = error.to_string();
@@ -121,6 +122,17 @@ impl PointDoor {
         }
     }
 
+    /// What another instance has handed over is on top of nothing that was read meanwhile: that is read again.
+    fn renew(&mut self) {
+        for part in self.intake.senses.renewed(&self.tenant) {
+            if let Some(read) = self.read.get_mut(&part) {
+                *read = 0;
+                self.is_learning = true;
+                self.intake.senses.begin(&self.tenant);
+            }
+        }
+    }
+
     fn is_ours(&self, mine: &BTreeSet<u16>) -> bool {
         mine.iter().eq(self.read.keys())
     }
@@ -138,7 +150,8 @@ impl PointDoor {
         let behind = self.read.values().copied().min().unwrap_or_default().max(first - 1);
         let mut puller = Puller::new(self.nats.clone(), &self.wanted.name, &subject, behind);
         let mut outcome = Ok(());
-        while (self.mine)().is_some_and(|mine| self.is_ours(&mine)) {
+        let is_renewed = || self.intake.senses.is_renewed(&self.tenant);
+        while (self.mine)().is_some_and(|mine| self.is_ours(&mine)) && !is_renewed() {
             if self.is_learning && puller.seen() >= level {
                 self.intake.senses.caught_up(&self.tenant);
                 self.is_learning = false;
