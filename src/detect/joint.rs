@@ -298,7 +298,7 @@ mod tests {
         let jitter = |n: usize, k: usize| ((n * 31 + k * 17) * 7919 % 1009) as f64 / 1009.0 - 0.5;
         // Busy or idle for an hour each: three series that go together.
         let row = |n: usize| {
-            let load = if n / 60 % 2 == 0 { 90.0 } else { 10.0 };
+            let load = if (n / 60).is_multiple_of(2) { 90.0 } else { 10.0 };
             vec![load + jitter(n, 1), 2.0 * load + jitter(n, 2), 5.0 * load + jitter(n, 3)]
         };
         let joint = Joint::fit(&(0..400).map(row).collect::<Vec<_>>()).unwrap();

@@ -39,8 +39,8 @@ impl Default for Closing {
 
 fn categories<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Box<str>>, D::Error> {
     let named = Vec::<Box<str>>::deserialize(deserializer)?;
-    let fits = |name: &Box<str>| (1..=CATEGORY_CHARS_MAX).contains(&name.chars().count());
-    if named.len() > CATEGORIES_MAX || !named.iter().all(fits) {
+    let fits = |name: &str| (1..=CATEGORY_CHARS_MAX).contains(&name.chars().count());
+    if named.len() > CATEGORIES_MAX || !named.iter().all(|name| fits(name)) {
         let limits = "categories are at most 50 names of 1 to 64 characters; shorten the list";
         return Err(serde::de::Error::custom(limits));
     }
