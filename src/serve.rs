@@ -134,8 +134,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     let (pipeline, shared) = open(&config, opening).await?;
     to_parents.lead_to(upward::sink(&pipeline.log));
     warn_of_receivers(&config, &pipeline);
-    let registry = Registry::open(&config.data)?;
-    let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, registry);
+    let intake = intake(&pipeline, &tokens, config.intake.clone(), formats, &clock, Registry::open(&config.data)?);
     teach(&config, &intake, shared.as_ref(), clock());
     let judging = judging(&config, shared.as_ref(), &pipeline, &intake).await;
     let reload = Reload::new(&config, pipeline.clone(), intake.clone());

@@ -303,7 +303,9 @@ mod tests {
         };
         let joint = Joint::fit(&(0..400).map(row).collect::<Vec<_>>()).unwrap();
         let mut smooth = Smooth::default();
-        let quiet = (400..420).map(|n| joint.judge(&row(n), &mut smooth).unwrap().height()).fold(0.0, f64::max);
+        // The first rows of a stream are hardly smoothed yet.
+        let told: Vec<f64> = (340..420).map(|n| joint.judge(&row(n), &mut smooth).unwrap().height()).collect();
+        let quiet = told[SETTLED..].iter().copied().fold(0.0, f64::max);
         assert!(quiet < 1.0, "{quiet}");
         let half = (0..40).map(|n| {
             let load = 50.0;

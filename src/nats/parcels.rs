@@ -11,9 +11,9 @@ use super::connect::Nats;
 use super::publish::{Outgoing, PublishError, publish};
 use super::streams::{Keeping, Wanted, Which, ask, ensure, subjects};
 
-/// How long a parcel lies, and how many bytes lie there at most: the oldest go first.
+/// How long a parcel lies. Their bytes have no limit of their own: a server sets such a limit's room aside at once, and a small one
+/// would not have it.
 const LIES: Duration = Duration::from_secs(6 * 3600);
-const BYTES_MAX: i64 = 512 * 1024 * 1024;
 /// Bytes in one message, and messages of a parcel.
 const PIECE_BYTES: usize = 256 * 1024;
 const PIECES_MAX: usize = 512;
@@ -37,7 +37,7 @@ impl Parcels {
     /// When NATS is away, or the stream is unsafe.
     pub async fn open(nats: Nats, stream: String, subject: String, replicas: usize) -> Result<Self, NatsError> {
         let subjects = vec![format!("{subject}.>")];
-        let keeping = Keeping::Feed { age_max: LIES, bytes_max: BYTES_MAX };
+        let keeping = Keeping::Feed { age_max: LIES, bytes_max: -1 };
         ensure(&nats, &Wanted { name: stream.clone(), subjects, keeping, replicas }).await?;
         Ok(Self { nats, stream, subject })
     }

@@ -59,9 +59,12 @@ fn a_ticket_is_ordered_once_where_no_route_files_it_and_goes_with_the_incident()
     by(TICKETS).tells(
         story,
         "00:00 team opened 1
+         refused: no rule names this receiver: name it in a route, though it fits nothing
          00:06 jira opened 1
+         refused: this receiver has been told: its ticket is there, or on its way
          08:00 team closed 1
-         08:00 jira closed 1",
+         08:00 jira closed 1
+         refused: the incident is closed: reopen it first",
     );
     let effects = by(TICKETS).play(story);
     let refused: Vec<bool> = refusals(&effects).iter().map(Option::is_some).collect();
