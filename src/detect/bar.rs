@@ -68,10 +68,15 @@ impl Bar {
         self.since = self.since.saturating_add(1);
     }
 
+    /// The digits of rarity at which it stands.
+    pub fn stands_at(&self, numbers: &Numbers) -> f32 {
+        numbers.told_from + numbers.rise * self.raised
+    }
+
     /// How far above the bar this is, 1 being just as high; below 1 it is not told, nor is what follows an alarm without
     /// being much rarer.
     pub fn height(&self, rarity: f32, numbers: &Numbers) -> f32 {
-        let height = rarity / (numbers.told_from + numbers.rise * self.raised);
+        let height = rarity / self.stands_at(numbers);
         let is_echo = self.since < numbers.pause && rarity < self.peak * numbers.again;
         if is_echo { height.min(ECHO) } else { height }
     }

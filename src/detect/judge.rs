@@ -46,6 +46,17 @@ impl Judge {
         Word { height: if hits { height } else { height.min(ECHO) }, tells }
     }
 
+    /// Whether a reading is above the bar, as raised as it is, also soon after an alarm.
+    pub fn is_rare(&self, glance: &Glance, rule: &Rule) -> bool {
+        glance.rarity >= self.bar.stands_at(&rule.numbers)
+    }
+
+    /// Another opinion has told this reading.
+    pub fn is_told(&mut self, rarity: f32, numbers: &Numbers) {
+        self.bar.told(rarity, numbers);
+        self.hits = 0;
+    }
+
     /// Writes it for [`Judge::read`].
     pub fn write(&self, out: &mut Writer<'_>) {
         self.bar.write(out);

@@ -2,13 +2,15 @@
 //!
 //! Two opinions are joined. The *baseline* (the last two hours, ADR 0029) knows soon, and knows how much matters; once a
 //! usual day is known, what every day has at this time is not unusual to it. The *pattern* (ADR 0036) knows how rare a
-//! reading is. A reading becomes part of the baseline when it has left the window that is judged, and not while the series is
-//! unusual. A level that stays is the new usual one after a while, so that nothing is unusual for ever. Readings must come
-//! in the order of time; what is not newer than the last one changes nothing, so a repeat does no harm.
+//! reading is; once it knows the series, the baseline begins nothing that is not rare to it, too. A reading becomes part of the
+//! baseline when it has left the window that is judged, and not while the series is unusual. A level that stays is the new usual
+//! one after a while, so that nothing is unusual for ever. Readings must come in the order of time; what is not newer than the
+//! last one changes nothing, so a repeat does no harm.
 
 use std::collections::VecDeque;
 
 use super::anomaly::ASKED_FROM;
+use super::bar::Numbers;
 use super::baseline::Baseline;
 use super::flat::Flat;
 use super::pattern::{Glance, View};
@@ -216,7 +218,7 @@ impl Series {
         let (turn, by_hours) = if self.past.len() < LEARNED_FROM || self.window.len() < WINDOW {
             (Turn::Learning, 0.0)
         } else {
-            self.judge(said)
+            self.judge(said, &ear.rule.numbers)
         };
         self.draw(at, value, &said, by_hours);
         self.said = Some(said);
@@ -257,7 +259,7 @@ impl Series {
         let (expected, spread) = self.baseline.map_or((value, 0.0), |known| (known.centre(), known.spread()));
         let (expected, spread) = (expected as f32, spread as f32);
         let glance = Glance { rarity: 0.0, view: View::Now, expected, spread };
-        Said { glance, height: 0.0, tells: false, beside: None, is_mature: false }
+        Said { glance, height: 0.0, tells: false, beside: None, is_mature: false, is_rare: false }
     }
 
     /// A reading has left the window.
@@ -276,7 +278,7 @@ impl Series {
     }
 
     /// What the reading changed, and the spreads by which the last hours say that it is unusual.
-    fn judge(&mut self, said: Said) -> (Turn, f64) {
+    fn judge(&mut self, said: Said, numbers: &Numbers) -> (Turn, f64) {
         if self.baseline.is_none() || self.unfitted >= FITTED_EVERY {
             let readings: Vec<f64> = self.past.iter().copied().map(f64::from).collect();
             let measure = self.measure.unwrap_or_else(|| measure_of(self.aspect, &readings));
@@ -303,7 +305,12 @@ impl Series {
         let still_rare = self.window.iter().filter(|seen| seen.rarity >= STILL_RARE).count() >= 2;
         let was = self.told_by;
         self.told_by = match was {
-            None if by_hours >= TOLD_FROM => Some(Opinion::Hours),
+            // Two hours know no series that jumps by habit: the pattern does, as soon as it knows anything.
+            None if by_hours >= TOLD_FROM && !said.is_mature => Some(Opinion::Hours),
+            None if by_hours >= TOLD_FROM && said.is_rare => {
+                self.stream.is_told(said.glance.rarity, numbers);
+                Some(Opinion::Hours)
+            }
             None => said.tells.then_some(Opinion::Pattern),
             Some(_) if by_hours >= ASKED_FROM => was,
             Some(Opinion::Pattern) if still_rare => was,

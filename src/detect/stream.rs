@@ -83,6 +83,8 @@ pub struct Said {
     pub beside: Option<Word>,
     /// Whether enough is known of the series to judge.
     pub is_mature: bool,
+    /// Whether it is above the bar at all, so that what another opinion tells may begin.
+    pub is_rare: bool,
 }
 
 /// One series with its bar.
@@ -118,8 +120,14 @@ impl Stream {
         let glance = self.pattern.take_without(at, value, left_out);
         let counts = is_mature && counts(&glance);
         let beside = self.beside(&glance, &ear, counts);
+        let is_rare = is_mature && self.judge.is_rare(&glance, &ear.rule);
         let Word { height, tells } = self.judge.take(&glance, &ear.rule, counts);
-        Said { glance, height, tells, beside, is_mature }
+        Said { glance, height, tells, beside, is_mature, is_rare }
+    }
+
+    /// Another opinion has told it: that raises the bar as an alarm of the pattern does.
+    pub fn is_told(&mut self, rarity: f32, numbers: &Numbers) {
+        self.judge.is_told(rarity, numbers);
     }
 
     /// What the model that is tried says. It begins where the one that is valid stands.

@@ -128,7 +128,7 @@ mod tests {
             let glance = Glance { rarity: 2.0, view: View::Now, expected: 1.0, spread: 1.0 };
             let (tells, beside) = (matches!(c, 'v' | 'b'), matches!(c, 't' | 'b'));
             let word = Some(Word { height: 2.0, tells: beside });
-            let said = Said { glance, height: 2.0, tells, beside: word, is_mature: true };
+            let said = Said { glance, height: 2.0, tells, beside: word, is_mature: true, is_rare: true };
             let at = Timestamp(n as i64 * 60_000);
             let gap = Some(Span::mins(1));
             let seen = Seen { key: [1; 16], object: "o", name: "n", at, value: 5.0, reading: n as u32, gap };
