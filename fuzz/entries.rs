@@ -208,7 +208,7 @@ fn parse_matchers(bytes: &[u8]) {
 /// CMDB files of our own and of other systems, and mapping files for those.
 fn load_topology(bytes: &[u8]) {
     drop(read_topology("fuzz", bytes, None, 1));
-    if let Ok(topology) = read_topology("fuzz", bytes, Some(&shipped_mapping()), 1) {
+    if let Ok(topology) = read_topology("fuzz", bytes, Some(shipped_mapping()), 1) {
         walk(&topology);
     }
 }

@@ -34,8 +34,8 @@ pub fn with_mapping(mapping: &[u8], text: &[u8]) -> Vec<u8> {
 /// Every wrong place, one per line.
 pub fn compile(bytes: &[u8], version: u64) -> Result<Arc<Topology>> {
     let (mapping, text) = parts(bytes)?;
-    let names = mapping.map_or_else(|| Ok(shipped_mapping()), |mapping| Mapping::parse(MAPPING, mapping))?;
-    read_topology(TEXT, text, Some(&names), version)
+    let own = mapping.map(|mapping| Mapping::parse(MAPPING, mapping)).transpose()?;
+    read_topology(TEXT, text, own.as_ref().or_else(|| Some(shipped_mapping())), version)
 }
 
 /// The mapping of a kept text, where it has one, and the CMDB's own text.

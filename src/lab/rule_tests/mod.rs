@@ -97,7 +97,7 @@ pub fn run_set(files: &[RuleFile], formats: &Formats) -> Result<Outcome> {
         let wanted = format!("{TESTS}{name}");
         let found = files.iter().find(|file| file.name == wanted);
         let file = found.ok_or_else(|| anyhow!("topology: there is no {wanted}; put the file beside the test"))?;
-        read_topology(&file.name, file.text.as_bytes(), Some(&shipped_mapping()), 1)
+        read_topology(&file.name, file.text.as_bytes(), Some(shipped_mapping()), 1)
     };
     let mut outcome = Outcome::default();
     for file in files.iter().filter(|file| file.is_test() && is_test(Path::new(&file.name))) {

@@ -149,7 +149,7 @@ impl Shelf {
         match input {
             Input::Topology { version, .. } => {
                 let bytes = self.topology.as_bytes();
-                Loaded::Topology(read_topology("tale", bytes, Some(&shipped_mapping()), *version).unwrap())
+                Loaded::Topology(read_topology("tale", bytes, Some(shipped_mapping()), *version).unwrap())
             }
             Input::Policy { version, .. } => {
                 Loaded::Policy(Arc::new(Policy::compile(*version, &self.rules).expect("rules that compiled once")))
@@ -168,7 +168,7 @@ impl Shelf {
     /// A state of whatever text it names.
     pub fn thaw(&self, frozen: &[u8]) -> Result<Engine, SnapshotError> {
         let topology = |version, _: &Digest| {
-            Some(read_topology("tale", self.topology.as_bytes(), Some(&shipped_mapping()), version).unwrap())
+            Some(read_topology("tale", self.topology.as_bytes(), Some(shipped_mapping()), version).unwrap())
         };
         let rules = |version, _: &Digest| Policy::compile(version, &self.rules).ok().map(Arc::new);
         Engine::thaw(frozen, Arc::new(Tuning::default()), topology, rules)

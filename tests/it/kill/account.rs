@@ -107,7 +107,7 @@ impl Account {
                 Input::Topology { version, digest, .. } => {
                     let text = self.store.blob(digest).unwrap().unwrap();
                     let names = shipped_mapping();
-                    Loaded::Topology(read_topology("topology", &text, Some(&names), *version).unwrap())
+                    Loaded::Topology(read_topology("topology", &text, Some(names), *version).unwrap())
                 }
                 Input::Policy { .. } | Input::Model { .. } | Input::MetricModel { .. } => {
                     panic!("nobody has put rules or a model in")
