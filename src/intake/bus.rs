@@ -196,12 +196,20 @@ impl Bus {
             };
             hold(messages.iter(), wait).await;
         }
-        for outcome in join_all(messages.iter().map(Message::double_ack)).await {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, stream = self.stream(), "a message comes once more, which is harmless");
-            }
+        if let Err(error) = let_go(&messages).await {
+            tracing::debug!(%error, stream = self.stream(), "messages come once more, which is harmless");
         }
     }
+}
+
+/// Tells the server that it may forget messages, and waits until it has heard of all: what one connection says is heard in
+/// order, so that only the last one needs an answer.
+async fn let_go(messages: &[Message]) -> Result<(), async_nats::Error> {
+    let Some((last, before)) = messages.split_last() else { return Ok(()) };
+    for message in before {
+        message.ack().await?;
+    }
+    last.double_ack().await
 }
 
 /// Waits, but not longer than messages in hand may be told to wait: otherwise they come again while they still wait here.

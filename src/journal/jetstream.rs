@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 
 use super::body::encode;
 use super::digest::ChainHash;
+use super::packed::text_bytes;
 use super::{AppendError, Appended, Durability, Follow, Journal, Of, ReadError, Record};
 use crate::clock::{Clock, machine};
 use crate::engine::input::Input;
@@ -22,11 +23,13 @@ use crate::nats::publish::{BUSY_WAIT, FULL_WAIT, Outgoing, PublishError, publish
 use crate::nats::streams::{Found, Keeping, Wanted, ensure, make_from};
 use crate::nats::{NatsError, server};
 use doubt::Doubt;
+use recent::{READERS, Recent};
 use snapshots::Trimmed;
 use tail::Tail;
 
 pub mod doubt;
 pub mod read;
+pub mod recent;
 pub mod snapshots;
 pub mod tail;
 pub mod texts;
@@ -76,6 +79,7 @@ struct Shared {
     journal: Found,
     journal_doubt: Doubt,
     outbox_doubt: Doubt,
+    inputs: Recent<Arc<Input>>,
 }
 
 impl JetStreamStore {
@@ -105,7 +109,8 @@ impl JetStreamStore {
         let doubt = |kind| Doubt::new(stream_name(&prefix, kind), options.replicas);
         let (journal_doubt, outbox_doubt) = (doubt("journal"), doubt("outbox"));
         let (runtime, clock) = (Handle::current(), machine());
-        let shared = Shared { nats, runtime, clock, prefix, journal, journal_doubt, outbox_doubt };
+        let inputs = Recent::default();
+        let shared = Shared { nats, runtime, clock, prefix, journal, journal_doubt, outbox_doubt, inputs };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -122,6 +127,11 @@ impl JetStreamStore {
     /// What the outbox is suspected of.
     pub fn outbox_doubt(&self) -> &Doubt {
         &self.shared.outbox_doubt
+    }
+
+    /// Inputs that were appended or read just now, by the digests of their stored forms.
+    fn inputs(&self) -> &Recent<Arc<Input>> {
+        &self.shared.inputs
     }
 
     /// The name of one of our streams.
@@ -149,9 +159,11 @@ impl Journal for JetStreamStore {
     async fn append(&self, partition: u16, input: Input) -> Result<Appended, AppendError> {
         let body = encode(&input)?;
         let mut headers = HeaderMap::new();
-        headers.insert(DIGEST, ChainHash::of(&[&body]).to_string());
+        let digest = ChainHash::of(&[&body]);
+        headers.insert(DIGEST, digest.to_string());
         headers.insert(WRITTEN, (self.shared.clock)().0.to_string());
         let subject = self.subject(format_args!("journal.{partition}"));
+        self.inputs().keep(digest, body.clone(), text_bytes(&body), Arc::new(input), READERS);
         let message = Outgoing { subject, headers, body, behind: None };
         let seq = publish(self.nats(), &self.stream("journal"), message).await.map_err(refusal)?;
         Ok(Appended { seq })

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{CommitError, Decided, Outbox, OutboxHead, OutboxRecord};
 use crate::journal::jetstream::read::{Range, damage, read_until};
+use crate::journal::jetstream::recent::{READERS, Recent};
 use crate::journal::jetstream::{JetStreamStore, unread};
 use crate::journal::{Follow, ReadError};
 use crate::nats::NatsError;
@@ -40,7 +41,11 @@ pub struct JetStreamOutbox {
     /// Shown in claims, and tells two owners apart that took the same epoch.
     owner: Arc<str>,
     owned: Arc<Mutex<BTreeMap<u16, Owned>>>,
+    recent: Arc<RecentCommits>,
 }
+
+/// Decisions that were committed or read just now: those of a commit, by the hash of its last one.
+pub type RecentCommits = Recent<Arc<[OutboxRecord]>>;
 
 /// A partition that this owner has claimed.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +57,7 @@ struct Owned {
 impl JetStreamOutbox {
     /// The outbox of `store`, written in the name of `owner`, which no other instance may have.
     pub fn new(store: JetStreamStore, owner: &str) -> Self {
-        Self { store, owner: owner.into(), owned: Arc::default() }
+        Self { store, owner: owner.into(), owned: Arc::default(), recent: Arc::default() }
     }
 
     /// Where a partition's outbox stands.
@@ -239,7 +244,7 @@ impl JetStreamOutbox {
     async fn records(&self, after: u64, bytes_max: usize) -> Result<Vec<OutboxRecord>, ReadError> {
         let (stream, filter) = (self.store.stream("outbox"), self.store.subject("outbox.*"));
         let end = self.whole_behind(after).await?;
-        let (mut assembler, mut after) = (Assembler::new(self.store.clone()), after);
+        let (mut assembler, mut after) = (Assembler::new(self.store.clone(), self.recent.clone()), after);
         loop {
             let read = read_until(&self.store, &stream, &filter, Range { after, end, bytes_max }).await?;
             let Some(last) = read.last() else { return Ok(Vec::new()) };
@@ -287,7 +292,10 @@ impl Outbox for JetStreamOutbox {
             return Ok(owned.head);
         }
         let bytes_max = self.store.nats().client.max_payload();
-        let packed = Packed::new(&owned.head, &decided, bytes_max).map_err(|why| CommitError::Fenced { why })?;
+        let packed = Packed::new(partition, &owned.head, &decided, bytes_max);
+        let packed = packed.map_err(|why| CommitError::Fenced { why })?;
+        let (whole, text_bytes, records) = (packed.whole.clone(), packed.text_bytes, packed.records.clone());
+        self.recent.keep(packed.after.hash, whole, text_bytes, records, READERS);
         let committed = self.append(partition, owned, &packed).await;
         if matches!(committed, Err(CommitError::Fenced { .. } | CommitError::Halted { .. })) {
             self.disown(partition);

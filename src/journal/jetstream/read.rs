@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::recent::READERS;
 use super::{DIGEST, JetStreamStore, READ_TIME_MAX, WRITTEN, unread};
 use crate::domain::time::{Span, Timestamp};
 use crate::journal::body::decode;
 use crate::journal::digest::ChainHash;
+use crate::journal::packed::text_bytes;
 use crate::journal::{Damage, Of, ReadError, Record};
 use crate::nats::NatsError;
 use crate::nats::pull::{Puller, Read};
@@ -29,17 +31,23 @@ pub fn damage(stream: &str, found: impl Into<String>) -> ReadError {
 ///
 /// # Errors
 /// When it is not what was written.
-pub fn record(stream: &str, read: &Read) -> Result<Record, ReadError> {
+pub fn record(store: &JetStreamStore, stream: &str, read: &Read) -> Result<Record, ReadError> {
     let wrong = |what: String| damage(stream, format!("journal record {} {what}", read.seq));
-    let digest = read.headers.get(DIGEST).map(ToString::to_string).unwrap_or_default();
-    if digest != ChainHash::of(&[&read.body]).to_string() {
-        return Err(wrong("does not match its digest".into()));
-    }
-    let input = decode(&read.body).map_err(wrong)?;
+    let digest = read.headers.get(DIGEST).and_then(|digest| ChainHash::parse(digest.as_str()));
+    let digest = digest.ok_or_else(|| wrong("has no digest".into()))?;
+    let input = match store.inputs().take(&digest, &read.body) {
+        Some(input) => input,
+        None if digest != ChainHash::of(&[&read.body]) => return Err(wrong("does not match its digest".into())),
+        None => {
+            let input = Arc::new(decode(&read.body).map_err(wrong)?);
+            store.inputs().keep(digest, read.body.clone(), text_bytes(&read.body), input.clone(), READERS - 1);
+            input
+        }
+    };
     let partition = read.subject.rsplit('.').next().and_then(|token| token.parse().ok());
     let partition = partition.ok_or_else(|| wrong(format!("stands under the subject {}", read.subject)))?;
     let body = read.body.clone();
-    Ok(Record { seq: read.seq, partition, stamp: stamp(read), input: Arc::new(input), body })
+    Ok(Record { seq: read.seq, partition, stamp: stamp(read), input, body })
 }
 
 /// When a record was stored, as its server says, or its writer when the server's clock is far ahead of it.
@@ -62,7 +70,7 @@ impl JetStreamStore {
         let (stream, filter) = (self.stream("journal"), self.journal_filter(of));
         let end = self.whole_behind(of, after).await?;
         let read = read_until(self, &stream, &filter, Range { after, end, bytes_max }).await?;
-        read.iter().map(|read| record(&stream, read)).collect()
+        read.iter().map(|read| record(self, &stream, read)).collect()
     }
 
     /// One record, from the leader; `None` when it is kept no longer.
@@ -72,7 +80,7 @@ impl JetStreamStore {
     pub async fn record(&self, seq: u64) -> Result<Option<Record>, ReadError> {
         let stream = self.stream("journal");
         let stored = ask(self.nats(), &stream, Which::Seq(seq)).await.map_err(|error| unread(&stream, error))?;
-        stored.map(|stored| record(&stream, &stored.into())).transpose()
+        stored.map(|stored| record(self, &stream, &stored.into())).transpose()
     }
 
     /// The first journal record of a partition behind `after`; `None` when there is none.

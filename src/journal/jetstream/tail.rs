@@ -38,7 +38,8 @@ impl Tail {
             self.store.whole_behind(self.of, self.seen).await?;
             self.rebuilt = puller.rebuilt();
         }
-        let records: Vec<_> = read.iter().map(|read| record(&stream, read).map(Arc::new)).collect::<Result<_, _>>()?;
+        let records: Vec<_> =
+            read.iter().map(|read| record(&self.store, &stream, read).map(Arc::new)).collect::<Result<_, _>>()?;
         self.seen = records.last().map_or(self.seen, |last| last.seq);
         self.puller = Some(puller);
         Ok(records)

@@ -116,42 +116,54 @@ impl Frame {
 /// Decisions, ready to be sent in one or several messages.
 #[derive(Debug)]
 pub struct Packed {
-    pub parts: Vec<Vec<u8>>,
+    /// What the messages carry together, and how long its text is.
+    pub whole: Bytes,
+    pub text_bytes: usize,
+    pub parts: Vec<Bytes>,
     pub after: Place,
+    /// The decisions as they will be read; their place in the outbox is known when they are committed.
+    pub records: Arc<[OutboxRecord]>,
 }
 
 impl Packed {
-    /// Packs decisions that follow `head` into parts of at most `bytes_max`.
+    /// Packs a partition's decisions that follow `head` into parts of at most `bytes_max`.
     ///
     /// # Errors
     /// When a journal record would be decided twice.
-    pub fn new(head: &OutboxHead, decided: &[Decided], bytes_max: usize) -> Result<Self, String> {
+    pub fn new(partition: u16, head: &OutboxHead, decided: &[Decided], bytes_max: usize) -> Result<Self, String> {
         let mut after = Place { journal_seq: head.journal_seq, hash: head.hash };
         let mut whole = vec![b'['];
+        let mut records = Vec::with_capacity(decided.len());
         for (number, decision) in decided.iter().enumerate() {
             let journal_seq = decision.journal_seq;
             if journal_seq <= after.journal_seq {
                 return Err(format!("journal record {journal_seq} is decided: {} is the last one", after.journal_seq));
             }
             let text = effects_text(&decision.effects);
-            after = Place { journal_seq, hash: decision_hash(&after.hash, journal_seq, &text) };
+            let prev_hash = after.hash;
+            let hash = decision_hash(&prev_hash, journal_seq, &text);
+            after = Place { journal_seq, hash };
+            let (effects, body) = (decision.effects.clone(), pack(&text).into());
+            records.push(OutboxRecord { seq: 0, partition, journal_seq, epoch: 0, effects, prev_hash, hash, body });
             let comma = if number > 0 { "," } else { "" };
             whole.extend_from_slice(format!("{comma}{{\"journal_seq\":{journal_seq},\"effects\":").as_bytes());
             whole.extend_from_slice(&text);
             whole.push(b'}');
         }
         whole.push(b']');
-        let whole = pack(&whole);
+        let (text_bytes, whole) = (whole.len(), Bytes::from(pack(&whole)));
         let part_bytes = bytes_max.saturating_sub(FRAME_BYTES).max(1024);
-        Ok(Self { parts: whole.chunks(part_bytes).map(<[u8]>::to_vec).collect(), after })
+        let starts = (0..whole.len()).step_by(part_bytes);
+        let parts = starts.map(|start| whole.slice(start..whole.len().min(start + part_bytes))).collect();
+        Ok(Self { whole, text_bytes, parts, after, records: records.into() })
     }
 }
 
-/// The records of a whole commit that ended with message `seq`.
+/// The records of a whole commit; their places in the outbox are those of its last message.
 ///
 /// # Errors
 /// A sentence that says what is not as it was written.
-pub fn unpack(frame: &Frame, whole: &[u8], seq: u64) -> Result<Vec<OutboxRecord>, String> {
+pub fn unpack(frame: &Frame, whole: &[u8]) -> Result<Vec<OutboxRecord>, String> {
     if frame.before == frame.after {
         return Ok(Vec::new());
     }
@@ -163,9 +175,9 @@ pub fn unpack(frame: &Frame, whole: &[u8], seq: u64) -> Result<Vec<OutboxRecord>
         let text = line.effects.get();
         let hash = decision_hash(&place.hash, line.journal_seq, text.as_bytes());
         let effects: Vec<Effect> = serde_json::from_str(text).map_err(|error| format!("is unreadable: {error}"))?;
-        let (partition, epoch, journal_seq, prev_hash) = (frame.partition, frame.epoch, line.journal_seq, place.hash);
+        let (partition, journal_seq, prev_hash) = (frame.partition, line.journal_seq, place.hash);
         let (effects, body) = (Arc::new(effects), pack(text.as_bytes()).into());
-        records.push(OutboxRecord { seq, partition, journal_seq, epoch, effects, prev_hash, hash, body });
+        records.push(OutboxRecord { seq: 0, partition, journal_seq, epoch: 0, effects, prev_hash, hash, body });
         place = Place { journal_seq, hash };
     }
     if place == frame.after { Ok(records) } else { Err("does not match its hash".into()) }

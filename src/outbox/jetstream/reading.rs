@@ -1,12 +1,18 @@
 //! From messages to records: parts are put together, and each partition's chain is followed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::RecentCommits;
 use super::frame::{Frame, unpack};
 use crate::journal::ReadError;
 use crate::journal::digest::ChainHash;
 use crate::journal::jetstream::read::damage;
+use crate::journal::jetstream::recent::READERS;
 use crate::journal::jetstream::{JetStreamStore, unread};
+use crate::journal::packed::text_bytes;
 use crate::nats::pull::Read;
 use crate::nats::streams::{Which, ask};
 use crate::outbox::OutboxRecord;
@@ -14,6 +20,7 @@ use crate::outbox::OutboxRecord;
 /// Puts commits together that came in several messages.
 pub struct Assembler {
     store: JetStreamStore,
+    recent: Arc<RecentCommits>,
     /// By partition: the parts of a commit that is not complete.
     waiting: BTreeMap<u16, Waiting>,
     /// By partition: the last hash that was read.
@@ -28,8 +35,8 @@ struct Waiting {
 
 impl Assembler {
     /// An assembler that has read nothing.
-    pub fn new(store: JetStreamStore) -> Self {
-        Self { store, waiting: BTreeMap::new(), hashes: BTreeMap::new() }
+    pub fn new(store: JetStreamStore, recent: Arc<RecentCommits>) -> Self {
+        Self { store, recent, waiting: BTreeMap::new(), hashes: BTreeMap::new() }
     }
 
     /// Takes messages in, in order; returns the records that are complete with them.
@@ -52,9 +59,26 @@ impl Assembler {
             if known.is_some_and(|hash| hash != frame.before.hash) {
                 return Err(wrong("does not follow the one before".into()));
             }
-            records.extend(unpack(&frame, &bytes, message.seq).map_err(wrong)?);
+            let decided = self.decided(&frame, bytes.into()).map_err(wrong)?;
+            let placed = |one: &OutboxRecord| OutboxRecord { seq: message.seq, epoch: frame.epoch, ..one.clone() };
+            records.extend(decided.iter().map(placed));
         }
         Ok(records)
+    }
+
+    /// The decisions of a whole commit, not yet at their place: those that are known here, or those that it says.
+    fn decided(&self, frame: &Frame, whole: Bytes) -> Result<Arc<[OutboxRecord]>, String> {
+        let known = self.recent.take(&frame.after.hash, &whole);
+        let follows = |known: &Arc<[OutboxRecord]>| known.first().is_some_and(|one| one.prev_hash == frame.before.hash);
+        if let Some(known) = known.filter(follows) {
+            return Ok(known);
+        }
+        let decided: Arc<[OutboxRecord]> = unpack(frame, &whole)?.into();
+        if !decided.is_empty() {
+            let text_bytes = text_bytes(&whole);
+            self.recent.keep(frame.after.hash, whole, text_bytes, decided.clone(), READERS - 1);
+        }
+        Ok(decided)
     }
 
     /// The parts of the same commit before this one: from memory, or asked for when reading began in between. What an

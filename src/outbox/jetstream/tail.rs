@@ -32,7 +32,7 @@ impl Tail {
                 self.outbox.whole_behind(self.seen).await?;
                 let filter = store.subject("outbox.*");
                 let puller = Puller::new(store.nats().clone(), &store.stream("outbox"), &filter, self.seen);
-                (puller, Assembler::new(store.clone()))
+                (puller, Assembler::new(store.clone(), self.outbox.recent.clone()))
             }
         };
         let read = puller.next(patience).await.map_err(|error| unread("outbox", error))?;

@@ -169,6 +169,8 @@ fn decisions_are_chained<S: Site>(site: &mut S, log: AnyLog) -> AnyLog {
     assert_eq!(log.head(1).unwrap().journal_seq, records[7]);
     assert_eq!(log.head(40).unwrap().seq, 0);
     assert_eq!(chain_of(&*log, 1), written);
+    // Whoever has written it may know it without reading; whoever opens it reads the same.
+    assert_eq!(next_of(&mut log.follow_decisions(0), 9), followed);
     log
 }
 
