@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 use super::front::{all_decided, event, get, until};
-use super::server::{Program, Server, settings};
+use super::server::{Program, Server, cluster, free_port, routed, settings};
 use crate::served::{Request, Served};
 
 /// A folder with an authority, a certificate of the server and one of a client.
@@ -80,6 +80,54 @@ fn deployed_users(folder: &Path) -> String {
         .replace("$SHOP_NATS_PASSWORD", "shop-secret")
         .replace("$DESK_NATS_PASSWORD", "desk-secret")
         .replace("$ADMINISTRATOR_NATS_PASSWORD", "administrator-secret")
+}
+
+/// The deployed configuration of a cluster, its includes in place.
+fn deployed_cluster(folder: &Path) -> PathBuf {
+    let users = deployed_users(folder);
+    let text = std::fs::read_to_string(crate::storms::project().join("deploy/nats/three.conf")).unwrap();
+    let show = |name: &str| format!("\"{}\"", folder.join(name).display());
+    let text = text
+        .replace("include \"one.conf\"\n", "")
+        .replace("include \"users.conf\"", &users)
+        .replace("$HEADWATER_NATS_CERTIFICATE", &show("server.pem"))
+        .replace("$HEADWATER_NATS_KEY", &show("server.key"))
+        .replace("$HEADWATER_NATS_CA", &show("ca.pem"));
+    conf(folder, &text)
+}
+
+#[test]
+fn only_servers_with_our_certificate_join_and_the_cluster_serves_its_users() {
+    let Some(path) = Program::Recent.path() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let file = deployed_cluster(folder.path());
+    let servers = cluster(&path, &file);
+    until("the three have found each other", || servers.iter().all(|one| one.neighbours().len() == 2).then_some(()));
+    // A stranger that knows the way: the same configuration with certificates of another authority.
+    let strange = tempfile::tempdir().unwrap();
+    let (own, ways) = (format!("nats://127.0.0.1:{}", free_port()), [servers[0].way().to_owned()]);
+    let stranger = routed(&path, &deployed_cluster(strange.path()), "n4", &own, &ways);
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "hw-secret\n").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let urls: Vec<String> = servers.iter().map(|one| format!("\"tls://localhost:{}\"", one.port())).collect();
+    let text = format!(
+        "nats:\n  urls: [{}]\n  replicas: 3\n  user: headwater\n  password_file: {}\n  ca_file: {}\ncluster: {{ on: true, instance: mill }}\n",
+        urls.join(", "),
+        secret.display(),
+        folder.path().join("ca.pem").display()
+    );
+    let settings = folder.path().join("headwater.yaml");
+    std::fs::write(&settings, text).unwrap();
+    let (program, token) = Served::start(&["--config", settings.to_str().unwrap()]);
+    until("NATS is in use", || program.said().iter().any(|line| line.contains("NATS is in use")).then_some(()));
+    Runtime::new().unwrap().block_on(async {
+        let shop = async_nats::jetstream::new(client(&servers[2], folder.path(), "shop").await);
+        shop.publish("src.default.shop.event", event(1).into()).await.unwrap().await.unwrap();
+    });
+    assert_eq!(all_decided(&program, &token, 1)["accepted"], 1);
+    assert!(stranger.neighbours().is_empty(), "it was let in");
+    assert!(servers.iter().all(|one| one.neighbours().len() == 2));
 }
 
 /// A client of one of the deployed users.

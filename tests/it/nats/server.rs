@@ -1,12 +1,14 @@
 //! nats-server processes, ended by their id.
 
-use std::io::Read as _;
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use headwater::nats::settings::Settings;
+use serde_json::Value;
 
 pub use crate::running::PATIENCE;
 use crate::running::Running;
@@ -153,6 +155,11 @@ impl Server {
         &self.plan.name
     }
 
+    /// Where it hears other servers, when it was started by `routed`.
+    pub fn way(&self) -> &str {
+        &self.plan.more[3]
+    }
+
     /// Where clients connect.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.plan.port)
@@ -162,19 +169,29 @@ impl Server {
     pub fn monitor_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.plan.monitor_port)
     }
+
+    /// The names of the servers that it is connected to.
+    pub fn neighbours(&self) -> BTreeSet<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.plan.monitor_port)).unwrap();
+        stream.write_all(b"GET /routez HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let told: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+        told["routes"].as_array().unwrap().iter().map(|route| route["remote_name"].as_str().unwrap().into()).collect()
+    }
 }
 
 /// Three servers that keep three copies.
 pub fn cluster(program: &Path, conf: &Path) -> Vec<Server> {
-    let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
-    let urls: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
-    let mut servers = Vec::new();
-    for (n, own) in urls.iter().enumerate() {
-        let more = ["--cluster_name", "headwater", "--cluster", own, "--routes", &urls.join(",")];
-        let more = more.map(str::to_owned).to_vec();
-        servers.push(Server::with(program, conf, &format!("n{}", n + 1), free_port(), more));
-    }
-    servers
+    let ways: Vec<String> = (0..3).map(|_| format!("nats://127.0.0.1:{}", free_port())).collect();
+    let names = ["n1", "n2", "n3"];
+    names.iter().zip(&ways).map(|(name, own)| routed(program, conf, name, own, &ways)).collect()
+}
+
+/// A server that hears others at `own` and looks for them at `ways`.
+pub fn routed(program: &Path, conf: &Path, name: &str, own: &str, ways: &[String]) -> Server {
+    let more = ["--cluster_name", "headwater", "--cluster", own, "--routes", &ways.join(",")];
+    Server::with(program, conf, name, free_port(), more.map(str::to_owned).to_vec())
 }
 
 /// Settings that lead to servers.
