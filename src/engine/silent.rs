@@ -82,6 +82,11 @@ impl Suspect {
         self.lacking() <= 0
     }
 
+    /// Whether it is believed, and more than the best one so far.
+    fn outdoes(&self, best: Option<&Self>) -> bool {
+        self.is_shown() && self.score > best.map_or(0, |best| best.score)
+    }
+
     /// How many more of them had to show it: two of five, and of many fewer, because a fault hits only a part of what stands on
     /// a large array or switch.
     pub fn lacking(&self) -> i64 {
@@ -120,10 +125,8 @@ impl Cell {
         let mut suspicion = Suspicion::None;
         let (ups, tuning) = (self.vote(place), self.tuning.clone());
         for up in ups.iter().filter(|u| tuning.may_be_silent(u)) {
-            // The silence of others never speaks for it: who asks them only then, asks seldom.
-            let accused = self.accused(up.ci, place, up.delay).filter(|suspect| suspect.score > 0);
-            let Some(suspect) = accused.map(|suspect| self.hear(suspect)) else { continue };
-            if suspect.is_shown() && suspect.score > best.as_ref().map_or(0, |b| b.score) {
+            let Some(suspect) = self.suspected(up.ci, place, up.delay) else { continue };
+            if suspect.outdoes(best.as_ref()) {
                 best = Some(suspect);
             } else if suspect.score > suspect.silence {
                 // The others may only be late.
@@ -148,10 +151,9 @@ impl Cell {
                 if !asked.insert(up.ci) {
                     continue;
                 }
-                let accused = self.accused(up.ci, *place, up.delay).filter(|suspect| suspect.score > 0);
-                let Some(mut suspect) = accused.map(|suspect| self.hear(suspect)) else { continue };
+                let Some(mut suspect) = self.suspected(up.ci, *place, up.delay) else { continue };
                 suspect.score += self.across_gaps(&suspect, places);
-                if suspect.is_shown() && suspect.score > best.as_ref().map_or(0, |b| b.score) {
+                if suspect.outdoes(best.as_ref()) {
                     best = Some(suspect);
                 }
             }
@@ -264,6 +266,12 @@ impl Cell {
     /// silence of others.
     pub fn weigh(&self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
         self.accused(ci, place, delay).map(|suspect| self.hear(suspect))
+    }
+
+    /// The same where those that accuse it speak for it: the silence of others never does, so who asks them only then, asks
+    /// seldom.
+    fn suspected(&self, ci: CiIx, place: Place, delay: Span) -> Option<Suspect> {
+        self.accused(ci, place, delay).filter(|suspect| suspect.score > 0).map(|suspect| self.hear(suspect))
     }
 
     /// What only those say that accuse it.

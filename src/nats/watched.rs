@@ -65,7 +65,7 @@ async fn look(nats: &Nats) -> Result<Trouble, NatsError> {
         }
         let most = &found["config"]["max_bytes"];
         let is_evicting = found["config"]["discard"] != "new";
-        if let Some(share) = Some(share(&found["state"]["bytes"], most)).flatten().filter(|_| !is_evicting) {
+        if let Some(share) = share(&found["state"]["bytes"], most).filter(|_| !is_evicting) {
             trouble
                 .fills_up
                 .get_or_insert(format!("stream {name} has {share} % of its max_bytes; raise it, or read faster"));
