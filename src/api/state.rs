@@ -219,6 +219,8 @@ pub struct NewTrial {
     pub rules: Option<Vec<RuleFile>>,
     pub model: Option<String>,
     pub metric: Option<String>,
+    /// The record of the trial that ends by this.
+    pub in_place_of: Option<u64>,
 }
 
 /// A metric model that was made from what was kept, and runs beside.

@@ -328,25 +328,11 @@ pub async fn put_shadow(
 ) -> Result<(StatusCode, Json<Taken>), ApiError> {
     caller.whole_tenant()?;
     let rules = body.files.map(|files| NewRules { files, reason: String::new() }.into_files());
-    let tried = NewTrial { rules, model: body.model, metric: body.metric };
+    let tried = NewTrial { rules, model: body.model, metric: body.metric, in_place_of: body.in_place_of };
     if tried.rules.is_none() && tried.model.is_none() && tried.metric.is_none() {
         return Err(ApiError::Bad("name rules (files), a model, a metric model, or several of them".into()));
     }
-    let running = api.trials.shadow(&caller.tenant);
-    if running.since_seq > 0 && body.in_place_of != Some(running.since_seq) {
-        return Err(ApiError::Refused { detail: running_already(&running), errors: Vec::new() });
-    }
     start(&api, &caller, &body.reason, tried).await
-}
-
-/// Whose trial would end, and what to do.
-fn running_already(running: &ShadowState) -> String {
-    let By { author, reason } = &running.by;
-    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-    let seq = running.since_seq;
-    format!(
-        "the trial of {author}{why} runs since record {seq}: end it first, or name it (`in_place_of`: {seq}) if it may end"
-    )
 }
 
 async fn start(
@@ -368,11 +354,12 @@ pub async fn end_shadow(
     Params(because): Params<Because>,
 ) -> Result<(StatusCode, Json<Taken>), ApiError> {
     caller.whole_tenant()?;
-    if api.trials.shadow(&caller.tenant).since_seq == 0 {
+    let running = api.trials.shadow(&caller.tenant).since_seq;
+    if running == 0 {
         return Err(ApiError::NotFound("trial: nothing runs beside"));
     }
     needs_reason(&api.rules.policy(&caller.tenant), &because.reason)?;
-    start(&api, &caller, &because.reason, NewTrial::default()).await
+    start(&api, &caller, &because.reason, NewTrial { in_place_of: Some(running), ..NewTrial::default() }).await
 }
 
 fn in_force(put: PutInForce) -> (StatusCode, Json<InForce>) {

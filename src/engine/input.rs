@@ -74,6 +74,10 @@ pub enum Input {
         model: Option<Digest>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<Digest>,
+        /// The record of the trial that ends by this one, 0: none may run. Another one that runs goes on, and this one does not
+        /// begin. Absent, as in records of earlier programs: whatever runs.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_place_of: Option<u64>,
         author: Box<str>,
         #[serde(default, skip_serializing_if = "str::is_empty")]
         reason: Box<str>,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use arc_swap::ArcSwap;
 
+use super::ruling::Shade;
 use super::texts::{compile_model, kept};
 use super::{Pipeline, cmdb_text};
 use crate::domain::ids::TenantId;
@@ -81,6 +82,15 @@ pub enum PutError {
 
 fn lines(errors: &[RuleError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Why a trial does not begin: nobody's comparison ends unnoticed. Whose it is, and what to do.
+fn runs_already(Shade { author, reason, seq, .. }: &Shade) -> anyhow::Error {
+    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    anyhow!(
+        "something is tried already: the trial of {author}{why} runs since record {seq}; end it first, or name it \
+         (`in_place_of`: {seq}) if it may end"
+    )
 }
 
 impl Pipeline {
@@ -242,8 +252,15 @@ impl Pipeline {
     /// Lets rules or models run beside what is valid, or no longer (none of them). Checked first; returns the record.
     ///
     /// # Errors
-    /// Every error with its place, or that the journal does not take it.
+    /// Every error with its place, that another trial runs than the one that may end, or that the journal does not take it.
     pub async fn put_shade(&self, tenant: &TenantId, trial: Trial, by: &By) -> Result<u64> {
+        let is_end = trial.is_none();
+        let other = self.rulings.ruled(tenant).shade.clone().filter(|runs| trial.in_place_of != Some(runs.seq));
+        // Before anything is kept of it; the journal's order has the last word.
+        if let Some(runs) = other.filter(|_| !is_end) {
+            return Err(runs_already(&runs));
+        }
+        let in_place_of = if is_end { trial.in_place_of } else { Some(trial.in_place_of.unwrap_or_default()) };
         let rules = match trial.rules {
             None => None,
             Some(mut files) => {
@@ -267,10 +284,14 @@ impl Pipeline {
             }
         };
         let By { author, reason } = by.clone();
-        let input = Input::Shadow { tenant: tenant.clone(), rules, model, metric, author, reason };
+        let input = Input::Shadow { tenant: tenant.clone(), rules, model, metric, in_place_of, author, reason };
         let seq = self.log.append(partition_of(tenant), input).await?.seq;
         self.until_decided(tenant, seq).await;
-        Ok(seq)
+        let before = self.rulings.ruled(tenant).shade.clone().filter(|runs| runs.seq < seq);
+        match before.filter(|_| !is_end && self.has_applied(partition_of(tenant), seq)) {
+            Some(runs) => Err(runs_already(&runs)),
+            None => Ok(seq),
+        }
     }
 }
 
@@ -281,4 +302,13 @@ pub struct Trial {
     pub model: Option<String>,
     /// Another metric model.
     pub metric: Option<String>,
+    /// The record of the trial that ends by this: of no other one. The end of a trial that names none ends whatever runs.
+    pub in_place_of: Option<u64>,
+}
+
+impl Trial {
+    /// Whether nothing is to run any more.
+    const fn is_none(&self) -> bool {
+        self.rules.is_none() && self.model.is_none() && self.metric.is_none()
+    }
 }

@@ -124,12 +124,16 @@ impl Rulings {
                 let newest = valid(*version, digest, author, reason);
                 self.change(tenant, |ruled| add(&mut ruled.metric_models, &newest));
             }
-            Input::Shadow { tenant, rules, model, metric, author, reason } => {
+            Input::Shadow { tenant, rules, model, metric, in_place_of, author, reason } => {
                 let (rules, model, metric) = (rules.clone(), model.clone(), metric.clone());
                 let (author, reason) = (author.clone(), reason.clone());
                 let is_any = rules.is_some() || model.is_some() || metric.is_some();
                 let shade = is_any.then_some(Shade { rules, model, metric, author, reason, at, seq });
                 self.change(tenant, |ruled| {
+                    // Two at one moment: the journal's order says whose trial runs.
+                    if in_place_of.is_some_and(|named| ruled.shade.as_ref().is_some_and(|runs| runs.seq != named)) {
+                        return;
+                    }
                     if let Some(tried) = shade.as_ref().filter(|one| one.metric.is_some()) {
                         ruled.metric_tried_at = Some(tried.at);
                     }
@@ -249,5 +253,40 @@ impl Pipeline {
     /// When the kept text cannot be read.
     pub fn kept_model(&self, digest: &Digest) -> Result<String> {
         Ok(String::from_utf8(kept(&self.log, digest)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What runs after records of trials: sequence, the one that may end (none: a record of an earlier program), and whether
+    /// there is something to try.
+    fn runs(trials: &[(u64, Option<u64>, bool)]) -> Option<u64> {
+        let rulings = Rulings::default();
+        for (seq, in_place_of, is_any) in trials {
+            let mut input = json!({ "input": "shadow", "tenant": "city", "author": "li" });
+            if let Some(named) = in_place_of {
+                input["in_place_of"] = json!(named);
+            }
+            if *is_any {
+                input["rules"] = json!("00");
+            }
+            let (input, body) = (Arc::new(serde_json::from_value(input).unwrap()), Vec::new().into());
+            rulings.note(&Record { seq: *seq, partition: 0, stamp: Timestamp(0), input, body });
+        }
+        rulings.ruled(&TenantId::from("city")).shade.as_ref().map(|shade| shade.seq)
+    }
+
+    #[test]
+    fn the_order_of_the_journal_says_whose_trial_runs() {
+        assert_eq!(runs(&[(1, Some(0), true), (2, Some(0), true)]), Some(1), "two at once: the first");
+        assert_eq!(runs(&[(1, Some(0), true), (2, Some(1), true), (3, Some(1), true)]), Some(2), "both name the first");
+        assert_eq!(runs(&[(1, Some(0), true), (2, Some(1), true), (3, Some(1), false)]), Some(2), "its end comes late");
+        assert_eq!(runs(&[(1, Some(0), true), (2, Some(1), false), (3, Some(1), true)]), Some(3), "it has ended");
+        assert_eq!(runs(&[(1, None, true), (2, None, true)]), Some(2), "as it was");
+        assert_eq!(runs(&[(1, Some(0), true), (2, None, false)]), None, "whatever runs");
     }
 }

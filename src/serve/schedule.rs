@@ -126,11 +126,10 @@ impl Judging {
     /// # Errors
     /// When too little was kept, something else is tried, or the journal does not take it; says what to do.
     pub async fn retrain(&self, tenant: &TenantId, by: &By) -> Result<Retrained> {
-        let is_free = || match self.pipeline.rulings().ruled(tenant).shade {
-            Some(_) => bail!("something is tried already: end it first (headwater shadow end)"),
-            None => Ok(()),
-        };
-        is_free()?;
+        // Making one takes its time: nothing is made in vain.
+        if self.pipeline.rulings().ruled(tenant).shade.is_some() {
+            bail!("something is tried already: end it first (headwater shadow end)");
+        }
         let (data, of) = (self.data.clone(), tenant.clone());
         let per_day = f64::from(self.settings.false_alarms_per_mille) / 1000.0;
         let fitted = tokio::task::spawn_blocking(move || {
@@ -138,8 +137,6 @@ impl Judging {
             fit::fit(&series, per_day, |_, _| {})
         });
         let found = fitted.await??;
-        // It took its time.
-        is_free()?;
         let valid = self.applied().get(tenant).and_then(|one| one.model.as_ref().map(|model| model.version));
         let version = valid.unwrap_or(1) + 1;
         let text = MetricModel::text_of(version, &found.numbers, &found.trained);

@@ -115,8 +115,9 @@ impl Trials for Bench {
     fn put_shadow(&self, tenant: TenantId, by: By, tried: NewTrial) -> BoxFuture<'static, Result<u64, WriteError>> {
         let pipeline = self.pipeline.clone();
         Box::pin(async move {
-            let NewTrial { rules, model, metric } = tried;
-            pipeline.put_shade(&tenant, Trial { rules, model, metric }, &by).await.map_err(|error| lines(&error))
+            let NewTrial { rules, model, metric, in_place_of } = tried;
+            let trial = Trial { rules, model, metric, in_place_of };
+            pipeline.put_shade(&tenant, trial, &by).await.map_err(|error| lines(&error))
         })
     }
 
@@ -178,7 +179,7 @@ async fn activate(pipeline: &Pipeline, tenant: &TenantId, by: By, since_seq: u64
     if let Some(digest) = &shade.metric {
         put.metric = pipeline.put_metric_model(tenant, pipeline.kept_model(digest)?, &by).await?.seq;
     }
-    pipeline.put_shade(tenant, Trial::default(), &by).await?;
+    pipeline.put_shade(tenant, Trial { in_place_of: Some(since_seq), ..Trial::default() }, &by).await?;
     Ok(put)
 }
 

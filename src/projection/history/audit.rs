@@ -65,7 +65,7 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
             about: version.to_string(),
             detail: json(&(digest, reason)),
         },
-        Input::Shadow { tenant, rules, model, metric, author, reason } => Entry {
+        Input::Shadow { tenant, rules, model, metric, author, reason, in_place_of: _ } => Entry {
             tenant,
             actor: author,
             action: if rules.is_some() || model.is_some() || metric.is_some() {

@@ -146,7 +146,7 @@ fn a_second_person_is_asked_for_wherever_rules_change() {
     // In the meantime the first person tries something else: that was not looked at.
     let mut other = json!({ "files": { "a.yaml": careful }, "reason": "another" });
     let (status, why) = li.ask("PUT", "/api/v1/shadow", &other);
-    assert!(status == 422 && why["detail"].as_str().unwrap().contains("the trial of li (try) runs"), "{why}");
+    assert!(status == 422 && why["errors"][0].as_str().unwrap().contains("the trial of li (try) runs"), "{why}");
     other["in_place_of"] = json!(since.as_u64().unwrap() + 1);
     assert_eq!(li.ask("PUT", "/api/v1/shadow", &other).0, 422, "it names one that does not run");
     other["in_place_of"] = since.clone();
@@ -166,6 +166,38 @@ fn a_second_person_is_asked_for_wherever_rules_change() {
     assert_eq!(back(&li, json!({})), 400, "no reason");
     assert_eq!(back(&wang, json!({ "reason": "back" })), 403, "who activated it alone");
     assert_eq!(back(&li, json!({ "reason": "back" })), 202);
+    served.stop();
+}
+
+#[test]
+fn of_two_who_start_a_trial_at_once_one_does_and_the_other_hears_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let served = Served::start(&["--data", data.to_str().unwrap()]);
+    let people = ["li", "wang"].map(|name| Person { served: &served, token: token(&data, "analyst", name) });
+    for round in 0..5 {
+        let start = |who: &Person<'_>, reason: &str| {
+            who.ask("PUT", "/api/v1/shadow", &json!({ "files": { "a.yaml": LOUD }, "reason": reason }))
+        };
+        let told = std::thread::scope(|scope| {
+            let asked = ["quiet", "loud"].into_iter().zip(&people);
+            let asked = asked.map(|(reason, who)| (reason, scope.spawn(move || start(who, reason))));
+            asked
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|(reason, asked)| (reason, asked.join().unwrap()))
+                .collect::<Vec<_>>()
+        });
+        let (begun, refused) = if told[0].1.0 == 202 { (&told[0], &told[1]) } else { (&told[1], &told[0]) };
+        assert_eq!((begun.1.0, refused.1.0), (202, 422), "round {round}: {told:?}");
+        let (reason, (_, taken)) = begun;
+        let running = people[0].ask("GET", "/api/v1/shadow", &json!({})).1;
+        assert_eq!((&running["reason"], &running["since_seq"]), (&json!(reason), &taken["seq"]), "{running}");
+        let why = refused.1.1["errors"][0].as_str().unwrap();
+        assert!(why.contains(&format!("({reason}) runs since record {}", taken["seq"])), "{why}");
+        assert_eq!(people[0].ask("DELETE", "/api/v1/shadow", &json!({})).0, 202);
+        people[0].wait_for("its end", |shadow| shadow["running"] == false);
+    }
     served.stop();
 }
 

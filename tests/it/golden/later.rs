@@ -82,6 +82,9 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
     let receipt = json!({ "to": "138***00", "said": "sms-77" });
     let receipt = Delivered { report: None, receipt: serde_json::from_value(receipt).unwrap(), ..answered };
     inputs.push(("55-receipt", Input::Delivered(receipt)));
+    let digest = "9372c470eeadd5ecd9c3c74c2b3cb633f8e2f2fad799250a0f70d652b6b825e4";
+    let tried = json!({ "input": "shadow", "tenant": TENANT, "rules": digest, "in_place_of": 4711, "author": "li", "reason": "试运行" });
+    inputs.push(("58-a_trial_in_place_of_another", serde_json::from_value(tried).unwrap()));
     inputs
 }
 
