@@ -36,11 +36,13 @@ export const PostMortem = ({ id, may, onClose }) => {
     setBusy(false);
   };
   const choices = ["read", "write"].map((word) => /** @type {[string, string]} */ ([word, t(`pm.tab.${word}`)]));
-  const now = kept[0];
+  // What is published, and the newest draft after it.
+  const states = kept.filter((one, n) => one.state === "published" ? one === kept.find((other) => other.state === "published") : n === 0).reverse();
   const none = draft === null || busy;
   return html`<dialog ref=${dialog} class="broad" aria-label=${t("pm.title")} onCancel=${(event) => { event.preventDefault(); onClose(); }}>
     <form method="dialog" onSubmit=${(event) => event.preventDefault()}><div class="with-action"><div><h2>${t("pm.title")}</h2>
-      <p class="dim" data-state=${now?.state ?? "missing"}>${now ? t(`pm.is.${now.state}`, { who: now.author, t: moment(now.at) }) : t("pm.help")}</p></div><${Switch} label=${t("pm.title")} value=${tab} onChange=${setTab} choices=${choices} /></div>
+      ${states.length === 0 && html`<p class="dim" data-state="missing">${t("pm.help")}</p>`}
+      ${states.map((one) => html`<p key=${one.state} class="dim" data-state=${one.state}>${t(`pm.is.${one.state}`, { who: one.author, t: moment(one.at) })}</p>`)}</div><${Switch} label=${t("pm.title")} value=${tab} onChange=${setTab} choices=${choices} /></div>
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${draft === null && !failed && html`<${Empty} text=${t("loading")} />`}
     ${draft !== null && (tab === "read" ? html`<${Markdown} text=${draft.text} />` : html`<textarea rows="22" spellcheck="false" value=${draft.text} aria-label=${t("pm.title")} onInput=${(event) => setDraft({ ...draft, text: event.target.value })}></textarea>`)}

@@ -145,7 +145,8 @@ pub enum PostMortemState {
     Published,
 }
 
-/// Keeps a post-mortem as a draft, or publishes it. The versions before stay readable.
+/// Keeps a post-mortem as a draft, or publishes it. The versions before stay readable. What is published stays so while people
+/// write on a draft: it is published until another version is.
 #[utoipa::path(put, path = "/api/v1/incidents/{id}/post-mortem", tag = "incidents", params(("id" = String, Path)),
     request_body = NewPostMortem, responses((status = 202, body = Taken), (status = "default", body = Problem)))]
 pub async fn keep(
@@ -180,7 +181,7 @@ pub async fn keep(
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListQuery {
-    /// draft or published.
+    /// published: what is published, also where a newer draft is written on; draft: only where the newest is one.
     pub state: Option<String>,
     /// `next` of the page before.
     pub after: Option<String>,

@@ -189,10 +189,10 @@ impl Cell {
         Ok(())
     }
 
-    /// Its post-mortem has come further; what waited for it closes.
+    /// Its post-mortem has come further; what waited for it closes. What is published stays so while people write on a draft.
     fn keep_review(&mut self, place: Place, review: Review, actor: &str) {
         let Some(ending) = self.ending(place) else { return };
-        ending.review = review;
+        ending.review = ending.review.max(review);
         self.note_of(place, actor, TimelineKind::Reviewed, review.as_str());
         self.close_recovered(place);
     }

@@ -74,6 +74,22 @@ fn a_major_incident_is_told_to_whom_its_rules_name_and_stays_open_until_it_is_re
          23:00 boss closed 1
          23:00 duty-lead closed 1",
     );
+    // What is published stays so while somebody writes on it.
+    by(MAJOR).tells(
+        "00:00 a Fire critical
+         05:00 review 1 published
+         06:00 review 1 draft
+         07:00 close 1",
+        "00:00 (major: vital) 1
+         00:00 team opened 1
+         00:00 boss opened 1
+         00:00 duty-lead opened 1
+         05:00 (review: published) 1
+         06:00 (review: draft) 1
+         07:00 team closed 1
+         07:00 boss closed 1
+         07:00 duty-lead closed 1",
+    );
     // By hand: who knows of it hears that it is one.
     by(MAJOR).tells(
         "00:00 a Down critical
@@ -305,6 +321,15 @@ async fn a_post_mortem_is_drafted_kept_published_and_lets_a_major_incident_close
     let seen =
         scene.setup.until(&scene.client, &own, "it is reviewed", |told| told["major"]["review"] == "published").await;
     assert_eq!(seen["major"]["by"], "boss");
+    // Somebody writes on: what is published stays so, and is listed as such.
+    let newest = listed["items"][0]["version"].as_u64().unwrap();
+    let more = json!({ "text": "# What we learned, and more", "state": "draft", "version": newest });
+    let (_, taken) = scene.put(&path, &more).await;
+    assert_eq!(scene.ended(&taken).await, "");
+    let drafts = "/api/v1/post-mortems?state=draft";
+    scene.setup.until(&scene.client, drafts, "the draft is kept", |told| told["items"][0].is_object()).await;
+    assert_eq!(scene.setup.get(&scene.client, "/api/v1/post-mortems?state=published").await.unwrap(), listed);
+    assert_eq!(scene.setup.get(&scene.client, &own).await.unwrap()["major"]["review"], "published");
     assert_eq!(scene.order(&format!("{own}/close"), &said).await, "");
     // A draft says what was found out.
     scene.setup.until(&scene.client, &own, "it is closed", |told| told["conclusion"]["cause"] == "battery").await;

@@ -9,7 +9,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::Effect;
 use crate::engine::input::{Command, Input, Order};
 
-/// Versions kept of one incident's; the oldest goes first.
+/// Versions kept of one incident's; the oldest goes first, but never what is published.
 const VERSIONS_MAX: usize = 50;
 
 /// One version.
@@ -40,7 +40,8 @@ pub fn write(to: &Transaction<'_>, step: &Committed, input: &Input) -> rusqlite:
     let row = params![id, seq, tenant.as_str(), step.stamp.0, actor, word(review), text];
     to.prepare_cached(sql)?.execute(row)?;
     let old = "DELETE FROM reviews WHERE incident = ?1 AND seq <= (
-               SELECT seq FROM reviews WHERE incident = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)";
+               SELECT seq FROM reviews WHERE incident = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)
+               AND seq IS NOT (SELECT max(seq) FROM reviews WHERE incident = ?1 AND state = 'published')";
     to.prepare_cached(old)?.execute(params![id, VERSIONS_MAX as i64]).map(drop)
 }
 
@@ -65,7 +66,8 @@ pub fn versions(from: &Connection, tenant: &TenantId, incident: IncidentId) -> r
     from.prepare_cached(&sql)?.query_map(params![incident.0 as i64, tenant.as_str()], read)?.collect()
 }
 
-/// The newest version of each incident's before a place, newest first; of one state, or of any.
+/// The newest version of each incident's before a place, newest first; or what is published, which stands beside newer drafts;
+/// or only drafts that nothing was published after.
 pub fn newest(
     from: &Connection,
     tenant: &TenantId,
@@ -75,7 +77,8 @@ pub fn newest(
 ) -> rusqlite::Result<Vec<Kept>> {
     let sql = format!(
         "{COLUMNS} r WHERE tenant = ?1 AND seq < ?2 AND (?3 IS NULL OR state = ?3)
-         AND seq = (SELECT max(seq) FROM reviews WHERE incident = r.incident) ORDER BY seq DESC LIMIT ?4"
+         AND seq = (SELECT max(seq) FROM reviews WHERE incident = r.incident AND (?3 IS NOT 'published' OR state = ?3))
+         ORDER BY seq DESC LIMIT ?4"
     );
     let before = before.map_or(i64::MAX, |seq| seq as i64);
     from.prepare_cached(&sql)?.query_map(params![tenant.as_str(), before, state, limit as i64], read)?.collect()
