@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::served::{Served, token};
-use super::write;
+use super::served::{POWER_LOST, Served, token};
 use crate::storms::project;
 
 /// Names of metrics in a text, without what the format adds to counters.
@@ -18,16 +17,9 @@ fn the_manual_lists_the_metrics_that_there_are() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let (source, reader) = (token(&data, "source", "zabbix"), token(&data, "operator", "li"));
-    write(folder.path(), "rules/a.yaml", "routes:\n  - { id: all, receivers: [noc] }\n");
-    let receiver = "receivers:\n  - { id: noc, url: 'http://127.0.0.1:9/', allow_private: true, \
-                    secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }\n";
-    let redis = "redis: { urls: ['redis://127.0.0.1:9'] }\n";
-    let vitals = "vitals: { every: 1s, disk_free_mib_min: 1000000000 }\n";
-    let config = write(folder.path(), "hw.yaml", &format!("data: data\nrules: rules\n{vitals}{receiver}{redis}"));
-    let served = Served::start(&["--config", &config]);
-    let event =
-        r#"{"name":"power-lost","severity":"critical","starts_at":"2026-01-05T00:00:00Z","object":{"name":"pdu"}}"#;
-    served.send(&source, &reader, event);
+    let settings = "vitals: { every: 1s, disk_free_mib_min: 1000000000 }\nredis: { urls: ['redis://127.0.0.1:9'] }\n";
+    let served = Served::telling(folder.path(), "127.0.0.1:9", settings);
+    served.send(&source, &reader, POWER_LOST);
     served.wait_for("sign=\"disk-low\"");
     let given = served.wait("an open incident, a notice and a sign", || {
         let (status, text) = served.ask("GET", "/metrics", &reader, "");

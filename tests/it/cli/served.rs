@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{Ran, headwater};
+use super::{Ran, headwater, write};
 
 /// How long a state is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +20,10 @@ pub struct Served {
     address: String,
     log: Arc<Mutex<Vec<String>>>,
 }
+
+/// Something that opens an incident at once.
+pub const POWER_LOST: &str =
+    r#"{"name":"power-lost","severity":"critical","starts_at":"2026-01-05T00:00:00Z","object":{"name":"pdu"}}"#;
 
 impl Served {
     /// Starts `headwater serve` with these arguments, on a port of its own; returns when it serves.
@@ -41,6 +45,16 @@ impl Served {
         let address = line.split("address=").nth(1).unwrap_or_else(|| panic!("no address in {line:?}"));
         served.address = address.split_whitespace().next().unwrap().to_owned();
         served
+    }
+
+    /// Starts one in a folder whose rules tell the receiver `noc`, at an address, of every incident; with further settings.
+    pub fn telling(folder: &Path, noc: &str, settings: &str) -> Self {
+        write(folder, "rules/a.yaml", "routes:\n  - { id: all, receivers: [noc] }\n");
+        let receiver = format!(
+            "receivers:\n  - {{ id: noc, url: 'http://{noc}/', allow_private: true, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }}\n"
+        );
+        let config = write(folder, "hw.yaml", &format!("data: data\nrules: rules\n{receiver}{settings}"));
+        Self::start(&["--config", &config])
     }
 
     /// Its address.

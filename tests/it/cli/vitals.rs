@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use super::served::{Served, token};
+use super::served::{POWER_LOST, Served, token};
 use super::write;
 
 #[test]
@@ -106,18 +106,11 @@ fn a_receiver_that_takes_nothing_while_notices_wait_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let (source, reader) = (token(&data, "source", "bms"), token(&data, "operator", "li"));
-    write(folder.path(), "rules/a.yaml", "routes:\n  - { id: all, receivers: [noc] }\n");
     // Nobody listens there, until somebody does.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let receiver = format!(
-        "receivers:\n  - {{ id: noc, url: 'http://{address}/', allow_private: true, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }}\n"
-    );
     let vitals = "vitals: { every: 1s, notices_wait_max: 1s, disk_free_mib_min: 0 }\n";
-    let config = write(folder.path(), "hw.yaml", &format!("data: data\nrules: rules\n{vitals}{receiver}"));
-    let served = Served::start(&["--config", &config]);
-    let event =
-        r#"{"name":"power-lost","severity":"critical","starts_at":"2026-01-05T00:00:00Z","object":{"name":"pdu"}}"#;
-    served.send(&source, &reader, event);
+    let served = Served::telling(folder.path(), &address.to_string(), vitals);
+    served.send(&source, &reader, POWER_LOST);
     let told = served.wait_for("sign=\"notices-wait\"");
     assert!(told.contains("receiver noc fails since 20"), "{told}");
     let listener = TcpListener::bind(address).unwrap();
