@@ -6,24 +6,21 @@ use super::Acting;
 use super::deed::Deed;
 use super::page::Pressed;
 use super::words::button;
-use crate::domain::ending::{CATEGORY_CHARS_MAX, Finding, Findings, TEXT_CHARS_MAX};
+use crate::domain::ending::{Finding, Findings};
 use crate::domain::incident::IncidentView;
 use crate::domain::pass::Pass;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::markup::html;
 
-/// What is asked, in order.
-const ASKED: [Finding; 4] = [Finding::Cause, Finding::Solution, Finding::Impact, Finding::Category];
-
 /// What whoever pressed the button has written; none: nothing.
 pub fn findings(pressed: &Pressed) -> Option<Box<Findings>> {
-    let cut = |text: &str, chars_max: usize| text.trim().chars().take(chars_max).collect::<String>().into();
-    let found = Findings {
-        cause: cut(&pressed.cause, TEXT_CHARS_MAX),
-        solution: cut(&pressed.solution, TEXT_CHARS_MAX),
-        impact: cut(&pressed.impact, TEXT_CHARS_MAX),
-        category: cut(&pressed.category, CATEGORY_CHARS_MAX),
+    let of = |finding: Finding| match finding {
+        Finding::Cause => &pressed.cause,
+        Finding::Solution => &pressed.solution,
+        Finding::Impact => &pressed.impact,
+        Finding::Category => &pressed.category,
     };
+    let found = Findings::each(|finding| of(finding).trim().chars().take(finding.chars_max()).collect());
     (!found.are_none()).then(|| Box::new(found))
 }
 
@@ -43,18 +40,17 @@ pub fn form(acting: &Acting, pass: &Pass, view: &IncidentView, lang: Lang) -> St
     let name = html(button(&Deed::Resolve).of(lang));
     let mut text = format!("<details><summary>{name}</summary><form method=\"post\">");
     // Writing to a string cannot fail.
-    for finding in ASKED {
+    for finding in Finding::ALL {
         let is_needed = view.priority <= closing.from && closing.needs.contains(&finding);
-        let (word, mark, required) = match (finding, is_needed) {
-            (Finding::Cause, true) => ("cause", " *", " required"),
-            (Finding::Cause, false) => ("cause", "", ""),
-            (Finding::Solution, true) => ("solution", " *", " required"),
-            (Finding::Solution, false) => ("solution", "", ""),
-            (Finding::Impact, true) => ("impact", " *", " required"),
-            (Finding::Category, true) => ("category", " *", " required"),
-            (Finding::Category, false) if !closing.categories.is_empty() => ("category", "", ""),
-            (Finding::Impact | Finding::Category, false) => continue,
+        let is_offered = match finding {
+            Finding::Cause | Finding::Solution => true,
+            Finding::Impact => is_needed,
+            Finding::Category => is_needed || !closing.categories.is_empty(),
         };
+        if !is_offered {
+            continue;
+        }
+        let (word, (mark, required)) = (finding.as_str(), if is_needed { (" *", " required") } else { ("", "") });
         let known = view.conclusion.as_ref().map_or("", |said| said.findings.of(finding));
         let _ = write!(text, "<label>{}{mark}", html(label(finding).of(lang)));
         if finding == Finding::Category && !closing.categories.is_empty() {

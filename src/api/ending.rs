@@ -11,39 +11,22 @@ use super::access::Caller;
 use super::orders::OrderBody;
 use super::problem::{ApiError, Problem};
 use super::state::Api;
-use crate::domain::ending::{CATEGORY_CHARS_MAX, Conclusion, Finding, Findings, Major, Review, TEXT_CHARS_MAX};
+use crate::domain::ending::{Conclusion, Finding, Findings, Major, Review};
 use crate::wording::mask::mask;
 use crate::wording::words::PriorityWord;
 
 /// What people found out.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ConclusionItem {
-    /// What caused it.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub cause: String,
-    /// What ended it.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub solution: String,
-    /// Whom it hit, and how.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub impact: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub category: String,
+    #[serde(flatten)]
+    pub findings: Findings,
     pub by: String,
     pub at: String,
 }
 
 impl From<&Conclusion> for ConclusionItem {
     fn from(said: &Conclusion) -> Self {
-        let text = |finding| mask(said.findings.of(finding)).into_owned();
-        Self {
-            cause: text(Finding::Cause),
-            solution: text(Finding::Solution),
-            impact: text(Finding::Impact),
-            category: text(Finding::Category),
-            by: said.by.to_string(),
-            at: said.at.to_string(),
-        }
+        Self { findings: masked(&said.findings), by: said.by.to_string(), at: said.at.to_string() }
     }
 }
 
@@ -92,23 +75,34 @@ pub async fn closing(State(api): State<Arc<Api>>, caller: Caller) -> Json<Closin
     })
 }
 
+/// What was found out, as everybody may read it.
+pub fn masked(found: &Findings) -> Findings {
+    Findings::each(|finding| mask(found.of(finding)).into())
+}
+
+/// What somebody has written that was found out; says what is too long.
+pub fn read(said: &Findings) -> Result<Findings, String> {
+    for finding in Finding::ALL {
+        let (name, chars_max) = (finding.as_str(), finding.chars_max());
+        if said.of(finding).trim().chars().count() > chars_max {
+            return Err(format!("{name}: at most {chars_max} characters"));
+        }
+    }
+    Ok(Findings::each(|finding| said.of(finding).trim().into()))
+}
+
 /// What an order says that was found out; none: nothing.
 ///
 /// # Errors
 /// When a text is too long.
 pub fn findings(body: &OrderBody) -> Result<Option<Box<Findings>>, ApiError> {
-    let read = |name: &str, text: Option<&str>, chars_max: usize| -> Result<Box<str>, ApiError> {
-        let text = text.unwrap_or_default().trim();
-        if text.chars().count() > chars_max {
-            return Err(ApiError::Bad(format!("{name}: at most {chars_max} characters")));
-        }
-        Ok(text.into())
+    let of = |finding: Finding| match finding {
+        Finding::Cause => &body.cause,
+        Finding::Solution => &body.solution,
+        Finding::Impact => &body.impact,
+        Finding::Category => &body.category,
     };
-    let found = Findings {
-        cause: read("cause", body.cause.as_deref(), TEXT_CHARS_MAX)?,
-        solution: read("solution", body.solution.as_deref(), TEXT_CHARS_MAX)?,
-        impact: read("impact", body.impact.as_deref(), TEXT_CHARS_MAX)?,
-        category: read("category", body.category.as_deref(), CATEGORY_CHARS_MAX)?,
-    };
+    let said = Findings::each(|finding| of(finding).as_deref().unwrap_or_default().into());
+    let found = read(&said).map_err(ApiError::Bad)?;
     Ok((!found.are_none()).then(|| Box::new(found)))
 }

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::ending::{self, masked};
 use super::orders::{IdempotencyKey, Taken, submit};
 use super::paging::{self, Listed, cursor, read_cursor, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
 use super::state::Api;
-use crate::domain::ending::{CATEGORY_CHARS_MAX, Findings, TEXT_CHARS_MAX};
+use crate::domain::ending::Findings;
 use crate::domain::ids::IncidentId;
 use crate::domain::knowledge::{ENTRIES_MAX, ID_CHARS_MAX, Known, TITLE_CHARS_MAX};
 use crate::engine::input::Order;
@@ -66,16 +67,16 @@ pub struct KnowledgeEntry {
 impl From<&Entry> for KnowledgeEntry {
     fn from(entry: &Entry) -> Self {
         let text = |text: &str| mask(text).into_owned();
-        let (known, found) = (&entry.known, &entry.known.findings);
+        let (known, found) = (&entry.known, masked(&entry.known.findings));
         Self {
             id: known.id.to_string(),
             title: text(&known.title),
             class: known.class.to_string(),
             area: known.area.map(Into::into),
-            category: text(&found.category),
-            cause: text(&found.cause),
-            solution: text(&found.solution),
-            impact: text(&found.impact),
+            category: found.category.into(),
+            cause: found.cause.into(),
+            solution: found.solution.into(),
+            impact: found.impact.into(),
             url: known.url.to_string(),
             by: entry.by.clone(),
             at: entry.at.to_string(),
@@ -231,12 +232,12 @@ fn known(entry: &KnowledgeEntry) -> Result<Known, String> {
         }
         Ok(text.trim().into())
     };
-    let findings = Findings {
-        cause: read("cause", &entry.cause, TEXT_CHARS_MAX)?,
-        solution: read("solution", &entry.solution, TEXT_CHARS_MAX)?,
-        impact: read("impact", &entry.impact, TEXT_CHARS_MAX)?,
-        category: read("category", &entry.category, CATEGORY_CHARS_MAX)?,
-    };
+    let findings = ending::read(&Findings {
+        cause: entry.cause.as_str().into(),
+        solution: entry.solution.as_str().into(),
+        impact: entry.impact.as_str().into(),
+        category: entry.category.as_str().into(),
+    })?;
     let (id, title) = (read("id", &entry.id, ID_CHARS_MAX)?, read("title", &entry.title, TITLE_CHARS_MAX)?);
     if id.is_empty() || title.is_empty() || findings.are_none() {
         return Err("write an id, a title, and cause, solution, impact or category".into());

@@ -23,14 +23,40 @@ pub enum Finding {
     Category,
 }
 
+impl Finding {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Cause, Self::Solution, Self::Impact, Self::Category];
+
+    /// The wire word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cause => "cause",
+            Self::Solution => "solution",
+            Self::Impact => "impact",
+            Self::Category => "category",
+        }
+    }
+
+    /// How many characters may be said of it.
+    pub const fn chars_max(self) -> usize {
+        match self {
+            Self::Cause | Self::Solution | Self::Impact => TEXT_CHARS_MAX,
+            Self::Category => CATEGORY_CHARS_MAX,
+        }
+    }
+}
+
 /// What people found out. What is empty is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Findings {
+    /// What caused it.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub cause: Box<str>,
+    /// What ended it.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub solution: Box<str>,
+    /// Whom it hit, and how.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub impact: Box<str>,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -38,6 +64,16 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// What `say` says of each thing.
+    pub fn each(say: impl Fn(Finding) -> Box<str>) -> Self {
+        Self {
+            cause: say(Finding::Cause),
+            solution: say(Finding::Solution),
+            impact: say(Finding::Impact),
+            category: say(Finding::Category),
+        }
+    }
+
     /// What is said of one thing.
     pub fn of(&self, finding: Finding) -> &str {
         match finding {
@@ -56,13 +92,7 @@ impl Findings {
     /// The same with what others say in the place of what they say something of.
     #[must_use]
     pub fn with(&self, newer: &Self) -> Self {
-        let one = |old: &str, new: &str| if new.is_empty() { old.into() } else { new.into() };
-        Self {
-            cause: one(&self.cause, &newer.cause),
-            solution: one(&self.solution, &newer.solution),
-            impact: one(&self.impact, &newer.impact),
-            category: one(&self.category, &newer.category),
-        }
+        Self::each(|finding| Some(newer.of(finding)).filter(|new| !new.is_empty()).unwrap_or(self.of(finding)).into())
     }
 }
 
