@@ -74,7 +74,7 @@ pub async fn handover(
         let people = roster.duty(now, &made).people;
         format!("{}: {}", roster.id.id, table::names(&people, &|person| policy.on_call.called(person)))
     });
-    let duty = duty.collect::<Vec<_>>().join("\n");
+    let duty = duty.collect();
     let ordered = changed(&api, &caller, since).await?;
     let state = api.live.read();
     let Some(tenant) = state.tenant(&caller.tenant) else { return Err(ApiError::NotFound("tenant")) };

@@ -214,7 +214,8 @@ pub struct Handed<'a> {
 pub struct Handover<'a> {
     pub since: Timestamp,
     pub now: Timestamp,
-    pub duty: String,
+    /// Of each roster: its name and who has duty.
+    pub duty: Vec<String>,
     pub open: Vec<Handed<'a>>,
     /// Ended within the shift.
     pub ended: Vec<&'a IncidentView>,
@@ -256,10 +257,14 @@ pub fn handover(of: &Handover<'_>, by: Reported) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "# {}\n", by.say("交接班报告", "Shift handover"));
     let _ = writeln!(text, "{} — {}\n", by.time(of.since), by.time(of.now));
-    let nobody = by.say("没有值班表", "There is no roster");
-    let duty = if of.duty.is_empty() { nobody.to_owned() } else { plain(&of.duty).replace('\n', "  \n") };
-    let _ = writeln!(text, "## {}\n\n{duty}\n", by.say("当前值班", "On duty now"));
-    let _ = writeln!(text, "## {} ({})\n", by.say("未关闭的故障", "Open incidents"), of.open.len());
+    let _ = writeln!(text, "## {}\n", by.say("当前值班", "On duty now"));
+    if of.duty.is_empty() {
+        let _ = writeln!(text, "{}", by.say("没有值班表", "There is no roster"));
+    }
+    for duty in &of.duty {
+        let _ = writeln!(text, "* {}", plain(duty));
+    }
+    let _ = writeln!(text, "\n## {} ({})\n", by.say("未关闭的故障", "Open incidents"), of.open.len());
     for one in &of.open {
         let view = one.view;
         let mut more = Vec::new();
@@ -312,5 +317,22 @@ pub const fn is_open(state: IncidentState) -> bool {
     match state {
         IncidentState::Abnormal | IncidentState::Recovering => true,
         IncidentState::Recovered | IncidentState::Closed | IncidentState::Merged => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_duty_stands_in_a_line_for_each_roster() {
+        let duty = vec!["network: 王丽".to_owned(), "core: *Li*".to_owned()];
+        let (open, ended, silences, changed) = Default::default();
+        let of = Handover { since: Timestamp(0), now: Timestamp(0), duty, open, ended, held: 0, silences, changed };
+        let text = handover(&of, Reported { lang: Lang::En, zone: Tz::UTC });
+        assert!(
+            text.contains("## On duty now\n\n* network: 王丽\n* core: \\*Li\\*\n\n## Open incidents (0)"),
+            "{text}"
+        );
     }
 }
