@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::domain::event::{Event, ObjectRef, Status};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of;
+use crate::domain::sign::Sign;
 use crate::domain::spans::{self, SpanText};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{Batch, Input};
@@ -25,13 +26,11 @@ use crate::pipeline::Pipeline;
 use crate::reload::Refused;
 use crate::serve::series::Judging;
 use progress::Progress;
-use sign::Sign;
 use told::Told;
 
 pub mod alarm;
 pub mod heartbeat;
 mod progress;
-pub mod sign;
 mod told;
 
 /// Over which time the share of rejected events is taken, and of how many events at least.
@@ -306,7 +305,7 @@ impl Watch {
         let mut event = Event::new(self.tenant.clone(), SourceId::from(OWN_SOURCE), sign.as_str(), now);
         event.severity = sign.severity();
         event.status = status;
-        event.title = sign.title().into();
+        event.title = sign.title().kept().into();
         event.description = figures.into();
         event.object = ObjectRef { name: Some(OWN_SOURCE.into()), ..ObjectRef::default() };
         event

@@ -10,6 +10,7 @@ use crate::domain::alert::AlertView;
 use crate::projection::alerts::AlertRow;
 use crate::wording::lang::Lang;
 use crate::wording::mask::{mask, mask_label};
+use crate::wording::titles::own_titled;
 use crate::wording::words::{AlertStateWord, SeverityWord, SideWord, SignalWord};
 
 /// One alert.
@@ -18,6 +19,7 @@ pub struct AlertItem {
     pub id: String,
     pub source: String,
     pub name: String,
+    /// What the program itself titles so is in the caller's language.
     pub title: String,
     pub severity: SeverityWord,
     pub severity_label: &'static str,
@@ -62,7 +64,7 @@ impl AlertItem {
             id: view.id.to_string(),
             source: view.source.to_string(),
             name: view.name.to_string(),
-            title: mask(&view.title).into_owned(),
+            title: own_titled(&mask(&view.title), lang).into_owned(),
             severity,
             severity_label: severity.label(lang),
             state,

@@ -14,7 +14,9 @@ use super::problem::{ApiError, Body, Problem};
 use super::state::Api;
 use crate::domain::ids::ReceiverId;
 use crate::engine::input::Order;
+use crate::wording::lang::Lang;
 use crate::wording::mask::mask;
+use crate::wording::titles::own_titled;
 
 /// What is held back, and why.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -61,7 +63,7 @@ pub struct TellHeldBody {
 /// Lists what was held back.
 #[utoipa::path(get, path = "/api/v1/held-back", tag = "notices",
     responses((status = 200, body = HeldBack), (status = "default", body = Problem)))]
-pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<HeldBack>, ApiError> {
+pub async fn list(State(api): State<Arc<Api>>, caller: Caller, lang: Lang) -> Result<Json<HeldBack>, ApiError> {
     caller.whole_tenant()?;
     let storm = api.rules.storm(&caller.tenant);
     let state = api.live.read();
@@ -70,7 +72,9 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<He
         receiver: held.receiver.to_string(),
         person: held.person.as_ref().map(ToString::to_string),
         incident: held.incident.to_string(),
-        title: board.and_then(|board| board.get(held.incident)).map(|found| mask(&found.view.title).into_owned()),
+        title: board
+            .and_then(|board| board.get(held.incident))
+            .map(|found| own_titled(&mask(&found.view.title), lang).into_owned()),
         url: format!("{}/incidents/{}", api.settings.base_url, held.incident),
         kind: held.kind.as_str(),
         at: held.at.to_string(),

@@ -15,6 +15,7 @@ use crate::projection::sight::Sight;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::mask::mask;
 use crate::wording::sentences;
+use crate::wording::titles::own_titled;
 use crate::wording::words::{AreaWord, IncidentStateWord, PriorityWord, ProgressWord, SeverityWord, TimelineWord};
 
 /// Who looks, and how things are told to it.
@@ -71,13 +72,18 @@ pub struct EvidenceItem {
 impl EvidenceItem {
     /// The term with its sentence; `ci` is the name of the candidate.
     pub fn of(evidence: &Evidence, ci: &str) -> Self {
+        Self::told(evidence, sentences::evidence(evidence, ci))
+    }
+
+    /// The term with a sentence of its own.
+    pub fn told(evidence: &Evidence, text: Text) -> Self {
         Self {
             term: evidence.term,
             points: evidence.points,
             n: evidence.n,
             of: evidence.of,
             about: evidence.about.to_string(),
-            text: sentences::evidence(evidence, ci),
+            text,
         }
     }
 }
@@ -204,6 +210,7 @@ pub struct IncidentItem {
     /// Permanent link to its page.
     pub url: String,
     pub version: u32,
+    /// What the program itself titles so is in the caller's language.
     pub title: String,
     pub headline: Text,
     pub state: IncidentStateWord,
@@ -290,7 +297,7 @@ impl IncidentItem {
             id: view.id.to_string(),
             url: format!("{base_url}/incidents/{}", view.id),
             version: view.version,
-            title: if is_outside { outside() } else { mask(&view.title).into_owned() },
+            title: if is_outside { outside() } else { own_titled(&mask(&view.title), lang).into_owned() },
             headline: sentences::headline(view),
             state,
             state_label: state.label(lang),

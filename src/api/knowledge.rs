@@ -23,7 +23,9 @@ use crate::domain::ids::IncidentId;
 use crate::domain::knowledge::{ENTRIES_MAX, ID_CHARS_MAX, Known, TITLE_CHARS_MAX};
 use crate::engine::input::Order;
 use crate::projection::history::knowledge::{self, Asked, Entry};
+use crate::wording::lang::Lang;
 use crate::wording::mask::mask;
+use crate::wording::titles::own_titled;
 use crate::wording::words::AreaWord;
 
 /// The most entries of one file.
@@ -85,6 +87,13 @@ impl From<&Entry> for KnowledgeEntry {
     }
 }
 
+impl KnowledgeEntry {
+    /// The entry on a screen: its title in the reader's language. In a file it is as it was kept.
+    pub fn shown(entry: &Entry, lang: Lang) -> Self {
+        Self { title: own_titled(&mask(&entry.known.title), lang).into_owned(), ..entry.into() }
+    }
+}
+
 /// A file of them.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -116,6 +125,8 @@ pub struct KnowledgeQuery {
     pub after: Option<String>,
     /// 1 to 500, default 50.
     pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
 }
 
 /// What is known of how things were solved, newest first.
@@ -124,6 +135,7 @@ pub struct KnowledgeQuery {
 pub async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    lang: Lang,
     Params(query): Params<KnowledgeQuery>,
 ) -> Result<Json<Listed<KnowledgeEntry>>, ApiError> {
     caller.whole_tenant()?;
@@ -136,7 +148,8 @@ pub async fn list(
     let more = found.len() > limit;
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|entry| cursor(entry.place, 0));
-    Ok(Json(Listed { items: found.iter().map(Into::into).collect(), next, feed: None }))
+    let items = found.iter().map(|entry| KnowledgeEntry::shown(entry, lang)).collect();
+    Ok(Json(Listed { items, next, feed: None }))
 }
 
 /// Which ones, in which form.

@@ -24,6 +24,7 @@ use crate::projection::history::reviews::{self, Kept};
 use crate::wording::lang::Lang;
 use crate::wording::mask::mask;
 use crate::wording::report::{self, Reported};
+use crate::wording::titles::own_titled;
 
 /// Lines of a timeline in a draft.
 const TIMELINE_MAX: usize = 1_000;
@@ -59,10 +60,10 @@ pub struct PostMortemItem {
 }
 
 impl PostMortemItem {
-    fn of(kept: &Kept, title: &str) -> Self {
+    fn of(kept: &Kept, title: &str, lang: Lang) -> Self {
         Self {
             incident: kept.incident.to_string(),
-            title: mask(title).into_owned(),
+            title: own_titled(&mask(title), lang).into_owned(),
             version: kept.version,
             state: kept.state.clone(),
             author: kept.author.clone(),
@@ -110,6 +111,7 @@ pub async fn read(
 pub async fn versions(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    lang: Lang,
     Id(id): Id<IncidentId>,
 ) -> Result<Json<Listed<PostMortemItem>>, ApiError> {
     caller.whole_tenant()?;
@@ -119,7 +121,7 @@ pub async fn versions(
         None => Ok(None),
     });
     let (title, kept) = found.await?.ok_or(ApiError::NotFound("incident"))?;
-    let items = kept.iter().map(|kept| PostMortemItem::of(kept, &title)).collect();
+    let items = kept.iter().map(|kept| PostMortemItem::of(kept, &title, lang)).collect();
     Ok(Json(Listed { items, next: None, feed: None }))
 }
 
@@ -187,6 +189,8 @@ pub struct ListQuery {
     pub after: Option<String>,
     /// 1 to 500, default 50.
     pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
 }
 
 /// The post-mortems that people have kept, newest first, each as it is now.
@@ -195,6 +199,7 @@ pub struct ListQuery {
 pub async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    lang: Lang,
     Params(query): Params<ListQuery>,
 ) -> Result<Json<Listed<PostMortemItem>>, ApiError> {
     caller.whole_tenant()?;
@@ -217,7 +222,7 @@ pub async fn list(
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|(kept, _)| cursor(kept.version as i64, 0));
     Ok(Json(Listed {
-        items: found.iter().map(|(kept, title)| PostMortemItem::of(kept, title)).collect(),
+        items: found.iter().map(|(kept, title)| PostMortemItem::of(kept, title, lang)).collect(),
         next,
         feed: None,
     }))

@@ -27,6 +27,7 @@ use crate::projection::scope::Scope;
 use crate::projection::sight::Sight;
 use crate::wording::lang::Lang;
 use crate::wording::mask::mask;
+use crate::wording::titles::own_titled;
 use crate::wording::words::{IncidentStateWord, SeverityWord};
 
 /// Incidents looked at: those on the same root cause, and the newest of the same area.
@@ -146,7 +147,7 @@ pub async fn similar(
         Ok(Some((alike(history, &sight, &own, wanted)?, known)))
     });
     let ((found, novel), known) = found.await?.ok_or(ApiError::NotFound("incident"))?;
-    let knowledge = known.iter().map(Into::into).collect();
+    let knowledge = known.iter().map(|entry| KnowledgeEntry::shown(entry, lang)).collect();
     Ok(Json(Similar { items: found.iter().map(|one| item(one, &to)).collect(), novel, knowledge }))
 }
 
@@ -262,7 +263,7 @@ fn item(one: &Alike, to: &Onlooker) -> SimilarItem {
     let by = one.note.as_ref().map(|(by, _)| by.to_string());
     SimilarItem {
         id: view.id.to_string(),
-        title: mask(&view.title).into_owned(),
+        title: own_titled(&mask(&view.title), to.lang).into_owned(),
         state: view.state.into(),
         severity: view.severity.into(),
         root: view

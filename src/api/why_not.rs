@@ -82,13 +82,16 @@ pub struct WeighedItem {
 
 impl From<&Weighed> for WeighedItem {
     fn from(weighed: &Weighed) -> Self {
-        let name = &weighed.cause.name;
         Self {
             cause: (&weighed.cause).into(),
             effect: weighed.effect.as_ref().map(Into::into),
             bond: weighed.bond.map(reasons::bond),
             rule: weighed.rule.as_ref().map(ToString::to_string),
-            evidence: weighed.evidence.iter().map(|e| EvidenceItem::of(e, name)).collect(),
+            evidence: weighed
+                .evidence
+                .iter()
+                .map(|e| EvidenceItem::told(e, reasons::evidence(e, &weighed.cause)))
+                .collect(),
             sum: weighed.sum,
             needs: weighed.needs,
         }

@@ -12,7 +12,7 @@ use crate::projection::history::{History, find};
 use crate::projection::scope::Scope;
 use crate::replay::moment::{explain_at, moment_of};
 use crate::wording::lang::{Lang, Text};
-use crate::wording::{reasons, sentences};
+use crate::wording::reasons;
 
 /// Tells it.
 ///
@@ -88,7 +88,7 @@ fn section(title: &str, all: &[Weighed], lang: Lang, out: &mut impl Write) -> Re
         let effect = one.effect.as_ref().map(|effect| format!("{} <- ", reasons::node(effect).of(lang)));
         writeln!(out, "  {}{}  {}", effect.unwrap_or_default(), reasons::node(&one.cause).of(lang), bond.of(lang))?;
         for evidence in &one.evidence {
-            let text = sentences::evidence(evidence, &one.cause.name);
+            let text = reasons::evidence(evidence, &one.cause);
             writeln!(out, "      {:+7.2}  {}", f64::from(evidence.points) / 1000.0, text.of(lang))?;
         }
         if !one.evidence.is_empty() {

@@ -6,9 +6,9 @@ use super::lines::{self, Lines, link, news, priority_word, root_line};
 use super::message::{Root, Style, severity_label};
 use crate::engine::calendar::local;
 use crate::engine::effect::Notice;
-use crate::wording::classes::titled;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{span_en, span_zh};
+use crate::wording::titles::titled;
 
 /// What happened is not cut to less than so many characters for a link's sake.
 const TITLE_CHARS_MIN: usize = 40;

@@ -4,8 +4,8 @@ use super::lines::{news, priority_word};
 use super::message::Style;
 use crate::engine::calendar::local;
 use crate::engine::effect::{NoticeDigest, StormNews};
-use crate::wording::classes::titled;
 use crate::wording::lang::Lang;
+use crate::wording::titles::titled;
 
 /// Incidents of a digest that the text names.
 const TEXT_DIGEST_MAX: usize = 10;

@@ -9,9 +9,9 @@ use crate::domain::incident::{IncidentView, Priority};
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
 use crate::engine::effect::{Change, Notice, NoticeKind};
-use crate::wording::classes::titled;
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{span_en, span_zh};
+use crate::wording::titles::titled;
 use crate::wording::words::PriorityWord;
 
 /// Sentences of evidence in the text; the message has all of them.

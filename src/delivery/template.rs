@@ -16,7 +16,7 @@ use crate::domain::incident::IncidentView;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
 use crate::engine::effect::{Notice, NoticeKind, RunbookLink};
-use crate::wording::classes::titled;
+use crate::wording::titles::titled;
 use crate::wording::words::{PriorityWord, SeverityWord};
 
 /// Steps that one template may take, and the longest text that comes out of it.

@@ -9,6 +9,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::point::{Aspect, Worse};
 use crate::domain::severity::Severity;
 use crate::domain::time::Timestamp;
+use crate::domain::title::{self, OwnTitle};
 
 /// Spreads from which on a window is told when somebody asks what was unusual at a known time.
 pub(super) const ASKED_FROM: f64 = 2.0;
@@ -77,16 +78,18 @@ impl Kind {
 
     /// Whether this is how we title such an alert: others name theirs alike.
     pub fn titles(self, title: &str) -> bool {
-        title.ends_with(self.title())
+        self.title().before(title).is_some()
     }
 
-    /// The title in Chinese and English.
-    const fn title(self) -> &'static str {
+    const fn title(self) -> OwnTitle {
         match self {
-            Self::Unusual(aspect) => title(aspect),
-            Self::Together => "多指标关系异常 metrics do not go together as usual",
-            Self::Flat => "数据停滞 a metric stands still",
-            Self::Silent => "无数据 no data",
+            Self::Unusual(Aspect::Traffic) => title::TRAFFIC,
+            Self::Unusual(Aspect::Latency) => title::LATENCY,
+            Self::Unusual(Aspect::Errors) => title::ERRORS,
+            Self::Unusual(Aspect::Saturation) => title::SATURATION,
+            Self::Together => title::TOGETHER,
+            Self::Flat => title::FLAT,
+            Self::Silent => title::SILENT,
         }
     }
 }
@@ -97,16 +100,6 @@ const fn event_type(aspect: Aspect) -> EventType {
         Aspect::Traffic | Aspect::Latency => EventType::QualityOfService,
         Aspect::Errors => EventType::ProcessingError,
         Aspect::Saturation => EventType::Equipment,
-    }
-}
-
-/// The title in Chinese and English.
-const fn title(aspect: Aspect) -> &'static str {
-    match aspect {
-        Aspect::Traffic => "流量异常 unusual traffic",
-        Aspect::Latency => "时延异常 unusual latency",
-        Aspect::Errors => "错误异常 unusual errors",
-        Aspect::Saturation => "饱和度异常 unusual saturation",
     }
 }
 
@@ -240,7 +233,7 @@ pub(super) fn event_of(object: ObjectRef, anomaly: &Anomaly, kind: Kind, bare: E
     Event {
         name: kind.name().into(),
         severity,
-        title: format!("{} {}", object.label(), kind.title()).into(),
+        title: format!("{} {}", object.label(), kind.title().kept()).into(),
         object,
         signal: Some(anomaly.signal),
         event_type: Some(kind.event_type()),

@@ -19,7 +19,7 @@ use super::sink::{Sink, SinkError};
 use super::telling::Waiting;
 use crate::detect::anomaly::Kind;
 use crate::detect::envelope::Unread;
-use crate::detect::log::watch::{FRESH, FRESH_TITLE, Logs};
+use crate::detect::log::watch::{FRESH, Logs};
 use crate::detect::pace::Pace;
 use crate::detect::rates::{Ended, Rates, Told};
 use crate::detect::watch::{Limits, Taken, Watch};
@@ -29,6 +29,7 @@ use crate::domain::point::Point;
 use crate::domain::reject::DeadLetter;
 use crate::domain::series::{SeriesChart, SeriesQuery, SeriesView};
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::title::FRESH_LINE;
 use crate::engine::memory::OWN_SOURCE;
 use crate::private;
 
@@ -156,7 +157,8 @@ impl Senses {
 
     /// Whether an alert of this name and title is one of ours: monitors have a `no-data` of their own, which ours must not end.
     pub fn tells(alert: &str, title: &str) -> bool {
-        (alert == FRESH && title == FRESH_TITLE) || Kind::named(alert).is_some_and(|kind| kind.titles(title))
+        let is_line = || alert == FRESH && FRESH_LINE.before(title).is_some_and(str::is_empty);
+        is_line() || Kind::named(alert).is_some_and(|kind| kind.titles(title))
     }
 
     /// An alert of ours that stands when a source begins to be watched here: its end is told when it is over.

@@ -18,6 +18,7 @@ use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of;
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::title::SOURCE_SILENT;
 use crate::engine::input::{Batch, Input};
 use crate::engine::memory::OWN_SOURCE;
 use crate::intake::Intake;
@@ -288,7 +289,7 @@ impl SilenceWatch {
         let mut event = Event::new(kept.tenant.clone(), SourceId::from(OWN_SOURCE), "source-silent", now);
         event.status = status;
         event.severity = Severity::Major;
-        event.title = format!("Nothing comes from the source {} / 来源 {} 无数据", kept.id, kept.id).into();
+        event.title = format!("{} {}", kept.id, SOURCE_SILENT.kept()).into();
         let owner = if kept.owner.is_empty() { String::new() } else { format!("; ask {}", kept.owner) };
         event.description = format!("last heard of at {heard_at}{owner}").into();
         event.object = ObjectRef { name: Some(kept.id.to_string()), ..ObjectRef::default() };

@@ -11,8 +11,9 @@ use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::Vitals;
 use super::heartbeat::client;
-use super::{Sign, Vitals};
+use crate::domain::sign::Sign;
 
 /// What still holds is told again after this time.
 const TELL_AGAIN: Duration = Duration::from_secs(3600);
@@ -70,5 +71,5 @@ impl Alarm {
 
 fn line(sign: Sign, state: &str, figures: &str) -> Value {
     let severity = sign.severity().as_str();
-    json!({ "sign": sign.as_str(), "state": state, "severity": severity, "title": sign.title(), "figures": figures })
+    json!({ "sign": sign.as_str(), "state": state, "severity": severity, "title": sign.title().kept(), "figures": figures })
 }

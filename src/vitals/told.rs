@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::sign::Sign;
 use crate::domain::event::Status;
+use crate::domain::sign::Sign;
 use crate::domain::time::{Span, Timestamp};
 
 /// An event that still holds is told again after this time, so that its alert does not expire.

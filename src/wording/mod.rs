@@ -1,7 +1,6 @@
 //! The words people read, in Chinese and English: labels of wire words, evidence as sentences. Shared by all edges.
 
 pub mod care;
-pub mod classes;
 pub mod ical;
 pub mod lang;
 mod learned;
@@ -12,4 +11,5 @@ pub mod reasons;
 pub mod report;
 pub mod sentences;
 pub mod verdicts;
+pub mod titles;
 pub mod words;

@@ -2,10 +2,12 @@
 
 use super::care::inaction;
 use super::lang::{Lang, Text};
-use super::sentences::{span_en, span_zh};
+use super::sentences::{self, span_en, span_zh};
+use super::titles::own_titled;
 use super::verdicts::{muted, unmet};
 use super::words::TermWord;
 
+use crate::domain::incident::Evidence;
 use crate::domain::time::Timestamp;
 use crate::engine::alert::Bond;
 use crate::engine::explain::{Altered, Held, Node, Reason, Unlinked, Unranked, Untold, WhatIf};
@@ -297,16 +299,17 @@ pub fn node(node: &Node) -> Text {
 }
 
 /// The object and what it told; a silent one told nothing.
-fn called(node: &Node) -> String {
-    match (node.name.is_empty(), node.name.contains(&*node.object)) {
+fn called(node: &Node, lang: Lang) -> String {
+    let name = own_titled(&node.name, lang);
+    match (name.is_empty(), name.contains(&*node.object)) {
         (true, _) => node.object.to_string(),
-        (false, true) => node.name.to_string(),
-        (false, false) => format!("{} {}", node.object, node.name),
+        (false, true) => name.into_owned(),
+        (false, false) => format!("{} {name}", node.object),
     }
 }
 
 fn node_zh(node: &Node) -> String {
-    let name = called(node);
+    let name = called(node, Lang::Zh);
     match (node.alert, node.incident) {
         (Some(alert), Some(incident)) => format!("{name}（告警 {alert}，故障 {incident}）"),
         (Some(alert), None) => format!("{name}（告警 {alert}）"),
@@ -315,12 +318,18 @@ fn node_zh(node: &Node) -> String {
 }
 
 fn node_en(node: &Node) -> String {
-    let name = called(node);
+    let name = called(node, Lang::En);
     match (node.alert, node.incident) {
         (Some(alert), Some(incident)) => format!("{name} (alert {alert}, incident {incident})"),
         (Some(alert), None) => format!("{name} (alert {alert})"),
         (None, _) => name,
     }
+}
+
+/// One term of an explanation as a sentence that names its cause.
+pub fn evidence(evidence: &Evidence, cause: &Node) -> Text {
+    let of = |lang| sentences::evidence(evidence, &own_titled(&cause.name, lang));
+    Text::new(of(Lang::Zh).zh, of(Lang::En).en)
 }
 
 /// How two alerts are bound.

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use chrono_tz::Tz;
 
-use super::classes::titled;
 use super::lang::{Lang, Text};
 use super::mask::mask;
 use super::sentences::evidence;
+use super::titles::{own_titled, titled};
 use super::words::{IncidentStateWord, PriorityWord, SeverityWord, TimelineWord};
 use crate::domain::alert::AlertView;
 use crate::domain::ending::Finding;
@@ -179,7 +179,7 @@ fn members(of: &Known<'_>, by: Reported) -> String {
             "* {} {}: {} ({severity}, ×{})",
             by.time(alert.first_seen),
             plain(object),
-            plain(what),
+            plain(&own_titled(what, by.lang)),
             alert.count
         );
     }

@@ -10,8 +10,8 @@ use crate::delivery::lines::{Lines, news};
 use crate::delivery::message::Style;
 use crate::engine::calendar::local;
 use crate::engine::effect::Notice;
-use crate::wording::classes::titled;
 use crate::wording::lang::Lang;
+use crate::wording::titles::titled;
 use crate::wording::words::{PriorityWord, SeverityWord};
 
 /// The pieces. All are plain text in the receiver's language.

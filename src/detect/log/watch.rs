@@ -13,13 +13,12 @@ use crate::domain::line::LogLine;
 use crate::domain::point::{Aspect, Measure, Point, Worse};
 use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
+use crate::domain::title;
 
 /// The metric's name.
 pub const LINES: &str = "log_lines_per_minute";
 /// The alert's name.
 pub const FRESH: &str = "new-log-template";
-/// Its title.
-pub const FRESH_TITLE: &str = "出现新的日志模板 a kind of log line that was never seen";
 /// Programs of all sources; lines of further ones are counted together, under no program.
 const PROGRAMS_MAX: usize = 500;
 /// Objects and templates of a program that are counted each by itself.
@@ -268,7 +267,7 @@ fn reading(object: &ObjectRef, program: &str, template: &str, value: f64, at: Ti
 fn bare((tenant, source): (&TenantId, &SourceId), object: &ObjectRef, at: Timestamp) -> Event {
     let mut event = Event::new(tenant.clone(), source.clone(), FRESH, at);
     event.object = object.clone();
-    event.title = FRESH_TITLE.into();
+    event.title = title::FRESH_LINE.kept().into();
     event.severity = Severity::Warning;
     (event.signal, event.event_type) = (Some(Signal::Log), Some(EventType::ProcessingError));
     let object = hex::encode(&Sha256::digest(object.label().as_bytes())[..8]);

@@ -1,6 +1,7 @@
 //! What can be wrong with the program itself.
 
-use crate::domain::severity::Severity;
+use super::severity::Severity;
+use super::title::OwnTitle;
 
 /// What can be wrong with the program itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,30 +139,31 @@ impl Sign {
         }
     }
 
-    /// What people read, in both languages.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::RejectedShare => "Headwater rejects many events / 大量事件被拒收",
-            Self::DeadLetters => "Headwater's dead letters become more / 死信持续增加",
-            Self::Imbalance => "Headwater's event counts do not add up / 事件收支不平衡",
-            Self::DiskLow => "Headwater's disk fills up / 磁盘空间不足",
-            Self::Diverged => "A decision came out otherwise when made again / 重放决策不一致",
-            Self::EngineHalted => "Headwater's engine or journal stands still / 引擎或日志已停止",
-            Self::NatsAway => "NATS is away: events there wait / NATS 不可用,其中的事件在等待",
-            Self::Unheard => "The other instances do not hear of this one / 其他实例收不到本实例的消息",
-            Self::ReceiverLocked => "A receiver locks Headwater out / 接收方拒绝访问",
-            Self::NoticesWait => "A receiver takes nothing, notices wait / 接收方长时间收不到通知",
-            Self::EngineBehind => "Headwater decides late: much waits / 引擎处理滞后",
-            Self::RedisAway => "Redis is away: views and counts are each instance's own / Redis 不可用,功能降级",
-            Self::ClockOff => "Clocks differ: look at NTP / 时钟不一致,请检查 NTP",
-            Self::StreamUnsafe => "A NATS stream could lose messages / NATS 流的设置不安全",
-            Self::StreamFills => "A NATS stream fills up / NATS 流空间不足",
-            Self::ModelDegraded => "Metric series are judged without their model / 指标模型不可用,仅按近几小时判断",
-            Self::ModelDrifted => "The metric model no longer fits: make a new one / 指标模型已漂移或陈旧,请重训",
+    /// What people read.
+    pub const fn title(self) -> OwnTitle {
+        let (zh, en) = match self {
+            Self::RejectedShare => ("大量事件被拒收", "Headwater rejects many events"),
+            Self::DeadLetters => ("死信持续增加", "Headwater's dead letters become more"),
+            Self::Imbalance => ("事件收支不平衡", "Headwater's event counts do not add up"),
+            Self::DiskLow => ("磁盘空间不足", "Headwater's disk fills up"),
+            Self::Diverged => ("重放决策不一致", "A decision came out otherwise when made again"),
+            Self::EngineHalted => ("引擎或日志已停止", "Headwater's engine or journal stands still"),
+            Self::NatsAway => ("NATS 不可用，其中的事件在等待", "NATS is away: events there wait"),
+            Self::Unheard => ("其他实例收不到本实例的消息", "The other instances do not hear of this one"),
+            Self::ReceiverLocked => ("接收方拒绝访问", "A receiver locks Headwater out"),
+            Self::NoticesWait => ("接收方长时间收不到通知", "A receiver takes nothing, notices wait"),
+            Self::EngineBehind => ("引擎处理滞后", "Headwater decides late: much waits"),
+            Self::RedisAway => ("Redis 不可用，功能降级", "Redis is away: views and counts are each instance's own"),
+            Self::ClockOff => ("时钟不一致，请检查 NTP", "Clocks differ: look at NTP"),
+            Self::StreamUnsafe => ("NATS 流的设置不安全", "A NATS stream could lose messages"),
+            Self::StreamFills => ("NATS 流空间不足", "A NATS stream fills up"),
+            Self::ModelDegraded => ("指标模型不可用，仅按近几小时判断", "Metric series are judged without their model"),
+            Self::ModelDrifted => ("指标模型已漂移或陈旧，请重训", "The metric model no longer fits: make a new one"),
             Self::AlertsFull => {
-                "A tenant has too many alerts, further ones are refused / 告警数量达到上限,新告警被拒收"
+                ("告警数量达到上限，新告警被拒收", "A tenant has too many alerts, further ones are refused")
             }
-            Self::FilesRefused => "Files on disk are refused, the old ones stay / 磁盘上的配置被拒绝,旧配置仍生效",
-        }
+            Self::FilesRefused => ("磁盘上的配置被拒绝，旧配置仍生效", "Files on disk are refused, the old ones stay"),
+        };
+        OwnTitle::new(zh, en)
     }
 }
