@@ -18,6 +18,8 @@ use crate::domain::ids::EventRef;
 use crate::engine::input::DeadLetter;
 use crate::projection::history::find::{self, Judged, Raw};
 use crate::projection::history::search::{self, EventFilter};
+use crate::wording::lang::{Lang, Text};
+use crate::wording::letters;
 use crate::wording::mask::mask;
 
 /// The most dead letters that one call tries again.
@@ -32,8 +34,11 @@ pub struct DeadLetterItem {
     pub source: String,
     /// malformed, too_large, bad_time or over_limit.
     pub reason: &'static str,
-    /// Where and what to do.
+    pub reason_label: &'static str,
+    /// Where and what to do, as it was kept.
     pub detail: String,
+    /// The same for people.
+    pub text: Text,
     /// As received, at most 64 KiB; invalid bytes replaced, phone numbers and secrets masked.
     pub raw: String,
     pub decoder: String,
@@ -46,14 +51,17 @@ pub struct DeadLetterItem {
 
 impl DeadLetterItem {
     /// The item; `None` for what is no dead letter.
-    pub fn of(judged: &Judged) -> Option<Self> {
+    pub fn of(judged: &Judged, lang: Lang) -> Option<Self> {
         let letter = letter(judged)?;
+        let text = letters::detail(&letter.why);
         Some(Self {
             id: judged.event.to_string(),
             at: judged.at.to_string(),
             source: letter.source.to_string(),
             reason: letter.why.word(),
+            reason_label: letters::label(&letter.why, lang),
             detail: mask(letter.why.detail()).into_owned(),
+            text: Text::new(mask(&text.zh), mask(&text.en)),
             raw: mask(&letter.raw).into_owned(),
             decoder: letter.decoder.to_string(),
             replayed_as: judged.replayed.as_ref().map(|(event, _)| event.clone()),
@@ -85,6 +93,8 @@ pub struct DeadLetterQuery {
     pub after: Option<String>,
     /// 1 to 500, default 50.
     pub limit: Option<usize>,
+    /// `zh` or `en`.
+    pub lang: Option<String>,
 }
 
 /// The tenant's dead letters, newest first.
@@ -93,6 +103,7 @@ pub struct DeadLetterQuery {
 pub async fn list(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    lang: Lang,
     Params(query): Params<DeadLetterQuery>,
 ) -> Result<Json<Listed<DeadLetterItem>>, ApiError> {
     caller.whole_tenant()?;
@@ -108,7 +119,7 @@ pub async fn list(
     };
     let scope = caller.scope();
     let page = past(&api, move |history| search::events(history, &scope, &filter, before, limit)).await?;
-    let items = page.items.iter().filter_map(DeadLetterItem::of).collect();
+    let items = page.items.iter().filter_map(|judged| DeadLetterItem::of(judged, lang)).collect();
     Ok(Json(Listed { items, next: page.next.map(|event| event.to_string()), feed: None }))
 }
 
@@ -124,11 +135,12 @@ async fn kept(api: &Arc<Api>, caller: &Caller, id: EventRef) -> Result<Judged, A
 pub async fn one(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    lang: Lang,
     Id(id): Id<EventRef>,
 ) -> Result<Json<DeadLetterItem>, ApiError> {
     caller.whole_tenant()?;
     let judged = kept(&api, &caller, id).await?;
-    DeadLetterItem::of(&judged).map(Json).ok_or(ApiError::NotFound("dead letter"))
+    DeadLetterItem::of(&judged, lang).map(Json).ok_or(ApiError::NotFound("dead letter"))
 }
 
 async fn try_again(api: &Arc<Api>, caller: &Caller, id: EventRef) -> Result<u64, ApiError> {

@@ -76,9 +76,9 @@ pub enum DeadLettersCommand {
 pub fn run(command: DeadLettersCommand, out: &mut impl Write) -> Result<ExitCode> {
     match command {
         DeadLettersCommand::List { which, limit, json, server } => {
-            let letters = read(&Server::of(&server)?, &which, limit)?;
+            let letters = read(&Server::of(&server)?, &which, server.lang, limit)?;
             for letter in &letters {
-                if json { writeln!(out, "{letter}")? } else { line(letter, out)? }
+                if json { writeln!(out, "{letter}")? } else { line(letter, server.lang, out)? }
             }
             if letters.is_empty() && !json {
                 writeln!(out, "{}", Text::new("没有死信", "no dead letters").of(server.lang))?;
@@ -97,9 +97,10 @@ pub fn run(command: DeadLettersCommand, out: &mut impl Write) -> Result<ExitCode
 }
 
 /// At most so many, newest first.
-fn read(server: &Server, which: &Which, most: usize) -> Result<Vec<Value>> {
+fn read(server: &Server, which: &Which, lang: Lang, most: usize) -> Result<Vec<Value>> {
     let mut found = Vec::new();
     let mut after: Option<String> = None;
+    let lang = Some(Text::new("zh", "en").of(lang).to_owned());
     while found.len() < most {
         let mut query = Url::parse("http://any")?;
         let fields = [
@@ -108,6 +109,7 @@ fn read(server: &Server, which: &Which, most: usize) -> Result<Vec<Value>> {
             ("since", &which.since),
             ("until", &which.until),
             ("after", &after),
+            ("lang", &lang),
         ];
         for (name, value) in fields {
             if let Some(value) = value {
@@ -127,7 +129,7 @@ fn read(server: &Server, which: &Which, most: usize) -> Result<Vec<Value>> {
 
 /// The ids of all that no event came of yet, oldest first.
 fn untried(server: &Server, which: &Which) -> Result<Vec<String>> {
-    let letters = read(server, which, usize::MAX)?;
+    let letters = read(server, which, Lang::En, usize::MAX)?;
     let ids = letters.iter().rev().filter(|letter| letter["replayed_as"].is_null()).map(|letter| text(letter, "id"));
     Ok(ids.map(str::to_owned).collect())
 }
@@ -136,11 +138,14 @@ fn text<'a>(letter: &'a Value, key: &str) -> &'a str {
     letter[key].as_str().unwrap_or_default()
 }
 
-fn line(letter: &Value, out: &mut impl Write) -> Result<()> {
+fn line(letter: &Value, lang: Lang, out: &mut impl Write) -> Result<()> {
     let of = |key| text(letter, key);
+    let said = Text::new(text(&letter["text"], "zh"), text(&letter["text"], "en"));
+    // The word is what `--reason` takes.
+    let reason = Text::new(format!("{}({})", of("reason_label"), of("reason")), of("reason"));
     let became = letter["replayed_as"].as_str().map(|event| format!(" -> {event}")).unwrap_or_default();
-    let (id, at, source, reason, detail) = (of("id"), of("at"), of("source"), of("reason"), of("detail"));
-    Ok(writeln!(out, "{id}  {at}  {source}  {reason}{became}\n    {detail}")?)
+    let (id, at, source, reason) = (of("id"), of("at"), of("source"), reason.of(lang));
+    Ok(writeln!(out, "{id}  {at}  {source}  {reason}{became}\n    {}", said.of(lang))?)
 }
 
 fn replay(server: &Server, ids: &[String], lang: Lang, out: &mut impl Write) -> Result<ExitCode> {

@@ -1,9 +1,10 @@
 //! Verdicts in words.
 
 use super::lang::{Lang, Text};
+use super::letters;
 use super::words::StageWord;
 use crate::domain::mute::MutedBy;
-use crate::engine::verdict::{Check, Hold, Reject, Repeat, Resolution, Stage, Unmet, Verdict};
+use crate::engine::verdict::{Check, Hold, Repeat, Resolution, Stage, Unmet, Verdict};
 
 /// A verdict's word for people.
 pub const fn label(verdict: &Verdict, lang: Lang) -> &'static str {
@@ -41,7 +42,7 @@ pub fn sentence(verdict: &Verdict) -> Text {
                 "no such alert is known; kept for a short while in case its start comes late",
             ),
         },
-        Verdict::Rejected { why } => rejected(why),
+        Verdict::Rejected { why } => letters::sentence(why),
     }
 }
 
@@ -166,15 +167,4 @@ pub fn muted(by: &MutedBy) -> Text {
         MutedBy::Flapping => Text::new("状态变化过于频繁", "it changes its state too often"),
         MutedBy::Rule { rule } => Text::new(format!("被规则 {rule} 静默"), format!("muted by rule {rule}")),
     }
-}
-
-fn rejected(why: &Reject) -> Text {
-    let detail = why.detail();
-    let zh = match why {
-        Reject::Malformed(_) => "无法解析",
-        Reject::TooLarge(_) => "超过限制",
-        Reject::BadTime(_) => "时间不可用",
-        Reject::OverLimit(_) => "租户的活动告警过多",
-    };
-    Text::new(format!("{zh}：{detail}"), format!("{}: {detail}", why.word().replace('_', " ")))
 }

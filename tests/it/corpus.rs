@@ -9,6 +9,8 @@ use headwater::decode::formats::Formats;
 use headwater::decode::mapping::{Mapping, Shape};
 use headwater::decode::severity::SeverityMap;
 use headwater::decode::{BodyError, Decoded};
+use headwater::domain::reject::Reject;
+use headwater::wording::letters;
 use proptest::prelude::*;
 
 use crate::decode::{FORMATS, decode, expect, inputs, shape_of};
@@ -37,6 +39,29 @@ fn summary(decoded: &Result<Decoded, BodyError>) -> String {
         text += &format!("\n    counted {}", counts.join(", "));
     }
     text
+}
+
+#[test]
+fn why_a_body_is_refused_is_said_in_chinese_too() {
+    let mut said = 0;
+    for entry in fs::read_dir(CORPUS).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "expected") {
+            continue;
+        }
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let refused = ["malformed: ", "too_large: ", "bad_time: ", "unreadable: "];
+            let Some(why) = refused.iter().find_map(|word| Some(line.split_once(word)?.1)) else { continue };
+            let text = letters::detail(&Reject::Malformed(why.into()));
+            assert!(
+                text.zh != text.en,
+                "{}: nobody has put it into Chinese (src/wording/letters.rs): {why}",
+                path.display()
+            );
+            said += 1;
+        }
+    }
+    assert!(said > 200, "{said}");
 }
 
 /// What must hold whatever came in.

@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../vendor/htm-preact.js";
 import { call, query, send } from "../api.js";
 import { moment } from "../format.js";
-import { labelOr, t } from "../i18n.js";
+import { labelOr, say, t } from "../i18n.js";
 import { told } from "../orders.js";
 import { Empty, Go } from "../parts.js";
 
@@ -15,7 +15,7 @@ const Letter = ({ letter, may, onReplay }) => html`<li>
     <time class="dim">${moment(letter.at)}</time> <span class="dim">${letter.decoder}</span>
     ${letter.replayed_as ? html`<em class="tag good">${t("dead.replayed")}</em> <${Go} to=${`/why/${letter.replayed_as}`}>${letter.replayed_as}<//>`
       : may && html`<button data-act="replay" onClick=${() => onReplay(letter)}>${t("dead.replay")}</button>`}</p>
-  <p>${letter.detail}</p>
+  <p>${say(letter.text)}</p>
   <details><summary>${t("dead.raw")}</summary><pre>${letter.raw}</pre></details>
 </li>`;
 

@@ -23,7 +23,7 @@ fn what_a_mapping_could_not_read_is_listed_and_taken_when_it_can() {
     let served = Served::start(&["--data", data.to_str().unwrap(), "--mappings", mappings.to_str().unwrap()]);
     let run = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_headwater"));
-        command.arg("dead-letters").args(arguments).args(["--server", &served.base(), "--lang", "en"]);
+        command.arg("dead-letters").args(arguments).args(["--server", &served.base()]).env("HEADWATER_LANG", "en");
         Ran::of(command.env("HEADWATER_TOKEN", &li).output().unwrap())
     };
     served.wait("the past can be asked", || run(&["list"]).out.contains("no dead letters").then_some(()));
@@ -37,6 +37,7 @@ fn what_a_mapping_could_not_read_is_listed_and_taken_when_it_can() {
     });
     listed.does(&["\\\"car\\\":\\\"a\\\"", "status is"]);
     run(&["list", "--limit", "1", "--source", "lifts"]).does(&["lifts  malformed", "let the mapping make firing"]);
+    run(&["list", "--limit", "1", "--lang", "zh"]).does(&["lifts  格式错误(malformed)", "请在映射中把它转换为 firing"]);
     run(&["list", "--source", "pumps"]).does(&["no dead letters"]);
     run(&["replay"]).refuses(&["name dead letters by their ids", "--all"]);
     run(&["replay", "--all"]).refuses(&["status is", "0 of 2 were taken"]);
