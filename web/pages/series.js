@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact.js";
 import { call, query } from "../api.js";
 import { moment } from "../format.js";
-import { t } from "../i18n.js";
+import { labelOr, t } from "../i18n.js";
 import { Age, Empty, Go, Panel, Switch, visit } from "../parts.js";
 import { SeriesChart, SeriesLegend, figure } from "../series_chart.js";
 
@@ -11,8 +11,12 @@ const EVERY_MS = 5000;
 /** Readings that stand below the chart, for those who read rather than look. */
 const LISTED = 20;
 
+/** What an alert of a series is called.
+ * @param {string} name */
+const kind = (name) => labelOr(`series.kind.${name}`, name);
+
 /** @param {{one: import("headwater-api").SeriesItem}} props */
-const Mark = ({ one }) => (one.unusual.length ? html`<em class="tag bad">${one.unusual.join(t("and"))}</em>` : html`<em class="tag good">${t("series.usual")}</em>`);
+const Mark = ({ one }) => (one.unusual.length ? html`<em class="tag bad">${one.unusual.map(kind).join(t("and"))}</em>` : html`<em class="tag good">${t("series.usual")}</em>`);
 
 const labels = (one) => Object.entries(one.labels).map(([key, value]) => `${key}=${value}`).join(" ");
 
@@ -47,7 +51,7 @@ const List = () => {
 };
 
 /** @param {{alerts: import("headwater-api").RaisedAlert[]}} props */
-const Alerts = ({ alerts }) => html`<${Panel} title=${t("series.alerts")}>${alerts.length === 0 ? html`<p class="dim">${t("series.alerts.none")}</p>` : html`<ul class="relations">${alerts.map((alert) => html`<li key=${alert.id}><span class=${`state state-${alert.firing ? "firing" : "resolved"}`}>${t(`alert.${alert.firing ? "firing" : "resolved"}`)}</span> <b>${alert.name}</b> · <time>${moment(alert.first_seen_at)}</time>
+const Alerts = ({ alerts }) => html`<${Panel} title=${t("series.alerts")}>${alerts.length === 0 ? html`<p class="dim">${t("series.alerts.none")}</p>` : html`<ul class="relations">${alerts.map((alert) => html`<li key=${alert.id}><span class=${`state state-${alert.firing ? "firing" : "resolved"}`}>${t(`alert.${alert.firing ? "firing" : "resolved"}`)}</span> <b>${kind(alert.name)}</b> · <time>${moment(alert.first_seen_at)}</time>
   ${alert.incident_id && html` · <${Go} to=${`/incidents/${alert.incident_id}`}>${alert.incident_id}<//>`} · <${Go} to=${`/why/${alert.id}`}>${t("why")}<//></li>`)}</ul>`}<//>`;
 
 /** @param {{samples: import("headwater-api").SampleItem[]}} props */

@@ -31,7 +31,7 @@ async fn a_series_shows_what_was_usual_and_what_came_of_it() {
     sign_in(&browser, &served.base, &token).await;
     browser.click(".top nav a[href='/topology']").await;
     browser.click(".subnav a[href='/series']").await;
-    browser.wait("document.querySelector('table.series-list tbody').innerText.includes('latency-unusual')").await;
+    browser.wait("document.querySelector('table.series-list tbody').innerText.includes('unusual latency')").await;
     browser.click(".filters .switch button:nth-child(2)").await;
     browser.fill("#search", "HOST-00007").await;
     browser.wait("document.querySelectorAll('table.series-list tbody tr').length === 1").await;
@@ -49,7 +49,7 @@ async fn a_series_shows_what_was_usual_and_what_came_of_it() {
     browser.wait(&format!("document.querySelector('.series-at.bad').textContent.includes(': 9 ') && document.querySelector('.series-at').textContent.includes('score {}')", last["score"])).await;
 
     // What came of it leads to the incident, where the same chart stands.
-    browser.sees("latency-unusual").await;
+    browser.sees("unusual latency").await;
     browser.click(".relations a[href^='/incidents/']").await;
     browser.wait("document.querySelector('.metric-charts .series-chart[data-drawn]')").await;
     browser.wait(&format!("document.querySelector('.metric-charts h3 a').pathname === '/series/{id}'")).await;
