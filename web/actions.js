@@ -8,6 +8,7 @@ import { sayFalse } from "./false_alarm.js";
 import { t } from "./i18n.js";
 import { OPEN } from "./incidents.js";
 import { order, told } from "./orders.js";
+import { titleOf } from "./parts.js";
 import { silenceIncident } from "./silencing.js";
 
 const SEVERITIES = ["critical", "major", "minor", "warning"];
@@ -26,9 +27,9 @@ const OFFERED = "100";
 /** What opened so much later at most is offered before anything is typed. */
 const LATER_MS = 3_600_000;
 
-/** An incident as a choice.
+/** An incident as a choice. Most titles name the root already.
  * @param {import("./types.js").Incident} one @returns {[string, string]} */
-const choice = (one) => [one.id, `${one.id} · ${one.priority} · ${one.title}${one.root ? ` · ${one.root.ci.name}` : ""}`];
+const choice = (one) => [one.id, [one.id, one.priority, titleOf(one), ...(one.root && !one.title.includes(one.root.ci.name) ? [one.root.ci.name] : [])].join(" · ")];
 
 /** Finds open incidents to merge into or to move to, the nearest in time first: the server looks through all of them.
  * @param {import("./types.js").Incident} self */

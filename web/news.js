@@ -6,7 +6,7 @@ import { call } from "./api.js";
 import { hear } from "./feed.js";
 import { t } from "./i18n.js";
 import { now } from "./now.js";
-import { toast } from "./parts.js";
+import { titleOf, toast } from "./parts.js";
 
 export const NOTICES = ["off", "sound", "desktop"];
 /** Two sounds are at least so far apart. */
@@ -79,7 +79,7 @@ export async function chime() {
 
 /** @param {import("./types.js").Incident} incident */
 function tellDesktop(incident) {
-  const note = new Notification(t("announce", { id: incident.id, title: "" }).trim(), { body: incident.title, tag: incident.id });
+  const note = new Notification(t("announce", { id: incident.id, title: "" }).trim(), { body: titleOf(incident), tag: incident.id });
   note.onclick = () => { window.focus(); location.href = `/incidents/${incident.id}`; };
 }
 
@@ -105,7 +105,7 @@ export const Announcer = ({ quiet = false }) => {
       if (incident?.severity !== "critical" || incident.state !== "abnormal" || known.has(incident.id)) return;
       if (known.size >= KNOWN_MAX) known.clear();
       known.add(incident.id);
-      const text = t(word, { id: incident.id, title: incident.title });
+      const text = t(word, { id: incident.id, title: titleOf(incident) });
       say(text);
       const choice = noticeChoice();
       if (choice !== "off") chime();

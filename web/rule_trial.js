@@ -5,7 +5,7 @@ import { html, useEffect, useState } from "./vendor/htm-preact.js";
 import { call, send } from "./api.js";
 import { moment, says } from "./format.js";
 import { labelOr, t } from "./i18n.js";
-import { Panel, Severity } from "./parts.js";
+import { Panel, Severity, titleOf } from "./parts.js";
 import { Versus } from "./versus.js";
 
 const WAIT_MS = 600;
@@ -40,7 +40,7 @@ const asEvent = (alert) => ({ name: alert.name, title: alert.title, severity: al
 
 /** @param {{ran: import("headwater-api").DryRun}} props */
 const Outcome = ({ ran }) => html`<div class="outcome"><p><em class="tag strong">${ran.verdict_label}</em> ${says(ran.text)}</p>
-  ${ran.outcome.incident && html`<p><${Severity} of=${ran.outcome.incident.severity} label /> ${ran.outcome.incident.priority} · ${ran.outcome.incident.title}</p>`}
+  ${ran.outcome.incident && html`<p><${Severity} of=${ran.outcome.incident.severity} label /> ${ran.outcome.incident.priority} · ${titleOf(ran.outcome.incident)}</p>`}
   <p class="dim">${ran.outcome.notices.length ? t("rules.tells", { who: ran.outcome.notices.map((one) => `${one.receiver} (${labelOr(`dlv.kind.${one.kind}`, one.kind)}, ${moment(one.at)})`).join(t("and")) }) : t("rules.tells.nobody")}</p>
   <table class="plain"><tbody>${ran.rules.filter((rule) => rule.matched || rule.text).map((rule) => html`<tr key=${rule.section + rule.id} class=${rule.matched ? "matched" : "dim"}><td>${rule.matched ? "✓" : "–"}</td><td>${t(`rules.section.${rule.section}`)}</td><td><b>${rule.id}</b></td><td>${rule.text ? says(rule.text) : ""}</td></tr>`)}</tbody></table>
   ${ran.checks.length > 0 && html`<details><summary>${t("why.title")}</summary><ol class="checks">${ran.checks.map((check, i) => html`<li key=${i} class=${check.matched ? "matched" : "not"}><span>${says(check.text)}</span></li>`)}</ol></details>`}</div>`;

@@ -4,6 +4,7 @@ import { call, send } from "./api.js";
 import { ask, inMinutes, spans } from "./ask.js";
 import { t } from "./i18n.js";
 import { commandId, outcome, told } from "./orders.js";
+import { titleOf } from "./parts.js";
 
 const FIELDS = ["ci", "name", "severity", "source", "class", "area", "site", "org", "title"];
 const OPS = ["is", "in", "regex", "glob"];
@@ -49,7 +50,7 @@ export async function silenceIncident(incident) {
     return;
   }
   const given = await ask({ title: t("act.silence"), ok: t("silence.make"), fields: [
-    { name: "scope", kind: "choice", label: t("silence.scope"), choices }, long(), note(`${incident.id} ${incident.title}`.slice(0, 200)),
+    { name: "scope", kind: "choice", label: t("silence.scope"), choices }, long(), note(`${incident.id} ${titleOf(incident)}`.slice(0, 200)),
     { name: "help", kind: "note", label: "", value: t("silence.help") }] });
   if (!given) return;
   const value = given.scope === "root" && root ? root.id : cis.join("|");

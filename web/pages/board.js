@@ -66,7 +66,7 @@ const Row = ({ incident, chosen, marked, may, onChoose, onMark }) => html`
   <tr class=${`sev-${incident.severity} ${chosen ? "chosen" : ""} ${marked ? "marked" : ""} ${incident.fresh}`} data-id=${incident.id}
     onClick=${() => visit(`/incidents/${incident.id}`)} onMouseMove=${chosen ? null : onChoose} aria-selected=${marked}>
     ${may && html`<td class="pickone" onClick=${(event) => { event.stopPropagation(); if (event.target.tagName !== "INPUT") onMark(event.shiftKey); }}>
-      <input type="checkbox" checked=${marked} aria-label=${t("pick", { what: incident.title })} onClick=${(event) => onMark(event.shiftKey)} /></td>`}
+      <input type="checkbox" checked=${marked} aria-label=${t("pick", { what: titleOf(incident) })} onClick=${(event) => onMark(event.shiftKey)} /></td>`}
     <td class="mark"><${Severity} of=${incident.severity} /><b class=${`pri pri-${incident.priority}`}>${incident.priority}</b></td>
     <td class="what"><${Major} incident=${incident} /><${Go} to=${`/incidents/${incident.id}`} title=${titleOf(incident)}>${titleOf(incident)}<//>
       <small>${incident.id}${incident.area ? ` · ${t(`area.${incident.area}`)}` : ""}</small></td>

@@ -172,7 +172,7 @@ export const Incident = ({ id, me }) => {
   const [writing, setWriting] = useState(false);
   const may = me.role !== "viewer";
   const alerts = list.found?.items ?? NOTHING;
-  useEffect(() => { if (incident) document.title = `${incident.id} ${incident.title}`; }, [incident]);
+  useEffect(() => { if (incident) document.title = `${incident.id} ${titleOf(incident)}`; }, [incident]);
   useKeys((key) => {
     const [before, after] = neighbours(id);
     if (key === "Escape" || key === "u") visit("/");

@@ -204,6 +204,15 @@ async fn on_a_phone_an_incident_is_read_and_acknowledged() {
         browser.read(&format!("{button}.bottom < innerHeight && {button}.height >= 32")).await == true,
         "the button is in reach"
     );
+    for language in ["en", "zh"] {
+        browser.run(&format!("localStorage.setItem('lang', '{language}'); location.reload()")).await;
+        browser.wait(&format!("document.documentElement.lang.startsWith('{language}')")).await;
+        browser.click(".more-acts summary").await;
+        let inside = "[...document.querySelectorAll('.more-acts[open] > div button')].map((one) => one.getBoundingClientRect()).map((box) => box.width > 0 && box.left >= 0 && box.right <= innerWidth)";
+        let inside = browser.wait(&format!("((all) => all.length > 3 && all)({inside})")).await;
+        assert!(inside.as_array().unwrap().iter().all(|one| one == true), "behind \"More\" in {language}: {inside}");
+    }
+    browser.click(".more-acts summary").await;
     browser.click("[data-act=acknowledge]").await;
     browser.wait("document.querySelector('.head .state-processing')").await;
     check_quiet(&browser, &served.base).await;

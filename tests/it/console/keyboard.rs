@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::driver::Browser;
 use super::served::Served;
 use super::{ROWS, appearance, check_quiet, sign_in};
+use crate::storms::project;
 
 const ENTER: &str = "\u{E007}";
 const ESCAPE: &str = "\u{E00C}";
@@ -41,12 +42,28 @@ const FOCUSED: &str = "(() => {
 const MISSED: &str = "[...document.querySelectorAll('#app a[href], #app button, #app input, #app select, #app textarea, #app summary, #app [tabindex=\"0\"]')]
   .filter((one) => !one.disabled && one.tabIndex >= 0 && one.checkVisibility() && !(one.type === 'radio' && !one.checked) && !window.visited.has(one)).map((one) => one.outerHTML.slice(0, 120))";
 
+/// What the console says in a language.
+fn words(language: &str) -> Value {
+    let file = format!("web/i18n/{}.json", &language[..2]);
+    serde_json::from_str(&std::fs::read_to_string(project().join(file)).unwrap()).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_worked_with_the_keyboard_alone() {
+    walk("en-US").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_in_chinese_is_worked_with_the_keyboard_alone() {
+    walk("zh-CN").await;
+}
+
+async fn walk(language: &str) {
     let (served, token, pages) = appearance::stocked().await;
-    let browser = Browser::open("en-US").await;
+    let browser = Browser::open(language).await;
     browser.screen(1366, 768).await;
     sign_in(&browser, &served.base, &token).await;
+    browser.wait(&format!("document.documentElement.lang.startsWith('{}')", &language[..2])).await;
     let mut wrong: Vec<String> = Vec::new();
     let list = |found: &Value| {
         found.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect::<Vec<_>>()
@@ -114,10 +131,20 @@ async fn a_picture_is_walked_with_the_arrows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shift_is_worked_with_the_keyboard_alone() {
+    work("en-US", "the switch is being replaced").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shift_in_chinese_is_worked_with_the_keyboard_alone() {
+    work("zh-CN", "正在更换交换机").await;
+}
+
+async fn work(language: &str, comment: &str) {
+    let words = words(language);
     let served = Served::start();
     let token = served.token("operator", "li.na");
     served.storm(0..800).await;
-    let browser = Browser::open("en-US").await;
+    let browser = Browser::open(language).await;
     browser.go(&served.base).await;
     // The field for the token has the focus.
     browser.wait("document.activeElement?.name === 'token'").await;
@@ -136,11 +163,11 @@ async fn a_shift_is_worked_with_the_keyboard_alone() {
     browser.wait("document.querySelector('.head .state-processing')").await;
     browser.press("c").await;
     browser.wait("document.activeElement?.tagName === 'TEXTAREA'").await;
-    browser.press("the switch is being replaced").await;
+    browser.press(comment).await;
     browser.press(TAB).await;
     browser.press(TAB).await;
     browser.press(ENTER).await;
-    browser.wait("document.querySelector('.tl-commented')?.innerText.includes('being replaced')").await;
+    browser.wait(&format!("document.querySelector('.tl-commented')?.innerText.includes('{comment}')")).await;
     browser.press("]").await;
     browser.wait(&format!("location.pathname !== '/incidents/' + {chosen} && document.querySelector('.glance')")).await;
     browser.press("[").await;
@@ -156,7 +183,14 @@ async fn a_shift_is_worked_with_the_keyboard_alone() {
     browser.press_with(SHIFT, "X").await;
     browser.wait("document.querySelector('.bulk b')?.textContent.includes('3')").await;
     browser.press("a").await;
-    browser.wait("[...document.querySelectorAll('.toast')].some((toast) => / done/.test(toast.textContent))").await;
+    // How many of them: the first one has been acknowledged already.
+    let done = words["bulk.done"].as_str().unwrap().split("{n}").next().unwrap();
+    let done = json!(done.replace("{what}", words["act.acknowledge"].as_str().unwrap()));
+    browser
+        .wait(&format!(
+            "[...document.querySelectorAll('.toast')].some((toast) => toast.textContent.startsWith({done}))"
+        ))
+        .await;
     browser.wait("document.querySelectorAll('table.board .state-processing').length >= 3").await;
 
     // The list of keys, the search, other pages.
@@ -167,7 +201,7 @@ async fn a_shift_is_worked_with_the_keyboard_alone() {
     browser.press("/").await;
     browser.wait("document.activeElement.id === 'search'").await;
     browser.press("nothing is called so").await;
-    browser.sees("No incident matches").await;
+    browser.sees(words["board.empty"].as_str().unwrap()).await;
     browser.press(ESCAPE).await;
     browser.press("gt").await;
     browser.wait("location.pathname === '/topology'").await;
