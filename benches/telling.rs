@@ -170,6 +170,7 @@ fn notice(n: usize) -> Notice {
         told: Vec::new(),
         runbooks: Vec::new(),
         action: None,
+        by: "".into(),
     }
 }
 

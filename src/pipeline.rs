@@ -17,19 +17,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use arc_swap::ArcSwap;
 use arrivals::{Arrival, Readers};
+use counts::Counted;
 use courier::Courier;
 
 use crate::delivery::settings::Ready;
 use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
-use crate::engine::identity::CiLookups;
 use crate::engine::input::{Digest, Input};
-use crate::engine::memory::Memory;
-use crate::engine::oncall::Override;
 use crate::engine::policy::Policy;
-use crate::engine::policy::rule::RuleHits;
-use crate::engine::storm::Storm;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
 use crate::journal::sqlite::append::Clock;
@@ -51,7 +47,7 @@ use texts::{compile_model, compile_policy};
 mod arrivals;
 pub mod asking;
 pub mod cmdb_text;
-mod counts;
+pub mod counts;
 pub mod courier;
 mod deciding;
 pub mod health;
@@ -136,27 +132,6 @@ pub struct Pipeline {
     health: Arc<Health>,
     /// The engine's, the history's and the archive's.
     threads: Mutex<Vec<JoinHandle<()>>>,
-}
-
-/// What the engine has counted of a tenant, as of a second ago.
-#[derive(Clone, Debug, Default)]
-pub struct Counted {
-    pub hits: RuleHits,
-    pub lookups: CiLookups,
-    /// Messages that receivers got in digests.
-    pub held_back: Vec<(ReceiverId, u64)>,
-    /// Overrides of rosters that people made.
-    pub overrides: Vec<Override>,
-    /// How fast incidents open, and what is held back.
-    pub storm: Arc<Storm>,
-    pub memory: Memory,
-}
-
-impl Counted {
-    /// Whether further alerts are refused.
-    pub fn is_full(&self) -> bool {
-        self.memory.alerts_max > 0 && self.memory.alerts >= self.memory.alerts_max
-    }
 }
 
 impl Pipeline {

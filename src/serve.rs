@@ -25,6 +25,7 @@ use crate::decode::formats::Formats;
 use crate::delivery::channels::nats::Bus;
 use crate::delivery::parent::Upward;
 use crate::delivery::settings::NOBODY;
+use crate::domain::pass::Seal;
 use crate::domain::time::Timestamp;
 use crate::intake::listen::Listeners;
 use crate::intake::registry::Registry;
@@ -159,8 +160,8 @@ pub async fn run(loaded: Loaded) -> Result<()> {
         asides.spawn("sessions", sessions.clone().compare_always(auth, move || now()));
     }
     let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
+    let (views, settings) = (Arc::new(views(&config, shared.as_ref())?), settings(&config, &seal));
     let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
-    let (views, settings) = (Arc::new(views(&config, shared.as_ref())?), settings(&config));
     let strangers = Arc::new(Strangers::new(&config.strangers));
     let front =
         Front { sessions, views, intake: intake.clone(), judging, settings, strangers, takes_events, redis, back };
@@ -354,8 +355,9 @@ async fn serve_until(stop: Ending, listener: TcpListener, app: Router, pipeline:
 }
 
 /// What the API is told of the configuration.
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, seal: &Seal) -> Settings {
     Settings {
+        seal: Some(seal.clone()),
         secure_cookies: config.console.secure_cookies,
         open_metrics: config.open_metrics(),
         base_url: config.base_url.trim_end_matches('/').to_owned(),
@@ -458,6 +460,7 @@ pub fn app(pipeline: &Arc<Pipeline>, tokens: Arc<Tokens>, front: Front, clock: C
         series: Arc::new(Shown { intake: intake.clone(), judging }),
         views,
         earlier: Default::default(),
+        limits: Default::default(),
     };
     let doors = if takes_events { intake::routes::routes(intake) } else { Router::new() };
     let pages = if vitals_only { Router::new() } else { console::router() };

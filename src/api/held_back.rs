@@ -1,4 +1,4 @@
-//! Messages that were not sent by themselves because they came too fast, and the storm that holds them back.
+//! Messages that were not sent by themselves because they came too fast or a budget was used up, and the storm that holds them back.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub struct HeldBack {
     pub items: Vec<HeldItem>,
 }
 
-/// One message that was told in a summary only.
+/// One message that was told in a summary only, or not at all.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct HeldItem {
     pub receiver: String,
@@ -50,6 +50,25 @@ pub struct HeldItem {
     /// opened, updated, recovered …
     pub kind: &'static str,
     pub at: String,
+    /// The budget that was used up: it was not told at all. Absent: it was told in a summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
+}
+
+/// How much of a budget is used up, by all receivers that share it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct BudgetLine {
+    pub id: String,
+    /// Messages of this hour, and what may be.
+    pub hour: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hour_max: Option<u32>,
+    /// Messages of 24 hours, and what may be.
+    pub day: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day_max: Option<u32>,
+    /// Messages held back since ever.
+    pub held: u64,
 }
 
 /// To whom.
@@ -78,6 +97,7 @@ pub async fn list(State(api): State<Arc<Api>>, caller: Caller, lang: Lang) -> Re
         url: format!("{}/incidents/{}", api.settings.base_url, held.incident),
         kind: held.kind.as_str(),
         at: held.at.to_string(),
+        budget: (!held.budget.is_empty()).then(|| held.budget.to_string()),
     });
     Ok(Json(HeldBack {
         storm_since: storm.since.map(|at| at.to_string()),

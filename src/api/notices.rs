@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
+use super::held_back::BudgetLine;
 use super::orders::{IdempotencyKey, Taken, submit};
 use super::paging::{self, Listed, cursor, read_cursor, read_time};
 use super::past::past;
 use super::problem::{ApiError, Id, Params, Problem};
-use super::state::{Api, ReceiverList, UndeliveredNotice};
+use super::state::Api;
 use crate::domain::ids::IncidentId;
 use crate::engine::input::Order;
 use crate::projection::history::find;
@@ -22,6 +23,56 @@ use crate::wording::mask::mask;
 
 /// Undelivered notices in one answer.
 const LISTED_MAX: usize = 1_000;
+
+/// How receivers are doing.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct ReceiverList {
+    /// The tenant's notices without a result yet.
+    pub pending: u64,
+    /// Receivers of the configuration; 0: nobody is told of anything.
+    pub configured: usize,
+    pub items: Vec<ReceiverLine>,
+}
+
+/// How one receiver is doing since the start.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct ReceiverLine {
+    pub id: String,
+    /// The kind of channel, such as mail; empty: not configured, or switched off.
+    pub kind: String,
+    /// It rings, whatever somebody is doing: counted as an interruption of a person.
+    pub interrupts: bool,
+    /// Not configured, or switched off: nothing reaches it.
+    pub reachable: bool,
+    pub waiting: u64,
+    pub accepted: u64,
+    pub failed: u64,
+    pub given_up: u64,
+    pub folded: u64,
+    /// Messages that it got in digests because they came too fast, since ever.
+    pub held_back: u64,
+    /// The budgets that it shares.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<BudgetLine>,
+    /// Why nothing is sent at the moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<String>,
+}
+
+/// A notice that could not be delivered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct UndeliveredNotice {
+    /// Its idempotency key: also its id here.
+    pub key: String,
+    pub incident: String,
+    pub receiver: String,
+    pub why: String,
+    pub attempts: u32,
+    /// When it was given up.
+    pub at: String,
+}
 
 /// What could not be delivered, newest first, at most 1,000.
 #[derive(Serialize, ToSchema)]

@@ -336,6 +336,8 @@ fn check_scope(api: &Api, caller: &Caller, order: &Order) -> Result<(), ApiError
         | Order::Revoke { .. }
         | Order::Override { .. }
         | Order::EndOverride { .. }
+        | Order::VerifyAddress { .. }
+        | Order::RevokeCalendar { .. }
         | Order::Resend { .. }
         | Order::Noted { .. }
         | Order::Approve { .. }

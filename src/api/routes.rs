@@ -26,10 +26,10 @@ use super::problem::ApiError;
 use super::shift_reports;
 use super::state::Api;
 use super::{
-    alerts, audit, ci_graph, dead_letters, doors, ending, estate, export, feed, feedback, graph, health, incidents,
-    knowledge, metric_model, notices, numbers, oncall, orders, reports, rule_latency, rule_tests, rules, series,
-    session, shield, silences, similar, sources, stats, strangers, suggestions, tokens, topology, topology_versions,
-    trial, trials, views, vocabulary, why, why_not, window_proposals, windows,
+    alerts, audit, calendars, ci_graph, dead_letters, doors, ending, estate, export, feed, feedback, graph, health,
+    incidents, knowledge, metric_model, notices, numbers, oncall, orders, reach, reports, rule_latency, rule_tests,
+    rules, series, session, shield, silences, similar, sources, stats, strangers, suggestions, tokens, topology,
+    topology_versions, trial, trials, views, vocabulary, why, why_not, window_proposals, windows,
 };
 
 /// Everyone who reads.
@@ -158,8 +158,14 @@ pub fn table() -> Vec<Entry> {
         entry(READ,    routes!(oncall::who)),
         entry(READ,    routes!(oncall::shifts)),
         entry(READ,    routes!(oncall::ical)),
+        entry(READ,    routes!(calendars::link)),
+        entry(HANDLE,  routes!(calendars::revoke)),
+        entry(Open::Public, routes!(calendars::read)),
         entry(READ,    routes!(oncall::policies)),
         entry(READ,    routes!(oncall::overrides)),
+        entry(READ,    routes!(reach::ways)),
+        entry(HANDLE,  routes!(reach::test)),
+        entry(HANDLE,  routes!(reach::verify)),
         entry(HANDLE,  routes!(oncall::make)),
         entry(HANDLE,  routes!(oncall::end)),
         entry(ADMINISTER, routes!(tokens::list)),

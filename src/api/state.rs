@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 
 use super::access::{Authenticate, Caller};
 use super::incident_types::Onlooker;
+use super::notices::{ReceiverList, UndeliveredNotice};
+use super::reach::{Limits, TestAsked, WayLine};
 use super::rule_tests::RulesTested;
 use super::session::Sessions;
 use super::sources::Sources;
@@ -20,8 +22,9 @@ use super::topology_past::Earlier;
 use super::view_file::Views;
 use crate::access::strangers::Strangers;
 use crate::domain::event::Event;
-use crate::domain::ids::{EventRef, ReceiverId, SourceId, TenantId};
+use crate::domain::ids::{EventRef, PersonId, ReceiverId, SourceId, TenantId};
 use crate::domain::incident::IncidentView;
+use crate::domain::pass::Seal;
 use crate::domain::series::{ModelHealth, SeriesChart, SeriesQuery, SeriesView, TrialOfSeries};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
@@ -108,6 +111,10 @@ pub trait Rules: Send + Sync {
     fn hits(&self, tenant: &TenantId) -> RuleHits;
     /// Overrides of rosters that people made.
     fn overrides(&self, tenant: &TenantId) -> Vec<Override>;
+    /// How often the calendar links of a roster were revoked.
+    fn revoked_links(&self, _: &TenantId, _: &str) -> u32 {
+        0
+    }
     /// How fast incidents open, and what is held back because of it.
     fn storm(&self, _: &TenantId) -> Arc<Storm> {
         Arc::default()
@@ -320,6 +327,14 @@ pub trait Notices: Send + Sync {
     fn preview(&self, asked: PreviewAsked) -> Result<(String, String, Option<String>), String> {
         Err(format!("{} cannot be shown here", asked.incident.id))
     }
+    /// By which receivers a person is reached, in the order of their plan.
+    fn ways(&self, _: &TenantId, _: &PersonId) -> Vec<WayLine> {
+        Vec::new()
+    }
+    /// Sends a person a test page by one receiver, now: what the receiver said; of one that does not take it, why not.
+    fn send_test(&self, _: TestAsked) -> BoxFuture<'static, Result<String, String>> {
+        Box::pin(std::future::ready(Err("nothing is sent here".to_owned())))
+    }
     /// What is not as it should be although the program serves: receivers that lock us out, decisions that came out
     /// differently.
     fn troubles(&self) -> Vec<Trouble>;
@@ -338,53 +353,6 @@ pub trait Notices: Send + Sync {
     /// # Errors
     /// When it cannot be read.
     fn undelivered_notice(&self, tenant: &TenantId, key: &str) -> Result<Option<Notice>, String>;
-}
-
-/// How receivers are doing.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct ReceiverList {
-    /// The tenant's notices without a result yet.
-    pub pending: u64,
-    /// Receivers of the configuration; 0: nobody is told of anything.
-    pub configured: usize,
-    pub items: Vec<ReceiverLine>,
-}
-
-/// How one receiver is doing since the start.
-#[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct ReceiverLine {
-    pub id: String,
-    /// The kind of channel, such as mail; empty: not configured, or switched off.
-    pub kind: String,
-    /// It rings, whatever somebody is doing: counted as an interruption of a person.
-    pub interrupts: bool,
-    /// Not configured, or switched off: nothing reaches it.
-    pub reachable: bool,
-    pub waiting: u64,
-    pub accepted: u64,
-    pub failed: u64,
-    pub given_up: u64,
-    pub folded: u64,
-    /// Messages that it got in digests because they came too fast, since ever.
-    pub held_back: u64,
-    /// Why nothing is sent at the moment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub paused: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_failure: Option<String>,
-}
-
-/// A notice that could not be delivered.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct UndeliveredNotice {
-    /// Its idempotency key: also its id here.
-    pub key: String,
-    pub incident: String,
-    pub receiver: String,
-    pub why: String,
-    pub attempts: u32,
-    /// When it was given up.
-    pub at: String,
 }
 
 /// An instance that may have what is asked for does not answer.
@@ -416,6 +384,8 @@ pub struct Settings {
     pub open_metrics: bool,
     /// Prefix of permanent links, without a trailing slash; empty: relative links.
     pub base_url: String,
+    /// What signs the addresses of calendars; none: there are none.
+    pub seal: Option<Seal>,
     /// Only how the program is doing is told: people ask another instance.
     pub vitals_only: bool,
 }
@@ -449,6 +419,8 @@ pub struct Api {
     pub sources: Arc<dyn Sources>,
     pub series: Arc<dyn Watched>,
     pub views: Arc<Views>,
+    /// Test pages and codes of late.
+    pub limits: Limits,
     pub earlier: Earlier,
 }
 

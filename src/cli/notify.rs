@@ -107,7 +107,13 @@ fn channel(config: &std::path::Path, receiver: &str) -> Result<Arc<dyn Channel>>
 
 fn to(person: Option<&str>) -> Option<Box<Addressee>> {
     person.map(|person| {
-        Box::new(Addressee { person: PersonId::from(person), name: person.into(), policy: "".into(), level: 1 })
+        Box::new(Addressee {
+            person: PersonId::from(person),
+            name: person.into(),
+            policy: "".into(),
+            level: 1,
+            verified: Vec::new(),
+        })
     })
 }
 

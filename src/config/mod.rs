@@ -76,6 +76,8 @@ pub struct Config {
     pub receivers: Vec<ReceiverSettings>,
     /// The addresses of people.
     pub contacts: Option<PathBuf>,
+    /// Which of them are used.
+    pub verify_contacts: delivery::contacts::Verify,
     /// How people act from messages.
     pub acting: acting::settings::Settings,
     /// Domains (tenants) and their parents.
@@ -279,7 +281,7 @@ impl Config {
             vec![ConfigError { place, what, remedy: "correct the file; docs/oncall.md shows an example".into() }]
         })?;
         let common = Common {
-            contacts,
+            contacts: contacts.verified(self.verify_contacts, seal),
             seal: seal.filter(|_| self.acting.links).cloned(),
             pass_valid_for: self.acting.valid_for,
             bus: bus.clone(),

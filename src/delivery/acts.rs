@@ -65,6 +65,7 @@ impl Acts {
             | NoticeKind::Closed
             | NoticeKind::Merged
             | NoticeKind::Digest
+            | NoticeKind::Test
             | NoticeKind::Action => false,
         };
         self.seal.as_ref().filter(|_| is_open)

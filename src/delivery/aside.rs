@@ -58,9 +58,12 @@ const fn is_told(state: ActionState) -> bool {
 const fn is_open(kind: NoticeKind) -> bool {
     match kind {
         NoticeKind::Opened | NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Reopened => true,
-        NoticeKind::Recovered | NoticeKind::Closed | NoticeKind::Merged | NoticeKind::Digest | NoticeKind::Action => {
-            false
-        }
+        NoticeKind::Recovered
+        | NoticeKind::Closed
+        | NoticeKind::Merged
+        | NoticeKind::Digest
+        | NoticeKind::Test
+        | NoticeKind::Action => false,
     }
 }
 

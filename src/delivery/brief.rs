@@ -4,6 +4,7 @@
 use super::channels::fit;
 use super::lines::{self, Lines, link, news, priority_word, root_line};
 use super::message::{Root, Style, severity_label};
+use super::test_page;
 use crate::engine::calendar::local;
 use crate::engine::effect::Notice;
 use crate::wording::lang::{Lang, Text};
@@ -15,6 +16,9 @@ const TITLE_CHARS_MIN: usize = 40;
 
 /// What happened and how bad, who is affected, since when, the cause, what to do; then how to answer, and a link.
 pub fn short(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String {
+    if let Some(page) = test_page::of(notice, style) {
+        return fit::chars(&page.line(), chars_max);
+    }
     let lines = Lines::of(notice, style);
     let separator = separator(style.lang);
     let answer = style.acts.answer(notice, style.lang);
@@ -30,6 +34,9 @@ pub fn short(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String {
 
 /// The same without any name of a machine, an address or a service, for networks that must not carry them.
 pub fn nameless(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String {
+    if let Some(page) = test_page::of(notice, style) {
+        return fit::chars(&page.first, chars_max);
+    }
     let incident = &notice.incident;
     let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
     let (said, id, count) = (news(notice.kind), incident.id, incident.alert_count);
@@ -50,11 +57,14 @@ pub fn nameless(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String 
 
 /// What is read out during a call: no link, no brackets, no ids, and which keys mean what.
 pub fn spoken(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String {
-    let (severity, said) = (severity_label(notice.incident.severity), news(notice.kind));
+    if let Some(page) = test_page::of(notice, style) {
+        return fit::chars(&test_page::apart(&page.line()), chars_max);
+    }
+    let (severity, said) = (severity_label(notice.incident.severity), lines::said(notice, style.lang));
     let title = titled(&notice.incident.title, style.lang);
     let (title, separator) = match style.lang {
-        Lang::Zh => (format!("{}，{}：{}", said.zh, severity.zh, title), "。"),
-        Lang::En => (format!("{}, {}: {}", said.en, severity.en, title), ". "),
+        Lang::Zh => (format!("{said}，{}：{title}", severity.zh), "。"),
+        Lang::En => (format!("{said}, {}: {title}", severity.en), ". "),
     };
     let keys = style.acts.keys(notice, style.lang);
     let end: Vec<&str> = keys.into_iter().collect();
@@ -63,6 +73,9 @@ pub fn spoken(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String {
 
 /// The same without any name.
 pub fn spoken_nameless(notice: &Notice, style: &Style<'_>, chars_max: usize) -> String {
+    if let Some(page) = test_page::of(notice, style) {
+        return fit::chars(&test_page::apart(&page.first), chars_max);
+    }
     let (severity, said) = (severity_label(notice.incident.severity), news(notice.kind));
     let (title, separator) = match style.lang {
         Lang::Zh => (format!("{}，{}", said.zh, severity.zh), "。"),
@@ -89,21 +102,8 @@ fn details(notice: &Notice, style: &Style<'_>) -> Vec<String> {
         Lang::Zh => format!("处置：{}", book.title),
         Lang::En => format!("what to do: {}", book.title),
     });
-    let all = [several(notice, lang), affected, Some(when(notice, style)), cause, to_do];
+    let all = [affected, Some(when(notice, style)), cause, to_do];
     all.into_iter().flatten().collect()
-}
-
-/// How much a message stands for that is not about one incident alone.
-fn several(notice: &Notice, lang: Lang) -> Option<String> {
-    let digest = notice.digest.as_ref()?;
-    Some(match (digest.storm, lang) {
-        (Some(storm), Lang::Zh) if storm.is_over => format!("故障风暴结束，共 {} 起故障", storm.incidents),
-        (Some(storm), Lang::En) if storm.is_over => format!("the storm of {} incidents is over", storm.incidents),
-        (Some(storm), Lang::Zh) => format!("故障风暴，已有 {} 起故障", storm.incidents),
-        (Some(storm), Lang::En) => format!("a storm of incidents, {} so far", storm.incidents),
-        (None, Lang::Zh) => format!("合并 {} 条消息", digest.messages),
-        (None, Lang::En) => format!("{} messages in one", digest.messages),
-    })
 }
 
 /// Since when; of what is over, how long it lasted.

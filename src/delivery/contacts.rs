@@ -10,6 +10,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::ids::{PersonId, ReceiverId};
+use crate::domain::pass::Seal;
+use crate::domain::reach::Way;
+use crate::domain::severity::Severity;
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::effect::Addressee;
 use crate::wording::lang::Lang;
 
 /// The largest file, in bytes.
@@ -44,11 +49,27 @@ impl Takes {
     }
 }
 
+/// Which addresses are used for pages: the section `verify_contacts`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "VerifyContacts")]
+pub struct Verify {
+    /// Only those that the person has shown to be theirs, by a code that was sent there.
+    pub required: bool,
+    /// Something this severe is sent all the same; none: nothing is.
+    pub unless: Option<Severity>,
+}
+
 /// The addresses of people.
 #[derive(Clone, Default)]
 pub struct Contacts {
     file: Option<Arc<(PathBuf, Mutex<Read>)>>,
+    verify: Verify,
+    seal: Option<Seal>,
 }
+
+/// How long a code is the newest.
+const CODE_SPAN: Span = Span::mins(10);
 
 /// What was read last.
 #[derive(Default)]
@@ -104,7 +125,32 @@ impl Contacts {
     pub fn open(path: &Path) -> Result<Self, ContactsError> {
         let (at, people) = read(path)?;
         let last = Mutex::new(Read { at, people: Arc::new(people) });
-        Ok(Self { file: Some(Arc::new((path.to_owned(), last))) })
+        Ok(Self { file: Some(Arc::new((path.to_owned(), last))), ..Self::default() })
+    }
+
+    /// The same, where people show that addresses are theirs.
+    #[must_use]
+    pub fn verified(self, verify: Verify, seal: Option<&Seal>) -> Self {
+        Self { verify, seal: seal.cloned(), ..self }
+    }
+
+    /// How a person is reached by a receiver; none: they have no address for it.
+    pub fn way(&self, person: &PersonId, receiver: &ReceiverId, takes: Takes, now: Timestamp) -> Option<Way> {
+        let address = self.address(person, receiver, takes)?;
+        let key: Box<str> = takes.key().unwrap_or(receiver.as_str()).into();
+        let print = self.seal.as_ref().map(|seal| seal.print(&key, &address)).unwrap_or_default();
+        let window = now.0.div_euclid(CODE_SPAN.0);
+        let code = |window| self.seal.as_ref().map(|seal| seal.proof(&print, window)).unwrap_or_default();
+        let codes = [code(window), code(window - 1)];
+        Some(Way { key, masked: masked(&address), print, codes, is_asked: self.verify.required })
+    }
+
+    /// Whether a page may go to an address of the person's.
+    pub fn may_page(&self, to: &Addressee, severity: Severity, key: &str, address: &str) -> bool {
+        if !self.verify.required || self.verify.unless.is_some_and(|unless| severity >= unless) {
+            return true;
+        }
+        self.seal.as_ref().is_some_and(|seal| to.verified.contains(&seal.print(key, address)))
     }
 
     fn people(&self) -> Arc<BTreeMap<PersonId, Addresses>> {

@@ -10,6 +10,18 @@ use crate::wording::titles::titled;
 /// Incidents of a digest that the text names.
 const TEXT_DIGEST_MAX: usize = 10;
 
+/// What a digest is about, in a few words: how many messages, or the storm.
+pub fn headline(digest: &NoticeDigest, lang: Lang) -> String {
+    match (digest.storm, lang) {
+        (Some(storm), Lang::Zh) if storm.is_over => format!("故障风暴结束，共 {} 起故障", storm.incidents),
+        (Some(storm), Lang::En) if storm.is_over => format!("The storm of {} incidents is over", storm.incidents),
+        (Some(storm), Lang::Zh) => format!("故障风暴，已有 {} 起故障", storm.incidents),
+        (Some(storm), Lang::En) => format!("A storm of incidents, {} so far", storm.incidents),
+        (None, Lang::Zh) => format!("合并 {} 条消息", digest.messages),
+        (None, Lang::En) => format!("{} messages in one", digest.messages),
+    }
+}
+
 /// What came too fast, one line per incident; of a storm, since when it goes on and where all of it is listed.
 pub fn lines(digest: &NoticeDigest, style: &Style<'_>) -> Vec<String> {
     let lang = style.lang;

@@ -4,7 +4,7 @@
 use super::acts::Reader;
 use super::channels::fit;
 use super::message::{Root, Style, severity_label};
-use super::{aside, digest};
+use super::{aside, digest, test_page};
 use crate::domain::incident::{IncidentView, Priority};
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
@@ -22,7 +22,7 @@ pub const TEXT_SERVICES_MAX: usize = 3;
 const LASTING_MS_MIN: i64 = 60_000;
 
 /// The lines of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
     /// How bad it is, what is new, and which incident.
     pub title: String,
@@ -32,16 +32,17 @@ pub struct Lines {
     pub more: Vec<String>,
     /// Where the console shows it.
     pub url: Option<String>,
-    /// Further incidents of a digest.
-    pub others: Vec<String>,
 }
 
 impl Lines {
     /// The lines for a notice.
     pub fn of(notice: &Notice, style: &Style<'_>) -> Self {
+        if let Some(page) = test_page::of(notice, style) {
+            return Self { title: page.first, body: vec![page.rest], ..Self::default() };
+        }
         let (incident, lang) = (&notice.incident, style.lang);
         let (severity, priority) = (severity_label(incident.severity), priority_word(incident.priority));
-        let (said, name, id) = (news(notice.kind), titled(&incident.title, lang), incident.id);
+        let (said, name, id) = (said(notice, lang), titled(&incident.title, lang), incident.id);
         let called = match style.acts.reader {
             Reader::Room => aside::called(notice),
             Reader::Person | Reader::Desk => String::new(),
@@ -52,11 +53,13 @@ impl Lines {
             (Some(_), Lang::En) => "MAJOR ",
         };
         let title = match lang {
-            Lang::Zh => format!("{called}【{major}{priority} {}】{}：{name}（{id}）", severity.zh, said.zh),
-            Lang::En => format!("{called}[{major}{priority} {}] {}: {name} ({id})", severity.en, said.en),
+            Lang::Zh => format!("{called}【{major}{priority} {}】{said}：{name}（{id}）", severity.zh),
+            Lang::En => format!("{called}[{major}{priority} {}] {said}: {name} ({id})", severity.en),
         };
         let root = Root::of(incident);
-        let mut body: Vec<String> = changes_line(&notice.changes, lang).into_iter().collect();
+        // Of several the list is first: what follows is about the worst of them.
+        let mut body = notice.digest.as_ref().map(|digest| digest::lines(digest, style)).unwrap_or_default();
+        body.extend(changes_line(&notice.changes, lang));
         body.extend(root.as_ref().map(|root| root_line(root, lang)));
         body.push(reach_line(incident, lang));
         body.push(since_line(notice, style));
@@ -64,9 +67,8 @@ impl Lines {
         body.extend(aside::to_do(notice, lang, style.time_zone));
         let mut more = evidence_lines(notice.kind, root.as_ref(), lang);
         more.extend(aside::told(&notice.told, lang));
-        let others = notice.digest.as_ref().map(|digest| digest::lines(digest, style)).unwrap_or_default();
         let url = style.acts.link(notice).or_else(|| link(incident, style));
-        let mut lines = Self { title, body, more, url, others };
+        let mut lines = Self { title, body, more, url };
         style.templates.apply(notice, style, &mut lines);
         lines
     }
@@ -74,25 +76,17 @@ impl Lines {
     /// All of it, one below the other.
     pub fn text(&self) -> String {
         let first = std::iter::once(self.title.as_str());
-        first.chain(self.told()).chain(self.url.as_deref()).chain(self.others()).collect::<Vec<_>>().join("\n")
+        first.chain(self.rest()).chain(self.url.as_deref()).collect::<Vec<_>>().join("\n")
     }
 
     /// Everything but title and link, one below the other.
     pub fn rest(&self) -> impl Iterator<Item = &str> {
-        self.told().chain(self.others())
+        self.body.iter().chain(&self.more).map(String::as_str)
     }
 
     /// What must be known, in so few characters.
     pub fn brief(&self, first: Option<&str>, chars_max: usize) -> String {
         fit::shared(first.into_iter().chain(self.body.iter().map(String::as_str)), chars_max)
-    }
-
-    fn told(&self) -> impl Iterator<Item = &str> {
-        self.body.iter().chain(&self.more).map(String::as_str)
-    }
-
-    fn others(&self) -> impl Iterator<Item = &str> {
-        self.others.iter().map(String::as_str)
     }
 }
 
@@ -134,6 +128,7 @@ const fn is_over(kind: NoticeKind) -> bool {
         | NoticeKind::Reopened
         | NoticeKind::Merged
         | NoticeKind::Digest
+        | NoticeKind::Test
         | NoticeKind::Action => false,
     }
 }
@@ -178,10 +173,10 @@ fn since_line(notice: &Notice, style: &Style<'_>) -> String {
     }
 }
 
-/// Why an update is told.
+/// Why an update is told; who has it stands in the title.
 fn changes_line(changes: &[Change], lang: Lang) -> Option<String> {
-    let words: Vec<&str> = changes
-        .iter()
+    let told = changes.iter().filter(|change| **change != Change::Acknowledged);
+    let words: Vec<&str> = told
         .map(|change| match (change, lang) {
             (Change::Severity, Lang::Zh) => "级别升高",
             (Change::Severity, Lang::En) => "more severe",
@@ -203,6 +198,8 @@ fn changes_line(changes: &[Change], lang: Lang) -> Option<String> {
             (Change::LevelBreached, Lang::En) => "a service level is missed",
             (Change::Major, Lang::Zh) => "宣布为重大故障",
             (Change::Major, Lang::En) => "declared a major incident",
+            (Change::Acknowledged, Lang::Zh) => "已认领",
+            (Change::Acknowledged, Lang::En) => "somebody has it",
         })
         .collect();
     match lang {
@@ -217,6 +214,18 @@ pub fn priority_word(priority: Priority) -> &'static str {
     PriorityWord::from(priority).word()
 }
 
+/// What is new, also of a message that stands for several, or that says who has it.
+pub fn said(notice: &Notice, lang: Lang) -> String {
+    let is_taken = notice.changes.contains(&Change::Acknowledged);
+    match (&notice.digest, lang) {
+        (None, Lang::Zh) if is_taken => format!("{} 已认领", notice.by),
+        (None, Lang::En) if is_taken => format!("{} has it", notice.by),
+        (None, _) => news(notice.kind).of(lang).to_owned(),
+        (Some(digest), Lang::Zh) => format!("{}，其中最重", digest::headline(digest, lang)),
+        (Some(digest), Lang::En) => format!("{}, the worst", digest::headline(digest, lang)),
+    }
+}
+
 /// What is new.
 pub fn news(kind: NoticeKind) -> Text {
     let (zh, en) = match kind {
@@ -227,6 +236,7 @@ pub fn news(kind: NoticeKind) -> Text {
         NoticeKind::Reopened => ("故障重现", "Back again"),
         NoticeKind::Digest => ("多起故障，其中最重", "Several at once, the worst"),
         NoticeKind::Action => ("请求处置", "Action requested"),
+        NoticeKind::Test => ("测试", "Test"),
         NoticeKind::Closed => ("故障关闭", "Closed"),
         NoticeKind::Merged => ("故障合并", "Merged"),
     };

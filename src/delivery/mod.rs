@@ -18,8 +18,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::domain::action::ActionReport;
-use crate::domain::ids::ReceiverId;
+use crate::domain::ids::{PersonId, ReceiverId};
 use crate::domain::incident::TicketRef;
+use crate::domain::reach::Way;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::Notice;
 use crate::engine::input::{Delivered, DeliveryOutcome};
@@ -47,6 +48,7 @@ pub mod schedule;
 pub mod settings;
 pub mod signature;
 pub mod template;
+mod test_page;
 pub mod tickets;
 pub mod webhook;
 
@@ -82,6 +84,11 @@ pub trait Channel: Send + Sync {
     /// Where a notice goes, masked: what nobody can be reached with. Empty: whoever reads the receiver.
     fn address(&self, _: &Notice) -> String {
         String::new()
+    }
+
+    /// How a person is reached by it; none: not in person, or they have no address.
+    fn way(&self, _: &PersonId, _: Timestamp) -> Option<Way> {
+        None
     }
 
     /// Tells somebody who has acted or asked, at the place that the system named in its callback.

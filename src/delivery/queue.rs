@@ -317,7 +317,13 @@ mod tests {
             let mut one = notice(incident, 1, NoticeKind::Updated);
             one.incident.priority = priority;
             one.to = person.map(|person| {
-                Box::new(Addressee { person: person.into(), name: person.into(), policy: "".into(), level: 1 })
+                Box::new(Addressee {
+                    person: person.into(),
+                    name: person.into(),
+                    policy: "".into(),
+                    level: 1,
+                    verified: Vec::new(),
+                })
             });
             one
         };

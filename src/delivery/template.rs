@@ -119,7 +119,6 @@ impl Templates {
             text.truncate(end);
             lines.body = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect();
             lines.more.clear();
-            lines.others.clear();
         }
         Ok(())
     }
@@ -179,5 +178,6 @@ pub fn example() -> Notice {
         told: Vec::new(),
         runbooks: Vec::new(),
         action: None,
+        by: "".into(),
     }
 }

@@ -63,6 +63,7 @@ pub fn notice(incident: u64, version: u32, kind: NoticeKind) -> Notice {
         told: Vec::new(),
         runbooks: Vec::new(),
         action: None,
+        by: "".into(),
     }
 }
 

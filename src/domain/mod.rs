@@ -21,6 +21,7 @@ pub mod pairs;
 pub mod partition;
 pub mod pass;
 pub mod point;
+pub mod reach;
 pub mod reject;
 pub mod seal;
 pub mod series;

@@ -134,6 +134,37 @@ impl Seal {
         format!("{:04}", number % 10u32.pow(CODE_DIGITS))
     }
 
+    /// The secret part of a calendar's address: of a roster, until its links are revoked.
+    pub fn feed(&self, tenant: &TenantId, roster: &str, revoked: u32) -> String {
+        let plain = [tenant.as_str(), roster, &revoked.to_string()].join(&BETWEEN.to_string());
+        URL_SAFE_NO_PAD.encode([&self.sign("feed", &plain)[..SIGN_BYTES], plain.as_bytes()].concat())
+    }
+
+    /// Reads one: whose calendar it is, and how often links had been revoked when it was made.
+    pub fn read_feed(&self, text: &str) -> Option<(TenantId, String, u32)> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.get(..text.len().min(TEXT_CHARS_MAX))?).ok()?;
+        let (sign, plain) = bytes.split_at_checked(SIGN_BYTES)?;
+        let plain = std::str::from_utf8(plain).ok()?;
+        if !same(&self.sign("feed", plain)[..SIGN_BYTES], sign) {
+            return None;
+        }
+        let fields: Vec<&str> = plain.split(BETWEEN).collect();
+        let [tenant, roster, revoked] = fields[..] else { return None };
+        Some((tenant.into(), roster.to_owned(), revoked.parse().ok()?))
+    }
+
+    /// What is kept of an address: the same for the same one, and nobody can be reached with it.
+    pub fn print(&self, way: &str, address: &str) -> Box<str> {
+        hex::encode(&self.sign("address", &format!("{way}{BETWEEN}{address}"))[..16]).into()
+    }
+
+    /// Six digits that show that somebody reads what is sent to an address, good within one window of time.
+    pub fn proof(&self, print: &str, window: i64) -> String {
+        let sign = self.sign("proof", &format!("{print}{BETWEEN}{window}"));
+        let number = u32::from_be_bytes([sign[0], sign[1], sign[2], sign[3]]);
+        format!("{:06}", number % 1_000_000)
+    }
+
     /// A short mark for buttons, bound to a receiver: `<tenant>:<incident>:<signature>`.
     pub fn mark(&self, tenant: &TenantId, incident: IncidentId, receiver: &str) -> String {
         let plain = format!("{tenant}:{incident}");

@@ -188,6 +188,7 @@ impl Listener {
             | NoticeKind::Merged
             | NoticeKind::Reminder
             | NoticeKind::Action
+            | NoticeKind::Test
             | NoticeKind::Digest => Known::Opened,
         };
         let fresh = matches!(kind, NoticeKind::Opened | NoticeKind::Reopened);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
+use super::budget::Spending;
 use super::checks::Checks;
 use super::choice::Choice;
 use super::composite::Composite;
@@ -162,6 +163,9 @@ pub struct Cell {
     pub requests: Requests,
     #[serde(default, skip_serializing_if = "Storm::is_empty")]
     pub storm: Storm,
+    /// What messages that cost money were sent of late.
+    #[serde(default, skip_serializing_if = "Spending::is_empty")]
+    pub spending: Spending,
     pub by_incident: BTreeMap<IncidentId, Place>,
     #[serde(skip)]
     pub by_alert: Ascending<AlertId, Place>,
@@ -257,6 +261,7 @@ impl Cell {
             on_call: OnCall::default(),
             requests: Requests::default(),
             storm: Storm::default(),
+            spending: Spending::default(),
             by_incident: BTreeMap::new(),
             by_alert: Ascending::default(),
             next_alert: 0,

@@ -77,6 +77,9 @@ pub struct Notice {
     /// To an executor: which of the incident's actions is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<Box<str>>,
+    /// Who has it now, as messages call them, where that is the news.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub by: Box<str>,
 }
 
 impl Notice {
@@ -106,6 +109,9 @@ pub struct Addressee {
     pub policy: Box<str>,
     /// Its level, from 1.
     pub level: u32,
+    /// What is kept of the addresses that the person has shown to be theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verified: Vec<Box<str>>,
 }
 
 /// Where it is written what to do about such an incident.
@@ -141,6 +147,8 @@ pub enum NoticeKind {
     Digest,
     /// An executor is asked for an action.
     Action,
+    /// About no incident: it shows a person that a way works, or brings a code, which stands in the place of the title.
+    Test,
 }
 
 impl NoticeKind {
@@ -156,13 +164,14 @@ impl NoticeKind {
             Self::Merged => "merged",
             Self::Digest => "digest",
             Self::Action => "action",
+            Self::Test => "test",
         }
     }
 
     /// Whether a newer message about the incident may take its place before it was sent.
     pub const fn may_be_folded(self) -> bool {
         match self {
-            Self::Opened | Self::Digest | Self::Action => false,
+            Self::Opened | Self::Digest | Self::Action | Self::Test => false,
             Self::Updated | Self::Reminder | Self::Recovered | Self::Reopened | Self::Closed | Self::Merged => true,
         }
     }
@@ -191,6 +200,8 @@ pub enum Change {
     LevelBreached,
     /// It is handled as a major incident.
     Major,
+    /// Somebody has it.
+    Acknowledged,
 }
 
 /// Messages that came too fast.

@@ -300,6 +300,16 @@ pub enum Order {
     EndOverride {
         id: u64,
     },
+    /// The calendar links of a roster are invalid from here on.
+    RevokeCalendar {
+        roster: Box<str>,
+    },
+    /// A person has shown that an address is theirs; what is kept of it reaches nobody.
+    VerifyAddress {
+        person: PersonId,
+        way: Box<str>,
+        print: Box<str>,
+    },
     /// Tells a receiver again what could not be delivered, with the same key.
     Resend {
         notice: Box<Notice>,
@@ -423,6 +433,8 @@ impl Order {
             | Self::Revoke { .. }
             | Self::Override { .. }
             | Self::EndOverride { .. }
+            | Self::VerifyAddress { .. }
+            | Self::RevokeCalendar { .. }
             | Self::Resend { .. }
             | Self::Noted { .. }
             | Self::TellHeld { .. }
@@ -466,6 +478,8 @@ impl Order {
             | Self::Revoke { .. }
             | Self::Override { .. }
             | Self::EndOverride { .. }
+            | Self::VerifyAddress { .. }
+            | Self::RevokeCalendar { .. }
             | Self::Resend { .. }
             | Self::Noted { .. }
             | Self::Approve { .. }

@@ -13,7 +13,6 @@ use super::extent::Extent;
 use super::fold;
 use super::input::{Command, Order};
 use super::obeyed::Known;
-use super::oncall::Override;
 use super::oncall::care::Care;
 use super::oncall::control::Answer;
 use super::slab::Place;
@@ -378,11 +377,10 @@ impl Cell {
             }
             Order::Silence { .. } | Order::ExpireSilence { .. } => self.change_silence(order),
             Order::Revoke { .. } | Order::Noted { .. } | Order::Learn { .. } | Order::Unlearn { .. } => Ok(()),
-            Order::Override { made } => {
-                let made = Override { by: actor.into(), ..Override::clone(made) };
-                self.on_call.add(made, &self.policy.clone(), self.now).map(drop)
-            }
-            Order::EndOverride { id } => self.on_call.end(*id, self.now).map(drop),
+            Order::Override { .. }
+            | Order::EndOverride { .. }
+            | Order::VerifyAddress { .. }
+            | Order::RevokeCalendar { .. } => self.change_duty(order, actor),
             Order::Resend { notice } => {
                 let said = format!("{} {}", notice.receiver, notice.kind.as_str());
                 self.note(notice.incident.id, actor, TimelineKind::Notified, said);
@@ -426,7 +424,7 @@ impl Cell {
     fn mark(&mut self, place: Place, order: &Order, actor: &str) {
         let now = self.now;
         let Some(incident) = self.groups[place].incident.as_mut() else { return };
-        let id = incident.id;
+        let (id, is_first) = (incident.id, incident.acknowledged_at.is_none());
         let (kind, detail): (TimelineKind, Box<str>) = match order {
             Order::Acknowledge { .. } => {
                 incident.acknowledged_at.get_or_insert(now);
@@ -469,8 +467,10 @@ impl Cell {
         };
         self.note(id, actor, kind, detail);
         self.moment.groups.insert(place);
-        if let Order::Assign { assignee, .. } = order {
-            self.page_assignee(place, assignee, actor);
+        match order {
+            Order::Assign { assignee, .. } => self.page_assignee(place, assignee, actor),
+            Order::Acknowledge { .. } if is_first => self.note_taken(place, actor),
+            _ => {}
         }
     }
 

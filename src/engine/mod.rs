@@ -8,6 +8,7 @@ pub mod alert;
 mod asked;
 pub mod audience;
 mod bonds;
+pub mod budget;
 pub mod calendar;
 mod cell;
 mod checks;
@@ -487,9 +488,7 @@ impl Cell {
         let alert = &self.alerts[place];
         let about = alert.parent.map_or_else(Box::default, |p| self.alerts[p].object.as_ref().into());
         let mut evidence = explained.map_or_else(Vec::new, |explained| explained.evidence(self.background(place)));
-        if let Some(weighed) = explained.and_then(|explained| explained.weighed) {
-            evidence.extend(self.weighed(&weighed));
-        }
+        evidence.extend(explained.and_then(|it| it.weighed).iter().flat_map(|weighed| self.weighed(weighed)));
         let rule = self.ruled_by(place).cloned();
         if let Some(rule) = &rule {
             evidence.push(Evidence { term: EvidenceTerm::Rule, points: 0, n: 1, of: 0, about: rule.as_str().into() });

@@ -261,7 +261,7 @@ impl Cell {
         if let Some(policy) = policy_of(&listener.receiver) {
             return self.page(escalations, policy, &listener.rule, News { kind, changes }, view);
         }
-        self.hand_out(Box::new(Notice {
+        let _ = self.hand_out(Box::new(Notice {
             key: "".into(),
             receiver: listener.receiver.clone(),
             kind,
@@ -274,6 +274,7 @@ impl Cell {
             told: Vec::new(),
             runbooks: self.runbooks_of(view),
             action: None,
+            by: "".into(),
         }));
     }
 
@@ -322,6 +323,7 @@ impl Cell {
     /// been told; other incidents ask when they change.
     pub fn reroute(&mut self) {
         let policy = self.policy.clone();
+        self.spending.keep(&policy.settings.budgets);
         let receivers = policy.receivers();
         self.flows.keep(|receiver| receivers.contains(&receiver));
         let places: Vec<Place> =

@@ -51,6 +51,18 @@ pub struct HeldNotice {
     pub incident: IncidentId,
     pub kind: NoticeKind,
     pub at: Timestamp,
+    /// The budget that was used up; empty: it came too fast, and was told in a summary.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub budget: Box<str>,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    /// It is told, by itself or in a digest.
+    Out,
+    /// It is only listed.
+    Kept,
 }
 
 impl Storm {
@@ -64,7 +76,7 @@ impl Storm {
         self.held.values()
     }
 
-    fn hold(&mut self, notice: &Notice) {
+    fn hold(&mut self, notice: &Notice, budget: &str) {
         let key: Box<str> = format!("{} {}", notice.whom(), notice.incident.id).into();
         if self.held.len() >= LISTED_MAX && !self.held.contains_key(&key) {
             self.cut = self.cut.saturating_add(1);
@@ -76,6 +88,7 @@ impl Storm {
             incident: notice.incident.id,
             kind: notice.kind,
             at: notice.at,
+            budget: budget.into(),
         };
         self.held.insert(key, held);
     }
@@ -118,11 +131,23 @@ impl Cell {
         }
     }
 
-    /// Hands a message out, or holds it back for a digest; the timeline says which.
-    pub fn hand_out(&mut self, mut notice: Box<Notice>) {
+    /// Hands a message out, or holds it back; the timeline says which.
+    pub fn hand_out(&mut self, mut notice: Box<Notice>) -> Handed {
         notice.key = flow::key(&notice);
         let said = format!("{} {}", notice.whom(), notice.kind.as_str());
         let (id, held) = (notice.incident.id, notice.clone());
+        let policy = self.policy.clone();
+        if let Err(budget) = self.spending.spend(&policy.settings.budgets, &notice, self.now) {
+            self.storm.hold(&held, &budget);
+            self.note(
+                id,
+                "headwater",
+                TimelineKind::NotifyFailed,
+                format!("{}: budget {budget} is used up, held back", notice.whom()),
+            );
+            self.deadlines.set(self.now.plus(LISTED_FOR), Due::Digest);
+            return Handed::Kept;
+        }
         // An event for each version: a digest would be none.
         let passed = match notice.receiver.as_str() {
             PARENT => Ok(notice),
@@ -134,11 +159,12 @@ impl Cell {
                 self.moment.effects.push(Effect::Notify { notice });
             }
             Err(due) => {
-                self.storm.hold(&held);
+                self.storm.hold(&held, "");
                 self.note(id, "headwater", TimelineKind::Notified, format!("{said} digest"));
                 self.deadlines.set(due, Due::Digest);
             }
         }
+        Handed::Out
     }
 
     fn gate(&self, notice: &Notice) -> Gate {

@@ -196,7 +196,8 @@ impl Courier {
         }
     }
 
-    fn channel(&self, receiver: &ReceiverId) -> Option<&Arc<dyn Channel>> {
+    /// The receiver's channel; none: it is not configured, or switched off.
+    pub fn channel(&self, receiver: &ReceiverId) -> Option<&Arc<dyn Channel>> {
         self.outfit.as_ref()?.ready.get(receiver)?.channel.as_ref()
     }
 

@@ -2,17 +2,26 @@
 
 use std::sync::atomic::Ordering;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use super::Pipeline;
-use crate::api::state::{Notices, PreviewAsked, ReceiverLine, ReceiverList, Trouble, UndeliveredNotice};
-use crate::delivery::ReceiverState;
+use crate::api::held_back::BudgetLine;
+use crate::api::notices::{ReceiverLine, ReceiverList, UndeliveredNotice};
+use crate::api::reach::{TestAsked, WayLine};
+use crate::api::state::{Notices, PreviewAsked, Trouble};
 use crate::delivery::acts::Acts;
 use crate::delivery::lines::Lines;
 use crate::delivery::message::Style;
 use crate::delivery::settings::NOBODY;
 use crate::delivery::template::{Templates, example};
-use crate::domain::ids::{ReceiverId, TenantId};
+use crate::delivery::{Attempt, ReceiverState};
+use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
+use crate::domain::incident::IncidentView;
+use crate::domain::reach::Way;
+use crate::engine::budget::BudgetState;
 use crate::engine::calendar::ZONE_DEFAULT;
-use crate::engine::effect::Notice;
+use crate::engine::effect::{Addressee, Notice, NoticeKind};
 
 /// Kinds that ring, whatever somebody is doing: messages to a phone, calls, and apps made for being on call.
 const INTERRUPTING: [&str; 9] =
@@ -87,6 +96,53 @@ impl Notices for Pipeline {
         Ok((lines.title, text, sent))
     }
 
+    fn ways(&self, tenant: &TenantId, person: &PersonId) -> Vec<WayLine> {
+        let (policy, now) = (self.policy(tenant), (self.clock)());
+        let Some(found) = policy.on_call.person(person) else { return Vec::new() };
+        let counted = self.counted(tenant);
+        let mut lines: Vec<WayLine> = Vec::new();
+        for receiver in policy.on_call.steps(found).iter().flat_map(|step| &step.by) {
+            if lines.iter().any(|line| line.receiver == *receiver) {
+                continue;
+            }
+            let channel = self.courier.channel(receiver);
+            let way = channel.and_then(|channel| channel.way(person, now));
+            let shown = |way: &Way| {
+                let mine = counted.verified.iter().find(|one| one.person == *person && one.way == way.key);
+                mine.filter(|one| one.print == way.print).map(|one| one.at)
+            };
+            let (kind, verified_at) = (channel.map_or("", |channel| channel.name()), way.as_ref().and_then(shown));
+            lines.push(WayLine { receiver: receiver.clone(), kind, way, verified_at });
+        }
+        lines
+    }
+
+    fn send_test(&self, asked: TestAsked) -> BoxFuture<'static, Result<String, String>> {
+        let TestAsked { tenant, person, receiver, code, at } = asked;
+        let Some(channel) = self.courier.channel(&receiver).cloned() else {
+            return std::future::ready(Err(format!("receiver {receiver} is not configured, or switched off"))).boxed();
+        };
+        let name = self.policy(&tenant).on_call.called(&person).into();
+        let to = Addressee { person, name, policy: "".into(), level: 1, verified: Vec::new() };
+        let notice = Notice {
+            key: format!("test-{receiver}-{}-{}", to.person, at.0).into(),
+            receiver,
+            kind: NoticeKind::Test,
+            at,
+            incident: IncidentView::new(IncidentId(0), tenant, &code, at),
+            to: Some(Box::new(to)),
+            ..example()
+        };
+        async move {
+            match channel.send(&notice).await {
+                Attempt::Accepted | Attempt::Filed { .. } | Attempt::Answered { .. } => Ok(String::new()),
+                Attempt::Noted { said } => Ok(said),
+                Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => Err(why),
+            }
+        }
+        .boxed()
+    }
+
     fn tells_nobody(&self) -> bool {
         self.courier.delivery().is_some_and(|delivery| delivery.is_to_nobody())
     }
@@ -98,7 +154,14 @@ impl Notices for Pipeline {
         let counted = self.counted(tenant);
         let held_back =
             |id: &ReceiverId| counted.held_back.iter().find(|(known, _)| known == id).map_or(0, |(_, n)| *n);
-        let of = |id: &ReceiverId| ReceiverLine { held_back: held_back(id), ..line(id.as_str(), states.get(id)) };
+        let budgets = |id: &ReceiverId| {
+            let shared = counted.budgets.iter().filter(|state| state.budget.receivers.contains(id));
+            shared.map(budget).collect::<Vec<_>>()
+        };
+        let of = |id: &ReceiverId| {
+            let (held_back, budgets) = (held_back(id), budgets(id));
+            ReceiverLine { held_back, budgets, ..line(id.as_str(), states.get(id)) }
+        };
         let items = named.map(of).collect();
         let pending = self.courier.lock().waiting(tenant) as u64;
         ReceiverList { pending, configured: states.len(), items }
@@ -134,6 +197,17 @@ impl Notices for Pipeline {
     }
 }
 
+fn budget(state: &BudgetState) -> BudgetLine {
+    BudgetLine {
+        id: state.budget.id.to_string(),
+        hour: state.hour,
+        hour_max: state.budget.hour,
+        day: state.day,
+        day_max: state.budget.day,
+        held: state.held,
+    }
+}
+
 fn line(id: &str, state: Option<&ReceiverState>) -> ReceiverLine {
     let Some(state) = state else { return ReceiverLine { id: id.to_owned(), ..ReceiverLine::default() } };
     ReceiverLine {
@@ -147,6 +221,7 @@ fn line(id: &str, state: Option<&ReceiverState>) -> ReceiverLine {
         given_up: state.given_up,
         folded: state.folded,
         held_back: 0,
+        budgets: Vec::new(),
         paused: state.locked_out.clone(),
         last_failure: state.last_failure.clone(),
     }

@@ -177,8 +177,7 @@ impl Corrected {
                 let (left, one) = (self.home.get(alert).copied(), BTreeSet::from([*alert]));
                 about.extend(left.into_iter().chain([*into]));
                 together.extend(crossed(&one, of(into)));
-                let rest: BTreeSet<AlertId> = left.map_or(&none, |left| of(&left)).difference(&one).copied().collect();
-                apart.extend(crossed(&one, &rest));
+                apart.extend(crossed(&one, &left.map_or(&none, |left| of(&left)).difference(&one).copied().collect()));
             }
             Order::ConfirmRoot { incident } => {
                 about.push(*incident);
@@ -209,6 +208,8 @@ impl Corrected {
             | Order::Revoke { .. }
             | Order::Override { .. }
             | Order::EndOverride { .. }
+            | Order::VerifyAddress { .. }
+            | Order::RevokeCalendar { .. }
             | Order::Resend { .. }
             | Order::Noted { .. }
             | Order::Approve { .. }

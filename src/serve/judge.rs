@@ -68,6 +68,10 @@ impl Rules for Judge {
         self.pipeline.counted(tenant).overrides.clone()
     }
 
+    fn revoked_links(&self, tenant: &TenantId, roster: &str) -> u32 {
+        self.pipeline.counted(tenant).revoked.get(roster).copied().unwrap_or_default()
+    }
+
     fn storm(&self, tenant: &TenantId) -> Arc<Storm> {
         self.pipeline.counted(tenant).storm.clone()
     }

@@ -12,7 +12,8 @@ use super::redis::OnRedis;
 use crate::access::strangers::Strangers;
 use crate::domain::time::Timestamp;
 use crate::intake::Intake;
-use crate::pipeline::{Counted, Pipeline};
+use crate::pipeline::Pipeline;
+use crate::pipeline::counts::Counted;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Word {

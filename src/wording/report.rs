@@ -236,7 +236,7 @@ pub struct Changed {
 }
 
 /// Orders that change how incidents are made and told, as the audit calls them, and as people do.
-pub const CHANGES: [(&str, &str, &str); 13] = [
+pub const CHANGES: [(&str, &str, &str); 14] = [
     ("rules", "更换规则", "changed the rules"),
     ("topology", "更换拓扑", "changed the topology"),
     ("model", "更换模型", "changed the model"),
@@ -245,6 +245,7 @@ pub const CHANGES: [(&str, &str, &str); 13] = [
     ("shadow_ended", "结束试运行", "ended a trial"),
     ("override", "调班", "made an override"),
     ("end_override", "结束调班", "ended an override"),
+    ("revoke_calendar", "作废日历订阅地址", "revoked calendar addresses"),
     ("source_put", "登记或修改告警源", "registered or changed a source"),
     ("source_removed", "移除告警源", "removed a source"),
     ("window_approved", "批准维护窗口", "approved a window"),

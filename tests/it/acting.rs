@@ -21,7 +21,7 @@ use crate::program::{Program, Setup};
 pub struct Ends(Arc<Mutex<Vec<(String, Value)>>>);
 
 impl Ends {
-    async fn listen() -> (Self, std::net::SocketAddr) {
+    pub async fn listen() -> (Self, std::net::SocketAddr) {
         let ends = Self::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -44,9 +44,14 @@ impl Ends {
 
     /// The first one of those sent there that is as it should be.
     pub async fn until(&self, path: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        self.nth(path, 0, is_it).await
+    }
+
+    /// The one after `n` others of those sent there that are as they should be.
+    pub async fn nth(&self, path: &str, n: usize, is_it: impl Fn(&Value) -> bool) -> Value {
         for _ in 0..3000 {
             let found = |(at, body): &&(String, Value)| at.starts_with(path) && is_it(body);
-            if let Some((_, body)) = self.0.lock().unwrap().iter().find(found) {
+            if let Some((_, body)) = self.0.lock().unwrap().iter().filter(found).nth(n) {
                 return body.clone();
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

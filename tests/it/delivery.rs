@@ -69,6 +69,7 @@ pub fn notice(incident: u64, version: u32, kind: NoticeKind, receiver: &str) -> 
         told,
         runbooks,
         action: None,
+        by: "".into(),
     }
 }
 

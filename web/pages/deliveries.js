@@ -13,7 +13,7 @@ const EVERY_MS = 5000;
 const Receiver = ({ one }) => html`<tr><td><b>${one.id}</b>${one.kind && html`<small>${one.kind}</small>`}</td>
   <td>${!one.reachable ? html`<em class="tag bad">${t("dlv.unreachable")}</em>` : one.paused ? html`<em class="tag bad" title=${one.paused}>${t("dlv.paused")}</em>` : html`<em class="tag good">${t("dlv.well")}</em>`}</td>
   ${["waiting", "accepted", "failed", "given_up", "folded", "held_back"].map((word) => html`<td key=${word} class=${`n ${["failed", "given_up"].includes(word) && one[word] ? "bad" : ""}`}>${count(one[word])}</td>`)}
-  <td class="comment">${one.paused ?? one.last_failure ?? ""}</td></tr>`;
+  <td class="comment">${(one.budgets ?? []).map((budget) => html`<p key=${budget.id} class=${(budget.hour_max && budget.hour >= budget.hour_max) || (budget.day_max && budget.day >= budget.day_max) ? "bad" : "dim"}>${t("dlv.budget", { id: budget.id, hour: `${count(budget.hour)}${budget.hour_max ? `/${count(budget.hour_max)}` : ""}`, day: `${count(budget.day)}${budget.day_max ? `/${count(budget.day_max)}` : ""}`, held: count(budget.held) })}</p>`)}${one.paused ?? one.last_failure ?? ""}</td></tr>`;
 
 /** @param {{items: import("headwater-api").UndeliveredNotice[], may: any, onAgain: any}} props */
 const Undelivered = ({ items, may, onAgain }) => html`<${Panel} title=${`${t("dlv.undelivered")} (${count(items.length)})`}>

@@ -8,6 +8,7 @@ import { labelOr, t } from "../i18n.js";
 import { now } from "../now.js";
 import { outcome, told } from "../orders.js";
 import { Empty, Panel, Switch } from "../parts.js";
+import { Reach } from "../reach.js";
 
 const DAY_MS = 86_400_000;
 const EVERY_MS = 5000;
@@ -35,17 +36,26 @@ const Duty = ({ duty, onTake, may }) => html`<div class=${`duty ${duty.people.le
   <p class="dim">${duty.until ? t("win.until", { t: moment(duty.until) }) : t("onc.always")}${duty.by_override ? ` · ${t("onc.override")}` : ""}</p>
   ${may && html`<button onClick=${() => onTake(duty)}>${t("onc.take")}</button>`}</div>`;
 
+/** Shows the secret address of a roster's calendar; another one can be made in its place. @param {string} roster */
+async function link(roster) {
+  const path = `/api/v1/oncall/rosters/${encodeURIComponent(roster)}/calendar`;
+  const { url } = await call(path);
+  const full = url.startsWith("http") ? url : location.origin + url;
+  const given = await ask({ title: t("onc.link.title", { roster }), danger: true, ok: t("onc.link.revoke"), fields: [{ name: "url", kind: "line", label: t("onc.link.help"), value: full }] });
+  if (given) await told(t("onc.link.revoke"), async () => { const { seq } = await remove(path); return outcome(seq); });
+}
+
 /** The shifts of a roster as bars over days.
- * @param {{roster: any, shifts: import("headwater-api").ShiftItem[], from: any, to: any}} props */
-const Row = ({ roster, shifts, from, to }) => {
+ * @param {{roster: any, shifts: import("headwater-api").ShiftItem[], from: any, to: any, may: boolean}} props */
+const Row = ({ roster, shifts, from, to, may }) => {
   const x = (at) => Math.max(0, Math.min(1000, ((Number(new Date(at)) - from) / (to - from)) * 1000));
-  return html`<div class="cal-row"><span title=${roster}>${roster}<a class="ical" href=${`/api/v1/oncall/rosters/${encodeURIComponent(roster)}/ical`} download>iCal</a></span>
+  return html`<div class="cal-row"><span title=${roster}>${roster}<a class="ical" href=${`/api/v1/oncall/rosters/${encodeURIComponent(roster)}/ical`} download>iCal</a>${may && html`<button class="ical linkish" title=${t("onc.link.help")} onClick=${() => link(roster)}>${t("onc.link")}</button>`}</span>
     <svg class="shifts" viewBox="0 0 1000 26" preserveAspectRatio="none" role="img" aria-label=${t("onc.shifts.of", { roster })}>${shifts.map((shift) => html`<g key=${shift.from}>
       <title>${`${moment(shift.from)} – ${moment(shift.to)}  ${shift.people.length ? names(shift.people) : t("onc.nobody")}${shift.by_override ? ` (${t("onc.override")})` : ""}`}</title>
       <rect class=${shift.people.length ? `tone-${tone(shift.people[0].id)}` : "gap"} x=${x(shift.from)} width=${Math.max(1, x(shift.to) - x(shift.from) - 1)} y=${shift.by_override ? 0 : 3} height=${shift.by_override ? 26 : 20} /></g>`)}<rect class="now" x=${x(now())} width="2" height="26" /></svg></div>`;
 };
 
-const Calendar = ({ rosters, days, version }) => {
+const Calendar = ({ rosters, days, version, may }) => {
   const [found, set] = useState(/** @type {{id: string, shifts: import("headwater-api").ShiftItem[]}[]} */ ([]));
   const from = midnight(now());
   const to = midnight(now(), Number(days));
@@ -58,7 +68,7 @@ const Calendar = ({ rosters, days, version }) => {
   const people = new Map(found.flatMap((one) => one.shifts.flatMap((shift) => shift.people)).map((person) => [person.id, person]));
   const gaps = found.flatMap((one) => one.shifts.filter((shift) => !shift.people.length).map((shift) => ({ ...shift, roster: one.id })));
   return html`<div class="calendar"><div class="cal-ticks">${ticks.map((at) => html`<span key=${at}>${day(at)}</span>`)}</div>
-    ${found.map((one) => html`<${Row} key=${one.id} roster=${one.id} shifts=${one.shifts} from=${from} to=${to} />`)}
+    ${found.map((one) => html`<${Row} key=${one.id} roster=${one.id} shifts=${one.shifts} from=${from} to=${to} may=${may} />`)}
     <p class="legend"><span><i class="now"></i>${t("cal.now", { t: `${hourMinute(now())} ${zoneLabel()}` })}</span>${[...people.values()].map((person) => html`<span key=${person.id}><i class=${`tone-${tone(person.id)}`}></i>${person.name || person.id}</span>`)}${gaps.length > 0 && html`<span><i class="gap"></i>${t("onc.nobody")}</span>`}</p>
     ${gaps.length > 0 && html`<p class="bad">${t("onc.gaps", { n: gaps.length, first: `${gaps[0].roster} ${moment(gaps[0].from)}` })}</p>`}</div>`;
 };
@@ -113,7 +123,8 @@ export const OnCall = ({ me }) => {
     ${failed && html`<${Empty} text=${t("failed", { why: failed })} onRetry=${load} />`}
     ${!found && !failed && html`<${Empty} text=${t("loading")} />`}
     ${found && html`<div class="stack">${found.who.length === 0 ? html`<${Empty} text=${t("onc.none")} />` : html`<div class="duties">${found.who.map((duty) => html`<${Duty} key=${duty.roster} duty=${duty} may=${may} onTake=${() => takeOver(duty, people, load)} />`)}</div>
-        <${Panel} title=${t("win.calendar")} aside=${html`<${Switch} label=${t("sug.span")} value=${days} onChange=${setDays} choices=${DAYS.map((n) => [n, t("sug.days", { n })])} />`}><${Calendar} rosters=${found.who.map((duty) => duty.roster)} days=${days} version=${version} /><//>`}
+        <${Panel} title=${t("win.calendar")} aside=${html`<${Switch} label=${t("sug.span")} value=${days} onChange=${setDays} choices=${DAYS.map((n) => [n, t("sug.days", { n })])} />`}><${Calendar} rosters=${found.who.map((duty) => duty.roster)} days=${days} version=${version} may=${may} /><//>`}
       ${found.policies.length > 0 && html`<${Panel} title=${t("onc.policies")}><ul class="policies">${found.policies.map((policy) => html`<${Policy} key=${policy.id} policy=${policy} />`)}</ul><//>`}
+      <${Reach} may=${may} />
       <${Overrides} items=${found.overrides} may=${may} onEnd=${end} /></div>`}`;
 };

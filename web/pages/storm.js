@@ -14,7 +14,7 @@ const SHOWN = 200;
 /** @param {{id: any, items: import("headwater-api").HeldItem[], stormy: any, may: any, onTell: any}} props */
 const Receiver = ({ id, items, stormy, may, onTell }) => html`<${Panel} title=${`${id} (${count(items.length)})`} aside=${may && html`<button data-act="tell" disabled=${stormy} onClick=${() => onTell(id)}>${t("storm.tell")}</button>`}>
   <div class="scroll"><table class="plain"><thead><tr>${["at", "person", "incident", "kind"].map((word) => html`<th key=${word}>${t(`dlv.${word}`)}</th>`)}</tr></thead>
-    <tbody>${items.slice(0, SHOWN).map((one, i) => html`<tr key=${i}><td><time>${moment(one.at)}</time></td><td>${one.person ?? ""}</td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//> ${one.title ?? ""}</td><td>${labelOr(`dlv.kind.${one.kind}`, one.kind)}</td></tr>`)}</tbody></table></div>
+    <tbody>${items.slice(0, SHOWN).map((one, i) => html`<tr key=${i}><td><time>${moment(one.at)}</time></td><td>${one.person ?? ""}</td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//> ${one.title ?? ""}${one.budget ? html` <em class="tag bad">${t("dlv.budget.used", { id: one.budget })}</em>` : ""}</td><td>${labelOr(`dlv.kind.${one.kind}`, one.kind)}</td></tr>`)}</tbody></table></div>
   ${items.length > SHOWN && html`<p class="dim">${t("topo.rest", { n: count(items.length - SHOWN) })}</p>`}<//>`;
 
 /** @param {{me: import("headwater-api").Me}} props */

@@ -24,6 +24,7 @@ fn every_route() -> Vec<(&'static str, String, Open)> {
                 .replace("{seq}", "7")
                 .replace("{file}", "events.csv")
                 .replace("{version}", "0")
+                .replace("{token}", "x")
                 .replace("{id}", example_id(path));
             let methods = [
                 ("GET", item.get.is_some()),
@@ -75,6 +76,7 @@ async fn the_matrix_is_what_was_agreed() {
             (_, path) if path.starts_with("/api/v1/tokens") => "admin",
             (_, "/api/v1/views") => "viewer operator analyst admin",
             ("POST", "/api/v1/session") | ("GET", "/livez" | "/readyz" | "/-/healthy" | "/-/ready") => "public",
+            ("GET", path) if path.starts_with("/api/v1/oncall/calendars/") => "public",
             ("PUT" | "DELETE", path) if path.starts_with("/api/v1/sources/") => "admin",
             ("POST", "/api/v1/sources/preview" | "/api/v1/sources/sketch") => "analyst admin",
             ("GET", path) if path.ends_with("/payloads") => "analyst admin",

@@ -12,10 +12,9 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::api::access::{Authenticate, Caller, Role};
+use crate::api::notices::{ReceiverList, UndeliveredNotice};
 use crate::api::routes;
-use crate::api::state::{
-    Api, Notices, ReceiverList, RuleSet, Rules, Settings, Trial, Trouble, UndeliveredNotice, WriteError, Writes,
-};
+use crate::api::state::{Api, Notices, RuleSet, Rules, Settings, Trial, Trouble, WriteError, Writes};
 use crate::api::suggestions::{Seen, Suggested};
 use crate::api::tests::silent::Silent;
 use crate::domain::alert::{AlertState, AlertView};
@@ -237,6 +236,7 @@ impl Bench {
             rules: Arc::new(BuiltIn),
             topology: Arc::new(|tenant| if tenant.as_str() == "a" { topology() } else { Topology::none() }),
             earlier: Default::default(),
+            limits: Default::default(),
             sessions: Default::default(),
             strangers: Default::default(),
             settings: Settings { base_url: "http://hw".into(), ..Settings::default() },

@@ -6,10 +6,10 @@ use serde::Serialize;
 use super::{Manner, fit};
 use crate::delivery::acts::Medium;
 use crate::delivery::brief;
-use crate::delivery::lines::{Lines, news};
+use crate::delivery::lines::{self, Lines};
 use crate::delivery::message::Style;
 use crate::engine::calendar::local;
-use crate::engine::effect::Notice;
+use crate::engine::effect::{Notice, NoticeKind};
 use crate::wording::lang::Lang;
 use crate::wording::titles::titled;
 use crate::wording::words::{PriorityWord, SeverityWord};
@@ -78,12 +78,12 @@ impl Fields {
         Self {
             level: SeverityWord::from(incident.severity).label(manner.lang).to_owned(),
             priority: PriorityWord::from(incident.priority).word(),
-            news: news(notice.kind).of(manner.lang).to_owned(),
+            news: lines::said(notice, manner.lang),
             kind: notice.kind.as_str(),
-            title: if is_nameless {
-                incident.id.to_string()
-            } else {
-                titled(&incident.title, manner.lang).into_owned()
+            title: match notice.kind {
+                NoticeKind::Test => text.clone(),
+                _ if is_nameless => incident.id.to_string(),
+                _ => titled(&incident.title, manner.lang).into_owned(),
             },
             incident: incident.id.to_string(),
             version: incident.version,

@@ -10,8 +10,10 @@ use super::{Ground, Kind, readers};
 use crate::delivery::contacts::Contacts;
 use crate::delivery::http::SetupError;
 use crate::delivery::{Acted, Attempt, Channel, receipt, request};
-use crate::domain::ids::ReceiverId;
-use crate::engine::effect::Notice;
+use crate::domain::ids::{PersonId, ReceiverId};
+use crate::domain::reach::Way;
+use crate::domain::time::Timestamp;
+use crate::engine::effect::{Notice, NoticeKind};
 
 /// Channels of single people that are kept; the rest are made again.
 const KEPT_MAX: usize = 2_000;
@@ -62,6 +64,13 @@ impl Personal {
             )
         };
         let address = address.ok_or_else(missing)?;
+        let is_page = notice.kind != NoticeKind::Test;
+        if is_page && !self.contacts.may_page(to, notice.incident.severity, key, &address) {
+            return Err(format!(
+                "{} has not shown yet that the address ({key}) is theirs: the console's page On call sends a code",
+                to.person
+            ));
+        }
         let mut ground = self.ground.clone();
         ground.manner.lang = self.contacts.language(&to.person).unwrap_or(ground.manner.lang);
         ground.manner.acts.reader = readers::at(&self.kind, &address);
@@ -96,6 +105,10 @@ impl Channel for Personal {
         };
         let address = self.contacts.address(&to.person, &self.receiver, takes);
         receipt::masked(address.as_deref())
+    }
+
+    fn way(&self, person: &PersonId, now: Timestamp) -> Option<Way> {
+        self.contacts.way(person, &self.receiver, self.kind.takes()?, now)
     }
 
     fn reply<'a>(&'a self, to: &'a str, said: &'a str) -> BoxFuture<'a, Attempt> {

@@ -10,7 +10,7 @@ use crate::delivery::http::Answer;
 use crate::delivery::{Attempt, receipt};
 use crate::domain::severity::Severity;
 use crate::domain::written::OneOrMore;
-use crate::engine::effect::{Notice, NoticeKind};
+use crate::engine::effect::{Change, Notice, NoticeKind};
 
 /// What colour a message has where messages have one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ impl Colour {
     pub(super) fn of(notice: &Notice) -> Self {
         match notice.incident.severity {
             _ if is_over(notice) => Self::Green,
+            // Somebody else has it: nobody is to be alarmed.
+            _ if notice.changes == [Change::Acknowledged] => Self::Blue,
             Severity::Critical => Self::Red,
             Severity::Major => Self::Orange,
             Severity::Minor => Self::Yellow,

@@ -206,7 +206,7 @@ impl<S: System> Tickets<S> {
         };
         match notice.kind {
             // It was opened before, and the answer was lost: it says all that there is to say.
-            NoticeKind::Opened | NoticeKind::Action => {}
+            NoticeKind::Opened | NoticeKind::Action | NoticeKind::Test => {}
             NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Digest if is_fresh => {}
             NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Digest | NoticeKind::Recovered => {
                 self.system.note(&self.wire, &found, &words).await?;

@@ -270,6 +270,7 @@ impl Cell {
                 told: Vec::new(),
                 runbooks: Vec::new(),
                 action: Some(action.id.clone()),
+                by: "".into(),
             };
             self.moment.effects.push(Effect::Notify { notice: Box::new(notice) });
         }

@@ -36,6 +36,9 @@ pub struct EscalationRule {
     pub repeat: Repeat,
     #[serde(default)]
     pub until: Until,
+    /// Whoever else was paged hears who has acknowledged, by the quietest way; not in quiet hours.
+    #[serde(default)]
+    pub tell_acknowledged: bool,
     /// Receivers that hear of it when nobody has duty, or nobody has acknowledged in the end.
     #[serde(deserialize_with = "fallback")]
     #[schemars(length(min = 1))]
@@ -49,6 +52,8 @@ pub struct Ladder {
     pub repeat: Repeat,
     pub until: Until,
     pub fallback: Vec<ReceiverId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tell_acknowledged: bool,
 }
 
 /// Who is told together.
@@ -194,8 +199,14 @@ impl Repeat {
 impl EscalationRule {
     /// What an incident keeps.
     pub fn ladder(&self) -> Ladder {
-        let Self { levels, repeat, until, fallback, .. } = self;
-        Ladder { levels: levels.clone(), repeat: *repeat, until: *until, fallback: fallback.clone() }
+        let Self { levels, repeat, until, fallback, tell_acknowledged, .. } = self;
+        Ladder {
+            levels: levels.clone(),
+            repeat: *repeat,
+            until: *until,
+            fallback: fallback.clone(),
+            tell_acknowledged: *tell_acknowledged,
+        }
     }
 }
 

@@ -21,10 +21,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::cell::Cell;
+use super::input::Order;
 use super::policy::Policy;
 use crate::domain::ids::{PersonId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 
+/// Addresses that are known to be somebody's.
+const VERIFIED_MAX: usize = 10_000;
 /// Overrides that a tenant may have at a time.
 const OVERRIDES_MAX: usize = 2_000;
 /// The longest override, and how long one that is over is still shown.
@@ -56,6 +60,23 @@ pub struct OnCall {
     next: u64,
     /// How often a level that takes turns was told.
     turns: BTreeMap<Box<str>, u32>,
+    /// Addresses that people have shown to be theirs, one of each person's ways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verified: Vec<Verified>,
+    /// How often the calendar links of a roster were revoked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub revoked: BTreeMap<Box<str>, u32>,
+}
+
+/// Somebody has read what was sent to an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    pub person: PersonId,
+    /// What the address is for: `mobile`, `mail`, or a receiver.
+    pub way: Box<str>,
+    /// What is kept of it: nobody can be reached with it.
+    pub print: Box<str>,
+    pub at: Timestamp,
 }
 
 impl OnCall {
@@ -105,6 +126,40 @@ impl OnCall {
         Ok(roster)
     }
 
+    /// Keeps that an address is the person's; the one before of the same way is not any more.
+    ///
+    /// # Errors
+    /// When there is no such person, or there are too many.
+    pub fn verify(&mut self, one: Verified, policy: &Policy) -> Result<(), &'static str> {
+        if policy.on_call.person(&one.person).is_none() {
+            return Err("there is no such person: see `people` in the rules");
+        }
+        self.verified.retain(|old| old.person != one.person || old.way != one.way);
+        if self.verified.len() >= VERIFIED_MAX {
+            self.verified.retain(|old| policy.on_call.person(&old.person).is_some());
+        }
+        if self.verified.len() >= VERIFIED_MAX {
+            return Err("more addresses than can be kept are verified: take people who have left out of the rules");
+        }
+        self.verified.push(one);
+        Ok(())
+    }
+
+    /// Makes the calendar links of a roster invalid.
+    ///
+    /// # Errors
+    /// When there is no such roster.
+    pub fn revoke_links(&mut self, roster: &str, policy: &Policy) -> Result<(), &'static str> {
+        policy.on_call.roster(roster).ok_or("there is no such roster: see `rosters` in the rules")?;
+        *self.revoked.entry(roster.into()).or_default() += 1;
+        Ok(())
+    }
+
+    /// What is kept of a person's addresses.
+    pub fn prints_of(&self, person: &PersonId) -> Vec<Box<str>> {
+        self.verified.iter().filter(|one| one.person == *person).map(|one| one.print.clone()).collect()
+    }
+
     /// Takes a turn: which of `of` it is.
     fn turn(&mut self, level: Box<str>, of: usize) -> usize {
         let turn = self.turns.entry(level).or_default();
@@ -118,5 +173,35 @@ impl Engine {
     /// Overrides of rosters that people made.
     pub fn overrides(&self, tenant: &TenantId) -> Vec<Override> {
         self.cells.get(tenant).map(|cell| cell.on_call.overrides.clone()).unwrap_or_default()
+    }
+
+    /// How often the calendar links of rosters were revoked.
+    pub fn revoked_links(&self, tenant: &TenantId) -> BTreeMap<Box<str>, u32> {
+        self.cells.get(tenant).map(|cell| cell.on_call.revoked.clone()).unwrap_or_default()
+    }
+
+    /// Addresses that people have shown to be theirs.
+    pub fn verified(&self, tenant: &TenantId) -> Vec<Verified> {
+        self.cells.get(tenant).map(|cell| cell.on_call.verified.clone()).unwrap_or_default()
+    }
+}
+
+impl Cell {
+    /// Carries out what is ordered of duty: who has it, by which addresses they are reached, who may read of it.
+    pub fn change_duty(&mut self, order: &Order, actor: &str) -> Result<(), &'static str> {
+        let policy = self.policy.clone();
+        match order {
+            Order::Override { made } => {
+                let made = Override { by: actor.into(), ..Override::clone(made) };
+                self.on_call.add(made, &policy, self.now).map(drop)
+            }
+            Order::EndOverride { id } => self.on_call.end(*id, self.now).map(drop),
+            Order::VerifyAddress { person, way, print } => {
+                let (person, way, print, at) = (person.clone(), way.clone(), print.clone(), self.now);
+                self.on_call.verify(Verified { person, way, print, at }, &policy)
+            }
+            Order::RevokeCalendar { roster } => self.on_call.revoke_links(roster, &policy),
+            _ => Ok(()),
+        }
     }
 }

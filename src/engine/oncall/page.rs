@@ -57,6 +57,9 @@ pub struct Escalation {
     pub is_over: bool,
     /// The fallback has been told in this spell that a level had nobody.
     pub has_fallen_back: bool,
+    /// Who has acknowledged, until the others have heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<Box<str>>,
 }
 
 impl Escalation {
@@ -74,6 +77,7 @@ impl Escalation {
             is_paused: false,
             is_over: false,
             has_fallen_back: false,
+            taken_by: None,
         }
     }
 

@@ -9,9 +9,11 @@ use crate::domain::severity::Severity;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::audience::Awake;
 use crate::engine::cell::Cell;
+use crate::engine::deadlines::Due;
 use crate::engine::effect::{Addressee, Change, Notice, NoticeKind};
 use crate::engine::input::Delivered;
 use crate::engine::slab::Place;
+use crate::engine::storm::Handed;
 
 /// What becomes of an incident, for those who were told of it.
 pub struct News {
@@ -39,7 +41,7 @@ impl Cell {
                 all.insert(at, one);
             }
             // A policy has pauses of its own.
-            NoticeKind::Reminder | NoticeKind::Digest | NoticeKind::Action => {}
+            NoticeKind::Reminder | NoticeKind::Digest | NoticeKind::Action | NoticeKind::Test => {}
         }
     }
 
@@ -78,7 +80,8 @@ impl Cell {
             | NoticeKind::Reopened
             | NoticeKind::Reminder
             | NoticeKind::Digest
-            | NoticeKind::Action => None,
+            | NoticeKind::Action
+            | NoticeKind::Test => None,
         };
         until.filter(|until| until.since(self.now) < self.policy.settings.retention)
     }
@@ -113,6 +116,31 @@ impl Cell {
         }
     }
 
+    /// Somebody has it: the others who were paged hear who, unless they sleep.
+    fn tell_taken(&mut self, one: &mut Escalation, actor: &str, view: &IncidentView) {
+        if view.state != IncidentState::Abnormal || one.is_over {
+            return;
+        }
+        for page in one.told() {
+            let Some(person) = page.person.as_ref().and_then(|person| self.policy.on_call.person(person)) else {
+                continue;
+            };
+            if person.id.id.as_str() == actor || person.quiet_until(self.now).is_some() {
+                continue;
+            }
+            let page = self.quietest(one, &page);
+            self.send_page(one, &page, &News { kind: NoticeKind::Updated, changes: vec![Change::Acknowledged] }, view);
+        }
+    }
+
+    /// Somebody has acknowledged: those whose policy asks for it are told.
+    pub fn note_taken(&mut self, place: Place, actor: &str) {
+        let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
+        for one in incident.audience.escalations.iter_mut().filter(|one| one.ladder.tell_acknowledged) {
+            one.taken_by = Some(actor.into());
+        }
+    }
+
     /// It is more severe: ways that were not taken before are.
     fn widen(&mut self, one: &mut Escalation, view: &IncidentView) {
         let told: Vec<(PersonId, u32)> =
@@ -132,6 +160,9 @@ impl Cell {
         let now = self.now;
         for one in all.iter_mut() {
             self.tell_put_off(one, view);
+            if let Some(actor) = one.taken_by.take() {
+                self.tell_taken(one, &actor, view);
+            }
             if one.is_over {
                 continue;
             }
@@ -271,9 +302,19 @@ impl Cell {
         }
         let to = page.person.as_ref().map(|person| {
             let name = self.policy.on_call.called(person).into();
-            Box::new(Addressee { person: person.clone(), name, policy: one.policy.clone(), level: page.level })
+            let verified = self.on_call.prints_of(person);
+            Box::new(Addressee {
+                person: person.clone(),
+                name,
+                policy: one.policy.clone(),
+                level: page.level,
+                verified,
+            })
         });
-        self.hand_out(Box::new(Notice {
+        let is_taken = news.changes.contains(&Change::Acknowledged);
+        let by = view.acknowledged_by.as_deref().filter(|_| is_taken).unwrap_or_default();
+        let by = self.policy.on_call.called(&PersonId::from(by)).into();
+        let handed = self.hand_out(Box::new(Notice {
             key: "".into(),
             receiver: page.receiver.clone(),
             kind: news.kind,
@@ -286,7 +327,22 @@ impl Cell {
             told,
             runbooks: self.runbooks_of(view),
             action: None,
+            by,
         }));
+        // Whoever is not reached by this way is reached by the next one, a moment later; news alone hurry nobody.
+        let asks = matches!(news.kind, NoticeKind::Opened | NoticeKind::Reopened | NoticeKind::Reminder);
+        if let (Handed::Kept, Some(person)) = (handed, &page.person) {
+            if let Some(mine) = one.pages.iter_mut().find(same) {
+                mine.told_at = page.told_at;
+            }
+            if !asks {
+                return;
+            }
+            one.hurry(person, now);
+            if let Some(group) = self.by_incident.get(&view.id).copied() {
+                self.deadlines.set(now, Due::Tell(group));
+            }
+        }
     }
 
     /// Who else was told by the same policy, as messages call them.
@@ -316,7 +372,8 @@ impl Cell {
         let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
         let level = Level { to: vec![Target::Person(person)], wait: Span::mins(10), round_robin: false };
         let repeat = Repeat { times: 0, ..Repeat::default() };
-        let ladder = Ladder { levels: vec![level], repeat, until: Until::Close, fallback: Vec::new() };
+        let (until, fallback, tell_acknowledged) = (Until::Close, Vec::new(), false);
+        let ladder = Ladder { levels: vec![level], repeat, until, fallback, tell_acknowledged };
         let fresh = Escalation::begin("".into(), RuleId::from(""), ladder, NoticeKind::Opened, now);
         let all = &mut incident.audience.escalations;
         match all.iter_mut().find(|one| one.is_assignment()) {

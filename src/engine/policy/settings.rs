@@ -54,6 +54,9 @@ pub struct Settings {
     /// When incidents open too fast for people; off unless it is set.
     pub storm_mode: Option<StormMode>,
     pub closing: Closing,
+    /// How many messages receivers that cost money may be sent.
+    #[serde(deserialize_with = "budgets")]
+    pub budgets: Vec<Budget>,
 }
 
 impl Default for Settings {
@@ -73,6 +76,7 @@ impl Default for Settings {
             changes: Changes::default(),
             storm_mode: None,
             closing: Closing::default(),
+            budgets: Vec::new(),
         }
     }
 }
@@ -104,6 +108,48 @@ pub struct StormMode {
     /// Receivers that are told of everything, such as ticket systems.
     #[serde(default)]
     pub apart: Vec<ReceiverId>,
+}
+
+/// How many messages some receivers together may be sent (费用上限).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    pub id: Box<str>,
+    /// Receivers of the configuration that share it, such as SMS and voice.
+    pub receivers: Vec<ReceiverId>,
+    /// In one hour of the clock; none: any number.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub hour: Option<u32>,
+    /// In 24 hours; none: any number.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub day: Option<u32>,
+    /// Incidents this severe are told all the same, and counted; `none`: not even those.
+    #[serde(default = "critical", deserialize_with = "unless")]
+    #[schemars(with = "Unless")]
+    pub unless: Option<Severity>,
+}
+
+fn budgets<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Read<'de, D, Vec<Budget>> {
+    let budgets = Vec::<Budget>::deserialize(deserializer)?;
+    let mut names = std::collections::BTreeSet::new();
+    for budget in &budgets {
+        let has_limit = [budget.hour, budget.day].into_iter().flatten().next().is_some();
+        if !has_limit || [budget.hour, budget.day].contains(&Some(0)) {
+            return Err(serde::de::Error::custom(format!(
+                "budget {}: no limit; write hour: 60, day: 300, or both",
+                budget.id
+            )));
+        }
+        if budget.receivers.is_empty() || !names.insert(&budget.id) {
+            return Err(serde::de::Error::custom(format!(
+                "budget {}; name its receivers, and each budget once",
+                budget.id
+            )));
+        }
+    }
+    Ok(budgets)
 }
 
 const fn a_minute() -> Span {

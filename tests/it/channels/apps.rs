@@ -167,6 +167,8 @@ fn wecom(world: &mut World, pairs: &BTreeMap<String, String>, body: &Value) -> V
             };
             if !is_task
                 || !is_card
+                || links.len() > 6
+                || !links.iter().all(is_link)
                 || chars(&card["sub_title_text"]) > 160
                 || !(1..=6).contains(&buttons.len())
                 || !buttons.iter().all(is_button)
@@ -361,8 +363,13 @@ async fn people_get_cards_of_their_own_in_their_own_language() {
     for person in ["li", "ann"] {
         let mut page = notice(7, 3, NoticeKind::Opened, "app");
         page.key = format!("{}-{person}", page.key).into();
-        page.to =
-            Some(Box::new(Addressee { person: person.into(), name: person.into(), policy: "core".into(), level: 1 }));
+        page.to = Some(Box::new(Addressee {
+            person: person.into(),
+            name: person.into(),
+            policy: "core".into(),
+            level: 1,
+            verified: Vec::new(),
+        }));
         assert_eq!(send(&own, &page, &contacts).await[0], Attempt::Accepted);
     }
     let titles: Vec<String> =

@@ -11,7 +11,13 @@ use crate::delivery::notice;
 
 fn page(person: &str, name: &str) -> Notice {
     let mut notice = notice(7, 3, NoticeKind::Opened, "sms");
-    notice.to = Some(Box::new(Addressee { person: person.into(), name: name.into(), policy: "core".into(), level: 1 }));
+    notice.to = Some(Box::new(Addressee {
+        person: person.into(),
+        name: name.into(),
+        policy: "core".into(),
+        level: 1,
+        verified: Vec::new(),
+    }));
     notice.told = vec!["王芳".into()];
     let (title, url) = ("掉电处置手册".into(), "https://wiki.example/power".into());
     notice.runbooks = vec![RunbookLink { title, url, steps: vec!["先看市电".into()] }];

@@ -46,7 +46,8 @@ fn page(kind: NoticeKind) -> Notice {
         (incident.state, incident.recovered_at) = (IncidentState::Recovered, Some(at().plus(Span::mins(47))));
         (incident.firing_count, incident.version) = (0, 9);
     }
-    let to = Addressee { person: "li".into(), name: "李雷".into(), policy: "core".into(), level: 2 };
+    let to =
+        Addressee { person: "li".into(), name: "李雷".into(), policy: "core".into(), level: 2, verified: Vec::new() };
     let book = RunbookLink {
         title: "机房掉电处置".into(),
         url: "https://wiki.example/power".into(),
@@ -65,6 +66,7 @@ fn page(kind: NoticeKind) -> Notice {
         told: vec!["韩梅".into(), "机房群".into()],
         runbooks: vec![book],
         action: None,
+        by: "".into(),
     }
 }
 
@@ -145,6 +147,12 @@ fn further() -> Vec<(&'static str, Notice)> {
             with(NoticeKind::Updated, 21, &|notice| {
                 notice.changes = vec![Change::Severity, Change::Root];
                 notice.incident.version = 5;
+            }),
+        ),
+        (
+            "somebody has it",
+            with(NoticeKind::Updated, 22, &|notice| {
+                (notice.changes, notice.by) = (vec![Change::Acknowledged], "王丽".into());
             }),
         ),
         ("reminder", with(NoticeKind::Reminder, 30, &|_| {})),
@@ -300,6 +308,30 @@ async fn a_voice_reads_no_link_and_says_the_keys() {
         }
         let over = preview(&own, language, &page(NoticeKind::Recovered), &contacts);
         assert!(!over.contains(said), "nothing is left to do: {over}");
+    }
+}
+
+#[tokio::test]
+async fn a_code_comes_first_and_a_voice_says_its_digits_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let contacts = contacts(&folder);
+    let mut code = page(NoticeKind::Test);
+    code.incident.title = "041337".into();
+    let own = with(of("gateway"), &json!({ "chars_max": 60 }));
+    assert!(preview(&own, "zh", &code, &contacts).contains("\"text\": \"验证码 041337；10 分钟内有效"));
+    assert!(
+        preview(&own, "en", &code, &contacts)
+            .contains("\"text\": \"Your code is 041337. Good for 10 minutes; it shows")
+    );
+    assert!(preview(&of("aliyun_voice"), "zh", &code, &contacts).contains("验证码 0 4 1 3 3 7；10 分钟内有效"));
+    let mail = preview(&of("mail"), "zh", &code, &contacts);
+    assert!(mail.contains("Subject: 验证码 041337\n") && mail.contains("（Headwater noc.example）"), "{mail}");
+    // A network that must not carry names carries the code alone.
+    let nameless = preview(&with(own, &json!({ "nameless": true })), "zh", &code, &contacts);
+    assert!(nameless.contains("\"text\": \"验证码 041337\""), "{nameless}");
+    for own in receivers() {
+        let shown = preview(&own, "zh", &page(NoticeKind::Test), &contacts);
+        assert!(!shown.contains("/a/"), "a test has nothing to act on: {shown}");
     }
 }
 

@@ -46,6 +46,11 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
         ),
         ("57-unlearn", json!({ "order": "unlearn", "key": "kb-1" })),
         (
+            "58-verify_address",
+            json!({ "order": "verify_address", "person": "li", "way": "mobile", "print": "0011223344556677" }),
+        ),
+        ("59-revoke_calendar", json!({ "order": "revoke_calendar", "roster": "core" })),
+        (
             "45-for_alert",
             json!({ "order": "for_alert", "source": "pd", "key": "d1", "deed": { "deed": "acknowledge" } }),
         ),

@@ -64,6 +64,8 @@ pub const KINDS: &[&str] = &[
     r#""order":"review""#,
     r#""order":"learn""#,
     r#""order":"unlearn""#,
+    r#""order":"verify_address""#,
+    r#""order":"revoke_calendar""#,
     r#""order":"noted""#,
     r#""input":"model""#,
     r#""input":"shadow""#,
@@ -203,6 +205,8 @@ fn word_of(order: &Order) -> &'static str {
         Order::Revoke { .. } => "revoke",
         Order::Override { .. } => "override",
         Order::EndOverride { .. } => "end_override",
+        Order::VerifyAddress { .. } => "verify_address",
+        Order::RevokeCalendar { .. } => "revoke_calendar",
         Order::Noted { .. } => "noted",
         Order::Approve { .. } => "approve",
         Order::Deny { .. } => "deny",
@@ -285,8 +289,8 @@ fn notice() -> Notice {
     let view = IncidentView::new(id, TenantId::from(TENANT), "机柜 3 温度过高", BEGIN);
     let (key, kind) = ("i7-1-3-duty-opened".into(), NoticeKind::Opened);
     let (receiver, rule, changes, digest) = ("duty".into(), None, Vec::new(), None);
-    let (to, told, runbooks, action) = (None, Vec::new(), Vec::new(), None);
-    Notice { key, receiver, kind, at: BEGIN, incident: view, rule, changes, digest, to, told, runbooks, action }
+    let (to, told, runbooks, action, by) = (None, Vec::new(), Vec::new(), None, "".into());
+    Notice { key, receiver, kind, at: BEGIN, incident: view, rule, changes, digest, to, told, runbooks, action, by }
 }
 
 fn incident(n: u64) -> serde_json::Value {
