@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::deed::Deed;
 use super::words::{help, outcome, which};
 use super::{Acting, Outcome};
-use crate::delivery::ears::{Call, Deaf, Ear, Heard, Moved, Place, Reply, Said, Tongue, Who};
+use crate::delivery::ears::{self, Call, Deaf, Ear, Heard, Moved, Place, Reply, Said, Tongue, Who};
 use crate::delivery::tickets;
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
@@ -77,7 +77,7 @@ pub async fn take(
 async fn take_one(acting: &Acting, receiver: &ReceiverId, ear: &Ear, heard: Heard) -> Response {
     match heard {
         Heard::Greeting(reply) => told(reply),
-        Heard::Nothing | Heard::Several(_) => StatusCode::OK.into_response(),
+        Heard::Nothing | Heard::Several(_) => thanked(ear),
         Heard::Pressed { by, word, mark } => {
             let Pressed { text, shown, told } = pressed(acting, receiver, ear, &by, &word, &mark).await;
             reply(acting, receiver, &by, &told);
@@ -88,7 +88,17 @@ async fn take_one(acting: &Acting, receiver: &ReceiverId, ear: &Ear, heard: Hear
             reply(acting, receiver, &by, &text);
             answer(acting, ear, &Said { to: &by, text: &text, shown: None })
         }
-        Heard::Ticket { by, name, moved } => ticket(acting, receiver, &by, &name, moved).await,
+        Heard::Ticket { by, name, moved, proof } => match acting.desk.vouches(receiver, &proof).await {
+            Ok(true) => ticket(acting, (receiver, ear), &by, &name, moved).await,
+            Ok(false) => {
+                tracing::warn!(receiver = %receiver, "a callback is not believed: the system does not know its token");
+                StatusCode::UNAUTHORIZED.into_response()
+            }
+            Err(why) => {
+                tracing::warn!(receiver = %receiver, why, "a callback cannot be verified now");
+                StatusCode::SERVICE_UNAVAILABLE.into_response()
+            }
+        },
     }
 }
 
@@ -127,6 +137,20 @@ fn actor(acting: &Acting, receiver: &ReceiverId, by: &Who) -> Box<str> {
 
 fn answer(acting: &Acting, ear: &Ear, said: &Said<'_>) -> Response {
     ear.answer(said, acting.desk.now()).map_or_else(|| StatusCode::OK.into_response(), told)
+}
+
+/// The answer to a system that wants none but to know that it was heard.
+fn thanked(ear: &Ear) -> Response {
+    match &ear.tongue {
+        Tongue::Ticket(desk, _) => ears::ticket::thanks(*desk).map_or_else(|| StatusCode::OK.into_response(), told),
+        Tongue::Slack(_)
+        | Tongue::Telegram(_)
+        | Tongue::Dingtalk(_)
+        | Tongue::DingtalkCard(_)
+        | Tongue::Feishu { .. }
+        | Tongue::Wecom { .. }
+        | Tongue::Phone(_) => StatusCode::OK.into_response(),
+    }
 }
 
 /// What became of a pressed button.
@@ -214,15 +238,15 @@ async fn answered_call(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &W
 }
 
 /// A ticket was changed by people: whoever works on it has the incident; one that is done closes it, unless alerts still fire:
-/// then it is noted that the two disagree.
-async fn ticket(acting: &Acting, receiver: &ReceiverId, by: &Who, name: &str, moved: Moved) -> Response {
+/// then, or when rules do not let it close, it is noted that the two disagree.
+async fn ticket(acting: &Acting, (receiver, ear): (&ReceiverId, &Ear), by: &Who, name: &str, moved: Moved) -> Response {
     let all = acting.desk.open_everywhere();
     let Some((tenant, incident)) = all.into_iter().find(|(tenant, id)| tickets::name(tenant, *id) == name) else {
-        return StatusCode::OK.into_response();
+        return thanked(ear);
     };
-    let Some(view) = acting.desk.incident(&tenant, incident) else { return StatusCode::OK.into_response() };
-    let order = match moved {
-        Moved::Begun if view.acknowledged_at.is_some() => return StatusCode::OK.into_response(),
+    let Some(view) = acting.desk.incident(&tenant, incident) else { return thanked(ear) };
+    let asked = match moved {
+        Moved::Begun if view.acknowledged_at.is_some() => return thanked(ear),
         Moved::Begun => Order::Acknowledge { incident },
         Moved::Done if view.firing_count == 0 => Order::Close { incident, note: "".into(), findings: None },
         Moved::Done => {
@@ -233,12 +257,21 @@ async fn ticket(acting: &Acting, receiver: &ReceiverId, by: &Who, name: &str, mo
             Order::Comment { incident, text: text.into() }
         }
     };
-    let (actor, via) = (actor(acting, receiver, by), receiver.as_str().into());
+    let (actor, via): (Box<str>, Box<str>) = (actor(acting, receiver, by), receiver.as_str().into());
     // Systems repeat what they were not thanked for in time.
-    let id = format!("{name}-{moved:?}-{}", view.firing_count).into();
-    match acting.desk.order(Command { tenant, actor, id, via, order }).await {
+    let id = format!("{name}-{moved:?}-{}", view.firing_count);
+    let order = |id: &str, order: Order| {
+        let (tenant, actor, via) = (tenant.clone(), actor.clone(), via.clone());
+        acting.desk.order(Command { tenant, actor, id: id.into(), via, order })
+    };
+    let mut ended = order(&id, asked).await;
+    if let (Outcome::Refused(why), Moved::Done) = (&ended, moved) {
+        let text = format!("工单已关闭,故障未关闭 / the ticket is closed, the incident is not: {why}");
+        ended = order(&format!("{id}-refused"), Order::Comment { incident, text: text.into() }).await;
+    }
+    match ended {
         Outcome::Later => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Outcome::Done | Outcome::Again | Outcome::Refused(_) | Outcome::Waits => StatusCode::OK.into_response(),
+        Outcome::Done | Outcome::Again | Outcome::Refused(_) | Outcome::Waits => thanked(ear),
     }
 }
 

@@ -74,6 +74,8 @@ pub trait Desk: Send + Sync {
     fn shown(&self, by: &ReceiverId, of: (&TenantId, IncidentId), said: &str, lang: Lang) -> Option<Value>;
     /// Tells somebody who has acted or asked through a receiver, at the place that its system named.
     fn reply(&self, by: &ReceiverId, to: &str, said: &str) -> BoxFuture<'static, ()>;
+    /// Whether a receiver's system says of a callback's proof that it is its own; else why it cannot be asked now.
+    fn vouches(&self, by: &ReceiverId, proof: &str) -> BoxFuture<'static, Result<bool, String>>;
     /// How a receiver's system is believed; none when it has no way back.
     fn ear(&self, receiver: &ReceiverId) -> Option<Ear>;
     /// What signs passes.

@@ -96,6 +96,14 @@ pub trait Channel: Send + Sync {
         Box::pin(std::future::ready(no_reply(self.name())))
     }
 
+    /// Whether what a callback has brought as a proof is the system's own. Most prove themselves by a secret alone.
+    ///
+    /// # Errors
+    /// Why it cannot be asked now.
+    fn vouches<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, String>> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
+
     /// What stands in a message's place once somebody has acted from it; none where a message stays as it was sent.
     fn acted(&self, _: &Acted<'_>) -> Option<Value> {
         None

@@ -168,6 +168,16 @@ impl Desk for Back {
         Box::pin(async move { pipeline.courier.reply(&by, &to, &said).await })
     }
 
+    fn vouches(&self, by: &ReceiverId, proof: &str) -> BoxFuture<'static, Result<bool, String>> {
+        let (pipeline, by, proof) = (self.pipeline.clone(), by.clone(), proof.to_owned());
+        Box::pin(async move {
+            match pipeline.courier.channel(&by) {
+                Some(channel) => channel.vouches(&proof).await,
+                None => Err(format!("receiver {by} is switched off")),
+            }
+        })
+    }
+
     fn ear(&self, receiver: &ReceiverId) -> Option<Ear> {
         self.ears.get(receiver).cloned()
     }

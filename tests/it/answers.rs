@@ -1,5 +1,9 @@
 //! What comes back from voice gateways, DingTalk's robots and ticket systems, each believed by its own proof: the real program.
 
+use std::net::SocketAddr;
+
+use axum::http::HeaderMap;
+use axum::{Json, Router};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -127,5 +131,83 @@ async fn keys_of_a_call_texts_to_a_robot_and_tickets_that_are_taken_act_on_their
     assert!(scene.entries(&id, "closed").await.is_empty());
     let foreign = hook("closed", "headwater-default-i0-999");
     assert_eq!(scene.call("hub", &sign(&foreign, "hub-secret"), &foreign).await, StatusCode::OK, "no incident of ours");
+    program.stop();
+}
+
+/// `token_verify` of docs/itsm_bkapi/apidocs: a token of the product passes, and no other; a no is 200 with `result: false`.
+async fn itsm() -> SocketAddr {
+    let verify = async |headers: HeaderMap, Json(body): Json<Value>| {
+        let who = headers.get("x-bkapi-authorization").and_then(|who| serde_json::from_slice(who.as_bytes()).ok());
+        let who: Value = who.unwrap_or_default();
+        if who["bk_app_code"] != "hw" || who["bk_app_secret"] != "app-secret" {
+            return Json(
+                json!({ "result": false, "code": 1_640_001, "message": "app code or secret is wrong", "data": null }),
+            );
+        }
+        let passed = body == json!({ "token": "PF14MnqZcrqqN7tc4mKDtw==" });
+        Json(json!({ "result": true, "code": 0, "message": "success", "data": { "is_passed": passed } }))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().route("/v2/itsm/token/verify/", axum::routing::post(verify));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_callback_of_itsm_is_believed_by_the_products_word_and_thanked_as_it_wants() {
+    let at = itsm().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    let rules = "promote: [{ id: at-once, after: now }]\nroutes: [{ id: all, receivers: [desk] }]\nsettings: { closing: { needs: [cause] } }\n";
+    std::fs::write(folder.path().join("rules/rules.yaml"), rules).unwrap();
+    let config = json!({ "rules": "rules", "durability": "process", "receivers": [
+        { "id": "desk", "kind": "bk_itsm", "server": format!("http://{at}/v2/itsm"), "app_code": "hw", "app_secret": "app-secret",
+          "service_id": 17, "creator": "admin", "webhook_secret": "own", "allow_private": true } ] });
+    let setup = Setup::new(folder.path(), &config.to_string());
+    let mut program = setup.start(&[]);
+    let scene = Scene { setup, client: client() };
+    program.answers(&scene.client).await;
+    let id = scene.incident("db-1").await;
+    let event = json!({ "id": "db-1-ok", "name": "Down db-1", "severity": "critical", "status": "resolved", "object": { "name": "db-1" },
+        "starts_at": "2026-06-01T00:01:00Z" });
+    assert!(scene.setup.post(&scene.client, "/api/v1/events", &event).await.0 < 300);
+    let path = format!("/api/v1/incidents/{id}");
+    scene.setup.until(&scene.client, &path, "nothing fires", |told| told["firing_count"] == 0).await;
+    let told = |name: &str, token: Option<&str>| {
+        let mut body = json!({ "title": format!("掉电 [{name}]"), "current_status": "TERMINATED", "sn": "NO2026060100000001",
+            "ticket_url": "https://itsm.example/1", "update_at": "2026-06-01 08:00:00", "updated_by": "wang", "approve_result": true });
+        if let Some(token) = token {
+            body["token"] = token.into();
+        }
+        body
+    };
+    let name = format!("headwater-default-{id}");
+    for token in [None, Some(""), Some("forged")] {
+        assert_eq!(scene.call("desk?token=own", &[], &told(&name, token)).await, StatusCode::UNAUTHORIZED, "{token:?}");
+    }
+    let proven = told(&name, Some("PF14MnqZcrqqN7tc4mKDtw=="));
+    assert_eq!(scene.call("desk?token=other", &[], &proven).await, StatusCode::UNAUTHORIZED);
+    assert!(scene.entries(&id, "commented").await.is_empty());
+    // Whatever the callback is about: without a code of 0 the product takes it for lost.
+    for body in
+        [&proven, &told("headwater-default-i0-999", Some("PF14MnqZcrqqN7tc4mKDtw==")), &json!({ "title": "other" })]
+    {
+        let sent = scene.client.post(scene.setup.url("/api/v1/callbacks/desk?token=own")).body(body.to_string());
+        let answer = sent.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(answer.json::<Value>().await.unwrap()["code"], 0, "{body}");
+    }
+    // The rules ask for a cause, and a ticket says none: the incident stays open, and its timeline says why.
+    let seen = scene
+        .setup
+        .until(&scene.client, &path, "it is noted", |told| {
+            told["timeline"].as_array().is_some_and(|all| all.iter().any(|entry| entry["kind"] == "commented"))
+        })
+        .await;
+    let comment = seen["timeline"].as_array().unwrap().iter().find(|entry| entry["kind"] == "commented").unwrap();
+    assert!(comment["detail"].as_str().unwrap().contains("`cause` is missing"), "{comment}");
+    assert_eq!((&comment["actor"], &comment["via"]), (&json!("desk:wang"), &json!("desk")));
+    assert_ne!(seen["state"], "closed");
     program.stop();
 }

@@ -115,6 +115,10 @@ impl Channel for Personal {
         self.any.reply(to, said)
     }
 
+    fn vouches<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<bool, String>> {
+        self.any.vouches(proof)
+    }
+
     fn acted(&self, acted: &Acted<'_>) -> Option<Value> {
         self.any.acted(acted)
     }

@@ -72,7 +72,7 @@ impl Ear {
     pub fn answer(&self, said: &Said<'_>, now: Timestamp) -> Option<Reply> {
         let text = said.text;
         match &self.tongue {
-            Tongue::Ticket(..) => None,
+            Tongue::Ticket(desk, _) => ticket::thanks(*desk),
             Tongue::Slack(_) => slack::answer(said),
             Tongue::Telegram(_) => telegram::answer(said),
             Tongue::Dingtalk(_) => {
@@ -139,8 +139,8 @@ pub enum Heard {
     Pressed { by: Who, word: String, mark: String },
     /// A text, from somebody in a chat or at a number.
     Said { by: Who, text: String },
-    /// People have changed a ticket with our name on it.
-    Ticket { by: Who, name: String, moved: Moved },
+    /// People have changed a ticket with our name on it. `proof` is what the system itself can be asked about; most have none.
+    Ticket { by: Who, name: String, moved: Moved, proof: String },
     /// Several at once, in their order.
     Several(Vec<Self>),
     /// Nothing that means something.

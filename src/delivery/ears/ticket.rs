@@ -2,11 +2,12 @@
 //!
 //! Documents: GitHub, "Validating webhook deliveries" (`X-Hub-Signature-256` = `sha256=` and the hex HMAC-SHA256 of the body; the
 //! published example stands in the test); Jira Cloud webhooks with a secret (`X-Hub-Signature`, the same form); GitLab
-//! (`X-Gitlab-Token`). ServiceNow, BlueKing ITSM and systems of one's own prove themselves by a token in the address or in `x-token`.
+//! (`X-Gitlab-Token`). ServiceNow, BlueKing ITSM and systems of one's own prove themselves by a token in the address or in `x-token`;
+//! BlueKing ITSM brings one of its own, too, and takes a callback for lost unless it is answered with the code 0.
 
 use serde_json::Value;
 
-use super::{Call, Deaf, Heard, Moved, Who, parsed, same};
+use super::{Call, Deaf, Heard, Moved, Reply, Who, parsed, same};
 use crate::domain::seal::hmac_sha256;
 
 /// How our name begins on a ticket.
@@ -22,6 +23,14 @@ pub enum Desk {
     BkItsm,
     /// `{"name": …, "state": "open" | "working" | "done", "by": …}`.
     Own,
+}
+
+/// How a system wants to be told that it was heard; none: its request's status is enough.
+pub fn thanks(desk: Desk) -> Option<Reply> {
+    match desk {
+        Desk::BkItsm => Some(Reply::Json(r#"{"result":true,"code":0,"message":"success","data":null}"#.to_owned())),
+        Desk::GitHub | Desk::GitLab | Desk::Jira | Desk::ServiceNow | Desk::Own => None,
+    }
 }
 
 /// Reads a request.
@@ -78,7 +87,7 @@ pub fn hear(desk: Desk, secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
             (Some(text("/correlation_id").to_owned()), moved, text("/user"))
         }
         Desk::BkItsm => {
-            let moved = matches!(text("/current_status"), "FINISHED" | "TERMINATED").then_some(Moved::Done);
+            let moved = matches!(text("/current_status"), "FINISHED" | "TERMINATED" | "REVOKED").then_some(Moved::Done);
             let title = text("/title").rsplit_once('[').and_then(|(_, rest)| rest.split(']').next());
             (title.map(str::to_owned), moved, text("/updated_by"))
         }
@@ -92,8 +101,9 @@ pub fn hear(desk: Desk, secret: &str, call: &Call<'_>) -> Result<Heard, Deaf> {
         }
     };
     let by = Who { id: by.to_owned(), name: by.to_owned(), ..Who::default() };
+    let proof = if desk == Desk::BkItsm { text("/token").to_owned() } else { String::new() };
     Ok(match (name.filter(|name| name.starts_with(OURS)), moved) {
-        (Some(name), Some(moved)) => Heard::Ticket { by, name, moved },
+        (Some(name), Some(moved)) => Heard::Ticket { by, name, moved, proof },
         _ => Heard::Nothing,
     })
 }
@@ -144,7 +154,7 @@ mod tests {
         let token = [("x-gitlab-token", "It's a Secret to Everybody".to_owned())];
         let done = |heard: Result<Heard, Deaf>, who: &str| {
             let by = Who { id: who.into(), name: who.into(), ..Who::default() };
-            assert_eq!(heard, Ok(Heard::Ticket { by, name: name.into(), moved: Moved::Done }));
+            assert_eq!(heard, Ok(Heard::Ticket { by, name: name.into(), moved: Moved::Done, proof: "".into() }));
         };
         let signed = |body: &str| {
             format!("sha256={}", hex::encode(hmac_sha256(b"It's a Secret to Everybody", &[body.as_bytes()])))
@@ -165,9 +175,9 @@ mod tests {
             ),
             "li",
         );
-        let body =
-            json!({ "sn": "NO1", "title": format!("掉电 [{name}]"), "current_status": "FINISHED", "updated_by": "li" });
-        done(hear(Desk::BkItsm, &[], query, &body.to_string()), "li");
+        let body = json!({ "sn": "NO1", "title": format!("掉电 [{name}]"), "current_status": "FINISHED", "updated_by": "li", "token": "theirs" });
+        let heard = hear(Desk::BkItsm, &[], query, &body.to_string());
+        assert!(matches!(&heard, Ok(Heard::Ticket { proof, .. }) if proof == "theirs"), "{heard:?}");
         done(hear(Desk::Own, &[], query, &json!({ "name": name, "state": "done", "by": "li" }).to_string()), "li");
         assert_eq!(
             hear(Desk::Own, &[], query, &json!({ "name": "others-1", "state": "done" }).to_string()),

@@ -3,7 +3,8 @@
 //! Documents: docs/itsm_bkapi/apidocs of the product: `create_ticket` (service_id, creator, fields of key and value; `title` is one),
 //! `get_tickets` (creator, create_at__gte; answers title, sn, ticket_url), `comment_ticket`, `operate_ticket` (TERMINATE needs a message). A no
 //! is 200 with `result: false` and a `code`. The search is by creator and time; our name stands in the title. Credentials go in the header
-//! `X-Bkapi-Authorization`. A ticket whose flow has ended is not opened again: what comes back is added as a comment.
+//! `X-Bkapi-Authorization`. A ticket whose flow has ended is not opened again: what comes back is added as a comment. Its callback brings
+//! a token that the product alone can make; `token/verify` (token_verify) says whether it has.
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ const PAGE: u32 = 1000;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// The gateway's address up to the stage, as in `https://bkapi.example/api/bk-itsm/prod`.
+    /// The gateway's address with its stage and version, as in `https://bkapi.example/api/bk-itsm/prod/v2/itsm`.
     pub server: String,
     pub app_code: String,
     pub app_secret: Secret,
@@ -48,6 +49,13 @@ pub struct Settings {
     /// What stands there as `token`.
     #[serde(default)]
     pub webhook_secret: Option<Secret>,
+    /// A callback's own token is shown to the product, too (`token_verify`), and one without is not believed.
+    #[serde(default = "yes")]
+    pub verify_token: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn content_key() -> String {
@@ -161,6 +169,19 @@ impl System for Itsm {
                     ended => ended,
                 },
             }
+        })
+    }
+
+    fn vouches<'a>(&'a self, wire: &'a Wire, proof: &'a str) -> Asked<'a, bool> {
+        Box::pin(async move {
+            if !self.settings.verify_token {
+                return Ok(true);
+            }
+            if proof.is_empty() {
+                return Ok(false);
+            }
+            let told = ask(wire, "token/verify/", &json!({ "token": proof })).await?;
+            told["is_passed"].as_bool().ok_or_else(|| strange("is_passed", &told))
         })
     }
 }

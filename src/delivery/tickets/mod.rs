@@ -42,6 +42,11 @@ pub trait System: Send + Sync + 'static {
 
     /// Sets it to open, or closes it. One that is so already is left alone.
     fn set<'a>(&'a self, wire: &'a Wire, found: &'a Found, to: State, text: &'a Words) -> Asked<'a, ()>;
+
+    /// Whether a callback's own proof is the system's, where it has one.
+    fn vouches<'a>(&'a self, _: &'a Wire, _: &'a str) -> Asked<'a, bool> {
+        Box::pin(std::future::ready(Ok(true)))
+    }
 }
 
 /// An answer, or what to do without one.
@@ -243,6 +248,19 @@ impl<S: System> Channel for Tickets<S> {
 
     fn name(&self) -> &'static str {
         self.system.name()
+    }
+
+    fn vouches<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<bool, String>> {
+        let asked = self.system.vouches(&self.wire, proof);
+        Box::pin(async move {
+            match asked.await {
+                Ok(is_theirs) => Ok(is_theirs),
+                Err(Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why }) => Err(why),
+                Err(Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. }) => {
+                    Ok(false)
+                }
+            }
+        })
     }
 
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
