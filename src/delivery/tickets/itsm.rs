@@ -1,10 +1,16 @@
 //! BlueKing ITSM (蓝鲸流程服务).
 //!
-//! Documents: docs/itsm_bkapi/apidocs of the product: `create_ticket` (service_id, creator, fields of key and value; `title` is one),
-//! `get_tickets` (creator, create_at__gte; answers title, sn, ticket_url), `comment_ticket`, `operate_ticket` (TERMINATE needs a message). A no
-//! is 200 with `result: false` and a `code`. The search is by creator and time; our name stands in the title. Credentials go in the header
-//! `X-Bkapi-Authorization`. A ticket whose flow has ended is not opened again: what comes back is added as a comment. Its callback brings
-//! a token that the product alone can make; `token/verify` (token_verify) says whether it has.
+//! Documents: docs/itsm_bkapi/apidocs of the product (TencentBlueKing/bk-itsm): `create_ticket` (service_id, creator, fields of key and
+//! value; `title` is one), `get_tickets` (creator, create_at__gte; answers title, sn, ticket_url), `get_ticket_status`, `operate_ticket`
+//! (TERMINATE needs a message), `token_verify`. The gateway's paths stand in itsm/openapi/management/commands/data/api-resources.yaml. A no
+//! is 200 with `result: false` and a `code`. The search is by creator and time; our name stands in the title. Credentials go in the
+//! header `X-Bkapi-Authorization`.
+//!
+//! Nothing is added to a ticket as a comment: what the document `comment_ticket` tells of is the gateway's `/v2/itsm/comment/`, a rating
+//! (`stars`) that only a ticket that has ended takes, and only once (CommentSerializer in itsm/openapi/ticket/serializers.py). News take
+//! the place of the text instead, by `edit_field`: fields of the first node and the title, as long as the flow has not ended
+//! (edit_ticket_field in itsm/openapi/ticket/utils.py); the product keeps what stood there before. A flow that has ended is not opened
+//! again. A callback brings a token that the product alone can make; `token/verify` says whether it has.
 
 use std::sync::Arc;
 
@@ -25,6 +31,8 @@ const TITLE_CHARS_MAX: usize = 120;
 const TEXT_CHARS_MAX: usize = 4000;
 /// Tickets of one search.
 const PAGE: u32 = 1000;
+/// What `current_status` says of a flow that has ended.
+const ENDED: [&str; 3] = ["FINISHED", "TERMINATED", "REVOKED"];
 
 /// A service of the product.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -50,11 +58,11 @@ pub struct Settings {
     #[serde(default)]
     pub webhook_secret: Option<Secret>,
     /// A callback's own token is shown to the product, too (`token_verify`), and one without is not believed.
-    #[serde(default = "yes")]
+    #[serde(default = "is_verified")]
     pub verify_token: bool,
 }
 
-const fn yes() -> bool {
+const fn is_verified() -> bool {
     true
 }
 
@@ -77,8 +85,7 @@ impl Settings {
 }
 
 /// A yes of the product: what stands under `data`.
-async fn ask(wire: &Wire, path: &str, body: &Value) -> Result<Value, Attempt> {
-    let mut told = wire.ask(Method::POST, path, &[], Some(body)).await?;
+fn yes(mut told: Value) -> Result<Value, Attempt> {
     if told["result"] == true {
         return Ok(told["data"].take());
     }
@@ -93,6 +100,30 @@ async fn ask(wire: &Wire, path: &str, body: &Value) -> Result<Value, Attempt> {
     }
 }
 
+async fn ask(wire: &Wire, path: &str, body: &Value) -> Result<Value, Attempt> {
+    yes(wire.ask(Method::POST, path, &[], Some(body)).await?)
+}
+
+/// What the product says of a ticket.
+async fn look(wire: &Wire, path: &str, ticket: &Found) -> Result<Value, Attempt> {
+    yes(wire.ask(Method::GET, path, &[("sn", ticket.id.as_str())], None).await?)
+}
+
+/// Whether its flow has ended.
+async fn is_over(wire: &Wire, ticket: &Found) -> Result<bool, Attempt> {
+    let told = look(wire, "get_ticket_status/", ticket).await?;
+    let status = text(&told, "/current_status").ok_or_else(|| strange("current_status", &told))?;
+    Ok(ENDED.contains(&status.as_str()))
+}
+
+/// What is refused because the flow has ended is nothing that is left to do: people may have ended it before.
+async fn unless_over(wire: &Wire, ticket: &Found, done: Result<(), Attempt>) -> Result<(), Attempt> {
+    match done {
+        Err(Attempt::Refused { .. }) if is_over(wire, ticket).await? => Ok(()),
+        done => done,
+    }
+}
+
 fn found(ticket: &Value) -> Option<Found> {
     let sn = text(ticket, "/sn")?;
     Some(Found { id: sn.clone(), number: sn, url: text(ticket, "/ticket_url").unwrap_or_default() })
@@ -103,6 +134,13 @@ impl Itsm {
         let message = fit::chars(&words.title, TEXT_CHARS_MAX);
         let body = json!({ "sn": ticket.id, "operator": self.settings.creator, "action_type": action, "action_message": message });
         ask(wire, "operate_ticket/", &body).await.map(drop)
+    }
+
+    /// The text says what is new.
+    async fn rewrite(&self, wire: &Wire, ticket: &Found, words: &Words) -> Result<(), Attempt> {
+        let field = json!({ "key": self.settings.content_key, "value": words.all(TEXT_CHARS_MAX) });
+        let body = json!({ "sn": ticket.id, "operator": self.settings.creator, "fields": [field] });
+        ask(wire, "edit_field/", &body).await.map(drop)
     }
 }
 
@@ -151,23 +189,19 @@ impl System for Itsm {
     }
 
     fn note<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, words: &'a Words) -> Asked<'a, ()> {
-        Box::pin(async move {
-            let text = words.all(TEXT_CHARS_MAX);
-            let body = json!({ "sn": ticket.id, "operator": self.settings.creator, "comment": text });
-            ask(wire, "comment_ticket/", &body).await.map(drop)
-        })
+        Box::pin(async move { unless_over(wire, ticket, self.rewrite(wire, ticket, words).await).await })
     }
 
     fn set<'a>(&'a self, wire: &'a Wire, ticket: &'a Found, to: State, words: &'a Words) -> Asked<'a, ()> {
         Box::pin(async move {
+            if to == State::Open && is_over(wire, ticket).await? {
+                let why = "its flow has ended, and the product opens none again: submit another ticket there";
+                return Err(Attempt::Refused { why: format!("{}: {why}", ticket.number) });
+            }
             self.note(wire, ticket, words).await?;
             match to {
                 State::Open => Ok(()),
-                State::Closed => match self.operate(wire, ticket, "TERMINATE", words).await {
-                    // People may have ended its flow before.
-                    Err(Attempt::Refused { .. }) => Ok(()),
-                    ended => ended,
-                },
+                State::Closed => unless_over(wire, ticket, self.operate(wire, ticket, "TERMINATE", words).await).await,
             }
         })
     }
