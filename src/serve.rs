@@ -68,6 +68,7 @@ mod redis;
 mod schedule;
 pub mod series;
 mod sources;
+mod ticket_watch;
 mod together;
 mod trials;
 pub mod view;
@@ -87,6 +88,7 @@ use others::Others;
 use redis::OnRedis;
 use series::{Judging, Shown};
 use sources::{Desk, SilenceWatch};
+use ticket_watch::TicketWatch;
 use trials::Bench;
 use watching::Watching;
 
@@ -161,7 +163,7 @@ pub async fn run(loaded: Loaded) -> Result<()> {
     }
     let (takes_events, of_series) = (config.cluster.has(Role::Intake), intake.clone());
     let (views, settings) = (Arc::new(views(&config, shared.as_ref())?), settings(&config, &seal));
-    let back = acting::routes(Arc::new(Back::new(&config, pipeline.clone(), seal, clock.clone())?));
+    let back = way_back(&config, &pipeline, seal, &mut asides)?;
     let strangers = Arc::new(Strangers::new(&config.strangers));
     let front =
         Front { sessions, views, intake: intake.clone(), judging, settings, strangers, takes_events, redis, back };
@@ -214,6 +216,13 @@ async fn open_doors(
         asides.spawn("listeners", Listeners::open(&config.listeners, &config.tenant, intake).await?.run());
     }
     Ok(())
+}
+
+/// Where people and systems come back to, and who asks the ticket systems that cannot.
+fn way_back(config: &Config, pipeline: &Arc<Pipeline>, seal: Seal, asides: &mut Asides) -> Result<Router> {
+    let desk = Arc::new(Back::new(config, pipeline.clone(), seal, pipeline.clock.clone())?);
+    asides.spawn("tickets", TicketWatch::new(&config.receivers, pipeline.clone(), desk.clone()).run());
+    Ok(acting::routes(desk))
 }
 
 /// Hands what is learned of series to whoever watches them next, among several instances.

@@ -12,9 +12,8 @@ use serde_json::Value;
 
 use super::deed::Deed;
 use super::words::{help, outcome, which};
-use super::{Acting, Outcome};
-use crate::delivery::ears::{self, Call, Deaf, Ear, Heard, Moved, Place, Reply, Said, Tongue, Who};
-use crate::delivery::tickets;
+use super::{Acting, Outcome, actor, ticket};
+use crate::delivery::ears::{self, Call, Deaf, Ear, Heard, Place, Reply, Said, Tongue, Who};
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::input::{Command, Order};
@@ -88,8 +87,11 @@ async fn take_one(acting: &Acting, receiver: &ReceiverId, ear: &Ear, heard: Hear
             reply(acting, receiver, &by, &text);
             answer(acting, ear, &Said { to: &by, text: &text, shown: None })
         }
-        Heard::Ticket { by, name, moved, proof } => match acting.desk.vouches(receiver, &proof).await {
-            Ok(true) => ticket(acting, (receiver, ear), &by, &name, moved).await,
+        Heard::Ticket { ticket, deed, proof } => match acting.desk.vouches(receiver, &proof).await {
+            Ok(true) => match ticket::take(&*acting.desk, receiver, &ticket, deed).await {
+                Outcome::Later => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                Outcome::Done | Outcome::Again | Outcome::Refused(_) | Outcome::Waits => thanked(ear),
+            },
             Ok(false) => {
                 tracing::warn!(receiver = %receiver, "a callback is not believed: the system does not know its token");
                 StatusCode::UNAUTHORIZED.into_response()
@@ -124,15 +126,6 @@ fn told(reply: Reply) -> Response {
         Reply::Xml(text) => ("text/xml; charset=utf-8", text),
     };
     ([(header::CONTENT_TYPE, kind)], text).into_response()
-}
-
-/// Who acts: the person whom our contacts know by this address, else the system's name of them.
-fn actor(acting: &Acting, receiver: &ReceiverId, by: &Who) -> Box<str> {
-    match acting.desk.person_at(receiver, &by.id) {
-        Some(person) => person.as_str().into(),
-        None if by.name.is_empty() => format!("{receiver}:{}", by.id).into(),
-        None => format!("{receiver}:{}", by.name).into(),
-    }
 }
 
 fn answer(acting: &Acting, ear: &Ear, said: &Said<'_>) -> Response {
@@ -180,7 +173,7 @@ async fn pressed(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, wo
         return help().of(lang).to_owned().into();
     };
     let Some(deed) = Deed::of_word(word) else { return help().of(lang).to_owned().into() };
-    let (actor, via) = (actor(acting, receiver, by), receiver.as_str().into());
+    let (actor, via) = (actor(&*acting.desk, receiver, by), receiver.as_str().into());
     // One button, pressed twice by one person within its message, is one deed.
     let id = format!("{}-{}", seal.name(mark), deed.word()).into();
     let ended = carry_out(
@@ -235,44 +228,6 @@ async fn answered_call(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &W
     let command = Command { tenant: tenant.clone(), actor, id, via, order: none(incident) };
     let ended = carry_out(acting, &tenant, incident, &deed, command).await;
     outcome(&deed, &ended).of(lang).to_owned()
-}
-
-/// A ticket was changed by people: whoever works on it has the incident; one that is done closes it, unless alerts still fire:
-/// then, or when rules do not let it close, it is noted that the two disagree.
-async fn ticket(acting: &Acting, (receiver, ear): (&ReceiverId, &Ear), by: &Who, name: &str, moved: Moved) -> Response {
-    let all = acting.desk.open_everywhere();
-    let Some((tenant, incident)) = all.into_iter().find(|(tenant, id)| tickets::name(tenant, *id) == name) else {
-        return thanked(ear);
-    };
-    let Some(view) = acting.desk.incident(&tenant, incident) else { return thanked(ear) };
-    let asked = match moved {
-        Moved::Begun if view.acknowledged_at.is_some() => return thanked(ear),
-        Moved::Begun => Order::Acknowledge { incident },
-        Moved::Done if view.firing_count == 0 => Order::Close { incident, note: "".into(), findings: None },
-        Moved::Done => {
-            let text = format!(
-                "工单已关闭,但仍有 {n} 条告警 / the ticket is closed, but {n} alerts still fire",
-                n = view.firing_count
-            );
-            Order::Comment { incident, text: text.into() }
-        }
-    };
-    let (actor, via): (Box<str>, Box<str>) = (actor(acting, receiver, by), receiver.as_str().into());
-    // Systems repeat what they were not thanked for in time.
-    let id = format!("{name}-{moved:?}-{}", view.firing_count);
-    let order = |id: &str, order: Order| {
-        let (tenant, actor, via) = (tenant.clone(), actor.clone(), via.clone());
-        acting.desk.order(Command { tenant, actor, id: id.into(), via, order })
-    };
-    let mut ended = order(&id, asked).await;
-    if let (Outcome::Refused(why), Moved::Done) = (&ended, moved) {
-        let text = format!("工单已关闭,故障未关闭 / the ticket is closed, the incident is not: {why}");
-        ended = order(&format!("{id}-refused"), Order::Comment { incident, text: text.into() }).await;
-    }
-    match ended {
-        Outcome::Later => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Outcome::Done | Outcome::Again | Outcome::Refused(_) | Outcome::Waits => thanked(ear),
-    }
 }
 
 /// The words of a text; what is written together, as in `4457认领`, is two.
@@ -335,7 +290,7 @@ async fn said(acting: &Acting, receiver: &ReceiverId, ear: &Ear, by: &Who, text:
     // A code alone says: I have it.
     let deed = deed.or_else(|| is_phone.then_some(Deed::Acknowledge));
     let (Some(incident), Some(deed)) = (incident, deed) else { return help().of(lang).to_owned() };
-    let (actor, via) = (actor(acting, receiver, by), receiver.as_str().into());
+    let (actor, via) = (actor(&*acting.desk, receiver, by), receiver.as_str().into());
     // Gateways repeat what they were not thanked for in time.
     let id = format!("{}-{}", acting.desk.seal().name(&format!("{incident}{}{}", by.id, now.0 / 600_000)), deed.word())
         .into();

@@ -13,7 +13,7 @@ use axum::routing::get;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use crate::delivery::ears::Ear;
+use crate::delivery::ears::{Ear, Who};
 use crate::domain::ids::{IncidentId, PersonId, ReceiverId, TenantId};
 use crate::domain::incident::IncidentView;
 use crate::domain::pass::Seal;
@@ -28,6 +28,7 @@ mod page;
 mod report;
 mod resolving;
 pub mod settings;
+pub mod ticket;
 mod words;
 
 /// The largest body that is read, in bytes.
@@ -88,6 +89,16 @@ pub trait Desk: Send + Sync {
 pub struct Acting {
     desk: Arc<dyn Desk>,
     guesses: callback::Guesses,
+}
+
+/// Who acts: the person whom our contacts know by this address, else the system's name of them.
+fn actor(desk: &dyn Desk, receiver: &ReceiverId, by: &Who) -> Box<str> {
+    match desk.person_at(receiver, &by.id) {
+        Some(person) => person.as_str().into(),
+        None if by.name.is_empty() && by.id.is_empty() => receiver.as_str().into(),
+        None if by.name.is_empty() => format!("{receiver}:{}", by.id).into(),
+        None => format!("{receiver}:{}", by.name).into(),
+    }
 }
 
 /// The pages and the callbacks.

@@ -37,6 +37,7 @@ impl JsonSchema for ReceiverSettings {
 /// What all kinds have.
 fn common(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let (span, lang) = (generator.subschema_for::<SpanText>(), generator.subschema_for::<Lang>());
+    let poll = "A ticket system that cannot reach us is asked so often what people have done to our tickets: 1s to 1d.";
     let about = |schema: Schema, text: &str| {
         let mut schema = schema;
         schema.insert("description".into(), text.into());
@@ -44,12 +45,13 @@ fn common(generator: &mut SchemaGenerator) -> Map<String, Value> {
     };
     let common = json!({
         "id": { "description": "The name that routes use.", "type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$" },
-        "timeout": about(span, "One attempt, from the first packet to the last byte of the answer: 1s to 60s."),
+        "timeout": about(span.clone(), "One attempt, from the first packet to the last byte of the answer: 1s to 60s."),
         "rate": { "description": "Notices per minute, at most; not set: as many as its kind takes.", "type": "integer", "minimum": 1 },
         "language": about(lang, "The language of texts."),
         "time_zone": { "description": "The zone in which texts tell the time, for example Asia/Shanghai.", "type": "string" },
         "enabled": { "description": "false: its notices are kept as undelivered.", "type": "boolean" },
         "allow_private": { "description": "It may be on this machine or in a private network.", "type": "boolean" },
+        "poll": about(span, poll),
         "title": { "description": "A template of the title in place of the default one.", "type": ["string", "null"] },
         "text": { "description": "A template of the text in place of the default one.", "type": ["string", "null"] },
     });

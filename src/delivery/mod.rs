@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ears::TicketDeed;
 use futures::future::BoxFuture;
 use serde_json::Value;
 use settings::Ready;
@@ -102,6 +103,14 @@ pub trait Channel: Send + Sync {
     /// Why it cannot be asked now.
     fn vouches<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool, String>> {
         Box::pin(std::future::ready(Ok(true)))
+    }
+
+    /// What people have done to a ticket of this system so far: what they have said, the oldest first, and how far they are.
+    ///
+    /// # Errors
+    /// Why it does not say.
+    fn deeds<'a>(&'a self, _: &'a TicketRef) -> BoxFuture<'a, Result<Vec<TicketDeed>, String>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     /// What stands in a message's place once somebody has acted from it; none where a message stays as it was sent.

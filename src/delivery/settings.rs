@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +106,8 @@ pub struct ReceiverSettings {
     pub enabled: bool,
     /// It may be on this machine or in a private network. Addresses that give out a machine's credentials never.
     pub allow_private: bool,
+    /// A ticket system that cannot reach us is asked so often what people have done to our tickets.
+    pub poll: Option<Duration>,
     /// Templates of title and text in place of the default ones.
     pub title: Option<String>,
     pub text: Option<String>,
@@ -147,6 +150,7 @@ impl<'de> Visitor<'de> for Entry {
             time_zone: ZONE_DEFAULT,
             enabled: true,
             allow_private: false,
+            poll: None,
             title: None,
             text: None,
             own: Map::new(),
@@ -164,6 +168,7 @@ impl<'de> Visitor<'de> for Entry {
                 "time_zone" => settings.time_zone = map.next_value()?,
                 "enabled" => settings.enabled = map.next_value()?,
                 "allow_private" => settings.allow_private = map.next_value()?,
+                "poll" => settings.poll = Some(map.next_value_seed(Seconds)?),
                 "title" => settings.title = map.next_value()?,
                 "text" => settings.text = map.next_value()?,
                 _ => {
@@ -182,6 +187,9 @@ impl<'de> Visitor<'de> for Entry {
         Ok(settings)
     }
 }
+
+/// How often a ticket system may be asked.
+const POLL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
 /// A duration as the configuration writes it.
 struct Seconds;
@@ -237,6 +245,10 @@ pub enum Fault {
     },
     #[error("timeout: write 1s to 60s")]
     Timeout,
+    #[error(
+        "poll: write 1s to 1d, of a receiver that keeps tickets and can be asked: jira, servicenow, github, gitlab, bk_itsm"
+    )]
+    Poll,
     #[error("{0}")]
     Kind(serde_json::Error),
     #[error("{0}")]
@@ -315,6 +327,11 @@ impl ReceiverSettings {
             return Err(Fault::Both { key: key.trim_end_matches(FILE).to_owned() });
         }
         let kind = Kind::read(self.with_files(read)?).map_err(Fault::Kind)?;
+        let is_asked =
+            matches!(kind, Kind::Jira(_) | Kind::Servicenow(_) | Kind::Github(_) | Kind::Gitlab(_) | Kind::BkItsm(_));
+        if self.poll.is_some_and(|every| !is_asked || !POLL.contains(&every)) {
+            return Err(Fault::Poll);
+        }
         let mut allowed = common.settings.allowed_networks.clone();
         if self.allow_private {
             allowed.extend(Cidr::private());

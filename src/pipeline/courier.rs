@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::delivery::pending::{Pending, Place};
 use crate::delivery::settings::{Ready, Settings};
 use crate::delivery::{Acted, Attempt, Channel, Delivery, Report};
-use crate::domain::ids::ReceiverId;
+use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::partition::partition_of;
 use crate::domain::time::Span;
 use crate::engine::effect::{Effect, Notice};
@@ -199,6 +199,11 @@ impl Courier {
     /// The receiver's channel; none: it is not configured, or switched off.
     pub fn channel(&self, receiver: &ReceiverId) -> Option<&Arc<dyn Channel>> {
         self.outfit.as_ref()?.ready.get(receiver)?.channel.as_ref()
+    }
+
+    /// Whether this instance hands out the notices of a tenant.
+    pub fn sends_for(&self, tenant: &TenantId) -> bool {
+        matches!(&*self.sending(), Sending::Goes { of, .. } if of.contains(&partition_of(tenant)))
     }
 
     /// The running delivery; none while nothing is handed out.

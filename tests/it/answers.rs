@@ -59,6 +59,13 @@ impl Scene {
     }
 }
 
+/// Who said what, in its order.
+fn said(told: &Value) -> Vec<(String, String)> {
+    let timeline = told["timeline"].as_array().into_iter().flatten().filter(|entry| entry["kind"] == "commented");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    timeline.map(|entry| (text(&entry["actor"]), text(&entry["detail"]))).collect()
+}
+
 fn one(actor: &str, via: &str) -> Vec<(String, String)> {
     vec![(actor.to_owned(), via.to_owned())]
 }
@@ -129,6 +136,21 @@ async fn keys_of_a_call_texts_to_a_robot_and_tickets_that_are_taken_act_on_their
     scene.call("hub", &sign(&done, "hub-secret"), &done).await;
     assert_eq!(scene.entries(&id, "commented").await, one("hub:wang", "hub"), "the two disagree");
     assert!(scene.entries(&id, "closed").await.is_empty());
+    // What they say of it stands in the timeline, once however often it is told; what we have said does not come back.
+    let say = |id: u32, text: &str| {
+        let (issue, comment) = (json!({ "labels": [{ "name": name }] }), json!({ "id": id, "body": text }));
+        json!({ "action": "created", "issue": issue, "comment": comment, "sender": { "login": "wang" } })
+    };
+    let ours = format!("```text\n{name}\n【P1 紧急】故障更新：掉电\n```");
+    for (id, text) in [(71, "换备件"), (71, "换备件"), (72, ours.as_str()), (73, "好了")] {
+        let body = say(id, text);
+        assert_eq!(scene.call("hub", &sign(&body, "hub-secret"), &body).await, StatusCode::OK);
+    }
+    let page = format!("/api/v1/incidents/{id}");
+    let is_said = |told: &Value| said(told).iter().any(|(_, text)| text == "好了");
+    let told = scene.setup.until(&scene.client, &page, "the last comment is there", is_said).await;
+    let both = ["换备件", "好了"].map(|text| ("hub:wang".to_owned(), text.to_owned()));
+    assert_eq!(said(&told)[1..], both, "{told}");
     let foreign = hook("closed", "headwater-default-i0-999");
     assert_eq!(scene.call("hub", &sign(&foreign, "hub-secret"), &foreign).await, StatusCode::OK, "no incident of ours");
     program.stop();

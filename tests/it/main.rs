@@ -46,6 +46,7 @@ mod parents;
 mod past_topology;
 mod patterns;
 mod policy;
+mod polled;
 mod program;
 mod protocols;
 mod rates;

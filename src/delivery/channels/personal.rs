@@ -8,9 +8,11 @@ use serde_json::Value;
 
 use super::{Ground, Kind, readers};
 use crate::delivery::contacts::Contacts;
+use crate::delivery::ears::TicketDeed;
 use crate::delivery::http::SetupError;
 use crate::delivery::{Acted, Attempt, Channel, receipt, request};
 use crate::domain::ids::{PersonId, ReceiverId};
+use crate::domain::incident::TicketRef;
 use crate::domain::reach::Way;
 use crate::domain::time::Timestamp;
 use crate::engine::effect::{Notice, NoticeKind};
@@ -117,6 +119,10 @@ impl Channel for Personal {
 
     fn vouches<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<bool, String>> {
         self.any.vouches(proof)
+    }
+
+    fn deeds<'a>(&'a self, ticket: &'a TicketRef) -> BoxFuture<'a, Result<Vec<TicketDeed>, String>> {
+        self.any.deeds(ticket)
     }
 
     fn acted(&self, acted: &Acted<'_>) -> Option<Value> {

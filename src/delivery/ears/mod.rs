@@ -139,20 +139,41 @@ pub enum Heard {
     Pressed { by: Who, word: String, mark: String },
     /// A text, from somebody in a chat or at a number.
     Said { by: Who, text: String },
-    /// People have changed a ticket with our name on it. `proof` is what the system itself can be asked about; most have none.
-    Ticket { by: Who, name: String, moved: Moved, proof: String },
+    /// People have done something to a ticket of ours. `proof` is what the system itself can be asked about; most have none.
+    Ticket { ticket: Named, deed: TicketDeed, proof: String },
     /// Several at once, in their order.
     Several(Vec<Self>),
     /// Nothing that means something.
     Nothing,
 }
 
-/// How far people are with a ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a system names a ticket to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By our name on it.
+    Ours(String),
+    /// By its own id.
+    Theirs(String),
+}
+
+/// What somebody has done to a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketDeed {
+    pub by: Who,
+    pub moved: Moved,
+}
+
+/// How far people are with a ticket, or what they say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moved {
     /// Somebody works on it.
     Begun,
     Done,
+    /// A comment that is not ours, by the system's id of it.
+    Said {
+        id: String,
+        text: String,
+    },
 }
 
 /// An answer to the system.

@@ -11,8 +11,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, Found, State, System, Tickets, Wire, Words, authorization, strange, text};
+use super::{Asked, COMMENTS, Found, State, System, Tickets, Wire, Words, authorization, said, strange, text, who};
 use crate::delivery::channels::{Ground, Secret, fit};
+use crate::delivery::ears::{Moved, TicketDeed};
 use crate::delivery::http::SetupError;
 use crate::delivery::{Attempt, Channel};
 use crate::engine::effect::Notice;
@@ -133,6 +134,25 @@ impl System for GitHub {
                 State::Closed => json!({ "state": "closed", "state_reason": "completed" }),
             };
             ask(wire, Method::PATCH, &self.path(&format!("/{}", ticket.id)), &[], Some(&body)).await.map(drop)
+        })
+    }
+
+    fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
+        Box::pin(async move {
+            let issue = ask(wire, Method::GET, &self.path(&format!("/{}", ticket.id)), &[], None).await?;
+            let moved = match text(&issue, "/state").ok_or_else(|| strange("state", &issue))?.as_str() {
+                "closed" => Some((Moved::Done, "/closed_by/login")),
+                _ => issue.pointer("/assignees/0").map(|_| (Moved::Begun, "/assignees/0/login")),
+            };
+            let moved = moved.map(|(moved, by)| TicketDeed { by: who(text(&issue, by)), moved });
+            // They come oldest first: the newest stand on the last page.
+            let page = issue["comments"].as_u64().unwrap_or_default().div_ceil(100).max(1).to_string();
+            let query = [("per_page", COMMENTS), ("page", page.as_str())];
+            let comments =
+                ask(wire, Method::GET, &self.path(&format!("/{}/comments", ticket.id)), &query, None).await?;
+            let comments = comments.as_array().ok_or_else(|| strange("the list", &comments))?.iter();
+            let said = comments.filter_map(|one| said(text(one, "/id"), text(one, "/user/login"), &one["body"]));
+            Ok(said.chain(moved).collect())
         })
     }
 }

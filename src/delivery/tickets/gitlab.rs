@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::github::fenced;
-use super::{Asked, Found, State, System, Tickets, Wire, Words, strange, text};
+use super::{Asked, COMMENTS, Found, State, System, Tickets, Wire, Words, said, strange, text, who};
 use crate::delivery::Channel;
 use crate::delivery::channels::{Ground, Secret, fit};
+use crate::delivery::ears::{Moved, TicketDeed};
 use crate::delivery::http::SetupError;
 use crate::engine::effect::Notice;
 
@@ -110,6 +111,24 @@ impl System for GitLab {
             };
             let path = self.path(&format!("/{}", ticket.id));
             wire.ask(Method::PUT, &path, &[], Some(&json!({ "state_event": event }))).await.map(drop)
+        })
+    }
+
+    fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
+        Box::pin(async move {
+            let issue = wire.ask(Method::GET, &self.path(&format!("/{}", ticket.id)), &[], None).await?;
+            let moved = match text(&issue, "/state").ok_or_else(|| strange("state", &issue))?.as_str() {
+                "closed" => Some((Moved::Done, "/closed_by/username")),
+                _ => issue.pointer("/assignees/0").map(|_| (Moved::Begun, "/assignees/0/username")),
+            };
+            let moved = moved.map(|(moved, by)| TicketDeed { by: who(text(&issue, by)), moved });
+            let query = [("sort", "desc"), ("order_by", "created_at"), ("per_page", COMMENTS)];
+            let notes = wire.ask(Method::GET, &self.path(&format!("/{}/notes", ticket.id)), &query, None).await?;
+            let notes = notes.as_array().ok_or_else(|| strange("the list", &notes))?.iter().rev();
+            // What it writes itself, such as who was assigned, is nobody's word.
+            let notes = notes.filter(|note| note["system"] != true);
+            let said = notes.filter_map(|one| said(text(one, "/id"), text(one, "/author/username"), &one["body"]));
+            Ok(said.chain(moved).collect())
         })
     }
 }

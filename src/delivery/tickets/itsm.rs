@@ -10,7 +10,8 @@
 //! (`stars`) that only a ticket that has ended takes, and only once (CommentSerializer in itsm/openapi/ticket/serializers.py). News take
 //! the place of the text instead, by `edit_field`: fields of the first node and the title, as long as the flow has not ended
 //! (edit_ticket_field in itsm/openapi/ticket/utils.py); the product keeps what stood there before. A flow that has ended is not opened
-//! again. A callback brings a token that the product alone can make; `token/verify` says whether it has.
+//! again. What people do to one stands in its log (`get_ticket_logs`), whose lines have no ids and say by which way it was done (`source`):
+//! ours by API. A callback brings a token that the product alone can make; `token/verify` says whether it has.
 
 use std::sync::Arc;
 
@@ -18,9 +19,11 @@ use reqwest::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::{Asked, Found, State, System, Tickets, Wire, Words, strange, text};
+use super::{Asked, Found, State, System, Tickets, Wire, Words, said, strange, text, who};
 use crate::delivery::channels::{Ground, Secret, fit};
+use crate::delivery::ears::{Moved, TicketDeed};
 use crate::delivery::http::SetupError;
 use crate::delivery::{Attempt, Channel};
 use crate::domain::time::Span;
@@ -216,6 +219,20 @@ impl System for Itsm {
             }
             let told = ask(wire, "token/verify/", &json!({ "token": proof })).await?;
             told["is_passed"].as_bool().ok_or_else(|| strange("is_passed", &told))
+        })
+    }
+
+    fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
+        Box::pin(async move {
+            let moved = is_over(wire, ticket).await?.then(|| TicketDeed { by: who(None), moved: Moved::Done });
+            let told = look(wire, "get_ticket_logs/", ticket).await?;
+            let lines = told["logs"].as_array().ok_or_else(|| strange("logs", &told))?;
+            let by_people = lines.iter().filter(|line| line["source"] == "WEB" || line["source"] == "MOBILE");
+            let said = by_people.filter_map(|line| {
+                let id = hex::encode(&Sha256::digest(line.to_string())[..8]);
+                said(Some(id), text(line, "/operator"), &line["message"])
+            });
+            Ok(said.chain(moved).collect())
         })
     }
 }

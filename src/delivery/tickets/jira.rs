@@ -16,8 +16,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Found, State, System, Tickets, Wire, Words, authorization, strange, text};
+use super::{Asked, Found, State, System, Tickets, Wire, Words, authorization, said, strange, text, who};
 use crate::delivery::channels::{Ground, Secret, fit};
+use crate::delivery::ears::{Moved, TicketDeed};
 use crate::delivery::http::SetupError;
 use crate::delivery::{Attempt, Channel};
 use crate::domain::incident::Priority;
@@ -188,6 +189,25 @@ impl System for Jira {
             let Some(transition) = all.iter().find(leads) else { return Ok(()) };
             let body = json!({ "transition": { "id": transition["id"] } });
             wire.ask(Method::POST, &path, &[], Some(&body)).await.map(drop)
+        })
+    }
+
+    fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
+        Box::pin(async move {
+            let path = self.path(&format!("issue/{}", ticket.id));
+            let told = wire.ask(Method::GET, &path, &[("fields", "status,assignee,comment")], None).await?;
+            let fields = &told["fields"];
+            let category = text(fields, "/status/statusCategory/key").ok_or_else(|| strange("status", &told))?;
+            let moved = match category.as_str() {
+                "done" => Some(Moved::Done),
+                "indeterminate" => Some(Moved::Begun),
+                _ => None,
+            };
+            let by = who(text(fields, "/assignee/displayName"));
+            let comments = fields["comment"]["comments"].as_array().into_iter().flatten();
+            let said =
+                comments.filter_map(|one| said(text(one, "/id"), text(one, "/author/displayName"), &one["body"]));
+            Ok(said.chain(moved.map(|moved| TicketDeed { by, moved })).collect())
         })
     }
 }

@@ -12,6 +12,7 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use super::channels::{Ground, Manner, fit};
+use super::ears::{Moved, TicketDeed, Who};
 use super::http::{Answer, Call, Line, SetupError};
 use super::lines::Lines;
 use super::{Attempt, Channel};
@@ -25,6 +26,13 @@ pub mod itsm;
 pub mod jira;
 pub mod rest;
 pub mod servicenow;
+
+/// How our name begins on a ticket.
+pub const OURS: &str = "headwater-";
+/// The longest comment that is taken, in characters.
+const SAID_CHARS_MAX: usize = 4_000;
+/// Comments that are asked for at a time: the newest.
+pub const COMMENTS: &str = "100";
 
 /// What a system is asked to do, in its own words.
 pub trait System: Send + Sync + 'static {
@@ -42,6 +50,12 @@ pub trait System: Send + Sync + 'static {
 
     /// Sets it to open, or closes it. One that is so already is left alone.
     fn set<'a>(&'a self, wire: &'a Wire, found: &'a Found, to: State, text: &'a Words) -> Asked<'a, ()>;
+
+    /// What people have done to it so far: what they have said, the oldest first, and how far they are. Nothing where a system
+    /// cannot be asked.
+    fn deeds<'a>(&'a self, _: &'a Wire, _: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// Whether a callback's own proof is the system's, where it has one.
     fn vouches<'a>(&'a self, _: &'a Wire, _: &'a str) -> Asked<'a, bool> {
@@ -69,8 +83,16 @@ pub struct Found {
     pub url: String,
 }
 
+impl From<&TicketRef> for Found {
+    fn from(ticket: &TicketRef) -> Self {
+        Self { id: ticket.id.to_string(), number: ticket.number.to_string(), url: ticket.url.to_string() }
+    }
+}
+
 /// What is written into a ticket.
 pub struct Words {
+    /// Our name on it.
+    pub name: String,
     pub title: String,
     /// What changed, the cause, who is affected, since when, what to do, and why.
     pub text: String,
@@ -84,9 +106,9 @@ impl Words {
         fit::with_last(&self.text, self.url.as_deref(), chars_max)
     }
 
-    /// The same below the title.
+    /// The same below the title, and above both our name: so we know what we have said when it comes back.
     pub fn all(&self, chars_max: usize) -> String {
-        fit::with_last(&format!("{}\n{}", self.title, self.text), self.url.as_deref(), chars_max)
+        fit::with_last(&format!("{}\n{}\n{}", self.name, self.title, self.text), self.url.as_deref(), chars_max)
     }
 }
 
@@ -197,11 +219,7 @@ impl<S: System> Tickets<S> {
         let name = name_of(notice);
         let words = self.words(notice);
         let known = notice.incident.tickets.iter().find(|ticket| ticket.receiver == self.receiver);
-        let known = known.map(|ticket| Found {
-            id: ticket.id.to_string(),
-            number: ticket.number.to_string(),
-            url: ticket.url.to_string(),
-        });
+        let known = known.map(Found::from);
         let (found, is_fresh) = match known {
             Some(found) => (found, false),
             None => match self.system.find(&self.wire, &name, notice).await? {
@@ -236,7 +254,7 @@ impl<S: System> Tickets<S> {
     fn words(&self, notice: &Notice) -> Words {
         let lines = Lines::of(notice, &self.manner.style());
         let text: Vec<&str> = lines.rest().collect();
-        Words { title: one_line(&lines.title), text: text.join("\n"), url: lines.url }
+        Words { name: name_of(notice), title: one_line(&lines.title), text: text.join("\n"), url: lines.url }
     }
 }
 
@@ -252,15 +270,11 @@ impl<S: System> Channel for Tickets<S> {
 
     fn vouches<'a>(&'a self, proof: &'a str) -> BoxFuture<'a, Result<bool, String>> {
         let asked = self.system.vouches(&self.wire, proof);
-        Box::pin(async move {
-            match asked.await {
-                Ok(is_theirs) => Ok(is_theirs),
-                Err(Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why }) => Err(why),
-                Err(Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. }) => {
-                    Ok(false)
-                }
-            }
-        })
+        Box::pin(async move { asked.await.map_err(why) })
+    }
+
+    fn deeds<'a>(&'a self, ticket: &'a TicketRef) -> BoxFuture<'a, Result<Vec<TicketDeed>, String>> {
+        Box::pin(async move { self.system.deeds(&self.wire, &ticket.into()).await.map_err(why) })
     }
 
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
@@ -282,7 +296,55 @@ pub fn name_of(notice: &Notice) -> String {
 pub fn name(tenant: &TenantId, incident: IncidentId) -> String {
     let plain = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '-' };
     let tenant: String = tenant.as_str().chars().take(24).map(plain).collect();
-    format!("headwater-{tenant}-{incident}")
+    format!("{OURS}{tenant}-{incident}")
+}
+
+/// Why there is no answer.
+fn why(attempt: Attempt) -> String {
+    match attempt {
+        Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => why,
+        Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. } => String::new(),
+    }
+}
+
+/// Whether a text in a ticket is a note of ours: they begin with our name on it.
+pub fn is_ours(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // What makes a note plain text stands around it.
+    let first = lines.find(|line| !line.starts_with("```") && *line != "{noformat}");
+    first.is_some_and(|line| line.starts_with(OURS) && !line.contains(char::is_whitespace))
+}
+
+/// What a comment says: a text, or a document of Jira Cloud as lines.
+pub fn plain(body: &Value) -> String {
+    match body {
+        Value::String(text) => fit::chars(text.trim(), SAID_CHARS_MAX),
+        Value::Object(node) if node.contains_key("content") => {
+            let parts: Vec<String> = node["content"].as_array().into_iter().flatten().map(plain).collect();
+            let between = if node["type"] == "paragraph" { "" } else { "\n" };
+            fit::chars(parts.join(between).trim_end(), SAID_CHARS_MAX)
+        }
+        Value::Object(node) if node.get("type").is_some_and(|kind| kind == "hardBreak") => "\n".to_owned(),
+        // Somebody who is called, or a face, has its text among the attributes.
+        Value::Object(node) => {
+            let text = node.get("text").or_else(|| node.get("attrs")?.get("text"));
+            text.and_then(Value::as_str).unwrap_or_default().to_owned()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => String::new(),
+    }
+}
+
+/// Somebody who works on a ticket, or has ended it.
+pub fn who(name: Option<String>) -> Who {
+    let name = name.unwrap_or_default();
+    Who { id: name.clone(), name, ..Who::default() }
+}
+
+/// What somebody has said in a ticket; nothing where it is ours, or empty.
+pub fn said(id: Option<String>, by: Option<String>, body: &Value) -> Option<TicketDeed> {
+    let text = plain(body);
+    let is_theirs = !text.is_empty() && !is_ours(&text);
+    is_theirs.then_some(TicketDeed { by: who(by), moved: Moved::Said { id: id?, text } })
 }
 
 fn one_line(text: &str) -> String {

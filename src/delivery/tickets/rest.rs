@@ -191,7 +191,9 @@ impl Rest {
 
     async fn maybe(&self, wire: &Wire, step: Option<&Step>, found: &Found, words: &Words) -> Result<(), Attempt> {
         match step {
-            Some(step) => self.ask(wire, step, &Values::of("", None, Some(found), Some(words))).await.map(drop),
+            Some(step) => {
+                self.ask(wire, step, &Values::of(&words.name, None, Some(found), Some(words))).await.map(drop)
+            }
             None => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Documents: docs.servicenow.com, "Table API". `correlation_id` (100 characters) carries our name and is searched in the table
 //! itself. `short_description` has 160 characters. `state` 1 is new, 6 resolved (which needs `close_code` and `close_notes`), 7 closed.
-//! `impact` and `urgency` are 1 (high) to 3. Answers are `{"result": …}`; errors `{"error": {"message", "detail"}}`.
+//! Comments and work notes are rows of `sys_journal_field` by the record's `sys_id` (`element_id`). `impact` and `urgency` are 1 (high) to 3. Answers are `{"result": …}`; errors `{"error": {"message", "detail"}}`.
 
 use std::sync::Arc;
 
@@ -13,9 +13,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Found, State, System, Tickets, Wire, Words, authorization, strange, text};
+use super::{Asked, COMMENTS, Found, State, System, Tickets, Wire, Words, authorization, said, strange, text, who};
 use crate::delivery::Channel;
 use crate::delivery::channels::{Ground, Secret, fit};
+use crate::delivery::ears::{Moved, TicketDeed};
 use crate::delivery::http::SetupError;
 use crate::domain::incident::Priority;
 use crate::engine::effect::Notice;
@@ -135,6 +136,29 @@ impl System for ServiceNow {
                 }
             };
             self.patch(wire, ticket, &body).await
+        })
+    }
+
+    fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
+        Box::pin(async move {
+            let query = [("sysparm_fields", "state,assigned_to.name")];
+            let told = wire.ask(Method::GET, &self.path(&format!("/{}", ticket.id)), &query, None).await?;
+            let moved = match text(&told, "/result/state").ok_or_else(|| strange("state", &told))?.as_str() {
+                "6" | "7" => Some(Moved::Done),
+                "2" => Some(Moved::Begun),
+                _ => None,
+            };
+            let by = who(text(&told, "/result/assigned_to.name"));
+            let newest = format!("element_id={}^ORDERBYDESCsys_created_on", ticket.id);
+            let query = [
+                ("sysparm_query", newest.as_str()),
+                ("sysparm_fields", "sys_id,value,sys_created_by"),
+                ("sysparm_limit", COMMENTS),
+            ];
+            let told = wire.ask(Method::GET, "api/now/table/sys_journal_field", &query, None).await?;
+            let notes = told["result"].as_array().ok_or_else(|| strange("result", &told))?.iter().rev();
+            let said = notes.filter_map(|one| said(text(one, "/sys_id"), text(one, "/sys_created_by"), &one["value"]));
+            Ok(said.chain(moved.map(|moved| TicketDeed { by, moved })).collect())
         })
     }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use headwater::clock::machine;
-use headwater::delivery::Attempt;
 use headwater::delivery::contacts::Contacts;
 use headwater::delivery::settings::{Common, ReceiverSettings, Settings, prepare};
+use headwater::delivery::{Attempt, Channel};
 use headwater::domain::time::Span;
 use headwater::engine::effect::{Notice, NoticeKind};
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use crate::delivery::notice;
 use crate::storms::project;
 
 mod apps;
+mod deeds;
 mod fakes;
 mod library;
 mod people;
@@ -101,6 +103,11 @@ async fn send(own: &Value, notice: &Notice) -> Attempt {
 
 /// The same for people whose addresses stand in a file.
 async fn send_to(own: &Value, notice: &Notice, contacts: &Contacts) -> Attempt {
+    yes(channel(own, contacts).send(notice).await)
+}
+
+/// A receiver's channel as it would be configured.
+fn channel(own: &Value, contacts: &Contacts) -> Arc<dyn Channel> {
     let mut own = own.clone();
     let common_settings = json!({ "allow_private": true, "timeout": "2s" });
     own.as_object_mut().unwrap().extend(common_settings.as_object().unwrap().clone());
@@ -117,7 +124,7 @@ async fn send_to(own: &Value, notice: &Notice, contacts: &Contacts) -> Attempt {
         bus: Default::default(),
     };
     let ready = prepare(&[settings], &common).unwrap_or_else(|errors| panic!("{own}: {errors:?}"));
-    yes(ready.into_values().next().unwrap().channel.unwrap().send(notice).await)
+    ready.into_values().next().unwrap().channel.unwrap()
 }
 
 fn hostile(kind: NoticeKind, length: usize) -> Notice {

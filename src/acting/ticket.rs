@@ -1,0 +1,64 @@
+//! What people do to tickets comes back to their incidents: whoever works on one has the incident, one that is done closes it, and
+//! what they say of it stands in its timeline. Systems tell it by callbacks, or are asked.
+
+use super::{Desk, Outcome, actor};
+use crate::delivery::ears::{Moved, Named, TicketDeed};
+use crate::delivery::tickets;
+use crate::domain::ids::{IncidentId, ReceiverId, TenantId};
+use crate::domain::incident::IncidentView;
+use crate::engine::input::{Command, Order};
+
+/// Takes what was done to a ticket. It is done once, however often it is told: a comment by the system's id of it. One that is done
+/// while alerts still fire, or that rules do not let close, is noted: the two disagree.
+pub async fn take(desk: &dyn Desk, receiver: &ReceiverId, ticket: &Named, deed: TicketDeed) -> Outcome {
+    let Some((tenant, incident)) = incident_of(desk, receiver, ticket) else { return Outcome::Done };
+    let Some(view) = desk.incident(&tenant, incident) else { return Outcome::Done };
+    let TicketDeed { by, moved } = deed;
+    let name = tickets::name(&tenant, incident);
+    let Some((id, asked)) = order(&view, &name, &moved) else { return Outcome::Done };
+    let (actor, via): (Box<str>, Box<str>) = (actor(desk, receiver, &by), receiver.as_str().into());
+    let send = |id: &str, order: Order| {
+        let (tenant, actor, via) = (tenant.clone(), actor.clone(), via.clone());
+        desk.order(Command { tenant, actor, id: id.into(), via, order })
+    };
+    match (send(&id, asked).await, moved) {
+        (Outcome::Refused(why), Moved::Done) => {
+            let text = format!("工单已关闭,故障未关闭 / the ticket is closed, the incident is not: {why}");
+            send(&format!("{id}-refused"), Order::Comment { incident, text: text.into() }).await
+        }
+        (ended, _) => ended,
+    }
+}
+
+/// The open incident that a ticket is about.
+fn incident_of(desk: &dyn Desk, receiver: &ReceiverId, ticket: &Named) -> Option<(TenantId, IncidentId)> {
+    let is_meant = |tenant: &TenantId, id: IncidentId| match ticket {
+        Named::Ours(name) => tickets::name(tenant, id) == *name,
+        Named::Theirs(theirs) => desk
+            .incident(tenant, id)
+            .is_some_and(|view| view.tickets.iter().any(|known| known.receiver == *receiver && *known.id == **theirs)),
+    };
+    desk.open_everywhere().into_iter().find(|(tenant, id)| is_meant(tenant, *id))
+}
+
+/// What is to be done, under a name that the same deed has whenever it is told again; none: nothing is left to do.
+fn order(view: &IncidentView, name: &str, moved: &Moved) -> Option<(String, Order)> {
+    let (incident, n) = (view.id, view.firing_count);
+    Some(match moved {
+        Moved::Begun if view.acknowledged_at.is_some() => return None,
+        Moved::Begun => (format!("{name}-Begun-{n}"), Order::Acknowledge { incident }),
+        Moved::Done => {
+            // An incident that has come back since may be done with again.
+            let id = format!("{name}-Done-{n}-{}", view.recovered_at.unwrap_or_default().0);
+            let text = format!("工单已关闭,但仍有 {n} 条告警 / the ticket is closed, but {n} alerts still fire");
+            let order = match n {
+                0 => Order::Close { incident, note: "".into(), findings: None },
+                _ => Order::Comment { incident, text: text.into() },
+            };
+            (id, order)
+        }
+        Moved::Said { id, text } => {
+            (format!("{name}-Said-{id}"), Order::Comment { incident, text: text.as_str().into() })
+        }
+    })
+}
