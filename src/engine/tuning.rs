@@ -17,7 +17,7 @@ pub const MODEL: &str = "correlation";
 
 /// The model file that is compiled in, by its path in the project, and its text.
 pub const BUILT_IN: (&str, &str) =
-    ("models/correlation/5/model.yaml", include_str!("../../models/correlation/5/model.yaml"));
+    ("models/correlation/6/model.yaml", include_str!("../../models/correlation/6/model.yaml"));
 
 /// Numbers of the correlation stage. Scores are milli-nats (see `fixed`).
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -156,7 +156,7 @@ impl Tuning {
             let (line, column) = failure.location().map_or((0, 0), |at| (at.line() as u32, at.column() as u32));
             let told = failure.without_snippet().to_string();
             let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
-            vec![error(line, column, told, "compare with models/correlation/5/model.yaml")]
+            vec![error(line, column, told, "compare with models/correlation/6/model.yaml")]
         })?;
         let mut errors = Vec::new();
         if &*tuning.model != MODEL {

@@ -160,7 +160,7 @@ mod tests {
     fn the_built_in_model_is_the_one_in_the_folder() {
         let models = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models"));
         assert!(Model::newest(models).is_ok(), "the candidates beside it can be read");
-        let shipped = Model::read(&models.join(MODEL).join("5"), 5).unwrap();
+        let shipped = Model::read(&models.join(MODEL).join("6"), 6).unwrap();
         let built_in = Model::built_in();
         assert_eq!((shipped.version, &shipped.digest), (built_in.version, &built_in.digest));
         assert_eq!(*shipped.tuning, *built_in.tuning);
@@ -168,10 +168,10 @@ mod tests {
 
     #[test]
     fn a_model_that_is_cut_off_or_changed_is_refused() {
-        let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/correlation/5"));
+        let shipped = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/correlation/6"));
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
-        let is_refused = || Model::read(folder.path(), 5).is_err();
+        let is_refused = || Model::read(folder.path(), 6).is_err();
         let whole = FILES.into_iter().chain([SUMS]).map(|name| (name, std::fs::read(shipped.join(name)).unwrap()));
         let whole: Vec<(&str, Vec<u8>)> = whole.collect();
         whole.iter().for_each(|(name, bytes)| put(name, bytes));

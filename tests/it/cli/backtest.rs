@@ -40,7 +40,7 @@ fn sign(folder: &Path) {
 #[test]
 fn the_summary_names_the_model_and_the_rules() {
     let folder = tempfile::tempdir().unwrap();
-    run(folder.path(), &[]).does(&["\"name\": \"correlation\"", "\"version\": 5", "\"rules\": \"built-in\""]);
+    run(folder.path(), &[]).does(&["\"name\": \"correlation\"", "\"version\": 6", "\"rules\": \"built-in\""]);
     let (rules, models) = (shipped("rules"), shipped("models"));
     let told = run(folder.path(), &["--rules", &rules, "--models", &models]);
     told.does(&["\"incidents\": 1", &format!("\"rules\": {rules:?}")]);

@@ -136,8 +136,8 @@ fn a_model_is_made_tried_activated_taken_back_and_missed() {
     li.runs(&["model", "export", "metric", "--out", to]).refuses(&["is there already"]);
     li.runs(&["model", "export", "correlation", "--version", "7", "--out", to]).refuses(&["no such version"]);
     headwater(&["model", "list", "--models", to]).does(&["metric 2"]);
-    li.runs(&["model", "export", "correlation", "--out", to]).does(&["correlation 5"]);
-    headwater(&["model", "list", "--models", to]).does(&["correlation 5", "metric 2"]);
+    li.runs(&["model", "export", "correlation", "--out", to]).does(&["correlation 6"]);
+    headwater(&["model", "list", "--models", to]).does(&["correlation 6", "metric 2"]);
     headwater(&["model", "card", "metric", "--models", to]).does(&["after all", "SHA-256"]);
     li.runs(&["model", "activate", "metric", "--models", to]).does(&["nothing has changed"]);
     let touched = carried.join("metric/2/model.yaml");

@@ -20,9 +20,9 @@ fn train(out: &Path) -> String {
         "link",
         "kin",
         "lone",
-        "version 6",
+        "version 7",
     ]);
-    std::fs::read_to_string(Path::new(&out).join("correlation/6/model.yaml")).expect("written")
+    std::fs::read_to_string(Path::new(&out).join("correlation/7/model.yaml")).expect("written")
 }
 
 #[test]
@@ -30,11 +30,11 @@ fn what_is_learned_twice_is_the_same_and_what_was_touched_is_refused() {
     let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let model = train(one.path());
     assert_eq!(model, train(two.path()), "the same history and seed give the same model");
-    assert!(model.contains("version: 6") && model.contains("learned:"), "{model}");
+    assert!(model.contains("version: 7") && model.contains("learned:"), "{model}");
     let models = one.path().display().to_string();
-    headwater(&["model", "list", "--models", &models]).does(&["correlation 6"]);
+    headwater(&["model", "list", "--models", &models]).does(&["correlation 7"]);
     headwater(&["model", "card", "--models", &models]).does(&["## Trained on", "| hard |", "AUC", "中文"]);
-    let path = one.path().join("correlation/6/model.yaml");
+    let path = one.path().join("correlation/7/model.yaml");
     std::fs::write(&path, model.replacen("      margin: ", "      margin: 1", 1)).expect("written");
     headwater(&["model", "list", "--models", &models]).does(&["refused", "digest"]);
     on_storms(&["model", "evaluate", "--models", &models], &["medium"]).refuses(&["has digest", "sha256sum"]);
@@ -44,9 +44,9 @@ fn what_is_learned_twice_is_the_same_and_what_was_touched_is_refused() {
 fn delays_alone_are_learned_and_the_questions_stay() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().display().to_string();
-    on_storms(&["model", "train", "correlation", "--delays", "--out", &out], &["hard", "medium"]).does(&["version 6"]);
+    on_storms(&["model", "train", "correlation", "--delays", "--out", &out], &["hard", "medium"]).does(&["version 7"]);
     let read = |path: &Path| std::fs::read_to_string(path).expect("a model");
-    let texts = [folder.path().join("correlation/6/model.yaml"), shipped("models/correlation/5/model.yaml").into()];
+    let texts = [folder.path().join("correlation/7/model.yaml"), shipped("models/correlation/6/model.yaml").into()];
     let parts = |text: &str| {
         let text = &text[text.find("delays:").expect("delays")..];
         text.split_once("learned:").map(|(delays, learned)| (delays.to_owned(), learned.to_owned())).expect("learned")

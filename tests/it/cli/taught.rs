@@ -131,9 +131,9 @@ fn what_people_corrected_is_exported_trained_on_compared_tried_and_put_in_force(
         "--out",
         &own,
     ]);
-    trained.does(&["link", "version 6"]);
+    trained.does(&["link", "version 7"]);
     headwater(&["model", "compare", "--models", &own, "--history", &corrected, "--mapping", &mapping])
-        .does(&["correlation 5", "correlation 6"]);
+        .does(&["correlation 6", "correlation 7"]);
     let backtest =
         ["backtest", "--data", &data, "--models", &own, "--against", "live", "--lang", "en", "--out", &path("result")];
     headwater(&backtest).does(&["AC@1", "truth: incidents that people corrected"]);
@@ -150,7 +150,7 @@ fn what_people_corrected_is_exported_trained_on_compared_tried_and_put_in_force(
         let shadow = estate.ask("GET", "/api/v1/shadow", &json!({}));
         (shadow["lag"] == 0 && shadow["report"]["events"] == 500).then_some(shadow)
     });
-    shadow(&["report"]).does(&["a model beside what is valid", "correlation/6"]);
+    shadow(&["report"]).does(&["a model beside what is valid", "correlation/7"]);
     shadow(&["activate", "--since-seq", &seen["since_seq"].to_string(), "--reason", "better"])
         .does(&["model valid now"]);
     let models = estate.ask("GET", "/api/v1/models", &json!({}));
