@@ -120,7 +120,9 @@ export const SeriesChart = ({ samples, label, marks: pointed = [] }) => {
   const [theme, bump] = useState(0);
   const enough = samples.length > 1;
   kept.current.state.unusual = samples.map((one) => one.unusual);
-  kept.current.state.marks = pointed.map((one) => Date.parse(one) / 1000);
+  // What began after the last reading came of it.
+  const last = Date.parse(samples.at(-1)?.at ?? "") / 1000;
+  kept.current.state.marks = pointed.map((one) => Math.min(Date.parse(one) / 1000, last));
   const fill = () => { const all = columns(samples); kept.current.plots.forEach((plot, i) => plot.setData(all[i])); if (box.current) box.current.dataset.drawn = String(samples.length); };
   useEffect(() => {
     const again = () => bump((n) => n + 1);
