@@ -3,7 +3,7 @@
 use crate::domain::action::Action;
 use crate::domain::pass::{Pass, Seal};
 use crate::domain::time::Span;
-use crate::engine::effect::{Notice, NoticeKind};
+use crate::engine::effect::Notice;
 use crate::wording::lang::Lang;
 
 /// Who reads what a receiver is sent.
@@ -59,16 +59,7 @@ pub struct Button {
 impl Acts {
     /// The seal, for messages about which something can be done.
     fn seal(&self, notice: &Notice) -> Option<&Seal> {
-        let is_open = match notice.kind {
-            NoticeKind::Opened | NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Reopened => true,
-            NoticeKind::Recovered
-            | NoticeKind::Closed
-            | NoticeKind::Merged
-            | NoticeKind::Digest
-            | NoticeKind::Test
-            | NoticeKind::Action => false,
-        };
-        self.seal.as_ref().filter(|_| is_open)
+        self.seal.as_ref().filter(|_| notice.kind.is_of_open())
     }
 
     /// The address with which the person who is told acts. A room gets none, also where it calls that person: whoever

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use crate::domain::action::ActionState;
 use crate::domain::time::Timestamp;
 use crate::engine::calendar::local;
-use crate::engine::effect::{Notice, NoticeKind, RunbookLink};
+use crate::engine::effect::{Notice, RunbookLink};
 use crate::wording::care;
 use crate::wording::lang::Lang;
 
@@ -25,7 +25,7 @@ pub fn called(notice: &Notice) -> String {
 /// What is done and what is late, and what to do.
 pub fn to_do(notice: &Notice, lang: Lang, zone: Tz) -> Vec<String> {
     let mut lines = Vec::new();
-    if is_open(notice.kind) {
+    if notice.kind.is_of_open() {
         let clock = |at: Timestamp| local(zone, at).format("%m-%d %H:%M").to_string();
         let shown = notice.incident.actions.iter().filter(|action| is_told(action.state));
         lines.extend(shown.rev().take(ACTIONS_MAX).map(|action| {
@@ -52,18 +52,6 @@ const fn is_told(state: ActionState) -> bool {
         | ActionState::Lapsed
         | ActionState::HeldBack => true,
         ActionState::Dropped | ActionState::Tried => false,
-    }
-}
-
-const fn is_open(kind: NoticeKind) -> bool {
-    match kind {
-        NoticeKind::Opened | NoticeKind::Updated | NoticeKind::Reminder | NoticeKind::Reopened => true,
-        NoticeKind::Recovered
-        | NoticeKind::Closed
-        | NoticeKind::Merged
-        | NoticeKind::Digest
-        | NoticeKind::Test
-        | NoticeKind::Action => false,
     }
 }
 

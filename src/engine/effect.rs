@@ -152,6 +152,14 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
+    /// Whether it is about an incident that is open, so that something can be done about it.
+    pub const fn is_of_open(self) -> bool {
+        match self {
+            Self::Opened | Self::Updated | Self::Reminder | Self::Reopened => true,
+            Self::Recovered | Self::Closed | Self::Merged | Self::Digest | Self::Test | Self::Action => false,
+        }
+    }
+
     /// The wire word.
     pub const fn as_str(self) -> &'static str {
         match self {
