@@ -25,6 +25,7 @@ use crate::domain::ids::{ReceiverId, TenantId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::topology::Topology;
 use crate::engine::input::{Digest, Input};
+use crate::engine::passing::OVERDUE_MAX;
 use crate::engine::policy::Policy;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -97,13 +98,20 @@ pub struct Pace {
     pub snapshot_every: u64,
     /// Records from which a view that was lost is made again whole; where there are more, it begins with what stands.
     pub remade_records_max: u64,
+    /// What a step does at most for time that has passed (`Engine::paced`): the same for all that follow one journal.
+    pub overdue_max: usize,
     /// Between two looks for records that may go to the archive; the first is so long after the start.
     pub archive_every: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { snapshot_every: 20_000, remade_records_max: 200_000, archive_every: Duration::from_secs(60) }
+        Self {
+            snapshot_every: 20_000,
+            remade_records_max: 200_000,
+            overdue_max: OVERDUE_MAX,
+            archive_every: Duration::from_secs(60),
+        }
     }
 }
 
@@ -331,8 +339,9 @@ impl Owner {
     }
 
     fn partition(&mut self, number: u16) -> &mut Partition {
-        let tuning = &self.tuning;
-        self.partitions.entry(number).or_insert_with(|| Partition::new(number, Engine::empty(number, tuning.clone())))
+        let (tuning, overdue_max) = (&self.tuning, self.pace.overdue_max);
+        let empty = || Engine::empty(number, tuning.clone()).paced(overdue_max);
+        self.partitions.entry(number).or_insert_with(|| Partition::new(number, empty()))
     }
 
     /// Reads a text; waits for a cluster that is away.
@@ -398,7 +407,7 @@ impl Owner {
 
     fn serve(&mut self) -> Result<()> {
         let readers = Readers::start(&self.log, &self.health, self.read, self.followed)?;
-        let mut ticked = Instant::now();
+        let (mut ticked, mut is_behind) = (Instant::now(), false);
         while !self.health.stop.load(Ordering::SeqCst) {
             let arrival = match readers.arrivals.recv_timeout(PATIENCE) {
                 Ok(arrival) => Some(arrival),
@@ -407,8 +416,8 @@ impl Owner {
                 Err(RecvTimeoutError::Disconnected) if self.health.stop.load(Ordering::SeqCst) => break,
                 Err(RecvTimeoutError::Disconnected) => bail!("the threads that read have ended"),
             };
-            let ticks = ticked.elapsed() >= PATIENCE;
-            self.go_on(arrival, ticks)?;
+            let ticks = is_behind || ticked.elapsed() >= PATIENCE;
+            is_behind = self.go_on(arrival, ticks)?;
             readers.progress.decided(self.partitions.values().map(Partition::unshown).sum());
             if ticks {
                 ticked = Instant::now();
@@ -418,8 +427,8 @@ impl Owner {
         self.store_last()
     }
 
-    /// Takes in what came, and does what is due.
-    fn go_on(&mut self, arrival: Option<Arrival>, ticks: bool) -> Result<()> {
+    /// Takes in what came, and does what is due. Says whether more was due than could be done at once.
+    fn go_on(&mut self, arrival: Option<Arrival>, ticks: bool) -> Result<bool> {
         match arrival {
             Some(Arrival::Records(records)) => self.take(&records)?,
             Some(Arrival::Decisions(decisions)) => self.follow(&decisions)?,
@@ -427,13 +436,12 @@ impl Owner {
             None => {}
         }
         self.take_duty()?;
-        if ticks {
-            self.tick()?;
-        }
+        let is_behind = ticks && self.tick()?;
         self.answer();
         self.publish_counts();
         self.store()?;
-        self.renew_claims()
+        self.renew_claims()?;
+        Ok(is_behind)
     }
 
     /// Stores the state and the view of a partition of which a start would have to read much; the next one when that is

@@ -1,7 +1,7 @@
 //! The verbs: what happens to an event. Pure: no clock, no dice, no I/O, no hash-map iteration.
 //!
 //! `Engine::step(stamp, input, loaded) -> effects` is the only door. Deadlines fire inside it at their own due time, so a late or
-//! an extra tick changes nothing. Stages in the order an event meets them: [`dedup`] (with [`identity`] and `enrich`), `mute` (with
+//! an extra tick changes nothing, unless more has become due than a step may do ([`passing`]). Stages in the order an event meets them: [`dedup`] (with [`identity`] and `enrich`), `mute` (with
 //! `inhibit`), `correlate` (with `silent` and `upstream`), [`group`] (held or incident), `root_cause`, `lifecycle`, `route` (`notify`).
 
 pub mod alert;
@@ -53,6 +53,7 @@ pub mod obeyed;
 pub mod oncall;
 mod overtaken;
 mod pairs;
+pub mod passing;
 mod patterns;
 mod places;
 pub mod policy;
@@ -90,7 +91,6 @@ use std::sync::Arc;
 
 use cell::Cell;
 use correlate::Explained;
-use deadlines::Due;
 use dedup::Found;
 use effect::Effect;
 use identity::CiLookups;
@@ -159,6 +159,8 @@ pub struct Engine {
     cells: BTreeMap<TenantId, Cell>,
     /// Choices are kept for whoever asks.
     watches: bool,
+    /// What a step does at most for time that has passed.
+    overdue_max: usize,
 }
 
 impl Engine {
@@ -174,6 +176,7 @@ impl Engine {
             metric_models: BTreeMap::new(),
             cells: BTreeMap::new(),
             watches: false,
+            overdue_max: usize::MAX,
         }
     }
 
@@ -243,11 +246,6 @@ impl Engine {
     /// The engine's clock: the highest stamp seen.
     pub const fn now(&self) -> Timestamp {
         self.now
-    }
-
-    /// When something is due next; the caller journals a tick then.
-    pub fn next_due(&self) -> Option<Timestamp> {
-        self.cells.values().filter_map(Cell::next_due).min()
     }
 
     /// The topology of a tenant.
@@ -339,30 +337,6 @@ impl Engine {
         cell
     }
 
-    /// Fires every deadline up to `to`, each at its own time, across tenants in order of time.
-    fn pass_time(&mut self, to: Timestamp, effects: &mut Vec<Effect>) {
-        loop {
-            let next = self
-                .cells
-                .iter()
-                .filter_map(|(tenant, cell)| Some((cell.next_due()?, tenant)))
-                .min()
-                .filter(|(at, _)| *at <= to)
-                .map(|(at, tenant)| (at, tenant.clone()));
-            let Some((at, tenant)) = next else { break };
-            self.now = self.now.max(at);
-            let cell = self.cell(&tenant);
-            // Before everything else that is due at the same moment.
-            cell.drop_expired();
-            while let Some((_, due)) = cell.deadlines.pop(at) {
-                cell.fire(due);
-                cell.settle_composites();
-            }
-            cell.tell(effects);
-        }
-        self.now = to;
-    }
-
     fn on_batch(&mut self, batch: &Batch, effects: &mut Vec<Effect>) {
         let cell = self.cell(&batch.tenant);
         effects.reserve(batch.events.len() + batch.rejected.len());
@@ -382,35 +356,6 @@ impl Engine {
 }
 
 impl Cell {
-    /// When something is due next: a timer, or the end of a rule.
-    fn next_due(&self) -> Option<Timestamp> {
-        [self.deadlines.next_at(), self.policy.next_expiry()].into_iter().flatten().min()
-    }
-
-    /// A deadline is due.
-    fn fire(&mut self, due: Due) {
-        match due {
-            Due::Revise(alert) => self.revise(alert),
-            Due::Learn(alert) => self.learn(alert),
-            Due::Promote(alert) => self.promote(alert),
-            Due::Expire(alert) => self.expire(alert),
-            Due::Remute => self.silences_due(),
-            Due::Observed(group) => self.observed(group),
-            Due::Close(group) => self.close_recovered(group),
-            Due::Forget(group) => self.forget(group),
-            Due::Doubt(group) => self.reconsider(group),
-            Due::Wake(group) => self.wake(group),
-            Due::Tell(group) => self.tell_waiting(group),
-            Due::Digest => self.send_digests(),
-            Due::Pattern(story) => self.pattern_due(story),
-            Due::Windows => self.pass_windows(),
-            Due::Calm(alert) => self.calm(alert),
-            Due::Lapse(alert) => self.lapse(alert),
-            Due::Care(group) => self.care_due(group),
-            Due::Lease(alert) => self.lease_over(alert),
-        }
-    }
-
     /// An event's journey through the stages, to its verdict.
     fn on_event(&mut self, event: &Event) -> Verdict {
         self.moment.checks.begin();

@@ -10,6 +10,7 @@ use super::slab::Place;
 use crate::domain::ids::SilenceId;
 use crate::domain::matcher::Fields;
 use crate::domain::mute::{MuteEffect, MutedBy};
+use crate::domain::time::Timestamp;
 
 /// Silences by what they ask for, so that an alert is compared with few of them. Made again after a restart.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +65,9 @@ impl Cell {
     }
 
     /// A timer: silences begin or end now.
-    pub fn silences_due(&mut self) {
+    pub fn silences_due(&mut self, at: Timestamp) {
         let now = self.now;
-        let due = self.silences.values().filter(|s| s.starts_at == now || s.ends_at <= now);
+        let due = self.silences.values().filter(|s| s.starts_at == at || s.ends_at <= now);
         let due: Vec<SilenceId> = due.map(|s| s.id.clone()).collect();
         self.pass_silences(&due);
     }

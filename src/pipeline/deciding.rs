@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Owner;
 use super::lease::Duty;
 use super::partition::{Partition, Turn, Waiting, weight};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::engine::Loaded;
 use crate::engine::effect::Effect;
 use crate::engine::input::Input;
@@ -21,6 +21,8 @@ use crate::projection::Committed;
 
 /// The pause before a partition is claimed again that another instance has decided: soon both know whose turn it is.
 const CLAIM_PAUSE: Duration = Duration::from_secs(2);
+/// What has been due for so long was left by a step that had enough to do.
+const OVERDUE: Span = Span::secs(1);
 
 impl Owner {
     /// Takes in records that were read, and decides those that are ours.
@@ -284,9 +286,11 @@ impl Owner {
         });
     }
 
-    /// Journals that time passes for every partition of ours in which something is due.
-    pub(super) fn tick(&mut self) -> Result<()> {
+    /// Journals that time passes for every partition of ours in which something is due. Says whether something has been due
+    /// for long: a step takes a part of it only, so the next tick should follow at once.
+    pub(super) fn tick(&mut self) -> Result<bool> {
         let now: Timestamp = (self.clock)();
+        let mut is_behind = false;
         let due = self.partitions.iter().filter(|(number, partition)| {
             let is_due = partition.engine.next_due().is_some_and(|due| due <= now);
             let is_owed = is_due || !partition.waiting.is_empty() || !matches!(partition.turn, Turn::Ours(_));
@@ -297,7 +301,9 @@ impl Owner {
             // What waits for a claim is taken up with it.
             self.decide(number, u64::MAX)?;
             let partition = self.partition(number);
-            let is_due = partition.engine.next_due().is_some_and(|due| due <= now);
+            let due = partition.engine.next_due();
+            let is_due = due.is_some_and(|due| due <= now);
+            is_behind |= due.is_some_and(|due| due.plus(OVERDUE) <= now);
             if is_due && matches!(partition.turn, Turn::Ours(_)) && partition.ticked <= partition.seq {
                 match self.log.append_blocking(number, Input::Tick) {
                     Ok(appended) => self.partition(number).ticked = appended.seq,
@@ -308,6 +314,6 @@ impl Owner {
                 }
             }
         }
-        Ok(())
+        Ok(is_behind)
     }
 }

@@ -104,7 +104,7 @@ impl Owner {
         let topology = |version, digest: &Digest| self.load(version, digest).ok();
         let rules = |version, digest: &Digest| self.load_policy(version, digest).ok();
         let (seq, outbox_seq, state) = (snapshot.journal_seq, snapshot.outbox_seq, snapshot.state()?);
-        let engine = Engine::thaw(&state, self.tuning.clone(), topology, rules)?;
+        let engine = Engine::thaw(&state, self.tuning.clone(), topology, rules)?.paced(self.pace.overdue_max);
         let snapshot_bytes = state.len() as u64;
         let partition = Partition { seq, snapshot_bytes, kept, ..Partition::new(number, engine) };
         self.partitions.insert(number, partition);

@@ -21,6 +21,7 @@ use crate::domain::ids::{EventRef, TenantId};
 use crate::domain::partition::partition_of;
 use crate::domain::time::Timestamp;
 use crate::engine::input::{Digest, Input};
+use crate::engine::passing::OVERDUE_MAX;
 use crate::engine::policy::Policy;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -180,12 +181,12 @@ impl Shadows {
         let number = partition_of(tenant);
         let tuning = Arc::new(Tuning::default());
         let (mut engine, seq, outbox_seq) = match self.log.latest_snapshot(number)? {
-            None => (Engine::empty(number, tuning), 0, 0),
+            None => (Engine::empty(number, tuning).paced(OVERDUE_MAX), 0, 0),
             Some(kept) => {
                 let topology = |version, digest: &Digest| cmdb_text::compile(&self.text(digest).ok()?, version).ok();
                 let rules = |version, digest: &Digest| compile_policy(&self.text(digest).ok()?, version).ok();
                 let (seq, outbox_seq) = (kept.journal_seq, kept.outbox_seq);
-                (Engine::thaw(&kept.state()?, tuning, topology, rules)?, seq, outbox_seq)
+                (Engine::thaw(&kept.state()?, tuning, topology, rules)?.paced(OVERDUE_MAX), seq, outbox_seq)
             }
         };
         let policy = shade.rules.as_ref().map(|digest| anyhow::Ok((digest.0.to_string(), self.policy(digest)?)));

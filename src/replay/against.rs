@@ -49,14 +49,11 @@ pub fn run(plan: &Plan<'_>) -> Result<Report> {
     let number = partition_of(&plan.tenant);
     let kept = recorded.engine(number)?;
     let from = kept.as_ref().map_or(0, |(_, seq)| *seq);
-    let mut sides = [&plan.sides[0], &plan.sides[1]].map(|choice| {
-        let empty = || Engine::empty(number, recorded.tuning.clone());
-        Side {
-            choice,
-            engine: kept.as_ref().map_or_else(empty, |(engine, _)| engine.clone()),
-            world: World::default(),
-            is_begun: false,
-        }
+    let mut sides = [&plan.sides[0], &plan.sides[1]].map(|choice| Side {
+        choice,
+        engine: kept.as_ref().map_or_else(|| recorded.begun(number), |(engine, _)| engine.clone()),
+        world: World::default(),
+        is_begun: false,
     });
     let wanted = plan.truth.map(|folder| anyhow::Ok((folder, Truth::read(folder)?))).transpose()?;
     let spoken_of = wanted.as_ref().map(|(_, truth)| truth.events());

@@ -17,6 +17,7 @@ use anyhow::{Context as _, Result};
 
 use crate::domain::topology::Topology;
 use crate::engine::input::{Digest, Input};
+use crate::engine::passing::OVERDUE_MAX;
 use crate::engine::policy::Policy;
 use crate::engine::tuning::Tuning;
 use crate::engine::{Engine, Loaded};
@@ -78,7 +79,12 @@ impl Recorded {
         let topology = |version, digest: &Digest| self.topology(version, digest).ok();
         let rules = |version, digest: &Digest| self.policy(version, digest).ok();
         let seq = snapshot.journal_seq;
-        Ok((Engine::thaw(&snapshot.state()?, self.tuning.clone(), topology, rules)?, seq))
+        Ok((Engine::thaw(&snapshot.state()?, self.tuning.clone(), topology, rules)?.paced(OVERDUE_MAX), seq))
+    }
+
+    /// An engine for a partition whose journal is kept from its beginning.
+    fn begun(&self, number: u16) -> Engine {
+        Engine::empty(number, self.tuning.clone()).paced(OVERDUE_MAX)
     }
 
     /// Calls `each` for every record that has been decided, with its decision, in order.

@@ -8,9 +8,9 @@ use super::Recorded;
 use crate::domain::ids::TenantId;
 use crate::domain::partition::partition_of;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::Loaded;
 use crate::engine::explain::{Answer, Question};
 use crate::engine::input::Input;
-use crate::engine::{Engine, Loaded};
 use crate::projection::history::History;
 use crate::projection::history::find;
 use crate::projection::scope::Scope;
@@ -26,7 +26,7 @@ pub fn explain_at(data: &Path, tenant: &TenantId, question: &Question, at: Times
     let recorded = Recorded::open(data)?;
     let number = partition_of(tenant);
     let kept = recorded.engine(number)?;
-    let (mut engine, from) = kept.unwrap_or_else(|| (Engine::empty(number, recorded.tuning.clone()), 0));
+    let (mut engine, from) = kept.unwrap_or_else(|| (recorded.begun(number), 0));
     if engine.now() > at {
         bail!(
             "the journal is kept from {} on, the question is about {at}; `headwater why` has what was stored",

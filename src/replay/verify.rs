@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::Recorded;
-use crate::engine::Engine;
 
 /// Decisions that are listed; more are only counted.
 const LISTED_MAX: usize = 100;
@@ -48,9 +47,7 @@ pub fn verify(data: &Path) -> Result<Verified> {
     let mut verified = Verified { begins_after: recorded.base()?, ..Verified::default() };
     recorded.each(|record, decision| {
         verified.ends_at = record.seq;
-        let (engine, from) = engines
-            .entry(record.partition)
-            .or_insert_with(|| (Engine::empty(record.partition, recorded.tuning.clone()), 0));
+        let (engine, from) = engines.entry(record.partition).or_insert_with(|| (recorded.begun(record.partition), 0));
         if record.seq <= *from {
             verified.too_old += 1;
             return Ok(());

@@ -43,6 +43,7 @@ mod oncall;
 mod orders;
 mod pages;
 mod parents;
+mod passing;
 mod past_topology;
 mod patterns;
 mod policy;

@@ -9,6 +9,7 @@ use headwater::domain::ids::TenantId;
 use headwater::domain::partition::partition_of;
 use headwater::domain::time::Timestamp;
 use headwater::engine::input::Input;
+use headwater::engine::passing::OVERDUE_MAX;
 use headwater::journal::digest::ChainHash;
 use headwater::pipeline::health::Start;
 use headwater::pipeline::shown::VIEW_FORMAT;
@@ -20,7 +21,8 @@ use crate::cuts::{Running, UNDISTURBED, copy};
 use crate::story::{BEGIN, Story, TENANTS};
 
 /// Often, so that a story has many snapshots.
-const PACE: Pace = Pace { snapshot_every: 40, remade_records_max: 200_000, archive_every: UNDISTURBED };
+const PACE: Pace =
+    Pace { snapshot_every: 40, remade_records_max: 200_000, overdue_max: OVERDUE_MAX, archive_every: UNDISTURBED };
 
 /// Everything that the views hold, in words that can be compared.
 fn shown(pipeline: &Pipeline) -> Value {

@@ -26,7 +26,7 @@ struct Calm {
 impl Story {
     /// Compares everything with what one instance makes of the same journal that nothing ever disturbs.
     pub fn judge(&self) -> Result<()> {
-        let calm = alone(&lock(&self.world).undisturbed())?;
+        let calm = alone(&lock(&self.world).undisturbed(), self.pace.overdue_max)?;
         let world = lock(&self.world);
         let decisions = decisions(&world);
         for record in &world.journal {
@@ -81,12 +81,12 @@ fn decisions(world: &World) -> BTreeMap<u16, Vec<Arc<OutboxRecord>>> {
 }
 
 /// One instance on its own, with nothing going wrong.
-fn alone(world: &World) -> Result<Calm> {
+fn alone(world: &World, overdue_max: usize) -> Result<Calm> {
     let records = world.journal.clone();
     let world = Arc::new(Mutex::new(world.undisturbed()));
     let mut instance = Instance::new(0);
     instance.assign(Duty::whole());
-    let pace = Pace { snapshot_every: u64::MAX, ..Pace::default() };
+    let pace = Pace { snapshot_every: u64::MAX, overdue_max, ..Pace::default() };
     instance.start(&world, pace)?;
     let life = instance.life.as_mut().context("it has started")?;
     life.owner.go_on(Some(Arrival::Records(records)), false)?;

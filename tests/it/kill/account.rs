@@ -9,7 +9,7 @@ use headwater::clock::machine;
 use headwater::domain::incident::TimelineKind;
 use headwater::engine::effect::{Effect, Notice, NoticeKind};
 use headwater::engine::input::{Delivered, DeliveryOutcome, Input, Order};
-use headwater::engine::tuning::Tuning;
+use headwater::engine::passing::OVERDUE_MAX;
 use headwater::engine::verdict::{Repeat, Verdict};
 use headwater::engine::{Engine, Loaded};
 use headwater::journal::sqlite::check::check_main;
@@ -118,7 +118,7 @@ impl Account {
             };
             let engine = engines
                 .entry(record.partition)
-                .or_insert_with(|| Engine::empty(record.partition, Arc::new(Tuning::default())));
+                .or_insert_with(|| Engine::empty(record.partition, Arc::default()).paced(OVERDUE_MAX));
             let effects = engine.step(record.stamp, &record.input, loaded);
             self.decisions[&record.seq].verify(&effects).unwrap();
         }

@@ -11,6 +11,7 @@ use headwater::domain::ids::TenantId;
 use headwater::domain::partition::partition_of;
 use headwater::domain::time::Timestamp;
 use headwater::engine::input::Input;
+use headwater::engine::passing::OVERDUE_MAX;
 use headwater::engine::tuning::Tuning;
 use headwater::engine::{Engine, Loaded};
 use headwater::journal::jetstream::{JetStreamStore, OpenOptions};
@@ -252,7 +253,8 @@ pub fn is_what_one_alone_decides(urls: Vec<String>) -> usize {
             }
             _ => Loaded::Nothing,
         };
-        let engine = engines.entry(record.partition).or_insert_with(|| Engine::empty(record.partition, tuning.clone()));
+        let empty = || Engine::empty(record.partition, tuning.clone()).paced(OVERDUE_MAX);
+        let engine = engines.entry(record.partition).or_insert_with(empty);
         let effects = engine.step(record.stamp, &record.input, loaded);
         let Some(decision) = by_record.get(&record.seq) else { continue };
         decision.verify(&effects).unwrap();
