@@ -42,7 +42,7 @@ function times(all) {
   return all.map((at) => (far ? `${day(at * 1000)} ${hourMinute(at * 1000)}` : near ? clock(at * 1000) : hourMinute(at * 1000)));
 }
 
-/** Where the series was unusual, and when alerts came of it, behind and before the lines. */
+/** Where the series was unusual, when alerts came of it and when a level that stayed was accepted, behind and before the lines. */
 function marks(state) {
   const x = (plot, at) => plot.valToPos(at, "x", true);
   const behind = (plot) => {
@@ -61,12 +61,12 @@ function marks(state) {
   const before = (plot) => {
     const { ctx, bbox } = plot;
     ctx.save();
-    ctx.strokeStyle = color("critical");
     ctx.lineWidth = 2 * devicePixelRatio;
-    for (const mark of state.marks) {
+    ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+    for (const [mark, name] of [...state.marks.map((one) => [one, "critical"]), ...state.settled.map((one) => [one, "good"])]) {
       const left = x(plot, mark);
       if (left < bbox.left || left > bbox.left + bbox.width) continue;
-      ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+      ctx.strokeStyle = color(name);
       ctx.beginPath();
       ctx.moveTo(left, bbox.top);
       ctx.lineTo(left, bbox.top + bbox.height);
@@ -112,14 +112,15 @@ const columns = (samples) => {
 let made = 0;
 
 /** `marks` are moments to point at, such as the begin of alerts.
- * @param {{samples: {at: string, value: number, expected: number, low: number, high: number, score: number, by: string, unusual: boolean}[], label: string, marks?: string[]}} props */
+ * @param {{samples: {at: string, value: number, expected: number, low: number, high: number, score: number, by: string, unusual: boolean, settled: boolean}[], label: string, marks?: string[]}} props */
 export const SeriesChart = ({ samples, label, marks: pointed = [] }) => {
   const box = useRef(/** @type {HTMLDivElement|null} */ (null));
-  const kept = useRef(/** @type {any} */ ({ plots: [], state: { marks: [], unusual: [] } }));
+  const kept = useRef(/** @type {any} */ ({ plots: [], state: { marks: [], settled: [], unusual: [] } }));
   const [at, setAt] = useState(-1);
   const [theme, bump] = useState(0);
   const enough = samples.length > 1;
   kept.current.state.unusual = samples.map((one) => one.unusual);
+  kept.current.state.settled = samples.filter((one) => one.settled).map((one) => Date.parse(one.at) / 1000);
   // What began after the last reading came of it.
   const last = Date.parse(samples.at(-1)?.at ?? "") / 1000;
   kept.current.state.marks = pointed.map((one) => Math.min(Date.parse(one) / 1000, last));
@@ -149,8 +150,8 @@ export const SeriesChart = ({ samples, label, marks: pointed = [] }) => {
   if (!enough) return html`<p class="dim">${t("series.few")}</p>`;
   const shown = samples[at] ?? samples[samples.length - 1];
   return html`<div class="series"><div class="series-chart" ref=${box} role="img" aria-label=${label}></div>
-    <p class=${`series-at ${shown.unusual ? "bad" : "dim"}`}>${t("series.at", { t: moment(shown.at), value: figure(shown.value), expected: figure(shown.expected), low: figure(shown.low), high: figure(shown.high), score: shown.score, by: t(`series.by.${shown.by}`) })}</p></div>`;
+    <p class=${`series-at ${shown.unusual ? "bad" : "dim"}`}>${t("series.at", { t: moment(shown.at), value: figure(shown.value), expected: figure(shown.expected), low: figure(shown.low), high: figure(shown.high), score: shown.score, by: t(`series.by.${shown.by}`) })}${shown.settled && ` · ${t("series.settled")}`}</p></div>`;
 };
 
 /** What the marks of a chart mean. */
-export const SeriesLegend = () => html`<p class="legend">${["value", "expected", "band", "unusual", "score", "alert"].map((word) => html`<span key=${word}><i class=${`sl-${word}`}></i>${t(`series.legend.${word}`)}</span>`)}</p>`;
+export const SeriesLegend = () => html`<p class="legend">${["value", "expected", "band", "unusual", "score", "alert", "settled"].map((word) => html`<span key=${word}><i class=${`sl-${word}`}></i>${t(`series.legend.${word}`)}</span>`)}</p>`;

@@ -73,6 +73,8 @@ pub struct SampleItem {
     pub by: &'static str,
     /// Whether the series was unusual then.
     pub unusual: bool,
+    /// Whether a level that stayed for 120 readings is what is usual from this one on.
+    pub settled: bool,
 }
 
 /// A series, its last readings (oldest first), and the alerts that it has raised and that are still known.
@@ -101,9 +103,10 @@ const BAND: f64 = 3.0;
 
 impl From<Sample> for SampleItem {
     fn from(sample: Sample) -> Self {
-        let Sample { at, value, expected, spread, score, by, is_unusual } = sample;
+        let Sample { at, value, expected, spread, score, by, is_unusual, has_settled } = sample;
         let (low, high) = (expected - BAND * spread, expected + BAND * spread);
-        Self { at: at.to_string(), value, expected, low, high, score, by: by.as_str(), unusual: is_unusual }
+        let (at, by) = (at.to_string(), by.as_str());
+        Self { at, value, expected, low, high, score, by, unusual: is_unusual, settled: has_settled }
     }
 }
 

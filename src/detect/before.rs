@@ -41,7 +41,11 @@ impl Before {
         let ended = |(tenant, source, (object, kind)): Of| {
             let whose = Whose { tenant: &tenant, source: &source, version: 0 };
             let object = ObjectRef { name: Some(object.into()), ..ObjectRef::default() };
-            Unusual::plain(kind, object, "", 0.0, now).ended(whose, now, "its series did not come after a restart")
+            Unusual::plain(kind, object, "", 0.0, now).ended(
+                whose,
+                now,
+                "重启后未收到其序列 / its series did not come after a restart",
+            )
         };
         over.into_iter().map(ended).collect()
     }

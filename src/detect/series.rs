@@ -12,10 +12,12 @@ use std::collections::VecDeque;
 use super::anomaly::ASKED_FROM;
 use super::bar::Numbers;
 use super::baseline::Baseline;
+use super::chart::{Chart, State};
+use super::expected::{Expected, Usual};
 use super::flat::Flat;
 use super::pattern::{Glance, View};
 use super::ring::Ring;
-use super::score::{TOLD_FROM, of_spreads, spreads_of};
+use super::score::{TOLD_FROM, spreads_of};
 use super::state::{Reader, Writer};
 use super::stream::{Basis, Ear, Said, Stream};
 use crate::domain::point::{Aspect, Measure, Worse};
@@ -30,8 +32,6 @@ const LEARNED_FROM: usize = 20;
 const FITTED_EVERY: usize = 10;
 /// Readings that are judged together.
 const WINDOW: usize = 3;
-/// Readings that a chart shows.
-const CHART: usize = 120;
 /// Rarity above which a series that the pattern told goes on being unusual.
 const STILL_RARE: f32 = 1.2;
 /// Gaps between readings without which silence says nothing, and the weight of one.
@@ -64,7 +64,10 @@ pub struct Series {
     pub heard: Timestamp,
     past: Ring<f32, HISTORY>,
     stream: Stream,
-    chart: Ring<Dot, CHART>,
+    expected: Expected,
+    /// A level that stayed was accepted since it has been unusual.
+    has_settled: bool,
+    chart: Chart,
 }
 
 /// A reading of the window.
@@ -74,25 +77,6 @@ struct Seen {
     value: f64,
     expected: f32,
     rarity: f32,
-}
-
-/// A reading as a chart keeps it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Dot {
-    /// Seconds since 1970, good until 2106.
-    at_secs: u32,
-    value: f32,
-    expected: f32,
-    spread: f32,
-    score: u16,
-    by: Opinion,
-    is_unusual: bool,
-}
-
-impl Dot {
-    const fn at(&self) -> Timestamp {
-        Timestamp(self.at_secs as i64 * 1000)
-    }
 }
 
 /// What a window says.
@@ -124,7 +108,10 @@ pub enum Turn {
     Usual,
     Begun(Look),
     GoesOn(Look),
-    Ended(Look),
+    /// Its readings are usual again.
+    Ended,
+    /// Its readings stayed as they are for so long that this is usual now.
+    Settled,
 }
 
 impl Series {
@@ -142,11 +129,13 @@ impl Series {
             told_by: None,
             last: Timestamp(i64::MIN),
             stream: Stream::default(),
+            expected: Expected::default(),
+            has_settled: false,
             flat: Flat::default(),
             is_flat: false,
             gap_ms: 0.0,
             gaps: 0,
-            chart: Ring::default(),
+            chart: Chart::default(),
             said: None,
             heard: now,
         }
@@ -177,10 +166,12 @@ impl Series {
         (self.gaps >= GAPS_MIN).then_some(Span(self.gap_ms as i64))
     }
 
-    /// How far the last reading is from what was expected, in spreads; `None` before a usual day is known.
+    /// How far the last reading is from what the pattern expected, in spreads; `None` before a usual day is known.
     pub fn away(&self) -> Option<f64> {
-        let dot = self.chart.last().filter(|dot| self.stream.pattern().knows_day(dot.at()) && dot.spread > 0.0)?;
-        Some(f64::from((dot.value - dot.expected) / dot.spread))
+        let ((at, value), glance) = (self.chart.last()?, self.said?.glance);
+        let spread = glance.spread.max(self.baseline.map_or(0.0, |baseline| baseline.spread() as f32));
+        let is_known = self.stream.pattern().knows_day(at) && spread > 0.0;
+        is_known.then(|| f64::from((value - glance.expected) / spread))
     }
 
     /// What was said of its last reading.
@@ -190,15 +181,7 @@ impl Series {
 
     /// Its last readings, oldest first.
     pub fn samples(&self) -> impl Iterator<Item = Sample> {
-        self.chart.iter().map(|dot| Sample {
-            at: dot.at(),
-            value: f64::from(dot.value),
-            expected: f64::from(dot.expected),
-            spread: f64::from(dot.spread),
-            score: dot.score,
-            by: dot.by,
-            is_unusual: dot.is_unusual,
-        })
+        self.chart.samples()
     }
 
     /// Takes a reading.
@@ -210,17 +193,29 @@ impl Series {
         }
         self.mind_gap(at);
         self.is_flat = self.flat.take(value);
+        let pattern = self.stream.pattern();
+        let knows_day = ear.by == Basis::Model && pattern.knows_day(at);
+        self.expected.enter(at, knows_day.then(|| pattern.expected(at)));
         let said = self.listen(at, value, ear);
         let seen = Seen { at, value, expected: said.glance.expected, rarity: said.glance.rarity };
         if let Some(left) = self.window.push(seen) {
             self.pass(left.value as f32);
         }
-        let (turn, by_hours) = if self.past.len() < LEARNED_FROM || self.window.len() < WINDOW {
-            (Turn::Learning, 0.0)
-        } else {
-            self.judge(said, &ear.rule.numbers)
+        let is_known = self.past.len() >= LEARNED_FROM && self.window.len() == WINDOW;
+        if is_known {
+            self.fit();
+        }
+        let past = self.past.iter().copied();
+        let usual = self.expected.usual(at, self.baseline.as_ref(), past, said.glance.spread);
+        let usual = usual.unwrap_or(Usual { centre: value as f32, spread: 0.0 });
+        let (turn, by_hours) =
+            if is_known { self.judge(said, usual, &ear.rule.numbers) } else { (Turn::Learning, 0.0) };
+        let state = match turn {
+            Turn::Begun(_) | Turn::GoesOn(_) => State::Unusual,
+            Turn::Settled => State::Settled,
+            Turn::Old | Turn::Learning | Turn::Usual | Turn::Ended => State::Usual,
         };
-        self.draw(at, value, &said, by_hours);
+        self.chart.draw((at, value), usual, (by_hours, spreads_of(said.height)), state);
         self.said = Some(said);
         turn
     }
@@ -274,17 +269,23 @@ impl Series {
             // It has been so for as long as we remember: now this is usual.
             self.past = std::mem::take(&mut self.since).into_iter().collect();
             self.unfitted = FITTED_EVERY;
+            self.has_settled = true;
+            self.expected.settle(self.last);
         }
     }
 
-    /// What the reading changed, and the spreads by which the last hours say that it is unusual.
-    fn judge(&mut self, said: Said, numbers: &Numbers) -> (Turn, f64) {
+    /// Works out what the last hours say, when it is time.
+    fn fit(&mut self) {
         if self.baseline.is_none() || self.unfitted >= FITTED_EVERY {
             let readings: Vec<f64> = self.past.iter().copied().map(f64::from).collect();
             let measure = self.measure.unwrap_or_else(|| measure_of(self.aspect, &readings));
             self.baseline = Baseline::of(&readings, measure);
             self.unfitted = 0;
         }
+    }
+
+    /// What the reading changed, and the spreads by which the last hours say that it is unusual.
+    fn judge(&mut self, said: Said, shown: Usual, numbers: &Numbers) -> (Turn, f64) {
         let Some(baseline) = self.baseline else { return (Turn::Usual, 0.0) };
         let Some((by_hours, reading)) = self.deviation(&baseline) else { return (Turn::Usual, 0.0) };
         let (from, until) = self.window.ends().map_or((self.last, self.last), |(first, last)| (first.at, last.at));
@@ -295,8 +296,8 @@ impl Series {
             by_hours,
             by_pattern,
             reading,
-            usual: if rare { f64::from(said.glance.expected) } else { baseline.centre() },
-            spread: if rare { f64::from(said.glance.spread) } else { baseline.spread() },
+            usual: f64::from(shown.centre),
+            spread: f64::from(shown.spread),
             learned: self.past.len(),
             from,
             until,
@@ -318,11 +319,14 @@ impl Series {
         };
         let turn = match (was, self.told_by) {
             (None, None) => Turn::Usual,
-            (None, Some(_)) => Turn::Begun(look),
+            (None, Some(_)) => {
+                self.has_settled = false;
+                Turn::Begun(look)
+            }
             (Some(_), Some(_)) => Turn::GoesOn(look),
             (Some(_), None) => {
                 self.since.clear();
-                Turn::Ended(look)
+                if self.has_settled { Turn::Settled } else { Turn::Ended }
             }
         };
         (turn, by_hours)
@@ -341,17 +345,6 @@ impl Series {
         let off_day: Vec<f64> = self.window.iter().map(around).collect();
         let of_day = baseline.sustained(&off_day, self.worse)?;
         Some((of_hours.0.min(of_day.0), of_hours.1))
-    }
-
-    fn draw(&mut self, at: Timestamp, value: f64, said: &Said, by_hours: f64) {
-        let of_baseline = self.baseline.map_or(0.0, |baseline| baseline.spread() as f32);
-        let spread = said.glance.spread.max(of_baseline);
-        let expected = if self.readings() == 1 { value as f32 } else { said.glance.expected };
-        let by_pattern = spreads_of(said.height);
-        let by = if by_hours > by_pattern { Opinion::Hours } else { Opinion::Pattern };
-        let (score, is_unusual) = (of_spreads(by_hours.max(by_pattern)), self.told_by.is_some());
-        let at_secs = u32::try_from(at.0 / 1000).unwrap_or(u32::MAX);
-        self.chart.push(Dot { at_secs, value: value as f32, expected, spread, score, by, is_unusual });
     }
 
     /// Writes what was learned, for [`Series::read`]. Whether it is unusual is not kept: its next readings say so.
@@ -394,101 +387,4 @@ fn measure_of(aspect: Aspect, readings: &[f64]) -> Measure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn level(n: usize) -> f64 {
-        20.0 + (n * 7 % 5) as f64
-    }
-
-    /// The turns other than `Usual` and `Learning` of these readings, one a minute.
-    fn turns(readings: impl IntoIterator<Item = f64>) -> Vec<(usize, &'static str)> {
-        let mut series = Series::new(Aspect::Latency, None, Worse::Up, Timestamp(0));
-        let mut told = Vec::new();
-        for (n, value) in readings.into_iter().enumerate() {
-            let at = Timestamp(60_000 * (n as i64 + 1));
-            match series.take(at, value, at, Ear::default()) {
-                Turn::Begun(_) => told.push((n, "begun")),
-                Turn::Ended(_) => told.push((n, "ended")),
-                Turn::Old => told.push((n, "old")),
-                Turn::Learning | Turn::Usual | Turn::GoesOn(_) => {}
-            }
-        }
-        told
-    }
-
-    #[test]
-    fn two_of_three_readings_begin_and_end_it() {
-        let readings = (0..60).map(|n| if (40..50).contains(&n) { 200.0 } else { level(n) });
-        assert_eq!(turns(readings), [(41, "begun"), (51, "ended")]);
-        let spikes = (0..60).map(|n| if n % 10 == 9 { 200.0 } else { level(n) });
-        assert_eq!(turns(spikes), [], "one reading alone proves nothing");
-    }
-
-    #[test]
-    fn a_level_that_stays_is_the_new_usual_one() {
-        let readings = (0..400).map(|n| if n >= 100 { 10.0 * level(n) } else { level(n) });
-        let told = turns(readings);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0] == (101, "begun") && (200..260).contains(&told[1].0) && told[1].1 == "ended", "{told:?}");
-    }
-
-    #[test]
-    fn what_is_not_newer_changes_nothing() {
-        let mut series = Series::new(Aspect::Errors, None, Worse::Up, Timestamp(0));
-        assert_eq!(series.take(Timestamp(5), 1.0, Timestamp(5), Ear::default()), Turn::Learning);
-        assert_eq!(series.take(Timestamp(5), 9.0, Timestamp(6), Ear::default()), Turn::Old);
-        assert_eq!((series.window.len(), series.heard), (1, Timestamp(6)));
-    }
-
-    #[test]
-    fn what_numbers_are_is_told_by_how_they_look() {
-        assert_eq!(measure_of(Aspect::Errors, &[0.0, 3.0]), Measure::Count);
-        assert_eq!(measure_of(Aspect::Errors, &[0.0, 0.02]), Measure::Share);
-        assert_eq!(measure_of(Aspect::Saturation, &[0.4, 0.6]), Measure::Usage);
-        assert_eq!(measure_of(Aspect::Saturation, &[40.0]), Measure::Amount);
-    }
-
-    /// Five-minute readings of busy days and quiet nights.
-    fn of_day(n: usize) -> f64 {
-        let busy = (96..216).contains(&(n % 288));
-        (if busy { 80.0 } else { 20.0 }) + (n * 7919 % 101) as f64 / 20.0
-    }
-
-    #[test]
-    fn a_busy_morning_is_told_on_the_first_day_and_not_any_more_and_a_busy_night_is() {
-        let night = 288 * 6 + 20..288 * 6 + 40;
-        let mut series = Series::new(Aspect::Saturation, None, Worse::Up, Timestamp(0));
-        let mut begun = Vec::new();
-        for n in 0..288 * 7 {
-            let at = Timestamp(1_704_067_200_000 + n as i64 * 300_000);
-            let value = if night.contains(&n) { 80.0 } else { of_day(n) };
-            if let Turn::Begun(_) = series.take(at, value, at, Ear::default()) {
-                begun.push(n);
-            }
-        }
-        let later: Vec<usize> = begun.iter().copied().filter(|n| *n >= 288 * 3).collect();
-        assert!(later.len() == 1 && night.contains(&later[0]), "{begun:?}");
-        let last: Vec<Sample> = series.samples().collect();
-        assert!(last.len() == CHART && last.iter().all(|sample| (sample.expected - 20.0).abs() < 70.0));
-    }
-
-    #[test]
-    fn what_was_learned_survives() {
-        let mut series = Series::new(Aspect::Saturation, None, Worse::Up, Timestamp(0));
-        let at = |n: usize| Timestamp(1_704_067_200_000 + n as i64 * 300_000);
-        (0..900).for_each(|n| {
-            series.take(at(n), of_day(n), at(n), Ear::default());
-        });
-        let mut bytes = Vec::new();
-        series.write(&mut Writer(&mut bytes));
-        let fresh = || Series::new(Aspect::Saturation, None, Worse::Up, at(900));
-        let mut again = fresh().read(&mut Reader(&bytes)).unwrap();
-        assert_eq!((again.readings(), again.gap()), (900, Some(Span::mins(5))));
-        assert_eq!(again.take(at(899), 1.0, at(900), Ear::default()), Turn::Old);
-        let begun =
-            (900..905).filter(|n| matches!(again.take(at(*n), 900.0, at(*n), Ear::default()), Turn::Begun(_))).count();
-        assert_eq!(begun, 1, "a fault is told at once");
-        assert!(fresh().read(&mut Reader(&bytes[..bytes.len() - 1])).is_none());
-    }
-}
+mod tests;

@@ -72,7 +72,7 @@ impl Source {
     pub fn is_heard(&mut self, one: &One<'_>) -> Vec<Event> {
         let names = [one.names.object.label(), one.whose.source.as_str()];
         let gone = names.into_iter().filter_map(|name| self.unusual.remove(&(name.into(), Kind::Silent)));
-        gone.map(|silent| silent.ended(one.whose, one.point.at, "it is heard of again")).collect()
+        gone.map(|silent| silent.ended(one.whose, one.point.at, "已恢复数据 / it is heard of again")).collect()
     }
 
     pub fn is_flat(&mut self, one: &One<'_>, is_flat: bool) -> Option<Event> {
@@ -95,7 +95,7 @@ impl Source {
             known.shown_by.insert(one.key);
             return None;
         }
-        self.is_usual(one.whose, &subject, one.key, one.point.at, "it moves again")
+        self.is_usual(one.whose, &subject, one.key, one.point.at, "重新变化 / it moves again")
     }
 
     pub fn goes_together(&mut self, one: &One<'_>, away: f64) -> Option<Event> {
@@ -110,7 +110,7 @@ impl Source {
             Turn::Usual | Turn::GoesOn(_) => None,
             Turn::Ended => {
                 let known = self.unusual.remove(&subject)?;
-                Some(known.ended(one.whose, one.point.at, "its metrics go together again"))
+                Some(known.ended(one.whose, one.point.at, "多指标关系恢复正常 / its metrics go together again"))
             }
             Turn::Begun(how) => {
                 let key = together.column(how.column).unwrap_or(one.key);

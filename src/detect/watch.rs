@@ -34,6 +34,9 @@ pub(super) type Key = [u8; 16];
 /// An object and what is the matter with it.
 pub(super) type Subject = (Box<str>, Kind);
 
+/// Why what was unusual has ended though its readings did not come back.
+const SETTLED: &str = "新水平已持续 120 个读数，视为正常 / it has stayed so for 120 readings: this level is usual now";
+
 /// What became of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -208,7 +211,7 @@ impl Watch {
             match turn {
                 Turn::Old | Turn::Learning => return Taken::Learned,
                 Turn::Usual => return Taken::Scored,
-                Turn::Begun(_) | Turn::GoesOn(_) | Turn::Ended(_) => {}
+                Turn::Begun(_) | Turn::GoesOn(_) | Turn::Ended | Turn::Settled => {}
             }
         }
         let names = kept.names.clone();
@@ -231,7 +234,7 @@ impl Watch {
                     if !of.unusual.contains_key(&subject) && self.before.is_over(tenant, source, &subject) {
                         let object = object_of(&subject, &names.object, source);
                         let gone = Unusual::plain(subject.1, object, &names.name, point.value, point.at);
-                        told.push(gone.ended(whose, point.at, "it is usual after a restart"));
+                        told.push(gone.ended(whose, point.at, "重启后正常 / it is usual after a restart"));
                     }
                 }
             }
@@ -239,7 +242,8 @@ impl Watch {
                 self.before.is_over(tenant, source, &subject);
                 told.extend(of.is_unusual(&one, subject, aspect, look));
             }
-            Turn::Ended(_) => told.extend(of.is_usual(whose, &subject, key, point.at, "it is usual again")),
+            Turn::Ended => told.extend(of.is_usual(whose, &subject, key, point.at, "恢复正常 / it is usual again")),
+            Turn::Settled => told.extend(of.is_usual(whose, &subject, key, point.at, SETTLED)),
         }
         Taken::Scored
     }
@@ -253,7 +257,7 @@ impl Watch {
             let silent = |kept: &Kept| now.since(kept.series.heard) > idle;
             let gone: BTreeSet<Key> = of.series.iter().filter(|(_, one)| silent(one)).map(|(key, _)| *key).collect();
             self.series -= gone.len();
-            self.told.extend(of.lose(whose, &gone, now, "its series is not heard of any more"));
+            self.told.extend(of.lose(whose, &gone, now, "序列不再有数据 / its series is not heard of any more"));
             self.told.extend(of.is_silent(whose, now, self.limits.silent_gaps));
         }
         self.sources.retain(|_, of| !of.series.is_empty());
@@ -267,7 +271,7 @@ impl Watch {
         if of.series.contains_key(&key) {
             self.series -= 1;
             let whose = Whose { tenant, source, version: 0 };
-            self.told.extend(of.lose(whose, &BTreeSet::from([key]), point.at, "it is not counted any more"));
+            self.told.extend(of.lose(whose, &BTreeSet::from([key]), point.at, "不再计数 / it is not counted any more"));
         }
     }
 

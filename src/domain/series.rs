@@ -40,6 +40,9 @@ pub struct Sample {
     pub by: Opinion,
     /// Whether the series was unusual then.
     pub is_unusual: bool,
+    /// Whether a level that stayed is what is usual from this reading on.
+    #[serde(default)]
+    pub has_settled: bool,
 }
 
 /// Who says how unusual a reading is.

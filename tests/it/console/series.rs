@@ -46,6 +46,7 @@ async fn a_series_shows_what_was_usual_and_what_came_of_it() {
     browser.wait("document.querySelectorAll('.series-chart canvas').length === 2").await;
     let last = samples.last().unwrap();
     assert_eq!((last["value"].as_f64(), last["unusual"].as_bool()), (Some(9.0), Some(true)), "{last}");
+    assert!(last["expected"].as_f64() < Some(0.3), "what was usual does not follow: {last}");
     browser.wait(&format!("document.querySelector('.series-at.bad').textContent.includes(': 9 ') && document.querySelector('.series-at').textContent.includes('score {}')", last["score"])).await;
 
     // What came of it leads to the incident, where the same chart stands.
