@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::domain::alert::{AlertState, AlertView};
 use crate::domain::event::{Event, ObjectRef, Status};
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::partition::partition_of;
@@ -105,14 +106,16 @@ pub struct Watch {
     judging: Arc<Judging>,
     clock: Clock,
     vitals: Arc<Vitals>,
+    /// Whether nobody else tells of the same signs.
+    is_alone: bool,
 }
 
 impl Watch {
     /// Sets it up.
     pub fn new(config: &Config, pipeline: Arc<Pipeline>, refused: Arc<Refused>, judging: Arc<Judging>) -> Self {
         let Config { vitals: settings, tenant, data, .. } = config.clone();
-        let clock = pipeline.clock.clone();
-        Self { settings, tenant, data, pipeline, refused, judging, clock, vitals: Arc::default() }
+        let (clock, is_alone) = (pipeline.clock.clone(), !config.cluster.on);
+        Self { settings, tenant, data, pipeline, refused, judging, clock, vitals: Arc::default(), is_alone }
     }
 
     /// What is found.
@@ -124,7 +127,7 @@ impl Watch {
     pub async fn run(self) {
         let every = self.settings.pause();
         let mut counts: VecDeque<(Timestamp, u64, u64)> = VecDeque::new();
-        let mut told = Told::default();
+        let mut told = Told::of_before(self.stand());
         let mut before: Option<String> = None;
         let mut was_outside = BTreeSet::new();
         let mut progress = Progress::default();
@@ -153,6 +156,19 @@ impl Watch {
             self.vitals.0.lock().expect("nobody panics while holding it").clone_from(&found);
             self.tell(now, &found, &mut told).await;
         }
+    }
+
+    /// What was told before the last stop and stands: its end is told when it does not hold any more. What one look does not
+    /// prove is left to be told anew.
+    fn stand(&self) -> Vec<Sign> {
+        let state = self.pipeline.live.read();
+        let Some(view) = state.tenant(&self.tenant) else { return Vec::new() };
+        let is_ours = |view: &AlertView| view.state == AlertState::Firing && view.source.as_str() == OWN_SOURCE;
+        let ours = view.alerts.iter().filter(|row| is_ours(&row.view));
+        let names: BTreeSet<&str> = ours.map(|row| &*row.view.name).collect();
+        let is_proved = |sign: &Sign| !sign.is_outside() && *sign != Sign::Imbalance;
+        let stands = |sign: &Sign| self.is_alone && is_proved(sign) && names.contains(sign.as_str());
+        Sign::ALL.into_iter().filter(stands).collect()
     }
 
     fn look(&self, now: Timestamp, counts: &mut VecDeque<(Timestamp, u64, u64)>) -> BTreeMap<Sign, String> {
@@ -224,16 +240,18 @@ impl Watch {
             let known = self.judging.health(&tenant);
             let until = known.trained_until.unwrap_or_default();
             if let Some(drift) = known.drift.filter(|_| known.has_drifted) {
+                let readings = known.readings;
                 let why = format!(
-                    "tenant {tenant}: index {drift:.2} over {} readings; headwater model health",
-                    known.readings
+                    "租户 {tenant}：{readings} 个读数的漂移指数 {drift:.2}，见 headwater model health / \
+                     tenant {tenant}: index {drift:.2} over {readings} readings; headwater model health",
                 );
                 found.insert(Sign::ModelDrifted, why);
             } else if known.is_stale {
-                found.insert(
-                    Sign::ModelDrifted,
-                    format!("tenant {tenant}: its series ended {until}; headwater model retrain"),
+                let why = format!(
+                    "租户 {tenant}：训练所用序列止于 {until}，请执行 headwater model retrain metric / \
+                     tenant {tenant}: its series ended {until}; headwater model retrain metric"
                 );
+                found.insert(Sign::ModelDrifted, why);
             }
         }
     }

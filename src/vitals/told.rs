@@ -19,6 +19,12 @@ pub(super) struct Told {
 }
 
 impl Told {
+    /// What was told before the last stop: it is said again at the first look, or its end is.
+    pub fn of_before(stands: impl IntoIterator<Item = Sign>) -> Self {
+        let said = stands.into_iter().map(|sign| (sign, Timestamp(i64::MIN))).collect();
+        Self { said, owed: BTreeSet::new() }
+    }
+
     /// Takes in what is wrong now. Returns what is new or over, or is to be said again, for the log.
     pub fn look(&mut self, now: Timestamp, found: &BTreeMap<Sign, String>) -> Vec<Sign> {
         let mut changes = Vec::new();
@@ -66,5 +72,13 @@ mod tests {
         assert_eq!(told.look(at(3600), &found), [Sign::DiskLow]);
         assert_eq!(told.look(at(3610), &BTreeMap::new()), [Sign::DiskLow]);
         assert_eq!(told.owed(), [(Sign::DiskLow, Status::Resolved)], "only how it ended");
+    }
+
+    #[test]
+    fn what_stood_before_the_last_stop_is_said_again_or_over() {
+        let found = BTreeMap::from([(Sign::DiskLow, "1 MiB".to_owned())]);
+        let mut told = Told::of_before([Sign::DiskLow, Sign::ModelDrifted]);
+        assert_eq!(told.look(Timestamp(0), &found), [Sign::DiskLow, Sign::ModelDrifted]);
+        assert_eq!(told.owed(), [(Sign::DiskLow, Status::Firing), (Sign::ModelDrifted, Status::Resolved)]);
     }
 }

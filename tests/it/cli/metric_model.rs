@@ -231,7 +231,13 @@ fn a_model_folder_that_was_touched_is_refused_and_the_model_before_goes_on() {
     assert_eq!(li.reads(&served, "/api/v1/models/metric")["version"], version);
     // Its series are old.
     li.is_told(&served, "model-drifted", "firing");
-    assert!(served.wait_for("sign=\"model-drifted\"").contains("its series ended"));
+    let said = served.wait_for("sign=\"model-drifted\"");
+    assert!(said.contains("its series ended") && said.contains("训练所用序列止于"), "{said}");
+    served.stop();
+    // What ended while nobody looked is told at the next start: by these settings no model is too old.
+    let other = write(folder.path(), "other.yaml", &format!("{vitals}intake: {{ anomalies: {{ stale_days: 0 }} }}\n"));
+    let served = Served::start(&["--config", &other]);
+    Person { base: served.base(), token: analyst.clone() }.is_told(&served, "model-drifted", "resolved");
     served.stop();
 
     let newer = trained(&own, "2");
@@ -282,7 +288,11 @@ fn series_that_have_changed_their_ways_are_told() {
     }
     served.wait("the drift", || (health()["drifted"] == true).then_some(()));
     li.is_told(&served, "model-drifted", "firing");
-    assert!(served.wait_for("sign=\"model-drifted\"").contains("index "));
+    let said = served.wait_for("sign=\"model-drifted\"");
+    assert!(said.contains("index ") && said.contains("漂移指数"), "{said}");
+    // Nothing is to be compared with the model that comes with the program.
+    li.runs(&["model", "rollback", "metric", "--version", "0", "--reason", "it has drifted"]).does(&["as version"]);
+    li.is_told(&served, "model-drifted", "resolved");
     served.stop();
 }
 
