@@ -1,11 +1,14 @@
-//! Points per second of the detectors, and what a series weighs. The same points as in `peers.py` beside this file.
+//! Points per second of the detectors, and what a series weighs, beside what others need for the same points in the same run:
+//! `peers.py` beside this file is run after it, with the Python that `HEADWATER_PEERS` names (river and NumPy are in it).
 //!
 //! ```text
-//! cargo bench --bench detect            # all
-//! cargo bench --bench detect -- memory  # 100,000 series
+//! cargo bench --bench detect             # all
+//! cargo bench --bench detect -- scoring  # points per second
+//! cargo bench --bench detect -- memory   # 100,000 series
 //! ```
 
 use std::hint::black_box;
+use std::process::Command;
 use std::time::Instant;
 
 use headwater::detect::joint::{Joint, Smooth};
@@ -130,12 +133,25 @@ fn memory() {
     println!("{:44} {read:>9} series in {:.1} s", "read again", began.elapsed().as_secs_f64());
 }
 
+/// Runs the others on the same points.
+fn peers(part: &str) {
+    let Some(python) = std::env::var_os("HEADWATER_PEERS") else {
+        println!("peers: not run, HEADWATER_PEERS names no Python (python3 -m venv V; V/bin/pip install river numpy)");
+        return;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/detect/peers.py");
+    let ended = Command::new(&python).args([script, part]).status();
+    assert!(ended.is_ok_and(|ended| ended.success()), "{} runs {script}", python.display());
+}
+
 fn main() {
     let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     if wanted != "memory" {
         scoring();
+        peers("scoring");
     }
     if wanted != "scoring" {
         memory();
+        peers("memory");
     }
 }

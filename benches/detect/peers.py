@@ -1,6 +1,6 @@
-"""The same points as main.rs through PyPI river (HalfSpaceTrees) and a NumPy moving z-score, one core.
+"""The same points as main.rs, which runs it, through PyPI river (HalfSpaceTrees) and a NumPy moving z-score, one core.
 
-pip install river numpy; python benches/detect/peers.py
+python benches/detect/peers.py [scoring|memory], with river and numpy
 """
 import math
 import sys
@@ -56,13 +56,15 @@ def z_by_batch(points, window=288):
     return time.perf_counter() - began
 
 
-def main():
-    n = 20_000
-    points = [value(0, k) for k in range(n)]
+def scoring(points):
+    n = len(points)
     told("river HalfSpaceTrees, score and learn", n, trees(points))
     told("NumPy moving z-score, point by point", n, z_by_point(points))
     many = points * 50
     told("NumPy moving z-score, one batch", len(many), z_by_batch(many))
+
+
+def memory(points):
     tracemalloc.start()
     models = []
     for k in range(20):
@@ -72,6 +74,15 @@ def main():
         models.append(model)
     print("%-44s %9d B/series" % ("river HalfSpaceTrees, memory", tracemalloc.get_traced_memory()[0] // len(models)))
     print("%-44s %9d B/series" % ("NumPy window of 288, memory", sys.getsizeof(np.zeros(288))))
+
+
+def main():
+    points = [value(0, k) for k in range(20_000)]
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    if wanted != "memory":
+        scoring(points)
+    if wanted != "scoring":
+        memory(points)
 
 
 main()
