@@ -116,7 +116,7 @@ pub struct NoticeItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     pub at: String,
-    /// accepted, gave_up, folded, unaddressed or pending.
+    /// accepted, gave_up, folded, unaddressed, unverified (the address was not shown to be the person's: the next way was tried) or pending.
     pub outcome: String,
     /// What the receiver said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,7 +182,7 @@ pub struct LogQuery {
     /// Only to this person.
     pub person: Option<String>,
     pub receiver: Option<String>,
-    /// accepted, gave_up, folded, unaddressed or pending.
+    /// accepted, gave_up, folded, unaddressed, unverified or pending.
     pub outcome: Option<String>,
     /// Told at or after (RFC 3339).
     pub since: Option<String>,
@@ -206,7 +206,7 @@ pub struct LogItem {
 }
 
 /// How a message may have ended.
-const OUTCOMES: [&str; 5] = ["accepted", "gave_up", "folded", "unaddressed", "pending"];
+const OUTCOMES: [&str; 6] = ["accepted", "gave_up", "folded", "unaddressed", "unverified", "pending"];
 
 /// Every message to every person and receiver, newest first: by which route, after how many attempts, with what answer.
 #[utoipa::path(get, path = "/api/v1/notices", tag = "notices", params(LogQuery),

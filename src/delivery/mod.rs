@@ -92,6 +92,11 @@ pub trait Channel: Send + Sync {
         None
     }
 
+    /// Whether it is a page to an address that nobody has shown to be the person's, and such ones are not used: it is not sent.
+    fn is_unverified(&self, _: &Notice) -> bool {
+        false
+    }
+
     /// Tells somebody who has acted or asked, at the place that the system named in its callback.
     fn reply<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Attempt> {
         Box::pin(std::future::ready(no_reply(self.name())))

@@ -79,7 +79,8 @@ impl Pending {
                 self.undelivered.retain(|_, old| !is_old(old));
                 return;
             }
-            DeliveryOutcome::Folded | DeliveryOutcome::Unaddressed => return,
+            // A page that was not sent is not owed: the person's next way, or the next level, has it.
+            DeliveryOutcome::Folded | DeliveryOutcome::Unaddressed | DeliveryOutcome::Unverified => return,
         };
         if self.undelivered.len() >= UNDELIVERED_MAX
             && let Some(oldest) = self.undelivered.values().min_by_key(|old| old.place).map(|old| old.key.clone())

@@ -250,6 +250,15 @@ impl Queue {
         })
     }
 
+    /// A notice that was taken is not to be sent: the next one of its incident waits for `release`.
+    pub fn pass_over(&mut self, id: &LineId) {
+        self.under_way -= 1;
+        let line = self.lines.get_mut(id).expect("an incident under way has a line");
+        line.notices.pop_front().expect("a line has a notice");
+        (line.is_under_way, line.is_held) = (false, true);
+        (self.len, self.paced_until) = (self.len - 1, None);
+    }
+
     /// How the last notice of an incident ended is on record: the next one may be sent.
     pub fn release(&mut self, id: &LineId, now: Instant) {
         let line = self.lines.get_mut(id).expect("a line that is held is kept");

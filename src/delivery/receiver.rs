@@ -40,6 +40,12 @@ impl Task {
         let mut is_open = true;
         while is_open || !attempts.is_empty() || !reports.is_empty() {
             while is_open && let Some(notice) = queue.take_due(Instant::now()) {
+                if self.channel.is_unverified(&notice) {
+                    queue.pass_over(&LineId::of(&notice));
+                    self.show(&queue);
+                    self.pass_over(&notice, Some(LineId::of(&notice)), &mut reports);
+                    continue;
+                }
                 let channel = Arc::clone(&self.channel);
                 let is_late = request::is_late(&notice, &self.clock);
                 attempts.spawn(async move {
@@ -51,6 +57,8 @@ impl Task {
             let due = queue.next_due();
             tokio::select! {
                 notice = notices.recv(), if is_open => match notice {
+                    // It is known before anything is tried, and waits for no pause of the receiver's.
+                    Some(notice) if self.channel.is_unverified(&notice) => self.pass_over(&notice, None, &mut reports),
                     Some(notice) => {
                         let left = queue.push(notice, Instant::now());
                         self.show(&queue);
@@ -133,6 +141,18 @@ impl Task {
         let receipt = Some(Box::new(Receipt { to, said })).filter(|receipt| **receipt != Receipt::default());
         let (ticket, report) = (waiting.ticket.clone(), waiting.report.clone());
         let report = (self.report)(Delivered { ticket, report, receipt, ..ended });
+        reports.spawn(async move {
+            report.await;
+            held
+        });
+    }
+
+    /// Reports a page to an address that nobody has shown to be the person's.
+    fn pass_over(&self, notice: &Notice, held: Option<LineId>, reports: &mut JoinSet<Option<LineId>>) {
+        tracing::info!(incident.id = %notice.incident.id, receiver = %self.receiver, "address not verified, next way tried");
+        let receipt = Receipt { to: self.channel.address(notice).into(), said: "".into() };
+        let ended = delivered(notice, DeliveryOutcome::Unverified, 0);
+        let report = (self.report)(Delivered { receipt: Some(Box::new(receipt)), ..ended });
         reports.spawn(async move {
             report.await;
             held

@@ -180,6 +180,8 @@ pub enum DeliveryOutcome {
     Folded,
     /// Not owed to anybody: no receiver at all is configured.
     Unaddressed,
+    /// Not sent: nobody has shown that the address is the person's, and only such ones are used for pages.
+    Unverified,
 }
 
 /// An operator's order. The API answers 202 with its journal sequence; the effect `CommandDone` tells the rest.

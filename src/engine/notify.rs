@@ -353,6 +353,12 @@ impl Cell {
                     self.page_failed(delivered, person);
                 }
             }
+            DeliveryOutcome::Unverified => {
+                let Some(person) = &delivered.person else { return };
+                let said = format!("{}/{person} unverified", delivered.receiver);
+                self.note(delivered.incident, "headwater", TimelineKind::NotifyFailed, said);
+                self.page_failed(delivered, person);
+            }
             DeliveryOutcome::Unaddressed => {
                 let said = format!("{}: nobody is told, no receiver is configured", delivered.receiver);
                 self.note(delivered.incident, "headwater", TimelineKind::NotifyFailed, said);

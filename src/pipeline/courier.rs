@@ -259,6 +259,10 @@ impl Channel for Guarded {
     fn address(&self, notice: &Notice) -> String {
         self.channel.address(notice)
     }
+
+    fn is_unverified(&self, notice: &Notice) -> bool {
+        self.lease.is_valid() && self.channel.is_unverified(notice)
+    }
 }
 
 /// A result and who waits for it to be on record.

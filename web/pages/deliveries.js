@@ -21,7 +21,7 @@ const Undelivered = ({ items, may, onAgain }) => html`<${Panel} title=${`${t("dl
     <tbody>${items.map((one) => html`<tr key=${one.key}><td>${moment(one.at)}</td><td><b>${one.receiver}</b></td><td><${Go} to=${`/incidents/${one.incident}`}>${one.incident}<//></td><td class="n">${one.attempts}</td><td class="comment">${one.why}</td>
       <td>${may && html`<button data-act="resend" onClick=${() => onAgain(one)}>${t("dlv.resend")}</button>`}</td></tr>`)}</tbody></table></div>`}<//>`;
 
-const OUTCOMES = ["accepted", "pending", "folded", "gave_up", "unaddressed"];
+const OUTCOMES = ["accepted", "pending", "folded", "gave_up", "unaddressed", "unverified"];
 const KINDS = { accepted: "good", gave_up: "bad", unaddressed: "bad" };
 
 /** Every message to every person and receiver, narrowed by who, by what and how it ended.

@@ -66,13 +66,6 @@ impl Personal {
             )
         };
         let address = address.ok_or_else(missing)?;
-        let is_page = notice.kind != NoticeKind::Test;
-        if is_page && !self.contacts.may_page(to, notice.incident.severity, key, &address) {
-            return Err(format!(
-                "{} has not shown yet that the address ({key}) is theirs: the console's page On call sends a code",
-                to.person
-            ));
-        }
         let mut ground = self.ground.clone();
         ground.manner.lang = self.contacts.language(&to.person).unwrap_or(ground.manner.lang);
         ground.manner.acts.reader = readers::at(&self.kind, &address);
@@ -111,6 +104,14 @@ impl Channel for Personal {
 
     fn way(&self, person: &PersonId, now: Timestamp) -> Option<Way> {
         self.contacts.way(person, &self.receiver, self.kind.takes()?, now)
+    }
+
+    fn is_unverified(&self, notice: &Notice) -> bool {
+        let reached = notice.to.as_ref().zip(self.kind.takes()).filter(|_| notice.kind != NoticeKind::Test);
+        let Some((to, takes)) = reached else { return false };
+        let Some(address) = self.contacts.address(&to.person, &self.receiver, takes) else { return false };
+        let key = takes.key().unwrap_or(self.receiver.as_str());
+        !self.contacts.may_page(to, notice.incident.severity, key, &address)
     }
 
     fn reply<'a>(&'a self, to: &'a str, said: &'a str) -> BoxFuture<'a, Attempt> {

@@ -24,7 +24,7 @@ pub struct Told {
     /// The route.
     pub rule: Option<String>,
     pub at: Timestamp,
-    /// `accepted`, `gave_up`, `folded`, `unaddressed`; none: it is not known yet.
+    /// `accepted`, `gave_up`, `folded`, `unaddressed`, `unverified`; none: it is not known yet.
     pub outcome: Option<String>,
     /// What the receiver said.
     pub why: Option<String>,
@@ -65,6 +65,7 @@ pub fn ended(to: &Transaction<'_>, delivered: &Delivered, at: Timestamp) -> rusq
         DeliveryOutcome::GaveUp(why) => ("gave_up", Some(why.as_str())),
         DeliveryOutcome::Folded => ("folded", None),
         DeliveryOutcome::Unaddressed => ("unaddressed", None),
+        DeliveryOutcome::Unverified => ("unverified", None),
     };
     let ticket = delivered.ticket.as_ref().map(|ticket| &*ticket.number);
     let kept = |text: fn(&Receipt) -> &str| delivered.receipt.as_deref().map(text).filter(|text| !text.is_empty());

@@ -4,7 +4,7 @@ use headwater::domain::ids::{IncidentId, TenantId};
 use headwater::domain::incident::IncidentView;
 use headwater::domain::time::Timestamp;
 use headwater::engine::effect::Effect;
-use headwater::engine::input::{Command, Delivered, Input, Order};
+use headwater::engine::input::{Command, Delivered, DeliveryOutcome, Input, Order};
 use serde_json::{Value, json};
 
 use super::tale::{PARTITION, TENANT};
@@ -86,7 +86,10 @@ pub fn inputs() -> Vec<(&'static str, Input)> {
     inputs.push(("49-a_test", serde_json::from_value(batch).unwrap()));
     let receipt = json!({ "to": "138***00", "said": "sms-77" });
     let receipt = Delivered { report: None, receipt: serde_json::from_value(receipt).unwrap(), ..answered };
+    let (outcome, attempts, person) = (DeliveryOutcome::Unverified, 0, Some("li".into()));
+    let unverified = Delivered { outcome, attempts, person, receipt: None, ..receipt.clone() };
     inputs.push(("55-receipt", Input::Delivered(receipt)));
+    inputs.push(("60-unverified", Input::Delivered(unverified)));
     let digest = "9372c470eeadd5ecd9c3c74c2b3cb633f8e2f2fad799250a0f70d652b6b825e4";
     let tried = json!({ "input": "shadow", "tenant": TENANT, "rules": digest, "in_place_of": 4711, "author": "li", "reason": "试运行" });
     inputs.push(("58-a_trial_in_place_of_another", serde_json::from_value(tried).unwrap()));

@@ -67,6 +67,7 @@ pub const KINDS: &[&str] = &[
     r#""order":"verify_address""#,
     r#""order":"revoke_calendar""#,
     r#""order":"noted""#,
+    r#""outcome":"unverified""#,
     r#""input":"model""#,
     r#""input":"shadow""#,
     r#""author":"chen.jie""#,
