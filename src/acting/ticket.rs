@@ -2,20 +2,24 @@
 //! what they say of it stands in its timeline. Systems tell it by callbacks, or are asked.
 
 use super::{Desk, Outcome, actor};
+use crate::delivery::channels::fit;
 use crate::delivery::ears::{Moved, Named, TicketDeed};
 use crate::delivery::tickets;
 use crate::domain::ids::{IncidentId, ReceiverId, TenantId};
 use crate::domain::incident::IncidentView;
 use crate::engine::input::{Command, Order};
 
+/// So much of a comment that was deleted is told, in characters: which one it was.
+const DELETED_CHARS_MAX: usize = 60;
+
 /// Takes what was done to a ticket. It is done once, however often it is told: a comment by the system's id of it. One that is done
 /// while alerts still fire, or that rules do not let close, is noted: the two disagree.
 pub async fn take(desk: &dyn Desk, receiver: &ReceiverId, ticket: &Named, deed: TicketDeed) -> Outcome {
     let Some((tenant, incident)) = incident_of(desk, receiver, ticket) else { return Outcome::Done };
     let Some(view) = desk.incident(&tenant, incident) else { return Outcome::Done };
-    let TicketDeed { by, moved } = deed;
+    let TicketDeed { by, moved, at } = deed;
     let name = tickets::name(&tenant, incident);
-    let Some((id, asked)) = order(&view, &name, &moved) else { return Outcome::Done };
+    let Some((id, asked)) = order(&view, &name, &moved, &at) else { return Outcome::Done };
     let (actor, via): (Box<str>, Box<str>) = (actor(desk, receiver, &by), receiver.as_str().into());
     let send = |id: &str, order: Order| {
         let (tenant, actor, via) = (tenant.clone(), actor.clone(), via.clone());
@@ -41,24 +45,41 @@ fn incident_of(desk: &dyn Desk, receiver: &ReceiverId, ticket: &Named) -> Option
     desk.open_everywhere().into_iter().find(|(tenant, id)| is_meant(tenant, *id))
 }
 
-/// What is to be done, under a name that the same deed has whenever it is told again; none: nothing is left to do.
-fn order(view: &IncidentView, name: &str, moved: &Moved) -> Option<(String, Order)> {
+/// What is to be done, under a name that the same deed has whenever it is told again, and another one when it is done again: by the
+/// moment that the system names, else by how the incident stands. None: nothing is left to do.
+fn order(view: &IncidentView, name: &str, moved: &Moved, at: &str) -> Option<(String, Order)> {
     let (incident, n) = (view.id, view.firing_count);
+    let comment = |text: String| Order::Comment { incident, text: text.into() };
     Some(match moved {
         Moved::Begun if view.acknowledged_at.is_some() => return None,
-        Moved::Begun => (format!("{name}-Begun-{n}"), Order::Acknowledge { incident }),
+        Moved::Begun if at.is_empty() => (format!("{name}-Begun-{n}"), Order::Acknowledge { incident }),
+        Moved::Begun => (format!("{name}-Begun-{at}"), Order::Acknowledge { incident }),
         Moved::Done => {
-            // An incident that has come back since may be done with again.
-            let id = format!("{name}-Done-{n}-{}", view.recovered_at.unwrap_or_default().0);
-            let text = format!("工单已关闭,但仍有 {n} 条告警 / the ticket is closed, but {n} alerts still fire");
+            let id = match (at, n) {
+                // An incident that has come back since may be done with again.
+                ("", _) => format!("{name}-Done-{n}-{}", view.recovered_at.unwrap_or_default().0),
+                (at, 0) => format!("{name}-Done-{at}"),
+                (at, _) => format!("{name}-Firing-{at}"),
+            };
             let order = match n {
                 0 => Order::Close { incident, note: "".into(), findings: None },
-                _ => Order::Comment { incident, text: text.into() },
+                _ => comment(format!("工单已关闭,但仍有 {n} 条告警 / the ticket is closed, but {n} alerts still fire")),
             };
             (id, order)
         }
-        Moved::Said { id, text } => {
-            (format!("{name}-Said-{id}"), Order::Comment { incident, text: text.as_str().into() })
+        Moved::Said { id, text } => (format!("{name}-Said-{id}"), comment(text.clone())),
+        Moved::Edited { id, text } => {
+            let said = format!("更正先前的评论 / in place of an earlier comment: {text}");
+            (format!("{name}-Said-{id}-{at}"), comment(said))
+        }
+        Moved::Deleted { id, text } if text.is_empty() => (
+            format!("{name}-Said-{id}-deleted"),
+            comment("删除了一条先前的评论 / an earlier comment was deleted".to_owned()),
+        ),
+        Moved::Deleted { id, text } => {
+            let begin = fit::chars(text, DELETED_CHARS_MAX);
+            let said = format!("删除了先前的评论 / an earlier comment was deleted: {begin}");
+            (format!("{name}-Said-{id}-deleted"), comment(said))
         }
     })
 }

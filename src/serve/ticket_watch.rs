@@ -3,7 +3,7 @@
 //! Only what is new since the last look is ordered. What a look after a start tells again is known to the engine by the ids of the
 //! comments; its memory is that of all orders (`engine/obeyed.rs`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,8 +53,34 @@ impl Known {
 /// What was ordered because of one ticket.
 #[derive(Default)]
 struct Seen {
-    said: BTreeSet<String>,
-    moved: Option<Moved>,
+    /// Comments, with the moment of their last change.
+    said: BTreeMap<String, String>,
+    /// How far they are, and since when.
+    moved: Option<(Moved, String)>,
+}
+
+impl Seen {
+    /// What is new of a deed; nothing where it was ordered.
+    fn fresh(&self, deed: TicketDeed) -> Option<TicketDeed> {
+        let Moved::Said { id, text } = &deed.moved else {
+            let is_known = self.moved.as_ref().is_some_and(|(moved, at)| (moved, at) == (&deed.moved, &deed.at));
+            return (!is_known).then_some(deed);
+        };
+        match self.said.get(id) {
+            None => Some(deed),
+            Some(at) if *at == deed.at => None,
+            Some(_) => Some(TicketDeed { moved: Moved::Edited { id: id.clone(), text: text.clone() }, ..deed }),
+        }
+    }
+
+    fn keep(&mut self, moved: Moved, at: String) {
+        match moved {
+            Moved::Said { id, .. } | Moved::Edited { id, .. } => drop(self.said.insert(id, at)),
+            // No system that is asked tells of what is gone.
+            Moved::Deleted { id, .. } => drop(self.said.remove(&id)),
+            Moved::Begun | Moved::Done => self.moved = Some((moved, at)),
+        }
+    }
 }
 
 impl TicketWatch {
@@ -113,25 +139,16 @@ impl TicketWatch {
 
     async fn take(&self, receiver: &ReceiverId, one: &TicketRef, deeds: Vec<TicketDeed>, seen: &mut Seen) {
         let named = Named::Theirs(one.id.to_string());
-        let moved = deeds.iter().map(|deed| &deed.moved).find(|moved| !matches!(moved, Moved::Said { .. })).cloned();
+        let is_moved = deeds.iter().any(|deed| matches!(deed.moved, Moved::Begun | Moved::Done));
         for deed in deeds {
-            let is_known = match &deed.moved {
-                Moved::Said { id, .. } => seen.said.contains(id),
-                moved => seen.moved.as_ref() == Some(moved),
-            };
-            if is_known {
-                continue;
-            }
-            let what = deed.moved.clone();
+            let Some(deed) = seen.fresh(deed) else { continue };
+            let (moved, at) = (deed.moved.clone(), deed.at.clone());
             if ticket::take(&*self.desk, receiver, &named, deed).await == Outcome::Later {
                 return;
             }
-            match what {
-                Moved::Said { id, .. } => drop(seen.said.insert(id)),
-                moved => seen.moved = Some(moved),
-            }
+            seen.keep(moved, at);
         }
-        if moved.is_none() {
+        if !is_moved {
             seen.moved = None;
         }
     }

@@ -156,6 +156,76 @@ async fn keys_of_a_call_texts_to_a_robot_and_tickets_that_are_taken_act_on_their
     program.stop();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_that_is_done_reopened_and_done_again_is_heard_each_time_and_what_is_told_twice_once() {
+    let end = Receiver::willing().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("rules")).unwrap();
+    let rules = "promote: [{ id: at-once, after: now }]\nroutes: [{ id: all, receivers: [hub] }]\n";
+    std::fs::write(folder.path().join("rules/rules.yaml"), rules).unwrap();
+    let config = json!({ "rules": "rules", "durability": "process", "receivers": [
+        { "id": "hub", "kind": "github", "server": format!("http://{}", end.address), "repository": "gov/ops", "token": "t",
+          "webhook_secret": "hub-secret", "allow_private": true } ] });
+    let setup = Setup::new(folder.path(), &config.to_string());
+    let mut program = setup.start(&[]);
+    let scene = Scene { setup, client: client() };
+    program.answers(&scene.client).await;
+    let id = scene.incident("db-1").await;
+    let name = format!("headwater-default-{id}");
+    let hook = async |action: &str, at: &str| {
+        let issue = json!({ "labels": [{ "name": name }], "updated_at": at, "closed_at": if action == "closed" { Some(at) } else { None } });
+        let body = json!({ "action": action, "issue": issue, "sender": { "login": "wang" } });
+        let sign = format!("sha256={}", hex::encode(hmac("hub-secret", &body.to_string())));
+        assert_eq!(scene.call("hub", &[("x-hub-signature-256", sign)], &body).await, StatusCode::OK);
+    };
+    let order = async |word: &str| {
+        let (status, told) =
+            scene.setup.post(&scene.client, &format!("/api/v1/incidents/{id}/{word}"), &json!({})).await;
+        assert!(status < 300, "{word}: {status} {told}");
+    };
+    let path = format!("/api/v1/incidents/{id}");
+    let is = async |state: &str| {
+        scene.setup.until(&scene.client, &path, state, |told| told["state"] == state).await;
+    };
+    let count = async |kind: &str| scene.entries(&id, kind).await.len();
+
+    // Somebody takes it, it is taken back here, and somebody takes it there again.
+    hook("assigned", "t1").await;
+    hook("assigned", "t1").await;
+    assert_eq!(count("acknowledged").await, 1);
+    order("unacknowledge").await;
+    let free = |told: &Value| told["acknowledged_at"].is_null();
+    scene.setup.until(&scene.client, &path, "it is nobody's", free).await;
+    hook("assigned", "t1").await;
+    assert_eq!(count("acknowledged").await, 1, "the same deed, told again");
+    hook("assigned", "t2").await;
+    assert_eq!(count("acknowledged").await, 2);
+
+    // Done while it still fires, each time.
+    for (at, noted) in [("t3", 1), ("t3", 1), ("t4", 2)] {
+        hook("closed", at).await;
+        hook("reopened", at).await;
+        assert_eq!(count("commented").await, noted, "{at}");
+    }
+    let event = json!({ "id": "db-1-ok", "name": "Down db-1", "severity": "critical", "status": "resolved", "object": { "name": "db-1" },
+        "starts_at": "2026-06-01T00:01:00Z" });
+    assert!(scene.setup.post(&scene.client, "/api/v1/events", &event).await.0 < 300);
+    scene.setup.until(&scene.client, &path, "nothing fires", |told| told["firing_count"] == 0).await;
+    hook("closed", "t5").await;
+    is("closed").await;
+
+    // Reopened here: the deed that closed it does not close it again, however often it is told; the next one does.
+    order("reopen").await;
+    let reopened = |told: &Value| told["state"] != "closed";
+    scene.setup.until(&scene.client, &path, "it is open again", reopened).await;
+    hook("closed", "t5").await;
+    assert_eq!(count("closed").await, 1);
+    hook("closed", "t6").await;
+    is("closed").await;
+    assert_eq!(count("closed").await, 2);
+    program.stop();
+}
+
 /// `token_verify` of docs/itsm_bkapi/apidocs: a token of the product passes, and no other; a no is 200 with `result: false`.
 async fn itsm() -> SocketAddr {
     let verify = async |headers: HeaderMap, Json(body): Json<Value>| {

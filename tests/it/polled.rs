@@ -42,6 +42,11 @@ impl Hub {
         kept.comments.push(json!({ "id": id, "user": { "login": by }, "body": text }));
     }
 
+    fn edit(&self, n: usize, text: &str, at: &str) {
+        let mut kept = self.0.lock().unwrap();
+        (kept.comments[n]["body"], kept.comments[n]["updated_at"]) = (text.into(), at.into());
+    }
+
     fn change(&self, change: &Value) {
         let mut kept = self.0.lock().unwrap();
         kept.issue.as_mut().unwrap().as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -151,6 +156,12 @@ async fn what_people_do_to_a_ticket_comes_back_once_where_only_we_can_ask() {
     let all = [said("wang", "已到现场"), said("li", "备件在路上"), said("wang", "已更换")];
     assert_eq!(entries(&told, "commented"), all, "each once, and none of ours");
     assert_eq!(entries(&told, "acknowledged").len(), 1);
+
+    // Somebody says it otherwise: what stood there stays, and what stands there now is told once.
+    hub.edit(0, "已到现场两人", "2026-06-01T09:00:00Z");
+    let corrected = "更正先前的评论 / in place of an earlier comment: 已到现场两人";
+    let told = setup.until(&client, &page, "the correction", has_said(corrected)).await;
+    assert_eq!(entries(&told, "commented"), [all.as_slice(), &[said("wang", corrected)]].concat());
 
     // Nothing fires any more, and somebody has closed the ticket.
     assert!(setup.post(&client, "/api/v1/events", &event("3", "resolved", "critical")).await.0 < 300);

@@ -161,6 +161,8 @@ pub enum Named {
 pub struct TicketDeed {
     pub by: Who,
     pub moved: Moved,
+    /// Since when it is so, as the system writes it; empty where it does not say, and of a comment that nobody has edited.
+    pub at: String,
 }
 
 /// How far people are with a ticket, or what they say of it.
@@ -171,6 +173,16 @@ pub enum Moved {
     Done,
     /// A comment that is not ours, by the system's id of it.
     Said {
+        id: String,
+        text: String,
+    },
+    /// One of them says something else now.
+    Edited {
+        id: String,
+        text: String,
+    },
+    /// One of them is gone; what it said, where the system tells it.
+    Deleted {
         id: String,
         text: String,
     },

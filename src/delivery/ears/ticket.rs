@@ -5,8 +5,10 @@
 //! (`X-Gitlab-Token`). ServiceNow, BlueKing ITSM and systems of one's own prove themselves by a token in the address or in `x-token`;
 //! BlueKing ITSM brings one of its own, too, and takes a callback for lost unless it is answered with the code 0.
 //!
-//! Comments: GitHub's event `issue_comment` (`action` is `created`), GitLab's `note` (not those that it writes itself, `system`), Jira's
-//! `comment_created`, which names no labels, and `jira:issue_updated` with `issue_commented`, which a Data Center sends in its place.
+//! Comments: GitHub's event `issue_comment` (`action` is `created`, `edited` or `deleted`), GitLab's `note` (`action` is `create` or
+//! `update`; not those that it writes itself, `system`; of one that is deleted it tells nothing), Jira's `comment_created`,
+//! `comment_updated` and `comment_deleted`, which name no labels, and `jira:issue_updated` with `issue_commented`,
+//! `issue_comment_edited` or `issue_comment_deleted`, which a Data Center sends in their place.
 
 use serde_json::Value;
 
@@ -22,9 +24,20 @@ pub enum Desk {
     Jira,
     ServiceNow,
     BkItsm,
-    /// `{"name": …, "state": "open" | "working" | "done", "by": …}`, or `{"name": …, "comment": …, "comment_id": …, "by": …}`.
+    /// `{"name": …, "state": "open" | "working" | "done", "by": …, "at": …}`, or `{"name": …, "comment": …, "comment_id": …, "by": …}`
+    /// with `"edited_at": …` or `"deleted": true` when it was made before.
     Own,
 }
+
+/// What a request says of a comment.
+enum Fate {
+    Made,
+    Edited,
+    Deleted,
+}
+
+/// Since when a Jira issue has its status: Cloud says it, a Data Center only of one that is done.
+const JIRA_SINCE: &[&str] = &["/issue/fields/statuscategorychangedate", "/issue/fields/resolutiondate"];
 
 /// How a system wants to be told that it was heard; none: its request's status is enough.
 pub fn thanks(desk: Desk) -> Option<Reply> {
@@ -92,8 +105,7 @@ fn read(desk: Desk, body: &Value) -> Option<(Named, TicketDeed)> {
                 "indeterminate" => Some(Moved::Begun),
                 _ => None,
             };
-            let by = if said.is_some() { text("/comment/author/displayName") } else { text("/user/displayName") };
-            (labelled(&body["issue"]["fields"]["labels"], ""), moved, by)
+            (labelled(&body["issue"]["fields"]["labels"], ""), moved, text(jira_name(said.as_ref())))
         }
         Desk::ServiceNow => {
             let moved = match text("/state") {
@@ -118,38 +130,95 @@ fn read(desk: Desk, body: &Value) -> Option<(Named, TicketDeed)> {
         }
     };
     let by = Who { id: by.to_owned(), name: by.to_owned(), ..Who::default() };
+    let at = since(desk, body, said.as_ref().or(moved.as_ref())?).to_owned();
     // A comment says nothing of how far they are.
     let moved = match said {
-        Some(said) if is_ours(&said.1) => return None,
-        Some((id, text)) => Moved::Said { id, text },
+        Some(Moved::Said { text, .. } | Moved::Edited { text, .. } | Moved::Deleted { text, .. }) if is_ours(&text) => {
+            return None;
+        }
+        Some(said) => said,
         None => moved?,
     };
     let key = (desk == Desk::Jira).then(|| text("/issue/key")).filter(|key| !key.is_empty());
     let ours = name.filter(|name| name.starts_with(OURS)).map(Named::Ours);
-    Some((ours.or_else(|| key.map(|key| Named::Theirs(key.to_owned())))?, TicketDeed { by, moved }))
+    Some((ours.or_else(|| key.map(|key| Named::Theirs(key.to_owned())))?, TicketDeed { by, moved, at }))
 }
 
-/// A comment that was just made: the system's id of it, and what it says.
-fn said(desk: Desk, body: &Value) -> Option<(String, String)> {
+/// Where Jira says who did it.
+const fn jira_name(said: Option<&Moved>) -> &'static str {
+    match said {
+        Some(Moved::Said { .. }) => "/comment/author/displayName",
+        Some(Moved::Edited { .. }) => "/comment/updateAuthor/displayName",
+        Some(Moved::Deleted { .. } | Moved::Begun | Moved::Done) | None => "/user/displayName",
+    }
+}
+
+/// Since when it is so. What is told again has the same moment, and what comes to be so again has another one.
+fn since<'a>(desk: Desk, body: &'a Value, moved: &Moved) -> &'a str {
+    let pointers: &[&str] = match (moved, desk) {
+        (Moved::Said { .. } | Moved::Deleted { .. }, _) | (_, Desk::BkItsm) => &[],
+        (Moved::Edited { .. }, Desk::GitHub) => &["/comment/updated_at"],
+        (Moved::Edited { .. }, Desk::Jira) => &["/comment/updated"],
+        (Moved::Edited { .. }, Desk::Own) => &["/edited_at"],
+        (Moved::Done, Desk::GitHub) => &["/issue/closed_at"],
+        (Moved::Begun, Desk::GitHub) => &["/issue/updated_at"],
+        (Moved::Edited { .. } | Moved::Begun | Moved::Done, Desk::GitLab) => &["/object_attributes/updated_at"],
+        (Moved::Begun | Moved::Done, Desk::Jira) => JIRA_SINCE,
+        (Moved::Edited { .. } | Moved::Begun | Moved::Done, Desk::ServiceNow)
+        | (Moved::Begun | Moved::Done, Desk::Own) => &["/at"],
+    };
+    pointers.iter().map(|pointer| text(body, pointer)).find(|at| !at.is_empty()).unwrap_or_default()
+}
+
+/// What was done to a comment.
+fn said(desk: Desk, body: &Value) -> Option<Moved> {
     let text = |pointer: &str| text(body, pointer);
-    let (is_new, id, said) = match desk {
-        Desk::GitHub => (text("/action") == "created", "/comment/id", &body["comment"]["body"]),
+    let (fate, id, said) = match desk {
+        Desk::GitHub => {
+            let fate = match text("/action") {
+                "created" => Fate::Made,
+                "edited" => Fate::Edited,
+                "deleted" => Fate::Deleted,
+                _ => return None,
+            };
+            (fate, "/comment/id", &body["comment"]["body"])
+        }
         Desk::GitLab => {
             let note = &body["object_attributes"];
-            let is_new = text("/object_kind") == "note" && note["system"] != true && note["action"] != "update";
-            (is_new, "/object_attributes/id", &note["note"])
+            if text("/object_kind") != "note" || note["system"] == true {
+                return None;
+            }
+            let fate = if note["action"] == "update" { Fate::Edited } else { Fate::Made };
+            (fate, "/object_attributes/id", &note["note"])
         }
         Desk::Jira => {
-            let is_new =
-                text("/webhookEvent") == "comment_created" || text("/issue_event_type_name") == "issue_commented";
-            (is_new, "/comment/id", &body["comment"]["body"])
+            let fate = match (text("/webhookEvent"), text("/issue_event_type_name")) {
+                ("comment_created", _) | (_, "issue_commented") => Fate::Made,
+                ("comment_updated", _) | (_, "issue_comment_edited") => Fate::Edited,
+                ("comment_deleted", _) | (_, "issue_comment_deleted") => Fate::Deleted,
+                _ => return None,
+            };
+            (fate, "/comment/id", &body["comment"]["body"])
         }
-        Desk::ServiceNow | Desk::Own => (true, "/comment_id", &body["comment"]),
+        Desk::ServiceNow => (Fate::Made, "/comment_id", &body["comment"]),
+        Desk::Own => {
+            let fate = match (&body["deleted"], &body["edited_at"]) {
+                (Value::Bool(true), _) => Fate::Deleted,
+                (_, Value::String(_)) => Fate::Edited,
+                _ => Fate::Made,
+            };
+            (fate, "/comment_id", &body["comment"])
+        }
         Desk::BkItsm => return None,
     };
     let id = body.pointer(id).filter(|id| id.is_string() || id.is_number())?;
-    let said = plain(said);
-    (is_new && !said.trim().is_empty()).then(|| (id.to_string().trim_matches('"').to_owned(), said))
+    let (id, text) = (id.to_string().trim_matches('"').to_owned(), plain(said));
+    match fate {
+        Fate::Made if !text.trim().is_empty() => Some(Moved::Said { id, text }),
+        Fate::Edited if !text.trim().is_empty() => Some(Moved::Edited { id, text }),
+        Fate::Deleted => Some(Moved::Deleted { id, text }),
+        Fate::Made | Fate::Edited => None,
+    }
 }
 
 /// Our label among all.
@@ -205,14 +274,14 @@ mod tests {
         let name = "headwater-default-i0-12";
         let token = [("x-gitlab-token", "It's a Secret to Everybody".to_owned())];
         let done = |heard: Result<Heard, Deaf>, who: &str| {
-            let deed = TicketDeed { by: somebody(who), moved: Moved::Done };
+            let deed = TicketDeed { by: somebody(who), moved: Moved::Done, at: "t1".into() };
             assert_eq!(heard, Ok(Heard::Ticket { ticket: Named::Ours(name.into()), deed, proof: "".into() }));
         };
-        let body = json!({ "action": "closed", "issue": { "labels": [{ "name": "ops" }, { "name": name }] }, "sender": { "login": "li" } }).to_string();
+        let body = json!({ "action": "closed", "issue": { "labels": [{ "name": "ops" }, { "name": name }], "closed_at": "t1" }, "sender": { "login": "li" } }).to_string();
         done(hear(Desk::GitHub, &[("x-hub-signature-256", signed(&body))], "", &body), "li");
-        let body = json!({ "object_attributes": { "action": "close" }, "labels": [{ "title": name }], "user": { "username": "li" } });
+        let body = json!({ "object_attributes": { "action": "close", "updated_at": "t1" }, "labels": [{ "title": name }], "user": { "username": "li" } });
         done(hear(Desk::GitLab, &token, "", &body.to_string()), "li");
-        let body = json!({ "issue": { "fields": { "labels": [name], "status": { "statusCategory": { "key": "done" } } } }, "user": { "displayName": "李雷" } }).to_string();
+        let body = json!({ "issue": { "fields": { "labels": [name], "status": { "statusCategory": { "key": "done" } }, "resolutiondate": "t1" } }, "user": { "displayName": "李雷" } }).to_string();
         done(hear(Desk::Jira, &[("x-hub-signature", signed(&body))], "", &body), "李雷");
         let query = "token=It's a Secret to Everybody";
         done(
@@ -220,14 +289,17 @@ mod tests {
                 Desk::ServiceNow,
                 &[],
                 query,
-                &json!({ "correlation_id": name, "state": "6", "user": "li" }).to_string(),
+                &json!({ "correlation_id": name, "state": "6", "user": "li", "at": "t1" }).to_string(),
             ),
             "li",
         );
         let body = json!({ "sn": "NO1", "title": format!("掉电 [{name}]"), "current_status": "FINISHED", "updated_by": "li", "token": "theirs" });
         let heard = hear(Desk::BkItsm, &[], query, &body.to_string());
         assert!(matches!(&heard, Ok(Heard::Ticket { proof, .. }) if proof == "theirs"), "{heard:?}");
-        done(hear(Desk::Own, &[], query, &json!({ "name": name, "state": "done", "by": "li" }).to_string()), "li");
+        done(
+            hear(Desk::Own, &[], query, &json!({ "name": name, "state": "done", "by": "li", "at": "t1" }).to_string()),
+            "li",
+        );
         assert_eq!(
             hear(Desk::Own, &[], query, &json!({ "name": "others-1", "state": "done" }).to_string()),
             Ok(Heard::Nothing)
@@ -265,7 +337,11 @@ mod tests {
             hear(Desk::Own, &[], query, &body.to_string())
         };
         let document = json!({ "type": "doc", "content": [{ "type": "paragraph", "content": [{ "type": "text", "text": "换备件" }] }] });
-        let deed = TicketDeed { by: somebody("li"), moved: Moved::Said { id: "77".into(), text: "换备件".into() } };
+        let deed = TicketDeed {
+            by: somebody("li"),
+            moved: Moved::Said { id: "77".into(), text: "换备件".into() },
+            at: String::new(),
+        };
         let said = |ticket| Ok(Heard::Ticket { ticket, deed: deed.clone(), proof: "".into() });
         for heard in [
             hub("created", "换备件"),
@@ -278,8 +354,10 @@ mod tests {
         }
         assert_eq!(jira("comment_created", Value::Null, document), said(Named::Theirs("OPS-3".into())));
         for heard in [
-            hub("edited", "换备件"),
             hub("created", &ours),
+            hub("edited", &ours),
+            hub("deleted", &ours),
+            hub("pinned", "换备件"),
             hub("created", " "),
             lab(true, "换备件"),
             lab(false, &ours),
@@ -291,5 +369,47 @@ mod tests {
         }
         // Somebody who quotes us says something.
         assert!(matches!(hub("created", &format!("收到\n> {name}")), Ok(Heard::Ticket { .. })));
+    }
+
+    #[test]
+    fn comments_that_are_edited_or_deleted_are_heard_with_their_version() {
+        let name = "headwater-default-i0-12";
+        let query = "token=It's a Secret to Everybody";
+        let ticket = || Named::Ours(name.into());
+        let deed = |by: &str, moved: Moved, at: &str| TicketDeed { by: somebody(by), moved, at: at.into() };
+        let edited = || Moved::Edited { id: "77".into(), text: "换电源".into() };
+        let deleted = |text: &str| Moved::Deleted { id: "77".into(), text: text.into() };
+        let heard = |ticket: Named, deed: TicketDeed| Ok(Heard::Ticket { ticket, deed, proof: "".into() });
+        let hub = |action: &str| {
+            let body = json!({ "action": action, "changes": { "body": { "from": "换备件" } }, "issue": { "labels": [{ "name": name }] }, "comment": { "id": 77, "body": "换电源",
+                "created_at": "2026-06-01T08:00:00Z", "updated_at": "2026-06-01T08:05:00Z" }, "sender": { "login": "li" } }).to_string();
+            hear(Desk::GitHub, &[("x-hub-signature-256", signed(&body))], "", &body)
+        };
+        assert_eq!(hub("edited"), heard(ticket(), deed("li", edited(), "2026-06-01T08:05:00Z")));
+        assert_eq!(hub("deleted"), heard(ticket(), deed("li", deleted("换电源"), "")));
+        let body = json!({ "object_kind": "note", "user": { "username": "li" }, "issue": { "labels": [{ "title": name }] },
+            "object_attributes": { "id": 77, "note": "换电源", "system": false, "action": "update", "updated_at": "2026-06-01 08:05:00 UTC" } });
+        let token = [("x-gitlab-token", "It's a Secret to Everybody".to_owned())];
+        let lab = hear(Desk::GitLab, &token, "", &body.to_string());
+        assert_eq!(lab, heard(ticket(), deed("li", edited(), "2026-06-01 08:05:00 UTC")));
+        let jira = |event: &str, kind: &str, comment: Value| {
+            let body = json!({ "webhookEvent": event, "issue_event_type_name": kind, "user": { "displayName": "wang" }, "comment": comment,
+                "issue": { "key": "OPS-3", "fields": { "labels": [name], "status": { "statusCategory": { "key": "done" } } } } }).to_string();
+            hear(Desk::Jira, &[("x-hub-signature", signed(&body))], "", &body)
+        };
+        let comment = json!({ "id": "77", "body": "换电源", "author": { "displayName": "li" }, "updateAuthor": { "displayName": "wang" },
+            "created": "2026-06-01T08:00:00.000+0800", "updated": "2026-06-01T08:05:00.000+0800" });
+        for (event, kind) in [("comment_updated", ""), ("jira:issue_updated", "issue_comment_edited")] {
+            let expected = heard(ticket(), deed("wang", edited(), "2026-06-01T08:05:00.000+0800"));
+            assert_eq!(jira(event, kind, comment.clone()), expected);
+        }
+        for (event, kind) in [("comment_deleted", ""), ("jira:issue_updated", "issue_comment_deleted")] {
+            assert_eq!(jira(event, kind, json!({ "id": "77" })), heard(ticket(), deed("wang", deleted(""), "")));
+        }
+        let own = |body: Value| hear(Desk::Own, &[], query, &body.to_string());
+        let body = json!({ "name": name, "by": "li", "comment_id": 77, "comment": "换电源", "edited_at": "2" });
+        assert_eq!(own(body), heard(ticket(), deed("li", edited(), "2")));
+        let body = json!({ "name": name, "by": "li", "comment_id": 77, "deleted": true });
+        assert_eq!(own(body), heard(ticket(), deed("li", deleted(""), "")));
     }
 }

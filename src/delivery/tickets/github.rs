@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Asked, COMMENTS, Found, State, System, Tickets, Wire, Words, authorization, said, strange, text, who};
+use super::{Asked, COMMENTS, Found, State, System, Tickets, Wire, Words, authorization, kept, strange, text, who};
 use crate::delivery::channels::{Ground, Secret, fit};
 use crate::delivery::ears::{Moved, TicketDeed};
 use crate::delivery::http::SetupError;
@@ -144,14 +144,18 @@ impl System for GitHub {
                 "closed" => Some((Moved::Done, "/closed_by/login")),
                 _ => issue.pointer("/assignees/0").map(|_| (Moved::Begun, "/assignees/0/login")),
             };
-            let moved = moved.map(|(moved, by)| TicketDeed { by: who(text(&issue, by)), moved });
+            let moved = moved.map(|(moved, by)| TicketDeed {
+                by: who(text(&issue, by)),
+                moved,
+                at: text(&issue, "/closed_at").unwrap_or_default(),
+            });
             // They come oldest first: the newest stand on the last page.
             let page = issue["comments"].as_u64().unwrap_or_default().div_ceil(100).max(1).to_string();
             let query = [("per_page", COMMENTS), ("page", page.as_str())];
             let comments =
                 ask(wire, Method::GET, &self.path(&format!("/{}/comments", ticket.id)), &query, None).await?;
             let comments = comments.as_array().ok_or_else(|| strange("the list", &comments))?.iter();
-            let said = comments.filter_map(|one| said(text(one, "/id"), text(one, "/user/login"), &one["body"]));
+            let said = comments.filter_map(|one| kept(one, "/user/login", ("/created_at", "/updated_at")));
             Ok(said.chain(moved).collect())
         })
     }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::github::fenced;
-use super::{Asked, COMMENTS, Found, State, System, Tickets, Wire, Words, said, strange, text, who};
+use super::{Asked, COMMENTS, Found, State, System, Tickets, Wire, Words, kept, strange, text, who};
 use crate::delivery::Channel;
 use crate::delivery::channels::{Ground, Secret, fit};
 use crate::delivery::ears::{Moved, TicketDeed};
@@ -121,13 +121,17 @@ impl System for GitLab {
                 "closed" => Some((Moved::Done, "/closed_by/username")),
                 _ => issue.pointer("/assignees/0").map(|_| (Moved::Begun, "/assignees/0/username")),
             };
-            let moved = moved.map(|(moved, by)| TicketDeed { by: who(text(&issue, by)), moved });
+            let moved = moved.map(|(moved, by)| TicketDeed {
+                by: who(text(&issue, by)),
+                moved,
+                at: text(&issue, "/closed_at").unwrap_or_default(),
+            });
             let query = [("sort", "desc"), ("order_by", "created_at"), ("per_page", COMMENTS)];
             let notes = wire.ask(Method::GET, &self.path(&format!("/{}/notes", ticket.id)), &query, None).await?;
             let notes = notes.as_array().ok_or_else(|| strange("the list", &notes))?.iter().rev();
             // What it writes itself, such as who was assigned, is nobody's word.
             let notes = notes.filter(|note| note["system"] != true);
-            let said = notes.filter_map(|one| said(text(one, "/id"), text(one, "/author/username"), &one["body"]));
+            let said = notes.filter_map(|one| kept(one, "/author/username", ("/created_at", "/updated_at")));
             Ok(said.chain(moved).collect())
         })
     }

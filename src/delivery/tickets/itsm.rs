@@ -224,7 +224,11 @@ impl System for Itsm {
 
     fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
         Box::pin(async move {
-            let moved = is_over(wire, ticket).await?.then(|| TicketDeed { by: who(None), moved: Moved::Done });
+            let moved = is_over(wire, ticket).await?.then(|| TicketDeed {
+                by: who(None),
+                moved: Moved::Done,
+                at: String::new(),
+            });
             let told = look(wire, "get_ticket_logs/", ticket).await?;
             let lines = told["logs"].as_array().ok_or_else(|| strange("logs", &told))?;
             let by_people = lines.iter().filter(|line| line["source"] == "WEB" || line["source"] == "MOBILE");

@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Found, State, System, Tickets, Wire, Words, authorization, said, strange, text, who};
+use super::{Asked, Found, State, System, Tickets, Wire, Words, authorization, kept, strange, text, who};
 use crate::delivery::channels::{Ground, Secret, fit};
 use crate::delivery::ears::{Moved, TicketDeed};
 use crate::delivery::http::SetupError;
@@ -195,7 +195,9 @@ impl System for Jira {
     fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
         Box::pin(async move {
             let path = self.path(&format!("issue/{}", ticket.id));
-            let told = wire.ask(Method::GET, &path, &[("fields", "status,assignee,comment")], None).await?;
+            // Since when it has its status: Cloud says it, a Data Center only of one that is done.
+            let asked = "status,statuscategorychangedate,resolutiondate,assignee,comment";
+            let told = wire.ask(Method::GET, &path, &[("fields", asked)], None).await?;
             let fields = &told["fields"];
             let category = text(fields, "/status/statusCategory/key").ok_or_else(|| strange("status", &told))?;
             let moved = match category.as_str() {
@@ -205,9 +207,10 @@ impl System for Jira {
             };
             let by = who(text(fields, "/assignee/displayName"));
             let comments = fields["comment"]["comments"].as_array().into_iter().flatten();
-            let said =
-                comments.filter_map(|one| said(text(one, "/id"), text(one, "/author/displayName"), &one["body"]));
-            Ok(said.chain(moved.map(|moved| TicketDeed { by, moved })).collect())
+            let said = comments.filter_map(|one| kept(one, "/author/displayName", ("/created", "/updated")));
+            let at = text(fields, "/statuscategorychangedate").or_else(|| text(fields, "/resolutiondate"));
+            let at = at.unwrap_or_default();
+            Ok(said.chain(moved.map(|moved| TicketDeed { by, moved, at })).collect())
         })
     }
 }

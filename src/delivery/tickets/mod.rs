@@ -344,7 +344,15 @@ pub fn who(name: Option<String>) -> Who {
 pub fn said(id: Option<String>, by: Option<String>, body: &Value) -> Option<TicketDeed> {
     let text = plain(body);
     let is_theirs = !text.is_empty() && !is_ours(&text);
-    is_theirs.then_some(TicketDeed { by: who(by), moved: Moved::Said { id: id?, text } })
+    is_theirs.then_some(TicketDeed { by: who(by), moved: Moved::Said { id: id?, text }, at: String::new() })
+}
+
+/// The same of a comment that has a moment at which it was made and one of its last change.
+pub fn kept(comment: &Value, by: &str, (made, changed): (&str, &str)) -> Option<TicketDeed> {
+    let (made, changed) = (text(comment, made), text(comment, changed));
+    let at = changed.filter(|changed| made.as_ref() != Some(changed)).unwrap_or_default();
+    let said = said(text(comment, "/id"), text(comment, by), &comment["body"])?;
+    Some(TicketDeed { at, ..said })
 }
 
 fn one_line(text: &str) -> String {

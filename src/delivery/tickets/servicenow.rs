@@ -141,7 +141,7 @@ impl System for ServiceNow {
 
     fn deeds<'a>(&'a self, wire: &'a Wire, ticket: &'a Found) -> Asked<'a, Vec<TicketDeed>> {
         Box::pin(async move {
-            let query = [("sysparm_fields", "state,assigned_to.name")];
+            let query = [("sysparm_fields", "state,assigned_to.name,resolved_at")];
             let told = wire.ask(Method::GET, &self.path(&format!("/{}", ticket.id)), &query, None).await?;
             let moved = match text(&told, "/result/state").ok_or_else(|| strange("state", &told))?.as_str() {
                 "6" | "7" => Some(Moved::Done),
@@ -149,6 +149,7 @@ impl System for ServiceNow {
                 _ => None,
             };
             let by = who(text(&told, "/result/assigned_to.name"));
+            let at = text(&told, "/result/resolved_at").unwrap_or_default();
             let newest = format!("element_id={}^ORDERBYDESCsys_created_on", ticket.id);
             let query = [
                 ("sysparm_query", newest.as_str()),
@@ -158,7 +159,7 @@ impl System for ServiceNow {
             let told = wire.ask(Method::GET, "api/now/table/sys_journal_field", &query, None).await?;
             let notes = told["result"].as_array().ok_or_else(|| strange("result", &told))?.iter().rev();
             let said = notes.filter_map(|one| said(text(one, "/sys_id"), text(one, "/sys_created_by"), &one["value"]));
-            Ok(said.chain(moved.map(|moved| TicketDeed { by, moved })).collect())
+            Ok(said.chain(moved.map(|moved| TicketDeed { by, moved, at })).collect())
         })
     }
 }

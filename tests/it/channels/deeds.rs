@@ -22,17 +22,23 @@ fn answer(path: &str, query: &str) -> Option<Value> {
     let document = |text: &str| json!({ "type": "doc", "version": 1, "content": [{ "type": "paragraph", "content": [{ "type": "text", "text": text }] }] });
     let jira = |text: &dyn Fn(&str) -> Value| {
         let comment = |id: &str, name: &str, body: &str| json!({ "id": id, "author": { "displayName": name }, "body": text(body) });
-        json!({ "key": "OPS-3", "fields": { "assignee": { "displayName": "wang" }, "status": { "statusCategory": { "key": "indeterminate" } },
+        json!({ "key": "OPS-3", "fields": { "assignee": { "displayName": "wang" }, "status": { "statusCategory": { "key": "indeterminate" } }, "statuscategorychangedate": "t1",
             "comment": { "comments": [comment("71", "li", "换备件"), comment("72", "hw", OURS), comment("73", "wang", "好了")] } } })
     };
-    let github = |id: u32, name: &str, body: &str| json!({ "id": id, "user": { "login": name }, "body": body });
+    let github = |id: u32, name: &str, body: &str| json!({ "id": id, "user": { "login": name }, "body": body, "created_at": "t0", "updated_at": if id == 73 { "t2" } else { "t0" } });
     let gitlab = |id: u32, name: &str, body: &str| json!({ "id": id, "author": { "username": name }, "body": body, "system": false });
     let snow = |id: &str, name: &str, value: &str| json!({ "sys_id": id, "sys_created_by": name, "value": value });
     let log = |name: &str, message: &str, source: &str| json!({ "operator": name, "message": message, "source": source, "operate_at": "2026-06-01 08:00:00" });
     let itsm = |data: Value| json!({ "result": true, "code": 0, "message": "success", "data": data });
     Some(match (path, query) {
-        ("/cloud/rest/api/3/issue/OPS-3", "fields=status%2Cassignee%2Ccomment") => jira(&document),
-        ("/center/rest/api/2/issue/OPS-3", "fields=status%2Cassignee%2Ccomment") => {
+        (
+            "/cloud/rest/api/3/issue/OPS-3",
+            "fields=status%2Cstatuscategorychangedate%2Cresolutiondate%2Cassignee%2Ccomment",
+        ) => jira(&document),
+        (
+            "/center/rest/api/2/issue/OPS-3",
+            "fields=status%2Cstatuscategorychangedate%2Cresolutiondate%2Cassignee%2Ccomment",
+        ) => {
             jira(&|text| if text == OURS { format!("{{noformat}}\n{text}\n{{noformat}}").into() } else { text.into() })
         }
         // 101 comments are two pages of 100.
@@ -53,7 +59,7 @@ fn answer(path: &str, query: &str) -> Option<Value> {
             gitlab(73, "wang", "好了"), gitlab(72, "hw", &format!("```text\n{OURS}\n```")), gitlab(71, "li", "换备件"),
             { "id": 70, "system": true, "body": "assigned to @wang", "author": { "username": "wang" } }
         ]),
-        ("/snow/api/now/table/incident/sys3", "sysparm_fields=state%2Cassigned_to.name") => {
+        ("/snow/api/now/table/incident/sys3", "sysparm_fields=state%2Cassigned_to.name%2Cresolved_at") => {
             json!({ "result": { "state": "2", "assigned_to.name": "wang" } })
         }
         ("/snow/api/now/table/sys_journal_field", query)
@@ -135,17 +141,24 @@ async fn what_people_have_done_to_a_ticket_is_asked_of_each_system() {
         let said: Vec<(&str, &str)> = (told.iter())
             .filter_map(|deed| match &deed.moved {
                 Moved::Said { text, .. } => Some((deed.by.name.as_str(), text.as_str())),
-                Moved::Begun | Moved::Done => None,
+                Moved::Edited { .. } | Moved::Deleted { .. } | Moved::Begun | Moved::Done => None,
             })
             .collect();
         assert_eq!(said, [("li", "换备件"), ("wang", "好了")], "{own}");
         let name = |name: &str| Who { id: name.into(), name: name.into(), ..Who::default() };
         // What is said comes first: one that is done closes, and what is closed takes no word.
         let last = match own["kind"].as_str() {
-            Some("bk_itsm") => TicketDeed { by: name(""), moved: Moved::Done },
-            _ => TicketDeed { by: name("wang"), moved: Moved::Begun },
+            Some("bk_itsm") => TicketDeed { by: name(""), moved: Moved::Done, at: String::new() },
+            Some("jira") => TicketDeed { by: name("wang"), moved: Moved::Begun, at: "t1".into() },
+            _ => TicketDeed { by: name("wang"), moved: Moved::Begun, at: String::new() },
         };
         assert_eq!(told.last(), Some(&last), "{own}");
+        let edited: Vec<&str> = (told.iter())
+            .filter(|deed| matches!(&deed.moved, Moved::Said { .. }) && !deed.at.is_empty())
+            .map(|deed| deed.at.as_str())
+            .collect();
+        let expected: &[&str] = if own["kind"] == "github" { &["t2"] } else { &[] };
+        assert_eq!(edited, expected, "{own}: comments that were edited");
         let again = deeds(&own, id).await.unwrap();
         assert_eq!(told, again, "{own}: the ids of comments stay");
     }
