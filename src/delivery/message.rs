@@ -1,5 +1,6 @@
 //! What another program reads: the incident's header, its root cause with the evidence, and a text for people.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use chrono_tz::Tz;
@@ -16,6 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::effect::{Addressee, Change, DigestLine, Notice, RunbookLink, StormNews};
 use crate::wording::lang::{Lang, Text};
 use crate::wording::sentences::{evidence, headline};
+use crate::wording::titles::{both, own_titled};
 use crate::wording::words::SeverityWord;
 
 /// How a message is written for one receiver.
@@ -97,18 +99,23 @@ struct Line<'a> {
     r#type: String,
     severity: &'static str,
     priority: Priority,
-    title: &'a str,
+    /// In the receiver's language.
+    title: Cow<'a, str>,
+    /// In each language, where the program titles it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    titles: Option<Text>,
 }
 
 impl<'a> Line<'a> {
-    fn of(line: &'a DigestLine) -> Self {
+    fn of(line: &'a DigestLine, lang: Lang) -> Self {
         Self {
             incident: line.incident.to_string(),
             version: line.version,
             r#type: format!("incident.{}", line.kind.as_str()),
             severity: line.severity.as_str(),
             priority: line.priority,
-            title: &line.title,
+            title: own_titled(&line.title, lang),
+            titles: both(&line.title),
         }
     }
 }
@@ -119,7 +126,11 @@ struct Header<'a> {
     id: String,
     tenant: &'a str,
     version: u32,
-    title: &'a str,
+    /// In the receiver's language.
+    title: Cow<'a, str>,
+    /// In each language, where the program titles it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    titles: Option<Text>,
     state: IncidentState,
     progress: Progress,
     severity: &'static str,
@@ -185,7 +196,7 @@ impl<'a> Message<'a> {
                 text,
                 headline: headline(incident),
                 url,
-                incident: Header::of(incident),
+                incident: Header::of(incident, style.lang),
                 root_cause: Root::of(incident),
                 changes: &notice.changes,
                 rule: notice.rule.as_ref().map(|rule| rule.as_str()),
@@ -195,7 +206,7 @@ impl<'a> Message<'a> {
                 digest: notice.digest.as_ref().map(|digest| Digest {
                     messages: digest.messages,
                     storm: digest.storm.map(Storm::of),
-                    lines: digest.lines.iter().map(Line::of).collect(),
+                    lines: digest.lines.iter().map(|line| Line::of(line, style.lang)).collect(),
                 }),
             },
         }
@@ -218,13 +229,14 @@ impl<'a> Root<'a> {
 }
 
 impl<'a> Header<'a> {
-    fn of(incident: &'a IncidentView) -> Self {
+    fn of(incident: &'a IncidentView, lang: Lang) -> Self {
         let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
         Self {
             id: incident.id.to_string(),
             tenant: incident.tenant.as_str(),
             version: incident.version,
-            title: &incident.title,
+            title: own_titled(&incident.title, lang),
+            titles: both(&incident.title),
             state: incident.state,
             progress: incident.progress,
             severity: incident.severity.as_str(),
@@ -269,4 +281,33 @@ pub fn severity_label(severity: Severity) -> Text {
 
 fn percent(candidate: &Candidate) -> i32 {
     candidate.score / 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::template::example;
+    use crate::domain::title;
+
+    #[test]
+    fn a_title_of_the_programs_own_is_told_in_the_receivers_language_with_both_beside_it() {
+        let (acts, templates) = (Acts::default(), Templates::default());
+        let told = |title: &str, lang| {
+            let mut notice = example();
+            notice.incident.title = title.into();
+            let style = Style { lang, time_zone: chrono_tz::UTC, base_url: "", acts: &acts, templates: &templates };
+            let message = serde_json::to_value(Message::of(&notice, &style)).unwrap();
+            message["data"]["incident"].clone()
+        };
+        let own = format!("web-1 {}", title::TRAFFIC.kept());
+        let both = serde_json::json!({ "zh": "web-1 流量异常", "en": "web-1 unusual traffic" });
+        for (lang, expected) in [(Lang::Zh, "web-1 流量异常"), (Lang::En, "web-1 unusual traffic")] {
+            let incident = told(&own, lang);
+            assert_eq!(incident["title"], expected);
+            assert_eq!(incident["titles"], both);
+        }
+        let incident = told("机房掉电", Lang::En);
+        assert_eq!(incident["title"], "机房掉电");
+        assert_eq!(incident.get("titles"), None, "somebody else's words are the same in both");
+    }
 }

@@ -1,16 +1,18 @@
 //! What an executor is sent: which action on which CI, until when it answers, and where. A request like any other message:
 //! at least once, with a key that stays the same.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::acts::Acts;
+use super::message::Style;
 use super::{Attempt, Clock};
 use crate::domain::action::{Action, ActionReport};
 use crate::domain::ci::CiRef;
 use crate::domain::incident::Priority;
 use crate::engine::effect::{Notice, NoticeKind};
+use crate::wording::titles::own_titled;
 
 /// A request as it is sent.
 #[derive(Serialize)]
@@ -44,14 +46,15 @@ struct About<'a> {
     id: String,
     tenant: &'a str,
     version: u32,
-    title: &'a str,
+    /// In the receiver's language.
+    title: Cow<'a, str>,
     severity: &'static str,
     priority: Priority,
 }
 
 impl<'a> Request<'a> {
     /// The request of a notice; none: it asks for nothing.
-    pub fn of(notice: &'a Notice, acts: &Acts) -> Option<Self> {
+    pub fn of(notice: &'a Notice, style: &Style<'_>) -> Option<Self> {
         let action = notice.asks()?;
         let incident = &notice.incident;
         Some(Self {
@@ -66,12 +69,12 @@ impl<'a> Request<'a> {
                 ci: &action.ci,
                 answer_by: action.due.map(|due| due.to_string()),
                 approved_by: &action.by,
-                report_url: acts.report_url(notice, action),
+                report_url: style.acts.report_url(notice, action),
                 incident: About {
                     id: incident.id.to_string(),
                     tenant: incident.tenant.as_str(),
                     version: incident.version,
-                    title: &incident.title,
+                    title: own_titled(&incident.title, style.lang),
                     severity: incident.severity.as_str(),
                     priority: incident.priority,
                 },

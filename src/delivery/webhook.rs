@@ -75,7 +75,7 @@ impl Robot for Webhook {
 
     fn call(&self, notice: &Notice, at: Timestamp) -> Result<Call, String> {
         let id = header_text(&notice.key);
-        let body = match Request::of(notice, &self.manner.acts) {
+        let body = match Request::of(notice, &self.manner.style()) {
             Some(request) => serde_json::to_vec(&request),
             None => serde_json::to_vec(&Message::of(notice, &self.manner.style())),
         };

@@ -1,6 +1,8 @@
 //! Titles that the program gives to alerts of its own. An event keeps both languages in one text, so that whoever matches or
 //! searches it finds either; people are shown theirs.
 
+use super::sign::Sign;
+
 /// A title in both languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnTitle {
@@ -40,3 +42,9 @@ pub const SOURCE_SILENT: OwnTitle = OwnTitle::new("来源无数据", "nothing co
 /// All of them but those of signs.
 pub const ALL: [OwnTitle; 9] =
     [TRAFFIC, LATENCY, ERRORS, SATURATION, TOGETHER, FLAT, SILENT, FRESH_LINE, SOURCE_SILENT];
+
+/// How a title ends that the program gave itself, and what stands before that; `None`: somebody else's words.
+pub fn own(title: &str) -> Option<(OwnTitle, &str)> {
+    let signs = Sign::ALL.into_iter().map(Sign::title);
+    ALL.into_iter().chain(signs).find_map(|own| Some((own, own.before(title)?)))
+}

@@ -8,8 +8,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::lang::Lang;
-use crate::domain::sign::Sign;
+use super::lang::{Lang, Text};
 use crate::domain::title;
 
 /// The classes that the program brings along.
@@ -29,14 +28,18 @@ static NAMES: LazyLock<BTreeMap<String, Named>> = LazyLock::new(|| {
 
 /// An alert's title: what the program titles itself without the other language, any other one as it is.
 pub fn own_titled(title: &str, lang: Lang) -> Cow<'_, str> {
-    let signs = Sign::ALL.into_iter().map(Sign::title);
-    let found = title::ALL.into_iter().chain(signs).find_map(|own| Some((own, own.before(title)?)));
-    found.map_or(Cow::Borrowed(title), |(own, before)| {
+    title::own(title).map_or(Cow::Borrowed(title), |(own, before)| {
         Cow::Owned(match lang {
             Lang::Zh => format!("{before}{}", own.zh),
             Lang::En => format!("{before}{}", own.en),
         })
     })
+}
+
+/// What the program titles itself, in each language; none: somebody else's words, which are the same in both.
+pub fn both(title: &str) -> Option<Text> {
+    let (own, before) = title::own(title)?;
+    Some(Text::new(format!("{before}{}", own.zh), format!("{before}{}", own.en)))
 }
 
 /// An incident's title, which ends with its root's: as an alert's, and `pdu-2 (pdu)` as `pdu-2 (PDU)`, `web-1 (vm)` as
@@ -58,6 +61,7 @@ pub fn titled(title: &str, lang: Lang) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::sign::Sign;
 
     #[test]
     fn a_class_is_named_in_the_readers_language_and_nothing_else_changes() {

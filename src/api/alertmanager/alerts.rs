@@ -21,7 +21,9 @@ use crate::domain::mute::MutedBy;
 use crate::domain::time::Span;
 use crate::projection::alerts::{AlertFilter, AlertRow};
 use crate::projection::history::{find, notices};
+use crate::wording::lang::Lang;
 use crate::wording::mask::mask;
+use crate::wording::titles::own_titled;
 
 /// How long an alert that says no end is said to last from when it was last seen: Alertmanager's own default.
 const RESOLVE_TIMEOUT: Span = Span::mins(5);
@@ -47,11 +49,13 @@ pub struct AlertmanagerQuery {
     pub filter: Vec<String>,
     /// A regular expression over the whole name of a receiver: alerts that go to such a one.
     pub receiver: Option<String>,
+    /// `zh` or `en`: of titles that are the program's own; else by `Accept-Language`.
+    pub lang: Option<String>,
 }
 
 impl Default for AlertmanagerQuery {
     fn default() -> Self {
-        Self { active: true, silenced: true, inhibited: true, filter: Vec::new(), receiver: None }
+        Self { active: true, silenced: true, inhibited: true, filter: Vec::new(), receiver: None, lang: None }
     }
 }
 
@@ -96,6 +100,13 @@ pub struct AlertmanagerGroup {
     pub alerts: Vec<AlertmanagerAlert>,
 }
 
+/// A query, the receiver that it names, and the language of who asks.
+struct Question {
+    query: AlertmanagerQuery,
+    receiver: Option<Regex>,
+    lang: Lang,
+}
+
 /// An alert, and what it belongs to.
 struct Found {
     id: AlertId,
@@ -111,10 +122,11 @@ struct Found {
 pub async fn alerts(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    lang: Lang,
     Params(query): Params<AlertmanagerQuery>,
 ) -> Result<Json<Vec<AlertmanagerAlert>>, ApiError> {
-    let wanted = receiver(&query)?;
-    Ok(Json(asked(&api, &caller, &query, wanted.as_ref()).await?.into_iter().map(|found| found.alert).collect()))
+    let question = Question { receiver: receiver(&query)?, query, lang };
+    Ok(Json(asked(&api, &caller, &question).await?.into_iter().map(|found| found.alert).collect()))
 }
 
 /// Alerts that fire, by incident, in Alertmanager's form.
@@ -123,16 +135,18 @@ pub async fn alerts(
 pub async fn groups(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    lang: Lang,
     Params(query): Params<AlertmanagerQuery>,
 ) -> Result<Json<Vec<AlertmanagerGroup>>, ApiError> {
-    let wanted = receiver(&query)?;
+    let question = Question { receiver: receiver(&query)?, query, lang };
+    let wanted = question.receiver.as_ref();
     let mut groups: BTreeMap<Option<IncidentId>, Vec<AlertmanagerAlert>> = BTreeMap::new();
-    for found in asked(&api, &caller, &query, wanted.as_ref()).await? {
+    for found in asked(&api, &caller, &question).await? {
         groups.entry(found.incident).or_default().push(found.alert);
     }
     let group = |(incident, alerts): (Option<IncidentId>, Vec<AlertmanagerAlert>)| {
         let mut all = alerts.iter().flat_map(|alert| &alert.receivers);
-        let fits = |one: &&AlertmanagerReceiver| wanted.as_ref().is_none_or(|wanted| wanted.is_match(&one.name));
+        let fits = |one: &&AlertmanagerReceiver| wanted.is_none_or(|wanted| wanted.is_match(&one.name));
         AlertmanagerGroup {
             labels: incident.into_iter().map(|id| ("headwater_incident".to_owned(), id.to_string())).collect(),
             receiver: all.find(fits).cloned().unwrap_or_else(|| AlertmanagerReceiver { name: RECEIVER.into() }),
@@ -150,13 +164,8 @@ fn receiver(query: &AlertmanagerQuery) -> Result<Option<Regex>, ApiError> {
 }
 
 /// The alerts that a query asks for, with what their sources said of them and whom they go to.
-async fn asked(
-    api: &Arc<Api>,
-    caller: &Caller,
-    query: &AlertmanagerQuery,
-    wanted: Option<&Regex>,
-) -> Result<Vec<Found>, ApiError> {
-    let mut found = found(api, caller, query)?;
+async fn asked(api: &Arc<Api>, caller: &Caller, question: &Question) -> Result<Vec<Found>, ApiError> {
+    let mut found = found(api, caller, &question.query)?;
     let (scope, alerts) = (caller.scope(), found.iter().map(|found| found.id).collect::<Vec<_>>());
     let incidents: BTreeSet<IncidentId> = found.iter().filter_map(|found| found.incident).collect();
     let read = past(api, move |history| {
@@ -171,11 +180,13 @@ async fn asked(
             say(alert, event);
         }
         if !title.is_empty() {
-            alert.annotations.entry("summary".into()).or_insert_with(|| std::mem::take(title));
+            let summary = || own_titled(title, question.lang).into_owned();
+            alert.annotations.entry("summary".into()).or_insert_with(summary);
         }
         let names = incident.and_then(|incident| told.get(&incident)).into_iter().flatten();
         alert.receivers.extend(names.map(|name| AlertmanagerReceiver { name: name.clone() }));
     }
+    let wanted = question.receiver.as_ref();
     found
         .retain(|found| wanted.is_none_or(|wanted| found.alert.receivers.iter().any(|one| wanted.is_match(&one.name))));
     Ok(found)

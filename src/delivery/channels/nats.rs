@@ -104,7 +104,7 @@ impl Settings {
 
 impl OnSubject {
     fn body(&self, notice: &Notice) -> Vec<u8> {
-        let body = match Request::of(notice, &self.manner.acts) {
+        let body = match Request::of(notice, &self.manner.style()) {
             Some(request) => serde_json::to_vec(&request),
             None => serde_json::to_vec(&Message::of(notice, &self.manner.style())),
         };

@@ -10,6 +10,7 @@ use crate::domain::ci::CiRef;
 use crate::domain::event::{Side, Signal};
 use crate::domain::ids::AlertId;
 use crate::domain::incident::{Candidate, IncidentState, IncidentView, Progress};
+use crate::domain::title;
 use crate::projection::shared::{CountsForm, MetaForm};
 
 /// A configuration item of the CMDB.
@@ -45,6 +46,18 @@ pub struct StepForm {
     pub relation: String,
 }
 
+/// A title in each language.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct TitlesForm {
+    pub zh: String,
+    pub en: String,
+}
+
+fn titles(title: &str) -> Option<TitlesForm> {
+    let (own, before) = title::own(title)?;
+    Some(TitlesForm { zh: format!("{before}{}", own.zh), en: format!("{before}{}", own.en) })
+}
+
 /// An incident: many alerts under one probable root cause.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(title = "Headwater incident, version 1")]
@@ -53,7 +66,11 @@ pub struct IncidentForm {
     pub tenant: String,
     /// Grows with every change; a later message with a lower version is older.
     pub version: u32,
+    /// What the program titles itself is there in both languages.
     pub title: String,
+    /// In each language, where the program titles it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub titles: Option<TitlesForm>,
     /// `abnormal`, `recovering`, `recovered`, `closed` or `merged`.
     pub state: String,
     /// `triggered`, `processing` or `closed`.
@@ -114,6 +131,7 @@ impl IncidentForm {
             tenant: view.tenant.to_string(),
             version: view.version,
             title: view.title.to_string(),
+            titles: titles(&view.title),
             state: state(view.state).to_owned(),
             progress: progress(view.progress).to_owned(),
             severity: view.severity.as_str().to_owned(),
@@ -163,7 +181,11 @@ pub struct AlertForm {
     pub tenant: String,
     pub source: String,
     pub name: String,
+    /// What the program titles itself is there in both languages.
     pub title: String,
+    /// In each language, where the program titles it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub titles: Option<TitlesForm>,
     pub severity: String,
     /// `firing` or `resolved`.
     pub state: String,
@@ -205,6 +227,7 @@ impl AlertForm {
             source: view.source.to_string(),
             name: view.name.to_string(),
             title: view.title.to_string(),
+            titles: titles(&view.title),
             severity: view.severity.as_str().to_owned(),
             state: state.to_owned(),
             ci: view.ci.as_deref().map(ci),
