@@ -2,11 +2,15 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use super::Body;
 use super::json::Node;
-use super::limits::Limits;
+use super::limits::{Limits, cut};
 use super::text;
 
+/// The mark in front of a text that says how it is encoded.
+const MARK: char = '\u{FEFF}';
 /// Fields in one form.
 const FIELDS_MAX: usize = 1000;
 
@@ -23,7 +27,7 @@ pub(super) fn read<'b>(body: Body<'b>, limits: &Limits) -> Result<Node<'b>, Stri
             None => (field, &b""[..]),
         };
         let name = decoded(name, body.charset);
-        if name.chars().count() <= limits.label_key_chars {
+        if cut(&name, limits.label_key_chars).is_none() {
             members.push((name, Node::Text(decoded(value, body.charset))));
         }
     }
@@ -46,34 +50,42 @@ pub fn to_json(body: Body<'_>, limits: &Limits) -> Result<String, String> {
 
 /// Percent signs and plus signs decoded; a percent sign that begins no byte stays as it is.
 fn decoded<'b>(part: &'b [u8], charset: Option<&str>) -> Cow<'b, str> {
-    let text = if part.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        text::read(&unescaped(part), charset).text.into_owned().into()
-    } else {
-        text::read(part, charset).text
+    let text = match memchr2(b'%', b'+', part) {
+        None => text::read(part, charset).text,
+        Some(first) => match String::from_utf8(unescaped(part, first)) {
+            Ok(text) if !text.starts_with(MARK) => text.into(),
+            Ok(marked) => text::read(marked.as_bytes(), charset).text.into_owned().into(),
+            Err(other) => text::read(other.as_bytes(), charset).text.into_owned().into(),
+        },
     };
     // As in JSON, where we do not keep it either.
     if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text }
 }
 
-fn unescaped(part: &[u8]) -> Vec<u8> {
+/// The bytes of a part, whose first escape stands at `at`.
+fn unescaped(part: &[u8], mut at: usize) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        let byte = match (first, tail) {
-            (b'+', _) => b' ',
-            (b'%', [high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
-                    rest = behind;
-                    (high * 16 + low) as u8
-                }
-                _ => b'%',
+    loop {
+        let tail = &rest[at + 1..];
+        bytes.extend_from_slice(&rest[..at]);
+        let (byte, behind) = match (rest[at], tail) {
+            (b'+', _) => (b' ', tail),
+            (_, [high, low, behind @ ..]) => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => ((high * 16 + low) as u8, behind),
+                _ => (b'%', tail),
             },
-            (other, _) => *other,
+            _ => (b'%', tail),
         };
         bytes.push(byte);
+        rest = behind;
+        match memchr2(b'%', b'+', rest) {
+            Some(next) => at = next,
+            None => break,
+        }
     }
+    bytes.extend_from_slice(rest);
     bytes
 }
 

@@ -121,6 +121,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Capped<T> {
     }
 }
 
+/// Room for a value that is written out, in bytes.
+const WRITTEN_BYTES: usize = 128;
+
 /// Any JSON value. Depth is bounded by serde_json's own limit and, before that, by the look over the text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node<'a> {
@@ -163,7 +166,55 @@ impl<'a> Node<'a> {
             Node::Int(n) => Some(n.to_string().into()),
             Node::Big(n) => Some(n.to_string().into()),
             Node::Float(n) => Some(n.to_string().into()),
-            Node::Array(_) | Node::Object(_) => Some(self.to_string().into()),
+            Node::Array(_) | Node::Object(_) => Some(self.written().into()),
+        }
+    }
+
+    /// Writes what `text` says behind a text; nothing for null.
+    pub fn push_text(&self, into: &mut String) {
+        match self {
+            Node::Null => {}
+            Node::Text(text) => into.push_str(text),
+            Node::Bool(_) | Node::Int(_) | Node::Big(_) | Node::Float(_) | Node::Array(_) | Node::Object(_) => {
+                self.write(into);
+            }
+        }
+    }
+
+    fn written(&self) -> String {
+        let mut text = String::with_capacity(WRITTEN_BYTES);
+        self.write(&mut text);
+        text
+    }
+
+    /// Compact JSON, without a formatter between: it would cost more than the text.
+    fn write(&self, into: &mut String) {
+        match self {
+            Node::Null => into.push_str("null"),
+            Node::Bool(true) => into.push_str("true"),
+            Node::Bool(false) => into.push_str("false"),
+            Node::Int(n) => into.push_str(&n.to_string()),
+            Node::Big(n) => into.push_str(&n.to_string()),
+            Node::Float(n) => into.push_str(&n.to_string()),
+            Node::Text(text) => quote(into, text),
+            Node::Array(items) => {
+                into.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    into.push_str(if i == 0 { "" } else { "," });
+                    item.write(into);
+                }
+                into.push(']');
+            }
+            Node::Object(members) => {
+                into.push('{');
+                for (i, (key, value)) in members.iter().enumerate() {
+                    into.push_str(if i == 0 { "" } else { "," });
+                    quote(into, key);
+                    into.push(':');
+                    value.write(into);
+                }
+                into.push('}');
+            }
         }
     }
 }
@@ -171,40 +222,18 @@ impl<'a> Node<'a> {
 /// Writes compact JSON.
 impl fmt::Display for Node<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Node::Null => f.write_str("null"),
-            Node::Bool(b) => write!(f, "{b}"),
-            Node::Int(n) => write!(f, "{n}"),
-            Node::Big(n) => write!(f, "{n}"),
-            Node::Float(n) => write!(f, "{n}"),
-            Node::Text(text) => quote(f, text),
-            Node::Array(items) => {
-                f.write_str("[")?;
-                for (i, item) in items.iter().enumerate() {
-                    write!(f, "{}{item}", if i == 0 { "" } else { "," })?;
-                }
-                f.write_str("]")
-            }
-            Node::Object(members) => {
-                f.write_str("{")?;
-                for (i, (key, value)) in members.iter().enumerate() {
-                    f.write_str(if i == 0 { "" } else { "," })?;
-                    quote(f, key)?;
-                    write!(f, ":{value}")?;
-                }
-                f.write_str("}")
-            }
-        }
+        f.write_str(&self.written())
     }
 }
 
-fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+fn quote(into: &mut String, text: &str) {
     if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
-        return f.write_str(&serde_json::Value::from(text).to_string());
+        into.push_str(&serde_json::to_string(text).expect("a text is JSON"));
+        return;
     }
-    f.write_str("\"")?;
-    f.write_str(text)?;
-    f.write_str("\"")
+    into.push('"');
+    into.push_str(text);
+    into.push('"');
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {

@@ -201,7 +201,8 @@ impl<'c> Reader<'c> {
     /// Labels or annotations: at most so many, the first ones by key; keys and values cut. An empty key or value is none.
     pub fn pairs<'t>(&mut self, pairs: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<(&'t str, &'t str)> {
         let limits = self.context.limits;
-        let mut kept = Vec::with_capacity(8);
+        // Most have none, or a few.
+        let mut kept = Vec::with_capacity(pairs.size_hint().1.unwrap_or(8).min(8));
         for (key, value) in pairs.filter(|(key, value)| !key.is_empty() && !value.is_empty()) {
             if kept.len() == limits.labels {
                 self.cut = true;

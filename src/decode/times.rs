@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use chrono::TimeZone;
-use chrono::format::{Item, Parsed, StrftimeItems};
+use chrono::format::{Item, Numeric, Parsed, StrftimeItems};
+use chrono::{NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -90,6 +90,40 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
+/// A local time by a pattern, whatever that says.
+fn local(text: &str, pattern: &[Item<'_>]) -> Option<NaiveDateTime> {
+    let mut parsed = Parsed::new();
+    chrono::format::parse(&mut parsed, text, pattern.iter()).ok()?;
+    parsed.to_naive_datetime_with_offset(0).ok()
+}
+
+/// The same where a pattern has the six numbers of date and time, and the text has each in its full width: the common case
+/// without detours.
+fn plain(text: &str, pattern: &[Item<'_>]) -> Option<NaiveDateTime> {
+    let (mut rest, mut numbers) = (text.as_bytes(), [None; 6]);
+    for item in pattern {
+        let (at, width) = match item {
+            Item::OwnedLiteral(words) | Item::OwnedSpace(words) => {
+                rest = rest.strip_prefix(words.as_bytes())?;
+                continue;
+            }
+            Item::Numeric(Numeric::Year, _) => (0, 4),
+            Item::Numeric(Numeric::Month, _) => (1, 2),
+            Item::Numeric(Numeric::Day, _) => (2, 2),
+            Item::Numeric(Numeric::Hour, _) => (3, 2),
+            Item::Numeric(Numeric::Minute, _) => (4, 2),
+            Item::Numeric(Numeric::Second, _) => (5, 2),
+            _ => return None,
+        };
+        let (digits, behind) = rest.split_at_checked(width)?;
+        let number = digits.iter().try_fold(0, |n, byte| Some(n * 10 + u32::from(digit(*byte)?)));
+        (numbers[at], rest) = (Some(number?), behind);
+    }
+    let [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] = numbers else { return None };
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+    date.and_hms_opt(hour, minute, second).filter(|_| rest.is_empty())
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Moment<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(MomentVisitor)
@@ -173,10 +207,8 @@ impl TimeFormat {
                 Timestamp::from_epoch_ms(ms)
             }
             Self::Pattern { pattern, zone } => {
-                let mut parsed = Parsed::new();
-                chrono::format::parse(&mut parsed, text.trim(), pattern.iter()).ok()?;
-                let at = zone.from_local_datetime(&parsed.to_naive_datetime_with_offset(0).ok()?).earliest()?;
-                Timestamp::from_epoch_ms(at.timestamp_millis())
+                let local = plain(text.trim(), pattern).or_else(|| local(text.trim(), pattern))?;
+                Timestamp::from_epoch_ms(zone.from_local_datetime(&local).earliest()?.timestamp_millis())
             }
         }
     }
@@ -203,6 +235,28 @@ mod tests {
             let text = Timestamp(day * 86_400_000 + 1).to_string();
             assert_eq!(parse(&text), Some(Timestamp(day * 86_400_000 + 1)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_pattern_is_read_alike_by_the_short_and_the_long_way() {
+        let items = |pattern: &str| StrftimeItems::new(pattern).parse_to_owned().unwrap();
+        let check = |pattern: &str, text: &str, is_plain: bool| {
+            let (items, short) = (items(pattern), plain(text, &items(pattern)));
+            assert_eq!(short.is_some(), is_plain, "{text} by {pattern}");
+            assert!(short.is_none() || short == local(text, &items), "{text} by {pattern}");
+        };
+        check("%Y.%m.%d %H:%M:%S", "2026.01.05 08:00:03", true);
+        check("%Y-%m-%dT%H:%M:%S", "2024-02-29T23:59:59", true);
+        check("%Y%m%d%H%M%S", "20260105080003", true);
+        check("%d/%m/%Y %T", "05/01/2026 08:00:03", true);
+        // Left to the long way: no time, another width, more than the six numbers, less than them.
+        check("%Y.%m.%d %H:%M:%S", "2026.02.30 08:00:03", false);
+        check("%Y.%m.%d %H:%M:%S", "2026.1.5 8:00:03", false);
+        check("%Y.%m.%d %H:%M:%S", "2026.01.05 08:00:03 ", false);
+        check("%Y.%m.%d %H:%M:%S", "2026.01.05  08:00:03", false);
+        check("%Y.%m.%d %H:%M:%S", "2026.01.05 08:00:60", false);
+        check("%Y%m%dT%H%M%S%.3f", "20260105T080003.914", false);
+        check("%Y-%m-%d %H:%M", "2026-01-05 08:00", false);
     }
 
     #[test]

@@ -15,6 +15,8 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::path::{Path, Place};
 
+/// Room for what a template makes, in bytes.
+const TEMPLATE_BYTES: usize = 64;
 /// The largest compiled regular expression (memory, bytes).
 const REGEX_BYTES_MAX: usize = 256 * 1024;
 
@@ -99,7 +101,11 @@ impl Value {
             let found = found_by(pattern, &text)?;
             text = match text {
                 Cow::Borrowed(text) => Cow::Borrowed(&text[found]),
-                Cow::Owned(text) => Cow::Owned(text[found].to_owned()),
+                Cow::Owned(mut text) => {
+                    text.truncate(found.end);
+                    text.drain(..found.start);
+                    Cow::Owned(text)
+                }
             };
         }
         if let Some(map) = &self.map {
@@ -115,13 +121,11 @@ impl Value {
             Take::Literal(text) => Some(Cow::Borrowed(text)),
             Take::First(values) => values.iter().find_map(|value| value.text(place)),
             Take::Template(parts) => {
-                let mut text = String::new();
+                let mut text = String::with_capacity(TEMPLATE_BYTES);
                 for part in parts {
                     match part {
                         Part::Text(words) => text.push_str(words),
-                        Part::Path(path) => {
-                            text.push_str(&path.find(place).and_then(|node| node.text()).unwrap_or_default());
-                        }
+                        Part::Path(path) => path.find(place).into_iter().for_each(|node| node.push_text(&mut text)),
                     }
                 }
                 Some(text.into())
