@@ -276,7 +276,8 @@ fn decoder(bytes: &[u8], decode: impl Fn(Body<'_>, &Context<'_>, &Formats) -> Re
 
 /// What must hold of whatever was decoded.
 fn judge(decoded: &Decoded, context: &Context<'_>) {
-    assert!(decoded.events.len() + decoded.rejected.len() <= Limits::MODEL.events, "more events than the limit");
+    let items = decoded.events.len() + decoded.rejected.len() + decoded.orders.len();
+    assert!(items <= Limits::MODEL.events, "more events than the limit");
     for event in &decoded.events {
         assert!(!event.name.is_empty() && event.labels.count() <= 50);
         let text = serde_json::to_vec(event).expect("an event can be written");

@@ -171,6 +171,8 @@ pub struct Preview {
     pub rejected: Vec<PreviewRejection>,
     /// What the mapping says is no event.
     pub left_out: u64,
+    /// What people have done with alerts where they come from: each would be an order for the alert's incident.
+    pub orders: u64,
     /// Severity words that no table knows.
     pub unmapped_severity: u64,
 }
@@ -205,6 +207,7 @@ pub struct Tried {
     pub trials: Vec<Trial>,
     pub rejected: Vec<PreviewRejection>,
     pub left_out: u64,
+    pub orders: u64,
     pub unmapped_severity: u64,
 }
 
@@ -308,10 +311,10 @@ pub async fn preview(
     let source = SourceId::from(wanted.source.as_deref().unwrap_or(&caller.name));
     let (sources, tenant) = (api.sources.clone(), caller.tenant);
     let tried = tokio::task::spawn_blocking(move || sources.preview(&tenant, &source, &wanted)).await;
-    let Tried { trials, rejected, left_out, unmapped_severity } =
+    let Tried { trials, rejected, left_out, orders, unmapped_severity } =
         tried.map_err(ApiError::internal)?.map_err(refused)?;
     let events = trials.iter().map(|trial| told(trial, &to)).collect::<Result<_, _>>()?;
-    Ok(Json(Preview { events, rejected, left_out, unmapped_severity }))
+    Ok(Json(Preview { events, rejected, left_out, orders, unmapped_severity }))
 }
 
 /// A mapping to start from, made of one sample.

@@ -18,7 +18,8 @@ use crate::decode::formats::Formats;
 use crate::decode::limits::Limits;
 use crate::decode::mapping::{Mapping, Shape};
 use crate::decode::{
-    Body, Context as Reading, Counts, Decoded, alertmanager, alertmanager_webhook, cloudevents, native, sketch,
+    Body, Context as Reading, Counts, Decoded, SourceDeed, alertmanager, alertmanager_webhook, cloudevents, native,
+    sketch,
 };
 use crate::domain::event::{Event, Status};
 use crate::domain::severity::Severity;
@@ -117,6 +118,9 @@ fn preview(sample: &Path, mapping: &str, server: &ServerArguments, out: &mut imp
     if answer["left_out"].as_u64().unwrap_or_default() > 0 {
         writeln!(out, "{} left out: no events by the mapping", answer["left_out"])?;
     }
+    if answer["orders"].as_u64().unwrap_or_default() > 0 {
+        writeln!(out, "{} orders for incidents of alerts", answer["orders"])?;
+    }
     Ok(())
 }
 
@@ -174,6 +178,10 @@ fn test(arguments: &SourceTest, out: &mut impl Write) -> Result<ExitCode> {
                 rejected.letter.why.word(),
                 rejected.letter.why.detail()
             )?;
+        }
+        for order in &decoded.orders {
+            let deed = order.deed.map_or("comment", SourceDeed::word);
+            writeln!(out, "  order: {deed} the incident of the alert {}", order.key)?;
         }
         if decoded.counts.left_out > 0 {
             writeln!(out, "  left out: {} (no events by the mapping)", decoded.counts.left_out)?;

@@ -10,11 +10,11 @@ use serde::Deserialize;
 use super::formats::{FormatError, read_yaml};
 use super::json::Node;
 use super::path::{Path, Place};
-use super::reader::{Opened, Reader, body_error, open};
+use super::reader::{Opened, Reader, Taken, body_error, open};
 use super::{Body, BodyError, Context, Decoded, form};
-use crate::domain::event::{Event, Side, Signal};
+use crate::domain::event::{Side, Signal};
 use crate::domain::reject::Reject;
-use cases::Case;
+use cases::{As, Case};
 use event::EventSpec;
 
 mod cases;
@@ -176,23 +176,28 @@ impl Mapping {
         }
     }
 
-    /// The event that a node is; nothing when the mapping leaves it out.
-    fn event(&self, reader: &mut Reader<'_>, top: &Node<'_>, node: &Node<'_>) -> Result<Option<Event>, Reject> {
+    /// The event or the order that a node is; nothing when the mapping leaves it out.
+    fn event(&self, reader: &mut Reader<'_>, top: &Node<'_>, node: &Node<'_>) -> Result<Taken, Reject> {
         if !matches!(node, Node::Object(_)) {
             return Err(Reject::Malformed("an event must be a JSON object".into()));
         }
         let inner = if self.events.is_none() { self.inner(reader, node)? } else { None };
         let place = Place { top, event: inner.as_ref().unwrap_or(node) };
-        let spec = match self.cases.iter().find(|case| case.fits(place)) {
-            Some(case) => case.event(),
-            None => Some(self.event.as_ref().ok_or_else(|| {
-                Reject::Malformed(format!("none of the cases of the mapping {} fits this body", self.mapping))
-            })?),
+        let spec = match (self.cases.iter().find(|case| case.fits(place)), &self.event) {
+            (Some(case), _) => case.read_as(),
+            (None, Some(event)) => As::Event(event),
+            (None, None) => {
+                let why = format!("none of the cases of the mapping {} fits this body", self.mapping);
+                return Err(Reject::Malformed(why));
+            }
         };
-        let Some(spec) = spec else { return Ok(None) };
-        let mut event = spec.read(reader, place)?;
+        let mut event = match spec {
+            As::Event(spec) => spec.read(reader, place)?,
+            As::Order(spec) => return spec.read(place, reader.context.limits).map(Taken::Order),
+            As::Nothing => return Ok(Taken::Nothing),
+        };
         event.signal = event.signal.or(self.signal);
         event.side = event.side.or(self.side);
-        Ok(Some(event))
+        Ok(Taken::Event(event))
     }
 }

@@ -38,6 +38,9 @@ mod reader;
 mod times;
 mod value;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::reject::DeadLetter;
@@ -71,14 +74,45 @@ pub struct Context<'a> {
     pub limits: &'a Limits,
 }
 
-/// What became of a body: each of its events is in one of the two lists.
+/// What became of a body: each of its events is in one of the first two lists.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decoded {
     /// In the order of the body.
     pub events: Vec<Event>,
     /// In the order of the body.
     pub rejected: Vec<Rejected>,
+    /// What is no event: people have done something with an alert. In the order of the body.
+    pub orders: Vec<SourceOrder>,
     pub counts: Counts,
+}
+
+/// What people have done with an alert where it comes from: an order for its incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceOrder {
+    /// The source's own identity of the alert.
+    pub key: Box<str>,
+    /// None: they have only written something.
+    pub deed: Option<SourceDeed>,
+    pub by: Option<Box<str>>,
+    pub text: Option<Box<str>>,
+}
+
+/// What can be done with an alert there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceDeed {
+    Acknowledge,
+    Unacknowledge,
+}
+
+impl SourceDeed {
+    /// As mappings write it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledge",
+            Self::Unacknowledge => "unacknowledge",
+        }
+    }
 }
 
 /// An event that could not be taken.

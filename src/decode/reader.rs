@@ -10,7 +10,7 @@ use super::json::{Capped, Pairs, TOO_MANY};
 use super::limits::{cut, cut_bytes, cut_identity, shown};
 use super::severity::{SeverityMap, Words};
 use super::text::{self, TextEncoding};
-use super::{Body, BodyError, Context, Counts, Decoded, Rejected};
+use super::{Body, BodyError, Context, Counts, Decoded, Rejected, SourceOrder};
 use crate::domain::event::{Event, RECEIVED_STARTS_AT, Status};
 use crate::domain::label::Labels;
 use crate::domain::reject::{DeadLetter, Reject};
@@ -33,6 +33,20 @@ pub(super) struct Reader<'c> {
     source_map: OnceCell<Option<&'c SeverityMap>>,
     cut: bool,
     out: Decoded,
+}
+
+/// What one item of a body is.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment, and nearly all are events")]
+pub(super) enum Taken {
+    Event(Event),
+    Order(SourceOrder),
+    Nothing,
+}
+
+impl From<Event> for Taken {
+    fn from(event: Event) -> Self {
+        Self::Event(event)
+    }
 }
 
 /// A body's text, ready to be parsed.
@@ -76,7 +90,7 @@ impl<'c> Reader<'c> {
     }
 
     /// Reads an array of events. All at once if all are well-formed; else one by one, so that a bad one stands alone.
-    pub fn array<'t, T: Deserialize<'t>, E: Into<Option<Event>>>(
+    pub fn array<'t, T: Deserialize<'t>, E: Into<Taken>>(
         &mut self,
         array: &'t str,
         deep: bool,
@@ -111,7 +125,7 @@ impl<'c> Reader<'c> {
     }
 
     /// Reads one event on its own.
-    pub fn single<'t, T: Deserialize<'t>, E: Into<Option<Event>>>(
+    pub fn single<'t, T: Deserialize<'t>, E: Into<Taken>>(
         &mut self,
         index: usize,
         raw: &'t str,
@@ -134,11 +148,12 @@ impl<'c> Reader<'c> {
         serde_json::from_str(raw).map_err(|error| Reject::Malformed(error.to_string()))
     }
 
-    /// Keeps a decoded event, or counts that there was none.
-    pub fn take(&mut self, event: impl Into<Option<Event>>) {
-        match event.into() {
-            Some(event) => self.out.events.push(event),
-            None => self.out.counts.left_out += 1,
+    /// Keeps a decoded event or an order, or counts that there was none.
+    pub fn take(&mut self, read: impl Into<Taken>) {
+        match read.into() {
+            Taken::Event(event) => self.out.events.push(event),
+            Taken::Order(order) => self.out.orders.push(order),
+            Taken::Nothing => self.out.counts.left_out += 1,
         }
     }
 

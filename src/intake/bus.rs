@@ -21,7 +21,7 @@ use super::sink::SinkError;
 use crate::decode::{Counts, Decoded, Rejected};
 use crate::domain::event::Event;
 use crate::domain::ids::{SourceId, TenantId};
-use crate::engine::input::Batch;
+use crate::engine::input::{Batch, Command};
 use crate::nats::NatsError;
 use crate::nats::connect::Nats;
 use crate::nats::queue::{Queue, Reading, Size, TAKEN_WITHIN};
@@ -150,7 +150,7 @@ impl Bus {
         let mut waiting = Pack::default();
         let mut messages = VecDeque::from(messages);
         while let Some(message) = messages.front() {
-            let decoded = letter::open(&self.intake, &self.tenant, message);
+            let (decoded, commands) = letter::open(&self.intake, &self.tenant, message);
             let is_full = waiting.bytes + message.payload.len() > RECORD_BYTES
                 || waiting.events.len() + decoded.events.len() > RECORD_EVENTS;
             if is_full && !waiting.messages.is_empty() {
@@ -164,7 +164,7 @@ impl Bus {
                 hold(messages.iter(), wait).await;
             }
             if let Some(message) = messages.pop_front() {
-                waiting.add(message, decoded);
+                waiting.add(message, decoded, commands);
             }
         }
         if !waiting.messages.is_empty() {
@@ -172,9 +172,21 @@ impl Bus {
         }
     }
 
+    /// What came is not kept yet: it is tried again a little later.
+    async fn wait(&self, messages: &[Message], error: SinkError) {
+        let wait = match error {
+            SinkError::TryLater { wait } => wait,
+            SinkError::Failed(cause) => {
+                tracing::error!(stream = self.stream(), cause, "events from NATS are not kept yet");
+                PAUSE
+            }
+        };
+        hold(messages.iter(), wait).await;
+    }
+
     /// Puts events into the journal, however long that takes, and only then lets go of their messages.
     async fn keep(&self, pack: Pack) {
-        let Pack { messages, events, rejected, counts, bytes } = pack;
+        let Pack { messages, events, rejected, commands, counts, bytes } = pack;
         self.intake.counters.request();
         self.intake.counters.body(bytes);
         let letters: Vec<_> = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
@@ -182,19 +194,18 @@ impl Bus {
         let batch = Batch { tenant: self.tenant.clone(), events, rejected: letters, replay_of: None };
         let mut is_kept = batch.events.is_empty() && batch.rejected.is_empty();
         while !is_kept {
-            let wait = match self.intake.sink.accept(batch.clone()).await {
+            match self.intake.sink.accept(batch.clone()).await {
                 Ok(_) => {
                     self.intake.counters.kept(&origins, &rejected, &counts);
                     is_kept = true;
-                    continue;
                 }
-                Err(SinkError::TryLater { wait }) => wait,
-                Err(SinkError::Failed(cause)) => {
-                    tracing::error!(stream = self.stream(), cause, "events from NATS are not kept yet");
-                    PAUSE
-                }
-            };
-            hold(messages.iter(), wait).await;
+                Err(error) => self.wait(&messages, error).await,
+            }
+        }
+        for command in commands {
+            while let Err(error) = self.intake.sink.order(command.clone()).await {
+                self.wait(&messages, error).await;
+            }
         }
         if let Err(error) = let_go(&messages).await {
             tracing::debug!(%error, stream = self.stream(), "messages come once more, which is harmless");
@@ -224,16 +235,19 @@ struct Pack {
     messages: Vec<Message>,
     events: Vec<Event>,
     rejected: Vec<Rejected>,
+    /// Orders of the senders, behind their events.
+    commands: Vec<Command>,
     counts: Counts,
     bytes: usize,
 }
 
 impl Pack {
-    fn add(&mut self, message: Message, decoded: Decoded) {
+    fn add(&mut self, message: Message, decoded: Decoded, commands: Vec<Command>) {
         self.bytes += message.payload.len();
         self.messages.push(message);
         self.events.extend(decoded.events);
         self.rejected.extend(decoded.rejected);
+        self.commands.extend(commands);
         self.counts.add(&decoded.counts);
     }
 }

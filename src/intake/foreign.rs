@@ -14,18 +14,17 @@ use rand::RngCore;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::Intake;
 use super::body::{Announced, receive, unpack};
 use super::format::Format;
 use super::gate::offered;
 use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::routes::{FORM, answer, deliver};
-use super::{Intake, deeds};
 use crate::decode::limits::Limits;
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, form, otlp};
 use crate::domain::ids::{SourceId, TenantId};
-use crate::engine::input::AlertDeed;
 
 /// The largest body that is looked at before its sender is known: the token stands in it.
 const UNKNOWN_BYTES_MAX: usize = 512 * 1024;
@@ -185,8 +184,7 @@ async fn enqueue(State(intake): State<Arc<Intake>>, request: Request) -> Respons
         if opened.text("event_action") == Some("acknowledge") {
             let missing = "'dedup_key' is missing or blank: an acknowledgement names what it is of";
             let key = known.ok_or_else(|| Refusal::Unreadable(missing.into()))?;
-            sign(&mut opened.request, routing_key)?;
-            deeds::order(&intake, &opened.request, &key, [AlertDeed::Acknowledge]).await?;
+            opened.deliver(&intake, "pagerduty", routing_key).await?;
             return Ok(key);
         }
         // A trigger without a key is an alert of its own, and its sender is told the key to end it by.
@@ -249,8 +247,10 @@ async fn opsgenie(intake: &Arc<Intake>, request: Request, action: &str, named: O
     let (id, began) = (random_id(), std::time::Instant::now());
     let outcome = async {
         let mut opened = open(intake, request, None).await?;
-        let wanted = done(action, &opened)?;
-        let needs_alias = action == "close" || !wanted.is_empty();
+        if action == "notes" && opened.text("note").is_none_or(|note| note.trim().is_empty()) {
+            return Err(Refusal::Unreadable("note is missing or blank".into()));
+        }
+        let needs_alias = matches!(action, "close" | "acknowledge" | "unacknowledge" | "notes");
         if needs_alias && named.as_ref().is_some_and(|named| !named.is_alias) {
             return Err(Refusal::Unreadable("alerts are known by alias here: add ?identifierType=alias".into()));
         }
@@ -258,9 +258,6 @@ async fn opsgenie(intake: &Arc<Intake>, request: Request, action: &str, named: O
             .map(|named| named.alias)
             .or_else(|| opened.text("alias").map(str::to_owned))
             .unwrap_or_else(|| id.clone());
-        if !wanted.is_empty() {
-            return deeds::order(intake, &opened.request, &alias, wanted).await;
-        }
         opened.members.insert("alias".into(), alias.into());
         opened.members.insert("action".into(), action.into());
         opened.deliver(intake, "opsgenie", None).await.map(drop)
@@ -271,21 +268,6 @@ async fn opsgenie(intake: &Arc<Intake>, request: Request, action: &str, named: O
         (StatusCode::ACCEPTED, Json(told)).into_response()
     });
     answer(intake, told)
-}
-
-/// What people have done with an alert, by Opsgenie's word for it: with what they wrote. None of that: it is an event, or left out.
-fn done(action: &str, opened: &Opened) -> Result<Vec<AlertDeed>, Refusal> {
-    let note = deeds::comment(opened.text("user"), opened.text("note"));
-    let deed = match action {
-        "acknowledge" => AlertDeed::Acknowledge,
-        "unacknowledge" => AlertDeed::Unacknowledge,
-        "notes" => {
-            let missing = || Refusal::Unreadable("note is missing or blank".into());
-            return Ok(vec![note.ok_or_else(missing)?]);
-        }
-        _ => return Ok(Vec::new()),
-    };
-    Ok([Some(deed), note].into_iter().flatten().collect())
 }
 
 /// Slack's incoming webhook: the token is the last part of the address.

@@ -50,7 +50,7 @@ fn event(tenant: &TenantId, source: &SourceId, status: Status, words: &str, at: 
 
 async fn beat(State(intake): State<Arc<Intake>>, Path(name): Path<String>, headers: HeaderMap, uri: Uri) -> Response {
     let outcome = async {
-        let (tenant, source, now) = known(&intake, Some(&name), &headers, &uri).await?;
+        let (tenant, source, now) = known(&intake, &name, &headers, &uri).await?;
         intake.registry.alive(&tenant, &source, now);
         // What it said had failed is over. Other instances learn only from the journal that it is alive.
         if intake.registry.was_bad(&tenant, &source) || intake.registry.is_shared() {
@@ -65,7 +65,7 @@ async fn beat(State(intake): State<Arc<Intake>>, Path(name): Path<String>, heade
 async fn fail(State(intake): State<Arc<Intake>>, Path(name): Path<String>, request: Request) -> Response {
     let outcome = async {
         let (parts, body) = request.into_parts();
-        let (tenant, source, now) = known(&intake, Some(&name), &parts.headers, &parts.uri).await?;
+        let (tenant, source, now) = known(&intake, &name, &parts.headers, &parts.uri).await?;
         let announced = Announced::read(&parts.headers, &intake.settings)?;
         let short = Settings { batch_bytes_max: WORDS_MAX, ..intake.settings.clone() };
         let words = receive(&mut body.into_data_stream(), &announced, &short).await?;
@@ -79,16 +79,16 @@ async fn fail(State(intake): State<Arc<Intake>>, Path(name): Path<String>, reque
 }
 
 /// Who sends a request without events, when it may come in.
-pub(super) async fn known(
+async fn known(
     intake: &Intake,
-    in_path: Option<&str>,
+    in_path: &str,
     headers: &HeaderMap,
     uri: &Uri,
 ) -> Result<(TenantId, SourceId, Timestamp), Refusal> {
     let now = (intake.now)();
     intake.counters.request();
     let credential = admit(&*intake.gate, headers, uri, now)?;
-    let source = source(&credential, in_path)?;
+    let source = source(&credential, Some(in_path))?;
     intake.enabled(&credential.tenant, &source, now)?;
     let own = intake.registry.rate(&credential.tenant, &source);
     intake.rates.request(&credential.tenant, &source, own).await?;

@@ -21,9 +21,16 @@ pub struct Receipt {
     /// What its mapping says is no event, such as a ping. Nothing is kept of it.
     #[serde(skip_serializing_if = "is_zero")]
     pub left_out: u64,
+    /// What people have done with alerts where they come from: orders for their incidents, which are durable.
+    #[serde(skip_serializing_if = "is_none")]
+    pub orders: usize,
 }
 
 fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+fn is_none(count: &usize) -> bool {
     *count == 0
 }
 
@@ -61,7 +68,7 @@ impl Receipt {
             event_ref: event_ref(events + n),
         });
         let event_refs = (0..events).map(event_ref).collect();
-        Self { accepted: events, rejected: rejected.collect(), event_refs, left_out: 0 }
+        Self { accepted: events, rejected: rejected.collect(), event_refs, left_out: 0, orders: 0 }
     }
 
     /// Our own answer: 202 when something was accepted (or nothing was sent), 422 when all of it was bad.

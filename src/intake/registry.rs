@@ -192,7 +192,7 @@ impl Registry {
         let is_known = inner.seen.contains_key(&key);
         let key = if is_known || inner.seen.len() < SOURCES_MAX { key } else { (key.0, SourceId::from("…")) };
         let seen = inner.seen.entry(key.clone()).or_default();
-        let Decoded { events, rejected, counts } = delivered.decoded;
+        let Decoded { events, rejected, counts, .. } = delivered.decoded;
         if seen.deliveries == 0 {
             seen.first_at = delivered.at;
         }

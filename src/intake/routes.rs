@@ -18,11 +18,12 @@ use super::receipt::Receipt;
 use super::refusal::Refusal;
 use super::registry::Delivered;
 use super::sink::Accepted;
-use super::{Intake, foreign, heartbeats, lines, signed, writes};
+use super::{Intake, deeds, foreign, heartbeats, lines, signed, writes};
 use crate::access::strangers::UsedUp;
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, BodyError, Decoded};
-use crate::engine::input::Batch;
+use crate::domain::ids::SourceId;
+use crate::engine::input::{Batch, Command};
 
 /// Larger bodies are decoded apart from the threads that serve connections.
 const INLINE_BYTES_MAX: usize = 256 * 1024;
@@ -270,6 +271,10 @@ fn decode(intake: &Intake, delivery: &Delivery, bytes: Vec<u8>) -> Result<Decode
         Undecoded::Body(error @ BodyError::TooManyEvents { .. }) => Refusal::TooLarge(error.to_string()),
     })?;
     decoded.events.iter_mut().for_each(|event| event.test = delivery.announced.test.clone());
+    if delivery.announced.test.is_some() {
+        // Nothing comes of a test.
+        decoded.orders.clear();
+    }
     let Sender { tenant, source, received_at } = &delivery.sender;
     let seen = Delivered { at: *received_at, format: delivery.format.decoder(), body: &bytes, decoded: &decoded };
     intake.registry.saw(tenant, source, &seen);
@@ -279,15 +284,17 @@ fn decode(intake: &Intake, delivery: &Delivery, bytes: Vec<u8>) -> Result<Decode
     Ok(decoded)
 }
 
-/// Hands the events to the journal and waits until they are durable.
+/// Hands the events to the journal, and the orders behind them, and waits until they are durable.
 async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<Receipt, Refusal> {
-    let Decoded { events, rejected, counts } = decoded;
-    let count = events.len();
+    let Decoded { events, rejected, orders, counts } = decoded;
+    let (count, ordered) = (events.len(), orders.len());
+    let Sender { tenant, source, .. } = delivery.sender;
+    let commands = deeds::commands((&tenant, &source), "", orders);
     if count + rejected.len() == 0 {
         intake.counters.kept(&Origins::default(), &[], &counts);
-        return Ok(Receipt { left_out: counts.left_out, ..Receipt::default() });
+        give(intake, &source, commands).await?;
+        return Ok(Receipt { left_out: counts.left_out, orders: ordered, ..Receipt::default() });
     }
-    let Sender { tenant, source, .. } = delivery.sender;
     let own = intake.registry.rate(&tenant, &source);
     intake.rates.events((&tenant, &source), own, count).await?;
     let origins = Origins::of(&events);
@@ -295,5 +302,13 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };
     let kept: Accepted = intake.sink.accept(batch).await.map_err(|error| intake.not_kept(&source, error))?;
     intake.counters.kept(&origins, &rejected, &counts);
-    Ok(Receipt { left_out: counts.left_out, ..Receipt::new(count, &rejected, kept) })
+    give(intake, &source, commands).await?;
+    Ok(Receipt { left_out: counts.left_out, orders: ordered, ..Receipt::new(count, &rejected, kept) })
+}
+
+async fn give(intake: &Intake, source: &SourceId, commands: Vec<Command>) -> Result<(), Refusal> {
+    for command in commands {
+        intake.sink.order(command).await.map_err(|error| intake.not_kept(source, error))?;
+    }
+    Ok(())
 }

@@ -90,7 +90,7 @@ impl Sources for Desk {
     }
 
     fn preview(&self, tenant: &TenantId, source: &SourceId, wanted: &PreviewBody) -> Result<Tried, WriteError> {
-        let Decoded { events, rejected, counts } = self.decode(tenant, source, wanted)?;
+        let Decoded { events, rejected, orders, counts } = self.decode(tenant, source, wanted)?;
         let trials = events.into_iter().take(TRIED_MAX).map(|event| self.judge.try_event(tenant, event));
         let rejection = |one: crate::decode::Rejected| PreviewRejection {
             index: one.index,
@@ -101,6 +101,7 @@ impl Sources for Desk {
             trials: trials.collect::<Result<_, _>>()?,
             rejected: rejected.into_iter().map(rejection).collect(),
             left_out: counts.left_out,
+            orders: orders.len() as u64,
             unmapped_severity: counts.unmapped_severity,
         })
     }

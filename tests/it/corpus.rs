@@ -85,7 +85,8 @@ pub fn check_bounds(decoded: &Result<Decoded, BodyError>) {
     let mut places: Vec<usize> = decoded.rejected.iter().map(|rejected| rejected.index).collect();
     places.dedup();
     assert_eq!(places.len(), decoded.rejected.len());
-    let seen = decoded.events.len() + decoded.rejected.len() + decoded.counts.left_out as usize;
+    let items = decoded.events.len() + decoded.rejected.len() + decoded.orders.len();
+    let seen = items + decoded.counts.left_out as usize;
     assert!(places.iter().all(|place| *place < seen));
 }
 

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use headwater::decode::formats::Formats;
 use headwater::decode::limits::Limits;
 use headwater::decode::mapping::Shape;
-use headwater::decode::{Body, BodyError, Context, Decoded, alertmanager, alertmanager_webhook, cloudevents, native};
+use headwater::decode::{
+    Body, BodyError, Context, Decoded, SourceOrder, alertmanager, alertmanager_webhook, cloudevents, native,
+};
 use headwater::domain::ids::{SourceId, TenantId};
 use headwater::domain::time::Timestamp;
 
@@ -59,6 +61,9 @@ fn shown(decoded: &Result<Decoded, BodyError>) -> String {
     for rejected in &decoded.rejected {
         let letter = &rejected.letter;
         text += &format!("rejected {}: {}: {}\n", rejected.index, letter.why.word(), letter.why.detail());
+    }
+    for SourceOrder { key, deed, by, text: written } in &decoded.orders {
+        text += &format!("order for {key}: {deed:?} by {by:?}, {written:?}\n");
     }
     text += &format!("{:#?}\n", decoded.counts);
     text

@@ -102,6 +102,48 @@ async fn what_sends_to_pagerduty_sends_here_with_its_routing_key() {
     assert!(!letter.raw.contains("source:bms"), "a key is not kept: {}", letter.raw);
 }
 
+/// Whoever knows only the key of an alert says so by any door that takes a mapping.
+#[tokio::test]
+async fn an_acknowledgement_by_key_alone_is_an_order_at_the_address_of_its_mapping_too() {
+    let door = door();
+    let of = |mapping: &str, more: &[(&str, &str)], body: Value| {
+        let headers = [&[("authorization", "Bearer source:bms")], more].concat();
+        post(&format!("/api/v1/ingest/{mapping}"), &headers, body.to_string())
+    };
+    let trigger = json!({"event_action": "trigger", "dedup_key": "d1", "payload": {"summary": "Disk full", "source": "db-1", "severity": "critical"}});
+    let both = json!([{"event_action": "acknowledge", "dedup_key": "d1"}, trigger]);
+    let answer = door.send(of("pagerduty", &[], both)).await;
+    let receipt = answer.json();
+    assert_eq!(
+        (answer.status.as_u16(), &receipt["accepted"], &receipt["orders"]),
+        (202, &json!(1), &json!(1)),
+        "{receipt}"
+    );
+    assert_eq!(receipt.get("left_out"), None, "{receipt}");
+    let note = json!({"action": "acknowledge", "alias": "a/1", "user": "li", "note": "on it"});
+    assert_eq!(door.send(of("opsgenie", &[], note.clone())).await.json()["orders"], 1);
+    assert_eq!(door.send(of("opsgenie", &[], json!({"action": "unacknowledge", "alias": "a/1"}))).await.status, 202);
+    assert_eq!(
+        door.send(of("ruixiangyun", &[], json!({"eventType": "acknowledge", "eventId": "z1"}))).await.status,
+        202
+    );
+    let comment = AlertDeed::Comment { text: "li: on it".into() };
+    let want = [
+        ("d1", AlertDeed::Acknowledge),
+        ("a/1", AlertDeed::Acknowledge),
+        ("a/1", comment),
+        ("a/1", AlertDeed::Unacknowledge),
+        ("z1", AlertDeed::Acknowledge),
+    ];
+    let want = want.map(|(key, deed)| ("bms".to_owned(), key.to_owned(), deed));
+    assert_eq!(ordered(&door), want);
+    // Nothing comes of a test, and one that names no alert is a dead letter.
+    assert_eq!(door.send(of("opsgenie", &[("headwater-test", "8d1f")], note)).await.status, 202);
+    let answer = door.send(of("pagerduty", &[], json!({"event_action": "acknowledge"}))).await;
+    assert!(answer.status == 422 && answer.text.contains("no key of the alert"), "{}", answer.text);
+    assert_eq!(ordered(&door).len(), want.len());
+}
+
 #[tokio::test]
 async fn what_sends_to_opsgenie_sends_here_with_its_key() {
     let door = door();

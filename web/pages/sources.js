@@ -49,7 +49,7 @@ const Preview = ({ start }) => {
       <textarea class="code" rows="12" spellcheck="false" placeholder=${t("src.payload")} aria-label=${t("src.payload")} value=${asked.payload} onInput=${(event) => type(event, "payload")}></textarea>
       <details open=${Boolean(asked.mapping)}><summary>${t("src.mapping")}</summary><textarea class="code" rows="12" spellcheck="false" aria-label=${t("src.mapping")} value=${asked.mapping} onInput=${(event) => type(event, "mapping")}></textarea></details></div>
     <div>${failed.map((why) => html`<p key=${why} class="bad">${why}</p>`)}${!found && failed.length === 0 && html`<p class="dim">${t("src.try.help")}</p>`}
-      ${found && html`<p class="dim">${t("src.became", { n: found.events.length, rejected: found.rejected.length, left: found.left_out })}</p>
+      ${found && html`<p class="dim">${t("src.became", { n: found.events.length, rejected: found.rejected.length, left: found.left_out })}${found.orders > 0 ? ` ${t("src.orders", { n: found.orders })}` : ""}</p>
         <ul class="letters">${found.events.map((one, i) => html`<li key=${i}><p><${Severity} of=${one.event.severity} label /> <b>${one.event.title || one.event.name}</b> <em class="tag strong">${one.verdict_label}</em></p><p class="dim">${say(one.text)}</p><details><summary>${t("src.event")}</summary><pre>${JSON.stringify(one.event, null, 2)}</pre></details></li>`)}
           ${found.rejected.map((one) => html`<li key=${`r${one.index}`} class="bad"><p>#${one.index} ${one.detail}</p></li>`)}</ul>`}</div></div><//>`;
 };

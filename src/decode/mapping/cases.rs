@@ -5,8 +5,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::event::{EventSpec, Wrong};
+use crate::decode::limits::{Limits, dedup_key};
 use crate::decode::path::{Path, Place};
-use crate::decode::value::regex;
+use crate::decode::value::{Value, regex};
+use crate::decode::{SourceDeed, SourceOrder};
+use crate::domain::reject::Reject;
 
 /// How bodies of one kind are read, or that they are no events.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -17,6 +20,43 @@ pub(super) struct Case {
     /// They are no events; says what they are.
     skip: Option<String>,
     event: Option<EventSpec>,
+    /// They say what people have done with an alert: an order for its incident.
+    order: Option<OrderSpec>,
+}
+
+/// How such an order is read.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrderSpec {
+    /// Without it they have only written something.
+    deed: Option<SourceDeed>,
+    /// The source's own identity of the alert, as `dedup_key` of its event.
+    key: Value,
+    /// Who, as the source calls them.
+    by: Option<Value>,
+    /// What they wrote: a comment.
+    text: Option<Value>,
+}
+
+impl OrderSpec {
+    /// The order.
+    pub fn read(&self, place: Place<'_, '_>, limits: &Limits) -> Result<SourceOrder, Reject> {
+        let text = |value: &Option<Value>| value.as_ref()?.text(place).map(|text| Box::from(&*text));
+        let missing = || Reject::Malformed("the mapping finds no key of the alert that this is about".into());
+        let key = dedup_key(&self.key.text(place).ok_or_else(missing)?, limits);
+        let order = SourceOrder { key, deed: self.deed, by: text(&self.by), text: text(&self.text) };
+        if order.deed.is_none() && order.text.is_none() {
+            return Err(Reject::Malformed("nothing was done with the alert, and nothing was written".into()));
+        }
+        Ok(order)
+    }
+}
+
+/// How a body of a kind is read.
+pub(super) enum As<'m> {
+    Event(&'m EventSpec),
+    Order(&'m OrderSpec),
+    Nothing,
 }
 
 /// One look at a body. Without `is` and `match`: there is a value that is not empty.
@@ -55,10 +95,12 @@ impl Case {
             test.pattern =
                 test.r#match.as_deref().map(regex).transpose().map_err(|cause| (".when.match".into(), cause))?;
         }
-        match (&self.skip, &mut self.event) {
-            (None, Some(event)) => event.ready().map_err(|(field, cause)| (format!(".event{field}"), cause)),
-            (Some(_), None) => Ok(()),
-            _ => Err((String::new(), "give either event or skip".into())),
+        match (&self.skip, &mut self.event, &self.order) {
+            (None, Some(event), None) => event.ready().map_err(|(field, cause)| (format!(".event{field}"), cause)),
+            (Some(_), None, None) => Ok(()),
+            (None, None, Some(order)) if order.deed.is_some() || order.text.is_some() => Ok(()),
+            (None, None, Some(_)) => Err((".order".into(), "give deed, text or both".into())),
+            _ => Err((String::new(), "give exactly one of event, order and skip".into())),
         }
     }
 
@@ -67,9 +109,15 @@ impl Case {
         self.when.iter().all(|test| test.holds(place) != test.not)
     }
 
-    /// How it is read; `None` when it is left out.
+    /// How its events are read; `None` when it has none.
     pub fn event(&self) -> Option<&EventSpec> {
         self.event.as_ref()
+    }
+
+    /// How it is read.
+    pub fn read_as(&self) -> As<'_> {
+        let order = self.order.as_ref().map_or(As::Nothing, As::Order);
+        self.event.as_ref().map_or(order, As::Event)
     }
 }
 

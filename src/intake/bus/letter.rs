@@ -13,10 +13,11 @@ use crate::domain::event::Status;
 use crate::domain::ids::{SourceId, TenantId};
 use crate::domain::reject::{DeadLetter, Reject};
 use crate::domain::time::Timestamp;
-use crate::intake::Intake;
+use crate::engine::input::Command;
 use crate::intake::body::{TEST, test_word};
 use crate::intake::format::{Format, Sender};
 use crate::intake::registry::Delivered;
+use crate::intake::{Intake, deeds};
 
 /// The last words of the subjects that are taken: events, and changes that somebody made.
 pub const KINDS: [&str; 2] = ["event", "change"];
@@ -34,8 +35,8 @@ struct Envelope {
     test: Option<Box<str>>,
 }
 
-/// Decodes a message; every event of it has an id afterwards.
-pub fn open(intake: &Intake, tenant: &TenantId, message: &Message) -> Decoded {
+/// Decodes a message; every event of it has an id afterwards. Beside it the orders of its sender, each with an id of its own.
+pub fn open(intake: &Intake, tenant: &TenantId, message: &Message) -> (Decoded, Vec<Command>) {
     let envelope = Envelope::read(tenant, message, (intake.now)());
     let format = format(message.headers.as_ref(), &message.payload);
     let mut decoded = decode(intake, &format, &envelope, &message.payload);
@@ -53,7 +54,11 @@ pub fn open(intake: &Intake, tenant: &TenantId, message: &Message) -> Decoded {
             event.id = id.chars().take(intake.limits.identity_chars).collect::<String>().into();
         }
     }
-    decoded
+    let orders = std::mem::take(&mut decoded.orders);
+    // Nothing comes of a test.
+    let orders = if envelope.test.is_some() { Vec::new() } else { orders };
+    let commands = deeds::commands((tenant, source), &envelope.id, orders);
+    (decoded, commands)
 }
 
 fn decode(intake: &Intake, format: &Format, envelope: &Envelope, bytes: &[u8]) -> Decoded {

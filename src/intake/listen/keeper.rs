@@ -11,12 +11,12 @@ use super::settings::Ready;
 use crate::decode::mapping::Shape;
 use crate::decode::{Body, Decoded};
 use crate::engine::input::Batch;
-use crate::intake::Intake;
 use crate::intake::counters::Origins;
 use crate::intake::format::{Format, Sender as Whose};
 use crate::intake::rates::Turn;
 use crate::intake::registry::Delivered;
 use crate::intake::sink::SinkError;
+use crate::intake::{Intake, deeds};
 
 /// Messages that wait for the journal.
 const WAITING_MAX: usize = 50_000;
@@ -133,11 +133,15 @@ pub async fn keep(intake: &Intake, ready: &Ready, body: &str) -> Result<(), Sink
     if !intake.registry.is_enabled(&sender.tenant, &sender.source, sender.received_at) {
         return Ok(());
     }
-    let Decoded { events, rejected, counts } = decoded;
+    let Decoded { events, rejected, orders, counts } = decoded;
+    let commands = deeds::commands((&sender.tenant, &sender.source), "", orders);
     let (origins, letters) = (Origins::of(&events), rejected.iter().map(|rejected| rejected.letter.clone()).collect());
     let batch = Batch { tenant: sender.tenant, events, rejected: letters, replay_of: None };
     if !batch.events.is_empty() || !batch.rejected.is_empty() {
         intake.sink.accept(batch).await?;
+    }
+    for command in commands {
+        intake.sink.order(command).await?;
     }
     intake.counters.request();
     intake.counters.body(body.len());
