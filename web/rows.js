@@ -7,7 +7,7 @@ const EXTRA = 12;
 /** Shorter lists are shown whole. */
 const WHOLE = 80;
 
-/** Which of `count` rows of one height to show. Give `body` to the element that holds them.
+/** Which of `count` rows to show: of one height each, unless all are. Give `body` to the element that holds them.
  * @param {number} count @param {number} guess the height of a row until one can be measured */
 export function useRows(count, guess) {
   const body = useRef(/** @type {HTMLElement|null} */ (null));
@@ -29,10 +29,10 @@ export function useRows(count, guess) {
     addEventListener("resize", look);
     return () => { removeEventListener("scroll", look); removeEventListener("resize", look); };
   }, [count]);
-  if (count <= WHOLE) return { body, first: 0, last: count, above: 0, below: 0 };
+  if (count <= WHOLE) return { body, first: 0, last: count, above: 0, below: 0, isWhole: true };
   const from = Math.min(first, count);
   const to = Math.min(last, count);
-  return { body, first: from, last: to, above: from * height, below: (count - to) * height };
+  return { body, first: from, last: to, above: from * height, below: (count - to) * height, isWhole: false };
 }
 
 /** Reads all pages of a list, up to `most` items; tells each page as it comes. `wanted` says whether to go on.

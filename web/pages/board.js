@@ -89,7 +89,7 @@ const Table = ({ list, at, marked, may, sort, onAt, onMark, onMarkAll, onSort, o
   const head = ([word, by]) => html`<th key=${word} class=${`c-${word}`} aria-sort=${by && sort === by ? "descending" : undefined}>
     ${by ? html`<button class="by" aria-pressed=${sort === by} onClick=${() => onSort(sort === by ? "" : by)}>${t(`col.${word}`)}${sort === by ? " ↓" : ""}</button>` : t(`col.${word}`)}</th>`;
   const all = list.length > 0 && marked.size >= list.length;
-  return html`<table class="board" aria-rowcount=${list.length} onMouseMove=${onMove}>
+  return html`<table class=${`board ${rows.isWhole ? "" : "long"}`} aria-rowcount=${list.length} onMouseMove=${onMove}>
     <thead><tr>${may && html`<th class="c-pick"><input type="checkbox" checked=${all} indeterminate=${marked.size > 0 && !all} aria-label=${t("pick.all")} onClick=${() => onMarkAll(all)} /></th>`}
       <th class="c-mark"></th>${COLUMNS.map(head)}</tr></thead>
     <tbody ref=${rows.body}>${space(rows.above)}

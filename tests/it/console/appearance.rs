@@ -187,6 +187,55 @@ async fn the_pages_of_whoever_is_on_call_fit_a_phone_and_a_finger() {
     check_quiet(&browser, &served.base).await;
 }
 
+/// Texts that are cut off.
+const CUT: &str = "((all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1).map((one) => one.textContent))";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_phone_the_list_shows_whole_titles() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..400).await;
+    let title = "云管平台到政务外网汇聚交换机的双上联链路同时中断，跨区访问全部失败，请检查传输";
+    let object = json!({ "name": "dci-uplink-1" });
+    let starts_at = chrono::Utc::now().to_rfc3339();
+    let down = json!({ "name": "UplinksDown", "severity": "critical", "title": title, "object": object, "starts_at": starts_at });
+    served.events(&[down]).await;
+    let browser = Browser::open("zh-CN").await;
+    browser.screen(390, 844).await;
+    sign_in(&browser, &served.base, &token).await;
+    let titles = "[...document.querySelectorAll('table.board .what a')]";
+    browser.wait(&format!("{titles}.some((one) => one.textContent.includes('{title}'))")).await;
+    assert_eq!(browser.read(&format!("{CUT}({titles})")).await, json!([]));
+    assert_eq!(browser.read("document.documentElement.scrollWidth > innerWidth").await, false, "wider than a phone");
+    check_quiet(&browser, &served.base).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_and_a_handover_are_fit_for_paper() {
+    let served = Served::start();
+    let token = served.token("operator", "li.na");
+    served.storm(0..400).await;
+    let browser = Browser::open("zh-CN").await;
+    sign_in(&browser, &served.base, &token).await;
+    browser.run("localStorage.setItem('theme', 'dark')").await;
+    browser.paper().await;
+    for (path, there) in [("/reports", ".bars li"), ("/handover", ".prose li")] {
+        browser.go(&format!("{}{path}", served.base)).await;
+        browser.wait(&format!("document.querySelector('{there}')")).await;
+        let looks = browser
+            .read("[getComputedStyle(document.documentElement).backgroundColor, document.documentElement.scrollWidth <= innerWidth]")
+            .await;
+        assert_eq!(looks, json!(["rgb(255, 255, 255)", true]), "{path}");
+        let pressed = "[...document.querySelectorAll('nav, button, input, select')].filter((one) => one.checkVisibility()).map((one) => one.outerHTML.slice(0, 90))";
+        assert_eq!(browser.read(pressed).await, json!([]), "{path}: nobody presses paper");
+        let cut = format!(
+            "{CUT}([...document.querySelectorAll('.bars span, .scroll, td')].filter((one) => one.checkVisibility()))"
+        );
+        assert_eq!(browser.read(&cut).await, json!([]), "{path}");
+    }
+    check_quiet(&browser, &served.base).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_phone_an_incident_is_read_and_acknowledged() {
     let served = Served::start();

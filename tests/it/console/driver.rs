@@ -120,6 +120,13 @@ impl Browser {
         self.command("/goog/cdp/execute", script).await;
     }
 
+    /// Shows pages as they are printed, on a sheet of A4.
+    pub async fn paper(&self) {
+        self.screen(718, 1016).await;
+        let print = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "media": "print" } });
+        self.command("/goog/cdp/execute", print).await;
+    }
+
     /// Gives the machine that the browser runs on another time zone.
     pub async fn zone(&self, name: &str) {
         let zone = json!({ "cmd": "Emulation.setTimezoneOverride", "params": { "timezoneId": name } });
