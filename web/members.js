@@ -40,7 +40,7 @@ export const AlertTable = ({ alerts, picked = [], onPick = undefined, incident =
   const columns = ["alert", "object", "source", "count", "first", "last", "state", ...(incident ? ["in"] : [])];
   const wide = columns.length + (onPick ? 3 : 2);
   const space = (height) => height > 0 && html`<tr class="space"><td colspan=${wide} style=${{ height: `${height}px` }}></td></tr>`;
-  return html`<table class="alerts" aria-rowcount=${alerts.length}>
+  return html`<table class=${`alerts ${rows.isWhole ? "" : "long"}`} aria-rowcount=${alerts.length}>
     <thead><tr>${onPick && html`<th class="c-pick"></th>`}<th class="c-sev"></th>
       ${columns.map((c) => html`<th key=${c} class=${`c-${c}`}>${t(`col.${c}`)}</th>`)}<th class="c-why"></th></tr></thead>
     <tbody ref=${rows.body}>${space(rows.above)}

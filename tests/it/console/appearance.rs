@@ -191,7 +191,7 @@ async fn the_pages_of_whoever_is_on_call_fit_a_phone_and_a_finger() {
 const CUT: &str = "((all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1).map((one) => one.textContent))";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_phone_the_list_shows_whole_titles() {
+async fn on_a_phone_lists_show_whole_titles() {
     let served = Served::start();
     let token = served.token("operator", "li.na");
     served.storm(0..400).await;
@@ -207,11 +207,15 @@ async fn on_a_phone_the_list_shows_whole_titles() {
     browser.wait(&format!("{titles}.some((one) => one.textContent.includes('{title}'))")).await;
     assert_eq!(browser.read(&format!("{CUT}({titles})")).await, json!([]));
     assert_eq!(browser.read("document.documentElement.scrollWidth > innerWidth").await, false, "wider than a phone");
+    browser.go(&format!("{}/alerts?show=all", served.base)).await;
+    let titles = "[...document.querySelectorAll('table.alerts .what span')]";
+    browser.wait(&format!("{titles}.length > 10")).await;
+    assert_eq!(browser.read(&format!("{CUT}({titles})")).await, json!([]));
     check_quiet(&browser, &served.base).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_report_and_a_handover_are_fit_for_paper() {
+async fn a_report_a_handover_and_an_incident_are_fit_for_paper() {
     let served = Served::start();
     let token = served.token("operator", "li.na");
     served.storm(0..400).await;
@@ -219,14 +223,15 @@ async fn a_report_and_a_handover_are_fit_for_paper() {
     sign_in(&browser, &served.base, &token).await;
     browser.run("localStorage.setItem('theme', 'dark')").await;
     browser.paper().await;
-    for (path, there) in [("/reports", ".bars li"), ("/handover", ".prose li")] {
+    let incident = format!("/incidents/{}", largest(&served, &token).await["id"].as_str().unwrap());
+    for (path, there) in [("/reports", ".bars li"), ("/handover", ".prose li"), (&*incident, ".canvas[data-drawn]")] {
         browser.go(&format!("{}{path}", served.base)).await;
         browser.wait(&format!("document.querySelector('{there}')")).await;
         let looks = browser
             .read("[getComputedStyle(document.documentElement).backgroundColor, document.documentElement.scrollWidth <= innerWidth]")
             .await;
         assert_eq!(looks, json!(["rgb(255, 255, 255)", true]), "{path}");
-        let pressed = "[...document.querySelectorAll('nav, button, input, select')].filter((one) => one.checkVisibility()).map((one) => one.outerHTML.slice(0, 90))";
+        let pressed = "[...document.querySelectorAll('nav, button:not(.line), input, select')].filter((one) => one.checkVisibility()).map((one) => one.outerHTML.slice(0, 90))";
         assert_eq!(browser.read(pressed).await, json!([]), "{path}: nobody presses paper");
         let cut = format!(
             "{CUT}([...document.querySelectorAll('.bars span, .scroll, td')].filter((one) => one.checkVisibility()))"
