@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ears::TicketDeed;
+use fate::{Listening, Tell};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use settings::Ready;
@@ -35,6 +36,7 @@ pub mod contacts;
 mod digest;
 pub mod ears;
 pub mod egress;
+pub mod fate;
 mod form;
 pub mod http;
 pub mod lines;
@@ -95,6 +97,11 @@ pub trait Channel: Send + Sync {
     /// Whether it is a page to an address that nobody has shown to be the person's, and such ones are not used: it is not sent.
     fn is_unverified(&self, _: &Notice) -> bool {
         false
+    }
+
+    /// Listens for what becomes of messages that were taken, where the system tells it later; most tell nothing.
+    fn follow<'a>(&'a self, _: Tell<'a>) -> Option<Listening<'a>> {
+        None
     }
 
     /// Tells somebody who has acted or asked, at the place that the system named in its callback.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc::UnboundedReceiver;
+use futures::future::pending;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use super::fate::{Fate, Fates};
 use super::queue::{Left, LineId, Queue};
 use super::settings::Settings;
 use super::{Attempt, Channel, Clock, ReceiverState, Report, States, delivered, request};
@@ -37,6 +39,12 @@ impl Task {
         let mut queue = Queue::new(self.settings.clone());
         let mut attempts: JoinSet<(LineId, Attempt)> = JoinSet::new();
         let mut reports: JoinSet<Option<LineId>> = JoinSet::new();
+        let (sender, mut heard) = unbounded_channel();
+        // Nobody listens any more when the task ends.
+        let tell = move |fate: Fate| drop(sender.send(fate));
+        let listening = self.channel.follow(&tell);
+        let mut fates = listening.is_some().then(Fates::default);
+        let mut listening = listening.unwrap_or_else(|| Box::pin(pending()));
         let mut is_open = true;
         while is_open || !attempts.is_empty() || !reports.is_empty() {
             while is_open && let Some(notice) = queue.take_due(Instant::now()) {
@@ -62,11 +70,18 @@ impl Task {
                     Some(notice) => {
                         let left = queue.push(notice, Instant::now());
                         self.show(&queue);
-                        self.tell(left, None, &mut reports);
+                        let _ = self.tell(left, None, &mut reports);
                     }
                     None => is_open = false,
                 },
-                Some(ended) = attempts.join_next() => self.settle(&mut queue, ended, &mut reports),
+                Some(ended) = attempts.join_next() => {
+                    let taken = self.settle(&mut queue, ended, &mut reports);
+                    self.learn(fates.as_mut().zip(taken).and_then(|(fates, taken)| fates.taken(&taken)), &mut reports);
+                }
+                Some(fate) = heard.recv(), if is_open => {
+                    self.learn(fates.as_mut().and_then(|fates| fates.heard(fate)), &mut reports);
+                }
+                never = &mut listening, if is_open => match never {},
                 Some(reported) = reports.join_next() => {
                     if let Some(id) = reported.expect("a report does not panic and is not aborted") {
                         queue.release(&id, Instant::now());
@@ -78,12 +93,13 @@ impl Task {
         }
     }
 
+    /// Takes in how an attempt ended; gives what was taken by the receiver.
     fn settle(
         &self,
         queue: &mut Queue,
         ended: Result<(LineId, Attempt), JoinError>,
         reports: &mut JoinSet<Option<LineId>>,
-    ) {
+    ) -> Option<Delivered> {
         let (id, attempt) = ended.expect("an attempt does not panic and is not aborted");
         let failure = match &attempt {
             Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. } => None,
@@ -113,13 +129,19 @@ impl Task {
             }
         });
         self.show(queue);
-        self.tell(left, Some(id), reports);
+        self.tell(left, Some(id), reports)
     }
 
-    /// Reports a notice that left the queue; `held` is the incident whose next notice waits for that.
-    fn tell(&self, left: Option<Left>, held: Option<LineId>, reports: &mut JoinSet<Option<LineId>>) {
+    /// Reports a notice that left the queue, and gives it when the receiver has it; `held` is the incident whose next notice waits
+    /// for that.
+    fn tell(
+        &self,
+        left: Option<Left>,
+        held: Option<LineId>,
+        reports: &mut JoinSet<Option<LineId>>,
+    ) -> Option<Delivered> {
         let (waiting, outcome) = match left {
-            None => return,
+            None => return None,
             Some(Left::Accepted(waiting)) => {
                 self.note(|state| state.accepted += 1);
                 (waiting, DeliveryOutcome::Accepted)
@@ -140,10 +162,27 @@ impl Task {
         let (to, said) = (self.channel.address(&waiting.notice).into(), waiting.said.as_str().into());
         let receipt = Some(Box::new(Receipt { to, said })).filter(|receipt| **receipt != Receipt::default());
         let (ticket, report) = (waiting.ticket.clone(), waiting.report.clone());
-        let report = (self.report)(Delivered { ticket, report, receipt, ..ended });
+        let ended = Delivered { ticket, report, receipt, ..ended };
+        let taken = (ended.outcome == DeliveryOutcome::Accepted).then(|| ended.clone());
+        let report = (self.report)(ended);
         reports.spawn(async move {
             report.await;
             held
+        });
+        taken
+    }
+
+    /// Reports what became of a message after the receiver had taken it.
+    fn learn(&self, second: Option<Delivered>, reports: &mut JoinSet<Option<LineId>>) {
+        let Some(ended) = second else { return };
+        if let DeliveryOutcome::GaveUp(why) = &ended.outcome {
+            tracing::warn!(incident.id = %ended.incident, receiver = %self.receiver, why, "a message was taken and did not arrive");
+            self.note(|state| state.given_up += 1);
+        }
+        let report = (self.report)(ended);
+        reports.spawn(async move {
+            report.await;
+            None
         });
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use super::lease::Lease;
 use super::log::AnyLog;
 use crate::clock::Clock;
+use crate::delivery::fate::{Listening, Tell};
 use crate::delivery::pending::{Pending, Place};
 use crate::delivery::settings::{Ready, Settings};
 use crate::delivery::{Acted, Attempt, Channel, Delivery, Report};
@@ -258,6 +259,10 @@ impl Channel for Guarded {
 
     fn address(&self, notice: &Notice) -> String {
         self.channel.address(notice)
+    }
+
+    fn follow<'a>(&'a self, tell: Tell<'a>) -> Option<Listening<'a>> {
+        self.channel.follow(tell)
     }
 
     fn is_unverified(&self, notice: &Notice) -> bool {

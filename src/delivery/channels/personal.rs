@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Ground, Kind, readers};
 use crate::delivery::contacts::Contacts;
 use crate::delivery::ears::TicketDeed;
+use crate::delivery::fate::{Listening, Tell};
 use crate::delivery::http::SetupError;
 use crate::delivery::{Acted, Attempt, Channel, receipt, request};
 use crate::domain::ids::{PersonId, ReceiverId};
@@ -104,6 +105,10 @@ impl Channel for Personal {
 
     fn way(&self, person: &PersonId, now: Timestamp) -> Option<Way> {
         self.contacts.way(person, &self.receiver, self.kind.takes()?, now)
+    }
+
+    fn follow<'a>(&'a self, tell: Tell<'a>) -> Option<Listening<'a>> {
+        self.any.follow(tell)
     }
 
     fn is_unverified(&self, notice: &Notice) -> bool {

@@ -3,8 +3,8 @@
 //! Document: "Short Message Peer to Peer Protocol Specification v3.4" (smpp.org): a `system_id` has at most 15 characters, a
 //! password 8, an address 20. A message has 140 bytes on the air; what is longer goes in parts, each with a header of six bytes
 //! (3GPP TS 23.040, 9.2.3.24.1). Data coding 0 is the centre's own alphabet, nearly everywhere GSM 03.38 (3GPP TS 23.038, 6.2.1), of
-//! which the letters of ASCII are used; everything else is UCS-2 (8). A yes is `ESME_ROK` to each part. No receipt is asked for:
-//! who only sends hears none. Each number has its own answer, so a receiver is one number: of several some could have the message.
+//! which the letters of ASCII are used; everything else is UCS-2 (8). A yes is `ESME_ROK` to each part. Receipts are asked for when
+//! somebody listens to them (`receipts`). Each number has its own answer, so a receiver is one number: of several some could have the message.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use rusmpp::pdus::{BindTransmitter, SubmitSm};
 use rusmpp::tokio_codec::CommandCodec;
 use rusmpp::types::{COctetString, OctetString};
-use rusmpp::values::{DataCoding, EsmClass, InterfaceVersion, Npi, Ton};
+use rusmpp::values::{DataCoding, EsmClass, InterfaceVersion, Npi, RegisteredDelivery, Ton};
 use rusmpp::{Command, CommandId, CommandStatus, Pdu};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -35,6 +35,7 @@ use super::fields::Fields;
 use super::pieces::address;
 use super::{Attempt, Channel, Ground, Manner, Secret};
 use crate::delivery::egress::Egress;
+use crate::delivery::fate::{Listening, Tell};
 use crate::delivery::http::SetupError;
 use crate::engine::effect::Notice;
 
@@ -53,6 +54,8 @@ const CHARS_MAX: usize = 500;
 const HAS_HEADER: u8 = 0x40;
 /// The centre is left alone for so long when it has too much to do.
 const BUSY: Duration = Duration::from_secs(30);
+
+mod receipts;
 
 /// How the connection is protected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -106,6 +109,9 @@ pub struct Settings {
     /// No names of machines, addresses or services.
     #[serde(default)]
     pub nameless: bool,
+    /// A second connection stands, bound as a receiver, on which the centre says what became of each message.
+    #[serde(default)]
+    pub receipts: bool,
 }
 
 /// Three parts of 67 characters, as SMS in Chinese are counted.
@@ -311,20 +317,26 @@ impl Smpp {
             // The builder's own says that the message acknowledges another one.
             .esm_class(EsmClass::from(part.class))
             .data_coding(part.coding)
+            .registered_delivery(RegisteredDelivery::from(u8::from(self.settings.receipts)))
             .short_message(OctetString::from_vec(part.bytes).map_err(|error| unfit(&error))?)
             .build())
     }
 
-    async fn try_once(&self, notice: &Notice) -> Result<(), Attempt> {
+    /// Gives what the centre calls the parts.
+    async fn try_once(&self, notice: &Notice) -> Result<String, Attempt> {
         let mut line = self.connect(address(&self.egress, &self.settings.server, self.port).await?).await?;
         line.ask(self.bind()?, bound).await?;
         let name = Sha256::digest(notice.key.as_bytes())[0];
+        let mut ids: Vec<String> = Vec::new();
         for part in parts(&self.text(notice), self.settings.alphabet, name) {
-            line.ask(self.submit(part)?, submitted).await?;
+            let answer = line.ask(self.submit(part)?, submitted).await?;
+            if let Some(Pdu::SubmitSmResp(answer)) = answer.pdu() {
+                ids.push(answer.message_id().as_str().to_owned());
+            }
         }
         // It has all of it: what becomes of the connection does not matter any more.
         let _ = line.ask(Pdu::Unbind, bound).await;
-        Ok(())
+        Ok(ids.join(" "))
     }
 }
 
@@ -349,7 +361,7 @@ impl Line {
     }
 
     /// Sends one thing and waits for what the centre says of it.
-    async fn ask(&mut self, pdu: impl Into<Pdu>, judge: Judge) -> Result<(), Attempt> {
+    async fn ask(&mut self, pdu: impl Into<Pdu>, judge: Judge) -> Result<Command, Attempt> {
         self.sequence += 1;
         self.say(self.sequence, pdu.into()).await?;
         while let Some(answer) = self.framed.next().await {
@@ -367,7 +379,9 @@ impl Line {
                     judge(answer.status())?;
                     return Err(later("generic_nack without a reason".into()));
                 }
-                id if id.is_response() && sequence == self.sequence => return judge(answer.status()),
+                id if id.is_response() && sequence == self.sequence => {
+                    return judge(answer.status()).map(|()| answer);
+                }
                 // What it begins by itself has numbers of its own.
                 _ => {}
             }
@@ -411,12 +425,16 @@ impl Channel for Smpp {
     fn send<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Attempt> {
         Box::pin(async move {
             match timeout(self.timeout, self.try_once(notice)).await {
-                Ok(Ok(())) => Attempt::Accepted,
+                Ok(Ok(said)) => Attempt::Noted { said },
                 Ok(Err(attempt)) => attempt,
                 // It may have the message: then the telephone sees it twice, which is better than never.
                 Err(_) => Attempt::TryLater { why: "no answer in time".into(), wait: None },
             }
         })
+    }
+
+    fn follow<'a>(&'a self, tell: Tell<'a>) -> Option<Listening<'a>> {
+        self.settings.receipts.then(|| self.listen(tell).boxed())
     }
 
     fn preview(&self, notice: &Notice) -> Result<String, String> {

@@ -1,8 +1,15 @@
 //! SMS over SMPP, against a message centre by Python's smpplib, which prints what it was given.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures::{SinkExt as _, StreamExt as _};
-use headwater::delivery::Attempt;
+use headwater::clock::machine;
+use headwater::delivery::contacts::Contacts;
+use headwater::delivery::settings::{Ready, Settings};
+use headwater::delivery::{Attempt, Clock, Delivery, Report};
 use headwater::engine::effect::NoticeKind;
+use headwater::engine::input::{Delivered, DeliveryOutcome};
 use rusmpp::pdus::{BindTransmitter, SubmitSm};
 use rusmpp::tokio_codec::CommandCodec;
 use rusmpp::types::{COctetString, OctetString};
@@ -13,14 +20,14 @@ use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 
 use super::library::Library;
-use super::{hostile, send};
+use super::{channel, hostile, send};
 use crate::alertmanager::tool;
 use crate::delivery::notice;
 
 /// Reads as the library does and answers as "SMPP v3.4" says: 4.1 (bind), 4.4 (submit), 5.1.3 (statuses), 5.2.12 (esm_class); the header of
 /// parts is that of 3GPP TS 23.040, 9.2.3.24.1. The end of a number asks for trouble. With a certificate it speaks TLS.
 const CENTRE: &str = r#"
-import json, socket, ssl, struct, sys, threading
+import itertools, json, socket, ssl, struct, sys, threading
 import smpplib.consts as c
 import smpplib.smpp as smpp
 class Peer:
@@ -51,7 +58,7 @@ def wrong(pdu):
         return c.SMPP_ESME_RINVSRCADR
     if pdu.esm_class not in (0, 0x40):
         return c.SMPP_ESME_RINVESMCLASS
-    if pdu.registered_delivery != 0:
+    if pdu.registered_delivery not in (0, 1):
         return c.SMPP_ESME_RINVREGDLVFLG
     room = {0: 160, 8: 140}.get(pdu.data_coding)
     if room is None:
@@ -73,6 +80,17 @@ def wrong(pdu):
         return c.SMPP_ESME_RX_P_APPN
     trouble = {"0404": c.SMPP_ESME_RINVDSTADR, "0429": c.SMPP_ESME_RTHROTTLED, "0020": c.SMPP_ESME_RMSGQFUL, "0008": c.SMPP_ESME_RSYSERR}
     return trouble.get(to[-4:], c.SMPP_ESME_ROK)
+numbers, lock = itertools.count(6699), threading.Lock()
+receivers, receipts = [], {}
+def flush():
+    # What was not confirmed comes again.
+    with lock:
+        for sequence, (to, said) in list(receipts.items()) if receivers else []:
+            try:
+                say(receivers[-1], "deliver_sm", sequence, source_addr_ton=1, source_addr_npi=1, source_addr=to,
+                    dest_addr_ton=0, dest_addr_npi=1, destination_addr="10690000", esm_class=4, short_message=said.encode())
+            except OSError:
+                return
 def submitted(sock, pdu):
     status = wrong(pdu)
     if status != c.SMPP_ESME_ROK:
@@ -93,7 +111,20 @@ def submitted(sock, pdu):
         say(sock, "enquire_link", pdu.sequence)
         raw = exactly(sock, 16)
         assert raw and smpp.parse_pdu(raw, client=Peer()).command == "enquire_link_resp", raw
-    say(sock, "submit_sm_resp", pdu.sequence, message_id="1")
+    if pdu.registered_delivery == 0:
+        return say(sock, "submit_sm_resp", pdu.sequence, message_id="1")
+    number = next(numbers)
+    stat, err = ("UNDELIV", "001") if end == "0005" else ("DELIVRD", "000")
+    if end == "0009":
+        # The line of the receipts breaks; they wait for the next one.
+        with lock:
+            while receivers:
+                receivers.pop().shutdown(socket.SHUT_RDWR)
+    # Appendix B: what was answered in hexadecimal is named in decimal, filled up.
+    said = f"id:{number:010d} sub:001 dlvrd:001 submit date:2601050800 done date:2601050801 stat:{stat} err:{err} text:core-1"
+    receipts[number] = (pdu.destination_addr.decode(), said)
+    say(sock, "submit_sm_resp", pdu.sequence, message_id="%X" % number)
+    flush()
 def serve(sock):
     is_bound = False
     while True:
@@ -106,10 +137,18 @@ def serve(sock):
             status = bind(pdu)
             is_bound = status == c.SMPP_ESME_ROK
             say(sock, "bind_transmitter_resp", pdu.sequence, status, system_id="centre")
+        elif pdu.command == "bind_receiver":
+            status = bind(pdu)
+            say(sock, "bind_receiver_resp", pdu.sequence, status, system_id="centre")
+            if status == c.SMPP_ESME_ROK:
+                receivers.append(sock)
+                flush()
         elif pdu.command == "submit_sm" and is_bound:
             submitted(sock, pdu)
         elif pdu.command == "submit_sm":
             say(sock, "submit_sm_resp", pdu.sequence, c.SMPP_ESME_RINVBNDSTS, message_id="")
+        elif pdu.command == "deliver_sm_resp" and pdu.status == c.SMPP_ESME_ROK:
+            receipts.pop(pdu.sequence, None)
         elif pdu.command in ("unbind", "enquire_link"):
             say(sock, pdu.command + "_resp", pdu.sequence)
 listener = socket.create_server(("127.0.0.1", 0))
@@ -121,11 +160,59 @@ def met(peer):
         serve(context.wrap_socket(peer, server_side=True) if len(sys.argv) > 1 else peer)
     except (OSError, TypeError):
         peer.close()
+    with lock:
+        receivers[:] = [one for one in receivers if one is not peer]
 print(listener.getsockname()[1], flush=True)
 while True:
     peer, _ = listener.accept()
     threading.Thread(target=met, args=(peer,), daemon=True).start()
 "#;
+
+/// A receipt is a second end of the same message: it has arrived, or the person's next way is taken. The line on which they come is
+/// made again when it breaks, and the centre keeps them that long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipts_say_what_became_of_each_message() {
+    let Some(centre) = Library::start(CENTRE, &[]) else { return };
+    let (sender, mut ends) = tokio::sync::mpsc::unbounded_channel::<Delivered>();
+    let report: Report = Arc::new(move |delivered| {
+        sender.send(delivered).unwrap();
+        Box::pin(std::future::ready(()))
+    });
+    let ready = |to: &str| {
+        let mut own = receiver(&centre, to);
+        (own["id"], own["receipts"]) = ("sms".into(), true.into());
+        Ready { channel: Some(channel(&own, &Contacts::default())), settings: Settings::default() }
+    };
+    let clock: Clock = machine();
+    let mut next = async |to: &str, delivery: &Delivery| {
+        let mut one = notice(7, 3, NoticeKind::Opened, "sms");
+        one.incident.title = "core_1 down".into();
+        let key = one.key.clone();
+        delivery.notify(one);
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let end = tokio::time::timeout(Duration::from_secs(60), ends.recv()).await;
+            let end = end.unwrap_or_else(|_| panic!("{to}: nothing is heard after {told:?}")).unwrap();
+            assert_eq!(end.key, key);
+            told.push((end.outcome, end.receipt.map(|receipt| receipt.said.to_string()).unwrap_or_default()));
+        }
+        told
+    };
+    for (to, arrives) in [("+8613800000001", true), ("+8613800000005", false), ("+8613800000009", true)] {
+        let delivery = Delivery::start([("sms".into(), ready(to))].into(), &clock, Arc::clone(&report));
+        let told = next(to, &delivery).await;
+        let id = &told[0].1;
+        assert_eq!(told[0].0, DeliveryOutcome::Accepted);
+        assert!(u64::from_str_radix(id.split(' ').next().unwrap(), 16).is_ok_and(|id| id >= 6699), "{told:?}");
+        let second = if arrives {
+            (DeliveryOutcome::Accepted, format!("{id}: 已送达 / delivered"))
+        } else {
+            (DeliveryOutcome::GaveUp("未送达 / undeliverable: UNDELIV, error 001".into()), id.clone())
+        };
+        assert_eq!(told[1], second);
+        delivery.close(Duration::from_secs(5)).await;
+    }
+}
 
 fn receiver(centre: &Library, to: &str) -> Value {
     json!({ "kind": "smpp", "server": "127.0.0.1", "port": centre.port, "security": "none", "system_id": "headwater",

@@ -1,0 +1,203 @@
+//! Receipts: a connection of its own stands, bound as a receiver, on which the centre tells what became of messages.
+//!
+//! Document: "SMPP v3.4", 4.1.3 (bind_receiver), 4.6 (deliver_sm), 4.11 (enquire_link), 5.2.12 (`esm_class`), 5.2.17, appendix B (the text
+//! of a receipt: `id:… stat:… err:…`, which most centres write so). What a telephone sends itself is refused: nobody reads it here.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use futures::{SinkExt as _, StreamExt as _};
+use rusmpp::pdus::{BindReceiver, DeliverSm, DeliverSmResp};
+use rusmpp::tlvs::TlvValue;
+use rusmpp::values::{InterfaceVersion, MessageState};
+use rusmpp::{Command, CommandStatus, Pdu};
+use tokio::time::{sleep, timeout};
+
+use super::{Line, Smpp, address, bound, text, unreached};
+use crate::delivery::Attempt;
+use crate::delivery::fate::{End, Fate, Tell};
+
+/// The pause before the next connection.
+const PAUSE: Duration = Duration::from_secs(10);
+/// After so long without a word the centre is asked whether it is there; after twice that it is not.
+const ENQUIRE_AFTER: Duration = Duration::from_secs(30);
+/// The bits of `esm_class` that say what a message is, and what they are of a receipt.
+const KIND_BITS: u8 = 0x3c;
+const IS_RECEIPT: u8 = 0x04;
+
+/// What a centre has brought.
+#[derive(Debug, PartialEq, Eq)]
+enum Brought {
+    /// What became of a message; none: that is not settled.
+    Receipt(Option<Fate>),
+    /// What somebody has sent.
+    Message,
+}
+
+impl Smpp {
+    /// Listens for as long as it is asked, and comes back when the centre goes.
+    pub(super) async fn listen(&self, tell: Tell<'_>) -> Infallible {
+        let mut said = String::new();
+        loop {
+            let Err(why) = self.stand(tell).await;
+            if why != said {
+                tracing::warn!(receiver = %self.manner.acts.receiver, why, "receipts are not heard of, trying again");
+                said = why;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn stand(&self, tell: Tell<'_>) -> Result<Infallible, String> {
+        let ready = timeout(self.timeout, self.bound_to_hear()).await;
+        let mut line = ready.map_err(|_| "no answer in time".to_owned())?.map_err(why)?;
+        let mut is_asked = false;
+        loop {
+            match timeout(ENQUIRE_AFTER, line.framed.next()).await {
+                Ok(Some(Ok(command))) => line.hear(&command, tell).await.map_err(why)?,
+                Ok(Some(Err(error))) => return Err(format!("not the words of a message centre: {error}")),
+                Ok(None) => return Err("the message centre has hung up".to_owned()),
+                Err(_) if is_asked => return Err("the message centre is silent".to_owned()),
+                Err(_) => {
+                    line.sequence += 1;
+                    line.say(line.sequence, Pdu::EnquireLink).await.map_err(why)?;
+                    is_asked = true;
+                    continue;
+                }
+            }
+            is_asked = false;
+        }
+    }
+
+    async fn bound_to_hear(&self) -> Result<Line, Attempt> {
+        let mut line = self.connect(address(&self.egress, &self.settings.server, self.port).await?).await?;
+        let settings = &self.settings;
+        let bind = BindReceiver::builder().system_id(text(&settings.system_id)?);
+        let bind = bind.password(text(settings.password.text())?).system_type(text(&settings.system_type)?);
+        line.ask(bind.interface_version(InterfaceVersion::Smpp3_4).build(), bound).await?;
+        Ok(line)
+    }
+}
+
+impl Line {
+    async fn hear(&mut self, command: &Command, tell: Tell<'_>) -> Result<(), Attempt> {
+        let sequence = command.sequence_number();
+        match command.pdu() {
+            Some(Pdu::DeliverSm(message)) => {
+                let status = match brought(message) {
+                    Brought::Receipt(fate) => {
+                        fate.into_iter().for_each(tell);
+                        CommandStatus::EsmeRok
+                    }
+                    Brought::Message => CommandStatus::EsmeRxRAppn,
+                };
+                let answer = Command::new(status, sequence, DeliverSmResp::default());
+                self.framed.send(answer).await.map_err(|error| unreached(&error))
+            }
+            Some(Pdu::EnquireLink) => self.say(sequence, Pdu::EnquireLinkResp).await,
+            Some(Pdu::Unbind) => {
+                self.say(sequence, Pdu::UnbindResp).await?;
+                Err(unreached(&"the message centre has ended the session"))
+            }
+            // Answers to our own questions, and what means nothing here.
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Why nothing is heard.
+fn why(attempt: Attempt) -> String {
+    match attempt {
+        Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => why,
+        Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. } => String::new(),
+    }
+}
+
+fn brought(message: &DeliverSm) -> Brought {
+    let words = String::from_utf8_lossy(message.short_message().as_ref()).into_owned();
+    let (mut id, mut state) = (word(&words, "id:"), word(&words, "stat:"));
+    let is_marked = u8::from(message.esm_class) & KIND_BITS == IS_RECEIPT;
+    if !is_marked && (id.is_none() || state.is_none()) {
+        return Brought::Message;
+    }
+    for value in message.tlvs().iter().filter_map(|one| one.value()) {
+        match value {
+            TlvValue::ReceiptedMessageId(told) => id = Some(told.as_str().to_owned()),
+            TlvValue::MessageState(told) => state = Some(state_word(*told).to_owned()),
+            _ => {}
+        }
+    }
+    let end = state.and_then(|state| end(&state.to_ascii_uppercase(), &word(&words, "err:").unwrap_or_default()));
+    Brought::Receipt(id.zip(end).map(|(id, end)| Fate { id, end }))
+}
+
+/// What stands behind a name in the text of a receipt.
+fn word(words: &str, name: &str) -> Option<String> {
+    let found = words.split_whitespace().find_map(|one| {
+        let (head, rest) = one.split_at_checked(name.len())?;
+        head.eq_ignore_ascii_case(name).then_some(rest)
+    });
+    found.filter(|rest| !rest.is_empty()).map(str::to_owned)
+}
+
+const fn state_word(state: MessageState) -> &'static str {
+    match state {
+        MessageState::Delivered => "DELIVRD",
+        MessageState::Expired => "EXPIRED",
+        MessageState::Deleted => "DELETED",
+        MessageState::Undeliverable => "UNDELIV",
+        MessageState::Unknown => "UNKNOWN",
+        MessageState::Rejected => "REJECTD",
+        _ => "ENROUTE",
+    }
+}
+
+/// The end that a state is; none: it is on its way.
+fn end(state: &str, error: &str) -> Option<End> {
+    match state {
+        "DELIVRD" => Some(End::Arrived),
+        "EXPIRED" | "DELETED" | "UNDELIV" | "UNKNOWN" | "REJECTD" if error.is_empty() => {
+            Some(End::Lost(state.to_owned()))
+        }
+        "EXPIRED" | "DELETED" | "UNDELIV" | "UNKNOWN" | "REJECTD" => Some(End::Lost(format!("{state}, error {error}"))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusmpp::tlvs::MessageDeliveryRequestTlvValue;
+    use rusmpp::types::{COctetString, OctetString};
+    use rusmpp::values::EsmClass;
+
+    use super::*;
+
+    fn told(class: u8, words: &str, tlvs: Vec<MessageDeliveryRequestTlvValue>) -> Brought {
+        let words = OctetString::from_slice(words.as_bytes()).unwrap();
+        brought(&DeliverSm::builder().esm_class(EsmClass::from(class)).short_message(words).tlvs(tlvs).build())
+    }
+
+    #[test]
+    fn a_receipt_says_what_became_of_which_message() {
+        let fate = |id: &str, end: End| Brought::Receipt(Some(Fate { id: id.into(), end }));
+        let lost = |why: &str| End::Lost(why.into());
+        // The form of appendix B.
+        let words = |stat: &str| {
+            format!(
+                "id:0000006699 sub:001 dlvrd:001 submit date:2601050800 done date:2601050801 stat:{stat} err:001 text:core-1"
+            )
+        };
+        assert_eq!(told(4, &words("DELIVRD"), Vec::new()), fate("0000006699", End::Arrived));
+        assert_eq!(told(4, &words("UNDELIV"), Vec::new()), fate("0000006699", lost("UNDELIV, error 001")));
+        assert_eq!(told(4, &words("expired"), Vec::new()), fate("0000006699", lost("EXPIRED, error 001")));
+        assert_eq!(told(4, &words("ENROUTE"), Vec::new()), Brought::Receipt(None), "it is on its way");
+        assert_eq!(told(0, &words("DELIVRD"), Vec::new()), fate("0000006699", End::Arrived), "without the mark");
+        // By parameters alone, or against the text.
+        let by_id =
+            MessageDeliveryRequestTlvValue::ReceiptedMessageId(COctetString::from_string("1A2B".into()).unwrap());
+        let by_state = MessageDeliveryRequestTlvValue::MessageState(MessageState::Rejected);
+        assert_eq!(told(4, "", vec![by_id, by_state]), fate("1A2B", lost("REJECTD")));
+        assert_eq!(told(0, "认领 3721", Vec::new()), Brought::Message);
+        assert_eq!(told(4, "what?", Vec::new()), Brought::Receipt(None));
+    }
+}
