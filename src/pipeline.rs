@@ -98,7 +98,8 @@ pub struct Pace {
     pub snapshot_every: u64,
     /// Records from which a view that was lost is made again whole; where there are more, it begins with what stands.
     pub remade_records_max: u64,
-    /// What a step does at most for time that has passed (`Engine::paced`): the same for all that follow one journal.
+    /// What a step does at most for time that has passed (`Engine::paced`): the same for all that follow one journal. With so
+    /// many effects in hand the engine's thread commits before it goes on.
     pub overdue_max: usize,
     /// Between two looks for records that may go to the archive; the first is so long after the start.
     pub archive_every: Duration,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::children::Children;
 use super::facts::Facts;
 use super::fixed::{Milli, ln_ratio};
 use super::kept::Kept;
@@ -90,7 +91,7 @@ pub struct Alert {
     pub received: Timestamp,
     pub parent: Option<Place>,
     pub group: Place,
-    pub children: Few<Place>,
+    pub children: Children,
     pub score: Milli,
     /// Index of the source in the cell's clock table.
     pub clock: u32,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::budget::Spending;
 use super::checks::Checks;
+use super::children::Children;
 use super::choice::Choice;
 use super::composite::Composite;
 use super::current::Current;
@@ -367,7 +368,7 @@ impl Cell {
             parent: None,
             bond: Bond::Evidence,
             score: 0,
-            children: Few::default(),
+            children: Children::default(),
             group: self.groups.insert(Group::default()),
             rare: Rare::default(),
         };

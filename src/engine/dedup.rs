@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Spot};
 use super::cell::Cell;
+use super::children::Children;
 use super::facts::Facts;
 use super::identity::Identified;
 use super::lane::Lane;
@@ -344,7 +345,7 @@ impl Cell {
             parent: None,
             bond: Bond::Evidence,
             score: 0,
-            children: Few::default(),
+            children: Children::default(),
             group: Place::default(),
             rare: Rare::of(Parts { flaps: flaps.map(|flaps| Box::new(flaps.of_a_later_alert())), ..Parts::default() }),
         };
@@ -382,7 +383,7 @@ impl Cell {
             ghost.id = self.alert_id();
             ghost.received = self.now;
             ghost.parent = None;
-            ghost.children = Few::default();
+            ghost.children = Children::default();
             ghost.listed = false;
             let flaps = self.alerts[place].rare.found().and_then(|parts| parts.flaps.take());
             let flaps = flaps.map(|flaps| Box::new(flaps.of_a_later_alert()));

@@ -85,12 +85,17 @@ impl Cell {
     fn can_fold(&self, root: Place, place: Place) -> bool {
         let Some(alert) = self.alerts.get(root) else { return false };
         let group = &self.groups[alert.group];
-        let last = group.members.iter().map(|m| self.alerts[*m].last_seen).max().unwrap_or(alert.last_seen);
+        let is_recent = |member: &Place| self.now.since(self.alerts[*member].last_seen) < self.tuning.fold_window;
+        debug_assert!(
+            alert.children.are_folds() == alert.children.iter().all(|c| self.alerts[*c].bond == Bond::Fold),
+            "the bonds of children are counted"
+        );
         root != place
             && group.root == root
             && group.incident.is_some()
             && (self.alerts[place].noisy || !self.is_over(root))
-            && self.now.since(last) < self.tuning.fold_window
-            && alert.children.iter().all(|c| self.alerts[*c].bond == Bond::Fold)
+            && alert.children.are_folds()
+            // Mostly the newest is.
+            && group.members.iter().rev().any(is_recent)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::alert::Bond;
+use super::alert::{Alert, Bond};
 use super::cell::Cell;
 use super::deadlines::Due;
 use super::fixed::Milli;
@@ -155,11 +155,12 @@ impl Cell {
         }
         let before = self.alerts[child].parent;
         if let Some(before) = before {
-            self.alerts[before].children.retain(|c| *c != child);
+            let bond = self.alerts[child].bond;
+            self.alerts[before].children.remove(child, bond);
         }
         let alert = &mut self.alerts[child];
         (alert.parent, alert.bond, alert.score) = (Some(parent), bond, score);
-        self.alerts[parent].children.push(child);
+        self.alerts[parent].children.push(child, bond);
         let (from, to) = (self.alerts[child].group, self.alerts[parent].group);
         if from != to {
             self.move_subtree(child, from, to);
@@ -178,7 +179,8 @@ impl Cell {
     /// As `detach`, but whether the group has earned to be an incident is not asked yet.
     pub fn cut_off(&mut self, child: Place) -> Option<Place> {
         let old = self.alerts[child].parent?;
-        self.alerts[old].children.retain(|c| *c != child);
+        let bond = self.alerts[child].bond;
+        self.alerts[old].children.remove(child, bond);
         let alert = &mut self.alerts[child];
         (alert.parent, alert.bond, alert.score) = (None, Bond::Evidence, 0);
         let from = self.alerts[child].group;
@@ -209,9 +211,9 @@ impl Cell {
 
     /// Takes an inferred cause without effects out of its parent and group.
     pub fn leave(&mut self, cause: Place) {
-        let group = self.alerts[cause].group;
-        if let Some(parent) = self.alerts[cause].parent {
-            self.alerts[parent].children.retain(|c| *c != cause);
+        let Alert { group, bond, parent, .. } = self.alerts[cause];
+        if let Some(parent) = parent {
+            self.alerts[parent].children.remove(cause, bond);
         }
         self.take_out(group, |m| *m == cause);
     }

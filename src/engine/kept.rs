@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::alert::{Alert, Bond, Inferred, Spot};
 use super::bonds::Ruled;
+use super::children::Children;
 use super::facts::Facts;
 use super::fixed::Milli;
 use super::flap::Flaps;
@@ -151,7 +152,7 @@ impl From<Alert> for Kept {
             parent: alert.parent,
             bond: other(alert.bond, Bond::Evidence),
             score: other(alert.score, 0),
-            children: alert.children,
+            children: alert.children.into_places(),
             group: alert.group,
             ruled: rare.ruled,
         }
@@ -197,7 +198,7 @@ impl From<Kept> for Alert {
             parent: kept.parent,
             bond: kept.bond.unwrap_or(Bond::Evidence),
             score: kept.score.unwrap_or(0),
-            children: kept.children,
+            children: Children::read(kept.children),
             group: kept.group,
             rare: Rare::of(Parts { flaps: kept.flaps, sides: kept.sides, ruled: kept.ruled, lease: kept.lease }),
         }

@@ -12,6 +12,7 @@ pub mod budget;
 pub mod calendar;
 mod cell;
 mod checks;
+mod children;
 pub mod choice;
 mod composite;
 mod correlate;

@@ -39,12 +39,14 @@ impl Engine {
                 .filter(|(at, _)| *at <= to)
                 .map(|(at, tenant)| (at, tenant.clone()));
             let Some((at, tenant)) = next else { break };
-            self.now = self.now.max(at);
+            // What is late fires now, all of it at one moment: who was touched many times is told once.
+            let now = self.now.max(at);
+            self.now = now;
             let cell = self.cell(&tenant);
             // Before everything else that is due at the same moment.
             cell.drop_expired();
             while fired + effects.len() < overdue_max
-                && let Some((due_at, due)) = cell.deadlines.pop(at)
+                && let Some((due_at, due)) = cell.deadlines.pop(now)
             {
                 fired += 1;
                 cell.fire(due_at, due);

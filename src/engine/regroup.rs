@@ -78,16 +78,23 @@ impl Cell {
                 // The root leaves: its first child that stays leads the rest and keeps the incident.
                 let Some(heir) = staying.first().copied() else { return };
                 let group = self.alerts[place].group;
-                self.alerts[place].children.retain(|c| !staying.contains(c));
+                for child in &staying {
+                    let bond = self.alerts[*child].bond;
+                    self.alerts[place].children.remove(*child, bond);
+                }
                 let alert = &mut self.alerts[heir];
                 (alert.parent, alert.bond) = (None, Bond::Evidence);
                 for child in &staying[1..] {
-                    self.alerts[*child].parent = Some(heir);
-                    self.alerts[heir].children.push(*child);
+                    let alert = &mut self.alerts[*child];
+                    alert.parent = Some(heir);
+                    let bond = alert.bond;
+                    self.alerts[heir].children.push(*child, bond);
                 }
                 self.groups[group].root = heir;
-                self.alerts[place].parent = Some(heir);
-                self.alerts[heir].children.push(place);
+                let alert = &mut self.alerts[place];
+                alert.parent = Some(heir);
+                let bond = alert.bond;
+                self.alerts[heir].children.push(place, bond);
                 self.detach(place);
             }
         }

@@ -64,6 +64,7 @@ impl Cell {
             self.objects.insert(name.clone(), object as u32);
         }
         self.count_groups();
+        self.count_children();
         self.firing_now = 0;
         for (_, alert) in self.alerts.iter_mut() {
             alert.listed = alert.is_firing();

@@ -246,13 +246,13 @@ impl Cell {
         for child in children.into_iter().filter(|c| *c != place) {
             let alert = &mut self.alerts[child];
             (alert.parent, alert.bond, alert.score) = (Some(place), Bond::Joint, 1000);
-            self.alerts[place].children.push(child);
+            self.alerts[place].children.push(child, Bond::Joint);
         }
         let group = self.alerts[place].group;
         let alert = &mut self.alerts[place];
         (alert.parent, alert.bond, alert.score) = (parent, bond, score);
         if let Some(parent) = parent {
-            self.alerts[parent].children.push(place);
+            self.alerts[parent].children.push(place, bond);
         }
         if self.groups[group].root == inferred {
             self.groups[group].root = place;

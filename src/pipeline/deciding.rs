@@ -85,14 +85,20 @@ impl Owner {
     /// Steps through what waits in a partition up to a record and commits what follows, when it is our turn.
     pub(super) fn decide(&mut self, number: u16, up_to: u64) -> Result<()> {
         self.claim(number)?;
-        let Turn::Ours(before) = self.partition(number).turn else { return Ok(()) };
-        let mut decided = Vec::new();
+        while self.decide_some(number, up_to)? {}
+        Ok(())
+    }
+
+    /// The same, as far as one commit may hold it. Says whether anything was committed.
+    fn decide_some(&mut self, number: u16, up_to: u64) -> Result<bool> {
+        let Turn::Ours(before) = self.partition(number).turn else { return Ok(false) };
+        let (mut decided, mut held, held_max) = (Vec::new(), 0, self.pace.overdue_max);
         let waiting = &self.partition(number).waiting;
         let first = waiting.partition_point(|waiting| waiting.record.seq <= before.journal_seq);
         for place in first..waiting.len() {
             let waiting = &self.partition(number).waiting[place];
             let record = waiting.record.clone();
-            if record.seq > up_to {
+            if record.seq > up_to || held > held_max {
                 break;
             }
             let effects = match waiting.effects.clone() {
@@ -103,19 +109,20 @@ impl Owner {
                     effects
                 }
             };
+            held += effects.len();
             decided.push(Decided { journal_seq: record.seq, effects });
         }
         if decided.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let count = decided.len() as u64;
-        let Some(head) = self.commit(number, before.seq, decided)? else { return Ok(()) };
+        let Some(head) = self.commit(number, before.seq, decided)? else { return Ok(false) };
         self.partition(number).turn = Turn::Ours(head);
         if !self.log.is_shared() {
             // The outbox numbers records of all partitions; these were committed together, so they are adjacent.
             self.show_committed(number, head, head.seq + 1 - count);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Shows what was committed just now, from its first outbox record on.

