@@ -26,7 +26,9 @@ impl Children {
     pub fn remove(&mut self, child: Place, bond: Bond) {
         let before = self.all.len();
         self.all.retain(|one| *one != child);
-        self.explained -= u32::from(bond != Bond::Fold && self.all.len() < before);
+        let was_explained = bond != Bond::Fold && self.all.len() < before;
+        debug_assert!(!was_explained || self.explained > 0, "a bond was changed while it held");
+        self.explained = self.explained.saturating_sub(u32::from(was_explained));
     }
 
     /// All of them go.

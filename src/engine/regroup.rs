@@ -35,6 +35,8 @@ impl Cell {
             self.uproot(*place, &places);
             self.attach(*place, first, Bond::Person, 0);
         }
+        // As one of many lone ones of its type it may have been folded in again at once; a person says that it stands for itself.
+        self.cut_off(first);
         let new = self.alerts[first].group;
         self.alerts[first].bond = Bond::Person;
         if self.groups[new].incident.is_none() {

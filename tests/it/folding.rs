@@ -60,6 +60,26 @@ fn an_incident_that_is_closed_takes_nothing_in() {
     );
 }
 
+#[test]
+fn one_that_a_person_takes_out_stands_for_itself() {
+    by("").groups(
+        "00:00 db-1 BackupFailed major
+         01:00 db-2 BackupFailed major
+         02:00 db-3 BackupFailed major
+         03:00 db-4 BackupFailed major
+         10:00 split 1 3
+         11:00 db-5 BackupFailed major
+         20:00 split 1 4
+         21:00 move 3 1
+         22:00 split 1 3
+         30:00 end",
+        "1 -: db-1/BackupFailed, db-5/BackupFailed
+         2 -: db-2/BackupFailed
+         3 -: db-3/BackupFailed
+         4 -: db-4/BackupFailed",
+    );
+}
+
 /// Two servers either of which can run the same virtual machines.
 fn pair() -> Table {
     let mut estate = String::from("cis:\n- {id: server-1, class: server}\n- {id: server-2, class: server}\n");
