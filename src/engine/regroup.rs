@@ -30,13 +30,17 @@ impl Cell {
         if places.len() as u32 >= self.groups[group].alerts() {
             return Err("at least one alert must stay");
         }
-        self.uproot(first, &places);
-        for place in &places[1..] {
-            self.uproot(*place, &places);
-            self.attach(*place, first, Bond::Person, 0);
+        // The lowest first: what stays of those below moves up, and is there as an heir when the root leaves.
+        let mut lowest_first = places.clone();
+        lowest_first.sort_by_key(|place| std::cmp::Reverse(self.depth(*place)));
+        for place in lowest_first {
+            self.uproot(place, &places);
         }
         // As one of many lone ones of its type it may have been folded in again at once; a person says that it stands for itself.
         self.cut_off(first);
+        for place in &places[1..] {
+            self.attach(*place, first, Bond::Person, 0);
+        }
         let new = self.alerts[first].group;
         self.alerts[first].bond = Bond::Person;
         if self.groups[new].incident.is_none() {
@@ -59,6 +63,11 @@ impl Cell {
         self.attach(place, root, Bond::Person, 0);
         self.note(into, actor, TimelineKind::Moved, alert.to_string());
         Ok(())
+    }
+
+    /// How many alerts an alert hangs on, one below the other.
+    fn depth(&self, place: Place) -> usize {
+        std::iter::successors(self.alerts[place].parent, |above| self.alerts[*above].parent).count()
     }
 
     /// Takes one alert out of its tree; its children that do not go too move up to what it hung on.

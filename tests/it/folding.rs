@@ -80,6 +80,29 @@ fn one_that_a_person_takes_out_stands_for_itself() {
     );
 }
 
+#[test]
+fn what_stays_behind_a_cause_and_its_effects_goes_on_without_them() {
+    let estate = "\
+cis:
+- {id: server-1, class: server}
+- {id: vm-1, class: vm}
+- {id: db-1, class: database}
+relations:
+- {from: server-1, type: hosts, to: vm-1}
+- {from: vm-1, type: hosts, to: db-1}
+";
+    // The cause and what hangs on it directly leave; below them something stays.
+    by("").on(estate).groups(
+        "00:00 server-1 Broken critical
+         00:20 vm-1 Down critical
+         00:40 db-1 NoAnswer critical
+         05:00 split 1 1 2
+         20:00 end",
+        "1 -: db-1/NoAnswer
+         2 -: server-1/Broken, vm-1/Down",
+    );
+}
+
 /// Two servers either of which can run the same virtual machines.
 fn pair() -> Table {
     let mut estate = String::from("cis:\n- {id: server-1, class: server}\n- {id: server-2, class: server}\n");
