@@ -13,22 +13,24 @@ use crate::engine::input::{Command, Order};
 const DELETED_CHARS_MAX: usize = 60;
 
 /// Takes what was done to a ticket. It is done once, however often it is told: a comment by the system's id of it. One that is done
-/// while alerts still fire, or that rules do not let close, is noted: the two disagree.
+/// while alerts still fire, or that rules do not let close, is noted: the two disagree. The receiver notes it: systems tell that a
+/// ticket is done with each later change, whoever makes it.
 pub async fn take(desk: &dyn Desk, receiver: &ReceiverId, ticket: &Named, deed: TicketDeed) -> Outcome {
     let Some((tenant, incident)) = incident_of(desk, receiver, ticket) else { return Outcome::Done };
     let Some(view) = desk.incident(&tenant, incident) else { return Outcome::Done };
     let TicketDeed { by, moved, at } = deed;
     let name = tickets::name(&tenant, incident);
     let Some((id, asked)) = order(&view, &name, &moved, &at) else { return Outcome::Done };
-    let (actor, via): (Box<str>, Box<str>) = (actor(desk, receiver, &by), receiver.as_str().into());
-    let send = |id: &str, order: Order| {
-        let (tenant, actor, via) = (tenant.clone(), actor.clone(), via.clone());
-        desk.order(Command { tenant, actor, id: id.into(), via, order })
+    let via: Box<str> = receiver.as_str().into();
+    let closes = matches!(asked, Order::Close { .. });
+    let by = if moved == Moved::Done && !closes { via.clone() } else { actor(desk, receiver, &by) };
+    let send = |actor: &str, id: &str, order: Order| {
+        desk.order(Command { tenant: tenant.clone(), actor: actor.into(), id: id.into(), via: via.clone(), order })
     };
-    match (send(&id, asked).await, moved) {
-        (Outcome::Refused(why), Moved::Done) => {
+    match (send(&by, &id, asked).await, moved) {
+        (Outcome::Refused(why), Moved::Done) if closes => {
             let text = format!("工单已关闭,故障未关闭 / the ticket is closed, the incident is not: {why}");
-            send(&format!("{id}-refused"), Order::Comment { incident, text: text.into() }).await
+            send(&via, &format!("{id}-refused"), Order::Comment { incident, text: text.into() }).await
         }
         (ended, _) => ended,
     }
@@ -63,7 +65,8 @@ fn order(view: &IncidentView, name: &str, moved: &Moved, at: &str) -> Option<(St
             };
             let order = match n {
                 0 => Order::Close { incident, note: "".into(), findings: None },
-                _ => comment(format!("工单已关闭,但仍有 {n} 条告警 / the ticket is closed, but {n} alerts still fire")),
+                // How many may be another number when it is told again.
+                _ => comment("工单已关闭,但仍有告警 / the ticket is closed, but alerts still fire".to_owned()),
             };
             (id, order)
         }

@@ -172,12 +172,13 @@ async fn a_ticket_that_is_done_reopened_and_done_again_is_heard_each_time_and_wh
     program.answers(&scene.client).await;
     let id = scene.incident("db-1").await;
     let name = format!("headwater-default-{id}");
-    let hook = async |action: &str, at: &str| {
+    let hook_by = async |by: &str, action: &str, at: &str| {
         let issue = json!({ "labels": [{ "name": name }], "updated_at": at, "closed_at": if action == "closed" { Some(at) } else { None } });
-        let body = json!({ "action": action, "issue": issue, "sender": { "login": "wang" } });
+        let body = json!({ "action": action, "issue": issue, "sender": { "login": by } });
         let sign = format!("sha256={}", hex::encode(hmac("hub-secret", &body.to_string())));
         assert_eq!(scene.call("hub", &[("x-hub-signature-256", sign)], &body).await, StatusCode::OK);
     };
+    let hook = async |action: &str, at: &str| hook_by("wang", action, at).await;
     let order = async |word: &str| {
         let (status, told) =
             scene.setup.post(&scene.client, &format!("/api/v1/incidents/{id}/{word}"), &json!({})).await;
@@ -207,9 +208,19 @@ async fn a_ticket_that_is_done_reopened_and_done_again_is_heard_each_time_and_wh
         hook("reopened", at).await;
         assert_eq!(count("commented").await, noted, "{at}");
     }
-    let event = json!({ "id": "db-1-ok", "name": "Down db-1", "severity": "critical", "status": "resolved", "object": { "name": "db-1" },
-        "starts_at": "2026-06-01T00:01:00Z" });
-    assert!(scene.setup.post(&scene.client, "/api/v1/events", &event).await.0 < 300);
+    // Told again by somebody else's change, and when more fires: it is noted already.
+    let event = |name: &str, status: &str| {
+        json!({ "name": name, "severity": "critical", "status": status, "object": { "name": "db-1" },
+            "starts_at": "2026-06-01T00:01:00Z" })
+    };
+    assert!(scene.setup.post(&scene.client, "/api/v1/events", &event("Disk", "firing")).await.0 < 300);
+    scene.setup.until(&scene.client, &path, "two fire", |told| told["firing_count"] == 2).await;
+    for by in ["wang", "li"] {
+        hook_by(by, "closed", "t4").await;
+        assert_eq!(count("commented").await, 2, "{by}");
+    }
+    let over = json!([event("Down db-1", "resolved"), event("Disk", "resolved")]);
+    assert!(scene.setup.post(&scene.client, "/api/v1/events", &over).await.0 < 300);
     scene.setup.until(&scene.client, &path, "nothing fires", |told| told["firing_count"] == 0).await;
     hook("closed", "t5").await;
     is("closed").await;
@@ -299,7 +310,12 @@ async fn a_callback_of_itsm_is_believed_by_the_products_word_and_thanked_as_it_w
         .await;
     let comment = seen["timeline"].as_array().unwrap().iter().find(|entry| entry["kind"] == "commented").unwrap();
     assert!(comment["detail"].as_str().unwrap().contains("`cause` is missing"), "{comment}");
-    assert_eq!((&comment["actor"], &comment["via"]), (&json!("desk:wang"), &json!("desk")));
+    assert_eq!((&comment["actor"], &comment["via"]), (&json!("desk"), &json!("desk")));
     assert_ne!(seen["state"], "closed");
+    // Somebody else's change of the same ticket tells it once more.
+    let mut again = proven.clone();
+    again["updated_by"] = "li".into();
+    assert_eq!(scene.call("desk?token=own", &[], &again).await, StatusCode::OK);
+    assert_eq!(scene.entries(&id, "commented").await.len(), 1);
     program.stop();
 }
