@@ -8,6 +8,7 @@ use crate::delivery::tickets;
 use crate::domain::ids::{IncidentId, ReceiverId, TenantId};
 use crate::domain::incident::IncidentView;
 use crate::engine::input::{Command, Order};
+use crate::engine::obeyed::ID_USED;
 
 /// So much of a comment that was deleted is told, in characters: which one it was.
 const DELETED_CHARS_MAX: usize = 60;
@@ -31,6 +32,11 @@ pub async fn take(desk: &dyn Desk, receiver: &ReceiverId, ticket: &Named, deed: 
         (Outcome::Refused(why), Moved::Done) if closes => {
             let text = format!("工单已关闭,故障未关闭 / the ticket is closed, the incident is not: {why}");
             send(&via, &format!("{id}-refused"), Order::Comment { incident, text: text.into() }).await
+        }
+        // It was edited while nobody looked.
+        (Outcome::Refused(why), Moved::Said { id, text }) if why == ID_USED && !at.is_empty() => {
+            let Some((id, asked)) = order(&view, &name, &Moved::Edited { id, text }, &at) else { return Outcome::Done };
+            send(&by, &id, asked).await
         }
         (ended, _) => ended,
     }

@@ -12,7 +12,7 @@ use super::ending::Ending;
 use super::extent::Extent;
 use super::fold;
 use super::input::{Command, Order};
-use super::obeyed::Known;
+use super::obeyed::{ID_USED, Known};
 use super::oncall::care::Care;
 use super::oncall::control::Answer;
 use super::slab::Place;
@@ -306,7 +306,7 @@ impl Cell {
                 (refused, false)
             }
             Known::Again(refused) => (refused, true),
-            Known::OtherBody => (Some("this id was used for another order: choose a new one".into()), false),
+            Known::OtherBody => (Some(ID_USED.into()), false),
         };
         self.moment.effects.push(Effect::CommandDone { tenant: self.tenant.clone(), refused, again });
     }

@@ -10,6 +10,9 @@ use super::lookup::Lookup;
 /// Orders remembered per tenant; the oldest is forgotten first.
 const OBEYED_MAX: usize = 10_000;
 
+/// Why an order is refused whose id its actor has used for another one.
+pub const ID_USED: &str = "this id was used for another order: choose a new one";
+
 /// What became of the orders whose senders chose an id.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Obeyed {

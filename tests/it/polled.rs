@@ -145,6 +145,7 @@ async fn what_people_do_to_a_ticket_comes_back_once_where_only_we_can_ask() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     program.kill();
+    hub.edit(0, "已到现场一人", "2026-06-01T08:00:00Z");
     hub.comment("li", "备件在路上");
     hub.0.lock().unwrap().is_away = false;
     let mut program = setup.start(&[]);
@@ -153,8 +154,13 @@ async fn what_people_do_to_a_ticket_comes_back_once_where_only_we_can_ask() {
     hub.comment("wang", "已更换");
     let told = setup.until(&client, &page, "the third comment", has_said("已更换")).await;
     let said = |by: &str, text: &str| (format!("hub:{by}"), "hub".to_owned(), text.to_owned());
-    let all = [said("wang", "已到现场"), said("li", "备件在路上"), said("wang", "已更换")];
-    assert_eq!(entries(&told, "commented"), all, "each once, and none of ours");
+    let corrected = "更正先前的评论 / in place of an earlier comment: 已到现场一人";
+    let all = [said("wang", "已到现场"), said("wang", corrected), said("li", "备件在路上"), said("wang", "已更换")];
+    assert_eq!(
+        entries(&told, "commented"),
+        all,
+        "each once, what was edited meanwhile as a correction, and none of ours"
+    );
     assert_eq!(entries(&told, "acknowledged").len(), 1);
 
     // Somebody says it otherwise: what stood there stays, and what stands there now is told once.
