@@ -158,16 +158,14 @@ impl Watch {
         }
     }
 
-    /// What was told before the last stop and stands: its end is told when it does not hold any more. What one look does not
-    /// prove is left to be told anew.
+    /// What was told before the last stop and stands.
     fn stand(&self) -> Vec<Sign> {
         let state = self.pipeline.live.read();
         let Some(view) = state.tenant(&self.tenant) else { return Vec::new() };
         let is_ours = |view: &AlertView| view.state == AlertState::Firing && view.source.as_str() == OWN_SOURCE;
         let ours = view.alerts.iter().filter(|row| is_ours(&row.view));
         let names: BTreeSet<&str> = ours.map(|row| &*row.view.name).collect();
-        let is_proved = |sign: &Sign| !sign.is_outside() && *sign != Sign::Imbalance;
-        let stands = |sign: &Sign| self.is_alone && is_proved(sign) && names.contains(sign.as_str());
+        let stands = |sign: &Sign| self.is_alone && names.contains(sign.as_str());
         Sign::ALL.into_iter().filter(stands).collect()
     }
 

@@ -118,6 +118,28 @@ impl Sign {
         }
     }
 
+    /// Whether the first look after a start shows that it is over. The others need counts of two looks, take their time, are
+    /// found by what is tried, or are counted since the start.
+    pub const fn is_proved_at_once(self) -> bool {
+        match self {
+            Self::DiskLow | Self::FilesRefused | Self::AlertsFull | Self::ModelDegraded | Self::ModelDrifted => true,
+            Self::RejectedShare
+            | Self::DeadLetters
+            | Self::Imbalance
+            | Self::Diverged
+            | Self::EngineHalted
+            | Self::NatsAway
+            | Self::Unheard
+            | Self::ReceiverLocked
+            | Self::NoticesWait
+            | Self::EngineBehind
+            | Self::RedisAway
+            | Self::ClockOff
+            | Self::StreamUnsafe
+            | Self::StreamFills => false,
+        }
+    }
+
     /// How bad it is.
     pub const fn severity(self) -> Severity {
         match self {

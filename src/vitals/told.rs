@@ -19,9 +19,11 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// What was told before the last stop: it is said again at the first look, or its end is.
+    /// What was told before the last stop: it is said again at the first look, or its end is. What one look does not prove is left
+    /// to be told anew; its alert stands until then, or expires.
     pub fn of_before(stands: impl IntoIterator<Item = Sign>) -> Self {
-        let said = stands.into_iter().map(|sign| (sign, Timestamp(i64::MIN))).collect();
+        let proved = stands.into_iter().filter(|sign| sign.is_proved_at_once());
+        let said = proved.map(|sign| (sign, Timestamp(i64::MIN))).collect();
         Self { said, owed: BTreeSet::new() }
     }
 
@@ -80,5 +82,13 @@ mod tests {
         let mut told = Told::of_before([Sign::DiskLow, Sign::ModelDrifted]);
         assert_eq!(told.look(Timestamp(0), &found), [Sign::DiskLow, Sign::ModelDrifted]);
         assert_eq!(told.owed(), [(Sign::DiskLow, Status::Firing), (Sign::ModelDrifted, Status::Resolved)]);
+    }
+
+    #[test]
+    fn what_one_look_does_not_prove_is_not_over_because_the_program_was_started() {
+        let mut told = Told::of_before(Sign::ALL);
+        let over = told.look(Timestamp(0), &BTreeMap::new());
+        let proved = [Sign::DiskLow, Sign::FilesRefused, Sign::AlertsFull, Sign::ModelDegraded, Sign::ModelDrifted];
+        assert_eq!(over, proved);
     }
 }
