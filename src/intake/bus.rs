@@ -156,7 +156,7 @@ impl Bus {
             if is_full && !waiting.messages.is_empty() {
                 self.keep(std::mem::take(&mut waiting)).await;
             }
-            let mut turn = Turn::new(decoded.events.len());
+            let mut turn = Turn::new(decoded.events.len() + commands.len());
             while let Some(wait) = self.intake.turn(&self.tenant, source, &mut turn).await {
                 if !waiting.messages.is_empty() {
                     self.keep(std::mem::take(&mut waiting)).await;

@@ -49,7 +49,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Of a message with so many events.
+    /// Of a message with so many events and orders.
     pub fn new(events: usize) -> Self {
         Self { is_request: true, events }
     }
@@ -88,7 +88,7 @@ impl Rates {
         self.together(tenant, source, &asked, || self.part(&limits).request()).await
     }
 
-    /// Counts a body's events, all or none.
+    /// Counts a body's events and orders, all or none.
     pub async fn events(
         &self,
         (tenant, source): (&TenantId, &SourceId),
@@ -198,7 +198,7 @@ impl Limiters {
                 Err(Refusal::RateLimited { wait_secs: whole_secs(wait) })
             }
             Err(most) => Err(Refusal::TooLarge(format!(
-                "{count} events in one body are more than this source may send in a second: send at most {}",
+                "{count} events and orders in one body are more than this source may send in a second: send at most {}",
                 most.0
             ))),
         }

@@ -290,13 +290,14 @@ async fn keep(intake: &Intake, delivery: Delivery, decoded: Decoded) -> Result<R
     let (count, ordered) = (events.len(), orders.len());
     let Sender { tenant, source, .. } = delivery.sender;
     let commands = deeds::commands((&tenant, &source), "", orders);
+    let own = intake.registry.rate(&tenant, &source);
+    // An order is an append of its own: it costs no less than an event.
+    intake.rates.events((&tenant, &source), own, count + commands.len()).await?;
     if count + rejected.len() == 0 {
         intake.counters.kept(&Origins::default(), &[], &counts);
         give(intake, &source, commands).await?;
         return Ok(Receipt { left_out: counts.left_out, orders: ordered, ..Receipt::default() });
     }
-    let own = intake.registry.rate(&tenant, &source);
-    intake.rates.events((&tenant, &source), own, count).await?;
     let origins = Origins::of(&events);
     let letters = rejected.iter().map(|rejected| rejected.letter.clone()).collect();
     let batch = Batch { tenant, events, rejected: letters, replay_of: None };

@@ -339,6 +339,12 @@ async fn a_fast_source_is_slowed_down_and_no_other() {
     // All three grow again within a second only.
     door.check(of("ups", &three), 429, "rate_limited").await;
     door.check(of("ups", &format!("[{EVENT},{EVENT},{EVENT},{EVENT}]")), 413, "too_large").await;
+    // Orders count like events, and none of too many is kept.
+    let taken = r#"{"event_action":"acknowledge","dedup_key":"d1"}"#;
+    let orders = format!("[{taken},{taken},{taken},{taken}]");
+    let bearer = [("authorization", "Bearer source:ups")];
+    door.check(post("/api/v1/ingest/pagerduty", &bearer, orders), 413, "too_large").await;
+    assert_eq!(door.list.orders.lock().unwrap().len(), 0);
     // A hundred at once are taken; what comes faster than a hundred a second is refused before long.
     let mut taken = 0;
     while door.send(of("fd", EVENT)).await.status == 202 {
