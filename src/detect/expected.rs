@@ -6,6 +6,7 @@
 //! many readings as the last hours have: from then on the last hours say it, until the usual day has seen it, too.
 
 use super::baseline::Baseline;
+use super::state::{Reader, Writer};
 use crate::domain::time::{Span, Timestamp};
 
 const HALF_HOUR_MS: i64 = 30 * 60 * 1000;
@@ -46,6 +47,21 @@ impl Expected {
     /// A level that stayed is what is usual now.
     pub fn settle(&mut self, at: Timestamp) {
         self.settled_until = at.plus(SETTLED_FOR);
+    }
+
+    /// The level that was accepted is left again: the usual day says what is usual.
+    pub fn unsettle(&mut self) {
+        self.settled_until = Timestamp(i64::MIN);
+    }
+
+    /// Writes until when a new level is what is usual, for [`Expected::read`]. The usual day is asked again.
+    pub fn write(&self, out: &mut Writer<'_>) {
+        out.i64(self.settled_until.0);
+    }
+
+    /// Reads what [`Expected::write`] wrote.
+    pub fn read(from: &mut Reader<'_>) -> Option<Self> {
+        Some(Self { settled_until: Timestamp(from.i64()?), ..Self::default() })
     }
 
     /// What is usual at this time. `hours` is what the last hours say, `past` their readings, for a series of which nothing

@@ -11,8 +11,10 @@ use crate::domain::label::Labels;
 use crate::domain::point::{Aspect, Measure, Worse};
 use crate::domain::time::Timestamp;
 
-const HEAD: &Head = b"hw-series\0\0\x02";
-/// The version before: series alone, without a mark.
+const HEAD: &Head = b"hw-series\0\0\x03";
+/// The version before: without the levels that were accepted.
+const HEAD_WITHOUT_LEVELS: &Head = b"hw-series\0\0\x02";
+/// The first version: series alone, without a mark.
 const HEAD_OF_SERIES: &Head = b"hw-series\0\0\x01";
 const SERIES: u8 = 0;
 const TOGETHER: u8 = 1;
@@ -79,9 +81,11 @@ impl Watch {
     /// When the bytes are no such memory, or not whole. Nothing is taken then.
     pub fn take_over(&mut self, bytes: &[u8], now: Timestamp) -> Result<Vec<(TenantId, SourceId)>, Unread> {
         let entries = if bytes.starts_with(HEAD_OF_SERIES) {
-            opened(HEAD_OF_SERIES, bytes, |from| entry(from, SERIES, now))?
+            opened(HEAD_OF_SERIES, bytes, |from| entry(from, SERIES, false, now))?
+        } else if bytes.starts_with(HEAD_WITHOUT_LEVELS) {
+            opened(HEAD_WITHOUT_LEVELS, bytes, |from| from.u8().and_then(|mark| entry(from, mark, false, now)))?
         } else {
-            opened(HEAD, bytes, |from| from.u8().and_then(|mark| entry(from, mark, now)))?
+            opened(HEAD, bytes, |from| from.u8().and_then(|mark| entry(from, mark, true, now)))?
         };
         let mut taken = Vec::new();
         for (whose, entry) in entries {
@@ -125,10 +129,10 @@ fn write(out: &mut Writer<'_>, kept: &Kept) {
     kept.series.write(out);
 }
 
-fn entry(from: &mut Reader<'_>, mark: u8, now: Timestamp) -> Option<((TenantId, SourceId), Entry)> {
+fn entry(from: &mut Reader<'_>, mark: u8, keeps_level: bool, now: Timestamp) -> Option<((TenantId, SourceId), Entry)> {
     let whose = (TenantId::from(from.text()?), SourceId::from(from.text()?));
     let entry = match mark {
-        SERIES => Entry::Series(key(from)?, Box::new(series(from, now)?)),
+        SERIES => Entry::Series(key(from)?, Box::new(series(from, keeps_level, now)?)),
         TOGETHER => Entry::Together(from.text()?.into(), Box::new(Together::read(from, key)?)),
         _ => return None,
     };
@@ -143,7 +147,7 @@ fn key(from: &mut Reader<'_>) -> Option<Key> {
     Some(key)
 }
 
-fn series(from: &mut Reader<'_>, now: Timestamp) -> Option<Kept> {
+fn series(from: &mut Reader<'_>, keeps_level: bool, now: Timestamp) -> Option<Kept> {
     let object: ObjectRef = serde_json::from_str(from.text()?).ok()?;
     let name = from.text()?.into();
     let labels: Vec<(String, String)> = serde_json::from_str(from.text()?).ok()?;
@@ -151,7 +155,7 @@ fn series(from: &mut Reader<'_>, now: Timestamp) -> Option<Kept> {
     let aspect = *ASPECTS.get(usize::from(from.u8()?))?;
     let measure = MEASURES.get(usize::from(from.u8()?)).copied();
     let worse = *WORSE.get(usize::from(from.u8()?))?;
-    let series = Series::new(aspect, measure, worse, now).read(from)?;
+    let series = Series::new(aspect, measure, worse, now).read(from, keeps_level)?;
     Some(Kept { series, names: std::sync::Arc::new(Names { object, name, labels }), lone: None, counted: None })
 }
 
@@ -162,7 +166,7 @@ mod tests {
     use crate::domain::point::Point;
 
     #[test]
-    fn the_file_of_the_version_before_is_still_read() {
+    fn the_files_of_the_versions_before_are_still_read() {
         let (tenant, source) = (TenantId::from("t"), SourceId::from("s"));
         let mut watch = Watch::new(Limits::of(10));
         let mut now = Timestamp(1_767_225_600_000);
@@ -175,14 +179,19 @@ mod tests {
             watch.take(&tenant, &source, &point, now);
         }
         let (key, kept) = watch.sources[&(tenant.clone(), source.clone())].series.first_key_value().unwrap();
-        let old = sealed(HEAD_OF_SERIES, 1, |out| {
-            out.text("t");
-            out.text("s");
-            out.0.extend(key);
-            write(out, kept);
-        });
-        let mut again = Watch::new(Limits::of(10));
-        assert_eq!(again.recall(&old, now), Ok(1));
-        assert_eq!(again.keep(), watch.keep());
+        for (head, mark) in [(HEAD_OF_SERIES, None), (HEAD_WITHOUT_LEVELS, Some(SERIES))] {
+            let old = sealed(head, 1, |out| {
+                mark.into_iter().for_each(|mark| out.u8(mark));
+                out.text("t");
+                out.text("s");
+                out.0.extend(key);
+                write(out, kept);
+                // Until when an accepted level is what is usual came later.
+                out.0.truncate(out.0.len() - size_of::<i64>());
+            });
+            let mut again = Watch::new(Limits::of(10));
+            assert_eq!(again.recall(&old, now), Ok(1));
+            assert_eq!(again.keep(), watch.keep());
+        }
     }
 }

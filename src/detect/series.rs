@@ -326,10 +326,24 @@ impl Series {
             (Some(_), Some(_)) => Turn::GoesOn(look),
             (Some(_), None) => {
                 self.since.clear();
-                if self.has_settled { Turn::Settled } else { Turn::Ended }
+                self.end(&baseline)
             }
         };
         (turn, by_hours)
+    }
+
+    /// How it ends. A level may be accepted while the pattern still tells: whether the series has stayed at it shows at the end.
+    fn end(&mut self, level: &Baseline) -> Turn {
+        let window: Vec<f64> = self.window.iter().map(|seen| seen.value).collect();
+        let stays = level.sustained(&window, Worse::Either).is_some_and(|(off, _)| off < ASKED_FROM);
+        match self.has_settled {
+            true if stays => Turn::Settled,
+            true => {
+                self.expected.unsettle();
+                Turn::Ended
+            }
+            false => Turn::Ended,
+        }
     }
 
     /// Spreads of the window to the worse side, and the reading that says so: from the last hours, and from the usual day
@@ -358,10 +372,12 @@ impl Series {
         past.iter().for_each(|value| out.f32(*value));
         self.flat.write(out);
         self.stream.write(out);
+        self.expected.write(out);
     }
 
-    /// Puts in what [`Series::write`] wrote; `None` when it is no such thing.
-    pub fn read(mut self, from: &mut Reader<'_>) -> Option<Self> {
+    /// Puts in what [`Series::write`] wrote; `None` when it is no such thing. Before `keeps_level` it did not write whether a new
+    /// level was accepted.
+    pub fn read(mut self, from: &mut Reader<'_>, keeps_level: bool) -> Option<Self> {
         self.last = Timestamp(from.i64()?);
         (self.gap_ms, self.gaps) = (from.finite()?, from.u16()?);
         for _ in 0..from.u8()? {
@@ -369,6 +385,9 @@ impl Series {
         }
         self.flat = Flat::read(from)?;
         self.stream = Stream::read(from)?;
+        if keeps_level {
+            self.expected = Expected::read(from)?;
+        }
         Some(self)
     }
 }

@@ -82,6 +82,34 @@ fn a_level_that_stays_is_expected_from_one_reading_on_which_is_marked() {
     let is_new = |one: &Sample| one.expected > 300.0;
     let is_right = |one: &Sample| is_new(one) == (one.at >= marked[0]) && (is_new(one) || one.expected < 26.0);
     assert!(samples.iter().all(is_right), "{samples:?}");
+    // Also after a restart, but for one with a memory that does not say so.
+    let mut bytes = Vec::new();
+    series.write(&mut Writer(&mut bytes));
+    for keeps_level in [true, false] {
+        let fresh = Series::new(Aspect::Latency, None, Worse::Up, Timestamp(0));
+        let mut again = fresh.read(&mut Reader(&bytes), keeps_level).unwrap();
+        for n in days + 200..days + 210 {
+            again.take(five_minutes(n), 300.0 + level(n), five_minutes(n), Ear::default());
+        }
+        let samples: Vec<Sample> = again.samples().collect();
+        assert_eq!((samples.len(), samples.iter().all(is_new)), (10, keeps_level), "{samples:?}");
+    }
+}
+
+#[test]
+fn a_level_that_was_accepted_and_left_before_it_was_over_is_not_called_usual() {
+    let mut told = Vec::new();
+    for left in [false, true] {
+        let mut series = Series::new(Aspect::Latency, None, Worse::Up, Timestamp(0));
+        let new: Vec<f64> = (0..HISTORY).map(|n| 10.0 * level(n)).collect();
+        series.baseline = Baseline::of(&new, Measure::Amount);
+        (series.told_by, series.has_settled) = (Some(Opinion::Pattern), true);
+        let seen = |n: usize| Seen { value: if left { level(n) } else { new[n] }, ..Seen::default() };
+        series.window = (0..WINDOW).map(seen).collect();
+        let (said, numbers) = (series.unheard(level(0)), Numbers::default());
+        told.push(series.judge(said, Usual { centre: 220.0, spread: 20.0 }, &numbers).0);
+    }
+    assert_eq!(told, [Turn::Settled, Turn::Ended]);
 }
 
 #[test]
@@ -134,11 +162,11 @@ fn what_was_learned_survives() {
     let mut bytes = Vec::new();
     series.write(&mut Writer(&mut bytes));
     let fresh = || Series::new(Aspect::Saturation, None, Worse::Up, at(900));
-    let mut again = fresh().read(&mut Reader(&bytes)).unwrap();
+    let mut again = fresh().read(&mut Reader(&bytes), true).unwrap();
     assert_eq!((again.readings(), again.gap()), (900, Some(Span::mins(5))));
     assert_eq!(again.take(at(899), 1.0, at(900), Ear::default()), Turn::Old);
     let begun =
         (900..905).filter(|n| matches!(again.take(at(*n), 900.0, at(*n), Ear::default()), Turn::Begun(_))).count();
     assert_eq!(begun, 1, "a fault is told at once");
-    assert!(fresh().read(&mut Reader(&bytes[..bytes.len() - 1])).is_none());
+    assert!(fresh().read(&mut Reader(&bytes[..bytes.len() - 1]), true).is_none());
 }
