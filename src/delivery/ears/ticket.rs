@@ -30,7 +30,7 @@ pub enum Desk {
 }
 
 /// What a request says of a comment.
-enum Fate {
+enum Change {
     Made,
     Edited,
     Deleted,
@@ -173,51 +173,51 @@ fn since<'a>(desk: Desk, body: &'a Value, moved: &Moved) -> &'a str {
 /// What was done to a comment.
 fn said(desk: Desk, body: &Value) -> Option<Moved> {
     let text = |pointer: &str| text(body, pointer);
-    let (fate, id, said) = match desk {
+    let (change, id, said) = match desk {
         Desk::GitHub => {
-            let fate = match text("/action") {
-                "created" => Fate::Made,
-                "edited" => Fate::Edited,
-                "deleted" => Fate::Deleted,
+            let change = match text("/action") {
+                "created" => Change::Made,
+                "edited" => Change::Edited,
+                "deleted" => Change::Deleted,
                 _ => return None,
             };
-            (fate, "/comment/id", &body["comment"]["body"])
+            (change, "/comment/id", &body["comment"]["body"])
         }
         Desk::GitLab => {
             let note = &body["object_attributes"];
             if text("/object_kind") != "note" || note["system"] == true {
                 return None;
             }
-            let fate = if note["action"] == "update" { Fate::Edited } else { Fate::Made };
-            (fate, "/object_attributes/id", &note["note"])
+            let change = if note["action"] == "update" { Change::Edited } else { Change::Made };
+            (change, "/object_attributes/id", &note["note"])
         }
         Desk::Jira => {
-            let fate = match (text("/webhookEvent"), text("/issue_event_type_name")) {
-                ("comment_created", _) | (_, "issue_commented") => Fate::Made,
-                ("comment_updated", _) | (_, "issue_comment_edited") => Fate::Edited,
-                ("comment_deleted", _) | (_, "issue_comment_deleted") => Fate::Deleted,
+            let change = match (text("/webhookEvent"), text("/issue_event_type_name")) {
+                ("comment_created", _) | (_, "issue_commented") => Change::Made,
+                ("comment_updated", _) | (_, "issue_comment_edited") => Change::Edited,
+                ("comment_deleted", _) | (_, "issue_comment_deleted") => Change::Deleted,
                 _ => return None,
             };
-            (fate, "/comment/id", &body["comment"]["body"])
+            (change, "/comment/id", &body["comment"]["body"])
         }
-        Desk::ServiceNow => (Fate::Made, "/comment_id", &body["comment"]),
+        Desk::ServiceNow => (Change::Made, "/comment_id", &body["comment"]),
         Desk::Own => {
-            let fate = match (&body["deleted"], &body["edited_at"]) {
-                (Value::Bool(true), _) => Fate::Deleted,
-                (_, Value::String(_)) => Fate::Edited,
-                _ => Fate::Made,
+            let change = match (&body["deleted"], &body["edited_at"]) {
+                (Value::Bool(true), _) => Change::Deleted,
+                (_, Value::String(_)) => Change::Edited,
+                _ => Change::Made,
             };
-            (fate, "/comment_id", &body["comment"])
+            (change, "/comment_id", &body["comment"])
         }
         Desk::BkItsm => return None,
     };
     let id = body.pointer(id).filter(|id| id.is_string() || id.is_number())?;
     let (id, text) = (id.to_string().trim_matches('"').to_owned(), plain(said));
-    match fate {
-        Fate::Made if !text.trim().is_empty() => Some(Moved::Said { id, text }),
-        Fate::Edited if !text.trim().is_empty() => Some(Moved::Edited { id, text }),
-        Fate::Deleted => Some(Moved::Deleted { id, text }),
-        Fate::Made | Fate::Edited => None,
+    match change {
+        Change::Made if !text.trim().is_empty() => Some(Moved::Said { id, text }),
+        Change::Edited if !text.trim().is_empty() => Some(Moved::Edited { id, text }),
+        Change::Deleted => Some(Moved::Deleted { id, text }),
+        Change::Made | Change::Edited => None,
     }
 }
 
