@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn message(key: &str, said: &str) -> Delivered {
-        let receipt = Receipt { to: "138***00".into(), said: said.into() };
+        let receipt = Receipt { to: "138***00".into(), said: said.into(), told_at: None };
         Delivered {
             tenant: "default".into(),
             incident: crate::domain::ids::IncidentId(1),

@@ -160,10 +160,15 @@ impl Task {
         let held = held.filter(|_| outcome != DeliveryOutcome::Folded);
         let ended = delivered(&waiting.notice, outcome, waiting.attempts);
         let (to, said) = (self.channel.address(&waiting.notice).into(), waiting.said.as_str().into());
-        let receipt = Some(Box::new(Receipt { to, said })).filter(|receipt| **receipt != Receipt::default());
+        let receipt =
+            Some(Box::new(Receipt { to, said, told_at: None })).filter(|receipt| **receipt != Receipt::default());
         let (ticket, report) = (waiting.ticket.clone(), waiting.report.clone());
         let ended = Delivered { ticket, report, receipt, ..ended };
-        let taken = (ended.outcome == DeliveryOutcome::Accepted).then(|| ended.clone());
+        // What is heard of it later says which telling it is about.
+        let told_at = Some(waiting.notice.at);
+        let noted = |receipt: &Receipt| Box::new(Receipt { told_at, ..receipt.clone() });
+        let taken = (ended.outcome == DeliveryOutcome::Accepted)
+            .then(|| Delivered { receipt: ended.receipt.as_deref().map(noted), ..ended.clone() });
         let report = (self.report)(ended);
         reports.spawn(async move {
             report.await;
@@ -189,7 +194,7 @@ impl Task {
     /// Reports a page to an address that nobody has shown to be the person's.
     fn pass_over(&self, notice: &Notice, held: Option<LineId>, reports: &mut JoinSet<Option<LineId>>) {
         tracing::info!(incident.id = %notice.incident.id, receiver = %self.receiver, "address not verified, next way tried");
-        let receipt = Receipt { to: self.channel.address(notice).into(), said: "".into() };
+        let receipt = Receipt { to: self.channel.address(notice).into(), ..Receipt::default() };
         let ended = delivered(notice, DeliveryOutcome::Unverified, 0);
         let report = (self.report)(Delivered { receipt: Some(Box::new(receipt)), ..ended });
         reports.spawn(async move {

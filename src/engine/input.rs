@@ -168,6 +168,9 @@ pub struct Receipt {
     /// The receiver's own id of the message, or what it said when it took it.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub said: Box<str>,
+    /// When the notice was told: only with what was heard of it after the receiver had taken it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told_at: Option<Timestamp>,
 }
 
 /// How a notification ended.

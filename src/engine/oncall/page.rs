@@ -50,6 +50,9 @@ pub struct Escalation {
     pub round: u32,
     pub level: usize,
     pub due: Option<Timestamp>,
+    /// The level before that one was told then, in this spell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level_at: Option<Timestamp>,
     pub pages: Vec<Page>,
     /// Acknowledged or snoozed: it begins anew when that ends.
     pub is_paused: bool,
@@ -73,6 +76,7 @@ impl Escalation {
             round: 0,
             level: 0,
             due: Some(now),
+            level_at: None,
             pages: Vec::new(),
             is_paused: false,
             is_over: false,
@@ -104,7 +108,7 @@ impl Escalation {
     /// Begins with the first level again.
     pub fn begin_again(&mut self, now: Timestamp) {
         (self.round, self.level, self.due, self.is_paused) = (0, 0, Some(now), false);
-        self.has_fallen_back = false;
+        (self.has_fallen_back, self.level_at) = (false, None);
     }
 
     /// Tells nobody any more by itself.
@@ -145,7 +149,7 @@ impl Escalation {
             self.level = 0;
             next = next.plus(self.ladder.repeat.pause(self.round));
         }
-        self.due = Some(next);
+        (self.due, self.level_at) = (Some(next), Some(now));
     }
 
     /// The pages by which each person, and each room, was told first: they hear what becomes of it.
@@ -179,6 +183,17 @@ impl Escalation {
             was
         });
         woken.collect()
+    }
+
+    /// Whether what was told then is the last word that somebody has by a way, and came from the level that waits for an answer now.
+    pub fn rests_on(&self, person: &PersonId, receiver: &ReceiverId, told_at: Timestamp) -> bool {
+        // Between two rounds it is the last level.
+        let number = if self.level == 0 { self.ladder.levels.len() } else { self.level } as u32;
+        let is_it = |page: &Page| {
+            let is_way = page.person.as_ref() == Some(person) && page.receiver == *receiver;
+            is_way && page.level == number && page.due.is_none() && page.told_at == Some(told_at)
+        };
+        self.level_at.is_some_and(|begun| begun <= told_at) && self.pages.iter().any(is_it)
     }
 
     /// A page did not arrive: the person's next way is tried at once, and without one the next level.

@@ -386,13 +386,16 @@ impl Cell {
         self.moment.groups.insert(place);
     }
 
-    /// A page did not arrive: the next way, or the next level, is tried at once.
+    /// A page did not arrive: the next way, or the next level, is tried at once. That may be heard a day after the receiver took it:
+    /// then it counts only while nothing else has been told since.
     pub fn page_failed(&mut self, delivered: &Delivered, person: &PersonId) {
         let Some(place) = self.by_incident.get(&delivered.incident).copied() else { return };
         let now = self.now;
         let Some(incident) = self.groups.get_mut(place).and_then(|g| g.incident.as_mut()) else { return };
-        incident.audience.escalations.iter_mut().for_each(|one| one.hurry(person, now));
-        if !incident.audience.escalations.is_empty() {
+        let told_at = delivered.receipt.as_ref().and_then(|receipt| receipt.told_at);
+        let counts = |one: &Escalation| told_at.is_none_or(|at| one.rests_on(person, &delivered.receiver, at));
+        for one in incident.audience.escalations.iter_mut().filter(|one| counts(one)) {
+            one.hurry(person, now);
             self.moment.groups.insert(place);
         }
     }
