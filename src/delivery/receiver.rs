@@ -76,10 +76,13 @@ impl Task {
                 },
                 Some(ended) = attempts.join_next() => {
                     let taken = self.settle(&mut queue, ended, &mut reports);
-                    self.learn(fates.as_mut().zip(taken).and_then(|(fates, taken)| fates.taken(&taken)), &mut reports);
+                    let known = fates.as_mut().zip(taken);
+                    let second = known.and_then(|(fates, taken)| fates.taken(taken, Instant::now()));
+                    self.learn(second, &mut reports);
                 }
                 Some(fate) = heard.recv(), if is_open => {
-                    self.learn(fates.as_mut().and_then(|fates| fates.heard(fate)), &mut reports);
+                    let second = fates.as_mut().and_then(|fates| fates.heard(fate, Instant::now()));
+                    self.learn(second, &mut reports);
                 }
                 never = &mut listening, if is_open => match never {},
                 Some(reported) = reports.join_next() => {
