@@ -101,16 +101,21 @@ impl Courier {
         }
     }
 
-    /// Hands out the notices of these partitions from now on, and of no others: first what waits from before. Blocks;
-    /// attempts that are under way may end first.
+    /// Hands out the notices of these partitions from now on, and of no others: first what waits from before. Of none: nothing is begun,
+    /// so that nothing listens in the place of the one who sends. Blocks; attempts that are under way may end first.
     ///
     /// # Errors
     /// When a notice that waits cannot be read.
     pub fn send_for(&self, of: BTreeSet<u16>) -> Result<()> {
         let Some(outfit) = &self.outfit else { return Ok(()) };
-        let before = std::mem::replace(&mut *self.sending(), Sending::Begins { of: of.clone(), fresh: Vec::new() });
+        let is_idle = of.is_empty();
+        let next = if is_idle { Sending::Nothing } else { Sending::Begins { of: of.clone(), fresh: Vec::new() } };
+        let before = std::mem::replace(&mut *self.sending(), next);
         if let Sending::Goes { delivery, .. } = before {
             outfit.runtime.block_on(delivery.close(HAND_OVER_TIME_MAX));
+        }
+        if is_idle {
+            return Ok(());
         }
         let delivery = Arc::new(outfit.begin(&self.log, &self.lease));
         let waiting = self.lock().waiting_of(|tenant| of.contains(&partition_of(tenant)));
