@@ -140,6 +140,10 @@ impl Channel for Personal {
             let is_executor = matches!(self.kind, Kind::Webhook(_) | Kind::Nats(_));
             let channel = if is_executor { Ok(()) } else { request::no_executor(notice, self.name) };
             match channel.and_then(|()| self.channel(notice)) {
+                // It was verified, or could not be looked at, when it was asked for; the next time it is passed over.
+                Ok(_) if self.is_unverified(notice) => {
+                    Attempt::TryLater { why: "the address is not verified any more".to_owned(), wait: None }
+                }
                 Ok(channel) => channel.send(notice).await,
                 Err(why) => Attempt::Refused { why },
             }
