@@ -14,7 +14,7 @@ use ears::TicketDeed;
 use fate::{Listening, Tell};
 use futures::future::BoxFuture;
 use serde_json::Value;
-use settings::Ready;
+use settings::{Ready, Settings};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -99,8 +99,9 @@ pub trait Channel: Send + Sync {
         false
     }
 
-    /// Listens for what becomes of messages that were taken, where the system tells it later; most tell nothing.
-    fn follow<'a>(&'a self, _: Tell<'a>) -> Option<Listening<'a>> {
+    /// Listens for what becomes of messages that were taken, where the system tells it later; most tell nothing. Who is not let in waits
+    /// as the settings say.
+    fn follow<'a>(&'a self, _: Tell<'a>, _: &'a Settings) -> Option<Listening<'a>> {
         None
     }
 

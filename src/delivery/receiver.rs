@@ -42,7 +42,7 @@ impl Task {
         let (sender, mut heard) = unbounded_channel();
         // Nobody listens any more when the task ends.
         let tell = move |fate: Fate| drop(sender.send(fate));
-        let listening = self.channel.follow(&tell);
+        let listening = self.channel.follow(&tell, &self.settings);
         let mut fates = listening.is_some().then(Fates::default);
         let mut listening = listening.unwrap_or_else(|| Box::pin(pending()));
         let mut is_open = true;

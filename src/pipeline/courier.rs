@@ -266,8 +266,8 @@ impl Channel for Guarded {
         self.channel.address(notice)
     }
 
-    fn follow<'a>(&'a self, tell: Tell<'a>) -> Option<Listening<'a>> {
-        self.channel.follow(tell)
+    fn follow<'a>(&'a self, tell: Tell<'a>, settings: &'a Settings) -> Option<Listening<'a>> {
+        self.channel.follow(tell, settings)
     }
 
     fn is_unverified(&self, notice: &Notice) -> bool {

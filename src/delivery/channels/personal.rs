@@ -11,6 +11,7 @@ use crate::delivery::contacts::Contacts;
 use crate::delivery::ears::TicketDeed;
 use crate::delivery::fate::{Listening, Tell};
 use crate::delivery::http::SetupError;
+use crate::delivery::settings::Settings;
 use crate::delivery::{Acted, Attempt, Channel, receipt, request};
 use crate::domain::ids::{PersonId, ReceiverId};
 use crate::domain::incident::TicketRef;
@@ -107,8 +108,8 @@ impl Channel for Personal {
         self.contacts.way(person, &self.receiver, self.kind.takes()?, now)
     }
 
-    fn follow<'a>(&'a self, tell: Tell<'a>) -> Option<Listening<'a>> {
-        self.any.follow(tell)
+    fn follow<'a>(&'a self, tell: Tell<'a>, settings: &'a Settings) -> Option<Listening<'a>> {
+        self.any.follow(tell, settings)
     }
 
     fn is_unverified(&self, notice: &Notice) -> bool {

@@ -14,7 +14,6 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, SinkExt as _, StreamExt as _};
 use rusmpp::pdus::{BindTransmitter, SubmitSm};
-use rusmpp::tokio_codec::CommandCodec;
 use rusmpp::types::{COctetString, OctetString};
 use rusmpp::values::{DataCoding, EsmClass, InterfaceVersion, Npi, RegisteredDelivery, Ton};
 use rusmpp::{Command, CommandId, CommandStatus, Pdu};
@@ -31,12 +30,14 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::codec::Framed;
 use tokio_util::either::Either;
 
+use self::frames::Frames;
 use super::fields::Fields;
 use super::pieces::address;
 use super::{Attempt, Channel, Ground, Manner, Secret};
 use crate::delivery::egress::Egress;
 use crate::delivery::fate::{Listening, Tell};
 use crate::delivery::http::SetupError;
+use crate::delivery::settings::Settings as Patience;
 use crate::engine::effect::Notice;
 
 /// Messages a minute, unless the receiver says otherwise: each is a bind of its own, and who binds too often is locked out.
@@ -55,6 +56,7 @@ const HAS_HEADER: u8 = 0x40;
 /// The centre is left alone for so long when it has too much to do.
 const BUSY: Duration = Duration::from_secs(30);
 
+mod frames;
 mod receipts;
 
 /// How the connection is protected.
@@ -296,7 +298,7 @@ impl Smpp {
                 Either::Right(tls.connect(name.clone(), plain).await.map_err(|error| unsealed(&error))?)
             }
         };
-        Ok(Line { framed: Framed::new(stream, CommandCodec::new()), sequence: 0 })
+        Ok(Line { framed: Framed::new(stream, Frames::default()), sequence: 0 })
     }
 
     fn bind(&self) -> Result<BindTransmitter, Attempt> {
@@ -350,7 +352,7 @@ fn unsealed(error: &std::io::Error) -> Attempt {
 
 /// A connection to a centre.
 struct Line {
-    framed: Framed<Either<TcpStream, TlsStream<TcpStream>>, CommandCodec>,
+    framed: Framed<Either<TcpStream, TlsStream<TcpStream>>, Frames>,
     sequence: u32,
 }
 
@@ -366,7 +368,15 @@ impl Line {
         self.say(self.sequence, pdu.into()).await?;
         while let Some(answer) = self.framed.next().await {
             let later = |why: String| Attempt::TryLater { why, wait: None };
-            let answer = answer.map_err(|error| later(format!("not the answer of a message centre: {error}")))?;
+            let strange = |why: &dyn Display| later(format!("not the answer of a message centre: {why}"));
+            let answer = match answer.map_err(|error| strange(&error))? {
+                Ok(answer) => answer,
+                Err(unread) if unread.answers(self.sequence) => return Err(strange(&unread.why)),
+                Err(unread) => {
+                    self.decline(&unread).await?;
+                    continue;
+                }
+            };
             let sequence = answer.sequence_number();
             match answer.id() {
                 CommandId::EnquireLink => self.say(sequence, Pdu::EnquireLinkResp).await?,
@@ -433,8 +443,8 @@ impl Channel for Smpp {
         })
     }
 
-    fn follow<'a>(&'a self, tell: Tell<'a>) -> Option<Listening<'a>> {
-        self.settings.receipts.then(|| self.listen(tell).boxed())
+    fn follow<'a>(&'a self, tell: Tell<'a>, settings: &'a Patience) -> Option<Listening<'a>> {
+        self.settings.receipts.then(|| self.listen(tell, settings).boxed())
     }
 
     fn preview(&self, notice: &Notice) -> Result<String, String> {

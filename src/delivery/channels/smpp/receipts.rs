@@ -11,13 +11,15 @@ use rusmpp::pdus::{BindReceiver, DeliverSm, DeliverSmResp};
 use rusmpp::tlvs::TlvValue;
 use rusmpp::values::{InterfaceVersion, MessageState};
 use rusmpp::{Command, CommandStatus, Pdu};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Line, Smpp, address, bound, text, unreached};
 use crate::delivery::Attempt;
 use crate::delivery::fate::{End, Fate, Tell};
+use crate::delivery::schedule::Pauses;
+use crate::delivery::settings::Settings;
 
-/// The pause before the next connection.
+/// The first pause before the next connection.
 const PAUSE: Duration = Duration::from_secs(10);
 /// After so long without a word the centre is asked whether it is there; after twice that it is not.
 const ENQUIRE_AFTER: Duration = Duration::from_secs(30);
@@ -35,37 +37,40 @@ enum Brought {
 }
 
 impl Smpp {
-    /// Listens for as long as it is asked, and comes back when the centre goes.
-    pub(super) async fn listen(&self, tell: Tell<'_>) -> Infallible {
-        let mut said = String::new();
+    /// Listens for as long as it is asked: who is not let in waits as sending does, else the pause grows until a connection has stood for
+    /// as long as the longest one.
+    pub(super) async fn listen(&self, tell: Tell<'_>, settings: &Settings) -> Infallible {
+        let growing = Settings { retry_first: PAUSE, ..settings.clone() };
+        let (mut pauses, mut said) = (Pauses::new(&growing), String::new());
+        let receiver = &self.manner.acts.receiver;
         loop {
-            let Err(why) = self.stand(tell).await;
+            let attempt = match timeout(self.timeout, self.bound_to_hear()).await {
+                Err(_) => unreached(&"no answer in time"),
+                Ok(Err(attempt)) => attempt,
+                Ok(Ok(line)) => {
+                    said.clear();
+                    tracing::info!(%receiver, "receipts are heard of");
+                    let since = Instant::now();
+                    let Err(attempt) = line.stand(tell).await;
+                    if since.elapsed() >= settings.retry_max {
+                        pauses = Pauses::new(&growing);
+                    }
+                    attempt
+                }
+            };
+            let (why, pause) = match attempt {
+                Attempt::LockedOut { why } => (why, settings.locked_out_pause),
+                Attempt::TryLater { why, wait } => (why, pauses.next(wait)),
+                Attempt::Refused { why } => (why, pauses.next(None)),
+                Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. } => {
+                    (String::new(), pauses.next(None))
+                }
+            };
             if why != said {
-                tracing::warn!(receiver = %self.manner.acts.receiver, why, "receipts are not heard of, trying again");
+                tracing::warn!(%receiver, why, "receipts are not heard of, trying again");
                 said = why;
             }
-            sleep(PAUSE).await;
-        }
-    }
-
-    async fn stand(&self, tell: Tell<'_>) -> Result<Infallible, String> {
-        let ready = timeout(self.timeout, self.bound_to_hear()).await;
-        let mut line = ready.map_err(|_| "no answer in time".to_owned())?.map_err(why)?;
-        let mut is_asked = false;
-        loop {
-            match timeout(ENQUIRE_AFTER, line.framed.next()).await {
-                Ok(Some(Ok(command))) => line.hear(&command, tell).await.map_err(why)?,
-                Ok(Some(Err(error))) => return Err(format!("not the words of a message centre: {error}")),
-                Ok(None) => return Err("the message centre has hung up".to_owned()),
-                Err(_) if is_asked => return Err("the message centre is silent".to_owned()),
-                Err(_) => {
-                    line.sequence += 1;
-                    line.say(line.sequence, Pdu::EnquireLink).await.map_err(why)?;
-                    is_asked = true;
-                    continue;
-                }
-            }
-            is_asked = false;
+            sleep(pause).await;
         }
     }
 
@@ -80,6 +85,30 @@ impl Smpp {
 }
 
 impl Line {
+    /// Takes in what comes until the centre goes.
+    async fn stand(mut self, tell: Tell<'_>) -> Result<Infallible, Attempt> {
+        let mut is_asked = false;
+        loop {
+            match timeout(ENQUIRE_AFTER, self.framed.next()).await {
+                Ok(Some(Ok(Ok(command)))) => self.hear(&command, tell).await?,
+                Ok(Some(Ok(Err(unread)))) => {
+                    tracing::warn!(why = unread.why, "what a message centre says cannot be read: it is refused");
+                    self.decline(&unread).await?;
+                }
+                Ok(Some(Err(error))) => return Err(unreached(&error)),
+                Ok(None) => return Err(unreached(&"the message centre has hung up")),
+                Err(_) if is_asked => return Err(unreached(&"the message centre is silent")),
+                Err(_) => {
+                    self.sequence += 1;
+                    self.say(self.sequence, Pdu::EnquireLink).await?;
+                    is_asked = true;
+                    continue;
+                }
+            }
+            is_asked = false;
+        }
+    }
+
     async fn hear(&mut self, command: &Command, tell: Tell<'_>) -> Result<(), Attempt> {
         let sequence = command.sequence_number();
         match command.pdu() {
@@ -102,14 +131,6 @@ impl Line {
             // Answers to our own questions, and what means nothing here.
             Some(_) | None => Ok(()),
         }
-    }
-}
-
-/// Why nothing is heard.
-fn why(attempt: Attempt) -> String {
-    match attempt {
-        Attempt::TryLater { why, .. } | Attempt::Refused { why } | Attempt::LockedOut { why } => why,
-        Attempt::Accepted | Attempt::Noted { .. } | Attempt::Filed { .. } | Attempt::Answered { .. } => String::new(),
     }
 }
 
