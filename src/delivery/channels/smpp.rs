@@ -114,6 +114,9 @@ pub struct Settings {
     /// A second connection stands, bound as a receiver, on which the centre says what became of each message.
     #[serde(default)]
     pub receipts: bool,
+    /// Receipts count that are not marked as such (`esm_class`), for centres that mark none: whoever writes to the number can then write one.
+    #[serde(default)]
+    pub unmarked_receipts: bool,
 }
 
 /// Three parts of 67 characters, as SMS in Chinese are counted.

@@ -51,7 +51,7 @@ impl Smpp {
                     said.clear();
                     tracing::info!(%receiver, "receipts are heard of");
                     let since = Instant::now();
-                    let Err(attempt) = line.stand(tell).await;
+                    let Err(attempt) = line.stand(tell, self.settings.unmarked_receipts).await;
                     if since.elapsed() >= settings.retry_max {
                         pauses = Pauses::new(&growing);
                     }
@@ -86,11 +86,11 @@ impl Smpp {
 
 impl Line {
     /// Takes in what comes until the centre goes.
-    async fn stand(mut self, tell: Tell<'_>) -> Result<Infallible, Attempt> {
+    async fn stand(mut self, tell: Tell<'_>, counts_unmarked: bool) -> Result<Infallible, Attempt> {
         let mut is_asked = false;
         loop {
             match timeout(ENQUIRE_AFTER, self.framed.next()).await {
-                Ok(Some(Ok(Ok(command)))) => self.hear(&command, tell).await?,
+                Ok(Some(Ok(Ok(command)))) => self.hear(&command, tell, counts_unmarked).await?,
                 Ok(Some(Ok(Err(unread)))) => {
                     tracing::warn!(why = unread.why, "what a message centre says cannot be read: it is refused");
                     self.decline(&unread).await?;
@@ -109,11 +109,11 @@ impl Line {
         }
     }
 
-    async fn hear(&mut self, command: &Command, tell: Tell<'_>) -> Result<(), Attempt> {
+    async fn hear(&mut self, command: &Command, tell: Tell<'_>, counts_unmarked: bool) -> Result<(), Attempt> {
         let sequence = command.sequence_number();
         match command.pdu() {
             Some(Pdu::DeliverSm(message)) => {
-                let status = match brought(message) {
+                let status = match brought(message, counts_unmarked) {
                     Brought::Receipt(fate) => {
                         fate.into_iter().for_each(tell);
                         CommandStatus::EsmeRok
@@ -134,11 +134,11 @@ impl Line {
     }
 }
 
-fn brought(message: &DeliverSm) -> Brought {
+fn brought(message: &DeliverSm, counts_unmarked: bool) -> Brought {
     let words = String::from_utf8_lossy(message.short_message().as_ref()).into_owned();
     let (mut id, mut state) = (word(&words, "id:"), word(&words, "stat:"));
     let is_marked = u8::from(message.esm_class) & KIND_BITS == IS_RECEIPT;
-    if !is_marked && (id.is_none() || state.is_none()) {
+    if !is_marked && !(counts_unmarked && id.is_some() && state.is_some()) {
         return Brought::Message;
     }
     for value in message.tlvs().iter().filter_map(|one| one.value()) {
@@ -195,7 +195,7 @@ mod tests {
 
     fn told(class: u8, words: &str, tlvs: Vec<MessageDeliveryRequestTlvValue>) -> Brought {
         let words = OctetString::from_slice(words.as_bytes()).unwrap();
-        brought(&DeliverSm::builder().esm_class(EsmClass::from(class)).short_message(words).tlvs(tlvs).build())
+        brought(&DeliverSm::builder().esm_class(EsmClass::from(class)).short_message(words).tlvs(tlvs).build(), false)
     }
 
     #[test]
@@ -212,7 +212,11 @@ mod tests {
         assert_eq!(told(4, &words("UNDELIV"), Vec::new()), fate("0000006699", lost("UNDELIV, error 001")));
         assert_eq!(told(4, &words("expired"), Vec::new()), fate("0000006699", lost("EXPIRED, error 001")));
         assert_eq!(told(4, &words("ENROUTE"), Vec::new()), Brought::Receipt(None), "it is on its way");
-        assert_eq!(told(0, &words("DELIVRD"), Vec::new()), fate("0000006699", End::Arrived), "without the mark");
+        // Anybody can write it; it counts where the centre marks none.
+        assert_eq!(told(0, &words("DELIVRD"), Vec::new()), Brought::Message);
+        let text = OctetString::from_slice(words("DELIVRD").as_bytes()).unwrap();
+        let unmarked = DeliverSm::builder().esm_class(EsmClass::from(0)).short_message(text).build();
+        assert_eq!(brought(&unmarked, true), fate("0000006699", End::Arrived));
         // By parameters alone, or against the text.
         let by_id =
             MessageDeliveryRequestTlvValue::ReceiptedMessageId(COctetString::from_string("1A2B".into()).unwrap());
