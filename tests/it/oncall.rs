@@ -11,7 +11,7 @@ use headwater::domain::severity::Severity;
 use headwater::domain::time::{Span, Timestamp};
 use headwater::engine::calendar::local;
 use headwater::engine::effect::{Effect, Notice, NoticeKind};
-use headwater::engine::input::{Batch, Command, Delivered, DeliveryOutcome, Digest, Input, Order};
+use headwater::engine::input::{Batch, Command, Delivered, DeliveryOutcome, Digest, Input, Order, Receipt};
 use headwater::engine::oncall::{Override, table};
 use headwater::engine::policy::Policy;
 use headwater::engine::policy::place::RuleFile;
@@ -434,6 +434,31 @@ fn what_does_not_arrive_is_tried_by_the_next_way_at_once() {
          1:00 sms/han opened
          5:00 voice/han opened",
     );
+}
+
+/// The telephone company says of Han's first message, which it had taken at a minute, that it did not arrive.
+fn lost(incident: IncidentId, told_at_mins: i64) -> Input {
+    let Input::Delivered(failed) = sms_fails(incident) else { panic!("a delivery") };
+    let told_at = Some(at(TUESDAY).plus(Span::mins(told_at_mins)));
+    let receipt = Receipt { to: "138***00".into(), said: "1A2B".into(), told_at };
+    Input::Delivered(Delivered { receipt: Some(Box::new(receipt)), ..failed })
+}
+
+#[test]
+fn what_is_heard_late_of_a_message_counts_while_nothing_was_told_since() {
+    let play = |orders: &[Due]| play(TUESDAY, "db-1", Severity::Critical, 21, orders);
+    assert_eq!(play(&[(1, |incident| lost(incident, 0))]), play(&[(1, sms_fails)]), "it waits for an answer");
+    // The next level has been told.
+    let late = play(&[(11, |incident| lost(incident, 0))]);
+    assert_eq!(late, play(&[]));
+    assert_ne!(late, play(&[(11, sms_fails)]));
+    // It was acknowledged, and is nobody's again: what it was told of then is not what waits now.
+    let again: [Due; 2] = [(1, ack), (9, unack)];
+    let late = play(&[again[0], again[1], (10, |incident| lost(incident, 0))]);
+    assert_eq!(late, play(&again));
+    let now = play(&[again[0], again[1], (10, |incident| lost(incident, 9))]);
+    assert_eq!(now, play(&[again[0], again[1], (10, sms_fails)]));
+    assert_ne!(now, late);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! One receiver, many people: each is told at an address of their own, and the address shows nowhere.
 
 use headwater::delivery::Attempt;
-use headwater::delivery::contacts::Contacts;
+use headwater::delivery::contacts::{Contacts, Verify};
 use headwater::engine::effect::{Addressee, Notice, NoticeKind, RunbookLink};
 use serde_json::{Value, json};
 
@@ -58,6 +58,11 @@ async fn each_person_is_told_at_an_address_of_their_own() {
         panic!("not refused")
     };
     assert!(why.contains("contact plan"), "{why}");
+    // Who was verified when the page was made is looked at again when it is sent: the address may be another one since.
+    let asked = contacts.clone().verified(Verify { required: true, unless: None }, None);
+    let attempt = send_to(&sms, &page("li", "李雷"), &asked).await;
+    assert!(matches!(attempt, Attempt::TryLater { .. }), "{attempt:?}");
+    assert_eq!(fakes.taken("/mas").len(), 2);
     // A robot of a group calls the person, by the number that stands under its own name.
     let url = fakes.url(&format!("/dingtalk/robot/send?access_token={TOKEN}"));
     let group = json!({ "id": "group", "kind": "dingtalk", "url": url, "secret": SECRET });

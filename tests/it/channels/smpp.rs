@@ -80,7 +80,8 @@ def wrong(pdu):
         return c.SMPP_ESME_RX_P_APPN
     trouble = {"0404": c.SMPP_ESME_RINVDSTADR, "0429": c.SMPP_ESME_RTHROTTLED, "0020": c.SMPP_ESME_RMSGQFUL, "0008": c.SMPP_ESME_RSYSERR}
     return trouble.get(to[-4:], c.SMPP_ESME_ROK)
-numbers, lock = itertools.count(6699), threading.Lock()
+numbers, lock = itertools.count(6699), threading.Condition()
+GARBLED = 0x7fff0001
 receivers, receipts = [], {}
 def flush():
     # What was not confirmed comes again.
@@ -116,8 +117,9 @@ def submitted(sock, pdu):
     number = next(numbers)
     stat, err = ("UNDELIV", "001") if end == "0005" else ("DELIVRD", "000")
     if end == "0009":
-        # The line of the receipts breaks; they wait for the next one.
+        # The line of the receipts stands, and breaks; they wait for the next one.
         with lock:
+            assert lock.wait_for(lambda: receivers, 30)
             while receivers:
                 receivers.pop().shutdown(socket.SHUT_RDWR)
     # Appendix B: what was answered in hexadecimal is named in decimal, filled up.
@@ -141,12 +143,18 @@ def serve(sock):
             status = bind(pdu)
             say(sock, "bind_receiver_resp", pdu.sequence, status, system_id="centre")
             if status == c.SMPP_ESME_ROK:
-                receivers.append(sock)
-                flush()
+                # Nothing else comes before something that cannot be read is answered: a deliver_sm whose first text has no end.
+                sock.sendall(struct.pack(">LLLL", 20, 5, 0, GARBLED) + b"\xff" * 4)
         elif pdu.command == "submit_sm" and is_bound:
             submitted(sock, pdu)
         elif pdu.command == "submit_sm":
             say(sock, "submit_sm_resp", pdu.sequence, c.SMPP_ESME_RINVBNDSTS, message_id="")
+        elif pdu.command == "deliver_sm_resp" and pdu.sequence == GARBLED:
+            assert pdu.status != c.SMPP_ESME_ROK
+            with lock:
+                receivers.append(sock)
+                lock.notify_all()
+            flush()
         elif pdu.command == "deliver_sm_resp" and pdu.status == c.SMPP_ESME_ROK:
             receipts.pop(pdu.sequence, None)
         elif pdu.command in ("unbind", "enquire_link"):
@@ -187,18 +195,24 @@ async fn receipts_say_what_became_of_each_message() {
     let mut next = async |to: &str, delivery: &Delivery| {
         let mut one = notice(7, 3, NoticeKind::Opened, "sms");
         one.incident.title = "core_1 down".into();
-        let key = one.key.clone();
+        let (key, at) = (one.key.clone(), one.at);
         delivery.notify(one);
         let mut told = Vec::new();
-        for _ in 0..2 {
+        for told_at in [None, Some(at)] {
             let end = tokio::time::timeout(Duration::from_secs(60), ends.recv()).await;
             let end = end.unwrap_or_else(|_| panic!("{to}: nothing is heard after {told:?}")).unwrap();
             assert_eq!(end.key, key);
+            assert_eq!(
+                end.receipt.as_ref().and_then(|receipt| receipt.told_at),
+                told_at,
+                "the second end says of what"
+            );
             told.push((end.outcome, end.receipt.map(|receipt| receipt.said.to_string()).unwrap_or_default()));
         }
         told
     };
-    for (to, arrives) in [("+8613800000001", true), ("+8613800000005", false), ("+8613800000009", true)] {
+    // The first one breaks the line, before the centre has known any other.
+    for (to, arrives) in [("+8613800000009", true), ("+8613800000001", true), ("+8613800000005", false)] {
         let delivery = Delivery::start([("sms".into(), ready(to))].into(), &clock, Arc::clone(&report));
         let told = next(to, &delivery).await;
         let id = &told[0].1;
