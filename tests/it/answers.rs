@@ -134,7 +134,7 @@ async fn keys_of_a_call_texts_to_a_robot_and_tickets_that_are_taken_act_on_their
     assert_eq!(scene.entries(&id, "acknowledged").await, one("hub:wang", "hub"));
     let done = hook("closed", &name);
     scene.call("hub", &sign(&done, "hub-secret"), &done).await;
-    assert_eq!(scene.entries(&id, "commented").await, one("hub:wang", "hub"), "the two disagree");
+    assert_eq!(scene.entries(&id, "commented").await, one("hub", "hub"), "the two disagree");
     assert!(scene.entries(&id, "closed").await.is_empty());
     // What they say of it stands in the timeline, once however often it is told; what we have said does not come back.
     let say = |id: u32, text: &str| {

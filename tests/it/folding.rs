@@ -75,8 +75,8 @@ fn one_that_a_person_takes_out_stands_for_itself() {
          30:00 end",
         "1 -: db-1/BackupFailed, db-5/BackupFailed
          2 -: db-2/BackupFailed
-         3 -: db-3/BackupFailed
-         4 -: db-4/BackupFailed",
+         4 -: db-4/BackupFailed
+         5 -: db-3/BackupFailed",
     );
 }
 
@@ -96,10 +96,10 @@ relations:
         "00:00 server-1 Broken critical
          00:20 vm-1 Down critical
          00:40 db-1 NoAnswer critical
-         05:00 split 1 1 2
-         20:00 end",
-        "1 -: db-1/NoAnswer
-         2 -: server-1/Broken, vm-1/Down",
+         30:00 split 1 1 2
+         31:00 end",
+        "1 db-1: db-1/NoAnswer
+         2 server-1: server-1/Broken, vm-1/Down",
     );
 }
 

@@ -82,7 +82,7 @@ def wrong(pdu):
     return trouble.get(to[-4:], c.SMPP_ESME_ROK)
 numbers, lock = itertools.count(6699), threading.Condition()
 GARBLED = 0x7fff0001
-receivers, receipts = [], {}
+receivers, receipts, broken = [], {}, []
 def flush():
     # What was not confirmed comes again.
     with lock:
@@ -116,10 +116,11 @@ def submitted(sock, pdu):
         return say(sock, "submit_sm_resp", pdu.sequence, message_id="1")
     number = next(numbers)
     stat, err = ("UNDELIV", "001") if end == "0005" else ("DELIVRD", "000")
-    if end == "0009":
-        # The line of the receipts stands, and breaks; they wait for the next one.
+    if end == "0009" and not broken:
+        # The line of the receipts stands, and breaks once; they wait for the next one.
         with lock:
             assert lock.wait_for(lambda: receivers, 30)
+            broken.append(end)
             while receivers:
                 receivers.pop().shutdown(socket.SHUT_RDWR)
     # Appendix B: what was answered in hexadecimal is named in decimal, filled up.
