@@ -138,7 +138,8 @@ fn brought(message: &DeliverSm, counts_unmarked: bool) -> Brought {
     let words = String::from_utf8_lossy(message.short_message().as_ref()).into_owned();
     let (mut id, mut state) = (word(&words, "id:"), word(&words, "stat:"));
     let is_marked = u8::from(message.esm_class) & KIND_BITS == IS_RECEIPT;
-    if !is_marked && !(counts_unmarked && id.is_some() && state.is_some()) {
+    let is_receipt = is_marked || (counts_unmarked && id.is_some() && state.is_some());
+    if !is_receipt {
         return Brought::Message;
     }
     for value in message.tlvs().iter().filter_map(|one| one.value()) {
