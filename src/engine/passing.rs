@@ -55,6 +55,9 @@ impl Engine {
             cell.tell(effects);
         }
         self.now = to;
+        if fired + effects.len() < overdue_max {
+            return;
+        }
         // Which rules have ended and which windows are open holds for what comes now, whatever else has to wait.
         let is_behind = |cell: &Cell| cell.next_due().is_some_and(|due| due <= to);
         let behind: Vec<TenantId> =

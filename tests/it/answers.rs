@@ -1,6 +1,7 @@
 //! What comes back from voice gateways, DingTalk's robots and ticket systems, each believed by its own proof: the real program.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use axum::http::HeaderMap;
 use axum::{Json, Router};
@@ -11,7 +12,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::program::{Setup, client};
+use crate::program::{Program, Setup, client};
 use crate::receiver::Receiver;
 
 const RULES: &str = "
@@ -33,6 +34,15 @@ struct Scene {
 }
 
 impl Scene {
+    /// A program by this configuration, once it answers.
+    async fn begin(folder: &Path, config: &Value) -> (Self, Program) {
+        let setup = Setup::new(folder, &config.to_string());
+        let mut program = setup.start(&[]);
+        let scene = Self { setup, client: client() };
+        program.answers(&scene.client).await;
+        (scene, program)
+    }
+
     async fn incident(&self, object: &str) -> String {
         let event = json!({ "id": object, "name": format!("Down {object}"), "severity": "critical", "object": { "name": object },
             "starts_at": "2026-06-01T00:00:00Z" });
@@ -84,10 +94,7 @@ async fn keys_of_a_call_texts_to_a_robot_and_tickets_that_are_taken_act_on_their
             { "id": "ding", "kind": "dingtalk", "url": format!("{}?access_token=x", end.url()), "app_secret": "ding-secret", "allow_private": true },
             { "id": "hub", "kind": "github", "server": format!("http://{}", end.address), "repository": "gov/ops", "token": "t",
               "webhook_secret": "hub-secret", "allow_private": true } ] });
-    let setup = Setup::new(folder.path(), &config.to_string());
-    let mut program = setup.start(&[]);
-    let scene = Scene { setup, client: client() };
-    program.answers(&scene.client).await;
+    let (scene, program) = Scene::begin(folder.path(), &config).await;
 
     // A call: the key of the message that was read out names the incident, the number the person.
     let id = scene.incident("db-1").await;
@@ -166,10 +173,7 @@ async fn a_ticket_that_is_done_reopened_and_done_again_is_heard_each_time_and_wh
     let config = json!({ "rules": "rules", "durability": "process", "receivers": [
         { "id": "hub", "kind": "github", "server": format!("http://{}", end.address), "repository": "gov/ops", "token": "t",
           "webhook_secret": "hub-secret", "allow_private": true } ] });
-    let setup = Setup::new(folder.path(), &config.to_string());
-    let mut program = setup.start(&[]);
-    let scene = Scene { setup, client: client() };
-    program.answers(&scene.client).await;
+    let (scene, program) = Scene::begin(folder.path(), &config).await;
     let id = scene.incident("db-1").await;
     let name = format!("headwater-default-{id}");
     let hook_by = async |by: &str, action: &str, at: &str| {
@@ -267,10 +271,7 @@ async fn a_callback_of_itsm_is_believed_by_the_products_word_and_thanked_as_it_w
     let config = json!({ "rules": "rules", "durability": "process", "receivers": [
         { "id": "desk", "kind": "bk_itsm", "server": format!("http://{at}/v2/itsm"), "app_code": "hw", "app_secret": "app-secret",
           "service_id": 17, "creator": "admin", "webhook_secret": "own", "allow_private": true } ] });
-    let setup = Setup::new(folder.path(), &config.to_string());
-    let mut program = setup.start(&[]);
-    let scene = Scene { setup, client: client() };
-    program.answers(&scene.client).await;
+    let (scene, program) = Scene::begin(folder.path(), &config).await;
     let id = scene.incident("db-1").await;
     let event = json!({ "id": "db-1-ok", "name": "Down db-1", "severity": "critical", "status": "resolved", "object": { "name": "db-1" },
         "starts_at": "2026-06-01T00:01:00Z" });
